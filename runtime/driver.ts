@@ -1,0 +1,108 @@
+import type { Artifact, HealthCheck, ResourceLimits, Slot } from '@/shared/release'
+
+/** Who owns an instance: written on every container, process, network and directory. Nothing without it is ever touched. */
+export interface InstanceOwner {
+  /** Identity of this installation: two Switchyards on one machine never touch each other's instances. */
+  installationId: string
+  teamId: string
+  projectId: string
+  projectSlug: string
+  environmentId: string
+  deploymentId: string
+  instanceId: string
+  slot: Slot
+}
+
+export interface InstanceSpec {
+  owner: InstanceOwner
+  artifact: Artifact
+  /** Runtime variables, secrets included; `PORT`, `HOST` and `HOSTNAME` are the driver's. */
+  env: Record<string, string>
+  limits: ResourceLimits
+}
+
+export interface InstanceAddress {
+  /** IP literal reachable from the routers. */
+  host: string
+  port: number
+}
+
+export interface ObservedInstance {
+  owner: InstanceOwner
+  state: 'running' | 'sleeping' | 'exited'
+  address: InstanceAddress | null
+  startedAt: Date | null
+  /** Set for `exited`. */
+  exit: { code: number | null; signal: string | null; outOfMemory: boolean } | null
+}
+
+export interface InstanceStats {
+  /** Since the start, all cores together. */
+  cpuSeconds: number
+  /** Working set: without reclaimable page cache. */
+  memoryBytes: number
+  memoryLimitBytes: number
+  pids: number
+  at: Date
+}
+
+export interface InstanceLogLine {
+  stream: 'stdout' | 'stderr'
+  text: string
+  at: Date
+  /** Opaque position: `logs({after})` goes on behind it. */
+  cursor: string
+}
+
+export interface LogQuery {
+  after?: string
+  /** Only the last N lines to begin with. */
+  tail?: number
+  follow?: boolean
+  signal?: AbortSignal
+}
+
+/**
+ * artifact → instances. One contract suite (`runtime/contract.ts`) holds every driver to this text.
+ * Every call has a deadline of its own and throws AppError (ERR_DEADLINE, ERR_UNAVAILABLE, ERR_START, ERR_NOT_FOUND).
+ */
+export interface RuntimeDriver {
+  readonly kind: 'docker' | 'process'
+  /** Starts one instance and returns when it runs, not when it is healthy. Starting an `instanceId` twice returns the first. A failed start leaves nothing behind. */
+  start(spec: InstanceSpec, signal?: AbortSignal): Promise<ObservedInstance>
+  /** Every instance of this installation, exited ones included. */
+  list(): Promise<ObservedInstance[]>
+  inspect(instanceId: string): Promise<ObservedInstance | null>
+  stats(instanceId: string): Promise<InstanceStats>
+  /** SIGTERM, then SIGKILL after `graceMs`, strays included; removes the instance and what it owned (its logs stay until `forget`). Unknown or stopped: no error. */
+  stop(instanceId: string, graceMs: number): Promise<void>
+  /** Removes what `stop` kept for reading (logs, directories). */
+  forget(instanceId: string): Promise<void>
+  /** Freezes a running instance; `wake` thaws it. Costs milliseconds, keeps memory. */
+  sleep(instanceId: string): Promise<void>
+  wake(instanceId: string): Promise<void>
+  /** Lines in order; ends at the end of the log, or with the instance when following. Works for exited instances until `forget`. */
+  logs(instanceId: string, query?: LogQuery): AsyncIterable<InstanceLogLine>
+  /** Removes the project's own leftovers (network, user, directories) once it has no instance. */
+  removeProject(projectId: string): Promise<void>
+  /** Is the engine behind the driver there? A sentence for people when it is not. */
+  health(): Promise<{ ok: true; detail: string } | { ok: false; reason: string }>
+  close(): Promise<void>
+}
+
+export interface ProbeResult {
+  healthy: boolean
+  attempts: number
+  /** Of the last answer. */
+  latencyMs: number | null
+  statusCode: number | null
+  /** For people, when unhealthy: what was asked, what came back, for how long. */
+  reason: string | null
+}
+
+/** The whole interface the control plane works with: a driver, the probe from outside the instance, and the wait for its requests to end. */
+export interface Runtime extends RuntimeDriver {
+  probe(address: InstanceAddress, check: HealthCheck, options: { signal?: AbortSignal; stillRunning: () => Promise<boolean> }): Promise<ProbeResult>
+  /** Resolves when `inFlight()` is 0 or at the deadline; says which. */
+  drain(options: { inFlight: () => Promise<number>; deadlineMs: number; signal?: AbortSignal }): Promise<{ drained: boolean; waitedMs: number }>
+}

@@ -1,0 +1,97 @@
+import type { DeploymentSummary, DeploymentView, InspectionView, InstanceView, LogLineView, MemberView, ProjectView, VariableView, ApiKeyView } from '@/shared/views'
+import type { deploymentInput, projectInput, projectPatch, variableInput } from '@/shared/views'
+import type { z } from 'zod'
+
+/** Who asks, for which team, with which role. Every use-case takes one; the data-access layer scopes every query to `teamId`. */
+export interface Actor {
+  kind: 'user' | 'api-key' | 'system'
+  /** User or key id. */
+  id: string
+  /** For the audit log. */
+  name: string
+  teamId: string
+  role: 'owner' | 'admin' | 'member'
+  /** Runs this machine: may fetch sources from private networks. */
+  operator: boolean
+}
+
+export interface Page {
+  limit: number
+  /** Id of the last row of the page before. */
+  cursor?: string
+}
+
+/**
+ * What the control process offers to `server/api` (tRPC, REST, SSE, sign-in). Composed in `server/main.ts` and handed over through
+ * `globalThis`, because Next bundles its own copies of modules.
+ * Every use-case throws AppError; ERR_NOT_FOUND also for what belongs to another team.
+ */
+export interface Platform {
+  settings: { baseDomain: string; edgeHttpPort: number; port: number; runtime: 'docker' | 'process'; version: string; authSecret: string }
+  accounts: {
+    /** True until the first account exists. */
+    setupNeeded(): Promise<boolean>
+    /** Creates the first account with the one-time code the server printed. @throws ERR_FORBIDDEN wrong code, ERR_CONFLICT when there is an account already, ERR_RATE_LIMITED */
+    createFirstAccount(input: { code: string; email: string; password: string; name?: string | undefined }): Promise<{ userId: string }>
+    /** null when e-mail or password is wrong; takes equally long either way. @throws ERR_RATE_LIMITED */
+    verifyPassword(email: string, password: string, address: string): Promise<{ id: string; name: string | null; email: string } | null>
+    /** The user's membership in `teamId`, or in their first team. null: no such user or no team. */
+    actorOfUser(userId: string, teamId?: string | undefined): Promise<Actor | null>
+    actorOfApiKey(key: string): Promise<Actor | null>
+    teamsOfUser(userId: string): Promise<{ id: string; name: string; slug: string; role: 'owner' | 'admin' | 'member' }[]>
+  }
+  projects: {
+    list(actor: Actor): Promise<ProjectView[]>
+    get(actor: Actor, idOrSlug: string): Promise<ProjectView>
+    create(actor: Actor, input: z.output<typeof projectInput>): Promise<ProjectView>
+    update(actor: Actor, projectId: string, patch: z.output<typeof projectPatch>): Promise<ProjectView>
+    /** Stops its instances, removes its routes, artifacts and record. The name must be typed again. */
+    remove(actor: Actor, projectId: string, confirmName: string): Promise<void>
+    inspect(actor: Actor, input: { repository: string; branch?: string | null | undefined; rootDirectory?: string | null | undefined }, signal?: AbortSignal): Promise<InspectionView>
+  }
+  variables: {
+    list(actor: Actor, projectId: string, environment?: string): Promise<VariableView[]>
+    set(actor: Actor, projectId: string, input: z.output<typeof variableInput>, environment?: string): Promise<VariableView>
+    remove(actor: Actor, projectId: string, key: string, environment?: string): Promise<void>
+  }
+  deployments: {
+    /** A PENDING record exists when this returns. @throws ERR_DEPLOYMENT_RUNNING (409) */
+    create(actor: Actor, input: z.output<typeof deploymentInput>): Promise<DeploymentView>
+    list(actor: Actor, filter: { projectId?: string | undefined }, page: Page): Promise<{ items: DeploymentSummary[]; nextCursor: string | null }>
+    get(actor: Actor, deploymentId: string): Promise<DeploymentView>
+    cancel(actor: Actor, deploymentId: string): Promise<DeploymentView>
+    /** Lines after `after`, then live ones; ends when the deployment has ended and every line is out. Runtime lines too with `follow: 'instances'`. */
+    logs(actor: Actor, deploymentId: string, query: { after?: string | undefined; follow: boolean; signal: AbortSignal }): AsyncIterable<LogLineView>
+    /** Yields the view at once and again after each change, until the deployment has ended. */
+    watch(actor: Actor, deploymentId: string, signal: AbortSignal): AsyncIterable<DeploymentView>
+    /** Zip of the artifact. */
+    download(actor: Actor, deploymentId: string): Promise<{ fileName: string; stream: NodeJS.ReadableStream }>
+    /** Stores an uploaded tar or tar.gz for a later `create({source})`. */
+    uploadSource(actor: Actor, content: AsyncIterable<Uint8Array>): Promise<{ source: string; sizeBytes: number }>
+  }
+  instances: {
+    list(actor: Actor, projectId: string): Promise<InstanceView[]>
+    logs(actor: Actor, instanceId: string, query: { after?: string | undefined; tail?: number | undefined; follow: boolean; signal: AbortSignal }): AsyncIterable<LogLineView>
+  }
+  apiKeys: {
+    list(actor: Actor): Promise<ApiKeyView[]>
+    /** `key` is shown this once. */
+    create(actor: Actor, input: { name: string; role: 'admin' | 'member'; expiresInDays?: number | null | undefined }): Promise<ApiKeyView & { key: string }>
+    revoke(actor: Actor, id: string): Promise<void>
+  }
+  team: { members(actor: Actor): Promise<MemberView[]> }
+  /** Yields after every change the team can see (projects, deployments, instances): the dashboard refetches instead of polling. */
+  changes(actor: Actor, signal: AbortSignal): AsyncIterable<{ kind: 'project' | 'deployment' | 'instance' | 'variable'; id: string; projectId: string | null }>
+  /** For GET /api/health: ready when start-up reconciliation is done. */
+  health(): Promise<{ ready: boolean; checks: Record<string, { ok: boolean; detail: string }> }>
+}
+
+const slot = globalThis as unknown as { __switchyard?: Platform }
+export function publishPlatform(platform: Platform): void {
+  slot.__switchyard = platform
+}
+/** The composed platform of this process; throws before start-up is over. */
+export function getPlatform(): Platform {
+  if (!slot.__switchyard) throw new Error('the control process has not started yet')
+  return slot.__switchyard
+}

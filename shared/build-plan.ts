@@ -1,0 +1,72 @@
+/** A build plan is data: it can be printed, snapshot-tested and compared without an engine. `builder/plan` makes it, `builder/execute` runs it. */
+
+export type Framework = 'nextjs' | 'vite' | 'static' | 'node' | 'dockerfile'
+export type PackageManager = 'npm' | 'pnpm' | 'yarn' | 'none'
+
+/** What a project may override; `null` means "as detected". */
+export interface BuildSettings {
+  rootDirectory: string | null
+  installCommand: string | null
+  buildCommand: string | null
+  startCommand: string | null
+  outputDirectory: string | null
+}
+export const noSettings: BuildSettings = { rootDirectory: null, installCommand: null, buildCommand: null, startCommand: null, outputDirectory: null }
+
+/** One command of a build. The command line is the user's own and runs by `sh -c` INSIDE the sandbox, never on the control plane. */
+export interface PlanCommand {
+  step: 'install' | 'build'
+  command: string
+  /** Directories, relative to the root directory, kept between builds of the project because this command is faster with them. */
+  cacheDirectories: string[]
+  /** Files whose content decides whether `install` can be skipped (lock file, package.json, .npmrc …), relative to the root directory. */
+  cacheKeyFiles: string[]
+}
+
+/** How the artifact is assembled: `from` relative to the root directory, `to` relative to the artifact's root. */
+export interface PlanOutput {
+  from: string
+  to: string
+  /** Names left out below `from` ("node_modules/.cache"). */
+  exclude: string[]
+}
+
+export interface StartSpec {
+  /** Run inside the artifact's root. `PORT` and `HOST`/`HOSTNAME` are set. An argv of ["sh","-c",…] for the user's own start command. */
+  argv: string[]
+  env: Record<string, string>
+}
+
+export interface BuildPlan {
+  version: 1
+  framework: Framework
+  /** For people: "Next.js 16.4.5, npm, Node 24". */
+  summary: string
+  packageManager: PackageManager
+  packageManagerVersion: string | null
+  nodeMajor: number
+  rootDirectory: string
+  commands: PlanCommand[]
+  /** Non-secret variables of the build itself (CI=1, NEXT_TELEMETRY_DISABLED=1 …). */
+  buildEnv: Record<string, string>
+  outputs: PlanOutput[]
+  start: StartSpec
+  /** Port an image listens on (EXPOSE of a Dockerfile), else 3000 through `PORT`. */
+  port: number
+  healthCheckPath: string
+  /** Only for framework `dockerfile`: path relative to the root directory. */
+  dockerfile: string | null
+  /** Served by the platform's own static server; `spaFallback` answers index.html for unknown paths that look like pages. */
+  staticSite: { directory: string; spaFallback: boolean } | null
+}
+
+/** What was looked for and found: shown before the first build and when detection fails. */
+export interface DetectionReport {
+  framework: Framework | null
+  settings: { installCommand: string | null; buildCommand: string | null; startCommand: string | null; outputDirectory: string | null }
+  packageManager: PackageManager
+  nodeMajor: number
+  summary: string
+  evidence: { file: string; found: string }[]
+  warnings: string[]
+}

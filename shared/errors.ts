@@ -1,0 +1,66 @@
+/**
+ * Errors carry a code for machines, a message for the person and a cause for the log (RFC 9457 in spirit). They are mapped to
+ * HTTP in one place (`server/api/http-error.ts`); a service never throws a transport error.
+ */
+
+/** code → HTTP status. A code that is not here does not exist. */
+export const errorStatus = {
+  ERR_INVALID_INPUT: 400,
+  ERR_UNAUTHENTICATED: 401,
+  ERR_FORBIDDEN: 403,
+  ERR_NOT_FOUND: 404,
+  ERR_CONFLICT: 409,
+  ERR_DEPLOYMENT_RUNNING: 409,
+  ERR_TOO_LARGE: 413,
+  ERR_RATE_LIMITED: 429,
+  ERR_SOURCE: 422,
+  ERR_DETECT: 422,
+  ERR_BUILD: 422,
+  ERR_BUILD_LIMIT: 422,
+  ERR_START: 422,
+  ERR_HEALTH_CHECK: 422,
+  ERR_CUTOVER: 503,
+  ERR_CANCELED: 409,
+  ERR_INTERRUPTED: 503,
+  ERR_WORKER_OFFLINE: 503,
+  ERR_UNAVAILABLE: 503,
+  ERR_DEADLINE: 504,
+  ERR_INTERNAL: 500,
+} as const
+export type ErrorCode = keyof typeof errorStatus
+
+export interface ErrorDetails {
+  /** Step of the deployment that failed, as the person sees it ("build", "health check"). */
+  step?: string
+  /** What keeps serving although this failed ("Deployment x of 10:02 stays live."). */
+  stillServing?: string
+  /** What to do next, an imperative sentence. */
+  nextAction?: string
+  retryAfterSeconds?: number
+}
+
+/** What an error looks like on the wire: `{"error": WireError}`. */
+export interface WireError extends ErrorDetails {
+  code: ErrorCode
+  message: string
+}
+
+export class AppError extends Error {
+  readonly code: ErrorCode
+  readonly details: ErrorDetails
+  constructor(code: ErrorCode, message: string, details: ErrorDetails & { cause?: unknown } = {}) {
+    const { cause, ...rest } = details
+    super(message, cause === undefined ? undefined : { cause })
+    this.name = 'AppError'
+    this.code = code
+    this.details = rest
+  }
+  toWire(): WireError {
+    return { code: this.code, message: this.message, ...this.details }
+  }
+}
+
+// Next bundles its own copy of this module, so `instanceof` is not enough.
+export function isAppError(error: unknown): error is AppError {
+  return error instanceof AppError || (error instanceof Error && error.name === 'AppError' && 'code' in error && (error.code as string) in errorStatus)
+}

@@ -1,0 +1,25 @@
+/** Lengths keep `<slug>-<deploymentId>` inside one DNS label (RFC 1035 §2.3.4: 63 octets). */
+export const maxSlugLength = 48
+export const deploymentIdLength = 12
+
+/** DNS-safe slug of a project name: lower case, digits, single dashes; '' when nothing usable is left. */
+export function slugify(name: string): string {
+  return name
+    .normalize('NFKD')
+    .toLowerCase()
+    .replace(/[\u0300-\u036f]/g, '')
+    .replace(/[^a-z0-9]+/g, '-')
+    .slice(0, maxSlugLength)
+    .replace(/^-+|-+$/g, '')
+}
+
+/** `my-app.localhost` */
+export const projectHost = (slug: string, baseDomain: string): string => `${slug}.${baseDomain}`
+/** `my-app-k3j9x0q2m1zz.localhost` */
+export const deploymentHost = (slug: string, deploymentId: string, baseDomain: string): string => `${slug}-${deploymentId}.${baseDomain}`
+
+/** Public URL of a host at the edge; the port is left out when it is the scheme's own. */
+export function edgeUrl(host: string, edge: { scheme: 'http' | 'https'; port: number }): string {
+  const standard = edge.scheme === 'http' ? 80 : 443
+  return `${edge.scheme}://${host}${edge.port === standard ? '' : `:${edge.port}`}`
+}

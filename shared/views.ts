@@ -1,0 +1,197 @@
+import { z } from 'zod'
+import { deploymentStatuses, instanceStates } from './states'
+
+/**
+ * What tRPC and REST v1 take and give: one schema each, from which types, validation and the OpenAPI document are derived.
+ * Dates are ISO 8601 strings in UTC; sizes are bytes; times are milliseconds.
+ */
+
+const iso = z.iso.datetime()
+const id = z.string().min(1).max(64)
+/** A command line or path of a project's settings; empty means "as detected". */
+const optionalText = z
+  .string()
+  .trim()
+  .max(2000)
+  .nullish()
+  .transform((value) => value || null)
+/** Relative path inside the repository: no `..`, not absolute. */
+const relativePath = z
+  .string()
+  .trim()
+  .max(500)
+  .refine((value) => !value.startsWith('/') && !value.split('/').includes('..') && !value.includes('\0'), 'must be a relative path inside the repository')
+  .nullish()
+  .transform((value) => value || null)
+
+export const wireErrorSchema = z.object({
+  code: z.string(),
+  message: z.string(),
+  step: z.string().optional(),
+  stillServing: z.string().optional(),
+  nextAction: z.string().optional(),
+  retryAfterSeconds: z.number().optional(),
+})
+
+export const projectInput = z.object({
+  name: z.string().trim().min(1).max(100),
+  repository: z.string().trim().max(2000).nullish(),
+  branch: z.string().trim().max(250).nullish(),
+  rootDirectory: relativePath,
+  installCommand: optionalText,
+  buildCommand: optionalText,
+  startCommand: optionalText,
+  outputDirectory: relativePath,
+  healthCheckPath: z.string().trim().startsWith('/').max(500).nullish(),
+})
+export type ProjectInput = z.input<typeof projectInput>
+export const projectPatch = projectInput.partial()
+
+export const stepView = z.object({
+  id: z.string(),
+  name: z.string(),
+  status: z.enum(['running', 'done', 'failed', 'canceled', 'interrupted']),
+  attempt: z.number(),
+  cached: z.boolean(),
+  detail: z.string().nullable(),
+  startedAt: iso,
+  endedAt: iso.nullable(),
+  durationMs: z.number().nullable(),
+})
+export type StepView = z.infer<typeof stepView>
+
+export const deploymentSummary = z.object({
+  id,
+  projectId: id,
+  projectName: z.string(),
+  projectSlug: z.string(),
+  environment: z.string(),
+  status: z.enum(deploymentStatuses),
+  /** True when the environment's pointer is on this deployment's release. */
+  live: z.boolean(),
+  cancelRequested: z.boolean(),
+  triggeredBy: z.enum(['user', 'api', 'system']),
+  createdBy: z.string().nullable(),
+  source: z.object({ kind: z.enum(['git', 'archive']), repository: z.string().nullable() }),
+  ref: z.string().nullable(),
+  branch: z.string().nullable(),
+  commitSha: z.string().nullable(),
+  commitMessage: z.string().nullable(),
+  commitAuthor: z.string().nullable(),
+  framework: z.string().nullable(),
+  /** Hostname of this one deployment; answers while it is running. */
+  url: z.string(),
+  createdAt: iso,
+  startedAt: iso.nullable(),
+  liveAt: iso.nullable(),
+  endedAt: iso.nullable(),
+  /** From start to live (or to its end). */
+  durationMs: z.number().nullable(),
+  error: wireErrorSchema.nullable(),
+})
+export type DeploymentSummary = z.infer<typeof deploymentSummary>
+
+export const deploymentView = deploymentSummary.extend({
+  /** Hostname of the project, where this deployment serves once live. */
+  projectUrl: z.string(),
+  steps: z.array(stepView),
+  summary: z.string().nullable(),
+  artifact: z.object({ kind: z.enum(['image', 'bundle']), digest: z.string(), sizeBytes: z.number() }).nullable(),
+})
+export type DeploymentView = z.infer<typeof deploymentView>
+
+export const projectView = z.object({
+  id,
+  name: z.string(),
+  slug: z.string(),
+  url: z.string(),
+  repository: z.string().nullable(),
+  branch: z.string().nullable(),
+  rootDirectory: z.string().nullable(),
+  installCommand: z.string().nullable(),
+  buildCommand: z.string().nullable(),
+  startCommand: z.string().nullable(),
+  outputDirectory: z.string().nullable(),
+  healthCheckPath: z.string().nullable(),
+  framework: z.string().nullable(),
+  createdAt: iso,
+  updatedAt: iso,
+  liveDeployment: deploymentSummary.nullable(),
+  latestDeployment: deploymentSummary.nullable(),
+})
+export type ProjectView = z.infer<typeof projectView>
+
+export const deploymentInput = z.object({
+  projectId: id,
+  triggeredBy: z.enum(['user', 'api', 'system']).default('api'),
+  /** Branch, tag or full commit id. Default: the project's branch, else the repository's default branch. */
+  ref: z.string().trim().min(1).max(250).nullish(),
+  /** Digest of an uploaded archive instead of the repository. */
+  source: z.string().regex(/^sha256:[0-9a-f]{64}$/).nullish(),
+})
+
+export const variableInput = z.object({
+  key: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,254}$/, 'letters, digits and underscores, not starting with a digit'),
+  value: z.string().max(64 * 1024),
+  scope: z.enum(['build', 'runtime', 'both']).default('both'),
+})
+/** Values are write-only: no view ever holds one. */
+export const variableView = z.object({ key: z.string(), scope: z.enum(['build', 'runtime', 'both']), updatedAt: iso, updatedBy: z.string().nullable() })
+export type VariableView = z.infer<typeof variableView>
+
+export const logLineView = z.object({
+  /** Position for `Last-Event-ID`. */
+  id: z.string(),
+  step: z.string(),
+  stream: z.enum(['stdout', 'stderr', 'system']),
+  text: z.string(),
+  at: iso,
+})
+export type LogLineView = z.infer<typeof logLineView>
+
+export const instanceView = z.object({
+  id,
+  projectId: id,
+  deploymentId: id,
+  runtime: z.enum(['docker', 'process']),
+  slot: z.enum(['blue', 'green']),
+  state: z.enum(instanceStates),
+  address: z.string().nullable(),
+  startedAt: iso.nullable(),
+  stoppedAt: iso.nullable(),
+  exit: z.object({ code: z.number().nullable(), signal: z.string().nullable(), outOfMemory: z.boolean() }).nullable(),
+  stats: z.object({ cpuSeconds: z.number(), memoryBytes: z.number(), memoryLimitBytes: z.number(), pids: z.number() }).nullable(),
+})
+export type InstanceView = z.infer<typeof instanceView>
+
+export const apiKeyView = z.object({
+  id,
+  name: z.string(),
+  prefix: z.string(),
+  role: z.enum(['owner', 'admin', 'member']),
+  createdAt: iso,
+  lastUsedAt: iso.nullable(),
+  expiresAt: iso.nullable(),
+})
+export type ApiKeyView = z.infer<typeof apiKeyView>
+
+/** Answer of the inspection before a first build. */
+export const inspectionView = z.object({
+  framework: z.string().nullable(),
+  summary: z.string(),
+  packageManager: z.string(),
+  nodeMajor: z.number(),
+  settings: z.object({
+    installCommand: z.string().nullable(),
+    buildCommand: z.string().nullable(),
+    startCommand: z.string().nullable(),
+    outputDirectory: z.string().nullable(),
+  }),
+  evidence: z.array(z.object({ file: z.string(), found: z.string() })),
+  warnings: z.array(z.string()),
+  commit: z.object({ sha: z.string(), message: z.string(), author: z.string(), branch: z.string().nullable() }).nullable(),
+})
+export type InspectionView = z.infer<typeof inspectionView>
+
+export const memberView = z.object({ userId: id, name: z.string().nullable(), email: z.string().nullable(), role: z.enum(['owner', 'admin', 'member']), createdAt: iso })
+export type MemberView = z.infer<typeof memberView>
