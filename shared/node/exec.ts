@@ -57,7 +57,8 @@ export function exec(argv: readonly [string, ...string[]], options: ExecOptions)
     if (signal?.aborted) return reject(new AppError('ERR_CANCELED', `${argv[0]} was canceled before it began`))
     const child = start(argv, {
       cwd: options.cwd,
-      env: options.env ?? { ...baseEnv },
+      // Next's types demand NODE_ENV of every environment; a child gets exactly what it is given.
+      env: (options.env ?? { ...baseEnv }) as NodeJS.ProcessEnv,
       uid: options.uid,
       gid: options.gid,
       detached: true,
