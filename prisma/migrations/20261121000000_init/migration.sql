@@ -282,6 +282,7 @@ CREATE TABLE "Instance" (
     "port" INTEGER,
     "exit" JSONB,
     "restarts" INTEGER NOT NULL DEFAULT 0,
+    "logCursor" TEXT,
     "startedAt" TIMESTAMP(3),
     "stoppedAt" TIMESTAMP(3),
     "createdAt" TIMESTAMP(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
