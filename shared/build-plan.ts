@@ -19,7 +19,7 @@ export interface PlanCommand {
   command: string
   /** Directories, relative to the root directory, kept between builds of the project because this command is faster with them. */
   cacheDirectories: string[]
-  /** Files whose content decides whether `install` can be skipped (lock file, package.json, .npmrc …), relative to the root directory. */
+  /** Files whose content decides whether `install` can be skipped (lock file, package.json, .npmrc …), relative to the root directory (`../…` in a workspace, as for `cacheDirectories`). Empty: never skip. */
   cacheKeyFiles: string[]
 }
 
@@ -29,6 +29,8 @@ export interface PlanOutput {
   to: string
   /** Names left out below `from` ("node_modules/.cache"). */
   exclude: string[]
+  /** True when `from` may be missing (a `public` directory); anything else that is missing fails the build. */
+  optional?: boolean
 }
 
 export interface StartSpec {
@@ -43,6 +45,7 @@ export interface BuildPlan {
   /** For people: "Next.js 16.4.5, npm, Node 24". */
   summary: string
   packageManager: PackageManager
+  /** A version or range of the npm package ("9.15.0", "10"); Yarn from 2 on is `@yarnpkg/cli-dist`. Null: the one that comes with Node. */
   packageManagerVersion: string | null
   nodeMajor: number
   rootDirectory: string
