@@ -1,0 +1,137 @@
+import { availableParallelism, homedir } from 'node:os'
+import path from 'node:path'
+import { z } from 'zod'
+import { AppError } from '@/shared/errors'
+
+/** What the installation is told from outside, parsed once. No other file of the control plane reads `process.env`. */
+export interface ServerEnv {
+  /** Absolute. Everything the platform keeps on disk lies below it. */
+  home: string
+  port: number
+  edgeHttpPort: number
+  edgeHttpsPort: number
+  baseDomain: string
+  runtime: 'auto' | 'docker' | 'process'
+  /** null: the embedded Postgres. */
+  databaseUrl: string | null
+  /** Path of the container engine's unix socket. */
+  dockerSocket: string
+  /** For automation, on an empty database only. */
+  bootstrap: { email: string; password: string; apiKey: string | null } | null
+  /** null: the router's default. */
+  edgeEngine: string | null
+  edgeWorkers: number
+  logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent'
+  production: boolean
+  /** Where people open the dashboard, without a trailing slash; null: derived from each request. */
+  publicUrl: string | null
+  extraCaCerts: string | null
+  /** Proxies, registry and certificates a build needs to reach the network as this machine does. */
+  builderEnv: Record<string, string>
+}
+
+/** Handed to builds; spelt as the tools read them. */
+const passedToBuilds = [
+  'HTTP_PROXY',
+  'HTTPS_PROXY',
+  'NO_PROXY',
+  'http_proxy',
+  'https_proxy',
+  'no_proxy',
+  'npm_config_registry',
+  'NODE_EXTRA_CA_CERTS',
+]
+
+const port = (preset: number) => z.coerce.number().int().min(0).max(65_535).default(preset)
+const hostname = z
+  .string()
+  .toLowerCase()
+  .regex(/^(?=.{1,200}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/, 'must be a host name without scheme, port or trailing dot')
+const postgresUrl = z.url({ protocol: /^postgres(ql)?$/, error: 'must be a URL like postgresql://user:password@host:5432/database' })
+const dockerHost = z.string().regex(/^(unix:\/\/)?\/.+/, 'only unix sockets are supported: unix:///var/run/docker.sock')
+
+const settings = z
+  .object({
+    SWITCHYARD_HOME: z.string().optional(),
+    PORT: port(3000),
+    EDGE_HTTP_PORT: port(8080),
+    EDGE_HTTPS_PORT: port(8443),
+    BASE_DOMAIN: hostname.default('localhost'),
+    SWITCHYARD_RUNTIME: z.enum(['auto', 'docker', 'process']).default('auto'),
+    DATABASE_URL: postgresUrl.optional(),
+    DOCKER_HOST: dockerHost.default('unix:///var/run/docker.sock'),
+    SWITCHYARD_BOOTSTRAP_EMAIL: z.email().optional(),
+    SWITCHYARD_BOOTSTRAP_PASSWORD: z.string().min(8, 'must have 8 characters or more').max(200).optional(),
+    SWITCHYARD_BOOTSTRAP_API_KEY: z
+      .string()
+      .min(8, 'must have 8 characters or more')
+      .max(200)
+      .regex(/^[\x21-\x7e]+$/, 'must be printable ASCII without blanks')
+      .optional(),
+    EDGE_ENGINE: z
+      .string()
+      .regex(/^[a-z0-9-]+$/)
+      .optional(),
+    EDGE_WORKERS: z.coerce.number().int().min(1).max(256).optional(),
+    LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
+    NODE_ENV: z.string().optional(),
+    PUBLIC_URL: z.url({ protocol: /^https?$/ }).optional(),
+    NODE_EXTRA_CA_CERTS: z.string().optional(),
+  })
+  .superRefine((value, context) => {
+    if (Boolean(value.SWITCHYARD_BOOTSTRAP_EMAIL) !== Boolean(value.SWITCHYARD_BOOTSTRAP_PASSWORD))
+      context.addIssue({
+        code: 'custom',
+        path: ['SWITCHYARD_BOOTSTRAP_EMAIL'],
+        message: 'and SWITCHYARD_BOOTSTRAP_PASSWORD belong together: set both or none',
+      })
+    if (value.SWITCHYARD_BOOTSTRAP_API_KEY && !value.SWITCHYARD_BOOTSTRAP_EMAIL)
+      context.addIssue({
+        code: 'custom',
+        path: ['SWITCHYARD_BOOTSTRAP_API_KEY'],
+        message: 'needs SWITCHYARD_BOOTSTRAP_EMAIL and SWITCHYARD_BOOTSTRAP_PASSWORD too',
+      })
+    const ports = [value.PORT, value.EDGE_HTTP_PORT, value.EDGE_HTTPS_PORT].filter((p) => p !== 0)
+    if (new Set(ports).size !== ports.length)
+      context.addIssue({ code: 'custom', path: ['PORT'], message: 'EDGE_HTTP_PORT and EDGE_HTTPS_PORT must differ from each other' })
+  })
+
+function defaultHome(): string {
+  return process.getuid?.() === 0 ? '/var/lib/switchyard' : path.join(homedir(), '.switchyard')
+}
+
+/**
+ * Parses the environment of the process. An empty variable counts as unset.
+ * @throws AppError ERR_INVALID_INPUT naming every problem at once, never a value (it may be a secret).
+ */
+// biome-ignore lint/style/noProcessEnv: this is the one reader of the environment
+export function readServerEnv(source: Record<string, string | undefined> = process.env): ServerEnv {
+  const given = Object.fromEntries(Object.entries(source).filter((entry): entry is [string, string] => entry[1] !== undefined && entry[1] !== ''))
+  const parsed = settings.safeParse(given)
+  if (!parsed.success) {
+    const problems = parsed.error.issues.map((issue) => `  ${issue.path.join('.')}: ${issue.message}`)
+    throw new AppError('ERR_INVALID_INPUT', `the environment is not usable:\n${problems.join('\n')}`, {
+      nextAction: 'Correct these variables and start again.',
+    })
+  }
+  const env = parsed.data
+  const { SWITCHYARD_BOOTSTRAP_EMAIL: email, SWITCHYARD_BOOTSTRAP_PASSWORD: password } = env
+  return {
+    home: path.resolve(env.SWITCHYARD_HOME ?? defaultHome()),
+    port: env.PORT,
+    edgeHttpPort: env.EDGE_HTTP_PORT,
+    edgeHttpsPort: env.EDGE_HTTPS_PORT,
+    baseDomain: env.BASE_DOMAIN,
+    runtime: env.SWITCHYARD_RUNTIME,
+    databaseUrl: env.DATABASE_URL ?? null,
+    dockerSocket: env.DOCKER_HOST.replace(/^unix:\/\//, ''),
+    bootstrap: email && password ? { email, password, apiKey: env.SWITCHYARD_BOOTSTRAP_API_KEY ?? null } : null,
+    edgeEngine: env.EDGE_ENGINE ?? null,
+    edgeWorkers: env.EDGE_WORKERS ?? availableParallelism(),
+    logLevel: env.LOG_LEVEL,
+    production: env.NODE_ENV === 'production',
+    publicUrl: env.PUBLIC_URL?.replace(/\/+$/, '') ?? null,
+    extraCaCerts: env.NODE_EXTRA_CA_CERTS ?? null,
+    builderEnv: Object.fromEntries(passedToBuilds.flatMap((key) => (given[key] ? [[key, given[key]]] : []))),
+  }
+}
