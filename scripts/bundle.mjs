@@ -1,0 +1,55 @@
+// Bundles every process of the platform to dist/: one file each, dependencies stay in node_modules.
+import { existsSync } from 'node:fs'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { build } from 'esbuild'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const processes = {
+  switchyard: 'server/supervisor.ts',
+  control: 'server/main.ts',
+  router: 'router/main.ts',
+  cli: 'cli/main.ts',
+}
+// Copied into users' artifacts, where there is no node_modules of ours.
+const standalone = { 'static-server': 'builder/static-server/main.ts' }
+
+// `node scripts/bundle.mjs router cli` bundles those alone.
+const wanted = process.argv.slice(2)
+const all = { ...processes, ...standalone }
+const names = wanted.length > 0 ? wanted : Object.keys(all)
+const unknown = names.filter((name) => !(name in all))
+if (unknown.length > 0) {
+  console.error(`bundle: no entry point is called ${unknown.join(', ')}; there are ${Object.keys(all).join(', ')}`)
+  process.exit(1)
+}
+const missing = names.map((name) => all[name]).filter((file) => !existsSync(path.join(root, file)))
+if (missing.length > 0) {
+  console.error(`bundle: entry points are missing: ${missing.join(', ')}`)
+  process.exit(1)
+}
+
+const started = performance.now()
+// CommonJS dependencies that are bundled call require() of Node's own modules.
+const requireShim = "import { createRequire as switchyardRequire } from 'node:module'; const require = switchyardRequire(import.meta.url);"
+const common = {
+  absWorkingDir: root,
+  bundle: true,
+  platform: 'node',
+  format: 'esm',
+  target: 'node24',
+  outdir: 'dist',
+  outExtension: { '.js': '.mjs' },
+  sourcemap: true,
+  tsconfig: 'tsconfig.json',
+  // `server-only` throws outside React's server bundle; here everything is the server.
+  alias: { '@': root.replace(/\/$/, ''), 'server-only': path.join(root, 'test/server-only.ts') },
+  logLevel: 'warning',
+}
+
+const chosen = (entries) => Object.fromEntries(Object.entries(entries).filter(([name]) => wanted.length === 0 || wanted.includes(name)))
+await Promise.all([
+  build({ ...common, entryPoints: chosen(processes), packages: 'external' }),
+  build({ ...common, entryPoints: chosen(standalone), banner: { js: requireShim } }),
+])
+console.log(`bundled ${names.join(', ')} to dist/ in ${Math.round(performance.now() - started)} ms`)
