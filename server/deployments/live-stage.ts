@@ -1,0 +1,123 @@
+import type { Instance, Prisma } from '@/server/database/generated/client'
+import { AppError } from '@/shared/errors'
+import { newId } from '@/shared/node/ids'
+import { defaultHealthCheck, defaultInstanceLimits, otherSlot, type Slot } from '@/shared/release'
+import { enqueue } from '../jobs/queue'
+import { launchInstance, type ReleaseConfig } from '../instances/launch'
+import type { DeployDeps, DeployRun } from './run'
+import { readVariables } from './variables'
+
+/** artifact → release → healthy instance → cutover. Any failure before the switch leaves traffic where it was. */
+export async function goLive(deps: DeployDeps, run: DeployRun, artifactId: string): Promise<void> {
+  const slot = await idleSlot(deps, run.deployment.environmentId)
+  // The crash marker comes before the first side effect on the runtime.
+  await run.record.move('DEPLOYING', { slot })
+  const releaseId = run.deployment.releaseId ?? (await createRelease(deps, run, artifactId))
+  run.signal.throwIfAborted()
+  const { instance, config } = await run.record.step('start', async () => {
+    const started = await launchInstance(deps, { releaseId, slot, signal: run.signal })
+    const { host, port } = started.instance
+    run.log.write({ step: 'start', stream: 'system', text: `Started instance ${started.instance.id} in slot ${slot} at ${host}:${port}.` })
+    return { value: started, detail: `${slot} slot` }
+  })
+  await checkHealth(deps, run, instance, config)
+  run.signal.throwIfAborted()
+  await cutOver(deps, run, { releaseId, instance })
+}
+
+async function idleSlot(deps: DeployDeps, environmentId: string): Promise<Slot> {
+  const { liveReleaseId } = await deps.prisma.environment.findUniqueOrThrow({ where: { id: environmentId }, select: { liveReleaseId: true } })
+  if (!liveReleaseId) return 'blue'
+  const live = await deps.prisma.instance.findFirst({
+    where: { environmentId, releaseId: liveReleaseId },
+    orderBy: { createdAt: 'desc' },
+    select: { slot: true },
+  })
+  return otherSlot((live?.slot as Slot | undefined) ?? null)
+}
+
+/** Freezes what the deployment will run with: artifact, runtime variables, health check, limits. */
+async function createRelease(deps: DeployDeps, run: DeployRun, artifactId: string): Promise<string> {
+  const { teamId, projectId, environmentId, id: deploymentId } = run.deployment
+  const [project, artifact, variables] = await Promise.all([
+    deps.prisma.project.findUniqueOrThrow({ where: { id: projectId, teamId } }),
+    deps.prisma.artifact.findUniqueOrThrow({ where: { id: artifactId, teamId } }),
+    readVariables(deps, { teamId, environmentId, scope: 'RUNTIME' }),
+  ])
+  const detectedPath = (artifact.metadata as { healthCheckPath?: string }).healthCheckPath
+  const config: ReleaseConfig = {
+    health: { ...defaultHealthCheck, path: project.healthCheckPath ?? detectedPath ?? '/', strict: project.healthCheckPath !== null },
+    limits: defaultInstanceLimits,
+  }
+  const sealed = await deps.secrets.seal(teamId, JSON.stringify(variables))
+  const id = newId()
+  await run.record.fenced(async (tx) => {
+    await tx.release.create({
+      data: {
+        id,
+        teamId,
+        projectId,
+        environmentId,
+        deploymentId,
+        artifactId,
+        config: config as unknown as Prisma.InputJsonObject,
+        variables: new Uint8Array(sealed),
+      },
+    })
+    await tx.deployment.update({ where: { id: deploymentId, teamId }, data: { releaseId: id } })
+  })
+  return id
+}
+
+async function checkHealth(deps: DeployDeps, run: DeployRun, instance: Instance, config: ReleaseConfig): Promise<void> {
+  const { host, port, id } = instance
+  if (!host || !port) throw new AppError('ERR_START', 'The instance started without an address.', { nextAction: 'Deploy again; if it stays so, check the container engine.' })
+  await run.record.step('health', async () => {
+    const stillRunning = async () => (await deps.runtime.inspect(id))?.state === 'running'
+    const result = await deps.runtime.probe({ host, port }, config.health, { signal: run.signal, stillRunning })
+    if (result.healthy) return { value: undefined, detail: `GET ${config.health.path} → ${result.statusCode} in ${result.latencyMs} ms` }
+    await copyLastWords(deps, run, id)
+    run.signal.throwIfAborted()
+    throw new AppError('ERR_HEALTH_CHECK', `The new version did not become healthy. ${result.reason ?? ''}`.trim(), {
+      nextAction: 'Read the app’s own output above this line; check the start command, the port ($PORT) and the health check path in the settings, then deploy again.',
+    })
+  })
+}
+
+/** What the app printed before it failed is what the person needs most: it goes into the deployment's log before the instance is removed. */
+async function copyLastWords(deps: DeployDeps, run: DeployRun, instanceId: string): Promise<void> {
+  try {
+    for await (const line of deps.runtime.logs(instanceId, { tail: 200, signal: AbortSignal.timeout(5_000) }))
+      run.log.write({ step: 'runtime', stream: line.stream, text: line.text, at: line.at })
+  } catch (error) {
+    deps.logger.warn({ err: error, instance: instanceId }, 'cannot read the output of an unhealthy instance')
+  }
+}
+
+/** Every router serves the new release, then the pointer moves, in one transaction with everything that follows from it. */
+async function cutOver(deps: DeployDeps, run: DeployRun, next: { releaseId: string; instance: Instance }): Promise<void> {
+  const { teamId, projectId, environmentId, id: deploymentId } = run.deployment
+  await run.record.step('cutover', async () => {
+    await deps.routes.propose({ environmentId, releaseId: next.releaseId })
+    // In the database before the status is: a reader that stops at the status has this line.
+    run.log.write({ step: 'cutover', stream: 'system', text: 'All routers serve this deployment. It is live.' })
+    await run.log.flush()
+    await run.record.fenced(async (tx) => {
+      const environment = await tx.environment.findUniqueOrThrow({ where: { id: environmentId, teamId } })
+      const now = new Date()
+      await tx.environment.update({
+        where: { id: environmentId, teamId },
+        data: { liveReleaseId: next.releaseId, previousReleaseId: environment.liveReleaseId },
+      })
+      await tx.deployment.updateMany({
+        where: { environmentId, teamId, status: 'ACTIVE', id: { not: deploymentId } },
+        data: { status: 'SUPERSEDED', endedAt: now },
+      })
+      await tx.instance.update({ where: { id: next.instance.id }, data: { state: 'healthy' } })
+      await run.record.moveWithin(tx, 'ACTIVE', { liveAt: now })
+      await tx.event.create({ data: { teamId, projectId, kind: 'deployment.live', payload: { deploymentId, releaseId: next.releaseId } } })
+    })
+    return { value: undefined }
+  })
+  await enqueue(deps.pool, 'prune', { projectId }).catch((error) => deps.logger.warn({ err: error }, 'cannot queue the clean-up of old artifacts'))
+}

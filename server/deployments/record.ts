@@ -1,0 +1,135 @@
+import type { Prisma, PrismaClient } from '@/server/database/generated/client'
+import { AppError, type WireError } from '@/shared/errors'
+import { canMove, type DeploymentStatus, deploymentTransitions, type StepStatus } from '@/shared/states'
+import type { ChangeBus } from '../events/bus'
+
+/** Thrown when another worker has taken the environment over: whatever this one still does must not be written. */
+export class LeaseLost extends Error {
+  override name = 'LeaseLost'
+}
+
+export interface RecordIds {
+  teamId: string
+  projectId: string
+  environmentId: string
+  deploymentId: string
+}
+
+type Tx = Prisma.TransactionClient
+type DeploymentPatch = Omit<Prisma.DeploymentUncheckedUpdateInput, 'status'>
+
+/**
+ * The one writer of a deployment's row and steps. Every write checks the environment's fencing token in its own transaction, so that
+ * a worker that was frozen and wakes late changes nothing (Kleppmann, "How to do distributed locking", 2016).
+ */
+export class DeploymentRecord {
+  private constructor(
+    private readonly prisma: PrismaClient,
+    private readonly bus: ChangeBus,
+    readonly ids: RecordIds,
+    private readonly token: bigint,
+    private readonly attempt: number,
+  ) {}
+
+  /** Becomes the environment's writer; every earlier writer is fenced off. */
+  static async take(prisma: PrismaClient, bus: ChangeBus, ids: RecordIds, owner: string, attempt: number): Promise<DeploymentRecord> {
+    const { fencingToken } = await prisma.environment.update({
+      where: { id: ids.environmentId, teamId: ids.teamId },
+      data: { fencingToken: { increment: 1 }, leaseOwner: owner },
+      select: { fencingToken: true },
+    })
+    return new DeploymentRecord(prisma, bus, ids, fencingToken, attempt)
+  }
+
+  /** Runs `work` in a transaction that fails with LeaseLost when this writer has been fenced off. */
+  async fenced<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
+    const result = await this.prisma.$transaction(async (tx) => {
+      const held = await tx.$queryRaw<unknown[]>`
+        SELECT 1 FROM "Environment" WHERE "id" = ${this.ids.environmentId} AND "fencingToken" = ${this.token} FOR SHARE`
+      if (held.length === 0) throw new LeaseLost(`environment ${this.ids.environmentId} has another writer`)
+      return work(tx)
+    })
+    void this.announce()
+    return result
+  }
+
+  /** Moves the status along the state table; a move the table does not allow is a bug and throws. */
+  async move(to: DeploymentStatus, patch: DeploymentPatch = {}): Promise<void> {
+    await this.fenced((tx) => this.moveWithin(tx, to, patch))
+  }
+
+  async moveWithin(tx: Tx, to: DeploymentStatus, patch: DeploymentPatch = {}): Promise<void> {
+    const { status } = await tx.deployment.findUniqueOrThrow({ where: { id: this.ids.deploymentId }, select: { status: true } })
+    if (status !== to && !canMove(deploymentTransitions, status, to)) throw new Error(`deployment ${this.ids.deploymentId}: ${status} cannot become ${to}`)
+    await tx.deployment.update({ where: { id: this.ids.deploymentId, teamId: this.ids.teamId }, data: { ...patch, status: to } })
+  }
+
+  async patch(patch: DeploymentPatch): Promise<void> {
+    await this.fenced((tx) => tx.deployment.update({ where: { id: this.ids.deploymentId, teamId: this.ids.teamId }, data: patch }))
+  }
+
+  /** Ends the deployment and says why. */
+  async fail(status: 'FAILED' | 'CANCELED', error: WireError | null): Promise<void> {
+    await this.fenced(async (tx) => {
+      await this.moveWithin(tx, status, { endedAt: new Date(), ...(error ? { error: error as unknown as Prisma.InputJsonObject } : {}) })
+      await tx.step.updateMany({
+        where: { teamId: this.ids.teamId, deploymentId: this.ids.deploymentId, status: 'running' },
+        data: { status: status === 'FAILED' ? 'failed' : 'canceled', endedAt: new Date() },
+      })
+      await tx.event.create({
+        data: {
+          teamId: this.ids.teamId,
+          projectId: this.ids.projectId,
+          kind: status === 'FAILED' ? 'deployment.failed' : 'deployment.canceled',
+          payload: { deploymentId: this.ids.deploymentId, code: error?.code ?? null },
+        },
+      })
+    })
+  }
+
+  /** Recorded as running before its side effect begins. */
+  async beginStep(name: string): Promise<bigint> {
+    const step = await this.fenced((tx) =>
+      tx.step.create({ data: { teamId: this.ids.teamId, deploymentId: this.ids.deploymentId, name, attempt: this.attempt } }),
+    )
+    return step.id
+  }
+
+  async endStep(id: bigint, outcome: { status: Exclude<StepStatus, 'running'>; detail?: string; cached?: boolean }): Promise<void> {
+    await this.fenced((tx) =>
+      tx.step.updateMany({
+        where: { id, teamId: this.ids.teamId, status: 'running' },
+        data: { status: outcome.status, detail: outcome.detail ?? null, cached: outcome.cached ?? false, endedAt: new Date() },
+      }),
+    )
+  }
+
+  /** Runs `work` as a recorded step; its failure carries the step's name to the person. */
+  async step<T>(name: string, work: () => Promise<{ value: T; detail?: string }>): Promise<T> {
+    const id = await this.beginStep(name)
+    try {
+      const { value, detail } = await work()
+      await this.endStep(id, { status: 'done', ...(detail ? { detail } : {}) })
+      return value
+    } catch (error) {
+      const canceled = error instanceof AppError && error.code === 'ERR_CANCELED'
+      if (!(error instanceof LeaseLost))
+        await this.endStep(id, { status: canceled ? 'canceled' : 'failed', detail: error instanceof Error ? error.message.slice(0, 500) : String(error) })
+      throw error
+    }
+  }
+
+  /** Steps that an earlier, dead worker left running. */
+  async interruptSteps(): Promise<void> {
+    await this.fenced((tx) =>
+      tx.step.updateMany({
+        where: { teamId: this.ids.teamId, deploymentId: this.ids.deploymentId, status: 'running' },
+        data: { status: 'interrupted', endedAt: new Date(), detail: 'the control process was stopped during this step' },
+      }),
+    )
+  }
+
+  private announce(): Promise<void> {
+    return this.bus.publish({ kind: 'deployment', id: this.ids.deploymentId, teamId: this.ids.teamId, projectId: this.ids.projectId })
+  }
+}

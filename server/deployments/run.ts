@@ -1,0 +1,143 @@
+import type { Pool } from 'pg'
+import type { Logger } from 'pino'
+import type { Builder } from '@/builder/builder'
+import type { Runtime } from '@/runtime/driver'
+import type { Deployment, PrismaClient } from '@/server/database/generated/client'
+import { AppError, isAppError, type WireError } from '@/shared/errors'
+import { deploymentTraits } from '@/shared/states'
+import type { ChangeBus } from '../events/bus'
+import type { JobContext } from '../jobs/worker'
+import type { RoutePublisher } from '../routes/publisher'
+import type { Secrets } from '../secrets/secrets'
+import { buildArtifact } from './build-stage'
+import { goLive } from './live-stage'
+import { createLogWriter, type LogWriter } from './log-writer'
+import { DeploymentRecord, LeaseLost } from './record'
+import { removeInstances, retireOldInstances } from './retire'
+
+export interface DeployDeps {
+  prisma: PrismaClient
+  pool: Pool
+  bus: ChangeBus
+  builder: Builder
+  runtime: Runtime
+  routes: RoutePublisher
+  /** Requests open towards each instance, over all routers. */
+  inFlight(instanceIds: string[]): Promise<Record<string, number>>
+  secrets: Secrets
+  installationId: string
+  owner: string
+  maxAttempts: number
+  logger: Logger
+}
+
+export interface DeployRun {
+  deployment: Deployment
+  record: DeploymentRecord
+  log: LogWriter
+  /** Aborted when a person cancels or this worker has to stop. */
+  signal: AbortSignal
+}
+
+/**
+ * Brings one deployment to its end: build, start, health check, cutover, drain of the old. Safe to run again after a crash at any
+ * point: what the record says is done is not done twice, what was half done is removed and begun anew.
+ */
+export async function runDeployment(deps: DeployDeps, deploymentId: string, job: JobContext): Promise<void> {
+  const deployment = await deps.prisma.deployment.findUnique({ where: { id: deploymentId } })
+  if (!deployment) return
+  const { teamId, projectId, environmentId } = deployment
+  const ids = { teamId, projectId, environmentId, deploymentId }
+  const record = await DeploymentRecord.take(deps.prisma, deps.bus, ids, deps.owner, job.attempt)
+  const log = createLogWriter({ pool: deps.pool, bus: deps.bus, logger: deps.logger, ids })
+  const canceled = watchForCancel(deps, deploymentId)
+  const run: DeployRun = { deployment, record, log, signal: AbortSignal.any([job.signal, canceled.signal]) }
+  try {
+    if (job.attempt > 1) await recoverFromCrash(deps, run, job)
+    if (deploymentTraits[run.deployment.status].running) await advance(deps, run)
+    await retireOldInstances(deps, run)
+  } catch (error) {
+    // A lost lease or a stopping process writes nothing: the next worker goes on from the record.
+    if (error instanceof LeaseLost || job.signal.aborted) throw error
+    await giveUp(deps, run, canceled.signal.aborted ? new AppError('ERR_CANCELED', 'The deployment was canceled.') : error)
+  } finally {
+    canceled.dispose()
+    deps.routes.settle(environmentId)
+    await log.flush()
+  }
+}
+
+async function advance(deps: DeployDeps, run: DeployRun): Promise<void> {
+  if (run.deployment.cancelRequested) throw new AppError('ERR_CANCELED', 'The deployment was canceled.')
+  const artifactId = run.deployment.artifactId ?? (await buildArtifact(deps, run))
+  await goLive(deps, run, artifactId)
+}
+
+/** An earlier worker died with this deployment: its leftovers go, its open steps are closed, and the work begins again where the record allows. */
+async function recoverFromCrash(deps: DeployDeps, run: DeployRun, job: JobContext): Promise<void> {
+  await run.record.interruptSteps()
+  if (!deploymentTraits[run.deployment.status].running) return
+  run.log.write({ step: 'source', stream: 'system', text: `The control process was stopped meanwhile; going on (attempt ${job.attempt}).` })
+  await deps.builder.cleanUp(run.deployment.id)
+  await removeInstances(deps, { deploymentId: run.deployment.id })
+  if (job.attempt > deps.maxAttempts)
+    throw new AppError('ERR_INTERRUPTED', `The control process stopped ${deps.maxAttempts} times during this deployment.`, {
+      nextAction: 'Look at the log of the control process for why it stops, then deploy again.',
+    })
+}
+
+/** Undo, explain, keep traffic where it was. */
+async function giveUp(deps: DeployDeps, run: DeployRun, error: unknown): Promise<void> {
+  const canceled = isAppError(error) && error.code === 'ERR_CANCELED'
+  if (!isAppError(error)) deps.logger.error({ err: error, deployment: run.deployment.id }, 'deployment failed unexpectedly')
+  const { status } = await deps.prisma.deployment.findUniqueOrThrow({ where: { id: run.deployment.id }, select: { status: true } })
+  if (!deploymentTraits[status].running) {
+    // It is live already; only the removal of the old instances failed. The reconciler goes on with that.
+    deps.logger.warn({ err: error, deployment: run.deployment.id }, 'old instances were not removed; the reconciler will')
+    return
+  }
+  const wire = await explain(deps, run, error)
+  run.log.write({ step: wire.step ?? 'deploy', stream: 'system', text: canceled ? 'Canceled.' : `Failed: ${wire.message}` })
+  if (wire.nextAction && !canceled) run.log.write({ step: wire.step ?? 'deploy', stream: 'system', text: `Next: ${wire.nextAction}` })
+  await run.log.flush()
+  await removeInstances(deps, { deploymentId: run.deployment.id })
+  await run.record.fail(canceled ? 'CANCELED' : 'FAILED', wire)
+  deps.routes.settle(run.deployment.environmentId)
+  await deps.routes.sync().catch((cause) => deps.logger.warn({ err: cause }, 'routes not published after a failure; traffic stays where it was'))
+}
+
+async function explain(deps: DeployDeps, run: DeployRun, error: unknown): Promise<WireError> {
+  const environment = await deps.prisma.environment.findUniqueOrThrow({ where: { id: run.deployment.environmentId } })
+  const live = environment.liveReleaseId
+    ? await deps.prisma.release.findUnique({ where: { id: environment.liveReleaseId }, select: { deploymentId: true } })
+    : null
+  const stillServing = live ? `Deployment ${live.deploymentId} stays live; no request was affected.` : 'Nothing was live before, so nothing serves yet.'
+  const lastStep = await deps.prisma.step.findFirst({ where: { deploymentId: run.deployment.id }, orderBy: { id: 'desc' }, select: { name: true } })
+  const step = lastStep ? { step: lastStep.name } : {}
+  if (isAppError(error)) return { ...step, stillServing, ...error.toWire() }
+  return {
+    ...step,
+    stillServing,
+    code: 'ERR_INTERNAL',
+    message: `Something went wrong inside Switchyard: ${error instanceof Error ? error.message.split('\n')[0] : 'unknown'}`,
+    nextAction: 'Deploy again; if it happens again, look at the log of the control process for this deployment id.',
+  }
+}
+
+/** Aborts as soon as somebody asks for this deployment to be canceled, from whichever process. */
+function watchForCancel(deps: DeployDeps, deploymentId: string): { signal: AbortSignal; dispose(): void } {
+  const canceled = new AbortController()
+  const done = new AbortController()
+  const changes = deps.bus.listen((c) => c.kind === 'deployment' && c.id === deploymentId, done.signal)
+  const check = async () => {
+    const row = await deps.prisma.deployment.findUnique({ where: { id: deploymentId }, select: { cancelRequested: true } })
+    if (row?.cancelRequested) canceled.abort(new AppError('ERR_CANCELED', 'The deployment was canceled.'))
+  }
+  void (async () => {
+    for await (const _ of changes) {
+      await check().catch((error) => deps.logger.warn({ err: error }, 'cannot see whether a deployment was canceled'))
+      if (canceled.signal.aborted) return
+    }
+  })()
+  return { signal: canceled.signal, dispose: () => done.abort() }
+}

@@ -1,0 +1,87 @@
+import type { Logger } from 'pino'
+import type { Instance, Prisma, PrismaClient } from '@/server/database/generated/client'
+import type { ObservedInstance } from '@/runtime/driver'
+import { AppError } from '@/shared/errors'
+import type { Slot } from '@/shared/release'
+import type { ChangeBus } from '../events/bus'
+import type { RoutePublisher } from '../routes/publisher'
+import { type LaunchDeps, launchInstance, markStopped, releaseConfig } from './launch'
+
+export interface HealDeps extends LaunchDeps {
+  routes: RoutePublisher
+  bus: ChangeBus
+  logger: Logger
+}
+
+const backoffBaseMs = 1_000
+const backoffMaxMs = 60_000
+/** Deaths within this time count towards the pause before the next start. */
+const crashWindowMs = 10 * 60_000
+export const crashLoopAfter = 4
+
+/** How long to wait before an environment is healed again: grows with the deaths of its release in the last minutes. */
+export async function healDelayMs(prisma: PrismaClient, releaseId: string): Promise<number> {
+  const deaths = await recentDeaths(prisma, releaseId)
+  return deaths <= 1 ? 0 : Math.min(backoffMaxMs, backoffBaseMs * 2 ** (deaths - 2))
+}
+
+function recentDeaths(prisma: PrismaClient, releaseId: string): Promise<number> {
+  return prisma.instance.count({ where: { releaseId, state: 'stopped', stoppedAt: { gt: new Date(Date.now() - crashWindowMs) } } })
+}
+
+/**
+ * Makes the live release of an environment run: when no instance of it does, a new one is started, probed and routed to.
+ * Does nothing when it runs already. @throws AppError when the new instance does not become healthy
+ */
+export async function healEnvironment(deps: HealDeps, environmentId: string, signal?: AbortSignal): Promise<void> {
+  const { prisma, runtime } = deps
+  const environment = await prisma.environment.findUnique({ where: { id: environmentId } })
+  const releaseId = environment?.liveReleaseId
+  if (!environment || !releaseId) return
+  const known = await prisma.instance.findMany({ where: { releaseId }, orderBy: { createdAt: 'desc' } })
+  for (const instance of known.filter((i) => i.state !== 'stopped')) if (await adopt(deps, instance)) return
+  const last = known[0]
+  const restarts = (last?.restarts ?? -1) + 1
+  const { instance, config } = await launchInstance(deps, { releaseId, slot: (last?.slot as Slot | undefined) ?? 'blue', restarts, ...(signal ? { signal } : {}) })
+  try {
+    await probe(deps, instance, config.health, signal)
+  } catch (error) {
+    const observed = await runtime.inspect(instance.id).catch(() => null)
+    await runtime.stop(instance.id, 5_000)
+    await markStopped(prisma, instance.id, exitOf(observed))
+    throw error
+  }
+  await prisma.instance.update({ where: { id: instance.id }, data: { state: 'healthy' } })
+  await deps.routes.sync()
+  await deps.bus.publish({ kind: 'instance', id: instance.id, teamId: environment.teamId, projectId: environment.projectId })
+  deps.logger.info({ environment: environmentId, instance: instance.id, restarts }, 'instance started again')
+}
+
+/** Takes an instance that runs for what it is, with the address it has now (an engine that was restarted gives new ones). */
+async function adopt(deps: HealDeps, instance: Instance): Promise<boolean> {
+  const observed = await deps.runtime.inspect(instance.id)
+  if (observed?.state === 'sleeping') await deps.runtime.wake(instance.id)
+  if (!observed || observed.state === 'exited' || !observed.address) {
+    await deps.runtime.stop(instance.id, 0)
+    await markStopped(deps.prisma, instance.id, exitOf(observed))
+    return false
+  }
+  await deps.prisma.instance.update({
+    where: { id: instance.id },
+    data: { host: observed.address.host, port: observed.address.port, state: instance.state === 'starting' ? 'healthy' : instance.state },
+  })
+  return true
+}
+
+async function probe(deps: HealDeps, instance: Instance, check: ReturnType<typeof releaseConfig>['health'], signal?: AbortSignal): Promise<void> {
+  if (!instance.host || !instance.port) throw new AppError('ERR_START', 'The instance started without an address.')
+  const result = await deps.runtime.probe({ host: instance.host, port: instance.port }, check, {
+    stillRunning: async () => (await deps.runtime.inspect(instance.id))?.state === 'running',
+    ...(signal ? { signal } : {}),
+  })
+  if (!result.healthy) throw new AppError('ERR_HEALTH_CHECK', `The instance did not become healthy again. ${result.reason ?? ''}`.trim())
+}
+
+export function exitOf(observed: ObservedInstance | null): Prisma.InputJsonObject {
+  return observed?.exit ? { ...observed.exit } : { code: null, signal: null, outOfMemory: false }
+}

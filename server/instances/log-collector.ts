@@ -1,0 +1,112 @@
+import type { Pool } from 'pg'
+import type { Logger } from 'pino'
+import type { Instance, PrismaClient } from '@/server/database/generated/client'
+import type { Runtime } from '@/runtime/driver'
+import { createLogWriter, type LogWriter } from '../deployments/log-writer'
+import type { ChangeBus } from '../events/bus'
+
+/** Copies what running apps print into the database, so that it outlives their containers. */
+export interface LogCollector {
+  /** Begins, or goes on, with an instance's output. Does nothing when it is followed already. */
+  follow(instance: Instance): void
+  /** Resolves when what a dead instance printed last is stored. */
+  finish(instanceId: string): Promise<void>
+  /** A line of the platform's own in the log of the instance's deployment. */
+  note(instance: Instance, text: string): void
+  stop(): Promise<void>
+}
+
+interface Following {
+  stop: AbortController
+  ended: Promise<void>
+}
+
+const saveEveryMs = 2_000
+const finishDeadlineMs = 3_000
+/** Sustained lines a second of one instance; a flood beyond it is counted, not stored. */
+const linesPerSecond = 500
+const burstLines = 5_000
+
+export function createLogCollector(deps: { prisma: PrismaClient; pool: Pool; runtime: Runtime; bus: ChangeBus; logger: Logger }): LogCollector {
+  const following = new Map<string, Following>()
+  const writerOf = (instance: Instance) =>
+    createLogWriter({
+      ...deps,
+      ids: { teamId: instance.teamId, projectId: instance.projectId, deploymentId: instance.deploymentId, instanceId: instance.id },
+    })
+
+  async function copy(instance: Instance, signal: AbortSignal): Promise<void> {
+    const writer = writerOf(instance)
+    const admit = tokenBucket(linesPerSecond, burstLines)
+    let cursor = instance.logCursor
+    let saved = cursor
+    let refused = 0
+    const save = async () => {
+      if (cursor === saved) return
+      const at = cursor
+      await writer.flush()
+      await deps.prisma.instance.updateMany({ where: { id: instance.id }, data: { logCursor: at } })
+      saved = at
+    }
+    const timer = setInterval(() => save().catch((error) => deps.logger.warn({ err: error }, 'cannot save a log position')), saveEveryMs)
+    try {
+      for await (const line of deps.runtime.logs(instance.id, { ...(cursor ? { after: cursor } : {}), follow: true, signal })) {
+        cursor = line.cursor
+        if (!admit()) {
+          refused++
+          continue
+        }
+        refused = reportRefused(writer, refused)
+        writer.write({ step: 'runtime', stream: line.stream, text: line.text, at: line.at })
+      }
+    } finally {
+      clearInterval(timer)
+      reportRefused(writer, refused)
+      await save().catch((error) => deps.logger.warn({ err: error }, 'cannot save a log position'))
+    }
+  }
+
+  return {
+    follow(instance) {
+      if (following.has(instance.id)) return
+      const stop = new AbortController()
+      const ended = copy(instance, stop.signal)
+        .catch((error) => stop.signal.aborted || deps.logger.warn({ err: error, instance: instance.id }, 'log of an instance cannot be followed; trying again'))
+        .then(() => void following.delete(instance.id))
+      following.set(instance.id, { stop, ended })
+    },
+    async finish(instanceId) {
+      const current = following.get(instanceId)
+      if (!current) return
+      const timer = setTimeout(() => current.stop.abort(), finishDeadlineMs)
+      await current.ended
+      clearTimeout(timer)
+    },
+    note(instance, text) {
+      writerOf(instance).write({ step: 'runtime', stream: 'system', text })
+    },
+    async stop() {
+      const all = [...following.values()]
+      for (const { stop } of all) stop.abort()
+      await Promise.all(all.map((f) => f.ended))
+    },
+  }
+}
+
+function reportRefused(writer: LogWriter, refused: number): number {
+  if (refused > 0) writer.write({ step: 'runtime', stream: 'system', text: `${refused} lines were not stored: more than ${linesPerSecond} a second` })
+  return 0
+}
+
+function tokenBucket(perSecond: number, burst: number): () => boolean {
+  let tokens = burst
+  let last = Date.now()
+  return () => {
+    const now = Date.now()
+    tokens = Math.min(burst, tokens + ((now - last) / 1000) * perSecond)
+    last = now
+    if (tokens < 1) return false
+    tokens -= 1
+    return true
+  }
+}

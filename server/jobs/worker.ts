@@ -1,0 +1,117 @@
+import type { Pool } from 'pg'
+import type { Logger } from 'pino'
+import { isAppError } from '@/shared/errors'
+import type { ChangeBus } from '../events/bus'
+import { type JobKind, type JobPayload, jobCatalogue } from './catalogue'
+import { type ClaimedJob, claim, finish, leaseSeconds, renew } from './queue'
+
+export interface JobContext {
+  attempt: number
+  lastAttempt: boolean
+  /** Aborted when the lease is lost or the process stops: whatever runs must end without writing. */
+  signal: AbortSignal
+}
+export type JobHandlers = { [K in JobKind]: (payload: JobPayload<K>, context: JobContext) => Promise<void> }
+
+export interface Worker {
+  /** Looks for work now. */
+  wake(): void
+  /** Takes nothing new and interrupts what runs; its leases stay for the next process to take over. */
+  stop(): Promise<void>
+}
+
+const idlePollMs = 2_000
+const retryBaseMs = 1_000
+
+/** Runs up to `concurrency` jobs at once, each under a lease that is renewed while it runs. */
+export function startWorker(options: {
+  pool: Pool
+  bus: ChangeBus
+  owner: string
+  handlers: JobHandlers
+  concurrency: number
+  logger: Logger
+}): Worker {
+  const { pool, bus, owner, handlers, concurrency, logger } = options
+  const stopping = new AbortController()
+  const running = new Set<Promise<void>>()
+  let timer: NodeJS.Timeout | undefined
+  let looking: Promise<void> | undefined
+
+  async function look(): Promise<void> {
+    while (!stopping.signal.aborted && running.size < concurrency) {
+      const job = await claim(pool, owner)
+      if (!job) return
+      const work = runOne(job).finally(() => {
+        running.delete(work)
+        wake()
+      })
+      running.add(work)
+    }
+  }
+  let again = false
+  function wake(): void {
+    if (stopping.signal.aborted) return
+    if (looking) {
+      again = true
+      return
+    }
+    clearTimeout(timer)
+    looking = look()
+      .catch((error) => logger.warn({ err: error }, 'jobs: cannot claim, trying again'))
+      .finally(() => {
+        looking = undefined
+        if (again) {
+          again = false
+          wake()
+        } else if (!stopping.signal.aborted) timer = setTimeout(wake, idlePollMs)
+      })
+  }
+
+  async function runOne(job: ClaimedJob): Promise<void> {
+    const lost = new AbortController()
+    const signal = AbortSignal.any([stopping.signal, lost.signal])
+    const heartbeat = setInterval(
+      () =>
+        renew(pool, job.id, owner).then(
+          (held) => held || lost.abort(new Error('lease lost')),
+          (error) => logger.warn({ err: error, job: job.id }, 'jobs: heartbeat failed'),
+        ),
+      (leaseSeconds * 1000) / 4,
+    )
+    const log = logger.child({ job: job.id, kind: job.kind, attempt: job.attempts })
+    try {
+      const handler = handlers[job.kind] as (payload: unknown, context: JobContext) => Promise<void>
+      await handler(jobCatalogue[job.kind].payload.parse(job.payload), { attempt: job.attempts, lastAttempt: job.attempts >= job.maxAttempts, signal })
+      if (!signal.aborted) await finish(pool, job, owner, {})
+    } catch (error) {
+      if (signal.aborted) log.warn('interrupted; the next worker takes it over')
+      else {
+        log.error({ err: error }, 'job failed')
+        const message = error instanceof Error ? error.message : String(error)
+        await finish(pool, job, owner, { error: message, retryInMs: isResult(error) ? undefined : retryBaseMs * 2 ** (job.attempts - 1) }).catch((cause) =>
+          log.error({ err: cause }, 'cannot record the failure; the lease will run out'),
+        )
+      }
+    } finally {
+      clearInterval(heartbeat)
+    }
+  }
+  // A wrong input stays wrong however often it is tried.
+  const isResult = (error: unknown) => isAppError(error) && error.code === 'ERR_INVALID_INPUT'
+
+  void (async () => {
+    for await (const change of bus.listen((c) => c.kind === 'job', stopping.signal)) if (change) wake()
+  })()
+  wake()
+
+  return {
+    wake,
+    async stop() {
+      stopping.abort(new Error('the worker stops'))
+      clearTimeout(timer)
+      await looking
+      await Promise.allSettled(running)
+    },
+  }
+}

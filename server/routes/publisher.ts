@@ -1,0 +1,68 @@
+import { createHash } from 'node:crypto'
+import type { PrismaClient } from '@/server/database/generated/client'
+import type { RouteTable } from '@/shared/route-table'
+import { type Candidate, computeRoutes } from './compute'
+
+/** The control side of the routers' link, as `server/edge` implements it. */
+export interface TableSink {
+  publish(table: RouteTable, options: { deadlineMs: number }): Promise<{ acknowledged: number }>
+}
+
+export interface RoutePublisher {
+  /** Computes the table from the record and has every router serve it; does nothing when it would be the same. @throws ERR_CUTOVER */
+  sync(): Promise<void>
+  /**
+   * Routes the environment as if `releaseId` were live, until `settle`: other publications meanwhile keep it so.
+   * When not every router acknowledges, the routes go back to the record and this throws ERR_CUTOVER.
+   */
+  propose(candidate: Candidate): Promise<void>
+  /** The record says now what was proposed, or it was given up. */
+  settle(environmentId: string): void
+}
+
+const ackDeadlineMs = 10_000
+
+/** One publication at a time: versions grow in the order in which the record was read. */
+export function createRoutePublisher(options: { prisma: PrismaClient; sink: TableSink; baseDomain: string; dashboardUrl: string }): RoutePublisher {
+  const { prisma, sink, baseDomain, dashboardUrl } = options
+  const candidates = new Map<string, Candidate>()
+  let lastDigest = ''
+  let tail: Promise<unknown> = Promise.resolve()
+
+  async function publish(): Promise<void> {
+    const routes = await computeRoutes(prisma, baseDomain, [...candidates.values()])
+    const digest = createHash('sha256').update(JSON.stringify(routes)).digest('hex')
+    if (digest === lastDigest) return
+    // Cleared first: after a failed publication nobody knows what the routers serve, so the next one must go out.
+    lastDigest = ''
+    const [row] = await prisma.$queryRaw<{ version: bigint }[]>`
+      INSERT INTO "RouteTableVersion"("id","version") VALUES (1,1)
+      ON CONFLICT ("id") DO UPDATE SET "version" = "RouteTableVersion"."version" + 1 RETURNING "version"`
+    const table: RouteTable = { version: Number(row?.version ?? 1), generatedAt: new Date().toISOString(), dashboardUrl, routes }
+    await sink.publish(table, { deadlineMs: ackDeadlineMs })
+    lastDigest = digest
+  }
+  function serialized(work: () => Promise<void>): Promise<void> {
+    const run = tail.then(work)
+    tail = run.catch(() => {})
+    return run
+  }
+
+  return {
+    sync: () => serialized(publish),
+    async propose(candidate) {
+      candidates.set(candidate.environmentId, candidate)
+      try {
+        await serialized(publish)
+      } catch (error) {
+        candidates.delete(candidate.environmentId)
+        // Routers that did take the new table must go back; one that cannot be reached keeps the old one anyway.
+        await serialized(publish).catch(() => {})
+        throw error
+      }
+    },
+    settle(environmentId) {
+      candidates.delete(environmentId)
+    },
+  }
+}
