@@ -104,7 +104,6 @@ function defaultHome(): string {
  * Parses the environment of the process. An empty variable counts as unset.
  * @throws AppError ERR_INVALID_INPUT naming every problem at once, never a value (it may be a secret).
  */
-// biome-ignore lint/style/noProcessEnv: this is the one reader of the environment
 export function readServerEnv(source: Record<string, string | undefined> = process.env): ServerEnv {
   const given = Object.fromEntries(Object.entries(source).filter((entry): entry is [string, string] => entry[1] !== undefined && entry[1] !== ''))
   const parsed = settings.safeParse(given)

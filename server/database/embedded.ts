@@ -1,4 +1,3 @@
-import type { ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { mkdir, open, readFile, readlink, realpath, rename, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
@@ -16,6 +15,8 @@ export interface EmbeddedPostgres {
   /** Resolves when the server answers, after starting it again if it was gone. */
   ensure(): Promise<void>
 }
+
+type Child = ReturnType<typeof start>
 
 const role = 'switchyard'
 const database = 'switchyard'
@@ -112,7 +113,7 @@ function isAlive(pid: number): boolean {
   }
 }
 
-async function spawnServer(cluster: Cluster): Promise<ChildProcess> {
+async function spawnServer(cluster: Cluster): Promise<Child> {
   const logFile = path.join(cluster.directory, 'postgres.log')
   if (((await stat(logFile).catch(() => null))?.size ?? 0) > maxLogBytes) await rename(logFile, `${logFile}.1`)
   const log = await open(logFile, 'a', 0o600)
@@ -179,7 +180,7 @@ const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve,
 function superviseServer(cluster: Cluster, onRestart?: (reason: string) => void) {
   let stopped = false
   let starting: Promise<void> | null = null
-  let child: ChildProcess | null = null
+  let child: Child | null = null
   let watch: NodeJS.Timeout | undefined
 
   async function bringUp(): Promise<void> {
