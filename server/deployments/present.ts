@@ -1,0 +1,92 @@
+import type { SourceSpec } from '@/builder/builder'
+import type { Prisma } from '@/server/database/client'
+import type { BuildPlan } from '@/shared/build-plan'
+import type { WireError } from '@/shared/errors'
+import { deploymentHost, edgeUrl, projectHost } from '@/shared/naming'
+import type { DeploymentSummary, DeploymentView, StepView } from '@/shared/views'
+
+/** Row → what the API shows. URLs are made here, from `shared/naming.ts`, and nowhere else. */
+
+/** Where visitors reach the router. */
+export interface Edge {
+  scheme: 'http' | 'https'
+  port: number
+  baseDomain: string
+}
+
+/** Of every query whose rows are presented. */
+export const summaryInclude = {
+  environment: { select: { name: true, liveReleaseId: true, project: { select: { id: true, name: true, slug: true } } } },
+} as const satisfies Prisma.DeploymentInclude
+export const viewInclude = { ...summaryInclude, steps: { orderBy: { id: 'asc' } } } as const satisfies Prisma.DeploymentInclude
+
+export type SummaryRow = Prisma.DeploymentGetPayload<{ include: typeof summaryInclude }>
+export type ViewRow = Prisma.DeploymentGetPayload<{ include: typeof viewInclude }>
+type ArtifactRow = Prisma.ArtifactGetPayload<object>
+
+const iso = (date: Date | null): string | null => date?.toISOString() ?? null
+const between = (from: Date | null, to: Date | null): number | null => (from && to ? Math.max(0, to.getTime() - from.getTime()) : null)
+
+export const projectUrl = (slug: string, edge: Edge): string => edgeUrl(projectHost(slug, edge.baseDomain), edge)
+const deploymentUrl = (slug: string, id: string, edge: Edge): string => edgeUrl(deploymentHost(slug, id, edge.baseDomain), edge)
+
+/** A repository's URL may carry a token; people see it without. */
+export function withoutCredentials(url: string): string {
+  return url.replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/@]*@/i, '$1')
+}
+
+export function presentSummary(row: SummaryRow, edge: Edge): DeploymentSummary {
+  const { project } = row.environment
+  const source = row.source as unknown as SourceSpec
+  return {
+    id: row.id,
+    projectId: row.projectId,
+    projectName: project.name,
+    projectSlug: project.slug,
+    environment: row.environment.name,
+    status: row.status,
+    // The pointer decides, not the status: between the two writes of a cutover only one of them is true.
+    live: row.releaseId !== null && row.environment.liveReleaseId === row.releaseId,
+    cancelRequested: row.cancelRequested,
+    triggeredBy: row.triggeredBy.toLowerCase() as Lowercase<typeof row.triggeredBy>,
+    createdBy: row.createdBy,
+    source: source.kind === 'git' ? { kind: 'git', repository: withoutCredentials(source.url) } : { kind: 'archive', repository: null },
+    ref: row.ref,
+    branch: row.branch,
+    commitSha: row.commitSha,
+    commitMessage: row.commitMessage,
+    commitAuthor: row.commitAuthor,
+    framework: row.framework,
+    url: deploymentUrl(project.slug, row.id, edge),
+    createdAt: row.createdAt.toISOString(),
+    startedAt: iso(row.startedAt),
+    liveAt: iso(row.liveAt),
+    endedAt: iso(row.endedAt),
+    durationMs: between(row.startedAt, row.liveAt ?? row.endedAt),
+    error: row.error as WireError | null,
+  }
+}
+
+export function presentDeployment(row: ViewRow, artifact: ArtifactRow | null, edge: Edge): DeploymentView {
+  return {
+    ...presentSummary(row, edge),
+    projectUrl: projectUrl(row.environment.project.slug, edge),
+    steps: row.steps.map(presentStep),
+    summary: (row.plan as unknown as BuildPlan | null)?.summary ?? null,
+    artifact: artifact && { kind: artifact.kind === 'image' ? 'image' : 'bundle', digest: artifact.digest, sizeBytes: Number(artifact.sizeBytes) },
+  }
+}
+
+function presentStep(step: ViewRow['steps'][number]): StepView {
+  return {
+    id: String(step.id),
+    name: step.name,
+    status: step.status,
+    attempt: step.attempt,
+    cached: step.cached,
+    detail: step.detail,
+    startedAt: step.startedAt.toISOString(),
+    endedAt: iso(step.endedAt),
+    durationMs: between(step.startedAt, step.endedAt),
+  }
+}
