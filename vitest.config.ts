@@ -1,7 +1,10 @@
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 
-const alias = { '@': fileURLToPath(new URL('.', import.meta.url)).replace(/\/$/, ''), 'server-only': fileURLToPath(new URL('./test/server-only.ts', import.meta.url)) }
+const alias = {
+  '@': fileURLToPath(new URL('.', import.meta.url)).replace(/\/$/, ''),
+  'server-only': fileURLToPath(new URL('./test/server-only.ts', import.meta.url)),
+}
 
 // unit: no service, beside the code. integration: real Postgres, Docker, Git (`*.int.test.ts`), started by test/global-setup.ts.
 export default defineConfig({
@@ -10,7 +13,12 @@ export default defineConfig({
     projects: [
       {
         resolve: { alias },
-        test: { name: 'unit', include: ['{shared,server,builder,runtime,router,storage,cli,app,test,scripts}/**/*.test.{ts,tsx}'], exclude: ['**/*.int.test.ts', '**/node_modules/**', 'test/fixtures/**'] },
+        test: {
+          name: 'unit',
+          include: ['{shared,server,builder,runtime,router,storage,cli,app,test,scripts}/**/*.test.{ts,tsx}'],
+          exclude: ['**/*.int.test.ts', '**/node_modules/**', 'test/fixtures/**'],
+          maxWorkers: 2,
+        },
       },
       {
         resolve: { alias },
@@ -21,7 +29,8 @@ export default defineConfig({
           globalSetup: ['test/global-setup.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,
-          maxWorkers: 2,
+          // One file at a time: each may fill both cores of a small machine with builds and containers.
+          fileParallelism: false,
         },
       },
     ],

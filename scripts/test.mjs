@@ -1,0 +1,233 @@
+// npm test: everything, from a bare clone. node scripts/test.mjs [unit|api|builder|cli|e2e …]
+// The last line is always `N passed, N failed` (and `, N skipped` if any); exit code 0 only when all ran and all passed.
+import { randomBytes } from 'node:crypto'
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import path from 'node:path'
+import { ask, startEngine, stopEngine } from './dockerd.mjs'
+import { lintChecks } from './lint.mjs'
+import { buildAll, isBuilt } from './support/build.mjs'
+import { watchProcesses } from './support/leftovers.mjs'
+import { checkCounts, playwrightCounts, vitestCounts } from './support/reports.mjs'
+import { childEnv, ensureDependencies, nodeBinary, root, run, Stop, sleep, stopGroups } from './support/run.mjs'
+import { ensureSystemPackages } from './system-packages.mjs'
+
+const minute = 60_000
+const wholeRunMs = 50 * minute
+const id = randomBytes(3).toString('hex')
+// Short: unix sockets below it may have 107 characters. Everything any test writes to the temporary directory goes with it.
+const work = `/tmp/sy-${id}`
+const marker = `SWITCHYARD_TEST_RUN=${id}`
+const all = ['lint', 'types', 'build', 'unit', 'integration', "integration on Debian's Postgres", 'e2e']
+
+/** Suites by name: what they run, and what that needs. */
+const suites = {
+  unit: { steps: ['unit'] },
+  api: { steps: ['unit', 'integration'], folders: ['server', 'router', 'storage', 'shared'], engine: true },
+  builder: { steps: ['unit', 'integration'], folders: ['builder', 'runtime'], engine: true },
+  cli: { steps: ['build', 'unit', 'integration'], folders: ['cli'], engine: true },
+  e2e: { steps: ['build', 'e2e'], engine: true },
+}
+
+const results = []
+let engine
+let watch
+let ending = false
+
+function record(name, counts, startedAt) {
+  const seconds = ((performance.now() - startedAt) / 1000).toFixed(1)
+  results.push({ name, seconds, ...counts })
+  console.log(
+    `\n${counts.failed > 0 ? '✗' : '✓'} ${name}: ${counts.passed} passed, ${counts.failed} failed${counts.skipped > 0 ? `, ${counts.skipped} skipped` : ''} (${seconds} s)`,
+  )
+}
+
+/** Runs one step; an exception in it fails this step and lets the others run. */
+async function step(name, work_) {
+  if (ending) return
+  console.log(`\n━━━ ${name}`)
+  const startedAt = performance.now()
+  let counts
+  try {
+    counts = await work_()
+  } catch (error) {
+    console.error(error instanceof Stop ? error.message : error)
+    counts = checkCounts(false, `${name}: ${error.message.split('\n')[0]}`)
+  }
+  // Whatever a step left running must not disturb the next one.
+  await stopGroups(5000)
+  if (!ending) record(name, counts, startedAt)
+}
+
+const testEnv = (extra = {}) =>
+  childEnv({ CI: 'true', SWITCHYARD_TEST_RUN: id, TMPDIR: `${work}/t`, ...(engine ? { DOCKER_HOST: engine.host } : {}), ...extra })
+
+async function vitest(project, { folders = [], files = [], env = {}, deadlineMs, name = project } = {}) {
+  const report = `${work}/${name.replaceAll(/\W+/g, '-')}.json`
+  const filters = [...folders.map((folder) => path.join(root, folder, '/')), ...files]
+  const args = ['run', '--project', project, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`, ...filters]
+  const outcome = await run([nodeBinary(), path.join(root, 'node_modules/vitest/vitest.mjs'), ...args], { env: testEnv(env), deadlineMs })
+  return vitestCounts(report, outcome)
+}
+
+async function playwright() {
+  const report = `${work}/playwright.json`
+  const env = testEnv({ PLAYWRIGHT_JSON_OUTPUT_FILE: report, CHROMIUM: '/usr/bin/chromium' })
+  const config = ['playwright.config.ts', 'e2e/playwright.config.ts'].find((file) => existsSync(path.join(root, file)))
+  if (!config) throw new Stop('There is no playwright.config.ts.')
+  const argv = [nodeBinary(), path.join(root, 'node_modules/@playwright/test/cli.js'), 'test', '--config', config, '--reporter=list,json']
+  return playwrightCounts(report, await run(argv, { env, deadlineMs: 20 * minute }))
+}
+
+/** Test files of the integration project that work with a database: those run on Debian's Postgres as well. */
+function databaseTests(directory = root) {
+  return readdirSync(directory, { withFileTypes: true }).flatMap((entry) => {
+    const full = path.join(directory, entry.name)
+    if (entry.isDirectory())
+      return ['node_modules', 'examples', 'fixtures', 'generated', 'dist'].includes(entry.name) || entry.name.startsWith('.')
+        ? []
+        : databaseTests(full)
+    return entry.name.endsWith('.int.test.ts') && readFileSync(full, 'utf8').includes('support/database') ? [full] : []
+  })
+}
+
+function debianPostgresBin() {
+  const base = '/usr/lib/postgresql'
+  const versions = readdirSync(base).filter((version) => existsSync(`${base}/${version}/bin/postgres`))
+  return `${base}/${versions.sort((a, b) => Number(b) - Number(a))[0]}/bin`
+}
+
+const generate = () => run([nodeBinary(), path.join(root, 'node_modules/.bin/prisma'), 'generate'], { env: testEnv(), deadlineMs: 5 * minute })
+
+const steps = {
+  lint: async () => {
+    for (const { name, argv } of lintChecks)
+      await step(`lint: ${name}`, async () => checkCounts((await run(argv(), { env: testEnv(), deadlineMs: 5 * minute })).ok, name))
+  },
+  types: () =>
+    step('types', async () => {
+      const typegen = await run([nodeBinary(), path.join(root, 'node_modules/.bin/next'), 'typegen'], { env: testEnv(), deadlineMs: 5 * minute })
+      const check = await run([nodeBinary(), path.join(root, 'node_modules/.bin/tsc'), '--noEmit'], { env: testEnv(), deadlineMs: 5 * minute })
+      return checkCounts(typegen.ok && check.ok, 'types')
+    }),
+  build: ({ everything }) =>
+    step('build', async () => {
+      if (!everything && isBuilt()) console.log('dist/ and .next/ are the build of these sources.')
+      else return checkCounts((await buildAll()).ok, 'npm run build')
+      return checkCounts(true, 'build')
+    }),
+  unit: ({ folders }) => step('unit', () => vitest('unit', { folders, deadlineMs: 10 * minute })),
+  integration: ({ folders }) => step('integration', () => vitest('integration', { folders, deadlineMs: 25 * minute })),
+  "integration on Debian's Postgres": () =>
+    step("integration on Debian's Postgres", () =>
+      vitest('integration', {
+        files: databaseTests(),
+        env: { TEST_POSTGRES_BIN: debianPostgresBin() },
+        deadlineMs: 15 * minute,
+        name: 'integration-debian',
+      }),
+    ),
+  e2e: () => step('e2e', playwright),
+}
+
+/** The union of what the named suites need; without names everything. */
+function plan(names) {
+  const unknown = names.filter((name) => !(name in suites))
+  if (unknown.length > 0)
+    throw new Stop(`Unknown suite: ${unknown.join(', ')}`, `Choose from: ${Object.keys(suites).join(', ')}; without a name all of it runs.`)
+  if (names.length === 0) return { steps: all, folders: [], engine: true, everything: true }
+  const chosen = names.map((name) => suites[name])
+  return {
+    steps: all.filter((name) => chosen.some((suite) => suite.steps.includes(name))),
+    folders: chosen.some((suite) => !suite.folders && suite.steps.includes('unit')) ? [] : chosen.flatMap((suite) => suite.folders ?? []),
+    engine: chosen.some((suite) => suite.engine),
+    everything: false,
+  }
+}
+
+async function prepare(wanted) {
+  mkdirSync(`${work}/t`, { recursive: true })
+  chmodSync(`${work}/t`, 0o1777)
+  await ensureDependencies()
+  if (wanted.engine) {
+    await ensureSystemPackages()
+    engine = await startEngine(`${work}/dk`)
+    console.log(engine.started ? `A Docker engine of our own: ${engine.host}` : `The Docker engine that is there: ${engine.host}`)
+  }
+  if (!(await generate()).ok) throw new Stop('prisma generate failed.', 'Read its message above.')
+}
+
+/** Containers of the platform that the tests forgot, looked for in an engine of our own only: a shared one has other users. */
+async function forgottenContainers() {
+  if (!engine?.started) return []
+  const answer = await ask(engine.socket, '/containers/json?all=1')
+  return JSON.parse(answer?.body ?? '[]').map(({ Names, Image, State }) => `container ${Names?.[0]} (${Image}, ${State})`)
+}
+
+async function finish() {
+  const startedAt = performance.now()
+  await stopGroups(10_000)
+  const left = await forgottenContainers()
+  if (engine?.started) await stopEngine(`${work}/dk`)
+  // Processes that were told to end may take a moment.
+  for (let n = 0; n < 50 && watch.alive().length > 0; n++) await sleep(100)
+  const processes = watch.alive()
+  watch.close()
+  left.push(...processes.map(({ pid, command }) => `process ${pid}: ${command}`))
+  for (const { pid } of processes)
+    try {
+      process.kill(pid, 'SIGKILL')
+    } catch {
+      // just ended
+    }
+  rmSync(work, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 })
+  record('nothing left behind', { passed: left.length === 0 ? 1 : 0, failed: left.length, skipped: 0, failures: left }, startedAt)
+}
+
+function summary(startedAt) {
+  const total = { passed: 0, failed: 0, skipped: 0 }
+  console.log('\n━━━ summary')
+  for (const result of results) {
+    for (const key of Object.keys(total)) total[key] += result[key]
+    console.log(
+      `${result.failed + result.skipped > 0 ? '✗' : '✓'} ${result.name.padEnd(52)} ${String(result.passed).padStart(5)} passed ${String(result.failed).padStart(4)} failed${result.skipped > 0 ? ` ${result.skipped} skipped` : ''}  ${result.seconds.padStart(7)} s`,
+    )
+    for (const failure of result.failures.slice(0, 30)) console.log(`    ${failure}`)
+    if (result.failures.length > 30) console.log(`    … and ${result.failures.length - 30} more`)
+  }
+  console.log(`${((performance.now() - startedAt) / minute).toFixed(1)} minutes`)
+  console.log(`${total.passed} passed, ${total.failed} failed${total.skipped > 0 ? `, ${total.skipped} skipped` : ''}`)
+  return total.failed === 0 && total.skipped === 0 && total.passed > 0 ? 0 : 1
+}
+
+async function end(startedAt, reason) {
+  if (ending) return
+  ending = true
+  if (reason) results.push({ name: reason, seconds: '0.0', passed: 0, failed: 1, skipped: 0, failures: [] })
+  await finish()
+  process.exit(summary(startedAt))
+}
+
+const startedAt = performance.now()
+let wanted
+try {
+  wanted = plan(process.argv.slice(2))
+} catch (error) {
+  console.error(error.message)
+  process.exit(2)
+}
+// Inherited by everything we start, the engine included.
+process.env.SWITCHYARD_TEST_RUN = id
+watch = watchProcesses(marker)
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => void end(startedAt, `stopped by ${signal}`))
+setTimeout(() => void end(startedAt, `not done after ${wholeRunMs / minute} minutes`), wholeRunMs).unref()
+
+let ready = true
+try {
+  await prepare(wanted)
+} catch (error) {
+  ready = false
+  console.error(error instanceof Stop ? `\n✗ ${error.message}` : error)
+  results.push({ name: 'preparation', seconds: '0.0', passed: 0, failed: 1, skipped: 0, failures: [error.message.split('\n')[0]] })
+}
+if (ready) for (const name of wanted.steps) await steps[name](wanted)
+await end(startedAt)
