@@ -28,6 +28,8 @@ export interface ServerEnv {
   extraCaCerts: string | null
   /** Proxies, registry and certificates a build needs to reach the network as this machine does. */
   builderEnv: Record<string, string>
+  /** The environment as it was given, for processes of our own (routers, control) and no others: it may hold secrets. */
+  inherited: Record<string, string>
 }
 
 /** Handed to builds; spelt as the tools read them. */
@@ -131,6 +133,7 @@ export function readServerEnv(source: Record<string, string | undefined> = proce
     production: env.NODE_ENV === 'production',
     publicUrl: env.PUBLIC_URL?.replace(/\/+$/, '') ?? null,
     extraCaCerts: env.NODE_EXTRA_CA_CERTS ?? null,
+    inherited: given,
     builderEnv: Object.fromEntries(passedToBuilds.flatMap((key) => (given[key] ? [[key, given[key]]] : []))),
   }
 }

@@ -1,6 +1,19 @@
-import type { DeploymentSummary, DeploymentView, InspectionView, InstanceView, LogLineView, MemberView, ProjectView, VariableView, ApiKeyView } from '@/shared/views'
-import type { deploymentInput, projectInput, projectPatch, variableInput } from '@/shared/views'
 import type { z } from 'zod'
+import type {
+  ApiKeyView,
+  DeploymentSummary,
+  DeploymentView,
+  deploymentInput,
+  InspectionView,
+  InstanceView,
+  LogLineView,
+  MemberView,
+  ProjectView,
+  projectInput,
+  projectPatch,
+  VariableView,
+  variableInput,
+} from '@/shared/views'
 
 /** Who asks, for which team, with which role. Every use-case takes one; the data-access layer scopes every query to `teamId`. */
 export interface Actor {
@@ -38,6 +51,8 @@ export interface Platform {
     /** The user's membership in `teamId`, or in their first team. null: no such user or no team. */
     actorOfUser(userId: string, teamId?: string | undefined): Promise<Actor | null>
     actorOfApiKey(key: string): Promise<Actor | null>
+    /** Who the actor is, for the dashboard's menu and `switchyard whoami`. */
+    describe(actor: Actor): Promise<MeView>
     teamsOfUser(userId: string): Promise<{ id: string; name: string; slug: string; role: 'owner' | 'admin' | 'member' }[]>
   }
   projects: {
@@ -47,7 +62,11 @@ export interface Platform {
     update(actor: Actor, projectId: string, patch: z.output<typeof projectPatch>): Promise<ProjectView>
     /** Stops its instances, removes its routes, artifacts and record. The name must be typed again. */
     remove(actor: Actor, projectId: string, confirmName: string): Promise<void>
-    inspect(actor: Actor, input: { repository: string; branch?: string | null | undefined; rootDirectory?: string | null | undefined }, signal?: AbortSignal): Promise<InspectionView>
+    inspect(
+      actor: Actor,
+      input: { repository: string; branch?: string | null | undefined; rootDirectory?: string | null | undefined },
+      signal?: AbortSignal,
+    ): Promise<InspectionView>
   }
   variables: {
     list(actor: Actor, projectId: string, environment?: string): Promise<VariableView[]>
@@ -60,8 +79,21 @@ export interface Platform {
     list(actor: Actor, filter: { projectId?: string | undefined }, page: Page): Promise<{ items: DeploymentSummary[]; nextCursor: string | null }>
     get(actor: Actor, deploymentId: string): Promise<DeploymentView>
     cancel(actor: Actor, deploymentId: string): Promise<DeploymentView>
-    /** Lines after `after`, then live ones; ends when the deployment has ended and every line is out. Runtime lines too with `follow: 'instances'`. */
-    logs(actor: Actor, deploymentId: string, query: { after?: string | undefined; follow: boolean; signal: AbortSignal }): AsyncIterable<LogLineView>
+    /**
+     * Lines after `after`, then, when following, new ones. Ends when the deployment is live or has ended (`until: 'settled'`, the default),
+     * or only when it no longer serves (`'stopped'`: the app's own output too).
+     */
+    logs(
+      actor: Actor,
+      deploymentId: string,
+      query: {
+        after?: string | undefined
+        tail?: number | undefined
+        follow: boolean
+        until?: 'settled' | 'stopped' | undefined
+        signal: AbortSignal
+      },
+    ): AsyncIterable<LogLineView>
     /** Yields the view at once and again after each change, until the deployment has ended. */
     watch(actor: Actor, deploymentId: string, signal: AbortSignal): AsyncIterable<DeploymentView>
     /** Zip of the artifact. */
@@ -71,18 +103,30 @@ export interface Platform {
   }
   instances: {
     list(actor: Actor, projectId: string): Promise<InstanceView[]>
-    logs(actor: Actor, instanceId: string, query: { after?: string | undefined; tail?: number | undefined; follow: boolean; signal: AbortSignal }): AsyncIterable<LogLineView>
+    logs(
+      actor: Actor,
+      instanceId: string,
+      query: { after?: string | undefined; tail?: number | undefined; follow: boolean; signal: AbortSignal },
+    ): AsyncIterable<LogLineView>
   }
   apiKeys: {
     list(actor: Actor): Promise<ApiKeyView[]>
     /** `key` is shown this once. */
-    create(actor: Actor, input: { name: string; role: 'admin' | 'member'; expiresInDays?: number | null | undefined }): Promise<ApiKeyView & { key: string }>
+    create(
+      actor: Actor,
+      input: { name: string; role: 'admin' | 'member'; expiresInDays?: number | null | undefined },
+    ): Promise<ApiKeyView & { key: string }>
     revoke(actor: Actor, id: string): Promise<void>
   }
   team: { members(actor: Actor): Promise<MemberView[]> }
   /** Yields after every change the team can see (projects, deployments, instances): the dashboard refetches instead of polling. */
-  changes(actor: Actor, signal: AbortSignal): AsyncIterable<{ kind: 'project' | 'deployment' | 'instance' | 'variable'; id: string; projectId: string | null }>
+  changes(
+    actor: Actor,
+    signal: AbortSignal,
+  ): AsyncIterable<{ kind: 'project' | 'deployment' | 'instance' | 'variable'; id: string; projectId: string | null }>
   /** For GET /api/health: ready when start-up reconciliation is done. */
+  /** An error nobody expected: logged with the request id the person was shown. */
+  reportError?(error: unknown, info: { requestId: string; where: string }): void
   health(): Promise<{ ready: boolean; checks: Record<string, { ok: boolean; detail: string }> }>
 }
 

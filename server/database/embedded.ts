@@ -47,6 +47,12 @@ export async function startEmbeddedPostgres(options: { home: string; onRestart?:
   return { url: connectionUrl(cluster, database), stop: server.stop, ensure: server.ensure }
 }
 
+/** Ends a server that a killed control process left running. No server: no error. */
+export async function stopEmbeddedPostgres(options: { home: string }): Promise<void> {
+  const directory = await clusterDirectory(path.resolve(options.home), await serverUser())
+  await shutDown({ data: path.join(directory, 'data') })
+}
+
 async function prepareCluster(home: string): Promise<Cluster> {
   const user = await serverUser()
   const directory = await clusterDirectory(path.resolve(home), user)
@@ -83,7 +89,7 @@ function connectionUrl(cluster: Cluster, name: string): string {
 }
 
 /** Process id of the running server of this cluster, be it ours or one we found. */
-async function runningPid(cluster: Cluster): Promise<number | null> {
+async function runningPid(cluster: Pick<Cluster, 'data'>): Promise<number | null> {
   const content = await readFile(path.join(cluster.data, 'postmaster.pid'), 'utf8').catch(() => '')
   const pid = Number(content.split('\n')[0])
   if (!Number.isInteger(pid) || pid <= 1 || !isAlive(pid)) return null
@@ -227,7 +233,7 @@ function superviseServer(cluster: Cluster, onRestart?: (reason: string) => void)
 }
 
 /** Fast shutdown, then immediate, then kill: each with its time. */
-async function shutDown(cluster: Cluster): Promise<void> {
+async function shutDown(cluster: Pick<Cluster, 'data'>): Promise<void> {
   for (const [signal, graceMs] of [
     ['SIGINT', 15_000],
     ['SIGQUIT', 5_000],

@@ -1,10 +1,10 @@
 import type { BuildEvents, BuildOutcome, BuildStep, SourceSpec } from '@/builder/builder'
 import type { Prisma } from '@/server/database/generated/client'
-import type { Artifact, ResourceLimits } from '@/shared/release'
 import { newId } from '@/shared/node/ids'
+import type { Artifact, ResourceLimits } from '@/shared/release'
 import { artifactOf } from '../instances/launch'
-import { readVariables } from './variables'
 import type { DeployDeps, DeployRun } from './run'
+import { readVariables } from './variables'
 
 const GiB = 1024 ** 3
 const buildLimits: ResourceLimits & { timeoutMs: number } = { memoryBytes: 4 * GiB, cpus: 2, pids: 1024, timeoutMs: 20 * 60_000 }
@@ -14,8 +14,8 @@ export async function buildArtifact(deps: DeployDeps, run: DeployRun): Promise<s
   const { deployment, record } = run
   const { teamId, projectId, environmentId } = deployment
   await record.move('BUILDING', { startedAt: deployment.startedAt ?? new Date(), attempts: { increment: 1 } })
-  const project = await deps.prisma.project.findUniqueOrThrow({ where: { id: projectId, teamId } })
-  const env = await readVariables(deps, { teamId, environmentId, scope: 'BUILD' })
+  const project = await run.db.project.findUniqueOrThrow({ where: { id: projectId } })
+  const env = await readVariables(run.db, deps.secrets, { teamId, environmentId, scope: 'BUILD' })
   const outcome = await deps.builder.build(
     {
       installationId: deps.installationId,
@@ -34,12 +34,12 @@ export async function buildArtifact(deps: DeployDeps, run: DeployRun): Promise<s
       env,
       target: deps.runtime.kind === 'docker' ? 'image' : 'bundle',
       limits: buildLimits,
-      reuse: (buildKey) => findArtifact(deps, projectId, buildKey),
+      reuse: (buildKey) => findArtifact(run, buildKey),
     },
     buildEvents(run),
     run.signal,
   )
-  return recordArtifact(deps, run, outcome)
+  return recordArtifact(run, outcome)
 }
 
 function buildEvents(run: DeployRun): BuildEvents {
@@ -56,16 +56,19 @@ function buildEvents(run: DeployRun): BuildEvents {
   }
 }
 
-async function findArtifact(deps: DeployDeps, projectId: string, buildKey: string): Promise<Artifact | null> {
-  const row = await deps.prisma.artifact.findFirst({ where: { projectId, buildKey, removedAt: null }, orderBy: { createdAt: 'desc' } })
+async function findArtifact(run: DeployRun, buildKey: string): Promise<Artifact | null> {
+  const row = await run.db.artifact.findFirst({
+    where: { projectId: run.deployment.projectId, buildKey, removedAt: null },
+    orderBy: { createdAt: 'desc' },
+  })
   return row ? artifactOf(row) : null
 }
 
-async function recordArtifact(deps: DeployDeps, run: DeployRun, outcome: BuildOutcome): Promise<string> {
+async function recordArtifact(run: DeployRun, outcome: BuildOutcome): Promise<string> {
   const { teamId, projectId, id: deploymentId } = run.deployment
   const { artifact, plan, source, report } = outcome
   return run.record.fenced(async (tx) => {
-    const known = await tx.artifact.findFirst({ where: { projectId, teamId, digest: artifact.digest, buildKey: outcome.buildKey, removedAt: null } })
+    const known = await tx.artifact.findFirst({ where: { projectId, digest: artifact.digest, buildKey: outcome.buildKey, removedAt: null } })
     const row =
       known ??
       (await tx.artifact.create({
@@ -81,9 +84,9 @@ async function recordArtifact(deps: DeployDeps, run: DeployRun, outcome: BuildOu
           metadata: { start: artifact.start, port: artifact.port, healthCheckPath: artifact.healthCheckPath },
         },
       }))
-    await tx.project.update({ where: { id: projectId, teamId }, data: { framework: artifact.framework } })
+    await tx.project.update({ where: { id: projectId }, data: { framework: artifact.framework } })
     await tx.deployment.update({
-      where: { id: deploymentId, teamId },
+      where: { id: deploymentId },
       data: {
         artifactId: row.id,
         buildKey: outcome.buildKey,

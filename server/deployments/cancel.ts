@@ -1,6 +1,7 @@
 import type { PrismaClient } from '@/server/database/generated/client'
 import { AppError } from '@/shared/errors'
 import { deploymentTraits } from '@/shared/states'
+import { scopeTo } from '../database/scope'
 import type { ChangeBus } from '../events/bus'
 import type { Actor } from '../platform'
 
@@ -9,16 +10,17 @@ import type { Actor } from '../platform'
  * stops what it started. @throws ERR_NOT_FOUND, ERR_CONFLICT when it has ended
  */
 export async function cancelDeployment(deps: { prisma: PrismaClient; bus: ChangeBus }, actor: Actor, deploymentId: string): Promise<void> {
-  const deployment = await deps.prisma.deployment.findFirst({ where: { id: deploymentId, teamId: actor.teamId } })
+  const db = scopeTo(deps.prisma, actor)
+  const deployment = await db.deployment.findUnique({ where: { id: deploymentId } })
   if (!deployment) throw new AppError('ERR_NOT_FOUND', 'There is no such deployment in this team.')
   if (!deploymentTraits[deployment.status].cancelable)
     throw new AppError('ERR_CONFLICT', `This deployment has already ended (${deploymentTraits[deployment.status].label.toLowerCase()}).`, {
       nextAction: 'To take a live version out of service, deploy another one.',
     })
-  await deps.prisma.$transaction(async (tx) => {
-    await tx.deployment.update({ where: { id: deploymentId, teamId: actor.teamId }, data: { cancelRequested: true } })
+  await db.$transaction(async (tx) => {
+    await tx.deployment.update({ where: { id: deploymentId }, data: { cancelRequested: true } })
     await tx.deployment.updateMany({
-      where: { id: deploymentId, teamId: actor.teamId, status: 'PENDING', startedAt: null },
+      where: { id: deploymentId, status: 'PENDING', startedAt: null },
       data: { status: 'CANCELED', endedAt: new Date() },
     })
   })

@@ -1,11 +1,13 @@
 import type { z } from 'zod'
 import type { SourceSpec } from '@/builder/builder'
 import type { Prisma, PrismaClient } from '@/server/database/generated/client'
-import type { BlobStore } from '@/storage/blob-store'
 import { AppError } from '@/shared/errors'
 import { newId } from '@/shared/node/ids'
 import { runningDeploymentStatuses } from '@/shared/states'
 import type { deploymentInput } from '@/shared/views'
+import type { BlobStore } from '@/storage/blob-store'
+import { isUniqueViolation } from '../database/client'
+import { type ScopedClient, scopeTo } from '../database/scope'
 import type { ChangeBus } from '../events/bus'
 import { jobCatalogue } from '../jobs/catalogue'
 import type { Actor } from '../platform'
@@ -21,53 +23,60 @@ export async function createDeployment(
   actor: Actor,
   input: Input,
 ): Promise<{ deploymentId: string; projectId: string }> {
-  const project = await deps.prisma.project.findFirst({ where: { teamId: actor.teamId, OR: [{ id: input.projectId }, { slug: input.projectId }] } })
+  const db = scopeTo(deps.prisma, actor)
+  const project = await db.project.findFirst({ where: { OR: [{ id: input.projectId }, { slug: input.projectId }] } })
   if (!project) throw new AppError('ERR_NOT_FOUND', 'There is no such project in this team.', { nextAction: 'List your projects to see their ids.' })
   const source = await sourceOf(deps.storage, project, input)
   const id = newId()
-  await deps.prisma.$transaction(async (tx) => {
-    const environment = await lockProduction(tx, project)
-    await refuseWhileRunning(tx, environment.id)
-    await tx.deployment.create({
-      data: {
-        id,
-        teamId: actor.teamId,
-        projectId: project.id,
-        environmentId: environment.id,
-        triggeredBy: input.triggeredBy.toUpperCase() as 'USER' | 'API' | 'SYSTEM',
-        createdBy: actor.name,
-        source: source as unknown as Prisma.InputJsonObject,
-        ref: source.kind === 'git' ? source.ref : null,
-        branch: project.branch,
-      },
-    })
-    await tx.job.create({
-      data: { kind: 'deploy', exclusiveKey: `environment:${environment.id}`, payload: { deploymentId: id }, maxAttempts: jobCatalogue.deploy.maxAttempts },
-    })
-    await tx.event.create({
-      data: { teamId: actor.teamId, projectId: project.id, kind: 'deployment.production.requested', payload: { deploymentId: id, triggeredBy: input.triggeredBy } },
-    })
-  })
+  const environment = await db.environment.findFirstOrThrow({ where: { projectId: project.id, kind: 'PRODUCTION' }, select: { id: true } })
+  const row = {
+    id,
+    projectId: project.id,
+    environmentId: environment.id,
+    triggeredBy: input.triggeredBy.toUpperCase() as 'USER' | 'API' | 'SYSTEM',
+    createdBy: actor.name,
+    source: source as unknown as Prisma.InputJsonObject,
+    ref: source.kind === 'git' ? source.ref : null,
+    branch: project.branch,
+  }
+  await refuseWhileRunning(db, environment.id, () =>
+    db.$transaction(async (tx) => {
+      await tx.deployment.create({ data: { ...row, teamId: actor.teamId } })
+      await tx.job.create({
+        data: {
+          kind: 'deploy',
+          exclusiveKey: `environment:${environment.id}`,
+          payload: { deploymentId: id },
+          maxAttempts: jobCatalogue.deploy.maxAttempts,
+        },
+      })
+      await tx.event.create({
+        data: {
+          teamId: actor.teamId,
+          projectId: project.id,
+          kind: 'deployment.production.requested',
+          payload: { deploymentId: id, triggeredBy: input.triggeredBy },
+        },
+      })
+    }),
+  )
   const scope = { teamId: actor.teamId, projectId: project.id }
   await deps.bus.publish({ kind: 'job', id, ...scope })
   await deps.bus.publish({ kind: 'deployment', id, ...scope })
   return { deploymentId: id, projectId: project.id }
 }
 
-/** Locks the row, so that two requests at the same time see each other. */
-async function lockProduction(tx: Prisma.TransactionClient, project: { id: string; teamId: string }): Promise<{ id: string }> {
-  const [environment] = await tx.$queryRaw<{ id: string }[]>`
-    SELECT "id" FROM "Environment" WHERE "projectId" = ${project.id} AND "teamId" = ${project.teamId} AND "kind" = 'PRODUCTION' FOR UPDATE`
-  if (!environment) throw new Error(`project ${project.id} has no production environment`)
-  return environment
-}
-
-async function refuseWhileRunning(tx: Prisma.TransactionClient, environmentId: string): Promise<void> {
-  const running = await tx.deployment.findFirst({ where: { environmentId, status: { in: runningDeploymentStatuses } }, select: { id: true } })
-  if (running)
-    throw new AppError('ERR_DEPLOYMENT_RUNNING', `Deployment ${running.id} is running for this environment.`, {
-      nextAction: `Wait until it has ended, or cancel it (switchyard cancel ${running.id}).`,
+/** The database holds "one at a time" by a partial unique index; this turns its refusal into words. */
+async function refuseWhileRunning(db: ScopedClient, environmentId: string, write: () => Promise<void>): Promise<void> {
+  try {
+    await write()
+  } catch (error) {
+    if (!isUniqueViolation(error)) throw error
+    const running = await db.deployment.findFirst({ where: { environmentId, status: { in: runningDeploymentStatuses } }, select: { id: true } })
+    throw new AppError('ERR_DEPLOYMENT_RUNNING', `Deployment ${running?.id ?? ''} is running for this environment.`.replace('  ', ' '), {
+      nextAction: running ? `Wait until it has ended, or cancel it: switchyard cancel ${running.id}` : 'It has just ended: try again.',
     })
+  }
 }
 
 async function sourceOf(
@@ -77,7 +86,9 @@ async function sourceOf(
 ): Promise<SourceSpec> {
   if (input.source) {
     if (!(await storage.stat(input.source)))
-      throw new AppError('ERR_INVALID_INPUT', `There is no uploaded source ${input.source}.`, { nextAction: 'Upload the archive first (POST /api/v1/sources) and use the digest it answers.' })
+      throw new AppError('ERR_INVALID_INPUT', `There is no uploaded source ${input.source}.`, {
+        nextAction: 'Upload the archive first (POST /api/v1/sources) and use the digest it answers.',
+      })
     return { kind: 'archive', digest: input.source }
   }
   if (!project.repository)

@@ -2,14 +2,14 @@ import type { Instance, Prisma } from '@/server/database/generated/client'
 import { AppError } from '@/shared/errors'
 import { newId } from '@/shared/node/ids'
 import { defaultHealthCheck, defaultInstanceLimits, otherSlot, type Slot } from '@/shared/release'
-import { enqueue } from '../jobs/queue'
 import { launchInstance, type ReleaseConfig } from '../instances/launch'
+import { enqueue } from '../jobs/queue'
 import type { DeployDeps, DeployRun } from './run'
 import { readVariables } from './variables'
 
 /** artifact → release → healthy instance → cutover. Any failure before the switch leaves traffic where it was. */
 export async function goLive(deps: DeployDeps, run: DeployRun, artifactId: string): Promise<void> {
-  const slot = await idleSlot(deps, run.deployment.environmentId)
+  const slot = await idleSlot(run)
   // The crash marker comes before the first side effect on the runtime.
   await run.record.move('DEPLOYING', { slot })
   const releaseId = run.deployment.releaseId ?? (await createRelease(deps, run, artifactId))
@@ -25,10 +25,11 @@ export async function goLive(deps: DeployDeps, run: DeployRun, artifactId: strin
   await cutOver(deps, run, { releaseId, instance })
 }
 
-async function idleSlot(deps: DeployDeps, environmentId: string): Promise<Slot> {
-  const { liveReleaseId } = await deps.prisma.environment.findUniqueOrThrow({ where: { id: environmentId }, select: { liveReleaseId: true } })
+async function idleSlot(run: DeployRun): Promise<Slot> {
+  const { environmentId } = run.deployment
+  const { liveReleaseId } = await run.db.environment.findUniqueOrThrow({ where: { id: environmentId }, select: { liveReleaseId: true } })
   if (!liveReleaseId) return 'blue'
-  const live = await deps.prisma.instance.findFirst({
+  const live = await run.db.instance.findFirst({
     where: { environmentId, releaseId: liveReleaseId },
     orderBy: { createdAt: 'desc' },
     select: { slot: true },
@@ -40,9 +41,9 @@ async function idleSlot(deps: DeployDeps, environmentId: string): Promise<Slot> 
 async function createRelease(deps: DeployDeps, run: DeployRun, artifactId: string): Promise<string> {
   const { teamId, projectId, environmentId, id: deploymentId } = run.deployment
   const [project, artifact, variables] = await Promise.all([
-    deps.prisma.project.findUniqueOrThrow({ where: { id: projectId, teamId } }),
-    deps.prisma.artifact.findUniqueOrThrow({ where: { id: artifactId, teamId } }),
-    readVariables(deps, { teamId, environmentId, scope: 'RUNTIME' }),
+    run.db.project.findUniqueOrThrow({ where: { id: projectId } }),
+    run.db.artifact.findUniqueOrThrow({ where: { id: artifactId } }),
+    readVariables(run.db, deps.secrets, { teamId, environmentId, scope: 'RUNTIME' }),
   ])
   const detectedPath = (artifact.metadata as { healthCheckPath?: string }).healthCheckPath
   const config: ReleaseConfig = {
@@ -64,14 +65,17 @@ async function createRelease(deps: DeployDeps, run: DeployRun, artifactId: strin
         variables: new Uint8Array(sealed),
       },
     })
-    await tx.deployment.update({ where: { id: deploymentId, teamId }, data: { releaseId: id } })
+    await tx.deployment.update({ where: { id: deploymentId }, data: { releaseId: id } })
   })
   return id
 }
 
 async function checkHealth(deps: DeployDeps, run: DeployRun, instance: Instance, config: ReleaseConfig): Promise<void> {
   const { host, port, id } = instance
-  if (!host || !port) throw new AppError('ERR_START', 'The instance started without an address.', { nextAction: 'Deploy again; if it stays so, check the container engine.' })
+  if (!host || !port)
+    throw new AppError('ERR_START', 'The instance started without an address.', {
+      nextAction: 'Deploy again; if it stays so, check the container engine.',
+    })
   await run.record.step('health', async () => {
     const stillRunning = async () => (await deps.runtime.inspect(id))?.state === 'running'
     const result = await deps.runtime.probe({ host, port }, config.health, { signal: run.signal, stillRunning })
@@ -79,7 +83,8 @@ async function checkHealth(deps: DeployDeps, run: DeployRun, instance: Instance,
     await copyLastWords(deps, run, id)
     run.signal.throwIfAborted()
     throw new AppError('ERR_HEALTH_CHECK', `The new version did not become healthy. ${result.reason ?? ''}`.trim(), {
-      nextAction: 'Read the app’s own output above this line; check the start command, the port ($PORT) and the health check path in the settings, then deploy again.',
+      nextAction:
+        'Read the app’s own output above this line; check the start command, the port ($PORT) and the health check path in the settings, then deploy again.',
     })
   })
 }
@@ -103,14 +108,14 @@ async function cutOver(deps: DeployDeps, run: DeployRun, next: { releaseId: stri
     run.log.write({ step: 'cutover', stream: 'system', text: 'All routers serve this deployment. It is live.' })
     await run.log.flush()
     await run.record.fenced(async (tx) => {
-      const environment = await tx.environment.findUniqueOrThrow({ where: { id: environmentId, teamId } })
+      const environment = await tx.environment.findUniqueOrThrow({ where: { id: environmentId } })
       const now = new Date()
       await tx.environment.update({
-        where: { id: environmentId, teamId },
+        where: { id: environmentId },
         data: { liveReleaseId: next.releaseId, previousReleaseId: environment.liveReleaseId },
       })
       await tx.deployment.updateMany({
-        where: { environmentId, teamId, status: 'ACTIVE', id: { not: deploymentId } },
+        where: { environmentId, status: 'ACTIVE', id: { not: deploymentId } },
         data: { status: 'SUPERSEDED', endedAt: now },
       })
       await tx.instance.update({ where: { id: next.instance.id }, data: { state: 'healthy' } })

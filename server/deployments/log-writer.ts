@@ -86,7 +86,12 @@ export function createLogWriter(options: {
         return
       }
       if (dropped > 0) {
-        held.push({ step: line.step, stream: 'system', text: `${dropped} lines were dropped here: they came faster than they can be stored`, at: new Date() })
+        held.push({
+          step: line.step,
+          stream: 'system',
+          text: `${dropped} lines were dropped here: they came faster than they can be stored`,
+          at: new Date(),
+        })
         dropped = 0
       }
       held.push({ ...line, at: line.at ?? new Date() })

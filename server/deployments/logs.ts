@@ -2,6 +2,7 @@ import type { PrismaClient } from '@/server/database/generated/client'
 import { AppError } from '@/shared/errors'
 import { deploymentTraits } from '@/shared/states'
 import type { LogLineView } from '@/shared/views'
+import { type ScopedClient, scopeTo } from '../database/scope'
 import type { ChangeBus } from '../events/bus'
 import type { Actor } from '../platform'
 
@@ -10,31 +11,54 @@ const pageLines = 1000
 export interface LogQuery {
   /** Id of the last line the reader has. */
   after?: string | undefined
+  /** Without `after`: begin with the last N lines. */
+  tail?: number | undefined
   follow: boolean
   /** When a followed log ends: once the deployment is live or has ended, or only once it no longer runs (its app's output too). */
-  until?: 'settled' | 'stopped'
+  until?: 'settled' | 'stopped' | undefined
   signal: AbortSignal
 }
+interface LogDeps {
+  prisma: PrismaClient
+  bus: ChangeBus
+}
+/** Whose lines, and how to know that no more will come. */
+interface LogSubject {
+  deploymentId: string
+  instanceId?: string
+  ended(): Promise<boolean>
+}
 
-/** Lines after `after` in order, then, when following, new ones as they are written. @throws ERR_NOT_FOUND, ERR_INVALID_INPUT */
-export async function* readLogs(
-  deps: { prisma: PrismaClient; bus: ChangeBus },
-  actor: Actor,
-  deploymentId: string,
-  query: LogQuery,
-): AsyncGenerator<LogLineView> {
+/** Lines of a deployment: its build's, its own, and its app's. @throws ERR_NOT_FOUND, ERR_INVALID_INPUT */
+export async function* readLogs(deps: LogDeps, actor: Actor, deploymentId: string, query: LogQuery): AsyncGenerator<LogLineView> {
+  const db = scopeTo(deps.prisma, actor)
+  yield* followLines(deps.bus, db, query, { deploymentId, ended: () => hasEnded(db, deploymentId, query.until ?? 'settled') })
+}
+
+/** Lines of one instance, also when it is long gone. @throws ERR_NOT_FOUND, ERR_INVALID_INPUT */
+export async function* readInstanceLogs(deps: LogDeps, actor: Actor, instanceId: string, query: LogQuery): AsyncGenerator<LogLineView> {
+  const db = scopeTo(deps.prisma, actor)
+  const instance = await db.instance.findUnique({ where: { id: instanceId } })
+  if (!instance) throw new AppError('ERR_NOT_FOUND', 'There is no such instance in this team.')
+  const ended = async () => (await db.instance.findUnique({ where: { id: instanceId }, select: { state: true } }))?.state === 'stopped'
+  yield* followLines(deps.bus, db, query, { deploymentId: instance.deploymentId, instanceId, ended })
+}
+
+async function* followLines(bus: ChangeBus, db: ScopedClient, query: LogQuery, subject: LogSubject): AsyncGenerator<LogLineView> {
+  const { deploymentId, instanceId } = subject
   // Subscribed before the first read: a line written in between is announced, not missed.
   const done = new AbortController()
   const signal = AbortSignal.any([query.signal, done.signal])
-  const changes = deps.bus.listen((c) => c.id === deploymentId && (c.kind === 'log' || c.kind === 'deployment'), signal)[Symbol.asyncIterator]()
+  const concerns = new Set([deploymentId, instanceId])
+  const changes = bus.listen((c) => concerns.has(c.id), signal)[Symbol.asyncIterator]()
   try {
-    let last = parsePosition(query.after)
+    let last = query.after || !query.tail ? parsePosition(query.after) : await positionBefore(db, subject, query.tail)
     for (;;) {
-      // The status is read before the lines: what an ended deployment has written is in the database by then.
-      const ended = await hasEnded(deps.prisma, actor, deploymentId, query.until ?? 'settled')
+      // The end is asked for before the lines: what an ended deployment has written is in the database by then.
+      const ended = await subject.ended()
       for (;;) {
-        const lines = await deps.prisma.logLine.findMany({
-          where: { deploymentId, teamId: actor.teamId, id: { gt: last } },
+        const lines = await db.logLine.findMany({
+          where: { deploymentId, ...(instanceId ? { instanceId } : {}), id: { gt: last } },
           orderBy: { id: 'asc' },
           take: pageLines,
         })
@@ -53,14 +77,26 @@ export async function* readLogs(
   }
 }
 
+async function positionBefore(db: ScopedClient, subject: LogSubject, tail: number): Promise<bigint> {
+  const { deploymentId, instanceId } = subject
+  const [line] = await db.logLine.findMany({
+    where: { deploymentId, ...(instanceId ? { instanceId } : {}) },
+    orderBy: { id: 'desc' },
+    skip: tail,
+    take: 1,
+    select: { id: true },
+  })
+  return line?.id ?? 0n
+}
+
 function parsePosition(after: string | undefined): bigint {
   if (after === undefined || after === '') return 0n
   if (!/^\d{1,18}$/.test(after)) throw new AppError('ERR_INVALID_INPUT', 'The position of a log is a number (Last-Event-ID).')
   return BigInt(after)
 }
 
-async function hasEnded(prisma: PrismaClient, actor: Actor, deploymentId: string, until: 'settled' | 'stopped'): Promise<boolean> {
-  const row = await prisma.deployment.findFirst({ where: { id: deploymentId, teamId: actor.teamId }, select: { status: true } })
+async function hasEnded(db: ScopedClient, deploymentId: string, until: 'settled' | 'stopped'): Promise<boolean> {
+  const row = await db.deployment.findUnique({ where: { id: deploymentId }, select: { status: true } })
   if (!row) throw new AppError('ERR_NOT_FOUND', 'There is no such deployment in this team.')
   const { running, live } = deploymentTraits[row.status]
   return until === 'settled' ? !running : !running && !live

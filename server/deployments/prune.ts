@@ -16,7 +16,9 @@ export async function pruneArtifacts(deps: { prisma: PrismaClient; builder: Buil
     prisma.instance.findMany({ where: { projectId, state: { not: 'stopped' } }, select: { releaseId: true } }),
     prisma.deployment.findMany({ where: { projectId, status: { in: runningDeploymentStatuses } }, select: { artifactId: true } }),
   ])
-  const releaseIds = [...environments.flatMap((e) => [e.liveReleaseId, e.previousReleaseId]), ...instances.map((i) => i.releaseId)].filter((id) => id !== null)
+  const releaseIds = [...environments.flatMap((e) => [e.liveReleaseId, e.previousReleaseId]), ...instances.map((i) => i.releaseId)].filter(
+    (id) => id !== null,
+  )
   const releases = await prisma.release.findMany({ where: { id: { in: releaseIds } }, select: { artifactId: true } })
   const needed = new Set([...releases, ...running].map((r) => r.artifactId))
   for (const artifact of artifacts.slice(keptArtifacts)) {

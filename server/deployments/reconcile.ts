@@ -64,7 +64,9 @@ async function healAll(deps: MonitorDeps): Promise<void> {
   const work = async () => {
     for (const { id } of { [Symbol.iterator]: () => next }) {
       if (deadline.aborted) return
-      await healEnvironment(deps, id, deadline).catch((error) => deps.logger.error({ err: error, environment: id }, 'cannot start an app again; the monitor goes on trying'))
+      await healEnvironment(deps, id, deadline).catch((error) =>
+        deps.logger.error({ err: error, environment: id }, 'cannot start an app again; the monitor goes on trying'),
+      )
     }
   }
   await Promise.all(Array.from({ length: healConcurrency }, work))

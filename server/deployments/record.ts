@@ -1,6 +1,7 @@
-import type { Prisma, PrismaClient } from '@/server/database/generated/client'
+import type { Prisma } from '@/server/database/generated/client'
 import { AppError, type WireError } from '@/shared/errors'
 import { canMove, type DeploymentStatus, deploymentTransitions, type StepStatus } from '@/shared/states'
+import type { ScopedClient, ScopedTransaction } from '../database/scope'
 import type { ChangeBus } from '../events/bus'
 
 /** Thrown when another worker has taken the environment over: whatever this one still does must not be written. */
@@ -15,7 +16,9 @@ export interface RecordIds {
   deploymentId: string
 }
 
-type Tx = Prisma.TransactionClient
+type Tx = ScopedTransaction
+/** For people who look at the row; the fencing token is what holds. */
+const leaseMs = 60_000
 type DeploymentPatch = Omit<Prisma.DeploymentUncheckedUpdateInput, 'status'>
 
 /**
@@ -24,7 +27,7 @@ type DeploymentPatch = Omit<Prisma.DeploymentUncheckedUpdateInput, 'status'>
  */
 export class DeploymentRecord {
   private constructor(
-    private readonly prisma: PrismaClient,
+    private readonly db: ScopedClient,
     private readonly bus: ChangeBus,
     readonly ids: RecordIds,
     private readonly token: bigint,
@@ -32,21 +35,24 @@ export class DeploymentRecord {
   ) {}
 
   /** Becomes the environment's writer; every earlier writer is fenced off. */
-  static async take(prisma: PrismaClient, bus: ChangeBus, ids: RecordIds, owner: string, attempt: number): Promise<DeploymentRecord> {
-    const { fencingToken } = await prisma.environment.update({
-      where: { id: ids.environmentId, teamId: ids.teamId },
+  static async take(db: ScopedClient, bus: ChangeBus, ids: RecordIds, owner: string, attempt: number): Promise<DeploymentRecord> {
+    const { fencingToken } = await db.environment.update({
+      where: { id: ids.environmentId },
       data: { fencingToken: { increment: 1 }, leaseOwner: owner },
       select: { fencingToken: true },
     })
-    return new DeploymentRecord(prisma, bus, ids, fencingToken, attempt)
+    return new DeploymentRecord(db, bus, ids, fencingToken, attempt)
   }
 
   /** Runs `work` in a transaction that fails with LeaseLost when this writer has been fenced off. */
   async fenced<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
-    const result = await this.prisma.$transaction(async (tx) => {
-      const held = await tx.$queryRaw<unknown[]>`
-        SELECT 1 FROM "Environment" WHERE "id" = ${this.ids.environmentId} AND "fencingToken" = ${this.token} FOR SHARE`
-      if (held.length === 0) throw new LeaseLost(`environment ${this.ids.environmentId} has another writer`)
+    const result = await this.db.$transaction(async (tx) => {
+      // An update, because it locks the row: nobody takes over between this check and the commit.
+      const held = await tx.environment.updateMany({
+        where: { id: this.ids.environmentId, fencingToken: this.token },
+        data: { leaseExpiresAt: new Date(Date.now() + leaseMs) },
+      })
+      if (held.count === 0) throw new LeaseLost(`environment ${this.ids.environmentId} has another writer`)
       return work(tx)
     })
     void this.announce()
@@ -60,12 +66,13 @@ export class DeploymentRecord {
 
   async moveWithin(tx: Tx, to: DeploymentStatus, patch: DeploymentPatch = {}): Promise<void> {
     const { status } = await tx.deployment.findUniqueOrThrow({ where: { id: this.ids.deploymentId }, select: { status: true } })
-    if (status !== to && !canMove(deploymentTransitions, status, to)) throw new Error(`deployment ${this.ids.deploymentId}: ${status} cannot become ${to}`)
-    await tx.deployment.update({ where: { id: this.ids.deploymentId, teamId: this.ids.teamId }, data: { ...patch, status: to } })
+    if (status !== to && !canMove(deploymentTransitions, status, to))
+      throw new Error(`deployment ${this.ids.deploymentId}: ${status} cannot become ${to}`)
+    await tx.deployment.update({ where: { id: this.ids.deploymentId }, data: { ...patch, status: to } })
   }
 
   async patch(patch: DeploymentPatch): Promise<void> {
-    await this.fenced((tx) => tx.deployment.update({ where: { id: this.ids.deploymentId, teamId: this.ids.teamId }, data: patch }))
+    await this.fenced((tx) => tx.deployment.update({ where: { id: this.ids.deploymentId }, data: patch }))
   }
 
   /** Ends the deployment and says why. */
@@ -73,7 +80,7 @@ export class DeploymentRecord {
     await this.fenced(async (tx) => {
       await this.moveWithin(tx, status, { endedAt: new Date(), ...(error ? { error: error as unknown as Prisma.InputJsonObject } : {}) })
       await tx.step.updateMany({
-        where: { teamId: this.ids.teamId, deploymentId: this.ids.deploymentId, status: 'running' },
+        where: { deploymentId: this.ids.deploymentId, status: 'running' },
         data: { status: status === 'FAILED' ? 'failed' : 'canceled', endedAt: new Date() },
       })
       await tx.event.create({
@@ -98,7 +105,7 @@ export class DeploymentRecord {
   async endStep(id: bigint, outcome: { status: Exclude<StepStatus, 'running'>; detail?: string; cached?: boolean }): Promise<void> {
     await this.fenced((tx) =>
       tx.step.updateMany({
-        where: { id, teamId: this.ids.teamId, status: 'running' },
+        where: { id, status: 'running' },
         data: { status: outcome.status, detail: outcome.detail ?? null, cached: outcome.cached ?? false, endedAt: new Date() },
       }),
     )
@@ -114,7 +121,10 @@ export class DeploymentRecord {
     } catch (error) {
       const canceled = error instanceof AppError && error.code === 'ERR_CANCELED'
       if (!(error instanceof LeaseLost))
-        await this.endStep(id, { status: canceled ? 'canceled' : 'failed', detail: error instanceof Error ? error.message.slice(0, 500) : String(error) })
+        await this.endStep(id, {
+          status: canceled ? 'canceled' : 'failed',
+          detail: error instanceof Error ? error.message.slice(0, 500) : String(error),
+        })
       throw error
     }
   }
@@ -123,7 +133,7 @@ export class DeploymentRecord {
   async interruptSteps(): Promise<void> {
     await this.fenced((tx) =>
       tx.step.updateMany({
-        where: { teamId: this.ids.teamId, deploymentId: this.ids.deploymentId, status: 'running' },
+        where: { deploymentId: this.ids.deploymentId, status: 'running' },
         data: { status: 'interrupted', endedAt: new Date(), detail: 'the control process was stopped during this step' },
       }),
     )

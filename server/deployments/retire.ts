@@ -1,5 +1,5 @@
-import type { Instance, PrismaClient } from '@/server/database/generated/client'
 import type { Runtime } from '@/runtime/driver'
+import type { Instance, PrismaClient } from '@/server/database/generated/client'
 import { markStopped } from '../instances/launch'
 import type { DeployDeps, DeployRun } from './run'
 
@@ -10,10 +10,10 @@ const stopGraceMs = 10_000
 
 /** Instances of the environment that are not of its live release: drained and stopped, as recorded steps. */
 export async function retireOldInstances(deps: DeployDeps, run: DeployRun): Promise<void> {
-  const { environmentId, teamId } = run.deployment
-  const { liveReleaseId } = await deps.prisma.environment.findUniqueOrThrow({ where: { id: environmentId }, select: { liveReleaseId: true } })
-  const old = await deps.prisma.instance.findMany({
-    where: { environmentId, teamId, state: { not: 'stopped' }, releaseId: { not: liveReleaseId ?? '' } },
+  const { environmentId } = run.deployment
+  const { liveReleaseId } = await run.db.environment.findUniqueOrThrow({ where: { id: environmentId }, select: { liveReleaseId: true } })
+  const old = await run.db.instance.findMany({
+    where: { environmentId, state: { not: 'stopped' }, releaseId: { not: liveReleaseId ?? '' } },
   })
   if (old.length === 0) return
   await run.record.step('drain', async () => {

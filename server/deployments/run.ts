@@ -5,6 +5,7 @@ import type { Runtime } from '@/runtime/driver'
 import type { Deployment, PrismaClient } from '@/server/database/generated/client'
 import { AppError, isAppError, type WireError } from '@/shared/errors'
 import { deploymentTraits } from '@/shared/states'
+import { type ScopedClient, scopeTo } from '../database/scope'
 import type { ChangeBus } from '../events/bus'
 import type { JobContext } from '../jobs/worker'
 import type { RoutePublisher } from '../routes/publisher'
@@ -33,6 +34,8 @@ export interface DeployDeps {
 
 export interface DeployRun {
   deployment: Deployment
+  /** Bound to the deployment's team. */
+  db: ScopedClient
   record: DeploymentRecord
   log: LogWriter
   /** Aborted when a person cancels or this worker has to stop. */
@@ -48,10 +51,11 @@ export async function runDeployment(deps: DeployDeps, deploymentId: string, job:
   if (!deployment) return
   const { teamId, projectId, environmentId } = deployment
   const ids = { teamId, projectId, environmentId, deploymentId }
-  const record = await DeploymentRecord.take(deps.prisma, deps.bus, ids, deps.owner, job.attempt)
+  const db = scopeTo(deps.prisma, { teamId })
+  const record = await DeploymentRecord.take(db, deps.bus, ids, deps.owner, job.attempt)
   const log = createLogWriter({ pool: deps.pool, bus: deps.bus, logger: deps.logger, ids })
-  const canceled = watchForCancel(deps, deploymentId)
-  const run: DeployRun = { deployment, record, log, signal: AbortSignal.any([job.signal, canceled.signal]) }
+  const canceled = watchForCancel(deps, db, deploymentId)
+  const run: DeployRun = { deployment, db, record, log, signal: AbortSignal.any([job.signal, canceled.signal]) }
   try {
     if (job.attempt > 1) await recoverFromCrash(deps, run, job)
     if (deploymentTraits[run.deployment.status].running) await advance(deps, run)
@@ -90,13 +94,13 @@ async function recoverFromCrash(deps: DeployDeps, run: DeployRun, job: JobContex
 async function giveUp(deps: DeployDeps, run: DeployRun, error: unknown): Promise<void> {
   const canceled = isAppError(error) && error.code === 'ERR_CANCELED'
   if (!isAppError(error)) deps.logger.error({ err: error, deployment: run.deployment.id }, 'deployment failed unexpectedly')
-  const { status } = await deps.prisma.deployment.findUniqueOrThrow({ where: { id: run.deployment.id }, select: { status: true } })
+  const { status } = await run.db.deployment.findUniqueOrThrow({ where: { id: run.deployment.id }, select: { status: true } })
   if (!deploymentTraits[status].running) {
     // It is live already; only the removal of the old instances failed. The reconciler goes on with that.
     deps.logger.warn({ err: error, deployment: run.deployment.id }, 'old instances were not removed; the reconciler will')
     return
   }
-  const wire = await explain(deps, run, error)
+  const wire = await explain(run, error)
   run.log.write({ step: wire.step ?? 'deploy', stream: 'system', text: canceled ? 'Canceled.' : `Failed: ${wire.message}` })
   if (wire.nextAction && !canceled) run.log.write({ step: wire.step ?? 'deploy', stream: 'system', text: `Next: ${wire.nextAction}` })
   await run.log.flush()
@@ -106,13 +110,15 @@ async function giveUp(deps: DeployDeps, run: DeployRun, error: unknown): Promise
   await deps.routes.sync().catch((cause) => deps.logger.warn({ err: cause }, 'routes not published after a failure; traffic stays where it was'))
 }
 
-async function explain(deps: DeployDeps, run: DeployRun, error: unknown): Promise<WireError> {
-  const environment = await deps.prisma.environment.findUniqueOrThrow({ where: { id: run.deployment.environmentId } })
+async function explain(run: DeployRun, error: unknown): Promise<WireError> {
+  const environment = await run.db.environment.findUniqueOrThrow({ where: { id: run.deployment.environmentId } })
   const live = environment.liveReleaseId
-    ? await deps.prisma.release.findUnique({ where: { id: environment.liveReleaseId }, select: { deploymentId: true } })
+    ? await run.db.release.findUnique({ where: { id: environment.liveReleaseId }, select: { deploymentId: true } })
     : null
-  const stillServing = live ? `Deployment ${live.deploymentId} stays live; no request was affected.` : 'Nothing was live before, so nothing serves yet.'
-  const lastStep = await deps.prisma.step.findFirst({ where: { deploymentId: run.deployment.id }, orderBy: { id: 'desc' }, select: { name: true } })
+  const stillServing = live
+    ? `Deployment ${live.deploymentId} stays live; no request was affected.`
+    : 'Nothing was live before, so nothing serves yet.'
+  const lastStep = await run.db.step.findFirst({ where: { deploymentId: run.deployment.id }, orderBy: { id: 'desc' }, select: { name: true } })
   const step = lastStep ? { step: lastStep.name } : {}
   if (isAppError(error)) return { ...step, stillServing, ...error.toWire() }
   return {
@@ -125,12 +131,12 @@ async function explain(deps: DeployDeps, run: DeployRun, error: unknown): Promis
 }
 
 /** Aborts as soon as somebody asks for this deployment to be canceled, from whichever process. */
-function watchForCancel(deps: DeployDeps, deploymentId: string): { signal: AbortSignal; dispose(): void } {
+function watchForCancel(deps: DeployDeps, db: ScopedClient, deploymentId: string): { signal: AbortSignal; dispose(): void } {
   const canceled = new AbortController()
   const done = new AbortController()
   const changes = deps.bus.listen((c) => c.kind === 'deployment' && c.id === deploymentId, done.signal)
   const check = async () => {
-    const row = await deps.prisma.deployment.findUnique({ where: { id: deploymentId }, select: { cancelRequested: true } })
+    const row = await db.deployment.findUnique({ where: { id: deploymentId }, select: { cancelRequested: true } })
     if (row?.cancelRequested) canceled.abort(new AppError('ERR_CANCELED', 'The deployment was canceled.'))
   }
   void (async () => {

@@ -1,11 +1,11 @@
 import type { Logger } from 'pino'
-import type { Instance, Prisma, PrismaClient } from '@/server/database/generated/client'
 import type { ObservedInstance } from '@/runtime/driver'
+import type { Instance, Prisma, PrismaClient } from '@/server/database/generated/client'
 import { AppError } from '@/shared/errors'
 import type { Slot } from '@/shared/release'
 import type { ChangeBus } from '../events/bus'
 import type { RoutePublisher } from '../routes/publisher'
-import { type LaunchDeps, launchInstance, markStopped, releaseConfig } from './launch'
+import { type LaunchDeps, launchInstance, markStopped, type releaseConfig } from './launch'
 
 export interface HealDeps extends LaunchDeps {
   routes: RoutePublisher
@@ -42,7 +42,12 @@ export async function healEnvironment(deps: HealDeps, environmentId: string, sig
   for (const instance of known.filter((i) => i.state !== 'stopped')) if (await adopt(deps, instance)) return
   const last = known[0]
   const restarts = (last?.restarts ?? -1) + 1
-  const { instance, config } = await launchInstance(deps, { releaseId, slot: (last?.slot as Slot | undefined) ?? 'blue', restarts, ...(signal ? { signal } : {}) })
+  const { instance, config } = await launchInstance(deps, {
+    releaseId,
+    slot: (last?.slot as Slot | undefined) ?? 'blue',
+    restarts,
+    ...(signal ? { signal } : {}),
+  })
   try {
     await probe(deps, instance, config.health, signal)
   } catch (error) {

@@ -1,7 +1,7 @@
-import type { Instance, Prisma, PrismaClient, Release } from '@/server/database/generated/client'
 import type { Runtime } from '@/runtime/driver'
-import type { Artifact, HealthCheck, ResourceLimits, Slot } from '@/shared/release'
+import type { Instance, Prisma, PrismaClient, Release } from '@/server/database/generated/client'
 import { newId } from '@/shared/node/ids'
+import type { Artifact, HealthCheck, ResourceLimits, Slot } from '@/shared/release'
 import type { Secrets } from '../secrets/secrets'
 
 /** What a release freezes besides its artifact and variables. */
@@ -46,7 +46,17 @@ export async function launchInstance(
   const id = newId()
   const { teamId, projectId, environmentId, deploymentId } = release
   await prisma.instance.create({
-    data: { id, teamId, projectId, environmentId, deploymentId, releaseId: release.id, runtime: runtime.kind, slot: what.slot, restarts: what.restarts ?? 0 },
+    data: {
+      id,
+      teamId,
+      projectId,
+      environmentId,
+      deploymentId,
+      releaseId: release.id,
+      runtime: runtime.kind,
+      slot: what.slot,
+      restarts: what.restarts ?? 0,
+    },
   })
   const env = JSON.parse(await deps.secrets.open(teamId, release.variables)) as Record<string, string>
   try {

@@ -1,7 +1,7 @@
 import type { Pool } from 'pg'
 import type { Logger } from 'pino'
-import type { Instance, PrismaClient } from '@/server/database/generated/client'
 import type { Runtime } from '@/runtime/driver'
+import type { Instance, PrismaClient } from '@/server/database/generated/client'
 import { createLogWriter, type LogWriter } from '../deployments/log-writer'
 import type { ChangeBus } from '../events/bus'
 
@@ -71,7 +71,10 @@ export function createLogCollector(deps: { prisma: PrismaClient; pool: Pool; run
       if (following.has(instance.id)) return
       const stop = new AbortController()
       const ended = copy(instance, stop.signal)
-        .catch((error) => stop.signal.aborted || deps.logger.warn({ err: error, instance: instance.id }, 'log of an instance cannot be followed; trying again'))
+        .catch(
+          (error) =>
+            stop.signal.aborted || deps.logger.warn({ err: error, instance: instance.id }, 'log of an instance cannot be followed; trying again'),
+        )
         .then(() => void following.delete(instance.id))
       following.set(instance.id, { stop, ended })
     },

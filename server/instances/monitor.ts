@@ -5,8 +5,8 @@ import { runningDeploymentStatuses } from '@/shared/states'
 import { drainAndStop, type RetireDeps } from '../deployments/retire'
 import { enqueue } from '../jobs/queue'
 import { crashLoopAfter, exitOf, type HealDeps, healDelayMs } from './heal'
-import type { LogCollector } from './log-collector'
 import { markStopped } from './launch'
+import type { LogCollector } from './log-collector'
 
 export type MonitorDeps = HealDeps & RetireDeps & { pool: Pool; collector: LogCollector }
 
@@ -62,7 +62,13 @@ async function recordDeath(deps: MonitorDeps, instance: Instance, seen: Observed
   await deps.runtime.stop(instance.id, 0)
   await markStopped(deps.prisma, instance.id, exit)
   await deps.bus.publish({ kind: 'instance', id: instance.id, teamId: instance.teamId, projectId: instance.projectId })
-  const why = exit.outOfMemory ? 'ran out of memory' : exit.signal ? `was ended by ${exit.signal}` : exit.code === null ? 'is gone' : `exited with code ${exit.code}`
+  const why = exit.outOfMemory
+    ? 'ran out of memory'
+    : exit.signal
+      ? `was ended by ${exit.signal}`
+      : exit.code === null
+        ? 'is gone'
+        : `exited with code ${exit.code}`
   const loop = instance.restarts >= crashLoopAfter ? ' It is in a crash loop; the pause before each start grows to a minute.' : ''
   deps.collector.note(instance, `Instance ${instance.id} ${why}. It is started again.${loop}`)
   deps.logger.warn({ instance: instance.id, exit }, 'instance died')
@@ -73,7 +79,9 @@ async function removeLeftover(deps: MonitorDeps, instance: Instance): Promise<vo
   const busy = await deps.prisma.deployment.count({
     where: { environmentId: instance.environmentId, status: { in: runningDeploymentStatuses } },
   })
-  const retiring = await deps.prisma.job.count({ where: { exclusiveKey: `environment:${instance.environmentId}`, state: { in: ['queued', 'running'] } } })
+  const retiring = await deps.prisma.job.count({
+    where: { exclusiveKey: `environment:${instance.environmentId}`, state: { in: ['queued', 'running'] } },
+  })
   if (busy + retiring > 0) return
   deps.logger.warn({ instance: instance.id }, 'removing an instance that nothing points to')
   await drainAndStop(deps, [instance])

@@ -1,0 +1,232 @@
+import { hostname } from 'node:os'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Logger } from 'pino'
+import { type Builder, createBuilder } from '@/builder'
+import { createRuntime, type Runtime } from '@/runtime'
+import { newId } from '@/shared/node/ids'
+import type { BlobStore } from '@/storage/blob-store'
+import { createLocalStore } from '@/storage/local'
+import { createAccounts, firstBoot } from './accounts'
+import { createApiKeys } from './api-keys'
+import { type Database, openDatabase } from './database/client'
+import { type EmbeddedPostgres, startEmbeddedPostgres } from './database/embedded'
+import { migrate } from './database/migrate'
+import { createDeployments } from './deployments'
+import type { Edge } from './deployments/present'
+import { pruneArtifacts } from './deployments/prune'
+import { reconcileAtStart } from './deployments/reconcile'
+import { runDeployment } from './deployments/run'
+import { tearDownProject } from './deployments/teardown'
+import { EdgeHub } from './edge/hub'
+import type { ServerEnv } from './env'
+import { type ChangeBus, createChangeBus } from './events/bus'
+import { createInstances } from './instances'
+import { healEnvironment } from './instances/heal'
+import { createLogCollector } from './instances/log-collector'
+import { type MonitorDeps, startMonitor } from './instances/monitor'
+import { jobCatalogue } from './jobs/catalogue'
+import { startWorker } from './jobs/worker'
+import type { Actor, Platform } from './platform'
+import { createProjects, createVariables } from './projects'
+import { startRetention } from './retention'
+import { createRoutePublisher, type RoutePublisher } from './routes/publisher'
+import { readInstallation } from './secrets/installation'
+import { openSecrets, type Secrets } from './secrets/secrets'
+import { createTeam } from './teams'
+
+export type Role = 'web' | 'worker'
+
+export interface Composition {
+  platform: Platform
+  /** Printed once, while there is no account. */
+  firstAccountCode: string | null
+  /** From now on `health()` answers ready. */
+  ready(): void
+  stop(): Promise<void>
+}
+
+/** Deployments at once on one machine; each is mostly waiting for its build. */
+const deployConcurrency = 4
+const poolSize = 20
+
+/** What every part is made from. */
+interface Foundation {
+  env: ServerEnv
+  logger: Logger
+  embedded: EmbeddedPostgres | null
+  database: Database
+  bus: ChangeBus
+  secrets: Secrets
+  storage: BlobStore
+  runtime: Runtime
+  builder: Builder
+  edge: Edge
+  installationId: string
+  authSecret: string
+}
+
+/** Puts the control plane together, in the order in which its parts need each other. */
+export async function compose(env: ServerEnv, roles: Set<Role>, logger: Logger): Promise<Composition> {
+  const base = await foundation(env, logger)
+  const { prisma } = base.database
+  const dashboardUrl = env.publicUrl ?? `http://localhost:${env.port}`
+  const hub = roles.has('worker') ? new EdgeHub({ home: env.home, expectedWorkers: env.edgeWorkers, logger }) : null
+  await hub?.start()
+  const sink = hub ?? { publish: async () => ({ acknowledged: 0 }) }
+  const routes = createRoutePublisher({ prisma, sink, baseDomain: env.baseDomain, dashboardUrl })
+  const boot = await firstBoot({ prisma, secrets: base.secrets, home: env.home, bootstrap: env.bootstrap })
+  const state = { ready: false }
+  const worker = hub ? await startWorkerRole(base, hub, routes) : null
+  return {
+    platform: createPlatform(base, routes, hub, state),
+    firstAccountCode: boot.code,
+    ready() {
+      state.ready = true
+    },
+    async stop() {
+      state.ready = false
+      await worker?.stop()
+      // Containers are the engine's and go on; processes are ours and end with us.
+      if (hub && base.runtime.kind === 'process') await stopApps(base.runtime)
+      await base.runtime.close()
+      await hub?.close()
+      await base.bus.close()
+      await base.database.close()
+      await base.embedded?.stop()
+    },
+  }
+}
+
+async function foundation(env: ServerEnv, logger: Logger): Promise<Foundation> {
+  const embedded = env.databaseUrl
+    ? null
+    : await startEmbeddedPostgres({ home: env.home, onRestart: (reason) => logger.warn({ reason }, 'embedded Postgres') })
+  const url = env.databaseUrl ?? embedded?.url ?? ''
+  const applied = await migrate(url)
+  if (applied.length > 0) logger.info({ applied }, 'database migrated')
+  const database = openDatabase(url, { poolSize, onError: (error) => logger.warn({ err: error }, 'database connection lost') })
+  const secrets = await openSecrets({ prisma: database.prisma, home: env.home })
+  const { installationId, authSecret } = await readInstallation({ prisma: database.prisma, home: env.home })
+  const storage = createLocalStore(path.join(env.home, 'storage'))
+  const runtime = await createRuntime({
+    kind: env.runtime,
+    installationId,
+    home: env.home,
+    storage,
+    dockerSocket: env.dockerSocket,
+    nodeBinary: process.execPath,
+    logger,
+  })
+  const builder = await createBuilder({
+    installationId,
+    home: env.home,
+    storage,
+    dockerSocket: runtime.kind === 'docker' ? env.dockerSocket : null,
+    nodeBinary: process.execPath,
+    staticServerFile: fileURLToPath(new URL('../dist/static-server.mjs', import.meta.url)),
+    hostEnv: env.builderEnv,
+    logger,
+  })
+  const bus = createChangeBus({ url, pool: database.pool, logger })
+  const edge: Edge = { scheme: 'http', port: env.edgeHttpPort, baseDomain: env.baseDomain }
+  return { env, logger, embedded, database, bus, secrets, storage, runtime, builder, edge, installationId, authSecret }
+}
+
+/** Everything that changes the world: reconciles it first (V9), then takes work. */
+async function startWorkerRole(base: Foundation, hub: EdgeHub, routes: RoutePublisher): Promise<{ stop(): Promise<void> }> {
+  const { logger, runtime, bus, secrets, builder, installationId, env } = base
+  const { prisma, pool } = base.database
+  const machine = `${hostname()}/${env.home}`
+  const owner = `${machine}:${newId()}`
+  const inFlight = (instanceIds: string[]) => hub.inFlight(instanceIds, { deadlineMs: 2_000 })
+  const collector = createLogCollector({ prisma, pool, runtime, bus, logger })
+  const shared = { prisma, pool, bus, runtime, routes, inFlight, secrets, installationId, logger }
+  const monitorDeps: MonitorDeps = { ...shared, collector }
+  await reconcileAtStart(monitorDeps, machine)
+  await routes.sync().catch((error) => logger.warn({ err: error }, 'routers do not serve the newest table yet; they keep the one they have'))
+  const worker = startWorker({
+    pool,
+    bus,
+    owner,
+    logger,
+    concurrency: deployConcurrency,
+    handlers: {
+      deploy: ({ deploymentId }, job) =>
+        runDeployment({ ...shared, builder, owner, maxAttempts: jobCatalogue.deploy.maxAttempts }, deploymentId, job),
+      heal: ({ environmentId }, job) => healEnvironment(monitorDeps, environmentId, job.signal),
+      prune: ({ projectId }) => pruneArtifacts({ prisma, builder, logger }, projectId),
+    },
+  })
+  const monitor = startMonitor(monitorDeps)
+  const retention = startRetention({ pool, logger })
+  return {
+    async stop() {
+      retention.stop()
+      await monitor.stop()
+      await worker.stop()
+      await collector.stop()
+    },
+  }
+}
+
+async function stopApps(runtime: Runtime): Promise<void> {
+  const running = await runtime.list()
+  await Promise.all(running.map((instance) => runtime.stop(instance.owner.instanceId, 10_000)))
+}
+
+function createPlatform(base: Foundation, routes: RoutePublisher, hub: EdgeHub | null, state: { ready: boolean }): Platform {
+  const { env, secrets, bus, runtime, builder, storage, edge } = base
+  const { prisma } = base.database
+  return {
+    settings: {
+      baseDomain: env.baseDomain,
+      edgeHttpPort: env.edgeHttpPort,
+      port: env.port,
+      runtime: runtime.kind,
+      version: '0.1.0',
+      authSecret: base.authSecret,
+    },
+    accounts: createAccounts({ prisma }),
+    projects: createProjects({
+      prisma,
+      bus,
+      builder,
+      edge,
+      teardown: (projectId) => tearDownProject({ prisma, bus, runtime, builder }, projectId),
+      afterRemoval: () => routes.sync(),
+    }),
+    variables: createVariables({ prisma, bus, secrets }),
+    deployments: createDeployments({ prisma, bus, storage, builder, edge }),
+    instances: createInstances({ prisma, runtime, bus }),
+    apiKeys: createApiKeys({ prisma }),
+    team: createTeam({ prisma }),
+    changes: (actor, signal) => teamChanges(bus, actor, signal),
+    health: () => health(base, hub, state.ready),
+  }
+}
+
+async function* teamChanges(bus: ChangeBus, actor: Actor, signal: AbortSignal): ReturnType<Platform['changes']> {
+  for await (const change of bus.listen((c) => c.teamId === actor.teamId && c.kind !== 'log' && c.kind !== 'job', signal)) {
+    // null: some were missed. An empty id tells the dashboard to read everything again.
+    if (!change) yield { kind: 'project', id: '', projectId: null }
+    else if (change.kind !== 'log' && change.kind !== 'job') yield { kind: change.kind, id: change.id, projectId: change.projectId }
+  }
+}
+
+async function health(base: Foundation, hub: EdgeHub | null, ready: boolean): ReturnType<Platform['health']> {
+  const database = await base.database.pool.query('SELECT 1').then(
+    () => ({ ok: true, detail: 'answers' }),
+    () => ({ ok: false, detail: 'does not answer; apps keep serving' }),
+  )
+  const engine = await base.runtime.health()
+  const connected = hub?.status().connected ?? 0
+  return {
+    ready: ready && database.ok,
+    checks: {
+      database,
+      runtime: engine.ok ? { ok: true, detail: `${base.runtime.kind}: ${engine.detail}` } : { ok: false, detail: engine.reason },
+      ...(hub ? { routers: { ok: connected >= base.env.edgeWorkers, detail: `${connected} of ${base.env.edgeWorkers} connected` } } : {}),
+    },
+  }
+}

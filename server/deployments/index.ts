@@ -1,0 +1,103 @@
+import type { Builder } from '@/builder/builder'
+import { AppError } from '@/shared/errors'
+import { deploymentTraits } from '@/shared/states'
+import type { DeploymentView } from '@/shared/views'
+import type { BlobStore } from '@/storage/blob-store'
+import type { PrismaClient } from '../database/client'
+import { type ScopedClient, scopeTo } from '../database/scope'
+import type { ChangeBus } from '../events/bus'
+import { artifactOf } from '../instances/launch'
+import type { Actor, Platform } from '../platform'
+import { cancelDeployment } from './cancel'
+import { createDeployment } from './create'
+import { readLogs } from './logs'
+import { type Edge, presentDeployment, presentSummary, summaryInclude, viewInclude } from './present'
+
+/** 1 GiB: an uploaded folder beyond it is a mistake (node_modules, a database dump). */
+const maxUploadBytes = 1024 ** 3
+const maxPage = 100
+
+export interface DeploymentsDeps {
+  prisma: PrismaClient
+  bus: ChangeBus
+  storage: BlobStore
+  builder: Builder
+  edge: Edge
+}
+
+/** What the API offers on deployments. */
+export function createDeployments(deps: DeploymentsDeps): Platform['deployments'] {
+  const { prisma, bus, edge } = deps
+  const view = (actor: Actor, deploymentId: string) => readDeployment(scopeTo(prisma, actor), deploymentId, edge)
+  return {
+    async create(actor, input) {
+      const { deploymentId } = await createDeployment(deps, actor, input)
+      return view(actor, deploymentId)
+    },
+    async list(actor, filter, page) {
+      const limit = Math.min(maxPage, page.limit)
+      const rows = await scopeTo(prisma, actor).deployment.findMany({
+        where: filter.projectId ? { projectId: filter.projectId } : {},
+        include: summaryInclude,
+        orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
+        take: limit + 1,
+        ...(page.cursor ? { cursor: { id: page.cursor }, skip: 1 } : {}),
+      })
+      const items = rows.slice(0, limit).map((row) => presentSummary(row, edge))
+      return { items, nextCursor: rows.length > limit ? (items.at(-1)?.id ?? null) : null }
+    },
+    get: view,
+    async cancel(actor, deploymentId) {
+      await cancelDeployment(deps, actor, deploymentId)
+      return view(actor, deploymentId)
+    },
+    logs: (actor, deploymentId, query) => readLogs(deps, actor, deploymentId, query),
+    watch: (actor, deploymentId, signal) => watchDeployment(bus, () => view(actor, deploymentId), deploymentId, signal),
+    download: (actor, deploymentId) => downloadArtifact(deps, actor, deploymentId),
+    async uploadSource(_actor, content) {
+      const { digest, sizeBytes } = await deps.storage.put(content, { maxBytes: maxUploadBytes })
+      return { source: digest, sizeBytes }
+    },
+  }
+}
+
+async function readDeployment(db: ScopedClient, deploymentId: string, edge: Edge): Promise<DeploymentView> {
+  const row = await db.deployment.findUnique({ where: { id: deploymentId }, include: viewInclude })
+  if (!row) throw new AppError('ERR_NOT_FOUND', 'There is no such deployment in this team.')
+  const artifact = row.artifactId ? await db.artifact.findUnique({ where: { id: row.artifactId } }) : null
+  return presentDeployment(row, artifact, edge)
+}
+
+async function* watchDeployment(bus: ChangeBus, read: () => Promise<DeploymentView>, id: string, outer: AbortSignal): AsyncGenerator<DeploymentView> {
+  const done = new AbortController()
+  const signal = AbortSignal.any([outer, done.signal])
+  const changes = bus.listen((c) => c.kind === 'deployment' && c.id === id, signal)[Symbol.asyncIterator]()
+  try {
+    for (;;) {
+      const view = await read()
+      yield view
+      const { running, live } = deploymentTraits[view.status]
+      // A live one still has steps to come (drain, stop) until it is superseded.
+      if (!running && !live) return
+      if ((await changes.next()).done) return
+    }
+  } finally {
+    done.abort()
+  }
+}
+
+async function downloadArtifact(deps: DeploymentsDeps, actor: Actor, deploymentId: string): ReturnType<Platform['deployments']['download']> {
+  const db = scopeTo(deps.prisma, actor)
+  const deployment = await db.deployment.findUnique({ where: { id: deploymentId }, include: summaryInclude })
+  if (!deployment) throw new AppError('ERR_NOT_FOUND', 'There is no such deployment in this team.')
+  const artifact = deployment.artifactId ? await db.artifact.findUnique({ where: { id: deployment.artifactId } }) : null
+  if (!artifact || artifact.removedAt)
+    throw new AppError(
+      'ERR_NOT_FOUND',
+      artifact ? 'The artifact of this deployment has been removed to free disk space.' : 'This deployment has made no artifact.',
+      {
+        nextAction: artifact ? 'Deploy the same commit again to build it anew.' : 'Look at the deployment’s log for how far it came.',
+      },
+    )
+  return { fileName: `${deployment.environment.project.slug}-${deploymentId}.zip`, stream: await deps.builder.download(artifactOf(artifact)) }
+}

@@ -1,0 +1,40 @@
+import type { Runtime } from '@/runtime/driver'
+import type { Instance, PrismaClient } from '@/server/database/generated/client'
+import type { InstanceView } from '@/shared/views'
+import { scopeTo } from '../database/scope'
+import { readInstanceLogs } from '../deployments/logs'
+import type { ChangeBus } from '../events/bus'
+import type { Platform } from '../platform'
+
+/** Stopped instances shown beside the running ones. */
+const shownStopped = 10
+
+export function createInstances(deps: { prisma: PrismaClient; runtime: Runtime; bus: ChangeBus }): Platform['instances'] {
+  return {
+    async list(actor, projectId) {
+      const db = scopeTo(deps.prisma, actor)
+      const running = await db.instance.findMany({ where: { projectId, state: { not: 'stopped' } }, orderBy: { createdAt: 'desc' } })
+      const stopped = await db.instance.findMany({ where: { projectId, state: 'stopped' }, orderBy: { createdAt: 'desc' }, take: shownStopped })
+      return Promise.all([...running, ...stopped].map((row) => present(deps.runtime, row)))
+    },
+    logs: (actor, instanceId, query) => readInstanceLogs(deps, actor, instanceId, query),
+  }
+}
+
+async function present(runtime: Runtime, row: Instance): Promise<InstanceView> {
+  // Figures of an instance that has just ended are missing, not an error.
+  const stats = row.state === 'stopped' ? null : await runtime.stats(row.id).catch(() => null)
+  return {
+    id: row.id,
+    projectId: row.projectId,
+    deploymentId: row.deploymentId,
+    runtime: row.runtime as InstanceView['runtime'],
+    slot: row.slot as InstanceView['slot'],
+    state: row.state,
+    address: row.host && row.port ? `${row.host}:${row.port}` : null,
+    startedAt: row.startedAt?.toISOString() ?? null,
+    stoppedAt: row.stoppedAt?.toISOString() ?? null,
+    exit: row.exit as InstanceView['exit'],
+    stats: stats && { cpuSeconds: stats.cpuSeconds, memoryBytes: stats.memoryBytes, memoryLimitBytes: stats.memoryLimitBytes, pids: stats.pids },
+  }
+}

@@ -1,0 +1,184 @@
+import type { ChildProcess } from 'node:child_process'
+import { rm } from 'node:fs/promises'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { type Logger, pino } from 'pino'
+import { stopAllProcesses } from '@/runtime'
+import { isAppError } from '@/shared/errors'
+import { start } from '@/shared/node/exec'
+import { stopEmbeddedPostgres } from './database/embedded'
+import { readServerEnv, type ServerEnv } from './env'
+import { identify, type ProcessIdentity, prepareHome, readPidFile, writePidFile } from './home'
+
+/**
+ * `switchyard up`: a small parent of one control process and one router a core. It starts them, starts again what dies, and stops
+ * everything on SIGTERM. It holds no state but the pid files in $SWITCHYARD_HOME/run: when it dies itself, routers and apps go on
+ * serving, and the next one takes over from them.
+ */
+
+/** sysexits.h EX_CONFIG: the control process says that starting it again is of no use. */
+export const exitConfig = 78
+const firstRestartMs = 50
+const maxRestartMs = 5_000
+/** A child that ran this long starts again without a growing pause. */
+const stableMs = 10_000
+const stopDeadlineMs = 45_000
+
+interface Child {
+  name: string
+  script: string
+  env: Record<string, string>
+  process: ChildProcess | null
+  /** Resolves when the present process has ended. */
+  ended: Promise<void>
+  restartTimer: NodeJS.Timeout | null
+  pauseMs: number
+  wasReady: boolean
+}
+
+class Supervisor {
+  private readonly children: Child[] = []
+  private stopping: Promise<void> | null = null
+
+  constructor(
+    private readonly env: ServerEnv,
+    private readonly logger: Logger,
+    private readonly base: Record<string, string>,
+  ) {}
+
+  private runFile(name: string): string {
+    return path.join(this.env.home, 'run', `${name}.pid`)
+  }
+
+  async start(args: string[]): Promise<void> {
+    await this.refuseSecond()
+    const left = await this.leftRouters()
+    // Routers first: they serve the last table long before the control plane is there.
+    await Promise.all(
+      Array.from({ length: this.env.edgeWorkers }, (_, i) => this.add(`router-${i}`, 'router.mjs', [], { ROUTER_WORKER_ID: String(i) })),
+    )
+    for (const old of left) process.kill(old.pid, 'SIGTERM')
+    await this.add('control', 'control.mjs', args, { EDGE_WORKERS: String(this.env.edgeWorkers) })
+  }
+
+  private async refuseSecond(): Promise<void> {
+    const other = await readPidFile(this.runFile('supervisor'))
+    if (other && other.pid !== process.pid) {
+      this.logger.fatal(
+        `Switchyard is already running on ${this.env.home} (process ${other.pid}). Stop it first, or set SWITCHYARD_HOME to another directory.`,
+      )
+      process.exit(exitConfig)
+    }
+    await writePidFile(this.runFile('supervisor'), process.pid)
+    // A control process that lost its supervisor leaves its apps running and ends; one that has not is made to, the same way.
+    const control = await readPidFile(this.runFile('control'))
+    if (control) await endProcess(control)
+  }
+
+  private async leftRouters(): Promise<ProcessIdentity[]> {
+    const found = await Promise.all(Array.from({ length: 256 }, (_, i) => readPidFile(this.runFile(`router-${i}`))))
+    return found.filter((p) => p !== null)
+  }
+
+  private async add(name: string, script: string, args: string[], env: Record<string, string>): Promise<void> {
+    const child: Child = { name, script, env, process: null, ended: Promise.resolve(), restartTimer: null, pauseMs: firstRestartMs, wasReady: false }
+    this.children.push(child)
+    await this.spawn(child, args)
+  }
+
+  /** Resolves when the process says it is ready, or has ended. */
+  private spawn(child: Child, args: string[]): Promise<void> {
+    const file = fileURLToPath(new URL(child.script, import.meta.url))
+    // A group of its own, so that Ctrl-C in a terminal reaches only this process, which stops the rest in order.
+    const running = start([process.execPath, '--enable-source-maps', file, ...args], {
+      env: { ...this.base, ...child.env } as NodeJS.ProcessEnv,
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      detached: true,
+    })
+    child.process = running
+    const startedAt = Date.now()
+    if (running.pid) void writePidFile(this.runFile(child.name), running.pid)
+    running.on('error', (error) => this.logger.error({ err: error }, `${child.name}: channel error`))
+    child.ended = new Promise((resolve) => running.once('exit', () => resolve()))
+    running.once('exit', (code, signal) => this.onExit(child, args, { code, signal, ranMs: Date.now() - startedAt }))
+    const ready = new Promise<void>((resolve) =>
+      running.on('message', () => {
+        child.wasReady = true
+        resolve()
+      }),
+    )
+    return Promise.race([child.ended, ready])
+  }
+
+  private onExit(child: Child, args: string[], exit: { code: number | null; signal: NodeJS.Signals | null; ranMs: number }): void {
+    child.process = null
+    if (this.stopping) return
+    // Only a control plane that never was ready takes the rest down with it: routers that serve go on serving.
+    if (child.name === 'control' && exit.code === exitConfig && !child.wasReady) {
+      void this.stop().then(() => process.exit(1))
+      return
+    }
+    child.pauseMs = exit.ranMs > stableMs ? firstRestartMs : Math.min(maxRestartMs, child.pauseMs * 2)
+    this.logger.error(
+      { code: exit.code, signal: exit.signal },
+      `${child.name} ended; starting it again in ${child.pauseMs} ms. The others keep running.`,
+    )
+    child.restartTimer = setTimeout(() => void this.spawn(child, args), child.pauseMs)
+  }
+
+  stop(): Promise<void> {
+    this.stopping ??= this.stopAll()
+    return this.stopping
+  }
+
+  private async stopAll(): Promise<void> {
+    for (const child of this.children) if (child.restartTimer) clearTimeout(child.restartTimer)
+    // The control process stops apps, builds and its database; routers serve until it is done.
+    await this.end(this.children.filter((c) => c.name === 'control'))
+    await stopAllProcesses(this.env.home).catch((error) => this.logger.error({ err: error }, 'an app process could not be stopped'))
+    if (!this.env.databaseUrl)
+      await stopEmbeddedPostgres({ home: this.env.home }).catch((error) =>
+        this.logger.error({ err: error }, 'the embedded Postgres could not be stopped'),
+      )
+    await this.end(this.children.filter((c) => c.name !== 'control'))
+    for (const name of ['supervisor', ...this.children.map((c) => c.name)]) await rm(this.runFile(name), { force: true })
+  }
+
+  private async end(children: Child[]): Promise<void> {
+    await Promise.all(
+      children.map(async (child) => {
+        const running = child.process
+        if (!running) return
+        running.kill('SIGTERM')
+        const timer = setTimeout(() => running.kill('SIGKILL'), stopDeadlineMs)
+        await child.ended
+        clearTimeout(timer)
+      }),
+    )
+  }
+}
+
+/** Kills a process that is not a child and waits for its end. */
+async function endProcess(process_: ProcessIdentity): Promise<void> {
+  process.kill(process_.pid, 'SIGKILL')
+  while ((await identify(process_.pid))?.startTime === process_.startTime) await new Promise((resolve) => setTimeout(resolve, 20))
+}
+
+async function main(): Promise<void> {
+  const env = readServerEnv()
+  const logger = pino({ level: env.logLevel, base: { process: 'supervisor' } })
+  await prepareHome(env.home)
+  const supervisor = new Supervisor(env, logger, env.inherited)
+  for (const signal of ['SIGTERM', 'SIGINT'] as const)
+    process.on(signal, () => {
+      logger.info(`${signal}: stopping`)
+      void supervisor.stop().then(() => process.exit(0))
+    })
+  await supervisor.start(process.argv.slice(2))
+}
+
+main().catch((error) => {
+  const next = isAppError(error) && error.details.nextAction ? `\n${error.details.nextAction}` : ''
+  process.stderr.write(`switchyard: ${isAppError(error) ? error.message : error.stack}${next}\n`)
+  process.exit(exitConfig)
+})
