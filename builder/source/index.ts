@@ -1,6 +1,7 @@
 import type { SourceSpec, SourceTree } from '@/builder/builder'
-import { AppError } from '@/shared/errors'
 import type { BlobStore } from '@/storage/blob-store'
+import { fetchArchive } from './archive'
+import { fetchGit } from './git'
 import type { SourceLimits } from './limits'
 
 export { defaultSourceLimits, type SourceLimits } from './limits'
@@ -20,8 +21,8 @@ export interface FetchOptions {
 
 /**
  * Puts the files of `spec` into `options.directory`, without `.git`.
- * @throws AppError ERR_SOURCE for everything the person can mend, ERR_CANCELED on abort.
+ * @throws AppError ERR_SOURCE for everything the person can mend, ERR_CANCELED on abort, ERR_UNAVAILABLE when git is missing.
  */
 export async function fetchSource(spec: SourceSpec, options: FetchOptions): Promise<SourceTree> {
-  throw new AppError('ERR_UNAVAILABLE', `${spec.kind} sources arrive with the next commit`, { cause: options.directory })
+  return spec.kind === 'git' ? fetchGit(spec, options) : fetchArchive(spec.digest, options)
 }

@@ -1,0 +1,192 @@
+import { lookup } from 'node:dns/promises'
+import ipaddr from 'ipaddr.js'
+import { AppError } from '@/shared/errors'
+import { withDeadline } from '@/shared/node/deadline'
+
+export type Scheme = 'https' | 'ssh' | 'http' | 'git'
+
+/** A repository address taken apart. `credentials` never goes back into `url`, so no message or argument can carry it. */
+export interface RepositoryAddress {
+  scheme: Scheme
+  /** Lower case; an IPv6 literal has no brackets here. */
+  host: string
+  port: number
+  /** What git is given: no password; for ssh with its user. */
+  url: string
+  credentials: { username: string; password: string } | null
+}
+
+/** An address that may be connected to, and the one IP it must be connected at. */
+export interface PinnedAddress extends RepositoryAddress {
+  ip: string
+}
+
+export type Reach = 'public' | 'private' | 'never'
+
+const defaultPorts: Record<Scheme, number> = { https: 443, ssh: 22, http: 80, git: 9418 }
+const hostPattern = /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*\.?$/
+const userPattern = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$/
+// Metadata services inside ranges that are otherwise merely private: AWS over IPv6, Alibaba, Oracle.
+const metadataAddresses = new Set(['fd00:ec2:0:0:0:0:0:254', '100.100.100.200', '192.0.0.192'])
+
+const privateRanges = new Set(['private', 'loopback', 'carrierGradeNat', 'uniqueLocal'])
+
+function refuse(message: string, nextAction: string): AppError {
+  return new AppError('ERR_SOURCE', message, { step: 'source', nextAction })
+}
+const badAddress = (why: string) =>
+  refuse(`The repository address is not usable: ${why}`, 'Use an address like https://github.com/acme/shop.git or git@github.com:acme/shop.git.')
+
+/** Where an IP leads. IPv4 inside IPv6 (mapped, NAT64, 6to4) is judged as the IPv4 it reaches. */
+export function reachOf(ip: string): Reach {
+  let address: ipaddr.IPv4 | ipaddr.IPv6
+  try {
+    address = ipaddr.process(ip.split('%')[0] ?? ip)
+  } catch {
+    return 'never'
+  }
+  if (metadataAddresses.has(address.kind() === 'ipv6' ? (address as ipaddr.IPv6).toNormalizedString() : address.toString())) return 'never'
+  const range = address.range()
+  if (range === 'unicast') return 'public'
+  if (range === 'rfc6052') return reachOf(fromBytes(address.toByteArray().slice(12)))
+  if (range === '6to4') return reachOf(fromBytes(address.toByteArray().slice(2, 6)))
+  return privateRanges.has(range) ? 'private' : 'never'
+}
+const fromBytes = (bytes: number[]) => bytes.join('.')
+
+function hasControlCharacter(text: string): boolean {
+  for (const char of text) if (char.charCodeAt(0) <= 32 || char.charCodeAt(0) === 127) return true
+  return false
+}
+
+function unbracket(host: string): string {
+  return host.startsWith('[') && host.endsWith(']') ? host.slice(1, -1) : host
+}
+
+/** "127.1" and "2130706433" are names to be resolved, not literals: parsers disagree about them. */
+function isLiteral(host: string): boolean {
+  return ipaddr.IPv4.isValidFourPartDecimal(host) || (host.includes(':') && ipaddr.IPv6.isValid(host))
+}
+
+function checkedHost(raw: string): string {
+  const host = unbracket(raw.toLowerCase())
+  if (isLiteral(host)) {
+    if (host.includes('%')) throw badAddress('it names a network interface')
+    return host
+  }
+  if (!hostPattern.test(host)) throw badAddress('the host name is not valid')
+  return host
+}
+
+function bracket(host: string): string {
+  return host.includes(':') ? `[${host}]` : host
+}
+
+/** `git@host:acme/shop.git` */
+function parseScp(text: string): RepositoryAddress | null {
+  const match = /^(?:([^@/:]+)@)?(\[[0-9a-fA-F:.]+\]|[^:/@[\]]+):(?!\/\/)(.+)$/.exec(text)
+  if (!match) return null
+  const [, user = 'git', rawHost = '', path = ''] = match
+  if (!userPattern.test(user)) throw badAddress('the user name is not valid')
+  if (path.startsWith('-')) throw badAddress('the path begins with a dash')
+  const host = checkedHost(rawHost)
+  return { scheme: 'ssh', host, port: 22, url: `ssh://${user}@${bracket(host)}/${path.replace(/^\//, '')}`, credentials: null }
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    throw badAddress('it holds a broken percent escape')
+  }
+}
+
+function parseUrl(text: string): RepositoryAddress {
+  let parsed: URL
+  try {
+    parsed = new URL(text)
+  } catch {
+    throw badAddress('it is neither a URL nor of the form git@host:path')
+  }
+  const scheme = parsed.protocol.slice(0, -1)
+  if (scheme !== 'https' && scheme !== 'ssh' && scheme !== 'http' && scheme !== 'git')
+    throw refuse('Repositories are fetched over https or ssh only', 'Use an https:// or ssh:// address.')
+  const host = checkedHost(parsed.hostname)
+  const port = parsed.port === '' ? defaultPorts[scheme] : Number(parsed.port)
+  if (port === 0) throw badAddress('the port is not valid')
+  const path = parsed.pathname
+  if (path === '' || path === '/') throw badAddress('it names a host but no repository')
+  if (decode(path).startsWith('/-')) throw badAddress('the path begins with a dash')
+  const username = decode(parsed.username)
+  const password = decode(parsed.password)
+  const authority = parsed.port === '' ? bracket(host) : `${bracket(host)}:${port}`
+  if (scheme === 'ssh') {
+    const user = username || 'git'
+    if (!userPattern.test(user)) throw badAddress('the user name is not valid')
+    return { scheme, host, port, url: `ssh://${user}@${authority}${path}`, credentials: null }
+  }
+  // Query and fragment are dropped: git would append "/info/refs" to them.
+  const url = `${scheme}://${authority}${path}`
+  return { scheme, host, port, url, credentials: username || password ? { username, password } : null }
+}
+
+/** Takes a repository address apart, strictly. @throws AppError ERR_SOURCE; no message repeats the address, which may hold a password. */
+export function parseAddress(text: string): RepositoryAddress {
+  const trimmed = text.trim()
+  if (trimmed === '') throw badAddress('it is empty')
+  if (trimmed.length > 2048) throw badAddress('it is longer than 2,048 characters')
+  if (trimmed.startsWith('-')) throw badAddress('it begins with a dash')
+  if (hasControlCharacter(trimmed) || trimmed.includes('\\')) throw badAddress('it holds a space, a backslash or a control character')
+  // "ext::sh -c …" and other remote helpers.
+  if (/^[A-Za-z0-9+.-]+::/.test(trimmed)) throw refuse('Repositories are fetched over https or ssh only', 'Use an https:// or ssh:// address.')
+  if (trimmed.includes('://')) return parseUrl(trimmed)
+  const scp = parseScp(trimmed)
+  if (!scp) throw badAddress('it is neither a URL nor of the form git@host:path')
+  return scp
+}
+
+export type Resolve = (host: string) => Promise<string[]>
+const resolveByDns: Resolve = async (host) => (await lookup(host, { all: true })).map((entry) => entry.address)
+
+/**
+ * Resolves the host once and decides whether it may be reached; the answer carries the IP to connect to, so that a second, different
+ * answer of the name server (DNS rebinding) changes nothing. One forbidden address among many refuses them all.
+ * @throws AppError ERR_SOURCE
+ */
+export async function pinAddress(
+  address: RepositoryAddress,
+  options: { allowPrivateNetwork: boolean; signal?: AbortSignal; resolve?: Resolve },
+): Promise<PinnedAddress> {
+  const ips = await resolveHost(address.host, options.resolve ?? resolveByDns, options.signal)
+  const reaches = ips.map(reachOf)
+  const first = ips[0]
+  if (first === undefined) throw refuse(`The host ${address.host} has no address`, 'Check the spelling of the repository address.')
+  if (reaches.includes('never'))
+    throw refuse(
+      `The host ${address.host} leads to an address that is never fetched from (link-local, metadata, multicast or reserved)`,
+      'Use the address of a Git host.',
+    )
+  if (reaches.includes('private') && !options.allowPrivateNetwork)
+    throw refuse(
+      `The host ${address.host} leads into a private network`,
+      'Use a public Git host, or ask the operator of this installation to allow private networks for repositories.',
+    )
+  const plain = address.scheme === 'http' || address.scheme === 'git'
+  if (plain && !(options.allowPrivateNetwork && reaches.every((reach) => reach === 'private')))
+    throw refuse(`${address.scheme}:// is not encrypted and therefore not used for ${address.host}`, 'Use the https:// address of the repository.')
+  return { ...address, ip: first }
+}
+
+async function resolveHost(host: string, resolve: Resolve, signal?: AbortSignal): Promise<string[]> {
+  if (isLiteral(host)) return [host]
+  try {
+    return await withDeadline(`Looking up ${host}`, 15_000, () => resolve(host.replace(/\.$/, '')), signal)
+  } catch (cause) {
+    if (signal?.aborted) throw new AppError('ERR_CANCELED', 'Fetching the source was canceled', { cause })
+    throw new AppError('ERR_SOURCE', `The host ${host} was not found`, {
+      step: 'source',
+      cause,
+      nextAction: 'Check the spelling of the repository address, then try again.',
+    })
+  }
+}

@@ -1,0 +1,27 @@
+import { showName, sourceError } from './problem'
+
+export type Ref =
+  | { kind: 'default' }
+  | { kind: 'commit'; sha: string }
+  | { kind: 'name' /** Full names, most wanted first. */; candidates: string[]; shown: string }
+
+/** Rules of `git check-ref-format`, and never a leading dash. Written out, so that a bad name reaches no command line at all. */
+export function isRefName(name: string): boolean {
+  if (name.length === 0 || name.length > 250 || name.startsWith('-') || name === '@') return false
+  for (const char of name) {
+    const code = char.charCodeAt(0)
+    if (code <= 32 || code === 127) return false
+  }
+  if (/[~^:?*[\\]|\.\.|@\{|\/\/|^\/|\/$|\.$/.test(name)) return false
+  return name.split('/').every((part) => part.length > 0 && !part.startsWith('.') && !part.startsWith('-') && !part.endsWith('.lock'))
+}
+
+/** A branch, a tag, a full ref name or a full commit id. @throws AppError ERR_SOURCE */
+export function parseRef(ref: string | null): Ref {
+  if (ref === null || ref === '' || ref === 'HEAD') return { kind: 'default' }
+  if (/^([0-9a-f]{40}|[0-9a-f]{64})$/i.test(ref)) return { kind: 'commit', sha: ref.toLowerCase() }
+  if (!isRefName(ref))
+    throw sourceError(`“${showName(ref)}” is not a valid name of a branch, tag or commit`, 'Use the name of a branch or a tag, or a full commit id.')
+  if (ref.startsWith('refs/')) return { kind: 'name', candidates: [ref], shown: ref }
+  return { kind: 'name', candidates: [`refs/heads/${ref}`, `refs/tags/${ref}`], shown: ref }
+}
