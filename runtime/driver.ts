@@ -100,9 +100,16 @@ export interface ProbeResult {
   reason: string | null
 }
 
+export interface ProbeOptions {
+  signal?: AbortSignal
+  stillRunning: () => Promise<boolean>
+  /** Asked when it no longer runs, so that the reason can name the exit code. */
+  exit?: () => Promise<ObservedInstance['exit']>
+}
+
 /** The whole interface the control plane works with: a driver, the probe from outside the instance, and the wait for its requests to end. */
 export interface Runtime extends RuntimeDriver {
-  probe(address: InstanceAddress, check: HealthCheck, options: { signal?: AbortSignal; stillRunning: () => Promise<boolean> }): Promise<ProbeResult>
+  probe(address: InstanceAddress, check: HealthCheck, options: ProbeOptions): Promise<ProbeResult>
   /** Resolves when `inFlight()` is 0 or at the deadline; says which. */
   drain(options: { inFlight: () => Promise<number>; deadlineMs: number; signal?: AbortSignal }): Promise<{ drained: boolean; waitedMs: number }>
 }

@@ -1,0 +1,20 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { withDeadline } from '@/shared/node/deadline'
+import type { Runtime } from './driver'
+
+const pollMs = 50
+const askDeadlineMs = 2_000
+
+/** Waits until no request is in flight, at most `deadlineMs`. A count that cannot be had is taken for "still busy". */
+export const drain: Runtime['drain'] = async ({ inFlight, deadlineMs, signal }) => {
+  const began = performance.now()
+  const waited = () => Math.round(performance.now() - began)
+  while (!signal?.aborted) {
+    const left = deadlineMs - waited()
+    const count = await withDeadline('the count of requests in flight', Math.max(1, Math.min(askDeadlineMs, left)), inFlight, signal).catch(() => null)
+    if (count === 0) return { drained: true, waitedMs: waited() }
+    if (left <= 0) break
+    await sleep(Math.min(pollMs, left), undefined, signal ? { signal } : {}).catch(() => {})
+  }
+  return { drained: false, waitedMs: waited() }
+}

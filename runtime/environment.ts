@@ -1,0 +1,19 @@
+import type { InstanceSpec } from './driver'
+
+/** Node sizes its heap by the machine, not by the limit: in a 200 MB container it would take 259 MB and be killed without a word. */
+const heapShare = 0.75
+
+/** NODE_OPTIONS with a heap that fits the memory limit, unless the user chose one. */
+export function withHeapLimit(nodeOptions: string | undefined, memoryBytes: number): string {
+  const given = nodeOptions?.trim() ?? ''
+  if (/--max[-_](old[-_]space|heap)[-_]size/.test(given)) return given
+  const megabytes = Math.max(32, Math.floor((memoryBytes * heapShare) / (1024 * 1024)))
+  return `${given} --max-old-space-size=${megabytes}`.trim()
+}
+
+/** Variables of an instance. The address is the driver's: it wins over what anybody set. */
+export function instanceEnvironment(spec: InstanceSpec, address: { host: string; port: number }): Record<string, string> {
+  const env: Record<string, string> = { NODE_ENV: 'production', ...spec.artifact.start.env, ...spec.env }
+  env.NODE_OPTIONS = withHeapLimit(env.NODE_OPTIONS, spec.limits.memoryBytes)
+  return { ...env, PORT: String(address.port), HOST: address.host, HOSTNAME: address.host }
+}

@@ -1,0 +1,13 @@
+import { maxLogLineBytes } from '@/shared/logs'
+
+/** Line as InstanceLogLine carries it: no line end, valid UTF-8, bounded. */
+export function logText(line: Uint8Array): string {
+  let end = line.length
+  if (end > 0 && line[end - 1] === 0x0d) end--
+  if (end <= maxLogLineBytes) return new TextDecoder().decode(line.subarray(0, end))
+  // `stream: true` leaves a character cut in half out instead of replacing it
+  return `${new TextDecoder().decode(line.subarray(0, maxLogLineBytes - 4), { stream: true })}…`
+}
+
+/** What V8 prints before it gives up; the kernel has no say in that death. */
+export const heapExhausted = /JavaScript heap out of memory|Reached heap limit/

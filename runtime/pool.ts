@@ -1,0 +1,27 @@
+/** `work` over all items, at most `concurrency` at once, results in order. The first failure rejects. */
+export async function mapConcurrent<T, R>(items: readonly T[], concurrency: number, work: (item: T) => Promise<R>): Promise<R[]> {
+  const results = new Array<R>(items.length)
+  let next = 0
+  const worker = async () => {
+    while (next < items.length) {
+      const index = next++
+      results[index] = await work(items[index] as T)
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(concurrency, items.length) }, worker))
+  return results
+}
+
+/** Runs what is asked for one key strictly one after the other; different keys in parallel. */
+export class KeyedMutex {
+  private readonly tails = new Map<string, Promise<unknown>>()
+
+  run<T>(key: string, work: () => Promise<T>): Promise<T> {
+    const before = this.tails.get(key) ?? Promise.resolve()
+    const result = before.then(work, work)
+    const tail = result.catch(() => {})
+    this.tails.set(key, tail)
+    void tail.then(() => this.tails.get(key) === tail && this.tails.delete(key))
+    return result
+  }
+}

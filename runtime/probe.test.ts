@@ -1,0 +1,96 @@
+import http from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { afterEach, describe, expect, it } from 'vitest'
+import { defaultHealthCheck, type HealthCheck } from '@/shared/release'
+import { probe } from './probe'
+
+const servers: http.Server[] = []
+async function serve(handler: http.RequestListener) {
+  const server = http.createServer(handler).listen(0, '127.0.0.1')
+  servers.push(server)
+  await new Promise((resolve) => server.once('listening', resolve))
+  return { host: '127.0.0.1', port: (server.address() as AddressInfo).port }
+}
+afterEach(async () => {
+  for (const server of servers.splice(0)) {
+    server.closeAllConnections()
+    await new Promise((resolve) => server.close(resolve))
+  }
+})
+const check = (part: Partial<HealthCheck> = {}): HealthCheck => ({ ...defaultHealthCheck, intervalMs: 5, startPeriodMs: 200, timeoutMs: 100, ...part })
+const alive = { stillRunning: async () => true }
+
+describe('probe', () => {
+  it('is healthy only after the required answers in a row', async () => {
+    const codes = [500, 200, 503, 200, 200, 200]
+    const address = await serve((_, res) => res.writeHead(codes.shift() ?? 200).end('ok'))
+    const result = await probe(address, check({ successes: 3 }), alive)
+    expect(result).toMatchObject({ healthy: true, attempts: 6, statusCode: 200, reason: null })
+  })
+
+  it('takes a 404 for life, unless the person named the path', async () => {
+    const address = await serve((_, res) => res.writeHead(404).end())
+    expect(await probe(address, check(), alive)).toMatchObject({ healthy: true, statusCode: 404 })
+    const strict = await probe(address, check({ strict: true, path: '/healthz' }), alive)
+    expect(strict).toMatchObject({ healthy: false, statusCode: 404 })
+    expect(strict.reason).toMatch(/asked GET \/healthz \d+ times for .* s: answered 404; 2xx or 3xx was expected/)
+  })
+
+  it('does not follow redirects and asks under a name that frameworks allow', async () => {
+    const hosts: (string | undefined)[] = []
+    const address = await serve((req, res) => {
+      hosts.push(req.headers.host)
+      res.writeHead(302, { location: 'http://169.254.169.254/' }).end()
+    })
+    expect(await probe(address, check({ strict: true, successes: 1 }), alive)).toMatchObject({ healthy: true, statusCode: 302, attempts: 1 })
+    expect(hosts).toEqual(['localhost'])
+  })
+
+  it('says that the connection was refused and what to look at', async () => {
+    const address = await serve(() => {})
+    await new Promise((resolve) => servers.pop()?.close(resolve))
+    const result = await probe(address, check(), alive)
+    expect(result).toMatchObject({ healthy: false, statusCode: null, latencyMs: null })
+    expect(result.reason).toMatch(/^asked GET \/ \d+ times for 0\.\d s: connection refused\. Does the app listen on the port in \$PORT/)
+  })
+
+  it('counts an answer above the latency threshold as unhealthy', async () => {
+    const address = await serve((_, res) => setTimeout(() => res.end('late'), 30))
+    const result = await probe(address, check({ latencyThresholdMs: 10 }), alive)
+    expect(result.healthy).toBe(false)
+    expect(result.reason).toMatch(/took \d+ ms, threshold 10 ms/)
+  })
+
+  it('does not wait for an app that never answers', async () => {
+    const address = await serve(() => {})
+    const result = await probe(address, check({ timeoutMs: 30, startPeriodMs: 60 }), alive)
+    expect(result.reason).toMatch(/no answer within 30 ms/)
+  })
+
+  it('accepts a health page that streams without end', async () => {
+    const address = await serve((_, res) => {
+      const timer = setInterval(() => res.write('x'.repeat(40_000)), 1)
+      res.on('close', () => clearInterval(timer))
+    })
+    expect((await probe(address, check({ timeoutMs: 5_000 }), alive)).healthy).toBe(true)
+  })
+
+  it('ends at once when the app is gone, and names its exit', async () => {
+    const address = await serve(() => {})
+    await new Promise((resolve) => servers.pop()?.close(resolve))
+    const gone = (exit: { code: number | null; signal: string | null; outOfMemory: boolean }) =>
+      probe(address, check({ startPeriodMs: 60_000 }), { stillRunning: async () => false, exit: async () => exit })
+    expect(await gone({ code: 1, signal: null, outOfMemory: false })).toMatchObject({ healthy: false, attempts: 1 })
+    expect((await gone({ code: 1, signal: null, outOfMemory: false })).reason).toMatch(/^The app exited with code 1 after 0\.0 s\./)
+    expect((await gone({ code: 137, signal: 'SIGKILL', outOfMemory: true })).reason).toMatch(/ran out of memory/)
+    expect((await gone({ code: null, signal: 'SIGTERM', outOfMemory: false })).reason).toMatch(/killed by SIGTERM/)
+  })
+
+  it('stops on abort', async () => {
+    const address = await serve(() => {})
+    const controller = new AbortController()
+    const result = probe(address, check({ timeoutMs: 60_000 }), { ...alive, signal: controller.signal })
+    controller.abort()
+    await expect(result).rejects.toMatchObject({ code: 'ERR_CANCELED' })
+  })
+})

@@ -1,0 +1,142 @@
+import http from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { AppError } from '@/shared/errors'
+import { withDeadline } from '@/shared/node/deadline'
+import type { HealthCheck } from '@/shared/release'
+import type { InstanceAddress, ProbeResult, Runtime } from './driver'
+
+const maxBodyBytes = 64 * 1024
+const askStateDeadlineMs = 5_000
+
+type Answer = { statusCode: number; latencyMs: number } | { failure: string }
+
+const milliseconds = (ms: number) => `${Math.round(ms).toLocaleString('en-US')} ms`
+const seconds = (ms: number) => (ms < 10_000 ? `${(ms / 1000).toFixed(1)} s` : `${Math.round(ms / 1000)} s`)
+
+/** One GET, from outside. Never rejects. */
+function ask(address: InstanceAddress, check: HealthCheck, signal?: AbortSignal): Promise<Answer> {
+  const began = performance.now()
+  return new Promise((resolve) => {
+    const request = http.request({
+      host: address.host,
+      port: address.port,
+      path: check.path,
+      method: 'GET',
+      agent: false,
+      // Frameworks with an allow-list of hosts (Vite preview, Rails, Django) know this name, and never the container's address.
+      headers: { host: 'localhost', 'user-agent': 'switchyard-health-check', accept: '*/*', connection: 'close' },
+      signal,
+    })
+    const settle = (answer: Answer) => {
+      clearTimeout(timer)
+      resolve(answer)
+      request.destroy()
+    }
+    const timer = setTimeout(() => settle({ failure: `no answer within ${milliseconds(check.timeoutMs)}` }), check.timeoutMs)
+    request.on('error', (error: NodeJS.ErrnoException) => settle({ failure: describeFailure(error) }))
+    request.on('response', (response) => {
+      const statusCode = response.statusCode ?? 0
+      let size = 0
+      const done = () => settle({ statusCode, latencyMs: performance.now() - began })
+      response.on('data', (chunk: Buffer) => {
+        size += chunk.length
+        // a health page that never ends (a stream) has answered all the same
+        if (size > maxBodyBytes) done()
+      })
+      response.on('end', done)
+      response.on('error', (error: NodeJS.ErrnoException) => settle({ failure: describeFailure(error) }))
+    })
+    request.end()
+  })
+}
+
+function describeFailure(error: NodeJS.ErrnoException): string {
+  switch (error.code) {
+    case 'ECONNREFUSED':
+      return 'connection refused'
+    case 'ECONNRESET':
+      return 'the connection was closed before an answer came'
+    case 'EHOSTUNREACH':
+    case 'ENETUNREACH':
+      return 'the address cannot be reached'
+    case 'ETIMEDOUT':
+      return 'the connection was not accepted in time'
+    default:
+      return error.code?.startsWith('HPE_') ? 'the answer was not HTTP' : error.message
+  }
+}
+
+/** null when healthy, else what is wrong with the answer. */
+function judge(answer: Answer, check: HealthCheck): string | null {
+  if ('failure' in answer) return answer.failure
+  const { statusCode, latencyMs } = answer
+  if (check.strict && (statusCode < 200 || statusCode >= 400)) return `answered ${statusCode}; 2xx or 3xx was expected`
+  if (statusCode >= 500) return `answered ${statusCode}`
+  if (latencyMs > check.latencyThresholdMs) return `took ${milliseconds(latencyMs)}, threshold ${milliseconds(check.latencyThresholdMs)}`
+  return null
+}
+
+/** What a person can do about it, told by the kind of failure. */
+function hint(problem: string): string {
+  if (problem === 'connection refused') return '. Does the app listen on the port in $PORT, on all interfaces or on $HOST?'
+  if (problem.startsWith('no answer within')) return '. The app accepts connections but does not answer.'
+  if (problem.includes('2xx or 3xx')) return '. Is the health check path right?'
+  return '.'
+}
+
+type Exit = { code: number | null; signal: string | null; outOfMemory: boolean } | null
+
+function describeExit(exit: Exit, afterMs: number): string {
+  const after = `after ${seconds(afterMs)}`
+  const log = 'Its log says more.'
+  if (exit?.outOfMemory) return `The app ran out of memory ${after} and was ended. Raise its memory limit, or let it use less. ${log}`
+  if (exit?.signal && (exit.code === null || exit.code > 128)) return `The app was killed by ${exit.signal} ${after}. ${log}`
+  if (exit?.code === 0) return `The app exited with code 0 ${after}: a server has to keep running. ${log}`
+  if (exit?.code === 127) return `The app exited with code 127 ${after}: its start command was not found. ${log}`
+  if (exit && exit.code !== null) return `The app exited with code ${exit.code} ${after}. ${log}`
+  return `The app ended ${after}. ${log}`
+}
+
+/**
+ * Asks until `successes` answers in a row are healthy. `startPeriodMs` is the budget for the first of them.
+ * Ends early when the instance is gone. Redirects count as answers and are not followed.
+ * @throws AppError ERR_CANCELED on abort
+ */
+export const probe: Runtime['probe'] = async (address, check, options) => {
+  const began = performance.now()
+  const elapsed = () => performance.now() - began
+  let attempts = 0
+  let inARow = 0
+  let last: Answer = { failure: 'was not asked' }
+  const result = (reason: string | null): ProbeResult => ({
+    healthy: reason === null,
+    attempts,
+    latencyMs: 'statusCode' in last ? Math.round(last.latencyMs * 10) / 10 : null,
+    statusCode: 'statusCode' in last ? last.statusCode : null,
+    reason,
+  })
+  for (;;) {
+    assertNotAborted(options.signal)
+    attempts++
+    last = await ask(address, check, options.signal)
+    assertNotAborted(options.signal)
+    const problem = judge(last, check)
+    inARow = problem === null ? inARow + 1 : 0
+    if (inARow >= check.successes) return result(null)
+    if (problem !== null && !(await isRunning(options.stillRunning))) return result(describeExit((await options.exit?.()) ?? null, elapsed()))
+    if (problem !== null && elapsed() >= check.startPeriodMs) {
+      const times = attempts === 1 ? 'once' : `${attempts} times for ${seconds(elapsed())}`
+      return result(`asked GET ${check.path} ${times}: ${problem}${hint(problem)}`)
+    }
+    await sleep(check.intervalMs, undefined, options.signal ? { signal: options.signal } : {}).catch(() => {})
+  }
+}
+
+function assertNotAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw new AppError('ERR_CANCELED', 'The health check was canceled')
+}
+
+/** An engine that cannot be asked does not mean a dead app. */
+function isRunning(stillRunning: () => Promise<boolean>): Promise<boolean> {
+  return withDeadline('the state of the instance', askStateDeadlineMs, stillRunning).catch(() => true)
+}
