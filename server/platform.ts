@@ -8,6 +8,7 @@ import type {
   InstanceView,
   LogLineView,
   MemberView,
+  MeView,
   ProjectView,
   projectInput,
   projectPatch,
@@ -124,9 +125,9 @@ export interface Platform {
     actor: Actor,
     signal: AbortSignal,
   ): AsyncIterable<{ kind: 'project' | 'deployment' | 'instance' | 'variable'; id: string; projectId: string | null }>
-  /** For GET /api/health: ready when start-up reconciliation is done. */
   /** An error nobody expected: logged with the request id the person was shown. */
   reportError?(error: unknown, info: { requestId: string; where: string }): void
+  /** For GET /api/health: ready when start-up reconciliation is done. */
   health(): Promise<{ ready: boolean; checks: Record<string, { ok: boolean; detail: string }> }>
 }
 

@@ -20,7 +20,10 @@ const relativePath = z
   .string()
   .trim()
   .max(500)
-  .refine((value) => !value.startsWith('/') && !value.split('/').includes('..') && !value.includes('\0'), 'must be a relative path inside the repository')
+  .refine(
+    (value) => !value.startsWith('/') && !value.split('/').includes('..') && !value.includes('\0'),
+    'must be a relative path inside the repository',
+  )
   .nullish()
   .transform((value) => value || null)
 
@@ -127,7 +130,10 @@ export const deploymentInput = z.object({
   /** Branch, tag or full commit id. Default: the project's branch, else the repository's default branch. */
   ref: z.string().trim().min(1).max(250).nullish(),
   /** Digest of an uploaded archive instead of the repository. */
-  source: z.string().regex(/^sha256:[0-9a-f]{64}$/).nullish(),
+  source: z
+    .string()
+    .regex(/^sha256:[0-9a-f]{64}$/)
+    .nullish(),
 })
 
 export const variableInput = z.object({
@@ -136,7 +142,12 @@ export const variableInput = z.object({
   scope: z.enum(['build', 'runtime', 'both']).default('both'),
 })
 /** Values are write-only: no view ever holds one. */
-export const variableView = z.object({ key: z.string(), scope: z.enum(['build', 'runtime', 'both']), updatedAt: iso, updatedBy: z.string().nullable() })
+export const variableView = z.object({
+  key: z.string(),
+  scope: z.enum(['build', 'runtime', 'both']),
+  updatedAt: iso,
+  updatedBy: z.string().nullable(),
+})
 export type VariableView = z.infer<typeof variableView>
 
 export const logLineView = z.object({
@@ -193,5 +204,63 @@ export const inspectionView = z.object({
 })
 export type InspectionView = z.infer<typeof inspectionView>
 
-export const memberView = z.object({ userId: id, name: z.string().nullable(), email: z.string().nullable(), role: z.enum(['owner', 'admin', 'member']), createdAt: iso })
+export const memberView = z.object({
+  userId: id,
+  name: z.string().nullable(),
+  email: z.string().nullable(),
+  role: z.enum(['owner', 'admin', 'member']),
+  createdAt: iso,
+})
 export type MemberView = z.infer<typeof memberView>
+
+export const teamView = z.object({ id, name: z.string(), slug: z.string(), role: z.enum(['owner', 'admin', 'member']) })
+export type TeamView = z.infer<typeof teamView>
+
+/** Who asks: a person, or an API key with its name. */
+export const meView = z.object({
+  kind: z.enum(['user', 'api-key', 'system']),
+  user: z.object({ id, name: z.string().nullable(), email: z.string().nullable() }),
+  operator: z.boolean(),
+  /** The team this session works in, with the role in it. */
+  team: teamView,
+  teams: z.array(teamView),
+})
+export type MeView = z.infer<typeof meView>
+
+export const apiKeyInput = z.object({
+  name: z.string().trim().min(1).max(100),
+  role: z.enum(['admin', 'member']).default('admin'),
+  /** null: does not expire. */
+  expiresInDays: z.number().int().min(1).max(3650).nullish(),
+})
+/** `key` is shown this once. */
+export const createdApiKeyView = apiKeyView.extend({ key: z.string() })
+
+export const firstAccountInput = z.object({
+  /** The one-time code the server printed. */
+  code: z.string().trim().min(1).max(100),
+  email: z.email().max(254),
+  password: z.string().min(8, 'must have 8 characters or more').max(200),
+  name: z.string().trim().max(100).optional(),
+})
+
+export const inspectInput = z.object({
+  repository: z.string().trim().min(1).max(2000),
+  branch: z.string().trim().max(250).nullish(),
+  rootDirectory: relativePath,
+})
+
+export const systemView = z.object({
+  version: z.string(),
+  runtime: z.enum(['docker', 'process']),
+  baseDomain: z.string(),
+  edgeHttpPort: z.number(),
+  ready: z.boolean(),
+  checks: z.record(z.string(), z.object({ ok: z.boolean(), /** Operators only. */ detail: z.string().nullable() })),
+})
+export type SystemView = z.infer<typeof systemView>
+
+export const changeView = z.object({ kind: z.enum(['project', 'deployment', 'instance', 'variable']), id, projectId: z.string().nullable() })
+
+/** Pages go by the id of the last row, newest first. */
+export const pageInput = z.object({ limit: z.coerce.number().int().min(1).max(100).default(20), cursor: id.optional() })

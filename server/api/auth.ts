@@ -1,0 +1,47 @@
+import NextAuth, { type NextAuthOptions } from 'next-auth'
+import CredentialsProvider from 'next-auth/providers/credentials'
+import { getPlatform } from '../platform'
+import { clientAddress, sessionSeconds } from './session'
+
+/**
+ * Sign-in by next-auth: e-mail and password now; OAuth providers join the list with the adapter their accounts need.
+ * The options are made for each request, because the platform is composed after Next has loaded this module.
+ */
+export function authOptions(headers: Headers): NextAuthOptions {
+  const { settings, accounts } = getPlatform()
+  return {
+    secret: settings.authSecret,
+    session: { strategy: 'jwt', maxAge: sessionSeconds },
+    jwt: { maxAge: sessionSeconds },
+    pages: { signIn: '/login', error: '/login' },
+    providers: [
+      CredentialsProvider({
+        credentials: { email: { type: 'email' }, password: { type: 'password' } },
+        async authorize(credentials) {
+          if (!credentials?.email || !credentials.password) return null
+          return accounts.verifyPassword(credentials.email, credentials.password, clientAddress(headers))
+        },
+      }),
+    ],
+    callbacks: {
+      jwt({ token, user }) {
+        if (user) token.uid = user.id
+        return token
+      },
+      session({ session, token }) {
+        return { ...session, user: { ...session.user, id: token.uid } }
+      },
+    },
+  }
+}
+
+type RouteContext = { params: Promise<{ nextauth: string[] }> }
+
+/** Serves `/api/auth/*`. */
+export async function handleAuth(request: Request, context: RouteContext): Promise<Response> {
+  // The dashboard is opened by localhost, by an address and by name alike: next-auth takes the host of the request,
+  // as Next hands it over, instead of one fixed URL. It reads this from the environment and offers no option for it.
+  // biome-ignore lint/style/noProcessEnv: see above
+  process.env.AUTH_TRUST_HOST ??= 'true'
+  return (await NextAuth(request as never, context as never, authOptions(request.headers))) as Response
+}

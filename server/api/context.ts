@@ -1,0 +1,21 @@
+import type { Actor } from '../platform'
+import { newRequestId } from './http-error'
+import { authenticate, clientAddress, requireSameOrigin } from './session'
+
+export interface ApiContext {
+  /** null: not signed in. */
+  actor: Actor | null
+  address: string
+  requestId: string
+}
+
+/**
+ * Context of one request. `headers` are the request's own, from a transport or from a page that renders on the server.
+ * @throws AppError for an invalid key, and for a mutation another site started.
+ */
+export async function createContext(request: { headers: Headers; method?: string }): Promise<ApiContext> {
+  const { headers, method = 'GET' } = request
+  const identity = await authenticate(headers)
+  if (identity?.by === 'cookie' && method !== 'GET' && method !== 'HEAD') requireSameOrigin(headers)
+  return { actor: identity?.actor ?? null, address: clientAddress(headers), requestId: newRequestId() }
+}

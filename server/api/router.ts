@@ -1,0 +1,59 @@
+import { create as createApiKey } from './api-keys/create'
+import { list as listApiKeys } from './api-keys/list'
+import { revoke as revokeApiKey } from './api-keys/revoke'
+import { watch as watchChanges } from './changes/watch'
+import { cancel as cancelDeployment } from './deployments/cancel'
+import { create as createDeployment } from './deployments/create'
+import { get as getDeployment } from './deployments/get'
+import { list as listDeployments } from './deployments/list'
+import { logs as deploymentLogs } from './deployments/logs'
+import { watch as watchDeployment } from './deployments/watch'
+import { list as listInstances } from './instances/list'
+import { logs as instanceLogs } from './instances/logs'
+import { get as getMe } from './me/get'
+import { create as createProject } from './projects/create'
+import { get as getProject } from './projects/get'
+import { inspect as inspectProject } from './projects/inspect'
+import { list as listProjects } from './projects/list'
+import { remove as removeProject } from './projects/remove'
+import { update as updateProject } from './projects/update'
+import { createAccount } from './setup/create-account'
+import { status as setupStatus } from './setup/status'
+import { status as systemStatus } from './system/status'
+import { members } from './team/members'
+import { createCallerFactory, router } from './trpc'
+import { list as listVariables } from './variables/list'
+import { remove as removeVariable } from './variables/remove'
+import { set as setVariable } from './variables/set'
+
+/** What the dashboard calls. */
+export const appRouter = router({
+  setup: router({ status: setupStatus, createAccount }),
+  me: router({ get: getMe }),
+  projects: router({
+    list: listProjects,
+    get: getProject,
+    create: createProject,
+    update: updateProject,
+    remove: removeProject,
+    inspect: inspectProject,
+  }),
+  variables: router({ list: listVariables, set: setVariable, remove: removeVariable }),
+  deployments: router({
+    create: createDeployment,
+    list: listDeployments,
+    get: getDeployment,
+    cancel: cancelDeployment,
+    logs: deploymentLogs,
+    watch: watchDeployment,
+  }),
+  instances: router({ list: listInstances, logs: instanceLogs }),
+  apiKeys: router({ list: listApiKeys, create: createApiKey, revoke: revokeApiKey }),
+  team: router({ members }),
+  system: router({ status: systemStatus }),
+  changes: watchChanges,
+})
+export type AppRouter = typeof appRouter
+
+/** For pages that render on the server: the same procedures, called in process. */
+export const createCaller = createCallerFactory(appRouter)

@@ -1,0 +1,45 @@
+import { initTRPC } from '@trpc/server'
+import superjson from 'superjson'
+import { type Action, authorize } from '../teams/policy'
+import type { ApiContext } from './context'
+import { toHttpError, toTrpcError } from './http-error'
+import { signInRequired } from './session'
+
+/** `public`: no sign-in. Otherwise the action the actor's role must allow. Read by the authorization matrix test. */
+export interface ProcedureMeta {
+  access: 'public' | Action
+}
+
+const t = initTRPC
+  .context<ApiContext>()
+  .meta<ProcedureMeta>()
+  .create({
+    transformer: superjson,
+    // A proxy in between closes silent connections after a minute; a browser notices a dead server by the missing ping.
+    sse: { ping: { enabled: true, intervalMs: 10_000 }, client: { reconnectAfterInactivityMs: 30_000 } },
+    errorFormatter({ shape, error, ctx }) {
+      const { status, wire } = toHttpError(error, ctx?.requestId ?? '-')
+      return { ...shape, message: wire.message, data: { code: shape.data.code, httpStatus: status, path: shape.data.path, appError: wire } }
+    },
+  })
+
+export const router = t.router
+export const createCallerFactory = t.createCallerFactory
+
+const mapped = t.procedure.use(async ({ next, ctx }) => {
+  const result = await next()
+  if (!result.ok) throw toTrpcError(result.error, ctx.requestId)
+  return result
+})
+
+/** Without sign-in. */
+export const publicProcedure = mapped.meta({ access: 'public' })
+
+/** For a signed-in actor whose role allows `action`; `ctx.actor` is set. */
+export function procedureFor(action: Action) {
+  return mapped.meta({ access: action }).use(({ ctx, next }) => {
+    if (!ctx.actor) throw signInRequired()
+    authorize(ctx.actor, action)
+    return next({ ctx: { ...ctx, actor: ctx.actor } })
+  })
+}

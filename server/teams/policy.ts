@@ -1,0 +1,38 @@
+import { AppError } from '@/shared/errors'
+
+export type Role = 'owner' | 'admin' | 'member'
+
+const rank: Readonly<Record<Role, number>> = { member: 0, admin: 1, owner: 2 }
+
+/** The least role for each action. What is not here cannot be asked for; every endpoint names one of these. */
+export const requiredRole = {
+  'me.read': 'member',
+  'team.read': 'member',
+  'system.read': 'member',
+  'change.watch': 'member',
+  'project.read': 'member',
+  'project.create': 'admin',
+  'project.update': 'admin',
+  'project.remove': 'admin',
+  'variable.read': 'member',
+  'variable.write': 'admin',
+  'deployment.read': 'member',
+  'deployment.create': 'member',
+  'deployment.cancel': 'member',
+  'instance.read': 'member',
+  'api-key.read': 'admin',
+  'api-key.write': 'admin',
+} as const satisfies Record<string, Role>
+export type Action = keyof typeof requiredRole
+
+export function can(actor: { role: Role }, action: Action): boolean {
+  return rank[actor.role] >= rank[requiredRole[action]]
+}
+
+/** @throws AppError ERR_FORBIDDEN saying which role is needed. */
+export function authorize(actor: { role: Role }, action: Action): void {
+  if (can(actor, action)) return
+  throw new AppError('ERR_FORBIDDEN', `This needs the role ${requiredRole[action]} in the team; yours is ${actor.role}.`, {
+    nextAction: 'Ask an owner or an admin of the team to do it, or to give you the role.',
+  })
+}
