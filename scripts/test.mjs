@@ -53,9 +53,38 @@ async function step(name, work_) {
     console.error(error instanceof Stop ? error.message : error)
     counts = checkCounts(false, `${name}: ${error.message.split('\n')[0]}`)
   }
-  // Whatever a step left running must not disturb the next one.
   await stopGroups(5000)
-  if (!ending) record(name, counts, startedAt)
+  if (ending) return
+  const left = await endForgotten(isOfEngine)
+  counts.failed += left.length
+  counts.failures.push(...left)
+  record(name, counts, startedAt)
+}
+
+/** Processes of an engine of ours and of its containers: they end with it. */
+const isOfEngine = ({ pid, command }) => {
+  if (!engine?.started) return false
+  if (/^(\S*\/)?(dockerd|containerd|containerd-shim\S*|docker-proxy|runc)( |$)/.test(command)) return true
+  try {
+    return readFileSync(`/proc/${pid}/cgroup`, 'utf8').includes('/docker')
+  } catch {
+    return true
+  }
+}
+
+/** Names and kills what is still alive although everything that started it has ended: the next step must not meet it. */
+async function endForgotten(except = () => false) {
+  const alive = () => watch.alive().filter((entry) => !except(entry))
+  // Processes that were told to end may take a moment.
+  for (let n = 0; n < 50 && alive().length > 0; n++) await sleep(100)
+  return alive().map(({ pid, command }) => {
+    try {
+      process.kill(pid, 'SIGKILL')
+    } catch {
+      // just ended
+    }
+    return `left behind: process ${pid}: ${command}`
+  })
 }
 
 const testEnv = (extra = {}) =>
@@ -160,7 +189,7 @@ async function prepare(wanted) {
 async function forgottenContainers() {
   if (!engine?.started) return []
   const answer = await ask(engine.socket, '/containers/json?all=1')
-  return JSON.parse(answer?.body ?? '[]').map(({ Names, Image, State }) => `container ${Names?.[0]} (${Image}, ${State})`)
+  return JSON.parse(answer?.body ?? '[]').map(({ Names, Image, State }) => `left behind: container ${Names?.[0]} (${Image}, ${State})`)
 }
 
 async function finish() {
@@ -168,17 +197,8 @@ async function finish() {
   await stopGroups(10_000)
   const left = await forgottenContainers()
   if (engine?.started) await stopEngine(`${work}/dk`)
-  // Processes that were told to end may take a moment.
-  for (let n = 0; n < 50 && watch.alive().length > 0; n++) await sleep(100)
-  const processes = watch.alive()
+  left.push(...(await endForgotten()))
   watch.close()
-  left.push(...processes.map(({ pid, command }) => `process ${pid}: ${command}`))
-  for (const { pid } of processes)
-    try {
-      process.kill(pid, 'SIGKILL')
-    } catch {
-      // just ended
-    }
   rmSync(work, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 })
   record('nothing left behind', { passed: left.length === 0 ? 1 : 0, failed: left.length, skipped: 0, failures: left }, startedAt)
 }

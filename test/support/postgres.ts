@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
-import { accessSync, constants, existsSync } from 'node:fs'
-import { chmod, chown, cp, mkdtemp, readdir, rm, stat } from 'node:fs/promises'
+import { accessSync, constants } from 'node:fs'
+import { chmod, chown, cp, mkdtemp, rm, stat } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -131,13 +131,4 @@ async function stopServer(server: ChildProcess, home: string): Promise<void> {
     clearTimeout(timer)
   }
   await rm(home, { recursive: true, force: true, maxRetries: 5 })
-}
-
-/** `bin` directory of the newest Debian Postgres on this machine, if any. */
-export async function debianPostgresBin(): Promise<string | undefined> {
-  const root = '/usr/lib/postgresql'
-  if (!existsSync(root)) return undefined
-  const versions = (await readdir(root)).filter((name) => existsSync(path.join(root, name, 'bin', 'postgres')))
-  const newest = versions.sort((a, b) => Number(b) - Number(a))[0]
-  return newest === undefined ? undefined : path.join(root, newest, 'bin')
 }

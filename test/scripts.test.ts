@@ -1,0 +1,100 @@
+import { spawn } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { afterAll, expect, test } from 'vitest'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const script = <T>(name: string) => import(pathToFileURL(path.join(root, 'scripts/support', name)).href) as Promise<T>
+
+interface Counts {
+  passed: number
+  failed: number
+  skipped: number
+  failures: string[]
+}
+type Count = (file: string, outcome: { ok: boolean; late: boolean }) => Counts
+const reports = await script<{ vitestCounts: Count; playwrightCounts: Count }>('reports.mjs')
+const leftovers = await script<{ watchProcesses(marker: string): { alive(): { pid: number; command: string }[]; close(): void } }>('leftovers.mjs')
+
+const directory = mkdtempSync(path.join(tmpdir(), 'sy-scripts-'))
+afterAll(() => rmSync(directory, { recursive: true, force: true }))
+function report(content: unknown): string {
+  const file = path.join(directory, 'report.json')
+  writeFileSync(file, JSON.stringify(content))
+  return file
+}
+const well = { ok: true, late: false }
+
+test('vitest: passed, failed and skipped tests are counted, and a file that does not load is a failure', () => {
+  const file = report({
+    testResults: [
+      {
+        name: path.join(root, 'a.test.ts'),
+        status: 'failed',
+        assertionResults: [
+          { status: 'passed', fullName: 'one' },
+          { status: 'failed', fullName: 'two' },
+          { status: 'pending', fullName: 'three' },
+          { status: 'todo', fullName: 'four' },
+        ],
+      },
+      { name: path.join(root, 'b.test.ts'), status: 'failed', message: 'cannot load\nmore', assertionResults: [] },
+    ],
+  })
+  expect(reports.vitestCounts(file, { ok: false, late: false })).toEqual({
+    passed: 1,
+    failed: 2,
+    skipped: 2,
+    failures: ['a.test.ts › two', 'b.test.ts: cannot load'],
+  })
+})
+
+test('Playwright: a flaky test is a failure', () => {
+  const spec = (title: string, status: string) => ({ file: 'a.spec.ts', title, tests: [{ status }] })
+  const file = report({
+    suites: [{ specs: [spec('one', 'expected')], suites: [{ specs: [spec('two', 'flaky'), spec('three', 'unexpected'), spec('four', 'skipped')] }] }],
+    errors: [],
+  })
+  const counts = reports.playwrightCounts(file, well)
+  expect(counts).toMatchObject({ passed: 1, failed: 2, skipped: 1 })
+})
+
+test.each([
+  ['nothing was executed', { testResults: [] }, well, /no test/],
+  [
+    'the run failed without a failing test',
+    { testResults: [{ name: 'a', status: 'passed', assertionResults: [{ status: 'passed', fullName: 'x' }] }] },
+    { ok: false, late: false },
+    /error/,
+  ],
+  ['the run was cut short', { testResults: [] }, { ok: false, late: true }, /in time/],
+])('a run is red when %s', (_, content, outcome, reason) => {
+  const counts = reports.vitestCounts(report(content), outcome)
+  expect(counts.failed).toBe(1)
+  expect(counts.failures[0]).toMatch(reason)
+})
+
+test('a missing report is red', () => {
+  expect(reports.vitestCounts(path.join(directory, 'none.json'), well).failed).toBe(1)
+})
+
+test('a process that left our tree and has another parent is found by its environment', async () => {
+  const marker = `SWITCHYARD_TEST_MARK=${path.basename(directory)}`
+  const watch = leftovers.watchProcesses(marker)
+  const [name, value] = marker.split('=') as [string, string]
+  // The shell ends at once; its child is adopted by init and ignores what its parent is told.
+  const shell = spawn('setsid', ['sh', '-c', 'sleep 300 & echo $!'], {
+    env: { PATH: process.env.PATH, [name]: value } as unknown as NodeJS.ProcessEnv,
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
+  const pid = await new Promise<number>((resolve) => shell.stdout.on('data', (chunk: Buffer) => resolve(Number(chunk))))
+  try {
+    expect(watch.alive().map((entry) => entry.pid)).toContain(pid)
+  } finally {
+    process.kill(pid, 'SIGKILL')
+    watch.close()
+  }
+  await expect.poll(() => watch.alive().map((entry) => entry.pid)).not.toContain(pid)
+})
