@@ -149,7 +149,7 @@ describe('what is refused, and how it is said', () => {
     const wrong = await failure(fetchSource(git(withToken.replace('s3cret', 'wr0ng'), 'x'), options()))
     expect(wrong.message).toContain('needs credentials')
     const said = JSON.stringify([lines, wrong.message, wrong.details, String(wrong.cause), wrong.stack])
-    expect(said).not.toMatch(/s3cret|wr0ng|tok/)
+    expect(said).not.toMatch(/s3cret|wr0ng|tok[/%]/)
   })
 
   test('a redirect is not followed, except to the same repository with .git', async () => {

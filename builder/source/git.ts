@@ -118,10 +118,11 @@ async function fetchCommit(git: Git, gitDirectory: string, address: PinnedAddres
 const missingCommit = (sha: string) =>
   sourceError(`The commit ${sha.slice(0, 12)} is not in the repository`, 'It may have been removed by a force push: deploy the branch again.')
 
+/** `log`, not `show`: show compares the tree, which a "git bomb" makes endless. */
 async function describeCommit(git: Git, sha: string): Promise<{ treeId: string; message: string; author: string }> {
   const result = await git.run([
-    'show',
-    '--no-patch',
+    'log',
+    '--max-count=1',
     '--no-show-signature',
     '--no-notes',
     '--no-color',
