@@ -82,15 +82,19 @@ export function startWorker(options: {
     const log = logger.child({ job: job.id, kind: job.kind, attempt: job.attempts })
     try {
       const handler = handlers[job.kind] as (payload: unknown, context: JobContext) => Promise<void>
-      await handler(jobCatalogue[job.kind].payload.parse(job.payload), { attempt: job.attempts, lastAttempt: job.attempts >= job.maxAttempts, signal })
+      await handler(jobCatalogue[job.kind].payload.parse(job.payload), {
+        attempt: job.attempts,
+        lastAttempt: job.attempts >= job.maxAttempts,
+        signal,
+      })
       if (!signal.aborted) await finish(pool, job, owner, {})
     } catch (error) {
       if (signal.aborted) log.warn('interrupted; the next worker takes it over')
       else {
         log.error({ err: error }, 'job failed')
         const message = error instanceof Error ? error.message : String(error)
-        await finish(pool, job, owner, { error: message, retryInMs: isResult(error) ? undefined : retryBaseMs * 2 ** (job.attempts - 1) }).catch((cause) =>
-          log.error({ err: cause }, 'cannot record the failure; the lease will run out'),
+        await finish(pool, job, owner, { error: message, retryInMs: isResult(error) ? undefined : retryBaseMs * 2 ** (job.attempts - 1) }).catch(
+          (cause) => log.error({ err: cause }, 'cannot record the failure; the lease will run out'),
         )
       }
     } finally {

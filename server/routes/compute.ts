@@ -48,7 +48,13 @@ export async function computeRoutes(prisma: PrismaClient, baseDomain: string, ca
     const live = serving.filter((i) => liveRelease && i.releaseId === liveRelease)
     const failed = own[0]?.status === 'FAILED'
     return [
-      route(project, projectHost(project.slug, baseDomain), live[0]?.deploymentId ?? null, live.map(target), liveRelease ? 'stopped' : failed ? 'failed' : 'not-deployed'),
+      route(
+        project,
+        projectHost(project.slug, baseDomain),
+        live[0]?.deploymentId ?? null,
+        live.map(target),
+        liveRelease ? 'stopped' : failed ? 'failed' : 'not-deployed',
+      ),
       ...own.map((d) => {
         const targets = serving.filter((i) => i.deploymentId === d.id).map(target)
         return route(project, deploymentHost(project.slug, d.id, baseDomain), d.id, targets, d.status === 'FAILED' ? 'failed' : 'stopped')

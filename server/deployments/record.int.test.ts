@@ -1,0 +1,104 @@
+import { pino } from 'pino'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { createDeploymentRow, createProject, openTestDatabase } from '@/test/support/factory'
+import { scopeTo } from '../database/scope'
+import { type ChangeBus, createChangeBus } from '../events/bus'
+import { createLogWriter } from './log-writer'
+import { readLogs } from './logs'
+import { DeploymentRecord, LeaseLost } from './record'
+
+let db: Awaited<ReturnType<typeof openTestDatabase>>
+let bus: ChangeBus
+const logger = pino({ level: 'silent' })
+beforeAll(async () => {
+  db = await openTestDatabase()
+  bus = createChangeBus({ url: db.url, pool: db.pool, logger })
+})
+afterAll(async () => {
+  await bus.close()
+  await db.close()
+})
+
+async function begin(attempt = 1) {
+  const owner = await createProject(db.prisma)
+  const deployment = await createDeploymentRow(db.prisma, owner)
+  const ids = { teamId: owner.teamId, projectId: owner.project.id, environmentId: owner.environment.id, deploymentId: deployment.id }
+  const take = () => DeploymentRecord.take(scopeTo(db.prisma, owner), bus, ids, 'worker', attempt)
+  const read = () => db.prisma.deployment.findUniqueOrThrow({ where: { id: deployment.id }, include: { steps: true } })
+  return { owner, ids, take, read, deployment }
+}
+
+test('a worker that was overtaken writes nothing any more: no status, no step, no end', async () => {
+  const { take, read } = await begin()
+  const late = await take()
+  await late.move('BUILDING')
+  const step = await late.beginStep('build')
+  const current = await take()
+  await expect(late.move('DEPLOYING')).rejects.toBeInstanceOf(LeaseLost)
+  await expect(late.beginStep('start')).rejects.toBeInstanceOf(LeaseLost)
+  await expect(late.endStep(step, { status: 'done' })).rejects.toBeInstanceOf(LeaseLost)
+  await expect(late.fail('FAILED', null)).rejects.toBeInstanceOf(LeaseLost)
+  expect(await read()).toMatchObject({ status: 'BUILDING', steps: [{ name: 'build', status: 'running' }] })
+  await current.interruptSteps()
+  await current.move('DEPLOYING')
+  expect(await read()).toMatchObject({ status: 'DEPLOYING', steps: [{ name: 'build', status: 'interrupted' }] })
+})
+
+test('a status moves only along the state table', async () => {
+  const { take, read } = await begin()
+  const record = await take()
+  await expect(record.move('ACTIVE')).rejects.toThrow('PENDING cannot become ACTIVE')
+  await record.fail('FAILED', { code: 'ERR_BUILD', message: 'no' })
+  await expect(record.move('BUILDING')).rejects.toThrow('FAILED cannot become BUILDING')
+  expect(await read()).toMatchObject({ status: 'FAILED', error: { code: 'ERR_BUILD' } })
+})
+
+test('a step is recorded as running before its work begins, and as failed with its reason after', async () => {
+  const { take, read } = await begin()
+  const record = await take()
+  await expect(
+    record.step('health', async () => {
+      expect((await read()).steps).toMatchObject([{ name: 'health', status: 'running' }])
+      throw new Error('connection refused')
+    }),
+  ).rejects.toThrow('connection refused')
+  expect((await read()).steps).toMatchObject([{ name: 'health', status: 'failed', detail: 'connection refused' }])
+})
+
+test('a second deployment of an environment is refused by the database itself while one runs', async () => {
+  const { owner } = await begin()
+  await expect(createDeploymentRow(db.prisma, owner)).rejects.toThrow(/[Uu]nique/)
+})
+
+test('a followed log gives every line once and in order, also those written while it is read, and ends with the deployment', async () => {
+  const { owner, ids, take, deployment } = await begin()
+  const record = await take()
+  await record.move('BUILDING')
+  const writer = createLogWriter({ pool: db.pool, bus, logger, ids })
+  for (let i = 0; i < 1500; i++) writer.write({ step: 'build', stream: 'stdout', text: `line ${i}` })
+  await writer.flush()
+  const actor = { kind: 'user', id: 'u', name: 'u', teamId: owner.teamId, role: 'member', operator: false } as const
+  const seen: string[] = []
+  let position = ''
+  for await (const line of readLogs({ prisma: db.prisma, bus }, actor, deployment.id, { follow: true, signal: new AbortController().signal })) {
+    seen.push(line.text)
+    position = line.id
+    if (seen.length === 1500) {
+      writer.write({ step: 'build', stream: 'stderr', text: 'nul \0 byte' })
+      writer.write({ step: 'build', stream: 'stdout', text: 'x'.repeat(100_000) })
+      void writer.flush().then(() => record.fail('FAILED', null))
+    }
+  }
+  expect(seen.slice(0, 1500)).toEqual(Array.from({ length: 1500 }, (_, i) => `line ${i}`))
+  expect(seen[1500]).toBe('nul \uFFFD byte')
+  expect(seen[1501]?.length).toBeLessThanOrEqual(8192)
+  expect(seen).toHaveLength(1502)
+  const rest: string[] = []
+  const after = String(BigInt(position) - 2n)
+  for await (const line of readLogs({ prisma: db.prisma, bus }, actor, deployment.id, { after, follow: true, signal: new AbortController().signal }))
+    rest.push(line.id)
+  expect(rest).toEqual([String(BigInt(position) - 1n), position])
+  const stranger = { ...actor, teamId: (await createProject(db.prisma)).teamId }
+  const foreign = readLogs({ prisma: db.prisma, bus }, stranger, deployment.id, { follow: false, signal: new AbortController().signal })
+  await expect(foreign.next()).rejects.toMatchObject({ code: 'ERR_NOT_FOUND' })
+})

@@ -1,0 +1,75 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { openTestDatabase } from '@/test/support/factory'
+import { breakLeases, claim, enqueue, finish, renew } from './queue'
+
+let db: Awaited<ReturnType<typeof openTestDatabase>>
+beforeAll(async () => {
+  db = await openTestDatabase()
+})
+afterAll(() => db.close())
+beforeEach(() => db.pool.query('DELETE FROM "Job"'))
+
+const expireLeases = () =>
+  db.pool.query(`UPDATE "Job" SET "leaseExpiresAt" = (now() AT TIME ZONE 'utc') - interval '1 second' WHERE "state"='running'`)
+
+test('a job is claimed once, however many workers ask at the same time', async () => {
+  for (let i = 0; i < 5; i++) await enqueue(db.pool, 'prune', { projectId: `p${i}` })
+  const claims = await Promise.all(Array.from({ length: 12 }, (_, i) => claim(db.pool, `m:${i}`)))
+  const ids = claims.filter((c) => c !== null).map((c) => c.id)
+  expect(ids).toHaveLength(5)
+  expect(new Set(ids).size).toBe(5)
+})
+
+test('two jobs of one exclusive key never run at once, others pass them', async () => {
+  await enqueue(db.pool, 'heal', { environmentId: 'e1' }, { exclusiveKey: 'k1' })
+  await enqueue(db.pool, 'heal', { environmentId: 'e1' }, { exclusiveKey: 'k1' })
+  await enqueue(db.pool, 'heal', { environmentId: 'e2' }, { exclusiveKey: 'k2' })
+  const claims = await Promise.all(Array.from({ length: 6 }, (_, i) => claim(db.pool, `m:${i}`)))
+  const taken = claims.flatMap((c, i) => (c ? [{ job: c, owner: `m:${i}` }] : []))
+  expect(taken.map((t) => (t.job.payload as { environmentId: string }).environmentId).sort()).toEqual(['e1', 'e2'])
+  const first = taken.find((t) => (t.job.payload as { environmentId: string }).environmentId === 'e1')
+  if (!first) throw new Error('e1 was not claimed')
+  await finish(db.pool, first.job, first.owner, {})
+  expect((await claim(db.pool, 'm:x'))?.payload).toEqual({ environmentId: 'e1' })
+})
+
+test('a job whose worker fell silent is taken over, and the silent one cannot end it any more', async () => {
+  await enqueue(db.pool, 'deploy', { deploymentId: 'd' })
+  const first = await claim(db.pool, 'old:1')
+  expect(first?.attempts).toBe(1)
+  expect(await claim(db.pool, 'new:1')).toBeNull()
+  await expireLeases()
+  const second = await claim(db.pool, 'new:1')
+  expect(second).toMatchObject({ id: first?.id, attempts: 2 })
+  if (!first) throw new Error('nothing claimed')
+  expect(await renew(db.pool, first.id, 'old:1')).toBe(false)
+  await finish(db.pool, first, 'old:1', {})
+  const { rows } = await db.pool.query('SELECT "state","leaseOwner" FROM "Job"')
+  expect(rows).toEqual([{ state: 'running', leaseOwner: 'new:1' }])
+})
+
+test('breaking the leases of one machine leaves those of others alone', async () => {
+  await enqueue(db.pool, 'prune', { projectId: 'a' })
+  await enqueue(db.pool, 'prune', { projectId: 'b' })
+  await claim(db.pool, 'here:1')
+  await claim(db.pool, 'there:1')
+  expect(await breakLeases(db.pool, 'here')).toBe(1)
+  expect((await claim(db.pool, 'here:2'))?.payload).toEqual({ projectId: 'a' })
+  expect(await claim(db.pool, 'here:2')).toBeNull()
+})
+
+test('a failed job is tried again until its attempts are used up, then kept as failed with its reason', async () => {
+  await enqueue(db.pool, 'prune', { projectId: 'p' })
+  for (const attempt of [1, 2]) {
+    const job = await claim(db.pool, 'm:1')
+    expect(job?.attempts).toBe(attempt)
+    if (job) await finish(db.pool, job, 'm:1', { error: 'disk is full', retryInMs: -1000 })
+  }
+  expect(await claim(db.pool, 'm:1')).toBeNull()
+  const { rows } = await db.pool.query('SELECT "state","lastError" FROM "Job"')
+  expect(rows).toEqual([{ state: 'failed', lastError: 'disk is full' }])
+})
+
+test('a payload that does not fit its kind is refused before it is stored', async () => {
+  await expect(enqueue(db.pool, 'deploy', {} as { deploymentId: string })).rejects.toThrow()
+})
