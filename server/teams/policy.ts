@@ -36,3 +36,6 @@ export function authorize(actor: { role: Role }, action: Action): void {
     nextAction: 'Ask an owner or an admin of the team to do it, or to give you the role.',
   })
 }
+
+/** Nobody touches what belongs to a higher role than their own. */
+export const outranks = (one: Role, other: Role): boolean => rank[one] > rank[other]

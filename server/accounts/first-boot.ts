@@ -1,0 +1,119 @@
+import { readFile, stat } from 'node:fs/promises'
+import path from 'node:path'
+import type { Prisma, PrismaClient } from '@/server/database/generated/client'
+import { AppError } from '@/shared/errors'
+import { writeFileAtomic } from '@/shared/node/atomic-file'
+import { newId } from '@/shared/node/ids'
+import { hashApiKey, newApiKey, prefixOf } from '../api-keys/key'
+import type { ServerEnv } from '../env'
+import type { Secrets } from '../secrets/secrets'
+import { insertFirstUser } from './accounts'
+import { hashPassword } from './password'
+import { installationIdSetting, lockSetup, setupCodeSetting } from './settings'
+import { hashSetupCode, newSetupCode } from './setup-code'
+
+export interface FirstBoot {
+  /** Written on everything this installation owns. Stays the same for the life of the database. */
+  installationId: string
+  /** The team everybody begins in. */
+  teamId: string
+  /** One-time code for the first account, to be printed; null once there is one. */
+  code: string | null
+}
+
+interface Options {
+  prisma: PrismaClient
+  home: string
+  secrets: Secrets
+  bootstrap: ServerEnv['bootstrap']
+}
+
+const operatorKeyName = 'This machine'
+
+/**
+ * Brings a database to where people can come in; runs at every start and changes nothing that is there. The first team exists from
+ * now on, with a key for this machine's own commands in `$home/secrets/operator.key`. As long as there is no account, either the
+ * bootstrap settings make it, or a new one-time code is issued and every older one is void.
+ */
+export async function firstBoot(options: Options): Promise<FirstBoot> {
+  const { prisma, home, secrets, bootstrap } = options
+  // Hashing takes its time: not while the lock is held.
+  const passwordHash = bootstrap && (await prisma.user.count()) === 0 ? await hashPassword(bootstrap.password) : null
+  const operatorKey = await readOperatorKey(home)
+  const { key, ...outcome } = await prisma.$transaction(async (tx) => {
+    await lockSetup(tx)
+    const installationId = await ensureInstallationId(tx)
+    const teamId = await ensureFirstTeam(tx, secrets)
+    const key = await ensureOperatorKey(tx, teamId, operatorKey)
+    if (await tx.user.findFirst({ select: { id: true } })) return { installationId, teamId, code: null, key }
+    if (bootstrap && passwordHash) {
+      const userId = await insertFirstUser(tx, { email: bootstrap.email, passwordHash })
+      if (bootstrap.apiKey) await insertKey(tx, { teamId, key: bootstrap.apiKey, name: 'Bootstrap', createdBy: userId })
+      await tx.setting.deleteMany({ where: { key: setupCodeSetting } })
+      return { installationId, teamId, code: null, key }
+    }
+    return { installationId, teamId, code: await issueSetupCode(tx), key }
+  })
+  // After the commit: a key in the file that the database does not know would be worse than the other way round.
+  if (key !== operatorKey) await writeFileAtomic(operatorKeyFile(home), `${key}\n`)
+  return outcome
+}
+
+async function ensureInstallationId(tx: Prisma.TransactionClient): Promise<string> {
+  const known = await tx.setting.findUnique({ where: { key: installationIdSetting } })
+  if (typeof known?.value === 'string') return known.value
+  const id = newId()
+  await tx.setting.create({ data: { key: installationIdSetting, value: id } })
+  return id
+}
+
+async function ensureFirstTeam(tx: Prisma.TransactionClient, secrets: Secrets): Promise<string> {
+  const known = await tx.team.findFirst({ orderBy: { createdAt: 'asc' }, select: { id: true } })
+  if (known) return known.id
+  const id = newId()
+  await tx.team.create({ data: { id, name: 'My team', slug: 'my-team', dataKey: secrets.createDataKey(id) } })
+  return id
+}
+
+async function issueSetupCode(tx: Prisma.TransactionClient): Promise<string> {
+  const code = newSetupCode()
+  const value = { hash: hashSetupCode(code) }
+  await tx.setting.upsert({ where: { key: setupCodeSetting }, create: { key: setupCodeSetting, value }, update: { value } })
+  return code
+}
+
+const operatorKeyFile = (home: string): string => path.join(home, 'secrets', 'operator.key')
+
+/** null when there is none. @throws when others can read it */
+async function readOperatorKey(home: string): Promise<string | null> {
+  const file = operatorKeyFile(home)
+  const info = await stat(file).catch(() => null)
+  if (!info) return null
+  if (info.mode & 0o077)
+    throw new AppError('ERR_FORBIDDEN', `${file} can be read by other users of this machine`, {
+      nextAction: `Delete ${file}: a new key is made at the next start.`,
+    })
+  return (await readFile(file, 'utf8')).trim() || null
+}
+
+/** The key in the file when the database still takes it, else a new one; earlier ones of this machine are revoked. */
+async function ensureOperatorKey(tx: Prisma.TransactionClient, teamId: string, key: string | null): Promise<string> {
+  if (key && (await tx.apiKey.findFirst({ where: { hash: hashApiKey(key), revokedAt: null } }))) return key
+  await tx.apiKey.updateMany({
+    where: { teamId, name: operatorKeyName, operator: true, createdBy: null, revokedAt: null },
+    data: { revokedAt: new Date() },
+  })
+  const created = newApiKey()
+  await insertKey(tx, { teamId, key: created, name: operatorKeyName, createdBy: null })
+  return created
+}
+
+async function insertKey(
+  tx: Prisma.TransactionClient,
+  input: { teamId: string; key: string; name: string; createdBy: string | null },
+): Promise<void> {
+  const { teamId, key, name, createdBy } = input
+  await tx.apiKey.create({
+    data: { id: newId(), teamId, name, prefix: prefixOf(key), hash: hashApiKey(key), role: 'OWNER', operator: true, createdBy },
+  })
+}

@@ -1,0 +1,22 @@
+import { createHash, randomInt, timingSafeEqual } from 'node:crypto'
+
+/** Without letters and digits that look alike: the code is typed from a terminal or a log. */
+const alphabet = 'ABCDEFGHJKMNPQRSTVWXYZ23456789'
+const groups = 4
+const groupLength = 4
+
+/** `XXXX-XXXX-XXXX-XXXX`, ~78 bits. */
+export function newSetupCode(): string {
+  const letters = Array.from({ length: groups * groupLength }, () => alphabet.charAt(randomInt(alphabet.length)))
+  return Array.from({ length: groups }, (_, i) => letters.slice(i * groupLength, (i + 1) * groupLength).join('')).join('-')
+}
+
+/** Case, blanks and dashes do not matter. */
+export const hashSetupCode = (code: string): string =>
+  createHash('sha256')
+    .update(code.toUpperCase().replace(/[^A-Z0-9]/g, ''))
+    .digest('hex')
+
+export function fitsSetupCode(hash: string, code: string): boolean {
+  return timingSafeEqual(Buffer.from(hash, 'hex'), Buffer.from(hashSetupCode(code), 'hex'))
+}

@@ -1,0 +1,78 @@
+import type { z } from 'zod'
+import { parseAddress } from '@/builder/source/address'
+import type { Project } from '@/server/database/generated/client'
+import { AppError } from '@/shared/errors'
+import { slugify } from '@/shared/naming'
+import { newId } from '@/shared/node/ids'
+import type { ProjectView, projectInput } from '@/shared/views'
+import { writeAudit } from '../audit/audit'
+import { isUniqueViolation } from '../database/client'
+import { type ScopedClient, scopeTo } from '../database/scope'
+import type { Actor } from '../platform'
+import { authorize } from '../teams/policy'
+import type { ProjectDeps } from './deps'
+import { presentOne } from './read'
+import { freeSlug } from './slug'
+
+type Input = z.output<typeof projectInput>
+
+/** Somebody may take the slug between the look and the write: then another one is sought. */
+const tries = 3
+
+/** @throws ERR_CONFLICT when the team has a project of this name, ERR_SOURCE for an address nothing can be fetched from */
+export async function createProject(deps: ProjectDeps, actor: Actor, input: Input): Promise<ProjectView> {
+  authorize(actor, 'project.create')
+  if (input.repository) parseAddress(input.repository)
+  const db = scopeTo(deps.prisma, actor)
+  for (let attempt = 1; ; attempt++) {
+    await refuseTakenName(db, input.name)
+    // Slugs are hostnames of the whole machine: the one look beyond the team, and it answers yes or no only.
+    const slug = await freeSlug(input.name, {
+      taken: async (candidate) => (await deps.prisma.project.count({ where: { slug: candidate } })) > 0,
+      deploymentExists: async (id) => (await deps.prisma.deployment.count({ where: { id } })) > 0,
+    })
+    try {
+      const row = await insert(db, actor, input, slug)
+      await deps.bus.publish({ kind: 'project', id: row.id, teamId: actor.teamId, projectId: row.id })
+      return presentOne(db, row, deps.edge)
+    } catch (error) {
+      if (!isUniqueViolation(error) || attempt === tries) throw error
+    }
+  }
+}
+
+/** Two names of one team with the same slug would be one name to everybody who types it. */
+export async function refuseTakenName(db: ScopedClient, name: string, exceptId?: string): Promise<void> {
+  const slug = slugify(name)
+  const other = await db.project.findFirst({
+    where: { OR: [{ name }, ...(exceptId ? [] : [{ slug }])], ...(exceptId ? { id: { not: exceptId } } : {}) },
+    select: { name: true },
+  })
+  if (other)
+    throw new AppError('ERR_CONFLICT', `This team has a project called ${other.name} already.`, {
+      nextAction: 'Choose another name, or deploy to that project.',
+    })
+}
+
+function insert(db: ScopedClient, actor: Actor, input: Input, slug: string): Promise<Project> {
+  const { teamId } = actor
+  return db.$transaction(async (tx) => {
+    const id = newId()
+    const { repository, branch, healthCheckPath, ...settings } = input
+    const row = await tx.project.create({
+      data: {
+        ...settings,
+        id,
+        teamId,
+        slug,
+        repository: repository || null,
+        branch: branch || null,
+        healthCheckPath: healthCheckPath || null,
+        allowPrivateNetwork: actor.operator,
+      },
+    })
+    await tx.environment.create({ data: { id: newId(), teamId, projectId: id, name: 'production', kind: 'PRODUCTION', branch: row.branch } })
+    await writeAudit(tx, actor, { action: 'project.created', subject: id, detail: { name: row.name, slug } })
+    return row
+  })
+}

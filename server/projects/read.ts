@@ -1,0 +1,79 @@
+import type { Project } from '@/server/database/generated/client'
+import { AppError } from '@/shared/errors'
+import type { DeploymentSummary, ProjectView } from '@/shared/views'
+import { type ScopedClient, scopeTo } from '../database/scope'
+import { type Edge, presentSummary, projectUrl, summaryInclude, withoutCredentials } from '../deployments/present'
+import type { Actor } from '../platform'
+import { authorize } from '../teams/policy'
+import type { ProjectDeps } from './deps'
+
+/** By id or slug. @throws ERR_NOT_FOUND, for another team's project too */
+export async function requireProject(db: ScopedClient, idOrSlug: string): Promise<Project> {
+  const row = await db.project.findFirst({ where: { OR: [{ id: idOrSlug }, { slug: idOrSlug }] } })
+  if (!row)
+    throw new AppError('ERR_NOT_FOUND', `There is no project "${idOrSlug}" in this team.`, { nextAction: 'List the projects to see their names.' })
+  return row
+}
+
+export async function listProjects(deps: ProjectDeps, actor: Actor): Promise<ProjectView[]> {
+  authorize(actor, 'project.read')
+  const db = scopeTo(deps.prisma, actor)
+  return present(db, await db.project.findMany({ orderBy: { createdAt: 'desc' } }), deps.edge)
+}
+
+export async function getProject(deps: ProjectDeps, actor: Actor, idOrSlug: string): Promise<ProjectView> {
+  authorize(actor, 'project.read')
+  const db = scopeTo(deps.prisma, actor)
+  return presentOne(db, await requireProject(db, idOrSlug), deps.edge)
+}
+
+export async function presentOne(db: ScopedClient, row: Project, edge: Edge): Promise<ProjectView> {
+  const [view] = await present(db, [row], edge)
+  if (!view) throw new AppError('ERR_INTERNAL', 'A project vanished while it was read.')
+  return view
+}
+
+/** Four queries for any number of projects: the live and the latest deployment of each come in one go. */
+async function present(db: ScopedClient, rows: Project[], edge: Edge): Promise<ProjectView[]> {
+  const projectIds = rows.map((row) => row.id)
+  const [environments, newest] = await Promise.all([
+    db.environment.findMany({
+      where: { projectId: { in: projectIds }, kind: 'PRODUCTION', liveReleaseId: { not: null } },
+      select: { liveReleaseId: true },
+    }),
+    db.deployment.groupBy({ by: ['projectId'], where: { projectId: { in: projectIds } }, _max: { createdAt: true } }),
+  ])
+  const liveReleases = environments.flatMap((environment) => environment.liveReleaseId ?? [])
+  const latestOnes = newest.flatMap(({ projectId, _max }) => (_max.createdAt ? [{ projectId, createdAt: _max.createdAt }] : []))
+  const [live, latest] = await Promise.all([
+    liveReleases.length ? db.deployment.findMany({ where: { releaseId: { in: liveReleases } }, include: summaryInclude }) : [],
+    latestOnes.length ? db.deployment.findMany({ where: { OR: latestOnes }, include: summaryInclude }) : [],
+  ])
+  const summaries = (found: typeof live) => new Map<string, DeploymentSummary>(found.map((row) => [row.projectId, presentSummary(row, edge)]))
+  const liveOf = summaries(live)
+  const latestOf = summaries(latest)
+  return rows.map((row) => presentProject(row, liveOf.get(row.id) ?? null, latestOf.get(row.id) ?? null, edge))
+}
+
+function presentProject(row: Project, liveDeployment: DeploymentSummary | null, latestDeployment: DeploymentSummary | null, edge: Edge): ProjectView {
+  const { id, name, slug, branch, rootDirectory, installCommand, buildCommand, startCommand, outputDirectory, healthCheckPath, framework } = row
+  return {
+    id,
+    name,
+    slug,
+    url: projectUrl(slug, edge),
+    repository: row.repository && withoutCredentials(row.repository),
+    branch,
+    rootDirectory,
+    installCommand,
+    buildCommand,
+    startCommand,
+    outputDirectory,
+    healthCheckPath,
+    framework,
+    createdAt: row.createdAt.toISOString(),
+    updatedAt: row.updatedAt.toISOString(),
+    liveDeployment,
+    latestDeployment,
+  }
+}

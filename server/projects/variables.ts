@@ -1,0 +1,86 @@
+import type { PrismaClient, Variable } from '@/server/database/generated/client'
+import { AppError } from '@/shared/errors'
+import { newId } from '@/shared/node/ids'
+import type { VariableView } from '@/shared/views'
+import { writeAudit } from '../audit/audit'
+import { type ScopedClient, scopeTo } from '../database/scope'
+import type { ChangeBus } from '../events/bus'
+import type { Platform } from '../platform'
+import type { Secrets } from '../secrets/secrets'
+import { authorize } from '../teams/policy'
+import { requireProject } from './read'
+
+/** Enough for any app; a bound so that one project cannot fill the database. */
+const maxVariables = 500
+
+function presentVariable(row: Variable): VariableView {
+  return {
+    key: row.key,
+    scope: row.scope.toLowerCase() as Lowercase<typeof row.scope>,
+    updatedAt: row.updatedAt.toISOString(),
+    updatedBy: row.updatedBy,
+  }
+}
+
+/** The project's environment of that name; production when none is named. */
+async function requireEnvironment(db: ScopedClient, project: string, name: string | undefined): Promise<{ id: string; projectId: string }> {
+  const { id: projectId } = await requireProject(db, project)
+  const row = await db.environment.findFirst({
+    where: { projectId, ...(name === undefined ? { kind: 'PRODUCTION' } : { name }) },
+    select: { id: true, projectId: true },
+  })
+  if (!row) throw new AppError('ERR_NOT_FOUND', `The project has no environment ${name ?? 'production'}.`)
+  return row
+}
+
+/** Use-cases about variables. Values go in and reach builds and instances; no view ever holds one. A change is in effect from the next deployment on. */
+export function createVariables(deps: {
+  prisma: PrismaClient
+  secrets: Pick<Secrets, 'seal'>
+  bus: Pick<ChangeBus, 'publish'>
+}): Platform['variables'] {
+  const announce = (teamId: string, projectId: string) => deps.bus.publish({ kind: 'variable', id: projectId, teamId, projectId })
+  return {
+    async list(actor, project, environment) {
+      authorize(actor, 'variable.read')
+      const db = scopeTo(deps.prisma, actor)
+      const { id: environmentId } = await requireEnvironment(db, project, environment)
+      return (await db.variable.findMany({ where: { environmentId }, orderBy: { key: 'asc' } })).map(presentVariable)
+    },
+
+    async set(actor, project, { key, value, scope }, environment) {
+      authorize(actor, 'variable.write')
+      const db = scopeTo(deps.prisma, actor)
+      const { id: environmentId, projectId } = await requireEnvironment(db, project, environment)
+      const ciphertext = await deps.secrets.seal(actor.teamId, value)
+      const fields = { ciphertext, scope: scope.toUpperCase() as Variable['scope'], updatedBy: actor.name }
+      const row = await db.$transaction(async (tx) => {
+        const written = await tx.variable.upsert({
+          where: { environmentId_key: { environmentId, key } },
+          create: { id: newId(), teamId: actor.teamId, environmentId, key, ...fields },
+          update: fields,
+        })
+        if ((await tx.variable.count({ where: { environmentId } })) > maxVariables)
+          throw new AppError('ERR_INVALID_INPUT', `An environment has at most ${maxVariables} variables.`, {
+            nextAction: 'Remove some that are not used.',
+          })
+        await writeAudit(tx, actor, { action: 'variable.set', subject: projectId, detail: { key, scope } })
+        return written
+      })
+      await announce(actor.teamId, projectId)
+      return presentVariable(row)
+    },
+
+    async remove(actor, project, key, environment) {
+      authorize(actor, 'variable.write')
+      const db = scopeTo(deps.prisma, actor)
+      const { id: environmentId, projectId } = await requireEnvironment(db, project, environment)
+      await db.$transaction(async (tx) => {
+        const { count } = await tx.variable.deleteMany({ where: { environmentId, key } })
+        if (count === 0) throw new AppError('ERR_NOT_FOUND', `There is no variable ${key}.`)
+        await writeAudit(tx, actor, { action: 'variable.removed', subject: projectId, detail: { key } })
+      })
+      await announce(actor.teamId, projectId)
+    },
+  }
+}

@@ -1,0 +1,23 @@
+import type { PrismaClient } from '@/server/database/generated/client'
+import { scopeTo } from '../database/scope'
+import type { Platform } from '../platform'
+import { authorize, type Role } from './policy'
+
+export function createTeam({ prisma }: { prisma: PrismaClient }): Platform['team'] {
+  return {
+    async members(actor) {
+      authorize(actor, 'team.read')
+      const rows = await scopeTo(prisma, actor).membership.findMany({
+        orderBy: { createdAt: 'asc' },
+        select: { role: true, createdAt: true, user: { select: { id: true, name: true, email: true } } },
+      })
+      return rows.map(({ user, role, createdAt }) => ({
+        userId: user.id,
+        name: user.name,
+        email: user.email,
+        role: role.toLowerCase() as Role,
+        createdAt: createdAt.toISOString(),
+      }))
+    },
+  }
+}
