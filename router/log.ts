@@ -1,0 +1,19 @@
+import pino, { type Logger } from 'pino'
+
+/**
+ * JSON lines on stdout that can never stop the router: a reader that is slow, frozen or dead costs log lines, not requests.
+ */
+export function createRouterLog(level: string, workerId: number): { log: Logger; flush: () => void } {
+  const destination = pino.destination({ fd: 1, sync: false, maxLength: 4 * 1024 * 1024 })
+  // EPIPE after the supervisor died, above all.
+  destination.on('error', () => {})
+  const log = pino({ level, base: { room: 'router', worker: workerId, pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime }, destination)
+  const flush = () => {
+    try {
+      destination.flushSync()
+    } catch {
+      // nobody reads any more
+    }
+  }
+  return { log, flush }
+}

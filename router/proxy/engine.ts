@@ -1,0 +1,59 @@
+import type { EngineLimits } from '../env'
+import type { HostTable } from '../match/host-table'
+
+/** What an engine writes to the log: an object of fields, then a sentence. pino's loggers fit. */
+export interface EngineLog {
+  info(fields: object, message: string): void
+  warn(fields: object, message: string): void
+  error(fields: object, message: string): void
+}
+
+export interface EngineOptions {
+  limits: EngineLimits
+  /** Served from the first request on. */
+  table: HostTable
+  log: EngineLog
+}
+
+export interface ListenAddress {
+  /** IP literal; `::` means both families where the machine has them. */
+  host: string
+  port: number
+  /** Every worker has a listener of its own on the same port, and the kernel spreads connections over them. */
+  reusePort: boolean
+}
+
+export interface DrainOptions {
+  /** Whatever is open after this is cut. */
+  deadlineMs: number
+  /** How long idle keep-alive connections stay, so that a busy client is told `Connection: close` instead of finding it closed. */
+  idleGraceMs: number
+}
+
+export interface DrainResult {
+  /** Requests and upgraded connections cut at the deadline. */
+  cut: number
+}
+
+/**
+ * The data path of one worker: from a listening socket to instances and back. An engine owns its connections on both sides; it knows
+ * hosts and targets only from the table, and nothing about where tables come from. `contract.ts` says in tests what each must do.
+ */
+export interface Engine {
+  readonly name: string
+  /** Begins to accept. Resolves with what was bound (port 0 becomes the real one). */
+  listen(address: ListenAddress): Promise<{ host: string; port: number }>
+  /**
+   * Replaces the table. When this returns, every request whose head is read from now on is served by it; requests under way finish
+   * where they are. Idle connections to targets that are gone are closed, busy ones once they are done.
+   */
+  apply(table: HostTable): void
+  /** Requests and upgraded connections open towards each of these instances; 0 for those it never heard of. */
+  inFlight(instanceIds: readonly string[]): Record<string, number>
+  /** Stops accepting, answers with `Connection: close`, lets what is open finish. Resolves when nothing is left. */
+  drain(options: DrainOptions): Promise<DrainResult>
+  /** Drops everything at once. */
+  close(): Promise<void>
+}
+
+export type EngineFactory = (options: EngineOptions) => Engine

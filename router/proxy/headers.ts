@@ -1,0 +1,121 @@
+import type { IncomingMessage } from 'node:http'
+import type { AcceptedRequest } from './request-rules'
+
+/** Names that end at this hop whatever Connection says (RFC 9110 §7.6.1). */
+const hopByHop = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+])
+
+/** What only a proxy may say: a client that says it is lying. The last three let a client walk around checks of common frameworks. */
+const untrusted = new Set([
+  'forwarded',
+  'x-real-ip',
+  'x-request-id',
+  'http2-settings',
+  'expect',
+  'x-middleware-subrequest',
+  'x-original-url',
+  'x-rewrite-url',
+])
+
+// Many servers read `X_Real_IP` as `X-Real-IP`: both spellings are the same name here.
+const isUntrusted = (name: string) => {
+  const dashed = name.includes('_') ? name.replaceAll('_', '-') : name
+  return untrusted.has(dashed) || dashed.startsWith('x-forwarded-') || dashed.startsWith('x-switchyard-')
+}
+
+/** Lower-case names that a message's Connection headers nominate. */
+function nominated(raw: readonly string[]): Set<string> {
+  const names = new Set<string>()
+  for (let i = 0; i + 1 < raw.length; i += 2)
+    if (raw[i]?.length === 10 && raw[i]?.toLowerCase() === 'connection')
+      for (const token of raw[i + 1]?.split(',') ?? []) names.add(token.trim().toLowerCase())
+  return names
+}
+
+export interface ClientAddress {
+  ip: string
+  /** Port the client connected to. */
+  localPort: number
+  secure: boolean
+}
+
+/** Where a request came from, as the kernel says it. */
+export function clientAddress(req: IncomingMessage): ClientAddress {
+  const { remoteAddress = '', localPort = 0 } = req.socket
+  return { ip: remoteAddress.startsWith('::ffff:') ? remoteAddress.slice(7) : remoteAddress, localPort, secure: 'encrypted' in req.socket }
+}
+
+/**
+ * The request head as the instance shall see it: names keep their spelling, repeated ones stay apart, and what the platform says about
+ * the client is said by us alone.
+ */
+export function upstreamHeaders(
+  req: IncomingMessage,
+  accepted: AcceptedRequest,
+  requestId: string,
+  upgrade: boolean,
+): Record<string, string | string[]> {
+  const raw = req.rawHeaders
+  const cut = nominated(raw)
+  const headers: Record<string, string | string[]> = Object.create(null)
+  const spelling = new Map<string, string>()
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    const written = raw[i] ?? ''
+    const value = raw[i + 1] ?? ''
+    const name = written.toLowerCase()
+    if (hopByHop.has(name) || cut.has(name) || isUntrusted(name)) continue
+    const key = spelling.get(name) ?? written
+    const present = headers[key]
+    spelling.set(name, key)
+    headers[key] = present === undefined ? value : Array.isArray(present) ? [...present, value] : [present, value]
+  }
+  if (accepted.chunked) headers['Transfer-Encoding'] = 'chunked'
+  // The names that http-proxy looks for are lower case.
+  if (upgrade) Object.assign(headers, { connection: 'Upgrade', upgrade: 'websocket' })
+  const client = clientAddress(req)
+  headers['X-Forwarded-For'] = client.ip
+  headers['X-Forwarded-Proto'] = client.secure ? 'https' : 'http'
+  headers['X-Forwarded-Host'] = accepted.hostHeader
+  headers['X-Forwarded-Port'] = accepted.authority.port || String(client.localPort)
+  headers['X-Real-IP'] = client.ip
+  headers['X-Request-Id'] = requestId
+  return headers
+}
+
+/** The answer's head for the client, as a flat list of names and values; framing is left to the writer. */
+export function clientHeaders(answer: IncomingMessage, requestId: string): string[] {
+  const raw = answer.rawHeaders
+  const cut = nominated(raw)
+  const noBody = answer.statusCode === 204
+  const headers: string[] = []
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    const written = raw[i] ?? ''
+    const name = written.toLowerCase()
+    if (hopByHop.has(name) || cut.has(name) || name === 'x-request-id' || name.startsWith('x-switchyard-')) continue
+    // RFC 9110 §8.6: a 204 has no Content-Length.
+    if (noBody && name === 'content-length') continue
+    headers.push(written, raw[i + 1] ?? '')
+  }
+  headers.push('X-Request-Id', requestId)
+  return headers
+}
+
+/** Trailer fields that may pass: none that frame or route a message (RFC 9110 §6.5.1). */
+export function clientTrailers(answer: IncomingMessage): [string, string][] {
+  const pairs: [string, string][] = []
+  for (let i = 0; i + 1 < answer.rawTrailers.length; i += 2) {
+    const name = answer.rawTrailers[i] ?? ''
+    const lower = name.toLowerCase()
+    if (!hopByHop.has(lower) && lower !== 'content-length' && lower !== 'host') pairs.push([name, answer.rawTrailers[i + 1] ?? ''])
+  }
+  return pairs
+}
