@@ -2,13 +2,17 @@ import { hostname } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Logger } from 'pino'
-import { type Builder, createBuilder } from '@/builder'
-import { createRuntime, type Runtime } from '@/runtime'
+import { createBuilder } from '@/builder'
+import type { Builder } from '@/builder/builder'
+import type { BuilderOptions } from '@/builder/options'
+import { createRuntime } from '@/runtime'
+import type { Runtime } from '@/runtime/driver'
 import { newId } from '@/shared/node/ids'
 import type { BlobStore } from '@/storage/blob-store'
 import { createLocalStore } from '@/storage/local'
-import { createAccounts, firstBoot } from './accounts'
-import { createApiKeys } from './api-keys'
+import { createAccounts } from './accounts/accounts'
+import { type FirstBoot, firstBoot } from './accounts/first-boot'
+import { createApiKeys } from './api-keys/api-keys'
 import { type Database, openDatabase } from './database/client'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './database/embedded'
 import { migrate } from './database/migrate'
@@ -62,6 +66,7 @@ interface Foundation {
   runtime: Runtime
   builder: Builder
   edge: Edge
+  boot: FirstBoot
   installationId: string
   authSecret: string
 }
@@ -71,16 +76,17 @@ export async function compose(env: ServerEnv, roles: Set<Role>, logger: Logger):
   const base = await foundation(env, logger)
   const { prisma } = base.database
   const dashboardUrl = env.publicUrl ?? `http://localhost:${env.port}`
-  const hub = roles.has('worker') ? new EdgeHub({ home: env.home, expectedWorkers: env.edgeWorkers, logger }) : null
+  const hub = roles.has('worker')
+    ? new EdgeHub({ socketPath: path.join(env.home, 'run', 'edge.sock'), expectedWorkers: env.edgeWorkers, log: logger })
+    : null
   await hub?.start()
   const sink = hub ?? { publish: async () => ({ acknowledged: 0 }) }
   const routes = createRoutePublisher({ prisma, sink, baseDomain: env.baseDomain, dashboardUrl })
-  const boot = await firstBoot({ prisma, secrets: base.secrets, home: env.home, bootstrap: env.bootstrap })
   const state = { ready: false }
   const worker = hub ? await startWorkerRole(base, hub, routes) : null
   return {
     platform: createPlatform(base, routes, hub, state),
-    firstAccountCode: boot.code,
+    firstAccountCode: base.boot.code,
     ready() {
       state.ready = true
     },
@@ -107,7 +113,8 @@ async function foundation(env: ServerEnv, logger: Logger): Promise<Foundation> {
   if (applied.length > 0) logger.info({ applied }, 'database migrated')
   const database = openDatabase(url, { poolSize, onError: (error) => logger.warn({ err: error }, 'database connection lost') })
   const secrets = await openSecrets({ prisma: database.prisma, home: env.home })
-  const { installationId, authSecret } = await readInstallation({ prisma: database.prisma, home: env.home })
+  const boot = await firstBoot({ prisma: database.prisma, secrets, home: env.home, bootstrap: env.bootstrap })
+  const { installationId } = boot
   const storage = createLocalStore(path.join(env.home, 'storage'))
   const runtime = await createRuntime({
     kind: env.runtime,
@@ -125,12 +132,23 @@ async function foundation(env: ServerEnv, logger: Logger): Promise<Foundation> {
     dockerSocket: runtime.kind === 'docker' ? env.dockerSocket : null,
     nodeBinary: process.execPath,
     staticServerFile: fileURLToPath(new URL('../dist/static-server.mjs', import.meta.url)),
-    hostEnv: env.builderEnv,
+    hostEnv: networkOf(env.builderEnv),
     logger,
   })
   const bus = createChangeBus({ url, pool: database.pool, logger })
   const edge: Edge = { scheme: 'http', port: env.edgeHttpPort, baseDomain: env.baseDomain }
-  return { env, logger, embedded, database, bus, secrets, storage, runtime, builder, edge, installationId, authSecret }
+  const authSecret = await readAuthSecret(env.home)
+  return { env, logger, embedded, database, bus, secrets, storage, runtime, builder, edge, boot, installationId, authSecret }
+}
+
+function networkOf(given: Record<string, string>): BuilderOptions['hostEnv'] {
+  return {
+    caFile: given.NODE_EXTRA_CA_CERTS,
+    httpProxy: given.HTTP_PROXY ?? given.http_proxy,
+    httpsProxy: given.HTTPS_PROXY ?? given.https_proxy,
+    noProxy: given.NO_PROXY ?? given.no_proxy,
+    npmRegistry: given.npm_config_registry,
+  }
 }
 
 /** Everything that changes the world: reconciles it first (V9), then takes work. */
@@ -220,7 +238,7 @@ async function health(base: Foundation, hub: EdgeHub | null, ready: boolean): Re
     () => ({ ok: false, detail: 'does not answer; apps keep serving' }),
   )
   const engine = await base.runtime.health()
-  const connected = hub?.status().connected ?? 0
+  const connected = hub?.status().workers.filter((w) => w.listening).length ?? 0
   return {
     ready: ready && database.ok,
     checks: {

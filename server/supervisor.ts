@@ -168,7 +168,7 @@ async function main(): Promise<void> {
   const env = readServerEnv()
   const logger = pino({ level: env.logLevel, base: { process: 'supervisor' } })
   await prepareHome(env.home)
-  const supervisor = new Supervisor(env, logger, env.inherited)
+  const supervisor = new Supervisor(env, logger, { ...env.inherited, SWITCHYARD_HOME: env.home })
   for (const signal of ['SIGTERM', 'SIGINT'] as const)
     process.on(signal, () => {
       logger.info(`${signal}: stopping`)
