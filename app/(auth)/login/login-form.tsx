@@ -1,0 +1,51 @@
+'use client'
+import { signIn } from 'next-auth/react'
+import { type FormEvent, useState } from 'react'
+import { Button } from '@/app/components/ui/button'
+import { Card } from '@/app/components/ui/card'
+import { ErrorPanel } from '@/app/components/ui/error-panel'
+import { TextField } from '@/app/components/ui/field'
+import { wireErrorOf } from '@/app/lib/errors'
+import type { WireError } from '@/shared/errors'
+
+const wrong: WireError = { code: 'ERR_UNAUTHENTICATED', message: 'The e-mail or the password is wrong.', nextAction: 'Check both and try again.' }
+const tooMany: WireError = { code: 'ERR_RATE_LIMITED', message: 'Too many attempts.', nextAction: 'Wait a minute, then try again.' }
+
+/** next-auth answers with a bare word: what `authorize` threw, or `CredentialsSignin` for a wrong password. */
+function explain(result: { error?: string | null; status?: number } | undefined): WireError {
+  if (!result) return wireErrorOf(undefined)
+  if (result.status === 429 || result.error?.includes('RATE_LIMITED')) return tooMany
+  return wrong
+}
+
+/** Signs in with e-mail and password and goes to where the person wanted to be. */
+export function LoginForm({ next }: { next: string }) {
+  const [error, setError] = useState<WireError | null>(null)
+  const [pending, setPending] = useState(false)
+
+  async function submit(event: FormEvent<HTMLFormElement>) {
+    event.preventDefault()
+    const form = new FormData(event.currentTarget)
+    setPending(true)
+    setError(null)
+    const result = await signIn('credentials', { email: form.get('email'), password: form.get('password'), redirect: false }).catch(() => undefined)
+    // A whole page load: nothing of an earlier person's cache may remain.
+    if (result?.ok && !result.error) return window.location.assign(next)
+    setError(explain(result))
+    setPending(false)
+  }
+
+  return (
+    <Card className="p-5 sm:p-6">
+      <h1 className="font-semibold text-xl">Sign in</h1>
+      <form onSubmit={submit} className="mt-5 flex flex-col gap-4">
+        <TextField label="E-mail" name="email" type="email" autoComplete="username" required autoFocus />
+        <TextField label="Password" name="password" type="password" autoComplete="current-password" required />
+        {error ? <ErrorPanel error={error} /> : null}
+        <Button type="submit" variant="primary" size="lg" pending={pending}>
+          Sign in
+        </Button>
+      </form>
+    </Card>
+  )
+}

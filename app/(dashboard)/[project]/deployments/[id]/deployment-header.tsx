@@ -1,0 +1,82 @@
+'use client'
+import { useMutation, useQueryClient } from '@tanstack/react-query'
+import { ExternalLink, RotateCcw, Square } from 'lucide-react'
+import { useState } from 'react'
+import { DeploymentSource } from '@/app/components/deployment-row'
+import { Button } from '@/app/components/ui/button'
+import { ConfirmDialog } from '@/app/components/ui/confirm-dialog'
+import { DeploymentStatusBadge, Status } from '@/app/components/ui/status'
+import { useDeploy } from '@/app/components/use-deploy'
+import { wireErrorOf } from '@/app/lib/errors'
+import { deploymentTitle } from '@/app/lib/format'
+import { useTRPC } from '@/app/lib/trpc'
+import { deploymentTraits } from '@/shared/states'
+import type { DeploymentView } from '@/shared/views'
+
+function CancelButton({ deployment }: { deployment: DeploymentView }) {
+  const trpc = useTRPC()
+  const queryClient = useQueryClient()
+  const [open, setOpen] = useState(false)
+  const cancel = useMutation(
+    trpc.deployments.cancel.mutationOptions({
+      onSuccess: (view) => {
+        queryClient.setQueryData(trpc.deployments.get.queryKey({ deploymentId: deployment.id }), view)
+        setOpen(false)
+      },
+    }),
+  )
+  return (
+    <>
+      <Button variant="dangerOutline" onClick={() => setOpen(true)} disabled={deployment.cancelRequested}>
+        <Square /> {deployment.cancelRequested ? 'Canceling…' : 'Cancel'}
+      </Button>
+      <ConfirmDialog
+        open={open}
+        onOpenChange={setOpen}
+        title="Cancel this deployment?"
+        description="The build stops at once. Whatever serves now stays live."
+        confirmLabel="Cancel deployment"
+        cancelLabel="Keep running"
+        pending={cancel.isPending}
+        error={cancel.error ? wireErrorOf(cancel.error) : null}
+        onConfirm={() => cancel.mutate({ deploymentId: deployment.id })}
+      />
+    </>
+  )
+}
+
+/** Status, title and what can be done with the deployment as it is now. */
+export function DeploymentHeader({ deployment }: { deployment: DeploymentView }) {
+  const { deploy, pending } = useDeploy()
+  const traits = deploymentTraits[deployment.status]
+  return (
+    <div className="mb-5 flex flex-wrap items-start justify-between gap-x-6 gap-y-3">
+      <div className="min-w-0">
+        <div className="mb-1.5 flex items-center gap-2" aria-live="polite">
+          <DeploymentStatusBadge deployment={deployment} pill />
+          {deployment.status === 'ACTIVE' && !deployment.live ? <Status tone="neutral" label="Not the current one" pill /> : null}
+        </div>
+        <h1 className="break-words font-semibold text-xl tracking-tight">{deploymentTitle(deployment)}</h1>
+        <div className="mt-1 flex flex-wrap gap-x-3">
+          <DeploymentSource deployment={deployment} />
+          {deployment.commitAuthor ? <span className="text-muted text-sm">{deployment.commitAuthor}</span> : null}
+        </div>
+      </div>
+      <div className="flex flex-wrap items-center gap-2">
+        {traits.cancelable ? <CancelButton deployment={deployment} /> : null}
+        {traits.running ? null : (
+          <Button pending={pending} onClick={() => deploy(deployment.projectId, deployment.commitSha)}>
+            <RotateCcw /> Redeploy
+          </Button>
+        )}
+        {traits.live ? (
+          <Button asChild variant="primary">
+            <a href={deployment.live ? deployment.projectUrl : deployment.url} target="_blank" rel="noreferrer">
+              Open app <ExternalLink />
+            </a>
+          </Button>
+        ) : null}
+      </div>
+    </div>
+  )
+}

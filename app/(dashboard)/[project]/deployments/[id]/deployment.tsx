@@ -1,0 +1,62 @@
+'use client'
+import { useState } from 'react'
+import { LogView } from '@/app/components/logs/log-view'
+import { useLiveLog } from '@/app/components/logs/use-live-log'
+import { Card } from '@/app/components/ui/card'
+import { ErrorPanel } from '@/app/components/ui/error-panel'
+import { useTRPCClient } from '@/app/lib/trpc'
+import { deploymentTraits } from '@/shared/states'
+import type { DeploymentView } from '@/shared/views'
+import { DeploymentFacts } from './deployment-facts'
+import { DeploymentHeader } from './deployment-header'
+import { Steps } from './steps'
+import { useDeployment } from './use-deployment'
+
+function DeploymentLog({ deployment, focus }: { deployment: DeploymentView; focus: { step: string; at: number } | null }) {
+  const client = useTRPCClient()
+  const { id } = deployment
+  const { buffer, state } = useLiveLog(`log:${id}`, (lastEventId, handlers) =>
+    client.deployments.logs.subscribe({ deploymentId: id, lastEventId }, handlers),
+  )
+  return (
+    <LogView
+      title="Log"
+      buffer={buffer}
+      state={state}
+      fileName={`${deployment.projectSlug}-${id}.log`}
+      emptyText={deploymentTraits[deployment.status].running ? 'Waiting for the first line…' : 'This deployment wrote no line.'}
+      deepLinks
+      focus={focus}
+      className="h-[max(26rem,calc(100dvh-17rem))]"
+    />
+  )
+}
+
+/** One deployment: what it is, how far it is, what it said. */
+export function Deployment({ id }: { id: string }) {
+  const deployment = useDeployment(id)
+  const [focus, setFocus] = useState<{ step: string; at: number } | null>(null)
+  return (
+    <>
+      <DeploymentHeader deployment={deployment} />
+      {deployment.error ? (
+        <ErrorPanel
+          className="mb-4"
+          title={deployment.status === 'CANCELED' ? 'This deployment was canceled' : 'This deployment failed'}
+          error={deployment.error}
+        />
+      ) : null}
+      <div className="grid items-start gap-4 lg:grid-cols-[19rem_minmax(0,1fr)]">
+        <div className="flex min-w-0 flex-col gap-4">
+          <Card>
+            <Steps deployment={deployment} onStep={(step) => setFocus({ step, at: Date.now() })} />
+          </Card>
+          <Card>
+            <DeploymentFacts deployment={deployment} />
+          </Card>
+        </div>
+        <DeploymentLog deployment={deployment} focus={focus} />
+      </div>
+    </>
+  )
+}

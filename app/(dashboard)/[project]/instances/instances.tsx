@@ -1,0 +1,78 @@
+'use client'
+import { useQuery } from '@tanstack/react-query'
+import { Server } from 'lucide-react'
+import Link from 'next/link'
+import { useState } from 'react'
+import { PageTitle } from '@/app/components/page-title'
+import { Button } from '@/app/components/ui/button'
+import { Card } from '@/app/components/ui/card'
+import { EmptyState } from '@/app/components/ui/empty-state'
+import { ErrorPanel } from '@/app/components/ui/error-panel'
+import { SkeletonRows } from '@/app/components/ui/skeleton'
+import { wireErrorOf } from '@/app/lib/errors'
+import { paths } from '@/app/lib/paths'
+import { useTRPC } from '@/app/lib/trpc'
+import type { InstanceView } from '@/shared/views'
+import { useProject } from '../use-project'
+import { InstanceLogs } from './instance-logs'
+import { InstanceRow } from './instance-row'
+
+/** Memory and CPU are measured when asked: a slow beat while someone looks, none while nobody does. */
+const statsEveryMs = 10_000
+
+/** Every running copy of the app, with what it uses and what it says. */
+export function Instances() {
+  const trpc = useTRPC()
+  const project = useProject()
+  const instances = useQuery({ ...trpc.instances.list.queryOptions({ projectId: project.id }), refetchInterval: statsEveryMs })
+  const [shown, setShown] = useState<InstanceView | null>(null)
+  const all = instances.data ?? []
+  const present = all.filter((instance) => instance.state !== 'stopped')
+  const stopped = all.filter((instance) => instance.state === 'stopped')
+  return (
+    <>
+      <PageTitle title="Instances" description="The running copies of this app. Traffic goes to healthy ones only." />
+      {instances.error ? <ErrorPanel className="mb-4" error={wireErrorOf(instances.error)} /> : null}
+      <Card>
+        {instances.isPending ? <SkeletonRows count={2} className="h-[4.5rem]" /> : null}
+        {instances.data && present.length === 0 ? (
+          <EmptyState
+            icon={Server}
+            title="No instance is running"
+            actions={
+              <Button asChild>
+                <Link href={paths.project(project.slug)}>Go to the overview</Link>
+              </Button>
+            }
+          >
+            An instance starts with a deployment and runs until the next one has taken over.
+          </EmptyState>
+        ) : null}
+        <ul className="divide-y">
+          {present.map((instance) => (
+            <InstanceRow
+              key={instance.id}
+              instance={instance}
+              live={instance.deploymentId === project.liveDeployment?.id}
+              slug={project.slug}
+              onLogs={() => setShown(instance)}
+            />
+          ))}
+        </ul>
+      </Card>
+      {stopped.length > 0 ? (
+        <details className="mt-6">
+          <summary className="cursor-pointer text-muted text-sm hover:text-fg">Stopped instances ({stopped.length})</summary>
+          <Card className="mt-3">
+            <ul className="divide-y">
+              {stopped.map((instance) => (
+                <InstanceRow key={instance.id} instance={instance} live={false} slug={project.slug} onLogs={() => setShown(instance)} />
+              ))}
+            </ul>
+          </Card>
+        </details>
+      ) : null}
+      <InstanceLogs instance={shown} onClose={() => setShown(null)} />
+    </>
+  )
+}

@@ -1,0 +1,19 @@
+import type { Metadata } from 'next'
+import { notFound } from 'next/navigation'
+import type { ReactNode } from 'react'
+import { HydrateClient, loadProject } from '@/app/lib/trpc-server'
+
+interface LayoutProps {
+  children: ReactNode
+  params: Promise<{ project: string }>
+}
+
+export async function generateMetadata({ params }: LayoutProps): Promise<Metadata> {
+  const project = await loadProject((await params).project)
+  return { title: project ? { default: project.name, template: `%s · ${project.name} · Switchyard` } : 'Not found' }
+}
+
+export default async function ProjectLayout({ children, params }: LayoutProps) {
+  if (!(await loadProject((await params).project))) notFound()
+  return <HydrateClient>{children}</HydrateClient>
+}

@@ -1,0 +1,98 @@
+'use client'
+import { useQuery } from '@tanstack/react-query'
+import { ExternalLink } from 'lucide-react'
+import Link from 'next/link'
+import type { ReactNode } from 'react'
+import { DeploymentSource } from '@/app/components/deployment-row'
+import { Button } from '@/app/components/ui/button'
+import { Card } from '@/app/components/ui/card'
+import { CopyButton } from '@/app/components/ui/copy-button'
+import { Skeleton } from '@/app/components/ui/skeleton'
+import { InstanceStatus, Status } from '@/app/components/ui/status'
+import { RelativeTime } from '@/app/components/ui/time'
+import { deploymentTitle, formatBytes, hostOf } from '@/app/lib/format'
+import { paths } from '@/app/lib/paths'
+import { useTRPC } from '@/app/lib/trpc'
+import type { DeploymentSummary, ProjectView } from '@/shared/views'
+
+function Fact({ term, children }: { term: string; children: ReactNode }) {
+  return (
+    <div className="min-w-0">
+      <dt className="text-faint text-sm">{term}</dt>
+      <dd className="mt-0.5 min-w-0">{children}</dd>
+    </div>
+  )
+}
+
+function InstanceSummary({ project }: { project: ProjectView }) {
+  const trpc = useTRPC()
+  const instances = useQuery(trpc.instances.list.queryOptions({ projectId: project.id }))
+  const present = instances.data?.filter((instance) => instance.state !== 'stopped') ?? []
+  return (
+    <div className="border-t p-4 sm:p-5 lg:border-t-0 lg:border-l">
+      <div className="mb-3 flex items-center justify-between">
+        <h3 className="font-medium">Instances</h3>
+        <Link href={paths.instances(project.slug)} className="text-muted text-sm hover:text-fg">
+          Details
+        </Link>
+      </div>
+      {instances.isPending ? <Skeleton className="h-12" /> : null}
+      {instances.data && present.length === 0 ? <p className="text-muted">No instance is running.</p> : null}
+      <ul className="flex flex-col gap-2">
+        {present.map((instance) => (
+          <li key={instance.id} className="flex items-center justify-between gap-3 rounded-lg border bg-sunken px-3 py-2">
+            <InstanceStatus state={instance.state} />
+            <span className="truncate text-muted text-sm tabular-nums">
+              {instance.slot} · {instance.runtime}
+              {instance.stats ? ` · ${formatBytes(instance.stats.memoryBytes)}` : ''}
+            </span>
+          </li>
+        ))}
+      </ul>
+    </div>
+  )
+}
+
+/** The deployment that serves right now. */
+export function LiveCard({ project, deployment }: { project: ProjectView; deployment: DeploymentSummary }) {
+  return (
+    <Card className="grid lg:grid-cols-[1fr_20rem]">
+      <div className="min-w-0 p-4 sm:p-5">
+        <div className="flex flex-wrap items-center justify-between gap-3">
+          <Status tone="good" label="Live" pill />
+          <Button asChild variant="primary">
+            <a href={project.url} target="_blank" rel="noreferrer">
+              Open app <ExternalLink />
+            </a>
+          </Button>
+        </div>
+        <div className="mt-3 flex min-w-0 items-center gap-1">
+          <a href={project.url} target="_blank" rel="noreferrer" className="truncate font-semibold text-xl tracking-tight hover:text-accent-text">
+            {hostOf(project.url)}
+          </a>
+          <CopyButton text={project.url} label="Copy address" />
+        </div>
+        <dl className="mt-5 grid gap-x-8 gap-y-4 sm:grid-cols-2">
+          <Fact term="Deployment">
+            <Link href={paths.deployment(project.slug, deployment.id)} className="block truncate font-medium hover:text-accent-text">
+              {deploymentTitle(deployment)}
+            </Link>
+            <DeploymentSource deployment={deployment} className="max-w-full" />
+          </Fact>
+          <Fact term="Live since">
+            {deployment.liveAt ? <RelativeTime value={deployment.liveAt} /> : 'unknown'}
+            {deployment.commitAuthor || deployment.createdBy ? (
+              <span className="block truncate text-muted text-sm">by {deployment.commitAuthor ?? deployment.createdBy}</span>
+            ) : null}
+          </Fact>
+          <Fact term="Address of this deployment">
+            <a href={deployment.url} target="_blank" rel="noreferrer" className="block truncate text-sm hover:text-accent-text">
+              {hostOf(deployment.url)}
+            </a>
+          </Fact>
+        </dl>
+      </div>
+      <InstanceSummary project={project} />
+    </Card>
+  )
+}

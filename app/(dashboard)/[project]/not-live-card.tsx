@@ -1,0 +1,79 @@
+import { LoaderCircle, Rocket, TriangleAlert } from 'lucide-react'
+import Link from 'next/link'
+import { CliHelp } from '@/app/components/cli-help'
+import { Button } from '@/app/components/ui/button'
+import { Card } from '@/app/components/ui/card'
+import { EmptyState } from '@/app/components/ui/empty-state'
+import { ErrorPanel } from '@/app/components/ui/error-panel'
+import { paths } from '@/app/lib/paths'
+import { deploymentTraits } from '@/shared/states'
+import type { DeploymentSummary, ProjectView } from '@/shared/views'
+
+interface NotLiveCardProps {
+  project: ProjectView
+  latest: DeploymentSummary | undefined
+  pending: boolean
+  onDeploy: () => void
+}
+
+/** Nothing serves yet: says how far it got, and what to do next. */
+export function NotLiveCard({ project, latest, pending, onDeploy }: NotLiveCardProps) {
+  const deployButton = (
+    <Button variant="primary" pending={pending} onClick={onDeploy}>
+      <Rocket /> {latest ? 'Deploy again' : 'Deploy'}
+    </Button>
+  )
+  if (latest && deploymentTraits[latest.status].running) {
+    return (
+      <Card>
+        <EmptyState
+          icon={LoaderCircle}
+          title="The first deployment is on its way"
+          actions={
+            <Button asChild variant="primary">
+              <Link href={paths.deployment(project.slug, latest.id)}>Watch it</Link>
+            </Button>
+          }
+        >
+          The app will answer at its address as soon as it is healthy.
+        </EmptyState>
+      </Card>
+    )
+  }
+  if (latest?.error) {
+    return (
+      <Card className="p-4 sm:p-5">
+        <ErrorPanel
+          title="The app is not live: the last deployment failed"
+          error={latest.error}
+          actions={
+            <>
+              {deployButton}
+              <Button asChild>
+                <Link href={paths.deployment(project.slug, latest.id)}>See its log</Link>
+              </Button>
+            </>
+          }
+        />
+      </Card>
+    )
+  }
+  return (
+    <Card>
+      <EmptyState
+        icon={latest ? TriangleAlert : Rocket}
+        title={latest ? 'Nothing is live' : 'Not deployed yet'}
+        actions={project.repository || latest ? deployButton : null}
+      >
+        {project.repository
+          ? 'Start a deployment of the newest commit. Nothing is served until it is healthy.'
+          : 'This project has no repository. Deploy a folder from a terminal:'}
+      </EmptyState>
+      {project.repository ? null : (
+        <div className="mx-auto max-w-xl px-4 pb-10 sm:px-6">
+          <CliHelp project={project.slug} />
+        </div>
+      )}
+    </Card>
+  )
+}

@@ -1,0 +1,105 @@
+'use client'
+import { useQuery } from '@tanstack/react-query'
+import { RotateCcw } from 'lucide-react'
+import Link from 'next/link'
+import { DeploymentRow } from '@/app/components/deployment-row'
+import { PageTitle } from '@/app/components/page-title'
+import { Button } from '@/app/components/ui/button'
+import { Card, CardHeader } from '@/app/components/ui/card'
+import { ErrorPanel } from '@/app/components/ui/error-panel'
+import { SkeletonRows } from '@/app/components/ui/skeleton'
+import { useDeploy } from '@/app/components/use-deploy'
+import { wireErrorOf } from '@/app/lib/errors'
+import { frameworkLabel, repositoryLabel } from '@/app/lib/format'
+import { paths } from '@/app/lib/paths'
+import { useTRPC } from '@/app/lib/trpc'
+import { deploymentTraits } from '@/shared/states'
+import type { DeploymentSummary, ProjectView } from '@/shared/views'
+import { LiveCard } from './live-card'
+import { NotLiveCard } from './not-live-card'
+import { useProject } from './use-project'
+
+/** Told above the live card when the newest attempt did not make it: what is live is older than what was wanted. */
+function FailedAttempt({ latest, project }: { latest: DeploymentSummary | undefined; project: ProjectView }) {
+  if (!latest?.error || deploymentTraits[latest.status].tone !== 'bad' || !project.liveDeployment) return null
+  return (
+    <ErrorPanel
+      className="mb-4"
+      title="The newest deployment failed"
+      error={latest.error}
+      actions={
+        <Button asChild size="sm">
+          <Link href={paths.deployment(project.slug, latest.id)}>See its log</Link>
+        </Button>
+      }
+    />
+  )
+}
+
+function RecentDeployments({ project, items, pending }: { project: ProjectView; items: DeploymentSummary[]; pending: boolean }) {
+  return (
+    <Card className="mt-6">
+      <CardHeader
+        title="Recent deployments"
+        actions={
+          <Link href={paths.projectDeployments(project.slug)} className="text-muted text-sm hover:text-fg">
+            View all
+          </Link>
+        }
+      />
+      <div className="border-t">
+        {pending ? <SkeletonRows count={3} className="h-[4.25rem]" /> : null}
+        <ul className="divide-y">
+          {items.map((deployment) => (
+            <DeploymentRow key={deployment.id} deployment={deployment} />
+          ))}
+        </ul>
+        {!pending && items.length === 0 ? <p className="px-4 py-6 text-muted sm:px-5">Nothing has been deployed yet.</p> : null}
+      </div>
+    </Card>
+  )
+}
+
+/** What the project serves, how its instances are, and what happened lately. */
+export function Overview() {
+  const trpc = useTRPC()
+  const project = useProject()
+  const { deploy, pending } = useDeploy()
+  const deployments = useQuery(trpc.deployments.list.queryOptions({ projectId: project.id, limit: 6 }))
+  const items = deployments.data?.items ?? []
+  const running = items.find((deployment) => deploymentTraits[deployment.status].running)
+  const source = project.repository ? repositoryLabel(project.repository) : 'Deployed from a folder'
+  return (
+    <>
+      <PageTitle
+        title={project.name}
+        description={
+          <span className="break-all">
+            {source}
+            {project.framework ? ` · ${frameworkLabel(project.framework)}` : ''}
+          </span>
+        }
+        actions={
+          project.liveDeployment ? (
+            <Button
+              pending={pending}
+              onClick={() => deploy(project.id)}
+              disabled={running !== undefined}
+              title={running ? 'A deployment is running' : undefined}
+            >
+              <RotateCcw /> Redeploy
+            </Button>
+          ) : null
+        }
+      />
+      {deployments.error ? <ErrorPanel className="mb-4" error={wireErrorOf(deployments.error)} /> : null}
+      <FailedAttempt latest={items[0]} project={project} />
+      {project.liveDeployment ? (
+        <LiveCard project={project} deployment={project.liveDeployment} />
+      ) : (
+        <NotLiveCard project={project} latest={items[0]} pending={pending} onDeploy={() => deploy(project.id)} />
+      )}
+      <RecentDeployments project={project} items={items} pending={deployments.isPending} />
+    </>
+  )
+}

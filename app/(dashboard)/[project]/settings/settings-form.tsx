@@ -1,0 +1,74 @@
+'use client'
+import { useMutation, useQueryClient } from '@tanstack/react-query'
+import { type ComponentProps, type FormEvent, useState } from 'react'
+import { toast } from 'sonner'
+import { Button } from '@/app/components/ui/button'
+import { Card, CardFooter, CardHeader } from '@/app/components/ui/card'
+import { ErrorPanel } from '@/app/components/ui/error-panel'
+import { TextField } from '@/app/components/ui/field'
+import { wireErrorOf } from '@/app/lib/errors'
+import { useTRPC } from '@/app/lib/trpc'
+import type { ProjectInput, ProjectView } from '@/shared/views'
+
+interface SettingsField extends Omit<ComponentProps<typeof TextField>, 'name' | 'value' | 'onChange'> {
+  name: keyof ProjectInput & keyof ProjectView
+}
+
+interface SettingsFormProps {
+  project: ProjectView
+  title: string
+  description?: string
+  fields: SettingsField[]
+}
+
+/** A group of a project's settings that are saved together. */
+export function SettingsForm({ project, title, description, fields }: SettingsFormProps) {
+  const trpc = useTRPC()
+  const queryClient = useQueryClient()
+  const [edits, setEdits] = useState<Partial<Record<keyof ProjectInput, string>>>({})
+  const textOf = (name: SettingsField['name']) => edits[name] ?? project[name] ?? ''
+  const dirty = fields.some(({ name }) => textOf(name) !== (project[name] ?? ''))
+  const update = useMutation(
+    trpc.projects.update.mutationOptions({
+      onSuccess: async () => {
+        toast.success(`${title} saved`)
+        await queryClient.invalidateQueries({ queryKey: trpc.projects.pathKey() })
+        setEdits({})
+      },
+    }),
+  )
+  const submit = (event: FormEvent) => {
+    event.preventDefault()
+    const patch = Object.fromEntries(fields.map(({ name }) => [name, textOf(name).trim() || null]))
+    update.mutate({ projectId: project.id, patch })
+  }
+  return (
+    <Card>
+      <CardHeader title={title} description={description} />
+      <form onSubmit={submit}>
+        <div className="flex flex-col gap-4 px-4 pb-5 sm:px-5">
+          {fields.map((field) => (
+            <TextField
+              key={field.name}
+              {...field}
+              value={textOf(field.name)}
+              onChange={(event) => setEdits({ ...edits, [field.name]: event.target.value })}
+              autoComplete="off"
+            />
+          ))}
+          {update.error ? <ErrorPanel error={wireErrorOf(update.error)} /> : null}
+        </div>
+        <CardFooter className="justify-end">
+          {dirty ? (
+            <Button variant="ghost" onClick={() => setEdits({})}>
+              Discard
+            </Button>
+          ) : null}
+          <Button type="submit" variant="primary" pending={update.isPending} disabled={!dirty}>
+            Save
+          </Button>
+        </CardFooter>
+      </form>
+    </Card>
+  )
+}

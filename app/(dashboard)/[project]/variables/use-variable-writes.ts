@@ -1,0 +1,13 @@
+'use client'
+import { useQueryClient } from '@tanstack/react-query'
+import { useTRPC } from '@/app/lib/trpc'
+
+/** Refetches the list after a write, without waiting for the server's own notice. */
+export function useVariablesChanged(projectId: string, onChanged: () => void): () => Promise<void> {
+  const trpc = useTRPC()
+  const queryClient = useQueryClient()
+  return async () => {
+    onChanged()
+    await queryClient.invalidateQueries({ queryKey: trpc.variables.list.queryKey({ projectId }) })
+  }
+}

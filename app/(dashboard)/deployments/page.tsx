@@ -1,0 +1,14 @@
+import type { Metadata } from 'next'
+import { DeploymentList } from '@/app/components/deployment-list'
+import { PageTitle } from '@/app/components/page-title'
+
+export const metadata: Metadata = { title: 'Deployments' }
+
+export default function DeploymentsPage() {
+  return (
+    <>
+      <PageTitle title="Deployments" description="Every attempt in every project, newest first." />
+      <DeploymentList />
+    </>
+  )
+}

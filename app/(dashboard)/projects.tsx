@@ -1,0 +1,98 @@
+'use client'
+import { useQuery } from '@tanstack/react-query'
+import { FolderGit2, Plus, Search } from 'lucide-react'
+import Link from 'next/link'
+import { useState } from 'react'
+import { CliHelp } from '@/app/components/cli-help'
+import { PageTitle } from '@/app/components/page-title'
+import { Button } from '@/app/components/ui/button'
+import { Card } from '@/app/components/ui/card'
+import { EmptyState } from '@/app/components/ui/empty-state'
+import { ErrorPanel } from '@/app/components/ui/error-panel'
+import { inputLook } from '@/app/components/ui/field'
+import { Skeleton } from '@/app/components/ui/skeleton'
+import { cn } from '@/app/lib/cn'
+import { wireErrorOf } from '@/app/lib/errors'
+import { paths } from '@/app/lib/paths'
+import { useTRPC } from '@/app/lib/trpc'
+import type { ProjectView } from '@/shared/views'
+import { Activity } from './activity'
+import { ProjectCard } from './project-card'
+
+const NewProjectButton = () => (
+  <Button asChild variant="primary">
+    <Link href={paths.newProject}>
+      <Plus /> New project
+    </Link>
+  </Button>
+)
+
+function FirstProject() {
+  return (
+    <Card>
+      <EmptyState icon={FolderGit2} title="Ship your first project" actions={<NewProjectButton />}>
+        Point Switchyard at a Git repository. It finds out how to build it, and gives the running app an address of its own.
+      </EmptyState>
+      <div className="mx-auto max-w-xl px-4 pb-10 sm:px-6">
+        <p className="mb-2 text-center text-muted">Or deploy the folder you are in, from a terminal:</p>
+        <CliHelp />
+      </div>
+    </Card>
+  )
+}
+
+function ProjectGrid({ projects }: { projects: ProjectView[] }) {
+  const [query, setQuery] = useState('')
+  const wanted = query.trim().toLowerCase()
+  const shown = projects.filter((project) => `${project.name} ${project.slug} ${project.repository ?? ''}`.toLowerCase().includes(wanted))
+  return (
+    <div className="min-w-0">
+      <label className="relative mb-4 block">
+        <span className="sr-only">Search projects</span>
+        <Search className="pointer-events-none absolute top-2.5 left-2.5 size-4 text-faint" aria-hidden />
+        <input
+          type="search"
+          value={query}
+          onChange={(event) => setQuery(event.target.value)}
+          placeholder="Search projects"
+          className={cn(inputLook, 'h-9 pl-8.5')}
+        />
+      </label>
+      {shown.length === 0 ? <p className="py-10 text-center text-muted">No project matches “{query}”.</p> : null}
+      <ul className="grid gap-4 sm:grid-cols-2">
+        {shown.map((project) => (
+          <ProjectCard key={project.id} project={project} />
+        ))}
+      </ul>
+    </div>
+  )
+}
+
+/** Every project of the team with what it serves, and what happened lately. */
+export function Projects() {
+  const trpc = useTRPC()
+  const projects = useQuery(trpc.projects.list.queryOptions())
+  const deployments = useQuery(trpc.deployments.list.queryOptions({ limit: 8 }))
+  const items = deployments.data?.items ?? []
+  return (
+    <>
+      <PageTitle title="Projects" actions={projects.data?.length ? <NewProjectButton /> : null} />
+      {projects.error ? (
+        <ErrorPanel error={wireErrorOf(projects.error)} actions={<Button onClick={() => projects.refetch()}>Try again</Button>} />
+      ) : null}
+      {projects.isPending ? (
+        <div className="grid gap-4 sm:grid-cols-2">
+          <Skeleton className="h-40 rounded-xl" />
+          <Skeleton className="h-40 rounded-xl" />
+        </div>
+      ) : null}
+      {projects.data?.length === 0 ? <FirstProject /> : null}
+      {projects.data?.length ? (
+        <div className="grid items-start gap-x-8 gap-y-8 lg:grid-cols-[1fr_19rem]">
+          <ProjectGrid projects={projects.data} />
+          <Activity deployments={items} />
+        </div>
+      ) : null}
+    </>
+  )
+}

@@ -1,0 +1,102 @@
+'use client'
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
+import { Plus } from 'lucide-react'
+import { useState } from 'react'
+import { toast } from 'sonner'
+import { Button } from '@/app/components/ui/button'
+import { Card, CardHeader } from '@/app/components/ui/card'
+import { ConfirmDialog } from '@/app/components/ui/confirm-dialog'
+import { ErrorPanel } from '@/app/components/ui/error-panel'
+import { SkeletonRows } from '@/app/components/ui/skeleton'
+import { RelativeTime } from '@/app/components/ui/time'
+import { wireErrorOf } from '@/app/lib/errors'
+import { useTRPC } from '@/app/lib/trpc'
+import type { ApiKeyView } from '@/shared/views'
+import { CreateKey } from './create-key'
+
+function RevokeDialog({ apiKey, onClose }: { apiKey: ApiKeyView; onClose: () => void }) {
+  const trpc = useTRPC()
+  const queryClient = useQueryClient()
+  const revoke = useMutation(
+    trpc.apiKeys.revoke.mutationOptions({
+      onSuccess: async () => {
+        toast.success(`${apiKey.name} was revoked`)
+        onClose()
+        await queryClient.invalidateQueries({ queryKey: trpc.apiKeys.list.queryKey() })
+      },
+    }),
+  )
+  return (
+    <ConfirmDialog
+      open
+      onOpenChange={(open) => !open && onClose()}
+      title={`Revoke ${apiKey.name}?`}
+      description="Whatever uses this key is refused from now on."
+      confirmLabel="Revoke key"
+      pending={revoke.isPending}
+      error={revoke.error ? wireErrorOf(revoke.error) : null}
+      onConfirm={() => revoke.mutate({ id: apiKey.id })}
+    />
+  )
+}
+
+function KeyRow({ apiKey, onRevoke }: { apiKey: ApiKeyView; onRevoke: () => void }) {
+  return (
+    <li className="flex min-h-14 items-center gap-4 px-4 py-2 sm:px-5">
+      <div className="min-w-0 flex-1">
+        <p className="truncate font-medium">{apiKey.name}</p>
+        <p className="truncate text-faint text-sm">
+          <span className="font-mono text-xs">{apiKey.prefix}…</span> · {apiKey.role}
+          {apiKey.expiresAt ? ` · expires ${new Date(apiKey.expiresAt).toLocaleDateString('en', { dateStyle: 'medium' })}` : ''}
+        </p>
+      </div>
+      <span className="hidden text-faint text-sm sm:block">
+        {apiKey.lastUsedAt ? (
+          <>
+            Used <RelativeTime value={apiKey.lastUsedAt} />
+          </>
+        ) : (
+          'Never used'
+        )}
+      </span>
+      <Button size="sm" variant="dangerOutline" onClick={onRevoke} aria-label={`Revoke ${apiKey.name}`}>
+        Revoke
+      </Button>
+    </li>
+  )
+}
+
+/** Keys for the CLI and for automation. */
+export function ApiKeys() {
+  const trpc = useTRPC()
+  const keys = useQuery(trpc.apiKeys.list.queryOptions())
+  const [creating, setCreating] = useState(false)
+  const [revoking, setRevoking] = useState<ApiKeyView | null>(null)
+  return (
+    <Card>
+      <CardHeader
+        title="API keys"
+        description="For the command line, CI and your own scripts. A key is shown once, when it is made."
+        actions={
+          <Button variant="primary" onClick={() => setCreating(true)}>
+            <Plus /> Create key
+          </Button>
+        }
+      />
+      <div className="border-t">
+        {keys.error ? <ErrorPanel className="m-4" error={wireErrorOf(keys.error)} /> : null}
+        {keys.isPending ? <SkeletonRows count={1} className="h-14" /> : null}
+        {keys.data?.length === 0 ? (
+          <p className="px-4 py-5 text-muted sm:px-5">No keys yet. Create one, then run `switchyard login` with it.</p>
+        ) : null}
+        <ul className="divide-y">
+          {keys.data?.map((key) => (
+            <KeyRow key={key.id} apiKey={key} onRevoke={() => setRevoking(key)} />
+          ))}
+        </ul>
+      </div>
+      {creating ? <CreateKey onClose={() => setCreating(false)} /> : null}
+      {revoking ? <RevokeDialog apiKey={revoking} onClose={() => setRevoking(null)} /> : null}
+    </Card>
+  )
+}

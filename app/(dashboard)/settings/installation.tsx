@@ -1,0 +1,65 @@
+'use client'
+import { useQuery } from '@tanstack/react-query'
+import type { ReactNode } from 'react'
+import { Card, CardHeader } from '@/app/components/ui/card'
+import { ErrorPanel } from '@/app/components/ui/error-panel'
+import { Skeleton } from '@/app/components/ui/skeleton'
+import { Status } from '@/app/components/ui/status'
+import { wireErrorOf } from '@/app/lib/errors'
+import { useTRPC } from '@/app/lib/trpc'
+import type { SystemView } from '@/shared/views'
+
+function Fact({ term, children }: { term: string; children: ReactNode }) {
+  return (
+    <div>
+      <dt className="text-faint text-sm">{term}</dt>
+      <dd className="mt-0.5">{children}</dd>
+    </div>
+  )
+}
+
+function Facts({ system }: { system: SystemView }) {
+  return (
+    <>
+      <dl className="grid grid-cols-2 gap-4 px-4 py-4 sm:grid-cols-4 sm:px-5">
+        <Fact term="Version">{system.version}</Fact>
+        <Fact term="Runtime">{system.runtime === 'docker' ? 'Docker containers' : 'Processes'}</Fact>
+        <Fact term="Apps answer at">
+          <span className="break-all font-mono text-sm">
+            *.{system.baseDomain}:{system.edgeHttpPort}
+          </span>
+        </Fact>
+        <Fact term="State">
+          <Status tone={system.ready ? 'good' : 'progress'} label={system.ready ? 'Ready' : 'Starting'} />
+        </Fact>
+      </dl>
+      <ul className="divide-y border-t">
+        {Object.entries(system.checks).map(([name, check]) => (
+          <li key={name} className="flex items-center gap-4 px-4 py-2.5 sm:px-5">
+            <span className="w-28 shrink-0 capitalize">{name}</span>
+            <span className="min-w-0 flex-1 truncate text-faint text-sm" title={check.detail ?? undefined}>
+              {check.detail}
+            </span>
+            <Status tone={check.ok ? 'good' : 'bad'} label={check.ok ? 'OK' : 'Problem'} />
+          </li>
+        ))}
+      </ul>
+    </>
+  )
+}
+
+/** What this Switchyard runs on, and how its parts are. */
+export function Installation() {
+  const trpc = useTRPC()
+  const system = useQuery(trpc.system.status.queryOptions())
+  return (
+    <Card>
+      <CardHeader title="Installation" description="This Switchyard and the parts it depends on." />
+      <div className="border-t">
+        {system.error ? <ErrorPanel className="m-4" error={wireErrorOf(system.error)} /> : null}
+        {system.isPending ? <Skeleton className="m-5 h-24" /> : null}
+        {system.data ? <Facts system={system.data} /> : null}
+      </div>
+    </Card>
+  )
+}

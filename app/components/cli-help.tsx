@@ -1,0 +1,20 @@
+'use client'
+import { useSyncExternalStore } from 'react'
+import { CommandLine } from '@/app/components/ui/copy-button'
+
+const never = () => () => {}
+
+/** The commands that deploy a folder from a terminal, with this installation's own address filled in. */
+export function CliHelp({ project }: { project?: string }) {
+  const origin = useSyncExternalStore(
+    never,
+    () => window.location.origin,
+    () => 'http://localhost:3000',
+  )
+  return (
+    <div className="flex flex-col gap-2">
+      <CommandLine command={`npx switchyard login --api ${origin}`} />
+      <CommandLine command={`npx switchyard deploy .${project ? ` --project ${project}` : ''}`} />
+    </div>
+  )
+}

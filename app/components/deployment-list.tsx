@@ -1,0 +1,76 @@
+'use client'
+import { useInfiniteQuery } from '@tanstack/react-query'
+import { Rocket } from 'lucide-react'
+import { useState } from 'react'
+import { wireErrorOf } from '@/app/lib/errors'
+import { useTRPC } from '@/app/lib/trpc'
+import { type DeploymentStatus, deploymentStatuses, deploymentTraits } from '@/shared/states'
+import { DeploymentRow } from './deployment-row'
+import { Button } from './ui/button'
+import { Card } from './ui/card'
+import { EmptyState } from './ui/empty-state'
+import { ErrorPanel } from './ui/error-panel'
+import { SelectField } from './ui/field'
+import { SkeletonRows } from './ui/skeleton'
+
+const pageSize = 25
+
+/** Deployments of one project, or of all, filtered by status, page by page. */
+export function DeploymentList({ projectId }: { projectId?: string }) {
+  const trpc = useTRPC()
+  const [status, setStatus] = useState<DeploymentStatus | ''>('')
+  const list = useInfiniteQuery(
+    trpc.deployments.list.infiniteQueryOptions({ projectId, limit: pageSize }, { getNextPageParam: (page) => page.nextCursor }),
+  )
+  const loaded = list.data?.pages.flatMap((page) => page.items) ?? []
+  const shown = status === '' ? loaded : loaded.filter((deployment) => deployment.status === status)
+
+  return (
+    <>
+      <div className="mb-4 flex items-center justify-between gap-4">
+        <SelectField
+          label="Status"
+          labelHidden
+          value={status}
+          onChange={(event) => setStatus(event.target.value as DeploymentStatus | '')}
+          className="w-44"
+        >
+          <option value="">All statuses</option>
+          {deploymentStatuses.map((each) => (
+            <option key={each} value={each}>
+              {deploymentTraits[each].label}
+            </option>
+          ))}
+        </SelectField>
+        <p className="text-faint text-sm tabular-nums" aria-live="polite">
+          {list.data ? `${shown.length} of ${loaded.length} loaded` : ''}
+        </p>
+      </div>
+      <Card>
+        {list.error ? (
+          <ErrorPanel error={wireErrorOf(list.error)} className="m-4" actions={<Button onClick={() => list.refetch()}>Try again</Button>} />
+        ) : null}
+        {list.isPending ? <SkeletonRows count={6} className="h-[4.25rem]" /> : null}
+        {list.data && shown.length === 0 ? (
+          <EmptyState icon={Rocket} title={loaded.length === 0 ? 'No deployments yet' : 'None with this status'}>
+            {loaded.length === 0
+              ? 'Each deployment you start, and how it went, will be listed here.'
+              : 'Choose another status, or load older deployments.'}
+          </EmptyState>
+        ) : null}
+        <ul className="divide-y">
+          {shown.map((deployment) => (
+            <DeploymentRow key={deployment.id} deployment={deployment} showProject={projectId === undefined} />
+          ))}
+        </ul>
+      </Card>
+      {list.hasNextPage ? (
+        <div className="mt-4 flex justify-center">
+          <Button pending={list.isFetchingNextPage} onClick={() => list.fetchNextPage()}>
+            Load more
+          </Button>
+        </div>
+      ) : null}
+    </>
+  )
+}

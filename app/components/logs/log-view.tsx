@@ -1,0 +1,125 @@
+'use client'
+import { useCallback, useEffect, useRef, useState, useSyncExternalStore } from 'react'
+import { cn } from '@/app/lib/cn'
+import type { LiveState } from '@/app/lib/use-subscription'
+import type { LogBuffer, LogSnapshot } from './log-buffer'
+import { LogLine } from './log-line'
+import { LogToolbar } from './log-toolbar'
+import { rowHeight } from './row-layout'
+import { useLogSearch } from './use-log-search'
+import { useLogViewport } from './use-log-viewport'
+
+interface LogViewProps {
+  title: string
+  buffer: LogBuffer
+  state: LiveState
+  fileName: string
+  /** What to say while there is no line. */
+  emptyText: string
+  /** Lines have addresses of their own (`#L12`). */
+  deepLinks?: boolean
+  /** A step to jump to; `at` makes the same step jump again. */
+  focus?: { step: string; at: number } | null
+  className?: string
+}
+
+const empty: LogSnapshot = { lines: [], dropped: 0 }
+
+function lineOfHash(): number | null {
+  const match = /^#L(\d+)$/.exec(window.location.hash)
+  return match ? Number(match[1]) : null
+}
+
+/** Number of the line the address points at, and a way to point at another. */
+function useMarkedLine(enabled: boolean) {
+  const [marked, setMarked] = useState<number | null>(null)
+  useEffect(() => {
+    if (!enabled) return
+    const read = () => setMarked(lineOfHash())
+    read()
+    window.addEventListener('hashchange', read)
+    return () => window.removeEventListener('hashchange', read)
+  }, [enabled])
+  const mark = useCallback(
+    (number: number) => {
+      setMarked(number)
+      if (enabled) window.history.replaceState(window.history.state, '', `#L${number}`)
+    },
+    [enabled],
+  )
+  return { marked, mark }
+}
+
+/** A log of any length: only the lines in sight are in the document. */
+export function LogView({ title, buffer, state, fileName, emptyText, deepLinks = false, focus = null, className }: LogViewProps) {
+  const snapshot = useSyncExternalStore(buffer.subscribe, buffer.getSnapshot, () => empty)
+  const { lines, dropped } = snapshot
+  const container = useRef<HTMLDivElement>(null)
+  const numberWidth = String(dropped + lines.length).length
+  const view = useLogViewport(container, lines, numberWidth)
+  const search = useLogSearch(lines)
+  const { marked, mark } = useMarkedLine(deepLinks)
+
+  // A link to a line is followed once, as soon as that line is there.
+  const shownMark = useRef<number | null>(null)
+  useEffect(() => {
+    if (marked === null || shownMark.current === marked) return
+    const index = marked - dropped - 1
+    if (index < 0 || index >= lines.length) return
+    shownMark.current = marked
+    view.showLine(index)
+  }, [marked, lines, dropped, view.showLine])
+
+  const shownFocus = useRef(0)
+  useEffect(() => {
+    if (!focus || shownFocus.current === focus.at) return
+    shownFocus.current = focus.at
+    const index = lines.findIndex((line) => line.step === focus.step)
+    if (index !== -1) view.showLine(index)
+  }, [focus, lines, view.showLine])
+
+  const onMark = useCallback(
+    (number: number) => {
+      shownMark.current = number
+      mark(number)
+    },
+    [mark],
+  )
+  const currentLine = search.at === -1 ? -1 : (search.matches[search.at] ?? -1)
+  return (
+    <section aria-label={title} className={cn('flex min-h-0 flex-col overflow-hidden rounded-xl border bg-surface shadow-card', className)}>
+      <LogToolbar {...{ title, state, buffer, fileName, search }} onShow={view.showLine} following={view.following} onFollow={view.setFollowing} />
+      <div
+        ref={container}
+        role="log"
+        aria-live="off"
+        aria-label={`${title} lines`}
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard (WCAG 2.1.1)
+        tabIndex={0}
+        className="relative min-h-0 flex-1 overflow-y-auto overflow-x-hidden bg-console py-2 font-mono text-xs leading-5 focus-visible:-outline-offset-2"
+      >
+        {lines.length === 0 ? <p className="px-4 py-2 text-faint">{emptyText}</p> : null}
+        <div className="relative" style={{ height: view.totalHeight }}>
+          {lines.slice(view.first, view.last).map((line, offset) => {
+            const index = view.first + offset
+            const start = view.starts[index] ?? 0
+            return (
+              <LogLine
+                key={line.number}
+                line={line}
+                top={start * rowHeight}
+                rows={(view.starts[index + 1] ?? start + 1) - start}
+                numberWidth={numberWidth}
+                query={search.wanted}
+                current={index === currentLine}
+                marked={line.number === marked}
+                onMark={onMark}
+              />
+            )
+          })}
+        </div>
+      </div>
+      {dropped > 0 ? <p className="border-t px-4 py-1.5 text-faint text-xs">The first {dropped.toLocaleString('en')} lines are not shown.</p> : null}
+    </section>
+  )
+}

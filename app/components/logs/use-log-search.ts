@@ -1,0 +1,35 @@
+'use client'
+import { useDeferredValue, useMemo, useState } from 'react'
+import type { BufferedLine } from './log-buffer'
+
+/** Finds lines that hold a text, whatever its case, and walks over them. */
+export function useLogSearch(lines: readonly BufferedLine[]) {
+  const [query, setQuery] = useState('')
+  const [position, setPosition] = useState(0)
+  const wanted = useDeferredValue(query.trim().toLowerCase())
+  const matches = useMemo(() => {
+    if (!wanted) return []
+    const found: number[] = []
+    for (let index = 0; index < lines.length; index++) if (lines[index]?.plain.toLowerCase().includes(wanted)) found.push(index)
+    return found
+  }, [lines, wanted])
+  const at = matches.length === 0 ? -1 : Math.min(position, matches.length - 1)
+  return {
+    query,
+    wanted,
+    matches,
+    /** Which match, counted from 0; -1 when there is none. */
+    at,
+    search: (text: string) => {
+      setQuery(text)
+      setPosition(0)
+    },
+    /** Index of the line to show after moving by `step`. */
+    move: (step: 1 | -1): number | undefined => {
+      if (matches.length === 0) return undefined
+      const next = (at + step + matches.length) % matches.length
+      setPosition(next)
+      return matches[next]
+    },
+  }
+}

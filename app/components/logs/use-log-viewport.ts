@@ -1,0 +1,84 @@
+'use client'
+import { type RefObject, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'react'
+import type { BufferedLine } from './log-buffer'
+import { layoutRows, lineAtRow, rowHeight } from './row-layout'
+
+const overscan = 12
+const endSlackPx = 24
+/** What the number column and the right padding take besides their characters, in px: 1.75rem + 1rem. */
+const chromePx = 44
+
+/** Width of one character of the log's font. */
+function measureCharacter(container: HTMLElement): number {
+  const probe = document.createElement('span')
+  probe.textContent = '0'.repeat(100)
+  probe.style.cssText = 'position:absolute;visibility:hidden;white-space:pre'
+  container.append(probe)
+  const width = probe.getBoundingClientRect().width / 100
+  probe.remove()
+  return width || 8
+}
+
+/** Keeps only the lines in sight in the document, and stays at the end while the log follows. */
+export function useLogViewport(container: RefObject<HTMLDivElement | null>, lines: readonly BufferedLine[], numberWidth: number) {
+  const [box, setBox] = useState({ width: 0, height: 0, character: 8 })
+  const [scrollTop, setScrollTop] = useState(0)
+  const [following, setFollowing] = useState(true)
+  // Scroll events of our own moves must not be taken for the person's.
+  const ownTop = useRef(-1)
+
+  useLayoutEffect(() => {
+    const element = container.current
+    if (!element) return
+    const measure = () => setBox({ width: element.clientWidth, height: element.clientHeight, character: measureCharacter(element) })
+    measure()
+    const observer = new ResizeObserver(measure)
+    observer.observe(element)
+    // The log's font may come after the first measure.
+    void document.fonts?.ready.then(measure)
+    return () => observer.disconnect()
+  }, [container])
+
+  const columns = Math.floor((box.width - chromePx) / box.character) - numberWidth
+  const starts = useMemo(() => layoutRows(lines, columns), [lines, columns])
+  const totalHeight = (starts[lines.length] ?? 0) * rowHeight
+
+  const scrollTo = useCallback(
+    (top: number) => {
+      const element = container.current
+      if (!element) return
+      element.scrollTop = top
+      ownTop.current = element.scrollTop
+      setScrollTop(element.scrollTop)
+    },
+    [container],
+  )
+
+  useLayoutEffect(() => {
+    if (following) scrollTo(totalHeight)
+  }, [following, totalHeight, scrollTo])
+
+  useEffect(() => {
+    const element = container.current
+    if (!element) return
+    const onScroll = () => {
+      setScrollTop(element.scrollTop)
+      if (Math.abs(element.scrollTop - ownTop.current) < 1) return
+      setFollowing(element.scrollHeight - element.clientHeight - element.scrollTop < endSlackPx)
+    }
+    element.addEventListener('scroll', onScroll, { passive: true })
+    return () => element.removeEventListener('scroll', onScroll)
+  }, [container])
+
+  const showLine = useCallback(
+    (index: number) => {
+      setFollowing(false)
+      scrollTo(Math.max(0, (starts[index] ?? 0) * rowHeight - box.height / 3))
+    },
+    [starts, box.height, scrollTo],
+  )
+
+  const first = Math.max(0, lineAtRow(starts, Math.floor(scrollTop / rowHeight)) - overscan)
+  const last = Math.min(lines.length, lineAtRow(starts, Math.ceil((scrollTop + box.height) / rowHeight)) + 1 + overscan)
+  return { starts, first, last, totalHeight, following, setFollowing, showLine }
+}

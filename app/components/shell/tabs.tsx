@@ -1,0 +1,39 @@
+'use client'
+import type { Route } from 'next'
+import Link from 'next/link'
+import { usePathname } from 'next/navigation'
+import { cn } from '@/app/lib/cn'
+
+export interface Tab {
+  href: Route
+  label: string
+  /** The tab also stands for the pages below its address. */
+  deep?: boolean
+}
+
+/** Navigation as a row of tabs; scrolls sideways where it does not fit. */
+export function Tabs({ tabs, label }: { tabs: Tab[]; label: string }) {
+  const pathname = usePathname()
+  return (
+    <nav aria-label={label} className="-mx-1 flex gap-0.5 overflow-x-auto [scrollbar-width:none]">
+      {tabs.map(({ href, label: text, deep }) => {
+        const active = pathname === href || (deep === true && pathname.startsWith(`${href}/`))
+        return (
+          <Link
+            key={href}
+            href={href}
+            aria-current={active ? 'page' : undefined}
+            className={cn(
+              'relative shrink-0 rounded-md px-2.5 py-2 text-sm transition-colors focus-visible:-outline-offset-2',
+              active
+                ? 'font-medium text-fg after:absolute after:inset-x-2.5 after:-bottom-px after:h-0.5 after:rounded-full after:bg-accent'
+                : 'text-muted hover:text-fg',
+            )}
+          >
+            {text}
+          </Link>
+        )
+      })}
+    </nav>
+  )
+}

@@ -1,0 +1,50 @@
+'use client'
+import { useQuery } from '@tanstack/react-query'
+import { LogOut, Settings } from 'lucide-react'
+import Link from 'next/link'
+import { signOut } from 'next-auth/react'
+import { Menu, MenuItem, MenuSeparator } from '@/app/components/ui/menu'
+import { paths } from '@/app/lib/paths'
+import { useTRPC } from '@/app/lib/trpc'
+import { ThemeChoice } from './theme-choice'
+
+async function leave() {
+  await signOut({ redirect: false }).catch(() => undefined)
+  window.location.assign(paths.login)
+}
+
+/** Who is signed in, the theme, the way out. */
+export function UserMenu() {
+  const trpc = useTRPC()
+  const { data } = useQuery(trpc.me.get.queryOptions())
+  const name = data?.user.name || data?.user.email || ''
+  return (
+    <Menu
+      trigger={
+        <button
+          type="button"
+          aria-label="Account menu"
+          className="grid size-8 place-items-center rounded-full bg-accent-soft font-semibold text-accent-text text-sm uppercase transition-shadow hover:ring-2 hover:ring-line-strong"
+        >
+          {name.slice(0, 1) || '·'}
+        </button>
+      }
+    >
+      <div className="px-2 py-1.5">
+        <p className="truncate font-medium">{data?.user.name || data?.user.email}</p>
+        <p className="truncate text-faint text-sm">{data?.user.name ? data.user.email : data?.team?.name}</p>
+      </div>
+      <MenuSeparator />
+      <ThemeChoice />
+      <MenuSeparator />
+      <MenuItem asChild>
+        <Link href={paths.settings}>
+          <Settings /> Settings
+        </Link>
+      </MenuItem>
+      <MenuItem onSelect={leave}>
+        <LogOut /> Sign out
+      </MenuItem>
+    </Menu>
+  )
+}

@@ -1,0 +1,29 @@
+import type { LucideIcon } from 'lucide-react'
+import type { ReactNode } from 'react'
+import { cn } from '@/app/lib/cn'
+
+/** Says why there is nothing here and what to do next. */
+export function EmptyState({
+  icon: Icon,
+  title,
+  children,
+  actions,
+  className,
+}: {
+  icon: LucideIcon
+  title: string
+  children?: ReactNode
+  actions?: ReactNode
+  className?: string
+}) {
+  return (
+    <div className={cn('flex flex-col items-center px-6 py-12 text-center', className)}>
+      <div className="mb-4 grid size-11 place-items-center rounded-xl border bg-sunken text-muted">
+        <Icon className="size-5" aria-hidden />
+      </div>
+      <h2 className="font-semibold text-lg">{title}</h2>
+      {children ? <div className="mt-1 max-w-md text-balance text-muted">{children}</div> : null}
+      {actions ? <div className="mt-5 flex flex-wrap justify-center gap-2">{actions}</div> : null}
+    </div>
+  )
+}

@@ -1,0 +1,37 @@
+import { CircleAlert } from 'lucide-react'
+import type { ReactNode } from 'react'
+import { cn } from '@/app/lib/cn'
+import type { ErrorDetails } from '@/shared/errors'
+
+/** Any error of ours, as it came over the wire or was kept with a deployment. */
+export interface ShownError extends Omit<ErrorDetails, 'retryAfterSeconds'> {
+  message: string
+}
+
+/** What failed, at which step, what still serves, what to do next: in this order, always. */
+export function ErrorPanel({ error, title, actions, className }: { error: ShownError; title?: string; actions?: ReactNode; className?: string }) {
+  return (
+    <div role="alert" className={cn('flex gap-3 rounded-lg border border-bad/30 bg-bad-soft p-3.5', className)}>
+      <CircleAlert className="mt-0.5 size-4 shrink-0 text-bad" aria-hidden />
+      <div className="min-w-0 flex-1">
+        <p className="break-words font-medium text-bad">{title ?? error.message}</p>
+        {title ? <p className="mt-0.5 whitespace-pre-wrap break-words">{error.message}</p> : null}
+        <dl className="mt-2 grid grid-cols-[auto_1fr] gap-x-3 gap-y-1 text-sm empty:hidden">
+          {error.step ? <Row term="Step" text={error.step} /> : null}
+          {error.stillServing ? <Row term="Still serving" text={error.stillServing} /> : null}
+          {error.nextAction ? <Row term="Next" text={error.nextAction} /> : null}
+        </dl>
+        {actions ? <div className="mt-3 flex flex-wrap gap-2">{actions}</div> : null}
+      </div>
+    </div>
+  )
+}
+
+function Row({ term, text }: { term: string; text: string }) {
+  return (
+    <>
+      <dt className="text-muted">{term}</dt>
+      <dd className="min-w-0 break-words">{text}</dd>
+    </>
+  )
+}

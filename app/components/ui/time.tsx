@@ -1,0 +1,25 @@
+'use client'
+import { formatAge, formatDuration } from '@/app/lib/format'
+import { useNow } from '@/app/lib/use-now'
+
+/** "4 min ago", kept up to date; the exact time on hover. */
+export function RelativeTime({ value, className }: { value: string; className?: string }) {
+  const now = useNow(20_000)
+  return (
+    // The server's clock and zone differ from the browser's: the first client render is the one that counts.
+    <time dateTime={value} title={new Date(value).toLocaleString()} className={className} suppressHydrationWarning>
+      {formatAge(value, now)}
+    </time>
+  )
+}
+
+/** Time from `from` to `to`; counts up while `to` is null. */
+export function Duration({ from, to, className }: { from: string; to: string | null; className?: string }) {
+  const now = useNow(to === null ? 500 : null)
+  const ms = (to === null ? now : Date.parse(to)) - Date.parse(from)
+  return (
+    <span className={className ? `tabular-nums ${className}` : 'tabular-nums'} suppressHydrationWarning>
+      {to === null && ms < 60_000 ? `${Math.max(0, Math.floor(ms / 1000))} s` : formatDuration(ms)}
+    </span>
+  )
+}

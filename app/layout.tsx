@@ -1,0 +1,29 @@
+import './globals.css'
+import { GeistMono } from 'geist/font/mono'
+import { GeistSans } from 'geist/font/sans'
+import type { Metadata, Viewport } from 'next'
+import type { ReactNode } from 'react'
+import { Providers } from '@/app/components/providers'
+
+export const metadata: Metadata = {
+  title: { default: 'Switchyard', template: '%s · Switchyard' },
+  description: 'From a Git push to a running, routed, observable app, on your own machine.',
+  robots: { index: false, follow: false },
+}
+export const viewport: Viewport = {
+  themeColor: [
+    { media: '(prefers-color-scheme: light)', color: '#fafafa' },
+    { media: '(prefers-color-scheme: dark)', color: '#0d0e12' },
+  ],
+}
+
+export default function RootLayout({ children }: { children: ReactNode }) {
+  return (
+    // next-themes sets the class before React hydrates.
+    <html lang="en" className={`${GeistSans.variable} ${GeistMono.variable}`} suppressHydrationWarning>
+      <body className="min-h-dvh bg-canvas font-sans text-fg antialiased">
+        <Providers>{children}</Providers>
+      </body>
+    </html>
+  )
+}

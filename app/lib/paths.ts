@@ -1,0 +1,17 @@
+import type { Route } from 'next'
+
+/** Every address of the dashboard, so that a renamed page is one change. */
+export const paths = {
+  home: '/' as Route,
+  login: '/login' as Route,
+  setup: '/setup' as Route,
+  newProject: '/new' as Route,
+  deployments: '/deployments' as Route,
+  settings: '/settings' as Route,
+  project: (slug: string) => `/${slug}` as Route,
+  projectDeployments: (slug: string) => `/${slug}/deployments` as Route,
+  deployment: (slug: string, id: string) => `/${slug}/deployments/${id}` as Route,
+  instances: (slug: string) => `/${slug}/instances` as Route,
+  variables: (slug: string) => `/${slug}/variables` as Route,
+  projectSettings: (slug: string) => `/${slug}/settings` as Route,
+}

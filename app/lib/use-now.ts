@@ -1,0 +1,14 @@
+'use client'
+import { useEffect, useState } from 'react'
+
+/** The time, renewed every `intervalMs`; stands still when `intervalMs` is null. */
+export function useNow(intervalMs: number | null): number {
+  const [now, setNow] = useState(() => Date.now())
+  useEffect(() => {
+    setNow(Date.now())
+    if (intervalMs === null) return
+    const timer = setInterval(() => setNow(Date.now()), intervalMs)
+    return () => clearInterval(timer)
+  }, [intervalMs])
+  return now
+}
