@@ -2,7 +2,7 @@
 // --roles=web|worker|dashboard,…: only those parts (dev:api, dev:builder, dev:dashboard).
 import { homedir } from 'node:os'
 import path from 'node:path'
-import { childEnv, ensureDependencies, main, nodeBinary, root, run, Stop, startGroup, stopGroups } from './support/run.mjs'
+import { childEnv, ensureDependencies, main, nodeBinary, root, run, Stop, startGroup, stopGroups, whenParentEnds } from './support/run.mjs'
 
 const roles = process.argv.find((argument) => argument.startsWith('--roles='))
 // Not the home of an installation, and not in the tree, where Tailwind would scan it.
@@ -17,6 +17,7 @@ await main(async () => {
     process.exit(0)
   }
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => void stop())
+  whenParentEnds(() => void stop())
   const env = childEnv({ NODE_ENV: 'development', SWITCHYARD_HOME: home, EDGE_WORKERS: '1' })
   const watch = (script, args, extra = {}) => {
     const argv = [nodeBinary(), path.join(root, 'node_modules/tsx/dist/cli.mjs'), 'watch', '--clear-screen=false', script, ...args]

@@ -8,7 +8,7 @@ import { lintChecks } from './lint.mjs'
 import { buildAll, isBuilt } from './support/build.mjs'
 import { watchProcesses } from './support/leftovers.mjs'
 import { checkCounts, playwrightCounts, vitestCounts } from './support/reports.mjs'
-import { childEnv, ensureDependencies, nodeBinary, root, run, Stop, sleep, stopGroups } from './support/run.mjs'
+import { childEnv, ensureDependencies, nodeBinary, root, run, Stop, sleep, stopGroups, whenParentEnds } from './support/run.mjs'
 import { ensureSystemPackages } from './system-packages.mjs'
 
 const minute = 60_000
@@ -239,6 +239,7 @@ try {
 process.env.SWITCHYARD_TEST_RUN = id
 watch = watchProcesses(marker)
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => void end(startedAt, `stopped by ${signal}`))
+whenParentEnds(() => void end(startedAt, 'stopped because npm ended'))
 setTimeout(() => void end(startedAt, `not done after ${wholeRunMs / minute} minutes`), wholeRunMs).unref()
 
 let ready = true

@@ -5,7 +5,7 @@ import { createServer } from 'node:net'
 import { homedir } from 'node:os'
 import path from 'node:path'
 import { buildAll, isBuilt } from './support/build.mjs'
-import { childEnv, ensureDependencies, main, nodeBinary, root, run, Stop, sleep, startGroup } from './support/run.mjs'
+import { childEnv, ensureDependencies, main, nodeBinary, root, run, Stop, sleep, startGroup, whenParentEnds } from './support/run.mjs'
 
 const set = (name, preset) => process.env[name] || preset
 const home = path.resolve(set('SWITCHYARD_HOME', process.getuid?.() === 0 ? '/var/lib/switchyard' : path.join(homedir(), '.switchyard')))
@@ -199,6 +199,7 @@ async function stop(signal) {
 
 await main(async () => {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => void stop(signal))
+  whenParentEnds(() => void stop('npm ended'))
   await ensureDependencies()
   const already = runningSupervisor()
   if (already && !(await isReady()))

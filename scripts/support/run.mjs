@@ -150,6 +150,28 @@ export async function ensureDependencies() {
     )
 }
 
+/** Calls `onGone` when our parent has ended: npm killed, or the shell between npm and us that passes no signal on. */
+export function whenParentEnds(onGone) {
+  const parentOf = (pid) => {
+    try {
+      const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+      const [, parent] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+      return parent
+    } catch {
+      return undefined
+    }
+  }
+  const parent = process.ppid
+  // npm → sh → us: the shell survives npm's SIGKILL.
+  const npm = process.env.npm_lifecycle_event ? parentOf(parent) : undefined
+  const timer = setInterval(() => {
+    if (process.ppid === parent && (npm === undefined || parentOf(parent) === npm)) return
+    clearInterval(timer)
+    onGone()
+  }, 500)
+  timer.unref()
+}
+
 /** Ends the script with the message of a Stop, or the stack of anything unexpected. */
 export async function main(work) {
   try {
