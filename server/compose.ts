@@ -32,12 +32,13 @@ import { type MonitorDeps, startMonitor } from './instances/monitor'
 import { jobCatalogue } from './jobs/catalogue'
 import { startWorker } from './jobs/worker'
 import type { Actor, Platform } from './platform'
-import { createProjects, createVariables } from './projects'
+import { createProjects } from './projects/projects'
+import { createVariables } from './projects/variables'
 import { startRetention } from './retention'
 import { createRoutePublisher, type RoutePublisher } from './routes/publisher'
-import { readInstallation } from './secrets/installation'
+import { readAuthSecret } from './secrets/key-file'
 import { openSecrets, type Secrets } from './secrets/secrets'
-import { createTeam } from './teams'
+import { createTeam } from './teams/team'
 
 export type Role = 'web' | 'worker'
 
@@ -206,14 +207,7 @@ function createPlatform(base: Foundation, routes: RoutePublisher, hub: EdgeHub |
       authSecret: base.authSecret,
     },
     accounts: createAccounts({ prisma }),
-    projects: createProjects({
-      prisma,
-      bus,
-      builder,
-      edge,
-      teardown: (projectId) => tearDownProject({ prisma, bus, runtime, builder }, projectId),
-      afterRemoval: () => routes.sync(),
-    }),
+    projects: routedProjects(base, routes),
     variables: createVariables({ prisma, bus, secrets }),
     deployments: createDeployments({ prisma, bus, storage, builder, edge }),
     instances: createInstances({ prisma, runtime, bus }),
@@ -221,6 +215,32 @@ function createPlatform(base: Foundation, routes: RoutePublisher, hub: EdgeHub |
     team: createTeam({ prisma }),
     changes: (actor, signal) => teamChanges(bus, actor, signal),
     health: () => health(base, hub, state.ready),
+  }
+}
+
+/** A project that is gone is gone from the routers when the answer is given. */
+function routedProjects(base: Foundation, routes: RoutePublisher): Platform['projects'] {
+  const { bus, builder, runtime, edge, logger } = base
+  const { prisma } = base.database
+  const projects = createProjects({
+    prisma,
+    bus,
+    builder,
+    edge,
+    teardown: (projectId) => tearDownProject({ prisma, bus, runtime, builder }, projectId),
+  })
+  const sync = () => routes.sync().catch((error) => logger.warn({ err: error }, 'routes not published; the monitor tries again'))
+  return {
+    ...projects,
+    async create(actor, input) {
+      const project = await projects.create(actor, input)
+      void sync()
+      return project
+    },
+    async remove(actor, projectId, confirmName) {
+      await projects.remove(actor, projectId, confirmName)
+      await sync()
+    },
   }
 }
 

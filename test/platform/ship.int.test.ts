@@ -1,0 +1,157 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { api, deployByCli, deploymentThat, folder, getDeployment, readLogLines, tinyServer } from '../support/journey'
+import { type RunningPlatform, startPlatform } from '../support/platform'
+
+type ErrorBody = { error: { code: string; message: string; stillServing?: string; nextAction?: string } }
+
+describe.each(['process', 'docker'] as const)('shipping on the %s runtime', (runtime) => {
+  let platform: RunningPlatform
+  let app: Awaited<ReturnType<typeof folder>>
+  beforeAll(async () => {
+    platform = await startPlatform({ runtime })
+    app = await folder(tinyServer('1'))
+  })
+  afterAll(async () => {
+    await app?.remove()
+    await platform?.stop()
+  })
+  const body = async (host: string) => (await platform.visit(host)).body
+
+  test('a folder becomes a running app at its own hostname, and the next version takes its place', async () => {
+    const first = await deployByCli(platform, app.directory, 'tiny')
+    expect(first).toMatchObject({ code: 0, result: { status: 'ACTIVE', framework: 'node', url: `http://tiny.localhost:${platform.edgePort}` } })
+    expect(first.result.timings.total).toBeGreaterThan(0)
+    expect(await body('tiny.localhost')).toContain('version 1')
+    expect(await body(`tiny-${first.result.deploymentId}.localhost`)).toContain('version 1')
+    await app.write(tinyServer('2'))
+    const second = await deployByCli(platform, app.directory, 'tiny')
+    expect(second.code).toBe(0)
+    expect(await body('tiny.localhost')).toContain('version 2')
+    const old = await deploymentThat(platform, first.result.deploymentId, 'is superseded', (d) => d.status === 'SUPERSEDED')
+    expect(old.live).toBe(false)
+    expect((await platform.visit(`tiny-${first.result.deploymentId}.localhost`)).status).not.toBe(200)
+  })
+
+  test('an unchanged folder is not built again', async () => {
+    const again = await deployByCli(platform, app.directory, 'tiny')
+    expect(again.code).toBe(0)
+    const { steps } = await getDeployment(platform, again.result.deploymentId)
+    expect(steps.some((s) => s.cached)).toBe(true)
+    expect(steps.map((s) => s.name)).not.toContain('package')
+  })
+
+  test('an app that never becomes healthy leaves the live one alone, says why, and shows what it printed', async () => {
+    await app.write(tinyServer('broken', { extra: "console.error('cannot reach the database'); process.exit(3)" }))
+    const failed = await deployByCli(platform, app.directory, 'tiny')
+    expect(failed).toMatchObject({ code: 1, result: { status: 'FAILED' } })
+    expect(await body('tiny.localhost')).toContain('version 2')
+    const view = await getDeployment(platform, failed.result.deploymentId)
+    expect(view.error).toMatchObject({ code: 'ERR_HEALTH_CHECK', step: 'health' })
+    expect(view.error?.message).toContain('code 3')
+    expect(view.error?.stillServing).toContain('stays live')
+    expect(view.error?.nextAction).toBeTruthy()
+    const lines = (await readLogLines(platform, failed.result.deploymentId)).map((l) => l.text)
+    expect(lines).toContain('cannot reach the database')
+  })
+
+  test('a build that fails ends with the reason and the output of the command', async () => {
+    await app.write({
+      'package.json': JSON.stringify({
+        name: 'tiny',
+        private: true,
+        scripts: { build: 'echo compiling; echo kaputt >&2; exit 7', start: 'node server.js' },
+      }),
+    })
+    const failed = await deployByCli(platform, app.directory, 'tiny')
+    expect(failed).toMatchObject({ code: 1, result: { status: 'FAILED' } })
+    const view = await getDeployment(platform, failed.result.deploymentId)
+    expect(view.error).toMatchObject({ code: 'ERR_BUILD', step: 'build' })
+    expect((await readLogLines(platform, failed.result.deploymentId)).map((l) => l.text)).toEqual(expect.arrayContaining(['compiling', 'kaputt']))
+    expect(await body('tiny.localhost')).toContain('version 2')
+  })
+
+  test('a second deployment of the environment is refused with 409 while one runs, and canceling really stops it', async () => {
+    await app.write({
+      ...tinyServer('3'),
+      'package.json': JSON.stringify({ name: 'tiny', private: true, scripts: { build: 'echo building; sleep 300', start: 'node server.js' } }),
+    })
+    const running = deployByCli(platform, app.directory, 'tiny')
+    const { body: list } = await api<{ items: { id: string; projectId: string; status: string }[] }>(platform, 'GET', '/deployments')
+    const projectId = list.items[0]?.projectId ?? ''
+    let id = ''
+    await expect
+      .poll(
+        async () => {
+          const now = await api<{ items: { id: string; status: string }[] }>(platform, 'GET', '/deployments')
+          const current = now.body.items.find((d) => d.status === 'BUILDING')
+          id = current?.id ?? ''
+          return id && (await readLogLines(platform, id)).some((l) => l.text === 'building')
+        },
+        { timeout: 60_000 },
+      )
+      .toBe(true)
+    const refused = await api<ErrorBody>(platform, 'POST', '/deployments', { projectId, triggeredBy: 'api' })
+    // The project has no repository, so a deployment without a source is refused for that; with one, because one is running.
+    expect([400, 409]).toContain(refused.status)
+    const source = await fetch(`${platform.url}/api/v1/sources`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${platform.apiKey}` },
+      body: new Uint8Array(1024),
+    })
+    const { source: digest } = (await source.json()) as { source: string }
+    const second = await api<ErrorBody>(platform, 'POST', '/deployments', { projectId, triggeredBy: 'api', source: digest })
+    expect(second.status).toBe(409)
+    expect(second.body.error).toMatchObject({ code: 'ERR_DEPLOYMENT_RUNNING' })
+    expect((await api(platform, 'POST', `/deployments/${id}/cancel`)).status).toBe(200)
+    expect(await running).toMatchObject({ code: 1, result: { status: 'CANCELED' } })
+    expect(await body('tiny.localhost')).toContain('version 2')
+  })
+
+  test('a variable reaches the app with the next deployment, and no answer of the API ever holds its value', async () => {
+    const { body: projects } = await api<{ items: { id: string; slug: string }[] }>(platform, 'GET', '/projects')
+    const project = projects.items.find((p) => p.slug === 'tiny')
+    const secret = 'hello-from-a-secret'
+    const set = await api(platform, 'PUT', `/projects/${project?.id}/variables/GREETING`, { value: secret })
+    expect([200, 201]).toContain(set.status)
+    await app.write(tinyServer('4'))
+    expect((await deployByCli(platform, app.directory, 'tiny')).code).toBe(0)
+    expect(await body('tiny.localhost')).toBe(`version 4 ${secret}`)
+    for (const route of [`/projects/${project?.id}`, `/projects/${project?.id}/variables`, '/deployments'])
+      expect(JSON.stringify((await api(platform, 'GET', route)).body)).not.toContain(secret)
+  })
+
+  test('an artifact can be downloaded as a zip', async () => {
+    const { body: list } = await api<{ items: { id: string; live: boolean }[] }>(platform, 'GET', '/deployments')
+    const live = list.items.find((d) => d.live)
+    const answer = await fetch(`${platform.url}/api/v1/deployments/${live?.id}/download`, { headers: { authorization: `Bearer ${platform.apiKey}` } })
+    expect(answer.headers.get('content-type')).toBe('application/zip')
+    const zip = Buffer.from(await answer.arrayBuffer())
+    expect(zip.subarray(0, 4)).toEqual(Buffer.from('PK\x03\x04'))
+    expect(zip.includes('server.js')).toBe(true)
+  })
+
+  test('an app that dies is started again, and its death is in its log', async () => {
+    await app.write(
+      tinyServer('5', {
+        extra:
+          "setTimeout(() => { if (require('node:fs').existsSync('/tmp/never')) return }, 1); server.on('request', (q) => { if (q.url === '/die') process.exit(9) })",
+      }),
+    )
+    const { result } = await deployByCli(platform, app.directory, 'tiny')
+    await platform.visit('tiny.localhost', '/die').catch(() => {})
+    await expect.poll(async () => (await platform.visit('tiny.localhost').catch(() => undefined))?.body, { timeout: 60_000 }).toContain('version 5')
+    await expect
+      .poll(async () => (await readLogLines(platform, result.deploymentId)).some((l) => /exited with code 9|is gone/.test(l.text)), {
+        timeout: 30_000,
+      })
+      .toBe(true)
+  })
+
+  test('deleting a project removes its apps and its hostname', async () => {
+    const { body: projects } = await api<{ items: { id: string; slug: string; name: string }[] }>(platform, 'GET', '/projects')
+    const project = projects.items.find((p) => p.slug === 'tiny')
+    expect((await api(platform, 'DELETE', `/projects/${project?.id}?confirm=${project?.name}`)).status).toBeLessThan(300)
+    expect((await platform.visit('tiny.localhost')).status).toBe(404)
+    expect((await api(platform, 'GET', `/projects/${project?.id}`)).status).toBe(404)
+  })
+})
