@@ -1,0 +1,68 @@
+import type { LogLineView } from '@/shared/views'
+import { newRequestId, reportUnexpected, toHttpError } from '../http-error'
+
+/** Proxies and clients take a silent connection for a dead one; ours gives up after 45 s. */
+const heartbeatMs = 15_000
+/** A refusal (unknown id, no access) comes at once and must be an HTTP status, not an event. */
+const refusalMs = 300
+
+const encoder = new TextEncoder()
+
+/** `id` is where the client goes on with Last-Event-ID; JSON has no line breaks, so one data line is enough. */
+const eventOf = (line: LogLineView) => encoder.encode(`id: ${line.id}\ndata: ${JSON.stringify(line)}\n\n`)
+
+/**
+ * Log lines as server-sent events: `id` and a JSON `data` line each, comments in between, `event: end` when the log is complete.
+ * Rejects when the source refuses at once; a later failure is an `error` event. The source ends with the client.
+ */
+export async function streamLines(source: (signal: AbortSignal) => AsyncIterable<LogLineView>, clientGone: AbortSignal): Promise<Response> {
+  const stop = new AbortController()
+  const lines = source(AbortSignal.any([stop.signal, clientGone]))[Symbol.asyncIterator]()
+  const first = lines.next()
+  let timer: NodeJS.Timeout | undefined
+  await Promise.race([
+    first,
+    new Promise((resolve) => {
+      timer = setTimeout(resolve, refusalMs)
+    }),
+  ]).finally(() => clearTimeout(timer))
+  return new Response(
+    streamOf(lines, first, () => stop.abort()),
+    {
+      headers: { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-store, no-transform', 'x-accel-buffering': 'no' },
+    },
+  )
+}
+
+function streamOf(lines: AsyncIterator<LogLineView>, first: Promise<IteratorResult<LogLineView>>, stop: () => void): ReadableStream<Uint8Array> {
+  let next: Promise<IteratorResult<LogLineView>> | null = first
+  let heartbeat: NodeJS.Timeout | undefined
+  const end = () => {
+    clearInterval(heartbeat)
+    stop()
+    // The iterator may be waiting for a line that never comes; the signal ends it, nobody waits here.
+    void Promise.resolve(lines.return?.()).catch(() => {})
+  }
+  return new ReadableStream<Uint8Array>({
+    start(controller) {
+      controller.enqueue(encoder.encode(': connected\n\n'))
+      heartbeat = setInterval(() => controller.enqueue(encoder.encode(': still here\n\n')), heartbeatMs)
+      heartbeat.unref()
+    },
+    async pull(controller) {
+      try {
+        const result = await (next ?? lines.next())
+        next = null
+        if (!result.done) return controller.enqueue(eventOf(result.value))
+        controller.enqueue(encoder.encode('event: end\ndata: {}\n\n'))
+      } catch (error) {
+        const requestId = newRequestId()
+        reportUnexpected(error, requestId, 'log stream')
+        controller.enqueue(encoder.encode(`event: error\ndata: ${JSON.stringify({ error: toHttpError(error, requestId).wire })}\n\n`))
+      }
+      end()
+      controller.close()
+    },
+    cancel: end,
+  })
+}

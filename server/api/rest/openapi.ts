@@ -1,0 +1,120 @@
+import { z } from 'zod'
+import { errorStatus } from '@/shared/errors'
+import { deploymentSummary, deploymentView, instanceView, meView, projectView, variableView, wireErrorSchema } from '@/shared/views'
+import { catalogue, restBase } from './catalogue'
+import type { RestRoute } from './route'
+import { createdDeployment, createdProject, deploymentList, instanceList, projectList, uploadedSource, variableList } from './schemas'
+
+type Json = Record<string, unknown>
+
+/** Schemas with a name of their own in the document; anything else is written out where it is used. */
+const named: Readonly<Record<string, z.ZodType>> = {
+  Error: z.object({ error: wireErrorSchema }),
+  Me: meView,
+  Project: projectView,
+  CreatedProject: createdProject,
+  ProjectList: projectList,
+  Deployment: deploymentView,
+  CreatedDeployment: createdDeployment,
+  DeploymentSummary: deploymentSummary,
+  DeploymentList: deploymentList,
+  Variable: variableView,
+  VariableList: variableList,
+  Instance: instanceView,
+  InstanceList: instanceList,
+  UploadedSource: uploadedSource,
+}
+const nameOf = new Map(Object.entries(named).map(([name, schema]) => [schema, name]))
+
+function jsonSchema(schema: z.ZodType, io: 'input' | 'output'): Json {
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: 'any' }) as Json
+  return rest
+}
+
+function reference(schema: z.ZodType, io: 'input' | 'output'): Json {
+  const name = nameOf.get(schema)
+  return name ? { $ref: `#/components/schemas/${name}` } : jsonSchema(schema, io)
+}
+
+/** OpenAPI 3.1 of REST v1, made from the schemas the requests are validated with. */
+export function openApiDocument(): Json {
+  const paths: Record<string, Json> = {}
+  for (const route of catalogue) {
+    paths[route.path] ??= {}
+    Object.assign(paths[route.path] as Json, { [route.method.toLowerCase()]: operation(route) })
+  }
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'Switchyard',
+      version: '1',
+      description: 'Projects, deployments, variables and instances of one team. Every error is `{"error": {code, message, nextAction?, …}}`.',
+    },
+    servers: [{ url: restBase }],
+    security: [{ apiKey: [] }, { session: [] }],
+    paths,
+    components: {
+      securitySchemes: {
+        apiKey: { type: 'http', scheme: 'bearer', description: 'An API key of the team.' },
+        session: {
+          type: 'apiKey',
+          in: 'cookie',
+          name: 'next-auth.session-token',
+          description: 'The dashboard’s own session; changes from the dashboard’s origin only.',
+        },
+      },
+      schemas: Object.fromEntries(Object.entries(named).map(([name, schema]) => [name, jsonSchema(schema, 'output')])),
+    },
+  }
+}
+
+function operation(route: RestRoute): Json {
+  return {
+    operationId: route.id,
+    summary: route.summary,
+    parameters: [...parameters(route, 'path'), ...parameters(route, 'query')],
+    ...(route.body ? { requestBody: { required: true, content: requestContent(route.body) } } : {}),
+    responses: {
+      [route.answer.status]: success(route),
+      default: { description: `An error: ${errorCodes()}`, content: { 'application/json': { schema: { $ref: '#/components/schemas/Error' } } } },
+    },
+  }
+}
+
+const errorCodes = (): string => [...new Set(Object.values(errorStatus))].sort().join(', ')
+
+function requestContent(body: z.ZodType | 'raw'): Json {
+  if (body !== 'raw') return { 'application/json': { schema: reference(body, 'input') } }
+  return { 'application/gzip': {}, 'application/x-tar': {} }
+}
+
+function success({ answer }: RestRoute): Json {
+  if (answer.status === 204) return { description: 'Done' }
+  const content = 'schema' in answer ? { 'application/json': { schema: reference(answer.schema, 'output') } } : { [answer.contentType]: {} }
+  return { description: answer.status === 201 ? 'Created' : 'OK', content }
+}
+
+function parameters(route: RestRoute, place: 'path' | 'query'): Json[] {
+  const shape = place === 'path' ? route.params : route.query
+  if (!shape) return []
+  const { properties = {}, required = [] } = jsonSchema(shape, 'input') as { properties?: Record<string, Json>; required?: string[] }
+  return Object.entries(properties).map(([name, { description, ...schema }]) => ({
+    name,
+    in: place,
+    required: place === 'path' || required.includes(name),
+    ...(description ? { description } : {}),
+    schema,
+  }))
+}
+
+const text = (): string => `${JSON.stringify(openApiDocument(), null, 2)}\n`
+
+/** The document as committed in docs/openapi.json. */
+export const openApiText = text
+
+let cached: string | undefined
+/** Serves it; public, as the code is. */
+export function handleOpenApi(): Response {
+  cached ??= text()
+  return new Response(cached, { headers: { 'content-type': 'application/json', 'cache-control': 'public, max-age=300' } })
+}
