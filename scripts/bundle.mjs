@@ -48,8 +48,13 @@ const common = {
 }
 
 const chosen = (entries) => Object.fromEntries(Object.entries(entries).filter(([name]) => wanted.length === 0 || wanted.includes(name)))
-await Promise.all([
-  build({ ...common, entryPoints: chosen(processes), packages: 'external' }),
-  build({ ...common, entryPoints: chosen(standalone), banner: { js: requireShim } }),
-])
+try {
+  await Promise.all([
+    build({ ...common, entryPoints: chosen(processes), packages: 'external' }),
+    build({ ...common, entryPoints: chosen(standalone), banner: { js: requireShim } }),
+  ])
+} catch {
+  // esbuild has said what is wrong, and where.
+  process.exit(1)
+}
 console.log(`bundled ${names.join(', ')} to dist/ in ${Math.round(performance.now() - started)} ms`)

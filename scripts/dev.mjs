@@ -4,7 +4,9 @@ import { homedir } from 'node:os'
 import path from 'node:path'
 import { childEnv, ensureDependencies, main, nodeBinary, root, run, Stop, startGroup, stopGroups, whenParentEnds } from './support/run.mjs'
 
-const roles = process.argv.find((argument) => argument.startsWith('--roles='))
+const asked = process.argv.find((argument) => argument.startsWith('--roles='))
+// The dashboard is served by the same role as the API it talks to.
+const roles = asked?.replace('dashboard', 'web')
 // Not the home of an installation, and not in the tree, where Tailwind would scan it.
 const home = process.env.SWITCHYARD_HOME || (process.getuid?.() === 0 ? '/var/lib/switchyard-dev' : path.join(homedir(), '.switchyard-dev'))
 

@@ -229,11 +229,11 @@ await main(async () => {
     process.exitCode = 1
     console.error(`\n✗ ${error.message}`)
   }
-  const code = lines.find((line) => /one-time code|first account/i.test(line))?.trim()
+  const firstAccount = lines.filter((line) => /one-time code|first account/i.test(line)).map((line) => line.trim())
   box([
     ...(app ? [`Example app   ${app}`] : ['The example is not running; the platform is.']),
     `Dashboard     ${dashboard}`,
-    ...(code ? ['', code] : []),
+    ...(firstAccount.length > 0 ? ['', ...firstAccount] : []),
     '',
     `Deploy yours  bin/switchyard deploy <folder> --api ${api} --token "$(cat ${home}/secrets/operator.key)"`,
     already ? `Stop it       kill ${already}` : 'Stop it       Ctrl-C',
