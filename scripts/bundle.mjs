@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
+import { markBuilt } from './support/build.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const processes = {
@@ -58,3 +59,5 @@ try {
   process.exit(1)
 }
 console.log(`bundled ${names.join(', ')} to dist/ in ${Math.round(performance.now() - started)} ms`)
+// Only as the last part of `npm run build` is the dashboard in .next of the same sources.
+if (process.env.npm_lifecycle_event === 'build' && wanted.length === 0) markBuilt()

@@ -64,11 +64,11 @@ export function watchTree(marker: string): ProcessTree {
 }
 
 /** Polls `condition` until it holds; the message names what did not happen. */
-export async function until<T>(what: string, deadlineMs: number, condition: () => T | Promise<T>): Promise<NonNullable<T>> {
+export async function until<T>(what: string, deadlineMs: number, condition: () => T | Promise<T>): Promise<Exclude<NonNullable<T>, false>> {
   const deadline = Date.now() + deadlineMs
   for (;;) {
     const value = await condition()
-    if (value) return value
+    if (value) return value as Exclude<NonNullable<T>, false>
     if (Date.now() > deadline) throw new Error(`${what}: not within ${deadlineMs} ms`)
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
