@@ -118,7 +118,7 @@ async function foundation(env: ServerEnv, logger: Logger): Promise<Foundation> {
   const { installationId } = boot
   const storage = createLocalStore(path.join(env.home, 'storage'))
   const runtime = await createRuntime({
-    kind: env.runtime,
+    kind: env.runtime === 'auto' && (await servesImages(database)) ? 'docker' : env.runtime,
     installationId,
     home: env.home,
     storage,
@@ -140,6 +140,15 @@ async function foundation(env: ServerEnv, logger: Logger): Promise<Foundation> {
   const edge: Edge = { scheme: 'http', port: env.edgeHttpPort, baseDomain: env.baseDomain }
   const authSecret = await readAuthSecret(env.home)
   return { env, logger, embedded, database, bus, secrets, storage, runtime, builder, edge, boot, installationId, authSecret }
+}
+
+/** Live apps are images: an engine that does not answer right now is waited for, not replaced by another runtime. */
+async function servesImages(database: Database): Promise<boolean> {
+  const { rowCount } = await database.pool.query(
+    `SELECT 1 FROM "Environment" e JOIN "Release" r ON r."id" = e."liveReleaseId" JOIN "Artifact" a ON a."id" = r."artifactId"
+     WHERE a."kind" = 'image' LIMIT 1`,
+  )
+  return (rowCount ?? 0) > 0
 }
 
 function networkOf(given: Record<string, string>): BuilderOptions['hostEnv'] {

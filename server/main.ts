@@ -105,8 +105,8 @@ async function main(): Promise<void> {
 }
 
 main().catch((error) => {
-  const config = isAppError(error) || (error as NodeJS.ErrnoException).code === 'EADDRINUSE'
+  const config = (isAppError(error) && error.code === 'ERR_INVALID_INPUT') || (error as NodeJS.ErrnoException).code === 'EADDRINUSE'
   const hint = isAppError(error) && error.details.nextAction ? `\n${error.details.nextAction}` : ''
-  process.stderr.write(`switchyard: ${config ? (error as Error).message : error.stack}${hint}\n`)
+  process.stderr.write(`switchyard: ${config || isAppError(error) ? (error as Error).message : error.stack}${hint}\n`)
   process.exit(config ? exitConfig : 1)
 })

@@ -26,44 +26,62 @@ export async function createDeployment(
   const db = scopeTo(deps.prisma, actor)
   const project = await db.project.findFirst({ where: { OR: [{ id: input.projectId }, { slug: input.projectId }] } })
   if (!project) throw new AppError('ERR_NOT_FOUND', 'There is no such project in this team.', { nextAction: 'List your projects to see their ids.' })
-  const source = await sourceOf(deps.storage, project, input)
-  const id = newId()
+  const source = await sourceOf(deps.storage, db, project, input)
   const environment = await db.environment.findFirstOrThrow({ where: { projectId: project.id, kind: 'PRODUCTION' }, select: { id: true } })
-  const row = {
-    id,
+  const deploymentId = await queueDeployment(deps.bus, db, {
+    teamId: actor.teamId,
     projectId: project.id,
     environmentId: environment.id,
-    triggeredBy: input.triggeredBy.toUpperCase() as 'USER' | 'API' | 'SYSTEM',
+    source,
+    branch: source.kind === 'git' ? project.branch : null,
+    triggeredBy: input.triggeredBy,
     createdBy: actor.name,
-    source: source as unknown as Prisma.InputJsonObject,
-    ref: source.kind === 'git' ? source.ref : null,
-    branch: project.branch,
-  }
-  await refuseWhileRunning(db, environment.id, () =>
+  })
+  return { deploymentId, projectId: project.id }
+}
+
+export interface QueuedDeployment {
+  teamId: string
+  projectId: string
+  environmentId: string
+  source: SourceSpec
+  branch: string | null
+  triggeredBy: Input['triggeredBy']
+  createdBy: string
+}
+
+/** Writes the record, its job and its event in one transaction, and tells the workers. @throws ERR_DEPLOYMENT_RUNNING */
+export async function queueDeployment(bus: ChangeBus, db: ScopedClient, what: QueuedDeployment): Promise<string> {
+  const { teamId, projectId, environmentId, source, triggeredBy, ...rest } = what
+  const id = newId()
+  await refuseWhileRunning(db, environmentId, () =>
     db.$transaction(async (tx) => {
-      await tx.deployment.create({ data: { ...row, teamId: actor.teamId } })
+      await tx.deployment.create({
+        data: {
+          id,
+          teamId,
+          projectId,
+          environmentId,
+          ...rest,
+          triggeredBy: triggeredBy.toUpperCase() as Uppercase<typeof triggeredBy>,
+          source: source as unknown as Prisma.InputJsonObject,
+          ref: source.kind === 'git' ? source.ref : null,
+        },
+      })
       await tx.job.create({
         data: {
           kind: 'deploy',
-          exclusiveKey: `environment:${environment.id}`,
+          exclusiveKey: `environment:${environmentId}`,
           payload: { deploymentId: id },
           maxAttempts: jobCatalogue.deploy.maxAttempts,
         },
       })
-      await tx.event.create({
-        data: {
-          teamId: actor.teamId,
-          projectId: project.id,
-          kind: 'deployment.production.requested',
-          payload: { deploymentId: id, triggeredBy: input.triggeredBy },
-        },
-      })
+      await tx.event.create({ data: { teamId, projectId, kind: 'deployment.production.requested', payload: { deploymentId: id, triggeredBy } } })
     }),
   )
-  const scope = { teamId: actor.teamId, projectId: project.id }
-  await deps.bus.publish({ kind: 'job', id, ...scope })
-  await deps.bus.publish({ kind: 'deployment', id, ...scope })
-  return { deploymentId: id, projectId: project.id }
+  await bus.publish({ kind: 'job', id, teamId, projectId })
+  await bus.publish({ kind: 'deployment', id, teamId, projectId })
+  return id
 }
 
 /** The database holds "one at a time" by a partial unique index; this turns its refusal into words. */
@@ -81,7 +99,8 @@ async function refuseWhileRunning(db: ScopedClient, environmentId: string, write
 
 async function sourceOf(
   storage: BlobStore,
-  project: { repository: string | null; branch: string | null; allowPrivateNetwork: boolean },
+  db: ScopedClient,
+  project: { id: string; repository: string | null; branch: string | null; allowPrivateNetwork: boolean },
   input: Input,
 ): Promise<SourceSpec> {
   if (input.source) {
@@ -91,9 +110,19 @@ async function sourceOf(
       })
     return { kind: 'archive', digest: input.source }
   }
-  if (!project.repository)
+  if (!project.repository) {
+    const again = await lastArchive(storage, db, project.id)
+    if (again) return again
     throw new AppError('ERR_INVALID_INPUT', 'The project has no repository and no source was uploaded.', {
       nextAction: 'Set a repository in the project’s settings, or deploy a folder: switchyard deploy DIR --project NAME.',
     })
+  }
   return { kind: 'git', url: project.repository, ref: input.ref ?? project.branch, allowPrivateNetwork: project.allowPrivateNetwork }
+}
+
+/** A project that lives on uploads is redeployed from the newest one: after a change of its variables or settings. */
+async function lastArchive(storage: BlobStore, db: ScopedClient, projectId: string): Promise<SourceSpec | null> {
+  const last = await db.deployment.findFirst({ where: { projectId }, orderBy: { createdAt: 'desc' }, select: { source: true } })
+  const source = last?.source as SourceSpec | undefined
+  return source?.kind === 'archive' && (await storage.stat(source.digest)) ? source : null
 }

@@ -1,8 +1,11 @@
 import type { Logger } from 'pino'
+import type { SourceSpec } from '@/builder/builder'
 import type { ObservedInstance } from '@/runtime/driver'
 import type { Instance, Prisma, PrismaClient } from '@/server/database/generated/client'
-import { AppError } from '@/shared/errors'
+import { AppError, isAppError } from '@/shared/errors'
 import type { Slot } from '@/shared/release'
+import { scopeTo } from '../database/scope'
+import { queueDeployment } from '../deployments/create'
 import type { ChangeBus } from '../events/bus'
 import type { RoutePublisher } from '../routes/publisher'
 import { type LaunchDeps, launchInstance, markStopped, type releaseConfig } from './launch'
@@ -40,6 +43,8 @@ export async function healEnvironment(deps: HealDeps, environmentId: string, sig
   if (!environment || !releaseId) return
   const known = await prisma.instance.findMany({ where: { releaseId }, orderBy: { createdAt: 'desc' } })
   for (const instance of known.filter((i) => i.state !== 'stopped')) if (await adopt(deps, instance)) return
+  const release = await prisma.release.findUniqueOrThrow({ where: { id: releaseId }, include: { artifact: true } })
+  if ((release.artifact.kind === 'image') !== (runtime.kind === 'docker')) return rebuild(deps, release)
   const last = known[0]
   const restarts = (last?.restarts ?? -1) + 1
   const { instance, config } = await launchInstance(deps, {
@@ -60,6 +65,25 @@ export async function healEnvironment(deps: HealDeps, environmentId: string, sig
   await deps.routes.sync()
   await deps.bus.publish({ kind: 'instance', id: instance.id, teamId: environment.teamId, projectId: environment.projectId })
   deps.logger.info({ environment: environmentId, instance: instance.id, restarts }, 'instance started again')
+}
+
+/** The installation has moved between containers and processes, and the artifact is of the other kind: the same source is built again. */
+async function rebuild(deps: HealDeps, release: { teamId: string; projectId: string; environmentId: string; deploymentId: string }): Promise<void> {
+  const { teamId, projectId, environmentId } = release
+  const db = scopeTo(deps.prisma, { teamId })
+  const before = await db.deployment.findUniqueOrThrow({ where: { id: release.deploymentId } })
+  const given = before.source as unknown as SourceSpec
+  const source = given.kind === 'git' ? { ...given, ref: before.commitSha ?? given.ref } : given
+  const what = { teamId, projectId, environmentId, source, branch: before.branch, triggeredBy: 'system', createdBy: 'Switchyard' } as const
+  try {
+    const id = await queueDeployment(deps.bus, db, what)
+    deps.logger.warn(
+      { environment: environmentId, deployment: id },
+      `the runtime is ${deps.runtime.kind} now: building the live version again for it`,
+    )
+  } catch (error) {
+    if (!isAppError(error) || error.code !== 'ERR_DEPLOYMENT_RUNNING') throw error
+  }
 }
 
 /** Takes an instance that runs for what it is, with the address it has now (an engine that was restarted gives new ones). */
