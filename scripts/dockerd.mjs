@@ -127,16 +127,20 @@ async function networkState() {
 }
 
 async function removeNetwork(before, networks) {
-  for (const { Id } of networks) if (Id) await quiet('ip', 'link', 'del', `br-${Id.slice(0, 12)}`)
+  const bridges = networks
+    .filter(({ Driver }) => Driver === 'bridge')
+    .map(({ Id, Options }) => Options?.['com.docker.network.bridge.name'] ?? `br-${Id.slice(0, 12)}`)
+  for (const bridge of bridges) if (bridge !== 'docker0') await quiet('ip', 'link', 'del', bridge)
   if (!before || before.chains) return
   if (!before.docker0) await quiet('ip', 'link', 'del', 'docker0')
+  // Chains of the engine, and of our docker driver, which lives on it.
+  const ours = (rule) =>
+    / -j (DOCKER|SWITCHYARD)|^-A (DOCKER|SWITCHYARD)/.test(rule) || ['docker0', ...bridges].some((bridge) => rule.includes(bridge))
   for (const table of ['filter', 'nat']) {
     const rules = (await quiet('iptables', '-t', table, '-S')).output.split('\n')
-    const bridges = ['docker0', ...networks.map(({ Id }) => `br-${Id.slice(0, 12)}`)]
-    const ours = (rule) => / -j DOCKER|^-A DOCKER/.test(rule) || bridges.some((bridge) => rule.includes(bridge))
     for (const rule of rules.filter((line) => line.startsWith('-A ') && ours(line)))
       await quiet('iptables', '-t', table, '-D', ...rule.split(' ').slice(1))
-    for (const chain of rules.filter((line) => line.startsWith('-N DOCKER'))) await quiet('iptables', '-t', table, '-X', chain.split(' ')[1])
+    for (const chain of rules.filter((line) => /^-N (DOCKER|SWITCHYARD)/.test(line))) await quiet('iptables', '-t', table, '-X', chain.split(' ')[1])
   }
   if (before.forwardPolicy) await quiet('iptables', '-P', 'FORWARD', before.forwardPolicy)
   for (const controller of [
