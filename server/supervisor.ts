@@ -57,6 +57,11 @@ class Supervisor {
     await Promise.all(
       Array.from({ length: this.env.edgeWorkers }, (_, i) => this.add(`router-${i}`, 'router.mjs', [], { ROUTER_WORKER_ID: String(i) })),
     )
+    if (this.children.some((child) => !child.wasReady)) {
+      this.logger.fatal('The router cannot start; the reason is above.')
+      await this.stop()
+      process.exit(1)
+    }
     for (const old of left) process.kill(old.pid, 'SIGTERM')
     await this.add('control', 'control.mjs', args, { EDGE_WORKERS: String(this.env.edgeWorkers) })
   }
