@@ -13,12 +13,19 @@ export interface Packages {
   env: Record<string, string>
 }
 
+/** How a server starts: a shell text of its author, or a file for node. */
+export interface NodeStart {
+  command: string | null
+  entry: string | null
+  env: Record<string, string>
+}
+
 /** What kind of app it is, and only what the plan of that kind needs. */
 export type Shape =
   | { kind: 'next-standalone'; distDirectory: string }
   | { kind: 'static-build'; outputDirectory: string; spaFallback: boolean; cacheDirectories: string[] }
   | { kind: 'html'; directory: string; spaFallback: boolean }
-  | { kind: 'node'; argv: string[]; env: Record<string, string>; cacheDirectories: string[] }
+  | { kind: 'node'; start: NodeStart; cacheDirectories: string[] }
   | { kind: 'dockerfile'; file: string; port: number | null }
 
 export interface Detection {
