@@ -11,7 +11,9 @@ export const drain: Runtime['drain'] = async ({ inFlight, deadlineMs, signal }) 
   const waited = () => Math.round(performance.now() - began)
   while (!signal?.aborted) {
     const left = deadlineMs - waited()
-    const count = await withDeadline('the count of requests in flight', Math.max(1, Math.min(askDeadlineMs, left)), inFlight, signal).catch(() => null)
+    const count = await withDeadline('the count of requests in flight', Math.max(1, Math.min(askDeadlineMs, left)), inFlight, signal).catch(
+      () => null,
+    )
     if (count === 0) return { drained: true, waitedMs: waited() }
     if (left <= 0) break
     await sleep(Math.min(pollMs, left), undefined, signal ? { signal } : {}).catch(() => {})

@@ -17,7 +17,13 @@ afterEach(async () => {
     await new Promise((resolve) => server.close(resolve))
   }
 })
-const check = (part: Partial<HealthCheck> = {}): HealthCheck => ({ ...defaultHealthCheck, intervalMs: 5, startPeriodMs: 200, timeoutMs: 100, ...part })
+const check = (part: Partial<HealthCheck> = {}): HealthCheck => ({
+  ...defaultHealthCheck,
+  intervalMs: 5,
+  startPeriodMs: 200,
+  timeoutMs: 100,
+  ...part,
+})
 const alive = { stillRunning: async () => true }
 
 describe('probe', () => {

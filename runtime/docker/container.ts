@@ -1,0 +1,72 @@
+import { constants } from 'node:os'
+import type Docker from 'dockerode'
+import type { InstanceSpec, ObservedInstance } from '../driver'
+import { instanceEnvironment } from '../environment'
+import { ownerLabels, ownerOfLabels, roleLabel } from '../owner'
+
+const mebibyte = 1024 * 1024
+const zeroDate = '0001-01-01T00:00:00Z'
+
+export function containerName(owner: InstanceSpec['owner']): string {
+  return `sy-${owner.projectSlug}-${owner.slot}-${owner.instanceId}`
+}
+
+/** A container that can do as little as an app needs. */
+export function containerOptions(spec: InstanceSpec, network: string, cores: number): Docker.ContainerCreateOptions {
+  const { owner, artifact, limits } = spec
+  const env = instanceEnvironment(spec, { host: '0.0.0.0', port: artifact.port })
+  return {
+    name: containerName(owner),
+    Image: artifact.digest,
+    // an entrypoint of our own makes the engine drop the image's command
+    ...(artifact.start.argv.length > 0 ? { Entrypoint: artifact.start.argv, Cmd: [] } : {}),
+    Env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
+    User: '1000:1000',
+    Labels: { ...ownerLabels(owner), [roleLabel]: 'instance', 'switchyard.port': String(artifact.port) },
+    HostConfig: {
+      NetworkMode: network,
+      ReadonlyRootfs: true,
+      Tmpfs: { '/tmp': `rw,exec,nosuid,nodev,mode=1777,size=${Math.floor(Math.max(16 * mebibyte, limits.memoryBytes / 2))}` },
+      CapDrop: ['ALL'],
+      SecurityOpt: ['no-new-privileges'],
+      PidsLimit: limits.pids,
+      Memory: limits.memoryBytes,
+      MemorySwap: limits.memoryBytes,
+      NanoCpus: Math.round(Math.min(limits.cpus, cores) * 1e9),
+      // reaps zombies, and hands SIGTERM to apps that never thought of it
+      Init: true,
+      LogConfig: { Type: 'json-file', Config: { 'max-size': '10m', 'max-file': '2' } },
+      // our reconciler decides about restarts: it counts them, and tells people
+      RestartPolicy: { Name: 'no' },
+    },
+  }
+}
+
+/** What the engine says of a container, in the driver's words. null: not an instance of ours. */
+export function observe(container: Docker.ContainerInspectInfo, heapExhausted: boolean): ObservedInstance | null {
+  const labels = container.Config.Labels ?? {}
+  const owner = ownerOfLabels(labels)
+  if (!owner) return null
+  const { State } = container
+  const alive = State.Running || State.Paused || State.Status === 'restarting'
+  const ip = Object.values(container.NetworkSettings.Networks ?? {})[0]?.IPAddress
+  const started = State.StartedAt && State.StartedAt !== zeroDate ? new Date(State.StartedAt) : null
+  return {
+    owner,
+    state: State.Paused ? 'sleeping' : alive ? 'running' : 'exited',
+    address: alive && ip ? { host: ip, port: Number(labels['switchyard.port']) } : null,
+    startedAt: started,
+    exit: alive ? null : exitOf(State, started !== null, heapExhausted),
+  }
+}
+
+function exitOf(state: Docker.ContainerInspectInfo['State'], ran: boolean, heapExhausted: boolean): ObservedInstance['exit'] {
+  if (!ran) return { code: null, signal: null, outOfMemory: false }
+  return { code: state.ExitCode, signal: signalOf(state.ExitCode), outOfMemory: state.OOMKilled || heapExhausted }
+}
+
+/** Shells and init report death by signal n as 128 + n. */
+function signalOf(code: number): string | null {
+  if (code <= 128) return null
+  return Object.entries(constants.signals).find(([, number]) => number === code - 128)?.[0] ?? null
+}

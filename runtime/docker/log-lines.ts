@@ -1,0 +1,100 @@
+import { maxLogLineBytes } from '@/shared/logs'
+import type { InstanceLogLine } from '../driver'
+import { logText } from '../log-text'
+
+const newline = 0x0a
+const space = 0x20
+
+interface Frame {
+  stream: 'stdout' | 'stderr'
+  content: Buffer
+}
+
+/** The engine's multiplexed stream: a header of 8 octets (stream, 0, 0, 0, length), then the content. One frame holds one log entry. */
+export async function* readFrames(stream: AsyncIterable<Uint8Array>): AsyncIterable<Frame> {
+  let rest: Buffer = Buffer.alloc(0)
+  for await (const chunk of stream) {
+    rest = rest.length === 0 ? Buffer.from(chunk) : Buffer.concat([rest, chunk])
+    let offset = 0
+    while (rest.length - offset >= 8) {
+      const length = rest.readUInt32BE(offset + 4)
+      if (rest.length - offset - 8 < length) break
+      yield { stream: rest[offset] === 2 ? 'stderr' : 'stdout', content: rest.subarray(offset + 8, offset + 8 + length) }
+      offset += 8 + length
+    }
+    rest = rest.subarray(offset)
+  }
+}
+
+interface Partial {
+  time: string
+  parts: Buffer[]
+  size: number
+}
+
+/**
+ * Lines with their cursors, `<time>/<n>`: the engine's time in nanoseconds, and which of the lines of that very time it is.
+ * The engine cuts lines at 16 KiB into several entries; they become one line again here.
+ */
+export async function* readLines(stream: AsyncIterable<Uint8Array>): AsyncIterable<InstanceLogLine> {
+  const open: Record<Frame['stream'], Partial | null> = { stdout: null, stderr: null }
+  let lastTime = ''
+  let sameTime = 0
+  const finish = (name: Frame['stream'], partial: Partial): InstanceLogLine => {
+    sameTime = partial.time === lastTime ? sameTime + 1 : 0
+    lastTime = partial.time
+    return { stream: name, text: logText(Buffer.concat(partial.parts)), at: new Date(partial.time), cursor: `${partial.time}/${sameTime}` }
+  }
+  for await (const frame of readFrames(stream)) {
+    const cut = frame.content.indexOf(space)
+    if (cut < 0) continue
+    const time = frame.content.subarray(0, cut).toString('latin1')
+    const whole = frame.content.at(-1) === newline
+    const text = frame.content.subarray(cut + 1, whole ? -1 : undefined)
+    const partial = open[frame.stream] ?? { time, parts: [], size: 0 }
+    // beyond what a line may show, the rest of it is read and dropped
+    if (partial.size <= maxLogLineBytes) partial.parts.push(Buffer.from(text))
+    partial.size += text.length
+    open[frame.stream] = whole ? null : partial
+    if (whole) yield finish(frame.stream, partial)
+  }
+  for (const name of ['stdout', 'stderr'] as const) if (open[name]) yield finish(name, open[name])
+}
+
+const timeOf = (cursor: string) => cursor.slice(0, cursor.lastIndexOf('/'))
+/** RFC 3339 with nanoseconds, compared exactly: Date keeps milliseconds only. */
+function compareTimes(a: string, b: string): number {
+  const seconds = a.slice(0, 19).localeCompare(b.slice(0, 19))
+  return seconds !== 0 ? seconds : fraction(a) - fraction(b)
+}
+const fraction = (time: string) => Number(`0${/\.\d+/.exec(time)?.[0] ?? '.0'}`)
+
+/** What the engine's `since` has to be to hear everything behind a cursor: a second earlier, for its two streams do not keep their times in order. */
+export function sinceOf(cursor: string): string {
+  return String(Math.floor(new Date(timeOf(cursor)).getTime() / 1000) - 1)
+}
+
+/** Lines behind `cursor`. When the line it names has been rotated away: all that are later than it. */
+export async function* behind(lines: AsyncIterable<InstanceLogLine>, cursor: string | undefined): AsyncIterable<InstanceLogLine> {
+  let searching = cursor !== undefined
+  let later: InstanceLogLine[] = []
+  for await (const line of lines) {
+    if (!searching || cursor === undefined) {
+      yield line
+      continue
+    }
+    if (line.cursor === cursor) {
+      searching = false
+      later = []
+      continue
+    }
+    if (compareTimes(timeOf(line.cursor), timeOf(cursor)) > 0) later.push(line)
+    // far behind it by now: the line is not there any more
+    if (later.length > 0 && line.at.getTime() > new Date(timeOf(cursor)).getTime() + 2_000) {
+      searching = false
+      yield* later
+      later = []
+    }
+  }
+  if (searching) yield* later
+}
