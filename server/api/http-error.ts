@@ -24,6 +24,8 @@ const trpcCodes: Readonly<Record<number, TrpcCode>> = {
   504: 'GATEWAY_TIMEOUT',
 }
 
+export const trpcCode = (status: number): TrpcCode => trpcCodes[status] ?? 'INTERNAL_SERVER_ERROR'
+
 /** Errors tRPC itself makes: an unknown path, a body it cannot read, the wrong method. */
 const codesOfTrpc: Partial<Record<TrpcCode, ErrorCode>> = {
   BAD_REQUEST: 'ERR_INVALID_INPUT',
@@ -113,7 +115,7 @@ export function reportUnexpected(error: unknown, requestId: string, where: strin
 export function toTrpcError(error: unknown, requestId: string): TRPCError {
   const { status, wire } = toHttpError(error, requestId)
   return new TRPCError({
-    code: trpcCodes[status] ?? 'INTERNAL_SERVER_ERROR',
+    code: trpcCode(status),
     message: wire.message,
     cause: error instanceof TRPCError ? (error.cause ?? error) : error,
   })

@@ -82,16 +82,17 @@ export function signInRequired(): AppError {
 export function requireSameOrigin(headers: Headers): void {
   const origin = headers.get('origin')
   const site = headers.get('sec-fetch-site')
-  const hosts = [headers.get('host'), headers.get('x-forwarded-host')]
+  const hosts = [headers.get('host'), headers.get('x-forwarded-host')].filter((host) => host !== null)
+  // Clients other than browsers send neither header; a sandboxed frame sends the origin "null".
   const own = origin === null ? site === null || site === 'same-origin' || site === 'none' : hosts.includes(hostOf(origin))
   if (!own)
     throw new AppError('ERR_FORBIDDEN', 'This request was started by another site.', { nextAction: 'Open the dashboard itself and try again there.' })
 }
 
-function hostOf(origin: string): string | null {
+function hostOf(origin: string): string {
   try {
     return new URL(origin).host
   } catch {
-    return null
+    return ''
   }
 }

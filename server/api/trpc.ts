@@ -2,7 +2,7 @@ import { initTRPC } from '@trpc/server'
 import superjson from 'superjson'
 import { type Action, authorize } from '../teams/policy'
 import type { ApiContext } from './context'
-import { toHttpError, toTrpcError } from './http-error'
+import { toHttpError, toTrpcError, trpcCode } from './http-error'
 import { signInRequired } from './session'
 
 /** `public`: no sign-in. Otherwise the action the actor's role must allow. Read by the authorization matrix test. */
@@ -19,7 +19,7 @@ const t = initTRPC
     sse: { ping: { enabled: true, intervalMs: 10_000 }, client: { reconnectAfterInactivityMs: 30_000 } },
     errorFormatter({ shape, error, ctx }) {
       const { status, wire } = toHttpError(error, ctx?.requestId ?? '-')
-      return { ...shape, message: wire.message, data: { code: shape.data.code, httpStatus: status, path: shape.data.path, appError: wire } }
+      return { ...shape, message: wire.message, data: { code: trpcCode(status), httpStatus: status, path: shape.data.path, appError: wire } }
     },
   })
 

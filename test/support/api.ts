@@ -1,0 +1,120 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { pino } from 'pino'
+import type { Builder } from '@/builder/builder'
+import type { Runtime } from '@/runtime/driver'
+import { createAccounts } from '@/server/accounts/accounts'
+import { type FirstBoot, firstBoot } from '@/server/accounts/first-boot'
+import { createApiKeys } from '@/server/api-keys/api-keys'
+import { hashApiKey, newApiKey, prefixOf } from '@/server/api-keys/key'
+import { type Database, openDatabase } from '@/server/database/client'
+import { createDeployments } from '@/server/deployments'
+import type { ServerEnv } from '@/server/env'
+import { type ChangeBus, createChangeBus } from '@/server/events/bus'
+import { createInstances } from '@/server/instances'
+import { type Platform, publishPlatform } from '@/server/platform'
+import { createProjects } from '@/server/projects/projects'
+import { createVariables } from '@/server/projects/variables'
+import { openSecrets, type Secrets } from '@/server/secrets/secrets'
+import type { Role } from '@/server/teams/policy'
+import { createTeam } from '@/server/teams/team'
+import { AppError } from '@/shared/errors'
+import { newId } from '@/shared/node/ids'
+import { createLocalStore } from '@/storage/local'
+import { createTestDatabase } from './database'
+
+export interface TestApi {
+  database: Database
+  secrets: Secrets
+  bus: ChangeBus
+  home: string
+  boot: FirstBoot
+  platform: Platform
+  /** Projects whose teardown was asked for. */
+  tornDown: string[]
+  addTeam(name: string): Promise<string>
+  /** An API key of a role, as its bearer sends it. */
+  addKey(teamId: string, role: Role, options?: { operator?: boolean; expiresAt?: Date }): Promise<string>
+  close(): Promise<void>
+}
+
+/** An engine that is not there: what asks it gets the answer a person gets when Docker is down. */
+function absent<T extends object>(name: string): T {
+  return new Proxy({} as T, {
+    get: () => () => {
+      throw new AppError('ERR_UNAVAILABLE', `${name} is not part of this test`)
+    },
+  })
+}
+
+/** The API on a real database, without engines: accounts, keys, projects, variables, records of deployments. Published as the process's platform. */
+export async function createTestApi(bootstrap: ServerEnv['bootstrap'] = null): Promise<TestApi> {
+  const server = await createTestDatabase()
+  const database = openDatabase(server.url, { poolSize: 5 })
+  const { prisma } = database
+  const home = await mkdtemp(path.join(tmpdir(), 'sy-api-'))
+  const secrets = await openSecrets({ prisma, home })
+  const boot = await firstBoot({ prisma, home, secrets, bootstrap })
+  const bus = createChangeBus({ url: server.url, pool: database.pool, logger: pino({ level: 'silent' }) })
+  const edge = { scheme: 'http', port: 8080, baseDomain: 'localhost' } as const
+  const builder = absent<Builder>('the builder')
+  const tornDown: string[] = []
+  const platform: Platform = {
+    settings: {
+      baseDomain: 'localhost',
+      edgeHttpPort: 8080,
+      port: 3000,
+      runtime: 'process',
+      version: 'test',
+      authSecret: 'a secret of this test only',
+    },
+    accounts: createAccounts({ prisma }),
+    projects: createProjects({ prisma, bus, builder, edge, teardown: async (projectId) => void tornDown.push(projectId) }),
+    variables: createVariables({ prisma, bus, secrets }),
+    deployments: createDeployments({ prisma, bus, storage: createLocalStore(path.join(home, 'storage')), builder, edge }),
+    instances: createInstances({ prisma, runtime: absent<Runtime>('the runtime'), bus }),
+    apiKeys: createApiKeys({ prisma }),
+    team: createTeam({ prisma }),
+    async *changes(actor, signal) {
+      for await (const change of bus.listen((c) => c.teamId === actor.teamId, signal))
+        if (change && change.kind !== 'log' && change.kind !== 'job') yield { kind: change.kind, id: change.id, projectId: change.projectId }
+    },
+    health: async () => ({ ready: true, checks: { database: { ok: true, detail: 'secret detail' } } }),
+  }
+  publishPlatform(platform)
+  return {
+    database,
+    secrets,
+    bus,
+    home,
+    boot,
+    platform,
+    tornDown,
+    async addTeam(name) {
+      const id = newId()
+      await prisma.team.create({ data: { id, name, slug: `${name}-${id}`, dataKey: secrets.createDataKey(id) } })
+      return id
+    },
+    async addKey(teamId, role, options = {}) {
+      const key = newApiKey()
+      const data = {
+        id: newId(),
+        teamId,
+        name: role,
+        prefix: prefixOf(key),
+        hash: hashApiKey(key),
+        operator: options.operator ?? false,
+        expiresAt: options.expiresAt ?? null,
+      }
+      await prisma.apiKey.create({ data: { ...data, role: role.toUpperCase() as Uppercase<Role> } })
+      return key
+    },
+    async close() {
+      await bus.close()
+      await database.close()
+      await server.drop()
+      await rm(home, { recursive: true, force: true })
+    },
+  }
+}
