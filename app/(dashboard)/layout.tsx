@@ -1,3 +1,4 @@
+import { headers } from 'next/headers'
 import { redirect } from 'next/navigation'
 import type { ReactNode } from 'react'
 import { LiveUpdates } from '@/app/components/live-updates'
@@ -6,7 +7,7 @@ import { paths } from '@/app/lib/paths'
 import { HydrateClient, isSetupNeeded, isSignedIn, prefetch, trpc } from '@/app/lib/trpc-server'
 
 export default async function DashboardLayout({ children }: { children: ReactNode }) {
-  if (!(await isSignedIn())) redirect((await isSetupNeeded()) ? paths.setup : paths.login)
+  if (!(await isSignedIn())) redirect((await isSetupNeeded()) ? paths.setup : paths.loginTo((await headers()).get('x-switchyard-page')))
   await prefetch(trpc.me.get.queryOptions(), trpc.projects.list.queryOptions())
   return (
     <HydrateClient>

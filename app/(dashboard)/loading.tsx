@@ -9,8 +9,8 @@ export default function Loading() {
         <Skeleton className="h-8 w-28" />
       </div>
       <div className="grid gap-4 sm:grid-cols-2">
-        <Skeleton className="h-40 rounded-xl" />
-        <Skeleton className="h-40 rounded-xl" />
+        <Skeleton className="h-36 rounded-xl" />
+        <Skeleton className="h-36 rounded-xl" />
       </div>
     </div>
   )

@@ -26,7 +26,7 @@ export function ProjectCard({ project }: { project: ProjectView }) {
   const latest = project.latestDeployment
   const framework = frameworkLabel(project.framework)
   return (
-    <li className="relative flex min-h-40 flex-col rounded-xl border bg-surface p-4 shadow-card transition-colors hover:border-line-strong">
+    <li className="relative flex min-h-36 flex-col rounded-xl border bg-surface p-4 shadow-card transition-colors hover:border-line-strong">
       <div className="flex items-start justify-between gap-3">
         <div className="flex min-w-0 items-center gap-3">
           <span

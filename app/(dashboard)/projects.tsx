@@ -59,7 +59,7 @@ function ProjectGrid({ projects }: { projects: ProjectView[] }) {
         />
       </label>
       {shown.length === 0 ? <p className="py-10 text-center text-muted">No project matches “{query}”.</p> : null}
-      <ul className="grid gap-4 sm:grid-cols-2">
+      <ul className="grid grid-cols-1 gap-4 sm:grid-cols-2">
         {shown.map((project) => (
           <ProjectCard key={project.id} project={project} />
         ))}
@@ -82,13 +82,13 @@ export function Projects() {
       ) : null}
       {projects.isPending ? (
         <div className="grid gap-4 sm:grid-cols-2">
-          <Skeleton className="h-40 rounded-xl" />
-          <Skeleton className="h-40 rounded-xl" />
+          <Skeleton className="h-36 rounded-xl" />
+          <Skeleton className="h-36 rounded-xl" />
         </div>
       ) : null}
       {projects.data?.length === 0 ? <FirstProject /> : null}
       {projects.data?.length ? (
-        <div className="grid items-start gap-x-8 gap-y-8 lg:grid-cols-[1fr_19rem]">
+        <div className="grid grid-cols-1 items-start gap-x-8 gap-y-8 lg:grid-cols-[minmax(0,1fr)_19rem]">
           <ProjectGrid projects={projects.data} />
           <Activity deployments={items} />
         </div>

@@ -4,6 +4,8 @@ import type { Route } from 'next'
 export const paths = {
   home: '/' as Route,
   login: '/login' as Route,
+  /** Sign-in that leads back to `page`. */
+  loginTo: (page: string | null) => (page && page !== '/' ? `/login?next=${encodeURIComponent(page)}` : '/login') as Route,
   setup: '/setup' as Route,
   newProject: '/new' as Route,
   deployments: '/deployments' as Route,

@@ -6,7 +6,7 @@ import { paths } from './paths'
 function leaveWhenSignedOut(error: unknown): void {
   if (typeof window === 'undefined' || wireErrorOf(error).code !== 'ERR_UNAUTHENTICATED') return
   const here = window.location.pathname + window.location.search
-  if (!here.startsWith(paths.login)) window.location.assign(`${paths.login}?next=${encodeURIComponent(here)}`)
+  if (!here.startsWith(paths.login)) window.location.assign(paths.loginTo(here))
 }
 
 /** Freshness comes from the `changes` subscription, which invalidates; data is not refetched by age alone. */

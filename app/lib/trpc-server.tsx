@@ -3,6 +3,7 @@ import { dehydrate, type FetchQueryOptions, HydrationBoundary, type QueryKey } f
 import { TRPCError } from '@trpc/server'
 import { createTRPCOptionsProxy } from '@trpc/tanstack-react-query'
 import { headers } from 'next/headers'
+import { connection } from 'next/server'
 import { cache, type ReactNode } from 'react'
 import { createContext } from '@/server/api/context'
 import { appRouter, createCaller } from '@/server/api/router'
@@ -32,6 +33,8 @@ export const isSignedIn = cache(async (): Promise<boolean> => (await getContext(
 
 /** True until the first account exists. */
 export const isSetupNeeded = cache(async (): Promise<boolean> => {
+  // The answer belongs to a request: `next build` has no platform to ask.
+  await connection()
   // The context of an invalid session must not keep anyone from the set-up page.
   const caller = createCaller({ actor: null, address: 'page', requestId: 'page' })
   return (await caller.setup.status()).needed

@@ -56,7 +56,7 @@ function InstanceSummary({ project }: { project: ProjectView }) {
 /** The deployment that serves right now. */
 export function LiveCard({ project, deployment }: { project: ProjectView; deployment: DeploymentSummary }) {
   return (
-    <Card className="grid lg:grid-cols-[1fr_20rem]">
+    <Card className="grid grid-cols-1 lg:grid-cols-[minmax(0,1fr)_20rem]">
       <div className="min-w-0 p-4 sm:p-5">
         <div className="flex flex-wrap items-center justify-between gap-3">
           <Status tone="good" label="Live" pill />

@@ -1,4 +1,5 @@
 'use client'
+import { useQuery } from '@tanstack/react-query'
 import { Rocket } from 'lucide-react'
 import { type FormEvent, useState } from 'react'
 import { Button } from '@/app/components/ui/button'
@@ -8,7 +9,8 @@ import { TextField } from '@/app/components/ui/field'
 import { newRow, VariableRowsEditor } from '@/app/components/variable-rows-editor'
 import { wireErrorOf } from '@/app/lib/errors'
 import { nameFromRepository } from '@/app/lib/format'
-import { slugify } from '@/shared/naming'
+import { useTRPC } from '@/app/lib/trpc'
+import { projectHost, slugify } from '@/shared/naming'
 import type { InspectionView } from '@/shared/views'
 import { Detection } from './detection'
 import type { Source } from './source-form'
@@ -31,6 +33,7 @@ export function ConfigureForm({ source, inspection }: { source: Source; inspecti
   const [rows, setRows] = useState(() => [newRow()])
   const create = useCreateAndDeploy()
   const slug = slugify(name)
+  const system = useQuery(useTRPC().system.status.queryOptions())
 
   const submit = (event: FormEvent) => {
     event.preventDefault()
@@ -51,7 +54,7 @@ export function ConfigureForm({ source, inspection }: { source: Source; inspecti
             value={name}
             onChange={(event) => setName(event.target.value)}
             autoComplete="off"
-            hint={slug ? `The address begins with ${slug}.` : undefined}
+            hint={slug && system.data ? `It will answer at ${projectHost(slug, system.data.baseDomain)}:${system.data.edgeHttpPort}` : '\u00a0'}
             error={name && !slug ? 'Use at least one letter or digit: the name becomes the address.' : null}
           />
         </div>

@@ -59,7 +59,7 @@ function KeyRow({ apiKey, onRevoke }: { apiKey: ApiKeyView; onRevoke: () => void
           'Never used'
         )}
       </span>
-      <Button size="sm" variant="dangerOutline" onClick={onRevoke} aria-label={`Revoke ${apiKey.name}`}>
+      <Button size="sm" onClick={onRevoke} aria-label={`Revoke ${apiKey.name}`}>
         Revoke
       </Button>
     </li>

@@ -5,7 +5,7 @@ import type { BufferedLine } from './log-buffer'
 /** Finds lines that hold a text, whatever its case, and walks over them. */
 export function useLogSearch(lines: readonly BufferedLine[]) {
   const [query, setQuery] = useState('')
-  const [position, setPosition] = useState(0)
+  const [position, setPosition] = useState(-1)
   const wanted = useDeferredValue(query.trim().toLowerCase())
   const matches = useMemo(() => {
     if (!wanted) return []
@@ -18,16 +18,16 @@ export function useLogSearch(lines: readonly BufferedLine[]) {
     query,
     wanted,
     matches,
-    /** Which match, counted from 0; -1 when there is none. */
+    /** Which match, counted from 0; -1 before the first move and when there is none. */
     at,
     search: (text: string) => {
       setQuery(text)
-      setPosition(0)
+      setPosition(-1)
     },
     /** Index of the line to show after moving by `step`. */
     move: (step: 1 | -1): number | undefined => {
       if (matches.length === 0) return undefined
-      const next = (at + step + matches.length) % matches.length
+      const next = at === -1 && step === -1 ? matches.length - 1 : (at + step + matches.length) % matches.length
       setPosition(next)
       return matches[next]
     },

@@ -60,7 +60,10 @@ function ProjectSwitch({ slug }: { slug: string }) {
 export function Header() {
   const trpc = useTRPC()
   const { data: me } = useQuery(trpc.me.get.queryOptions())
-  const { project } = useParams<{ project?: string }>()
+  const { project: named } = useParams<{ project?: string }>()
+  const { data: projects } = useQuery(trpc.projects.list.queryOptions())
+  // An address may name a project by its id, or one that does not exist.
+  const project = projects ? projects.find(({ slug, id }) => slug === named || id === named)?.slug : named
   return (
     <header className="sticky top-0 z-20 border-b bg-surface">
       <div className="mx-auto flex h-13 max-w-6xl items-center gap-2 px-4 sm:px-6">

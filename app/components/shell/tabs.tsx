@@ -15,7 +15,7 @@ export interface Tab {
 export function Tabs({ tabs, label }: { tabs: Tab[]; label: string }) {
   const pathname = usePathname()
   return (
-    <nav aria-label={label} className="-mx-1 flex gap-0.5 overflow-x-auto [scrollbar-width:none]">
+    <nav aria-label={label} className="-mx-2.5 flex gap-0.5 overflow-x-auto [scrollbar-width:none]">
       {tabs.map(({ href, label: text, deep }) => {
         const active = pathname === href || (deep === true && pathname.startsWith(`${href}/`))
         return (

@@ -18,7 +18,7 @@ export function CardHeader({
   className?: string
 }) {
   return (
-    <div className={cn('flex flex-wrap items-start justify-between gap-x-4 gap-y-2 px-4 pt-3.5 pb-3 sm:px-5', className)}>
+    <div className={cn('flex flex-wrap items-center justify-between gap-x-4 gap-y-2 px-4 pt-3.5 pb-3 sm:px-5', className)}>
       <div className="min-w-0">
         <h2 className="font-semibold text-lg leading-7">{title}</h2>
         {description ? <p className="text-muted">{description}</p> : null}

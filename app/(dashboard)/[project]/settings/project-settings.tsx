@@ -21,10 +21,12 @@ export function ProjectSettings() {
         <SettingsForm
           project={project}
           title="Source"
+          paired
           description="Where a deployment from Git takes the code from."
           fields={[
             {
               name: 'repository',
+              className: 'sm:col-span-2',
               label: 'Git repository',
               mono: true,
               placeholder: 'https://github.com/you/app.git',
@@ -37,6 +39,7 @@ export function ProjectSettings() {
         <SettingsForm
           project={project}
           title="Build and start"
+          paired
           description="Empty fields are detected from the source."
           fields={[
             { name: 'installCommand', label: 'Install command', mono: true, placeholder: 'As detected' },

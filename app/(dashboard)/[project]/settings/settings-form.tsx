@@ -6,6 +6,7 @@ import { Button } from '@/app/components/ui/button'
 import { Card, CardFooter, CardHeader } from '@/app/components/ui/card'
 import { ErrorPanel } from '@/app/components/ui/error-panel'
 import { TextField } from '@/app/components/ui/field'
+import { cn } from '@/app/lib/cn'
 import { wireErrorOf } from '@/app/lib/errors'
 import { useTRPC } from '@/app/lib/trpc'
 import type { ProjectInput, ProjectView } from '@/shared/views'
@@ -19,10 +20,12 @@ interface SettingsFormProps {
   title: string
   description?: string
   fields: SettingsField[]
+  /** Two fields a row where there is room. */
+  paired?: boolean
 }
 
 /** A group of a project's settings that are saved together. */
-export function SettingsForm({ project, title, description, fields }: SettingsFormProps) {
+export function SettingsForm({ project, title, description, fields, paired = false }: SettingsFormProps) {
   const trpc = useTRPC()
   const queryClient = useQueryClient()
   const [edits, setEdits] = useState<Partial<Record<keyof ProjectInput, string>>>({})
@@ -46,7 +49,7 @@ export function SettingsForm({ project, title, description, fields }: SettingsFo
     <Card>
       <CardHeader title={title} description={description} />
       <form onSubmit={submit}>
-        <div className="flex flex-col gap-4 px-4 pb-5 sm:px-5">
+        <div className={cn('grid grid-cols-1 gap-4 px-4 pb-5 sm:px-5', paired && 'sm:grid-cols-2')}>
           {fields.map((field) => (
             <TextField
               key={field.name}
@@ -56,7 +59,7 @@ export function SettingsForm({ project, title, description, fields }: SettingsFo
               autoComplete="off"
             />
           ))}
-          {update.error ? <ErrorPanel error={wireErrorOf(update.error)} /> : null}
+          {update.error ? <ErrorPanel className="col-span-full" error={wireErrorOf(update.error)} /> : null}
         </div>
         <CardFooter className="justify-end">
           {dirty ? (

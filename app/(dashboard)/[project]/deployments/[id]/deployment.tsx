@@ -46,12 +46,13 @@ export function Deployment({ id }: { id: string }) {
           error={deployment.error}
         />
       ) : null}
-      <div className="grid items-start gap-4 lg:grid-cols-[19rem_minmax(0,1fr)]">
-        <div className="flex min-w-0 flex-col gap-4">
+      <div className="grid grid-cols-1 items-start gap-4 lg:grid-cols-[19rem_minmax(0,1fr)]">
+        {/* Side by side the cards are one column; below each other the log comes before the details. */}
+        <div className="min-w-0 max-lg:contents lg:flex lg:flex-col lg:gap-4">
           <Card>
             <Steps deployment={deployment} onStep={(step) => setFocus({ step, at: Date.now() })} />
           </Card>
-          <Card>
+          <Card className="max-lg:order-last">
             <DeploymentFacts deployment={deployment} />
           </Card>
         </div>

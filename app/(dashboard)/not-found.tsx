@@ -4,7 +4,7 @@ import { Button } from '@/app/components/ui/button'
 import { EmptyState } from '@/app/components/ui/empty-state'
 import { paths } from '@/app/lib/paths'
 
-export default function ProjectNotFound() {
+export default function DashboardNotFound() {
   return (
     <EmptyState
       icon={FolderX}
