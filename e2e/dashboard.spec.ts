@@ -1,0 +1,190 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { expect, test } from '@playwright/test'
+import { type GitServer, startGitServer } from '@/test/support/git-server'
+import { api } from '@/test/support/journey'
+import { type RunningPlatform, startPlatform } from '@/test/support/platform'
+import { buildLines, watchableApp } from './support/apps'
+import { pageErrors, signIn } from './support/sign-in'
+
+let platform: RunningPlatform
+let git: GitServer
+let repositories: string
+
+test.beforeAll(async () => {
+  repositories = await mkdtemp(path.join(tmpdir(), 'sy-e2e-git-'))
+  git = await startGitServer({ root: repositories })
+  platform = await startPlatform({ runtime: 'process' })
+})
+test.afterAll(async () => {
+  await platform?.stop()
+  await git?.close()
+  await rm(repositories, { recursive: true, force: true })
+})
+
+/** A project with its repository, and no deployment yet. */
+async function newProject(name: string, files: Record<string, string>): Promise<string> {
+  const { url } = await git.createRepo(name, files)
+  const { status, body } = await api<{ projectId: string }>(platform, 'POST', '/projects', { name, repository: url })
+  expect(status).toBe(201)
+  return body.projectId
+}
+
+test('a wrong password is refused, and signing in leads to the page that was asked for', async ({ page }) => {
+  await page.goto(`${platform.url}/settings`)
+  await expect(page).toHaveURL(/\/login\?next=%2Fsettings$/)
+  await page.getByLabel('E-mail').fill(platform.email)
+  await page.getByLabel('Password').fill('not this one')
+  await page.getByRole('button', { name: 'Sign in' }).click()
+  await expect(page.getByRole('alert').filter({ hasText: 'wrong' })).toBeVisible()
+  await page.getByLabel('Password').fill(platform.password)
+  await page.getByRole('button', { name: 'Sign in' }).click()
+  await expect(page.getByRole('heading', { name: 'Members' })).toBeVisible()
+})
+
+test('after signing out no page is shown', async ({ page }) => {
+  await signIn(page, platform)
+  await page.getByRole('button', { name: 'Account menu' }).click()
+  await page.getByRole('menuitem', { name: 'Sign out' }).click()
+  await expect(page.getByRole('button', { name: 'Sign in' })).toBeVisible()
+  await page.goto(`${platform.url}/deployments`)
+  await expect(page).toHaveURL(/\/login/)
+})
+
+test('an API key is shown once and its revocation is final', async ({ page }) => {
+  await signIn(page, platform)
+  await page.getByRole('link', { name: 'Settings' }).click()
+  await page.getByRole('button', { name: 'Create key' }).click()
+  const dialog = page.getByRole('dialog')
+  await dialog.getByLabel('Name').fill('journey key')
+  await dialog.getByRole('button', { name: 'Create key' }).click()
+  await expect(dialog.getByRole('heading', { name: 'Copy your key now' })).toBeVisible()
+  const key = (await dialog.getByRole('code').innerText()).trim()
+  const ask = () => fetch(`${platform.url}/api/v1/projects`, { headers: { authorization: `Bearer ${key}` } })
+  expect((await ask()).status).toBe(200)
+  await dialog.getByRole('button', { name: 'Done' }).click()
+  await expect(page.getByText(key)).toBeHidden()
+  await page.getByRole('button', { name: 'Revoke journey key' }).click()
+  await page.getByRole('dialog').getByRole('button', { name: 'Revoke key' }).click()
+  await expect(page.getByRole('button', { name: 'Revoke journey key' })).toBeHidden()
+  expect((await ask()).status).toBe(401)
+})
+
+test('a build that fails says why, at which step, and what to do next', async ({ page }) => {
+  await newProject('broken', { ...watchableApp('broken'), 'build.js': "console.error('no such module: cart'); process.exit(3)" })
+  await signIn(page, platform)
+  await page.goto(`${platform.url}/broken`)
+  await page.getByRole('button', { name: 'Deploy' }).click()
+  const alert = page.getByRole('alert').filter({ hasText: 'This deployment failed' })
+  await expect(alert).toBeVisible({ timeout: 60_000 })
+  await expect(alert).toContainText('3')
+  await expect(alert).toContainText('Next')
+  await expect(page.getByRole('log')).toContainText('no such module: cart')
+})
+
+test('a running deployment can be canceled, and asks first', async ({ page }) => {
+  await newProject('slow', { ...watchableApp('slow'), 'build.js': "console.log('begun'); setInterval(() => {}, 1000)" })
+  await signIn(page, platform)
+  await page.goto(`${platform.url}/slow`)
+  await page.getByRole('button', { name: 'Deploy' }).click()
+  await expect(page.getByRole('log')).toContainText('begun', { timeout: 60_000 })
+  await page.getByRole('button', { name: 'Cancel' }).click()
+  await page.getByRole('button', { name: 'Cancel deployment' }).click()
+  await expect(page.getByText('Canceled', { exact: true })).toBeVisible({ timeout: 30_000 })
+})
+
+test('the log goes on where it stopped after the connection was lost', async ({ page, context }) => {
+  await newProject('resumed', watchableApp('resumed'))
+  await signIn(page, platform)
+  await page.goto(`${platform.url}/resumed`)
+  await page.getByRole('button', { name: 'Deploy' }).click()
+  const log = page.getByRole('log')
+  await expect(log).toContainText('build line 2 of', { timeout: 60_000 })
+  await context.setOffline(true)
+  await context.setOffline(false)
+  await expect(log).toContainText(`build line ${buildLines} of`, { timeout: 60_000 })
+  for (const line of [1, 2, 3, 10, buildLines]) await expect(log.getByText(`build line ${line} of ${buildLines}`, { exact: true })).toHaveCount(1)
+})
+
+test('a second deployment meanwhile is refused with the reason', async ({ page }) => {
+  const projectId = await newProject('busy', watchableApp('busy'))
+  await signIn(page, platform)
+  await page.goto(`${platform.url}/busy/deployments`)
+  expect((await api(platform, 'POST', '/deployments', { projectId, triggeredBy: 'api' })).status).toBe(201)
+  await page.getByRole('button', { name: 'Deploy', exact: true }).click()
+  await expect(page.getByText(/is running for this environment/)).toBeVisible()
+  // The list learned of the deployment by itself.
+  await expect(page.getByRole('listitem').filter({ hasText: /Building|Deploying|Queued|Live/ })).toHaveCount(1)
+})
+
+test('a project is deleted only after its name was typed', async ({ page }) => {
+  await newProject('doomed', watchableApp('doomed'))
+  await signIn(page, platform)
+  await page.goto(`${platform.url}/doomed/settings`)
+  await page.getByRole('button', { name: 'Delete project' }).click()
+  const dialog = page.getByRole('dialog')
+  await expect(dialog.getByRole('button', { name: 'Delete project' })).toBeDisabled()
+  await dialog.getByRole('textbox').fill('doomed')
+  await dialog.getByRole('button', { name: 'Delete project' }).click()
+  await expect(page.getByRole('heading', { name: 'Projects' })).toBeVisible()
+  await expect(page.getByRole('link', { name: 'doomed' })).toBeHidden()
+  await page.goto(`${platform.url}/doomed`)
+  await expect(page.getByText('Nothing here')).toBeVisible()
+})
+
+test('settings are kept, and a pasted .env file becomes variables', async ({ page }) => {
+  await newProject('settled', watchableApp('settled'))
+  await signIn(page, platform)
+  await page.goto(`${platform.url}/settled/settings`)
+  await page.getByLabel('Path').fill('/healthz')
+  await page.getByRole('button', { name: 'Save' }).last().click()
+  await expect(page.getByText('Health check saved')).toBeVisible()
+  await page.reload()
+  await expect(page.getByLabel('Path')).toHaveValue('/healthz')
+
+  await page.getByRole('link', { name: 'Variables' }).click()
+  await page.getByLabel('Name').focus()
+  await page.evaluate(() => {
+    const clipboardData = new DataTransfer()
+    clipboardData.setData('text', '# app\nAPI_ORIGIN="https://api.example.com"\nSECRET=abc123')
+    document.activeElement?.dispatchEvent(new ClipboardEvent('paste', { clipboardData, bubbles: true, cancelable: true }))
+  })
+  await page.getByRole('button', { name: 'Save 2 variables' }).click()
+  await expect(page.getByRole('listitem').filter({ hasText: 'API_ORIGIN' })).toBeVisible()
+  await expect(page.getByRole('listitem').filter({ hasText: 'SECRET' })).toBeVisible()
+  await expect(page.locator('body')).not.toContainText('abc123')
+})
+
+test('every page fits a phone, works by keyboard, and keeps the chosen theme', async ({ page }) => {
+  const errors = pageErrors(page)
+  await newProject('phone', watchableApp('phone'))
+  await page.setViewportSize({ width: 390, height: 844 })
+  await signIn(page, platform)
+  await page.getByRole('button', { name: 'Account menu' }).click()
+  await page.getByRole('menuitemradio', { name: 'Dark' }).click()
+  for (const route of [
+    '/',
+    '/new',
+    '/deployments',
+    '/settings',
+    '/phone',
+    '/phone/deployments',
+    '/phone/instances',
+    '/phone/variables',
+    '/phone/settings',
+  ]) {
+    await page.goto(platform.url + route)
+    await expect(page.getByRole('heading', { level: 1 })).toBeVisible()
+    await expect(page).toHaveTitle(/Switchyard/)
+    expect(await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth), `${route} scrolls sideways`).toBe(
+      0,
+    )
+    await expect(page.locator('html')).toHaveClass(/dark/)
+  }
+  await page.keyboard.press('Tab')
+  await expect(page.getByRole('link', { name: 'Skip to content' })).toBeFocused()
+  await page.keyboard.press('Enter')
+  await expect(page.getByRole('main')).toBeFocused()
+  expect(errors).toEqual([])
+})
