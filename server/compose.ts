@@ -4,7 +4,6 @@ import { fileURLToPath } from 'node:url'
 import type { Logger } from 'pino'
 import { createBuilder } from '@/builder'
 import type { Builder } from '@/builder/builder'
-import type { BuilderOptions } from '@/builder/options'
 import { createRuntime } from '@/runtime'
 import type { Runtime } from '@/runtime/driver'
 import { newId } from '@/shared/node/ids'
@@ -133,7 +132,7 @@ async function foundation(env: ServerEnv, logger: Logger): Promise<Foundation> {
     dockerSocket: runtime.kind === 'docker' ? env.dockerSocket : null,
     nodeBinary: process.execPath,
     staticServerFile: fileURLToPath(new URL('../dist/static-server.mjs', import.meta.url)),
-    hostEnv: networkOf(env.builderEnv),
+    hostEnv: env.builderEnv,
     logger,
   })
   const bus = createChangeBus({ url, pool: database.pool, logger })
@@ -149,16 +148,6 @@ async function servesImages(database: Database): Promise<boolean> {
      WHERE a."kind" = 'image' LIMIT 1`,
   )
   return (rowCount ?? 0) > 0
-}
-
-function networkOf(given: Record<string, string>): BuilderOptions['hostEnv'] {
-  return {
-    caFile: given.NODE_EXTRA_CA_CERTS,
-    httpProxy: given.HTTP_PROXY ?? given.http_proxy,
-    httpsProxy: given.HTTPS_PROXY ?? given.https_proxy,
-    noProxy: given.NO_PROXY ?? given.no_proxy,
-    npmRegistry: given.npm_config_registry,
-  }
 }
 
 /** Everything that changes the world: reconciles it first (V9), then takes work. */
