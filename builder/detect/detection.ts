@@ -15,6 +15,8 @@ export interface Packages {
 
 /** How a server starts: a shell text of its author, or a file for node. */
 export interface NodeStart {
+  /** Run to their end first (`prestart` of npm). */
+  before: string[]
   command: string | null
   entry: string | null
   env: Record<string, string>

@@ -58,7 +58,7 @@ function assemble(detection: Detection, settings: BuildSettings): Assembly {
     case 'html':
       return assembleSite(shape.directory || '.', shape.spaFallback, [], neverServed)
     case 'node': {
-      const start = settings.startCommand?.trim() ? { ...shape.start, command: settings.startCommand } : shape.start
+      const start = settings.startCommand?.trim() ? { ...shape.start, before: [], command: settings.startCommand } : shape.start
       // In a workspace the app needs its siblings and the packages above it: all of it is shipped, from the workspace's root on.
       const owner = workspaceRoot === '' ? '.' : workspaceRoot
       const appDirectory = workspaceRoot === '' ? '' : belowOwner(rootDirectory, workspaceRoot)

@@ -174,6 +174,9 @@ export async function pinAddress(
   const plain = address.scheme === 'http' || address.scheme === 'git'
   if (plain && !(options.allowPrivateNetwork && reaches.every((reach) => reach === 'private')))
     throw refuse(`${address.scheme}:// is not encrypted and therefore not used for ${address.host}`, 'Use the https:// address of the repository.')
+  // git:// knows no way to name the address beside the host, so the host gives way to it.
+  if (address.scheme === 'git')
+    return { ...address, ip: first, url: address.url.replace(/^git:\/\/[^/]+/, `git://${bracket(first)}:${address.port}`) }
   return { ...address, ip: first }
 }
 

@@ -1,4 +1,5 @@
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -225,6 +226,48 @@ describe('what is refused, and how it is said', () => {
     )
   })
 })
+
+describe('other doors', () => {
+  test('git:// inside a private network', async () => {
+    const { start, killGroup } = await import('@/shared/node/exec')
+    const port = await freePort()
+    const daemon = start(
+      ['git', 'daemon', '--reuseaddr', '--export-all', '--listen=127.0.0.1', `--port=${port}`, `--base-path=${path.join(base, 'main')}`],
+      { detached: true, stdio: 'ignore' },
+    )
+    try {
+      await waitForPort(port)
+      expect((await fetchSource(git(`git://localhost:${port}/shop.git`), options())).commit?.sha).toBe(repo.sha)
+    } finally {
+      if (daemon.pid) killGroup(daemon.pid, 'SIGKILL')
+    }
+  })
+
+  test('ssh: a host that does not answer is a message, not a prompt', async () => {
+    const error = await failure(fetchSource(git(`ssh://git@127.0.0.1:${await freePort()}/acme/shop.git`), options()))
+    expect(error.code).toBe('ERR_SOURCE')
+    expect(error.message).toMatch(/could not be reached|was not found at/)
+  })
+})
+
+async function freePort(): Promise<number> {
+  const probe = createServer()
+  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve))
+  const { port } = probe.address() as AddressInfo
+  await new Promise((resolve) => probe.close(resolve))
+  return port
+}
+
+async function waitForPort(port: number): Promise<void> {
+  for (;;) {
+    const open = await new Promise<boolean>((resolve) => {
+      const socket = connect(port, '127.0.0.1', () => resolve(true)).on('error', () => resolve(false))
+      socket.on('connect', () => socket.destroy())
+    })
+    if (open) return
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
 
 describe('limits while fetching', () => {
   /** A server that begins an answer and never ends it. */

@@ -48,7 +48,7 @@ async function match(app: App): Promise<Match | null> {
     match.warnings.push('The output directory is not used: Next.js runs as a server (set output: "export" for static files)')
   const major = Number.parseInt(versionOf(app, 'next'), 10)
   if (ownServer(app) || major < oldestStandalone) {
-    const { evidence, ...start } = startOf(app) ?? { command: 'next start', entry: null, env: {}, evidence: [] }
+    const { evidence, ...start } = startOf(app) ?? { before: [], command: 'next start', entry: null, env: {}, evidence: [] }
     match.evidence.push(...evidence)
     return { ...match, startCommand: start.command, shape: { kind: 'node', start, cacheDirectories: [`${distDirectory}/cache`] } }
   }

@@ -48,7 +48,13 @@ async function findStart(app: App): Promise<{ start: FoundStart; build: string |
   if (start) return { start, build: built?.build ?? null }
   if (built)
     return {
-      start: { command: null, entry: built.entry, env: {}, evidence: [{ file: 'package.json', found: `${built.dependency} in the dependencies` }] },
+      start: {
+        before: [],
+        command: null,
+        entry: built.entry,
+        env: {},
+        evidence: [{ file: 'package.json', found: `${built.dependency} in the dependencies` }],
+      },
       build: built.build,
     }
   const entry = await findEntry(app)
@@ -57,6 +63,7 @@ async function findStart(app: App): Promise<{ start: FoundStart; build: string |
   if (!app.packageJson && !/^server\./.test(entry) && (await app.files.isFile('index.html'))) return null
   return {
     start: {
+      before: [],
       command: null,
       entry,
       env: {},
