@@ -45,6 +45,10 @@ interface Worker {
   socket: net.Socket
   /** Undefined until it said hello. */
   status: EdgeWorkerStatus | undefined
+  /**
+   * Newest version acknowledged on this connection. What a hello claims does not count: it may be of another database, before a restore.
+   */
+  acknowledged: number
   refused: { version: number; reason: string } | undefined
 }
 
@@ -170,7 +174,7 @@ export class EdgeHub {
   }
 
   #onConnection(socket: net.Socket): void {
-    const worker: Worker = { socket, status: undefined, refused: undefined }
+    const worker: Worker = { socket, status: undefined, acknowledged: -1, refused: undefined }
     this.#workers.add(worker)
     const reader = new FrameReader(maxFrameBytes, (frame) => this.#onMessage(worker, frame))
     socket.on('data', (chunk: Buffer) => {
@@ -197,6 +201,7 @@ export class EdgeHub {
     if (message.type === 'hello') return this.#onHello(worker, message)
     if (message.type === 'in-flight') return this.#onCounts(worker, message.requestId, message.counts)
     if (message.type === 'ack') {
+      worker.acknowledged = message.version
       if (worker.status) worker.status.version = message.version
       worker.refused = undefined
       return this.#settleWaiters()
@@ -235,13 +240,13 @@ export class EdgeHub {
   }
 
   #serving(version: number): Worker[] {
-    return this.#accepting().filter((worker) => (worker.status?.version ?? -1) >= version)
+    return this.#accepting().filter((worker) => worker.acknowledged >= version)
   }
 
   /** Names of the workers that keep `version` from being served everywhere. */
   #missing(version: number): string[] {
     const accepting = this.#accepting()
-    const behind = accepting.filter((worker) => (worker.status?.version ?? -1) < version).map(nameOf)
+    const behind = accepting.filter((worker) => worker.acknowledged < version).map(nameOf)
     const present = new Set(accepting.map((worker) => worker.status?.workerId))
     const absent = Array.from({ length: this.#options.expectedWorkers }, (_, id) => id).filter((id) => !present.has(id))
     return [...behind, ...absent.map((id) => `${id} (not connected)`)]
