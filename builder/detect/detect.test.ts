@@ -196,6 +196,17 @@ describe('package managers', () => {
     expect(await keys({ dependencies: { a: 'file:../a' } })).toEqual([])
   })
 
+  test.each([
+    ['# yarn lockfile v1\n', '1'],
+    ['__metadata:\n  version: 4\n', '2'],
+    ['__metadata:\n  version: 6\n', '3'],
+    ['__metadata:\n  version: 8\n', '4.12'],
+    ['__metadata:\n  version: 9\n', '4.14'],
+    ['__metadata:\n  version: 10\n', '4'],
+  ])('Yarn is the one that leaves the lock file as it is: %j', async (lock, version) => {
+    expect(await packages({ 'yarn.lock': lock })).toEqual(['yarn', version, expect.any(String)])
+  })
+
   test('versions are read from lock files without parsing them', () => {
     expect(lockedVersion('{"packages":{"node_modules/next": {\n "version": "16.4.5"', 'package-lock.json', 'next')).toBe('16.4.5')
     expect(lockedVersion('\n"@a/b@^1.0.0", "@a/b@^1.1.0":\n  version "1.2.3"\n', 'yarn.lock', '@a/b')).toBe('1.2.3')

@@ -24,11 +24,18 @@ export function pnpmVersionFor(lockText: string | null): string {
   return '10'
 }
 
-/** The Yarn that writes such a lock file: classic without a `__metadata` block, else by its version. */
+/** Newest Yarn that writes each `__metadata` version: a newer one would rewrite the file, which an immutable install refuses (YN0028). */
+const yarnByMetadata: [number, string][] = [
+  [4, '2'],
+  [5, '3.1'],
+  [6, '3'],
+  [8, '4.12'],
+  [9, '4.14'],
+]
+
+/** The Yarn that fits a lock file: classic without a `__metadata` block, else by its version. */
 export function yarnVersionFor(lockText: string | null): string {
   const version = /^__metadata:\s*\n\s*version:\s*"?(\d+)/m.exec((lockText ?? '').slice(0, 4096))?.[1]
   if (version === undefined) return '1'
-  const metadata = Number(version)
-  if (metadata >= 8) return '4'
-  return metadata >= 6 ? '3' : '2'
+  return yarnByMetadata.find(([metadata]) => Number(version) <= metadata)?.[1] ?? '4'
 }
