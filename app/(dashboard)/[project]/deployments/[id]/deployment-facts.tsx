@@ -44,6 +44,9 @@ export function DeploymentFacts({ deployment }: { deployment: DeploymentView }) 
             <span title={artifact.digest}>
               {formatBytes(artifact.sizeBytes)} · <span className="font-mono text-xs">{artifact.digest.slice(7, 19)}</span>
             </span>
+            <a href={`/api/v1/deployments/${deployment.id}/download`} className="ml-2 text-accent-text hover:underline">
+              Download
+            </a>
           </Fact>
         ) : null}
         <Fact term="Address">
