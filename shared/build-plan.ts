@@ -23,14 +23,12 @@ export interface PlanCommand {
   cacheKeyFiles: string[]
 }
 
-/** How the artifact is assembled: `from` relative to the root directory, `to` relative to the artifact's root. */
+/** How the artifact is assembled: `from` relative to the root directory (`../…` up to the top of the tree in a workspace), `to` relative to the artifact's root. */
 export interface PlanOutput {
   from: string
   to: string
   /** Names left out below `from` ("node_modules/.cache"). */
   exclude: string[]
-  /** True when `from` may be missing (a `public` directory); anything else that is missing fails the build. */
-  optional?: boolean
 }
 
 export interface StartSpec {
