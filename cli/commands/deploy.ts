@@ -1,0 +1,236 @@
+import path from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+import type { WireError } from '@/shared/errors'
+import { type DeploymentStatus, deploymentTraits } from '@/shared/states'
+import type { DeploymentView, ProjectView } from '@/shared/views'
+import { type ApiOptions, type Context, findProject, listProjects, openContext, printResult } from '../context'
+import type { CliEnv } from '../env'
+import { events } from '../event-stream'
+import { Interrupted, toWireError, UsageError } from '../failure'
+import { packFolder } from '../pack'
+import { ask } from '../prompt'
+import { type ProjectFile, readLink, readProjectFile, writeLink } from '../settings'
+import { bytes, seconds } from '../terminal'
+import { getDeployment, requestCancel } from './cancel'
+import { lineOf } from './logs'
+
+export type DeployOptions = ApiOptions & { project?: string; link?: boolean }
+
+/** The last line of `deploy --json`. */
+export interface DeployResult {
+  deploymentId: string | null
+  /** `FAILED` too when no deployment came to be. */
+  status: DeploymentStatus
+  url: string
+  framework: string | null
+  /** Milliseconds: `total` from the start of the command, the others of the step they name. */
+  timings: { total: number } & Record<string, number>
+  projectId?: string
+  error?: WireError
+}
+
+const uploadDeadlineMs = 15 * 60_000
+
+/**
+ * Brings a folder live and waits for it: project (made when missing), archive, upload, deployment, log to its end.
+ * @returns the exit code: 0 only when it is live.
+ */
+export async function deploy(env: CliEnv, directory: string, options: DeployOptions): Promise<number> {
+  const interrupt = new AbortController()
+  const run: DeployRun = { timings: {}, deploymentId: null, interrupt, view: null }
+  const onSignal = () => interrupt.abort(new Interrupted())
+  process.once('SIGINT', onSignal)
+  process.once('SIGTERM', onSignal)
+  let context: Context | null = null
+  try {
+    context = await openContext(env, options, interrupt.signal)
+    const view = await ship(context, path.resolve(directory), options, run)
+    return report(context, run, view)
+  } catch (error) {
+    if (error instanceof UsageError && !options.json) throw error
+    if (context && run.deploymentId && interrupt.signal.aborted) return await leave(env, options, context, run)
+    context?.progress.stop()
+    const wire = toWireError(error)
+    if (options.json) printResult(resultOf(run, null, wire))
+    context?.progress.failure(wire)
+    if (!context) process.stderr.write(`switchyard: ${wire.message}${wire.nextAction ? `\nNext: ${wire.nextAction}` : ''}\n`)
+    return error instanceof Interrupted ? 130 : 1
+  } finally {
+    process.off('SIGINT', onSignal)
+    process.off('SIGTERM', onSignal)
+  }
+}
+
+interface DeployRun {
+  timings: Record<string, number>
+  deploymentId: string | null
+  interrupt: AbortController
+  /** Last seen. */
+  view: DeploymentView | null
+}
+
+async function timed<T>(run: DeployRun, name: string, work: Promise<T>): Promise<T> {
+  const begin = performance.now()
+  try {
+    return await work
+  } finally {
+    run.timings[name] = Math.round(performance.now() - begin)
+  }
+}
+
+async function ship(context: Context, directory: string, options: DeployOptions, run: DeployRun): Promise<DeploymentView> {
+  const { client, progress } = context
+  const { signal } = run.interrupt
+  const wanted = await projectWanted(context, directory, options)
+  progress.status('packing')
+  // Both take a while and neither needs the other.
+  const finding = timed(run, 'project', ensureProject(context, wanted))
+  finding.catch(() => {})
+  const source = await timed(run, 'pack', packFolder(directory, signal))
+  try {
+    for (const warning of source.warnings) progress.warn(warning)
+    const project = await finding
+    if (options.link) await writeLink(directory, { projectId: project.id, name: project.name, slug: project.slug, api: client.api })
+    progress.status(`uploading ${bytes(source.archiveBytes)}`)
+    const upload = client.call<{ source: string }>('/sources', { method: 'POST', file: source.file, deadlineMs: uploadDeadlineMs, idempotent: true })
+    const uploaded = await timed(run, 'upload', upload)
+    progress.done(
+      'upload',
+      `${source.fileCount} files, ${bytes(source.sizeBytes)}, ${bytes(source.archiveBytes)} packed · ${seconds(run.timings.upload ?? 0)}`,
+    )
+    const body = { projectId: project.id, triggeredBy: 'api', source: uploaded.source }
+    const created = await client.call<DeploymentView & { deploymentId: string }>('/deployments', { method: 'POST', body })
+    run.deploymentId = created.deploymentId
+  } finally {
+    await source.dispose()
+  }
+  return follow(context, run, run.deploymentId)
+}
+
+interface Wanted {
+  name: string
+  settings: ProjectFile | null
+  id: string | null
+}
+
+/** `--project`, then the folder's link, then its switchyard.json, then a question. */
+async function projectWanted(context: Context, directory: string, options: DeployOptions): Promise<Wanted> {
+  const settings = await readProjectFile(directory)
+  if (options.project) return { name: options.project, settings, id: null }
+  const link = await readLink(directory)
+  if (link && link.api === context.client.api) return { name: link.name, settings, id: link.projectId }
+  if (settings) return { name: settings.name, settings, id: null }
+  const name = await ask('Name of the project', { preset: path.basename(directory), instead: 'Give --project NAME (it is made when it is missing).' })
+  return { name, settings, id: null }
+}
+
+async function ensureProject({ client, progress }: Context, wanted: Wanted): Promise<ProjectView> {
+  const projects = await listProjects(client)
+  const found = (wanted.id && projects.find((p) => p.id === wanted.id)) || findProject(projects, wanted.name)
+  if (found) return found
+  const created = await client.call<ProjectView>('/projects', { method: 'POST', body: { ...wanted.settings, name: wanted.name } })
+  progress.done(`project ${created.name} created`)
+  return created
+}
+
+/** Shows log and steps until the deployment has ended. The end of the log is the signal: nothing is polled. */
+async function follow(context: Context, run: DeployRun, id: string): Promise<DeploymentView> {
+  const { client, progress } = context
+  const { signal } = run.interrupt
+  const shown = new Set<string>()
+  let after: string | undefined
+  let step = ''
+  let showing: Promise<void> = Promise.resolve()
+  progress.status('waiting for a worker')
+  for (;;) {
+    for await (const event of events(client, `/deployments/${id}/logs`, signal, after)) {
+      after = event.id ?? after
+      const line = lineOf(event)
+      if (line.step !== step) {
+        step = line.step
+        progress.status(step)
+        showing = showing.then(() => showSteps(context, run, id, shown)).catch(() => {})
+      }
+      progress.log(line)
+    }
+    signal.throwIfAborted()
+    await showing
+    const view = await getDeployment(client, id)
+    run.view = view
+    presentSteps(context, view, shown)
+    if (!deploymentTraits[view.status].running) return view
+    // The server closed the log early (it restarts, say); the next connection goes on behind the last line.
+    await wait(50, undefined, { signal }).catch(() => {})
+  }
+}
+
+async function showSteps(context: Context, run: DeployRun, id: string, shown: Set<string>): Promise<void> {
+  run.view = await getDeployment(context.client, id)
+  presentSteps(context, run.view, shown)
+}
+
+function presentSteps({ progress }: Context, view: DeploymentView, shown: Set<string>): void {
+  for (const step of view.steps) {
+    if (step.status === 'running' || shown.has(step.id)) continue
+    shown.add(step.id)
+    progress.step(step)
+  }
+}
+
+function resultOf(run: DeployRun, view: DeploymentView | null, error?: WireError): DeployResult {
+  const steps: Record<string, number> = {}
+  for (const step of view?.steps ?? []) if (step.durationMs !== null) steps[step.name] = (steps[step.name] ?? 0) + step.durationMs
+  return {
+    deploymentId: run.deploymentId,
+    status: view?.status ?? 'FAILED',
+    url: view ? (deploymentTraits[view.status].live ? view.projectUrl : view.url) : '',
+    framework: view?.framework ?? null,
+    // From the start of the process: what the person waited for.
+    timings: { ...run.timings, ...steps, total: Math.round(performance.now()) },
+    ...(view ? { projectId: view.projectId } : {}),
+    ...(error ? { error } : {}),
+  }
+}
+
+function report(context: Context, run: DeployRun, view: DeploymentView): number {
+  const { progress, client, json } = context
+  const live = deploymentTraits[view.status].live
+  const error = live ? undefined : (toWire(view) ?? { code: 'ERR_INTERNAL' as const, message: `The deployment ended as ${view.status}.` })
+  const result = resultOf(run, view, error)
+  progress.stop()
+  if (live) progress.done(`Live: ${view.projectUrl}`, seconds(result.timings.total))
+  else if (error) progress.failure(error, `${client.api}/${view.projectSlug}/deployments/${view.id}`)
+  if (json) printResult(result)
+  else if (live) printResult(view.projectUrl)
+  return live ? 0 : 1
+}
+
+const toWire = (view: DeploymentView): WireError | null => view.error as WireError | null
+
+/** Ctrl-C: the deployment is canceled and its end is waited for; a second Ctrl-C leaves it to the server. */
+async function leave(env: CliEnv, options: DeployOptions, interrupted: Context, run: DeployRun): Promise<number> {
+  const id = run.deploymentId ?? ''
+  const second = new AbortController()
+  const onSignal = () => second.abort(new Interrupted())
+  process.once('SIGINT', onSignal)
+  try {
+    interrupted.progress.status('canceling (Ctrl-C again leaves it to the server)')
+    const context = await openContext(env, options, second.signal)
+    await requestCancel(context.client, id)
+    const freshRun = { ...run, interrupt: second }
+    const view = await follow({ ...context, progress: interrupted.progress }, freshRun, id)
+    report({ ...context, progress: interrupted.progress }, freshRun, view)
+    return deploymentTraits[view.status].live ? 0 : 130
+  } catch (error) {
+    const wire = toWireError(error)
+    interrupted.progress.failure(
+      second.signal.aborted
+        ? { code: 'ERR_CANCELED', message: `Deployment ${id} goes on without you.`, nextAction: `switchyard logs ${id} --follow` }
+        : wire,
+    )
+    if (options.json) printResult(resultOf(run, run.view, wire))
+    return 130
+  } finally {
+    process.off('SIGINT', onSignal)
+  }
+}

@@ -1,0 +1,44 @@
+import pc from 'picocolors'
+import { type DeploymentStatus, deploymentTraits } from '@/shared/states'
+import type { DeploymentSummary } from '@/shared/views'
+import { type ApiOptions, currentProject, listProjects, openContext, printResult } from '../context'
+import type { CliEnv } from '../env'
+import { ago, seconds, table } from '../terminal'
+
+const tones = { neutral: pc.dim, progress: pc.cyan, good: pc.green, bad: pc.red }
+const status = (value: DeploymentStatus): string => tones[deploymentTraits[value].tone](deploymentTraits[value].label)
+
+/** Projects of the team, or the deployments of one of them. */
+export async function list(env: CliEnv, named: string | undefined, options: ApiOptions & { limit: string }): Promise<void> {
+  const context = await openContext(env, options)
+  if (named) return listDeployments(context, named, options.limit)
+  const projects = await listProjects(context.client)
+  if (context.json) return printResult({ items: projects })
+  if (projects.length === 0) return context.progress.note('No project yet. Deploy a folder: switchyard deploy path/to/app --project NAME')
+  const rows = projects.map((project) => [
+    project.slug,
+    project.latestDeployment ? status(project.latestDeployment.status) : pc.dim('Not deployed'),
+    project.framework ?? '',
+    project.latestDeployment ? ago(project.latestDeployment.createdAt) : '',
+    project.url,
+  ])
+  printResult(table([['PROJECT', 'LATEST', 'FRAMEWORK', 'DEPLOYED', 'URL'].map(pc.dim), ...rows]))
+}
+
+async function listDeployments(context: Awaited<ReturnType<typeof openContext>>, named: string, limit: string): Promise<void> {
+  const project = await currentProject(context, named)
+  const query = new URLSearchParams({ projectId: project.id, limit })
+  const page = await context.client.call<{ items: DeploymentSummary[] }>(`/deployments?${query}`)
+  if (context.json) return printResult(page)
+  if (page.items.length === 0) return context.progress.note(`${project.name} was not deployed yet.`)
+  const rows = page.items.map((item) => [
+    item.id,
+    status(item.status),
+    item.live ? pc.green('live') : '',
+    item.durationMs === null ? '' : seconds(item.durationMs),
+    ago(item.createdAt),
+    item.commitMessage?.split('\n')[0]?.slice(0, 50) ?? item.source.kind,
+    item.url,
+  ])
+  printResult(table([['DEPLOYMENT', 'STATUS', '', 'TOOK', 'CREATED', 'SOURCE', 'URL'].map(pc.dim), ...rows]))
+}

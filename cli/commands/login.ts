@@ -1,0 +1,30 @@
+import type { MeView } from '@/shared/views'
+import { Client } from '../client'
+import { type ApiOptions, defaultApi, normalizeApi, printResult } from '../context'
+import type { CliEnv } from '../env'
+import { UsageError } from '../failure'
+import { ask } from '../prompt'
+import { readSignIn, removeSignIn, writeSignIn } from '../settings'
+import { Progress } from '../terminal'
+
+/** Checks an API key and keeps it for the commands that follow. */
+export async function login(env: CliEnv, options: ApiOptions): Promise<void> {
+  const preset = options.api ?? env.api ?? (await readSignIn(env.configDirectory))?.api ?? defaultApi
+  const interactive = options.api === undefined && env.api === null && !(options.token ?? env.token)
+  const api = normalizeApi(interactive ? await ask('Address of the dashboard', { preset, instead: `Give --api ${defaultApi} --token KEY` }) : preset)
+  const token =
+    options.token ??
+    env.token ??
+    (await ask(`API key (${api}, Settings → API keys)`, { hidden: true, instead: 'Give it with --token KEY or SWITCHYARD_TOKEN.' }))
+  if (!token) throw new UsageError('No key was given.', `Make one in the dashboard: ${api}, Settings → API keys`)
+  const me = await new Client({ api, token }).call<MeView>('/me')
+  const file = await writeSignIn(env.configDirectory, { api, token })
+  if (options.json) return printResult({ api, user: me.user.name ?? me.user.email, team: me.team.name, role: me.team.role })
+  new Progress().done(`Signed in to ${api} as ${me.user.name ?? me.user.email ?? me.user.id}`, `team ${me.team.name}, kept in ${file}`)
+}
+
+/** Forgets the key. It stays valid until it is revoked in the dashboard. */
+export async function logout(env: CliEnv): Promise<void> {
+  const removed = await removeSignIn(env.configDirectory)
+  new Progress().done(removed ? 'Signed out; the key stays valid until it is revoked in the dashboard.' : 'You were not signed in.')
+}

@@ -1,0 +1,9 @@
+import { main } from './program'
+
+// `switchyard logs | head`: the reader has enough, which is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0)
+  throw error
+})
+
+process.exitCode = await main(process.argv.slice(2))

@@ -1,0 +1,111 @@
+import { Command, CommanderError, Option } from 'commander'
+import { cancel } from './commands/cancel'
+import { deploy } from './commands/deploy'
+import { init, linkFolder } from './commands/init'
+import { list } from './commands/list'
+import { login, logout } from './commands/login'
+import { logs } from './commands/logs'
+import { openProject } from './commands/open'
+import { listVariables, removeVariable, setVariable } from './commands/variables'
+import { type CliEnv, readCliEnv } from './env'
+import { Interrupted, toWireError, UsageError } from './failure'
+import { Progress } from './terminal'
+
+const jsonHelp = 'JSON on stdout, everything else on stderr'
+
+/** Adds the options of every command that asks the API. */
+function api(command: Command): Command {
+  return command
+    .option('--api <url>', 'address of the dashboard (or SWITCHYARD_API)')
+    .option('--token <key>', 'API key (or SWITCHYARD_TOKEN)')
+    .option('--json', jsonHelp)
+}
+const project = (command: Command): Command => api(command).option('-p, --project <name>', 'name, slug or id; default: what this folder is linked to')
+
+/** The whole command line. `setCode` takes the exit code of a command that has one of its own. */
+export function buildProgram(env: CliEnv, setCode: (code: number) => void, signal: AbortSignal): Command {
+  const program = new Command('switchyard')
+    .description('Deploy folders to your own Switchyard, and look after what runs there.')
+    .showSuggestionAfterError()
+    .enablePositionalOptions()
+  api(program.command('login').description('keep an API key for the commands that follow')).action((options) => login(env, options))
+  program
+    .command('logout')
+    .description('forget the API key')
+    .action(() => logout(env))
+  program
+    .command('init [dir]')
+    .description('write switchyard.json: the name and settings of the project in this folder')
+    .option('--name <name>', 'name of the project')
+    .option('--root-directory <path>', 'folder of the app inside the source')
+    .option('--install-command <command>')
+    .option('--build-command <command>')
+    .option('--start-command <command>')
+    .option('--output-directory <path>', 'folder of a static site after its build')
+    .option('--health-check-path <path>')
+    .option('--force', 'write it anew')
+    .option('--json', jsonHelp)
+    .action((dir: string | undefined, options) => init(env, dir ?? '.', options))
+  project(program.command('link [dir]').description('remember which project a folder belongs to')).action((dir: string | undefined, options) =>
+    linkFolder(env, dir ?? '.', options),
+  )
+  project(program.command('deploy [dir]').description('bring a folder live and wait for it; the project is made when it is missing'))
+    .option('--link', 'remember the project for this folder')
+    .action(async (dir: string | undefined, options) => setCode(await deploy(env, dir ?? '.', options)))
+  project(program.command('logs [deploymentId]').description('lines of a deployment: its build and its app; default: the newest of the project'))
+    .option('-f, --follow', 'stay until the app no longer serves')
+    .option('--tail <lines>', 'only the last lines')
+    .action((id: string | undefined, options) => logs(env, id, options, signal))
+  api(program.command('ls [project]').description('list projects, or the deployments of one'))
+    .addOption(new Option('--limit <n>', 'deployments shown').default('20'))
+    .action((named: string | undefined, options) => list(env, named, options))
+  project(program.command('cancel [deploymentId]').description('stop a running deployment; what is live stays live')).action(
+    (id: string | undefined, options) => cancel(env, id, options, signal),
+  )
+  api(program.command('open [project]').description('print the address of a project, and show it in a browser')).action(
+    (named: string | undefined, options) => openProject(env, named, options),
+  )
+  addVariables(program, env)
+  return program
+}
+
+function addVariables(program: Command, env: CliEnv): void {
+  const variables = program.command('env').description('variables of a project; values can be set, never read')
+  project(variables.command('ls').description('names and scopes')).action((options) => listVariables(env, options))
+  project(variables.command('set <assignment>').description('KEY=VALUE, or KEY with the value on standard input'))
+    .addOption(new Option('--scope <scope>', 'where it is visible').choices(['build', 'runtime', 'both']).default('both'))
+    .action((assignment: string, options) => setVariable(env, assignment, options))
+  project(variables.command('rm <key>').description('remove one')).action((key: string, options) => removeVariable(env, key, options))
+}
+
+function exitOverride(command: Command): void {
+  command.exitOverride()
+  for (const sub of command.commands) exitOverride(sub)
+}
+
+/** Runs one command line. @returns the exit code: 0 done, 1 failed, 2 called wrongly, 130 interrupted. */
+export async function main(argv: readonly string[], env: CliEnv = readCliEnv()): Promise<number> {
+  let code = 0
+  const interrupt = new AbortController()
+  const program = buildProgram(
+    env,
+    (value) => {
+      code = value
+    },
+    interrupt.signal,
+  )
+  exitOverride(program)
+  // `deploy` listens for itself: it has something to cancel.
+  if (argv[0] !== 'deploy') process.once('SIGINT', () => interrupt.abort(new Interrupted()))
+  try {
+    await program.parseAsync([...argv], { from: 'user' })
+    return interrupt.signal.aborted ? 130 : code
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+    if (interrupt.signal.aborted || error instanceof Interrupted) return 130
+    const wire = toWireError(error)
+    if (argv.includes('--json')) process.stdout.write(`${JSON.stringify({ error: wire })}\n`)
+    new Progress().failure(wire)
+    return error instanceof UsageError ? 2 : 1
+  }
+}

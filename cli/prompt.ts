@@ -1,0 +1,40 @@
+import { createInterface } from 'node:readline/promises'
+import { Writable } from 'node:stream'
+import { Interrupted, UsageError } from './failure'
+
+/** Questions on a terminal. Elsewhere nobody would answer, so the caller is told which option to give instead. */
+export async function ask(question: string, options: { hidden?: boolean; preset?: string; instead: string }): Promise<string> {
+  if (!process.stdin.isTTY || !process.stderr.isTTY) throw new UsageError(`${question}: there is no terminal to ask on.`, options.instead)
+  let muted = false
+  const out = new Writable({
+    write(chunk, _encoding, done) {
+      // What is typed at a hidden question is not echoed; its line end is.
+      if (!muted) process.stderr.write(chunk)
+      else if (String(chunk).includes('\n')) process.stderr.write('\n')
+      done()
+    },
+  })
+  const lines = createInterface({ input: process.stdin, output: out, terminal: true })
+  const interrupted = new Promise<never>((_, reject) => lines.once('SIGINT', () => reject(new Interrupted())))
+  try {
+    const answer = lines.question(`${question}${options.preset ? ` (${options.preset})` : ''}: `)
+    muted = options.hidden === true
+    return (await Promise.race([answer, interrupted])).trim() || options.preset || ''
+  } finally {
+    lines.close()
+  }
+}
+
+/** Standard input to its end, without the line end an `echo` adds. */
+export async function readStandardInput(maxBytes = 64 * 1024): Promise<string> {
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of process.stdin as AsyncIterable<Buffer>) {
+    size += chunk.length
+    if (size > maxBytes) throw new UsageError(`The value on standard input is longer than ${maxBytes} bytes.`)
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+    .toString('utf8')
+    .replace(/\r?\n$/, '')
+}
