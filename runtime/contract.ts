@@ -1,0 +1,375 @@
+import { randomBytes } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { type Artifact, defaultHealthCheck, type ResourceLimits } from '@/shared/release'
+import type { InstanceLogLine, InstanceOwner, InstanceSpec, ObservedInstance, RuntimeDriver } from './driver'
+import { probe } from './probe'
+
+const mebibyte = 1024 * 1024
+
+export interface ContractSetup {
+  artifact: Artifact
+  /** A driver over the same place, with this installation id. Called again, it stands for the next control process. */
+  driver(installationId: string): Promise<RuntimeDriver>
+  /** Are any processes, containers or networks of this installation left? Names them. */
+  leftovers(installationId: string): Promise<string[]>
+  /** Does `pid`, as the app saw it, still run? */
+  strayAlive(pid: number): Promise<boolean>
+  cleanUp(): Promise<void>
+}
+
+export interface Fixture {
+  readonly driver: RuntimeDriver
+  readonly installationId: string
+  readonly artifact: Artifact
+  spec(part?: Partial<Omit<InstanceSpec, 'owner'>> & { owner?: Partial<InstanceOwner> }): InstanceSpec
+  /** Started, and answering. */
+  up(part?: Parameters<Fixture['spec']>[0]): Promise<ObservedInstance>
+}
+
+export const newTestId = () => randomBytes(6).toString('hex')
+
+/** Asks the test app for an action. */
+export async function call<T = Record<string, unknown>>(
+  instance: ObservedInstance,
+  action: string,
+  query: Record<string, string | number> = {},
+): Promise<T> {
+  if (!instance.address) throw new Error('the instance has no address')
+  const { host, port } = instance.address
+  const search = new URLSearchParams(Object.entries(query).map(([name, value]) => [name, String(value)]))
+  const response = await fetch(`http://${host}:${port}/${action}?${search}`, { signal: AbortSignal.timeout(30_000) })
+  return (await response.json()) as T
+}
+
+/** Waits for a condition, not for a time. */
+export async function eventually<T>(what: string, check: () => Promise<T | null | undefined | false>, ms = 30_000): Promise<T> {
+  const end = Date.now() + ms
+  for (;;) {
+    const found = await check()
+    if (found) return found
+    if (Date.now() > end) throw new Error(`never happened: ${what}`)
+    await sleep(25)
+  }
+}
+
+export async function collect(lines: AsyncIterable<InstanceLogLine>): Promise<InstanceLogLine[]> {
+  const all: InstanceLogLine[] = []
+  for await (const line of lines) all.push(line)
+  return all
+}
+
+/** What every driver promises. `more` adds what only one kind of driver promises, on the same fixture. */
+export function runtimeContract(name: string, setUp: () => Promise<ContractSetup>, more: (fixture: Fixture) => void = () => {}): void {
+  describe(name, () => {
+    const installationId = `test${newTestId()}`
+    let setup: ContractSetup
+    let driver: RuntimeDriver
+    const fixture: Fixture = {
+      installationId,
+      get driver() {
+        return driver
+      },
+      get artifact() {
+        return setup.artifact
+      },
+      spec: ({ owner, ...part } = {}) => ({
+        artifact: setup.artifact,
+        env: {},
+        limits: { memoryBytes: 256 * mebibyte, cpus: 1, pids: 128 } satisfies ResourceLimits,
+        ...part,
+        owner: {
+          installationId,
+          teamId: 'team1',
+          projectId: 'project1',
+          projectSlug: 'shop',
+          environmentId: 'env1',
+          deploymentId: 'deploy1',
+          instanceId: newTestId(),
+          slot: 'blue',
+          ...owner,
+        },
+      }),
+      async up(part) {
+        const spec = fixture.spec(part)
+        const instance = await driver.start(spec)
+        const result = await probe(instance.address ?? { host: 'none', port: 0 }, defaultHealthCheck, {
+          stillRunning: async () => (await driver.inspect(spec.owner.instanceId))?.state === 'running',
+        })
+        expect(result.reason).toBeNull()
+        return instance
+      },
+    }
+
+    beforeAll(async () => {
+      setup = await setUp()
+      driver = await setup.driver(installationId)
+    })
+    afterEach(async () => {
+      for (const { owner } of await driver.list()) await driver.stop(owner.instanceId, 0)
+      for (const projectId of ['project1', 'project2']) await driver.removeProject(projectId)
+    })
+    afterAll(async () => {
+      try {
+        expect(await setup.leftovers(installationId)).toEqual([])
+      } finally {
+        await driver?.close()
+        await setup?.cleanUp()
+      }
+    })
+
+    lifecycle(fixture, () => setup)
+    logs(fixture)
+    limits(fixture)
+    more(fixture)
+  })
+}
+
+function lifecycle(fixture: Fixture, setup: () => ContractSetup): void {
+  describe('lifecycle', () => {
+    it('starts an instance that answers at its address, with its environment and no other', async () => {
+      const instance = await fixture.up({ env: { GREETING: 'hello "world" $HOME `id`\nsecond line' } })
+      expect(instance).toMatchObject({ state: 'running', exit: null })
+      expect((await call(instance, 'env', { name: 'GREETING' })).value).toBe('hello "world" $HOME `id`\nsecond line')
+      const env = await call(instance, 'allEnv')
+      expect(env).toMatchObject({ NODE_ENV: 'production', PORT: String(instance.address?.port) })
+      expect(Object.keys(env).filter((key) => /DATABASE_URL|SECRET|TEST_|VITEST/.test(key))).toEqual([])
+    })
+
+    it('gives an instance once, however often it is started', async () => {
+      const spec = fixture.spec()
+      const [first, second] = await Promise.all([fixture.driver.start(spec), fixture.driver.start(spec)])
+      const third = await fixture.driver.start(spec)
+      expect(second.address).toEqual(first.address)
+      expect(third.address).toEqual(first.address)
+      expect(await fixture.driver.list()).toHaveLength(1)
+    })
+
+    it('leaves nothing behind when a start fails', async () => {
+      const { artifact } = fixture
+      const missing = fixture.spec({ artifact: { ...artifact, digest: `sha256:${'0'.repeat(64)}` } })
+      await expect(fixture.driver.start(missing)).rejects.toMatchObject({ code: 'ERR_START' })
+      const noCommand = fixture.spec({ artifact: { ...artifact, start: { argv: ['no-such-program', '--x'], env: {} } } })
+      await expect(fixture.driver.start(noCommand)).rejects.toMatchObject({ code: 'ERR_START' })
+      const canceled = fixture.driver.start(fixture.spec(), AbortSignal.abort())
+      await expect(canceled).rejects.toMatchObject({ code: 'ERR_CANCELED' })
+      expect(await fixture.driver.list()).toEqual([])
+      await expect(fixture.driver.inspect(missing.owner.instanceId)).resolves.toBeNull()
+    })
+
+    it('refuses ids that are not names', async () => {
+      await expect(fixture.driver.start(fixture.spec({ owner: { instanceId: '../../etc' } }))).rejects.toMatchObject({ code: 'ERR_INVALID_INPUT' })
+      await expect(fixture.driver.inspect('a/b')).rejects.toMatchObject({ code: 'ERR_INVALID_INPUT' })
+    })
+
+    it('shows how an instance ended', async () => {
+      const spec = fixture.spec({ env: { EXIT_AT_ONCE: '3' } })
+      await fixture.driver.start(spec)
+      const ended = await eventually('exit', async () => {
+        const seen = await fixture.driver.inspect(spec.owner.instanceId)
+        return seen?.state === 'exited' ? seen : null
+      })
+      expect(ended).toMatchObject({ address: null, exit: { code: 3, signal: null, outOfMemory: false } })
+      expect((await collect(fixture.driver.logs(spec.owner.instanceId))).map((line) => [line.stream, line.text])).toContainEqual([
+        'stderr',
+        'dying as told',
+      ])
+    })
+
+    it('ends with SIGTERM within the grace period', async () => {
+      const { owner } = await fixture.up()
+      await fixture.driver.stop(owner.instanceId, 20_000)
+      expect(await fixture.driver.inspect(owner.instanceId)).toBeNull()
+      expect((await collect(fixture.driver.logs(owner.instanceId))).at(-1)?.text).toBe('got SIGTERM')
+      await fixture.driver.stop(owner.instanceId, 1_000)
+      await fixture.driver.stop('unknown', 1_000)
+    })
+
+    it('kills what ignores SIGTERM, and every stray with it', async () => {
+      const instance = await fixture.up({ env: { ON_TERM: 'ignore' } })
+      const stray = await call<{ pid: number }>(instance, 'stray')
+      expect(stray.pid).toBeGreaterThan(0)
+      await fixture.driver.stop(instance.owner.instanceId, 100)
+      expect(await fixture.driver.list()).toEqual([])
+      expect(await setup().strayAlive(stray.pid)).toBe(false)
+    })
+
+    it('sleeps and wakes with its memory, and can be stopped asleep', async () => {
+      const instance = await fixture.up()
+      const { instanceId } = instance.owner
+      const before = await call(instance, 'whoami')
+      await fixture.driver.sleep(instanceId)
+      await fixture.driver.sleep(instanceId)
+      expect((await fixture.driver.inspect(instanceId))?.state).toBe('sleeping')
+      expect((await fixture.driver.list())[0]?.state).toBe('sleeping')
+      await fixture.driver.wake(instanceId)
+      await fixture.driver.wake(instanceId)
+      expect((await fixture.driver.list())[0]?.state).toBe('running')
+      expect((await call(instance, 'whoami')).pid).toBe(before.pid)
+      await fixture.driver.sleep(instanceId)
+      await fixture.driver.stop(instanceId, 5_000)
+      expect(await fixture.driver.list()).toEqual([])
+    })
+
+    it('starts 20 instances at once, none with another’s address', async () => {
+      const specs = Array.from({ length: 20 }, (_, index) =>
+        fixture.spec({ owner: { projectId: index % 2 ? 'project1' : 'project2', slot: index % 4 < 2 ? 'blue' : 'green' } }),
+      )
+      const started = await Promise.all(specs.map((spec) => fixture.driver.start(spec)))
+      expect(new Set(started.map(({ address }) => `${address?.host}:${address?.port}`)).size).toBe(20)
+      expect(await fixture.driver.list()).toHaveLength(20)
+      await Promise.all(specs.map((spec) => fixture.driver.stop(spec.owner.instanceId, 0)))
+      expect(await fixture.driver.list()).toEqual([])
+    })
+
+    it('shows only its own installation, and lets the other’s instances alone', async () => {
+      const instance = await fixture.up()
+      const other = await setup().driver(`other${newTestId()}`)
+      try {
+        expect(await other.list()).toEqual([])
+        expect(await other.inspect(instance.owner.instanceId)).toBeNull()
+        await other.stop(instance.owner.instanceId, 0)
+        expect((await fixture.driver.inspect(instance.owner.instanceId))?.state).toBe('running')
+      } finally {
+        await other.close()
+      }
+    })
+
+    it('is adopted by the next driver: listed, measured, read, stopped', async () => {
+      const instance = await fixture.up()
+      const { instanceId } = instance.owner
+      await call(instance, 'log', { from: 0, to: 3 })
+      const next = await setup().driver(fixture.installationId)
+      try {
+        expect(await next.list()).toMatchObject([{ owner: instance.owner, state: 'running', address: instance.address }])
+        expect((await next.stats(instanceId)).pids).toBeGreaterThan(0)
+        await eventually('the log', async () => (await collect(next.logs(instanceId))).some((line) => line.text === 'line 2'))
+        await next.stop(instanceId, 5_000)
+        expect(await fixture.driver.inspect(instanceId)).toBeNull()
+        expect((await collect(fixture.driver.logs(instanceId))).map((line) => line.text)).toContain('line 2')
+        await next.forget(instanceId)
+        await expect(collect(fixture.driver.logs(instanceId))).rejects.toMatchObject({ code: 'ERR_NOT_FOUND' })
+      } finally {
+        await next.close()
+      }
+    })
+
+    it('keeps a project that has instances, and removes one that has none', async () => {
+      const { owner } = await fixture.up()
+      await expect(fixture.driver.removeProject(owner.projectId)).rejects.toMatchObject({ code: 'ERR_CONFLICT' })
+      await fixture.driver.stop(owner.instanceId, 0)
+      await fixture.driver.removeProject(owner.projectId)
+      await fixture.driver.removeProject(owner.projectId)
+    })
+
+    it('is healthy, and says of what kind it is', async () => {
+      expect(await fixture.driver.health()).toMatchObject({ ok: true, detail: expect.stringMatching(/Docker Engine|processes/) })
+    })
+  })
+}
+
+function logs(fixture: Fixture): void {
+  describe('logs', () => {
+    it('are in order, and go on behind a cursor without loss or repetition', async () => {
+      const instance = await fixture.up()
+      const { instanceId } = instance.owner
+      await call(instance, 'log', { from: 0, to: 500 })
+      const read = async (after?: string) =>
+        (await collect(fixture.driver.logs(instanceId, after ? { after } : {}))).filter((line) => line.text.startsWith('line'))
+      const all = await eventually('500 lines', async () => {
+        const lines = await read()
+        return lines.length === 500 ? lines : null
+      })
+      expect(all.map((line) => line.text)).toEqual(Array.from({ length: 500 }, (_, i) => `line ${i}`))
+      for (const at of [0, 123, 498])
+        expect((await read(all[at]?.cursor)).map((line) => line.text)).toEqual(all.slice(at + 1).map((line) => line.text))
+      expect(await read(all[499]?.cursor)).toEqual([])
+      expect((await collect(fixture.driver.logs(instanceId, { tail: 2 }))).map((line) => line.text)).toEqual(['line 498', 'line 499'])
+      expect(all.every((line, i) => i === 0 || line.at >= (all[i - 1]?.at ?? line.at))).toBe(true)
+    })
+
+    it('follow the instance to its end, with the stream of each line', async () => {
+      const instance = await fixture.up()
+      const { instanceId } = instance.owner
+      const seen: string[] = []
+      const following = (async () => {
+        for await (const line of fixture.driver.logs(instanceId, { follow: true })) seen.push(`${line.stream} ${line.text}`)
+      })()
+      await call(instance, 'log', { from: 0, to: 1 })
+      await eventually('stdout', async () => seen.includes('stdout line 0'))
+      await call(instance, 'log', { from: 1, to: 2, stream: 'stderr' })
+      await eventually('stderr', async () => seen.includes('stderr line 1'))
+      await fixture.driver.stop(instanceId, 10_000)
+      await following
+      expect(seen.at(-1)).toBe('stdout got SIGTERM')
+    })
+
+    it('stop following on abort', async () => {
+      const instance = await fixture.up()
+      const controller = new AbortController()
+      const following = collect(fixture.driver.logs(instance.owner.instanceId, { follow: true, signal: controller.signal }))
+      controller.abort()
+      await following
+    })
+
+    it('bound a line that is too long', async () => {
+      const instance = await fixture.up()
+      await call(instance, 'long', { bytes: 100_000 })
+      await call(instance, 'log', { from: 7, to: 8 })
+      const lines = await eventually('the line behind', async () => {
+        const all = await collect(fixture.driver.logs(instance.owner.instanceId))
+        return all.some((line) => line.text === 'line 7') ? all : null
+      })
+      expect(Math.max(...lines.map((line) => Buffer.byteLength(line.text)))).toBeLessThanOrEqual(8 * 1024)
+    })
+  })
+}
+
+function limits(fixture: Fixture): void {
+  describe('limits', () => {
+    const untilExit = (instanceId: string) =>
+      eventually('exit', async () => {
+        const seen = await fixture.driver.inspect(instanceId)
+        return seen?.state === 'exited' ? seen : null
+      })
+
+    it('statistics are plausible', async () => {
+      const instance = await fixture.up()
+      const before = await fixture.driver.stats(instance.owner.instanceId)
+      await call(instance, 'burn')
+      const after = await fixture.driver.stats(instance.owner.instanceId)
+      expect(after.cpuSeconds - before.cpuSeconds).toBeGreaterThan(0.1)
+      expect(after.memoryBytes).toBeGreaterThan(5 * mebibyte)
+      expect(after.memoryBytes).toBeLessThan(256 * mebibyte)
+      expect(after.memoryLimitBytes).toBe(256 * mebibyte)
+      expect(after.pids).toBeGreaterThan(0)
+    })
+
+    it('tell Node of the memory limit, unless the user chose a heap', async () => {
+      const own = await fixture.up()
+      expect((await call<{ heap: number }>(own, 'whoami')).heap).toBeLessThan(256 * mebibyte)
+      const chosen = await fixture.up({ env: { NODE_OPTIONS: '--max-old-space-size=100' } })
+      expect((await call(chosen, 'env', { name: 'NODE_OPTIONS' })).value).toBe('--max-old-space-size=100')
+    })
+
+    it('memory: the instance ends, and people learn that memory ran out', async () => {
+      const instance = await fixture.up({ limits: { memoryBytes: 128 * mebibyte, cpus: 1, pids: 64 } })
+      await call(instance, 'allocate').catch(() => {})
+      expect((await untilExit(instance.owner.instanceId)).exit).toMatchObject({ outOfMemory: true })
+    })
+
+    it('heap: V8 giving up counts as out of memory too', async () => {
+      const instance = await fixture.up({ env: { NODE_OPTIONS: '--max-old-space-size=40' } })
+      await call(instance, 'heap').catch(() => {})
+      expect((await untilExit(instance.owner.instanceId)).exit).toMatchObject({ outOfMemory: true })
+    })
+
+    it('processes: a fork bomb stays inside its limit', async () => {
+      const instance = await fixture.up({ limits: { memoryBytes: 1024 * mebibyte, cpus: 1, pids: 60 } })
+      const { started, failed } = await call<{ started: number; failed: number }>(instance, 'forkBomb')
+      expect(failed).toBeGreaterThan(0)
+      expect(started).toBeLessThan(60)
+      expect((await fixture.driver.stats(instance.owner.instanceId)).pids).toBeLessThanOrEqual(60)
+    })
+  })
+}

@@ -1,0 +1,123 @@
+import { mkdir, readFile, rmdir, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import type { ResourceLimits } from '@/shared/release'
+import { type Cgroup, type CgroupMounts, cgroupMounts, type V1Controller } from '../cgroup'
+import { hasCode } from './layout'
+import { signal } from './proc'
+
+const periodUs = 100_000
+
+/**
+ * A control group for one instance, with its limits: `switchyard/<name>`.
+ * null where this process may not make one: limits are then the heap's and the rlimits'.
+ */
+export async function createCgroup(name: string, limits: ResourceLimits, mounts?: CgroupMounts | null): Promise<Cgroup | null> {
+  const at = mounts === undefined ? await cgroupMounts() : mounts
+  if (!at) return null
+  const relative = path.join('switchyard', name)
+  try {
+    return at.version === 1 ? await createV1(at.roots, relative, limits) : await createV2(at.root, relative, limits)
+  } catch (error) {
+    if (hasCode(error, 'EACCES', 'EPERM', 'EROFS', 'ENOENT', 'EBUSY', 'ENOTSUP', 'EOPNOTSUPP', 'EINVAL')) return null
+    throw error
+  }
+}
+
+async function createV1(roots: Partial<Record<V1Controller, string>>, relative: string, limits: ResourceLimits): Promise<Cgroup> {
+  const directories: Partial<Record<V1Controller, string>> = {}
+  for (const [controller, root] of Object.entries(roots) as [V1Controller, string][]) {
+    directories[controller] = path.join(root, relative)
+    await mkdir(directories[controller], { recursive: true })
+  }
+  const group: Cgroup = { version: 1, directories }
+  try {
+    const set = (controller: V1Controller, file: string, value: number) => {
+      const directory = directories[controller]
+      return directory ? writeFile(path.join(directory, file), String(value)) : Promise.resolve()
+    }
+    await set('memory', 'memory.limit_in_bytes', limits.memoryBytes)
+    // only there where the kernel counts swap; never below the limit without it, hence after it
+    await set('memory', 'memory.memsw.limit_in_bytes', limits.memoryBytes).catch(() => {})
+    await set('cpu', 'cpu.cfs_period_us', periodUs)
+    await set('cpu', 'cpu.cfs_quota_us', Math.max(1_000, Math.round(limits.cpus * periodUs)))
+    await set('pids', 'pids.max', limits.pids)
+    return group
+  } catch (error) {
+    await removeCgroup(group)
+    throw error
+  }
+}
+
+async function createV2(root: string, relative: string, limits: ResourceLimits): Promise<Cgroup> {
+  const directory = path.join(root, relative)
+  await mkdir(directory, { recursive: true })
+  // a group gets the controllers that every ancestor hands down
+  let ancestor = root
+  for (const part of relative.split(path.sep)) {
+    await writeFile(path.join(ancestor, 'cgroup.subtree_control'), '+memory +cpu +pids')
+    ancestor = path.join(ancestor, part)
+  }
+  const set = (file: string, value: string) => writeFile(path.join(directory, file), value)
+  await set('memory.max', String(limits.memoryBytes))
+  await set('memory.swap.max', '0').catch(() => {})
+  await set('cpu.max', `${Math.max(1_000, Math.round(limits.cpus * periodUs))} ${periodUs}`)
+  await set('pids.max', String(limits.pids))
+  return { version: 2, directory }
+}
+
+const directoriesOf = (group: Cgroup): string[] => (group.version === 1 ? Object.values(group.directories) : [group.directory])
+
+export async function addToCgroup(group: Cgroup, pid: number): Promise<void> {
+  for (const directory of directoriesOf(group)) await writeFile(path.join(directory, 'cgroup.procs'), String(pid))
+}
+
+/** Everyone in the group, whatever session or parent they fled to. */
+export async function membersOfCgroup(group: Cgroup): Promise<number[]> {
+  const members = new Set<number>()
+  for (const directory of directoriesOf(group)) {
+    const text = await readFile(path.join(directory, 'cgroup.procs'), 'utf8').catch(() => '')
+    for (const line of text.split('\n')) if (line) members.add(Number(line))
+  }
+  return [...members]
+}
+
+const freezer = (group: Cgroup) => (group.version === 1 ? group.directories.freezer : group.directory)
+
+/** @returns false where there is no freezer */
+export async function freezeCgroup(group: Cgroup, frozen: boolean): Promise<boolean> {
+  const directory = freezer(group)
+  if (!directory) return false
+  if (group.version === 1) await writeFile(path.join(directory, 'freezer.state'), frozen ? 'FROZEN' : 'THAWED')
+  else await writeFile(path.join(directory, 'cgroup.freeze'), frozen ? '1' : '0')
+  return true
+}
+
+export async function isCgroupFrozen(group: Cgroup): Promise<boolean> {
+  const directory = freezer(group)
+  if (!directory) return false
+  const file = group.version === 1 ? 'freezer.state' : 'cgroup.freeze'
+  const text = (await readFile(path.join(directory, file), 'utf8').catch(() => '')).trim()
+  return text === 'FROZEN' || text === 'FREEZING' || text === '1'
+}
+
+/** One SIGKILL to everybody. Frozen first, so that nobody forks away while it is dealt out. */
+export async function killCgroup(group: Cgroup): Promise<void> {
+  if (group.version === 2) {
+    const killed = await writeFile(path.join(group.directory, 'cgroup.kill'), '1').then(
+      () => true,
+      () => false,
+    )
+    if (killed) return
+  }
+  await freezeCgroup(group, true).catch(() => {})
+  for (const pid of await membersOfCgroup(group)) signal(pid, 'SIGKILL')
+  await freezeCgroup(group, false).catch(() => {})
+}
+
+/** Removes the empty group. The shared parent stays: somebody may be making a group in it right now. */
+export async function removeCgroup(group: Cgroup): Promise<void> {
+  for (const directory of directoriesOf(group))
+    await rmdir(directory).catch((error) => {
+      if (!hasCode(error, 'ENOENT')) throw error
+    })
+}

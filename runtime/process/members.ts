@@ -1,0 +1,84 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { AppError } from '@/shared/errors'
+import { freezeCgroup, isCgroupFrozen, killCgroup, membersOfCgroup, removeCgroup } from './groups'
+import { allProcesses, environmentHolds, type ProcessStat, signal, statOf } from './proc'
+import type { InstanceRecord } from './record'
+
+/** In the environment of every app: finds strays that left their session where there is no control group. */
+export const instanceVariable = 'SWITCHYARD_INSTANCE_ID'
+
+const killDeadlineMs = 10_000
+const pollMs = 20
+
+/** Everybody who belongs to the instance: by control group, by session, by the mark in the environment. Zombies do not count. */
+export async function membersOf(record: InstanceRecord): Promise<ProcessStat[]> {
+  const inGroup = new Set(record.cgroup ? await membersOfCgroup(record.cgroup) : [])
+  const alive = (await allProcesses()).filter((one) => one.state !== 'Z' && one.state !== 'X' && one.pid !== process.pid)
+  // an app without root cannot leave its control group
+  if (record.cgroup)
+    return alive.filter((one) => inGroup.has(one.pid) || (one.pid === record.process.pid && one.startTicks === record.process.startTicks))
+  // a session's number is its leader's, and may be somebody else's by now: only what is as young as the instance can be its own
+  const session = (one: ProcessStat) => one.session === record.process.pid && one.startTicks >= record.process.startTicks
+  const marked = await Promise.all(
+    alive.map((one) => session(one) || environmentHolds(one.pid, record.uid, `${instanceVariable}=${record.owner.instanceId}`)),
+  )
+  return alive.filter((_, index) => marked[index])
+}
+
+/** SIGTERM and up to `graceMs` for the app, then SIGKILL to whoever is left. Returns when nobody is. */
+export async function endInstance(record: InstanceRecord, graceMs: number): Promise<void> {
+  if (graceMs > 0 && (await statOf(record.process))) {
+    await wakeMembers(record)
+    // the whole group, as a terminal would: `npm start` and `sh -c` do not pass signals on
+    if (!signal(-record.process.pid, 'SIGTERM')) signal(record.process.pid, 'SIGTERM')
+    await until(graceMs, async () => (await statOf(record.process)) === null)
+  }
+  const gone = await until(killDeadlineMs, async () => {
+    if (record.cgroup) await killCgroup(record.cgroup)
+    const left = await membersOf(record)
+    for (const one of left) signal(one.pid, 'SIGKILL')
+    return left.length === 0
+  })
+  if (!gone)
+    throw new AppError('ERR_DEADLINE', `Processes of the instance ${record.owner.instanceId} did not end although they were killed`, {
+      nextAction: 'They hang in the kernel, most likely on a disk or network file system that does not answer.',
+    })
+  // the kernel lets go of a group a moment after its last process
+  if (record.cgroup) {
+    const { cgroup } = record
+    await until(killDeadlineMs, () =>
+      removeCgroup(cgroup).then(
+        () => true,
+        () => false,
+      ),
+    )
+  }
+}
+
+export async function sleepMembers(record: InstanceRecord): Promise<void> {
+  if (record.cgroup && (await freezeCgroup(record.cgroup, true))) {
+    const { cgroup } = record
+    await until(killDeadlineMs, () => isCgroupFrozen(cgroup))
+    return
+  }
+  for (const one of await membersOf(record)) signal(one.pid, 'SIGSTOP')
+}
+
+export async function wakeMembers(record: InstanceRecord): Promise<void> {
+  if (record.cgroup && (await freezeCgroup(record.cgroup, false))) return
+  for (const one of await membersOf(record)) signal(one.pid, 'SIGCONT')
+}
+
+export async function isAsleep(record: InstanceRecord, leader: ProcessStat): Promise<boolean> {
+  return record.cgroup ? isCgroupFrozen(record.cgroup) : leader.state === 'T'
+}
+
+/** Asks again and again; false at the deadline. */
+export async function until(ms: number, condition: () => Promise<boolean>): Promise<boolean> {
+  const end = performance.now() + ms
+  for (;;) {
+    if (await condition()) return true
+    if (performance.now() >= end) return false
+    await sleep(pollMs)
+  }
+}

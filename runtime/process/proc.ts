@@ -1,0 +1,96 @@
+import { readdir, readFile, stat } from 'node:fs/promises'
+
+/** A process by its number and the moment it began: numbers are given out again. */
+export interface ProcessIdentity {
+  pid: number
+  /** Clock ticks after boot. */
+  startTicks: number
+  bootId: string
+}
+
+export interface ProcessStat {
+  pid: number
+  state: string
+  parent: number
+  group: number
+  session: number
+  /** CPU time of it and of its children that ended, in clock ticks. */
+  ticks: number
+  startTicks: number
+  residentPages: number
+}
+
+/** USER_HZ: 100 on every Linux that Node runs on. */
+export const ticksPerSecond = 100
+export const pageBytes = 4096
+
+/** The name in parentheses may hold spaces and parentheses itself: fields begin behind the last one. */
+export function parseStat(text: string): ProcessStat | null {
+  const end = text.lastIndexOf(')')
+  const fields = text.slice(end + 2).split(' ')
+  const pid = Number.parseInt(text, 10)
+  const at = (field: number) => Number(fields[field - 3])
+  if (end < 0 || Number.isNaN(pid) || fields.length < 22) return null
+  return {
+    pid,
+    state: fields[0] ?? '?',
+    parent: at(4),
+    group: at(5),
+    session: at(6),
+    ticks: at(14) + at(15) + at(16) + at(17),
+    startTicks: at(22),
+    residentPages: at(24),
+  }
+}
+
+/** null when there is no such process. */
+export async function readStat(pid: number): Promise<ProcessStat | null> {
+  return readFile(`/proc/${pid}/stat`, 'utf8').then(parseStat, () => null)
+}
+
+let boot: Promise<string> | undefined
+export function bootId(): Promise<string> {
+  boot ??= readFile('/proc/sys/kernel/random/boot_id', 'utf8').then(
+    (text) => text.trim(),
+    () => 'unknown',
+  )
+  return boot
+}
+
+export async function identify(pid: number): Promise<ProcessIdentity | null> {
+  const now = await readStat(pid)
+  return now && { pid, startTicks: now.startTicks, bootId: await bootId() }
+}
+
+/** The very process that was identified, unless it has ended (a zombie has). */
+export async function statOf(identity: ProcessIdentity): Promise<ProcessStat | null> {
+  if (identity.bootId !== (await bootId())) return null
+  const now = await readStat(identity.pid)
+  return now && now.startTicks === identity.startTicks && now.state !== 'Z' && now.state !== 'X' ? now : null
+}
+
+export async function allProcesses(): Promise<ProcessStat[]> {
+  const names = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
+  const all = await Promise.all(names.map((name) => readStat(Number(name))))
+  return all.filter((one) => one !== null)
+}
+
+/** Does the environment a process was started with hold `marker`? Only for processes of `uid`, whose memory is ours to read. */
+export async function environmentHolds(pid: number, uid: number, marker: string): Promise<boolean> {
+  try {
+    if ((await stat(`/proc/${pid}`)).uid !== uid) return false
+    return `\0${await readFile(`/proc/${pid}/environ`, 'latin1')}`.includes(`\0${marker}\0`)
+  } catch {
+    return false
+  }
+}
+
+/** Signals one process; false when it is gone. */
+export function signal(pid: number, name: NodeJS.Signals): boolean {
+  try {
+    process.kill(pid, name)
+    return true
+  } catch {
+    return false
+  }
+}

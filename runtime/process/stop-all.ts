@@ -1,0 +1,20 @@
+import { mapConcurrent } from '../pool'
+import { removeRemains } from './driver'
+import { layout } from './layout'
+import { endInstance } from './members'
+import { listRecords } from './record'
+
+/** Ends every app of the process driver below `home`, from the records alone: for the supervisor, when the control process is gone already. */
+export async function stopAllProcesses(home: string, graceMs = 5_000): Promise<void> {
+  const records = (await listRecords(layout(home))).filter((record) => record.stoppedAt === null)
+  const failures: unknown[] = []
+  await mapConcurrent(records, 32, async (record) => {
+    try {
+      await endInstance(record, graceMs)
+      await removeRemains(home, record)
+    } catch (error) {
+      failures.push(error)
+    }
+  })
+  if (failures.length > 0) throw new AggregateError(failures, `${failures.length} apps could not be stopped`)
+}

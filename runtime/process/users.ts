@@ -1,0 +1,71 @@
+import { createHash } from 'node:crypto'
+import { link, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { AppError } from '@/shared/errors'
+import { hasCode, isRoot, type Layout } from './layout'
+
+export const firstUid = 20_000
+export const lastUid = 59_999
+
+/**
+ * A user of its own per project, by number: no entry in /etc/passwd is needed. `run/users/<uid>` holds the project's id;
+ * the file is the claim, made by `link`, so two who claim at once cannot both succeed.
+ */
+export async function uidOfProject(paths: Layout, projectId: string): Promise<number> {
+  const own = process.getuid?.() ?? 0
+  if (!isRoot()) return own
+  await mkdir(paths.users, { recursive: true, mode: 0o700 })
+  const known = await findClaim(paths, projectId)
+  if (known !== null) return known
+  const taken = await accountsOfMachine()
+  const draft = path.join(paths.users, `.${projectId}.${process.pid}.${Math.random().toString(36).slice(2)}`)
+  await writeFile(draft, projectId, { mode: 0o600 })
+  try {
+    const size = lastUid - firstUid + 1
+    // two installations on one machine begin at different places
+    const begin = createHash('sha256').update(`${paths.users}/${projectId}`).digest().readUInt32BE(0) % size
+    for (let step = 0; step < size; step++) {
+      const uid = firstUid + ((begin + step) % size)
+      if (taken.has(uid)) continue
+      try {
+        await link(draft, path.join(paths.users, String(uid)))
+        return await settle(paths, projectId, uid)
+      } catch (error) {
+        if (!hasCode(error, 'EEXIST')) throw error
+      }
+    }
+  } finally {
+    await rm(draft, { force: true })
+  }
+  throw new AppError('ERR_UNAVAILABLE', 'Every user number for projects is taken', { nextAction: 'Remove projects that nobody needs.' })
+}
+
+/** Two starts of one new project may have claimed two numbers: the lowest one stands. */
+async function settle(paths: Layout, projectId: string, mine: number): Promise<number> {
+  const chosen = (await findClaim(paths, projectId)) ?? mine
+  if (chosen !== mine) await rm(path.join(paths.users, String(mine)), { force: true })
+  return chosen
+}
+
+async function findClaim(paths: Layout, projectId: string): Promise<number | null> {
+  const names = (await readdir(paths.users).catch(() => [])).filter((name) => /^\d+$/.test(name)).sort((a, b) => Number(a) - Number(b))
+  for (const name of names) {
+    const holder = await readFile(path.join(paths.users, name), 'utf8').catch(() => null)
+    if (holder === projectId) return Number(name)
+  }
+  return null
+}
+
+async function accountsOfMachine(): Promise<Set<number>> {
+  const text = await readFile('/etc/passwd', 'utf8').catch(() => '')
+  return new Set(text.split('\n').map((line) => Number(line.split(':')[2])))
+}
+
+/** null when the project never had a user of its own. */
+export function existingUid(paths: Layout, projectId: string): Promise<number | null> {
+  return isRoot() ? findClaim(paths, projectId) : Promise.resolve(null)
+}
+
+export async function releaseUid(paths: Layout, uid: number): Promise<void> {
+  await rm(path.join(paths.users, String(uid)), { force: true })
+}

@@ -1,0 +1,58 @@
+/** The app that the contract suite runs on every driver: a plain Node server that does on request what apps do to platforms. */
+export const testApp = `
+'use strict'
+const http = require('node:http'), net = require('node:net'), dns = require('node:dns'), fs = require('node:fs'), cp = require('node:child_process')
+const held = []
+process.on('SIGTERM', () => {
+  console.log('got SIGTERM')
+  if (process.env.ON_TERM === 'ignore') return
+  process.exit(0)
+})
+if (process.env.EXIT_AT_ONCE) { console.error('dying as told'); process.exit(Number(process.env.EXIT_AT_ONCE)) }
+const actions = {
+  env: (q) => ({ value: process.env[q.get('name')] ?? null }),
+  allEnv: () => process.env,
+  whoami: () => ({ uid: process.getuid(), gid: process.getgid(), groups: process.getgroups(), cwd: process.cwd(), pid: process.pid, heap: require('node:v8').getHeapStatistics().heap_size_limit }),
+  log: (q) => { for (let i = Number(q.get('from') ?? 0); i < Number(q.get('to')); i++) (q.get('stream') === 'stderr' ? process.stderr : process.stdout).write('line ' + i + '\\n'); return {} },
+  long: (q) => { process.stdout.write('x'.repeat(Number(q.get('bytes'))) + '\\n'); return {} },
+  exit: (q) => { setTimeout(() => process.exit(Number(q.get('code'))), 10); return {} },
+  // native memory, outside of V8's heap: the limit that the kernel keeps
+  allocate: () => { setInterval(() => held.push(Buffer.alloc(8 * 1024 * 1024, 1)), 1); return {} },
+  heap: () => { setInterval(() => { for (let i = 0; i < 1e5; i++) held.push({ i, t: 'x' + i }) }, 0); return {} },
+  // bounded by itself too: at most 400 processes, and each ends after 15 s
+  forkBomb: () => new Promise((resolve) => {
+    let started = 0, failed = 0, asked = 0
+    const one = () => {
+      if (asked++ >= 400) return resolve({ started, failed })
+      const child = cp.spawn(process.execPath, ['-e', 'setTimeout(() => {}, 15000)'], { stdio: 'ignore' })
+      child.once('spawn', () => { started++; setImmediate(one) })
+      child.once('error', () => { failed++; if (failed >= 5) resolve({ started, failed }); else setImmediate(one) })
+    }
+    one()
+  }),
+  // leaves the session, then its parent: nobody's child any more
+  stray: () => new Promise((resolve) => {
+    const inner = "const c=require('child_process').spawn(process.execPath,['-e','setInterval(()=>{},1000)'],{detached:true,stdio:'ignore'});c.unref();console.log(c.pid)"
+    cp.execFile(process.execPath, ['-e', inner], (error, out) => resolve({ pid: Number(out), error: error && error.message }))
+  }),
+  connect: (q) => new Promise((resolve) => {
+    const socket = net.connect({ host: q.get('host'), port: Number(q.get('port')) })
+    const end = (result) => { socket.destroy(); resolve({ result }) }
+    socket.setTimeout(Number(q.get('ms') ?? 1500), () => end('timeout'))
+    socket.once('connect', () => end('connected'))
+    socket.once('error', (error) => end(error.code))
+  }),
+  resolve: (q) => new Promise((resolve) => dns.lookup(q.get('name'), (error, address) => resolve({ address: address ?? null, error: error && error.code }))),
+  write: (q) => { try { fs.writeFileSync(q.get('file'), 'x'); return { ok: true } } catch (error) { return { ok: false, code: error.code } } },
+  read: (q) => { try { return { text: fs.readFileSync(q.get('file'), 'utf8').slice(0, 1000) } } catch (error) { return { code: error.code } } },
+  gateway: () => ({ route: fs.readFileSync('/proc/net/route', 'utf8') }),
+  burn: () => { const end = Date.now() + 300; while (Date.now() < end); return {} },
+}
+http.createServer(async (request, response) => {
+  const url = new URL(request.url, 'http://app')
+  const action = actions[url.pathname.slice(1)]
+  const body = action ? await action(url.searchParams) : { hello: 'world' }
+  response.setHeader('content-type', 'application/json')
+  response.end(JSON.stringify(body))
+}).listen(Number(process.env.PORT), process.env.HOST, () => console.log('listening'))
+`
