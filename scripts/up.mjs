@@ -97,7 +97,7 @@ function startPlatform() {
 }
 
 const lines = []
-/** Shows what is meant for people: plain lines, and warnings of the structured log. */
+/** Shows what is meant for people: plain lines, and errors of the structured log. */
 function followLog() {
   const file = openSync(logFile, 'r')
   const buffer = Buffer.alloc(64 * 1024)
@@ -116,7 +116,7 @@ function showLine(line) {
   if (line.startsWith('{'))
     try {
       const { level, msg, err } = JSON.parse(line)
-      text = level >= 40 ? `${level >= 50 ? '✗' : '!'} ${msg ?? ''}${err?.message && err.message !== msg ? `: ${err.message}` : ''}` : undefined
+      text = level >= 50 ? `✗ ${msg ?? ''}${err?.message && err.message !== msg ? `: ${err.message}` : ''}` : undefined
     } catch {
       // not a log record after all
     }
