@@ -1,0 +1,31 @@
+import { readFile } from 'node:fs/promises'
+import path from 'node:path'
+import type { TreeOwner } from '@/builder/execute/sync'
+import { writeFileAtomic } from '@/shared/node/atomic-file'
+
+/** First uid given to builds on the host; far from accounts, from subordinate ids of user namespaces, and from those of the runtime. */
+const firstUid = 1_610_000
+
+/** A user of its own for each workspace, the same for as long as the workspace is there. null when we are not root. */
+export function createBuildUsers(directory: string): (workspace: string) => Promise<TreeOwner | null> {
+  const file = path.join(directory, 'users.json')
+  let queue: Promise<unknown> = Promise.resolve()
+  const allocate = async (workspace: string): Promise<TreeOwner> => {
+    const users = await readFile(file, 'utf8').then(
+      (text) => JSON.parse(text) as Record<string, number>,
+      () => ({}) as Record<string, number>,
+    )
+    let uid = users[workspace]
+    if (uid === undefined) {
+      uid = Math.max(firstUid - 1, ...Object.values(users)) + 1
+      await writeFileAtomic(file, JSON.stringify({ ...users, [workspace]: uid }))
+    }
+    return { uid, gid: uid }
+  }
+  return (workspace) => {
+    if (process.getuid?.() !== 0) return Promise.resolve(null)
+    const turn = queue.then(() => allocate(workspace))
+    queue = turn.catch(() => {})
+    return turn
+  }
+}

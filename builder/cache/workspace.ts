@@ -1,0 +1,172 @@
+import { createHash } from 'node:crypto'
+import { constants } from 'node:fs'
+import { chmod, lchown, lstat, mkdir, open, readdir, readFile, rm } from 'node:fs/promises'
+import path from 'node:path'
+import { syncTree, type TreeOwner } from '@/builder/execute/sync'
+import type { BuildPlan, PlanCommand } from '@/shared/build-plan'
+import { writeFileAtomic } from '@/shared/node/atomic-file'
+
+/**
+ * The project's own place for builds, kept between them: the checkout with `node_modules` and caches in it, and a HOME with the package
+ * managers' stores. Two builds of one project at once get two lanes.
+ */
+export interface Workspace {
+  /** `checkout/` and `home/` below it belong to the build; `state.json` does not. */
+  directory: string
+  checkout: string
+  home: string
+  owner: TreeOwner | null
+  /** Brings the checkout to the state of the tree. */
+  sync(sourceDirectory: string, plan: BuildPlan): Promise<void>
+  /** Install commands whose result is still there. */
+  installed(sourceDirectory: string, plan: BuildPlan, envHash: string): Promise<Set<PlanCommand>>
+  recordInstall(command: PlanCommand): Promise<void>
+  readNote(name: string): Promise<string | null>
+  writeNote(name: string, value: string): Promise<void>
+  release(): void
+}
+
+interface State {
+  installs: Record<string, { key: string; intact: string }>
+  notes: Record<string, string>
+}
+
+// A script of the project's own that runs on install may write anywhere, and what it wrote outside the caches is gone after a sync.
+const installScripts = ['preinstall', 'install', 'postinstall', 'prepublish', 'preprepare', 'prepare', 'postprepare']
+
+/** Directories of one project, by lane; one lane serves one build at a time. */
+export function createWorkspaces(root: string) {
+  const busy = new Set<string>()
+  return {
+    async acquire(projectId: string, kind: string, ownerOf: (lane: string) => Promise<TreeOwner | null>): Promise<Workspace> {
+      let lane = 0
+      while (busy.has(`${projectId}/${kind}-${lane}`)) lane += 1
+      const name = `${projectId}/${kind}-${lane}`
+      busy.add(name)
+      try {
+        const directory = path.join(root, name)
+        // Traversable, not listable: the build's own user must get through, and see nothing beside its own.
+        await mkdir(directory, { recursive: true, mode: 0o711 })
+        for (const parent of [root, path.dirname(directory), directory]) await chmod(parent, 0o711)
+        return await openWorkspace(directory, await ownerOf(name), () => busy.delete(name))
+      } catch (error) {
+        busy.delete(name)
+        throw error
+      }
+    },
+    async removeProject(projectId: string): Promise<void> {
+      await rm(path.join(root, projectId), { recursive: true, force: true })
+    },
+  }
+}
+
+async function openWorkspace(directory: string, owner: TreeOwner | null, release: () => void): Promise<Workspace> {
+  const stateFile = path.join(directory, 'state.json')
+  const state: State = { installs: {}, notes: {}, ...(await readState(stateFile)) }
+  const save = () => writeFileAtomic(stateFile, JSON.stringify(state))
+  const checkout = path.join(directory, 'checkout')
+  const home = path.join(directory, 'home')
+  for (const own of [checkout, home]) {
+    await mkdir(own, { recursive: true, mode: 0o700 })
+    if (owner) await lchown(own, owner.uid, owner.gid)
+  }
+  const keys = new Map<PlanCommand, string>()
+  const roots = new Map<PlanCommand, string>()
+  return {
+    directory,
+    checkout,
+    home,
+    owner,
+    release,
+    async sync(sourceDirectory, plan) {
+      const keep = plan.commands.flatMap((command) => command.cacheDirectories).map((name) => path.join(plan.rootDirectory, name))
+      await syncTree(sourceDirectory, checkout, { keep, owner })
+    },
+    async installed(sourceDirectory, plan, envHash) {
+      const skip = new Set<PlanCommand>()
+      const sourceRoot = path.join(sourceDirectory, plan.rootDirectory)
+      for (const command of plan.commands.filter((each) => each.step === 'install')) {
+        roots.set(command, path.join(checkout, plan.rootDirectory))
+        const key = await installKey(sourceRoot, plan, command, envHash)
+        keys.set(command, key)
+        const before = state.installs[command.command]
+        const skippable = command.cacheKeyFiles.length > 0 && command.cacheDirectories.length > 0 && !(await hasInstallScript(sourceRoot, command))
+        if (skippable && before?.key === key && before.intact === (await intactness(path.join(checkout, plan.rootDirectory), command)))
+          skip.add(command)
+        else delete state.installs[command.command]
+      }
+      await save()
+      return skip
+    },
+    async recordInstall(command) {
+      const key = keys.get(command)
+      const root = roots.get(command)
+      if (!key || !root) return
+      state.installs[command.command] = { key, intact: await intactness(root, command) }
+      await save()
+    },
+    readNote: async (name) => state.notes[name] ?? null,
+    async writeNote(name, value) {
+      state.notes[name] = value
+      await save()
+    },
+  }
+}
+
+async function readState(file: string): Promise<Partial<State>> {
+  try {
+    return JSON.parse(await readFile(file, 'utf8')) as Partial<State>
+  } catch {
+    // Missing or cut: the next build installs again.
+    return {}
+  }
+}
+
+async function installKey(root: string, plan: BuildPlan, command: PlanCommand, envHash: string): Promise<string> {
+  const hash = createHash('sha256').update(
+    JSON.stringify([plan.packageManager, plan.packageManagerVersion, plan.nodeMajor, plan.rootDirectory, command.command, envHash]),
+  )
+  for (const name of [...command.cacheKeyFiles].sort()) hash.update(`\0${name}\0`).update(await readRegular(path.join(root, name)))
+  return hash.digest('hex')
+}
+
+/** Content of a file that is one; a link is not followed. */
+async function readRegular(file: string): Promise<Buffer> {
+  try {
+    const handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW)
+    try {
+      return await handle.readFile()
+    } finally {
+      await handle.close()
+    }
+  } catch {
+    return Buffer.from('missing')
+  }
+}
+
+async function hasInstallScript(root: string, command: PlanCommand): Promise<boolean> {
+  const manifests = new Set(['package.json', ...command.cacheKeyFiles.filter((name) => path.basename(name) === 'package.json')])
+  for (const name of manifests) {
+    try {
+      const { scripts } = JSON.parse((await readRegular(path.join(root, name))).toString('utf8')) as { scripts?: Record<string, unknown> }
+      if (installScripts.some((script) => scripts?.[script] !== undefined)) return true
+    } catch {
+      // No manifest, or none that npm could read either.
+    }
+  }
+  return false
+}
+
+/** Names of what the install made, two levels deep for scopes; dot names are caches that builds write. */
+async function intactness(root: string, command: PlanCommand): Promise<string> {
+  const hash = createHash('sha256')
+  for (const directory of command.cacheDirectories) {
+    const full = path.join(root, directory)
+    const found = await lstat(full).catch(() => null)
+    const names = found?.isDirectory() ? (await readdir(full)).filter((name) => !name.startsWith('.')).sort() : ['missing']
+    hash.update(JSON.stringify([directory, names]))
+    for (const name of names.filter((each) => each.startsWith('@')))
+      hash.update(JSON.stringify((await readdir(path.join(full, name)).catch(() => [])).sort()))
+  }
+  return hash.digest('hex')
+}

@@ -1,0 +1,47 @@
+import { Readable } from 'node:stream'
+import { extract, type Header } from 'tar-stream'
+import { ZipFile } from 'yazl'
+
+/** Tar → zip while it streams: nothing is unpacked to disk, whatever the size. `strip` leading path parts are dropped. */
+export function zipOfTar(tar: NodeJS.ReadableStream, strip = 0): NodeJS.ReadableStream {
+  const zip = new ZipFile()
+  const output = new Readable().wrap(zip.outputStream)
+  const fail = (error: unknown) => output.destroy(error instanceof Error ? error : new Error(String(error)))
+  zip.on('error', fail)
+  const entries = extract()
+  entries.on('entry', (header, content, next) => {
+    const name = header.name
+      .replace(/^\.?\//, '')
+      .split('/')
+      .slice(strip)
+      .join('/')
+    content.once('error', next)
+    if (name === '' || !addEntry(zip, name, header, content as unknown as NodeJS.ReadableStream, next)) {
+      content.once('end', () => next())
+      content.resume()
+    }
+  })
+  entries.once('finish', () => zip.end())
+  entries.once('error', fail)
+  tar.once('error', fail)
+  output.once('close', () => entries.destroy())
+  tar.pipe(entries as unknown as NodeJS.WritableStream)
+  return output
+}
+
+/** False when a zip cannot hold it. The next tar entry comes when this one's bytes are through. */
+function addEntry(zip: ZipFile, name: string, header: Header, content: NodeJS.ReadableStream, next: () => void): boolean {
+  const options = { mtime: header.mtime, mode: header.mode }
+  if (header.type === 'directory') {
+    zip.addEmptyDirectory(name, { ...options, mode: 0o40755 })
+    return false
+  }
+  if (header.type === 'symlink') {
+    zip.addBuffer(Buffer.from(header.linkname), name, { ...options, mode: 0o120777 })
+    return false
+  }
+  if (header.type !== 'file' && header.type !== 'contiguous-file') return false
+  content.once('end', () => next())
+  zip.addReadStream(content, name, { ...options, mode: 0o100000 | (options.mode & 0o777) })
+  return true
+}

@@ -1,0 +1,264 @@
+import path from 'node:path'
+import { PassThrough } from 'node:stream'
+import type Docker from 'dockerode'
+import { type Engine, engineCall } from '@/builder/engine'
+import type { BaseImage } from '@/builder/images'
+import { type HostEnv, networkEnv } from '@/builder/options'
+import { AppError } from '@/shared/errors'
+import type { Artifact } from '@/shared/release'
+import { collectOutputs, underDirectory } from './archive'
+import { loadLayer } from './image'
+import { abortReason, type BuildJob, buildEnvironment, firstAbort, type InstallDecision, runCommands, type Sandbox } from './job'
+import { platformFiles } from './platform-files'
+import { StepChannel, stepScript } from './steps'
+
+export interface ContainerExecutor {
+  engine: Engine
+  installationId: string
+  buildImage: BaseImage
+  runImage: BaseImage
+  hostEnv: HostEnv
+  caFile: string | null
+  /** Directory whose `.bin` has pnpm or yarn, or null. */
+  packageManagerDirectory: string | null
+  staticServerFile: string
+}
+
+/** Owner of every container and image of a build; nothing without these labels is ever touched. */
+export function buildLabels(installationId: string, request: BuildJob['request']): Record<string, string> {
+  return {
+    'switchyard.installation': installationId,
+    'switchyard.team': request.teamId,
+    'switchyard.project': request.projectId,
+    'switchyard.deployment': request.deploymentId,
+    'switchyard.role': 'build',
+  }
+}
+
+// Checkout and HOME lie on one mount: package managers link from their store only within one.
+const mount = '/build'
+const toolsMount = '/opt/switchyard/tools'
+const caMount = '/etc/switchyard-ca.crt'
+const callDeadlineMs = 30_000
+const scratchBytes = 2 * 1024 ** 3
+const memoryEvents = ['/sys/fs/cgroup/memory/memory.oom_control', '/sys/fs/cgroup/memory.events']
+const pidsEvents = ['/sys/fs/cgroup/pids/pids.events', '/sys/fs/cgroup/pids.events']
+
+/** Runs the plan in a hardened container and packs its outputs as one layer over the run image. */
+export async function buildInContainer(job: BuildJob, executor: ContainerExecutor, decision: InstallDecision): Promise<Artifact> {
+  const idle = job.plan.commands.every((command) => decision.skip.has(command))
+  const sandbox = idle ? idleSandbox : await startWhileSyncing(job, executor)
+  if (idle) await job.workspace.sync(job.sourceDirectory, job.plan)
+  try {
+    await runCommands(job, sandbox, decision)
+    return await packageImage(job, executor, sandbox)
+  } finally {
+    await sandbox.kill()
+  }
+}
+
+type FreezableSandbox = Sandbox & { freeze(): Promise<void> }
+
+const idleSandbox: FreezableSandbox = {
+  run: () => Promise.reject(new AppError('ERR_INTERNAL', 'a build without commands was asked to run one')),
+  skip: () => {},
+  outOfMemory: async () => false,
+  kill: async () => {},
+  freeze: async () => {},
+}
+
+/** The container waits for its first line, so it starts while the tree is brought up to date. */
+async function startWhileSyncing(job: BuildJob, executor: ContainerExecutor): Promise<FreezableSandbox> {
+  const [started, synced] = await Promise.allSettled([startContainer(job, executor), job.workspace.sync(job.sourceDirectory, job.plan)])
+  if (started.status === 'rejected') throw started.reason
+  if (synced.status === 'fulfilled') return started.value
+  await started.value.kill()
+  throw synced.reason
+}
+
+function containerOptions(job: BuildJob, executor: ContainerExecutor, argv: string[]): Docker.ContainerCreateOptions {
+  const { limits } = job.request
+  const bin = `${mount}/checkout/${job.plan.rootDirectory}/node_modules/.bin`
+  const base = {
+    PATH: [`${toolsMount}/.bin`, '/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin', bin].join(':'),
+    HOME: `${mount}/home`,
+    LANG: 'C.UTF-8',
+    ...networkEnv(executor.hostEnv, executor.caFile ? caMount : null),
+  }
+  const owner = job.workspace.owner ?? { uid: process.getuid?.() ?? 1000, gid: process.getgid?.() ?? 1000 }
+  return {
+    name: `switchyard-build-${job.request.deploymentId}`,
+    Image: executor.buildImage.id,
+    Entrypoint: [],
+    Cmd: argv,
+    Env: Object.entries(buildEnvironment(job, base)).map(([key, value]) => `${key}=${value}`),
+    WorkingDir: mount,
+    User: `${owner.uid}:${owner.gid}`,
+    OpenStdin: true,
+    StdinOnce: true,
+    AttachStdin: true,
+    AttachStdout: true,
+    AttachStderr: true,
+    Labels: buildLabels(executor.installationId, job.request),
+    HostConfig: {
+      Binds: [
+        `${job.workspace.checkout}:${mount}/checkout`,
+        `${job.workspace.home}:${mount}/home`,
+        ...(executor.packageManagerDirectory ? [`${executor.packageManagerDirectory}:${toolsMount}:ro`] : []),
+        ...(executor.caFile ? [`${executor.caFile}:${caMount}:ro`] : []),
+      ],
+      CapDrop: ['ALL'],
+      SecurityOpt: ['no-new-privileges'],
+      Memory: limits.memoryBytes,
+      MemorySwap: limits.memoryBytes,
+      NanoCpus: Math.round(limits.cpus * 1e9),
+      // Apps come first when builds and apps compete for the processor.
+      CpuShares: 256,
+      PidsLimit: limits.pids,
+      Init: true,
+      Tmpfs: { '/tmp': `rw,exec,nosuid,size=${Math.min(scratchBytes, limits.memoryBytes)}` },
+      LogConfig: { Type: 'none', Config: {} },
+      NetworkMode: 'bridge',
+    },
+  }
+}
+
+async function startContainer(job: BuildJob, executor: ContainerExecutor): Promise<FreezableSandbox> {
+  const { engine } = executor
+  const script = stepScript({
+    directory: `${mount}/checkout/${job.plan.rootDirectory}`,
+    memoryEvents,
+    pidsEvents,
+    commands: job.plan.commands.map((command) => command.command),
+  })
+  const container = await engineCall('creating the build container', callDeadlineMs, () =>
+    engine.createContainer(containerOptions(job, executor, script.argv)),
+  )
+  try {
+    const stream = await engineCall('attaching to the build container', callDeadlineMs, () =>
+      container.attach({ stream: true, hijack: true, stdin: true, stdout: true, stderr: true }),
+    )
+    const channel = new StepChannel(stream, script.marker)
+    const [stdout, stderr] = [new PassThrough(), new PassThrough()]
+    stdout.on('data', (chunk: Buffer) => channel.feed('stdout', chunk))
+    stderr.on('data', (chunk: Buffer) => channel.feed('stderr', chunk))
+    engine.modem.demuxStream(stream, stdout, stderr)
+    await engineCall('starting the build container', callDeadlineMs, () => container.start())
+    const ended = awaitEnd(stream, container, channel)
+    return containerSandbox(container, channel, ended)
+  } catch (error) {
+    await removeContainer(container)
+    throw error
+  }
+}
+
+/** The attached stream closes with the container; a lost connection looks the same, and ends the build too. */
+async function awaitEnd(stream: NodeJS.ReadWriteStream, container: Docker.Container, channel: StepChannel): Promise<{ outOfMemory: boolean }> {
+  await new Promise<void>((resolve) => {
+    stream
+      .once('close', resolve)
+      .once('end', resolve)
+      .once('error', () => resolve())
+  })
+  const state = await engineCall('reading how the build container ended', callDeadlineMs, () => container.inspect()).then(
+    (found) => found.State,
+    // Removed by a cancel.
+    () => null,
+  )
+  channel.closed(state && !state.Running ? state.ExitCode : null)
+  return { outOfMemory: state?.OOMKilled ?? false }
+}
+
+function containerSandbox(container: Docker.Container, channel: StepChannel, ended: Promise<{ outOfMemory: boolean }>): FreezableSandbox {
+  let removed: Promise<void> | null = null
+  return {
+    run: (onLine) => channel.run(onLine),
+    skip: () => channel.skip(),
+    outOfMemory: async () => (await ended).outOfMemory,
+    freeze: () => engineCall('pausing the build container', callDeadlineMs, () => container.pause()),
+    kill: () => {
+      removed ??= removeContainer(container)
+      return removed
+    },
+  }
+}
+
+async function removeContainer(container: Docker.Container): Promise<void> {
+  try {
+    await engineCall('removing the build container', callDeadlineMs, () => container.remove({ force: true, v: true }))
+  } catch (error) {
+    // Gone already, or on its way.
+    if (error instanceof AppError && (error.code === 'ERR_NOT_FOUND' || error.code === 'ERR_CONFLICT')) return
+    throw error
+  }
+}
+
+/** The container is paused while its tree is read: what a build left running must not swap files under a reader that is root. */
+async function packageImage(job: BuildJob, executor: ContainerExecutor, sandbox: FreezableSandbox): Promise<Artifact> {
+  const { plan, request, events, log } = job
+  await events.onStepStart('package')
+  const aborted = firstAbort([job.signal, job.timeout])
+  const controller = new AbortController()
+  void aborted.promise.then(() => controller.abort())
+  try {
+    await sandbox.freeze()
+    const entries = await collectOutputs(
+      job.workspace.checkout,
+      path.join(job.workspace.checkout, plan.rootDirectory),
+      plan.outputs,
+      await platformFiles(plan, executor.staticServerFile),
+    )
+    const tag = `switchyard/${request.projectSlug}:${request.deploymentId}`
+    const image = await loadLayer(executor.engine, {
+      baseLayers: executor.runImage.layers,
+      baseImage: executor.runImage.id,
+      entries: underDirectory(entries, 'app'),
+      owner: { uid: 1000, gid: 1000 },
+      config: imageConfig(job, executor),
+      tag,
+      signal: controller.signal,
+      onRead: () => void sandbox.kill().catch(() => {}),
+    })
+    log.system('package', `Image ${tag}: ${(image.layerBytes / 1e6).toFixed(1)} MB over ${executor.runImage.tag}.`)
+    await events.onStepEnd('package', { status: 'done', detail: tag })
+    return {
+      kind: 'image',
+      digest: image.id,
+      sizeBytes: image.layerBytes,
+      framework: plan.framework,
+      start: plan.start,
+      port: plan.port,
+      healthCheckPath: plan.healthCheckPath,
+    }
+  } catch (error) {
+    const reason = controller.signal.aborted ? abortReason(job, 'package') : error
+    await events.onStepEnd('package', {
+      status: job.signal.aborted ? 'canceled' : 'failed',
+      ...(reason instanceof AppError ? { detail: reason.message } : {}),
+    })
+    throw reason
+  } finally {
+    aborted.release()
+  }
+}
+
+/** Labels name the project but not the deployment (the tag does): equal trees give equal images. */
+function imageConfig(job: BuildJob, executor: ContainerExecutor) {
+  const { plan, request } = job
+  const searchPath = 'PATH=/usr/local/bin:/usr/bin:/bin:/app/node_modules/.bin'
+  const inherited = executor.runImage.env.filter((line) => !line.startsWith('PATH='))
+  return {
+    Env: [searchPath, ...inherited, ...Object.entries(plan.start.env).map(([key, value]) => `${key}=${value}`)],
+    Cmd: plan.start.argv,
+    Entrypoint: null,
+    WorkingDir: '/app',
+    User: '1000:1000',
+    ExposedPorts: { [`${plan.port}/tcp`]: {} },
+    Labels: {
+      'switchyard.installation': executor.installationId,
+      'switchyard.team': request.teamId,
+      'switchyard.project': request.projectId,
+      'switchyard.role': 'app',
+    },
+  }
+}

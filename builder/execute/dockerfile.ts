@@ -1,0 +1,146 @@
+import { readFile, stat } from 'node:fs/promises'
+import path from 'node:path'
+import ignore from 'ignore'
+import type { EnvHash } from '@/builder/cache/key'
+import { type Engine, engineCall } from '@/builder/engine'
+import { AppError, isAppError } from '@/shared/errors'
+import type { Artifact } from '@/shared/release'
+import { type ArchiveEntry, archiveBytes, collectOutputs } from './archive'
+import { buildImage, type ImageBuildEvent } from './buildkit'
+import { abortReason, type BuildJob, firstAbort } from './job'
+import { LineSplitter } from './log'
+
+export interface DockerfileExecutor {
+  engine: Engine
+  installationId: string
+  envHash: EnvHash
+  /** Makes `switchyard/node:<major>` (and `-slim`) exist, for a Dockerfile that starts from it. */
+  ensureBase(major: number): Promise<unknown>
+}
+
+const ownBase = /switchyard\/node:(\d+)/g
+
+/** Builds the project's own Dockerfile by BuildKit. Build variables are BuildKit secrets (`RUN --mount=type=secret,id=KEY`), never arguments. */
+export async function buildFromDockerfile(job: BuildJob, executor: DockerfileExecutor): Promise<Artifact> {
+  const { request, plan, events, log } = job
+  const root = path.join(job.sourceDirectory, plan.rootDirectory)
+  const dockerfile = plan.dockerfile ?? 'Dockerfile'
+  const text = await readDockerfile(root, dockerfile)
+  await events.onStepStart('build')
+  log.startStep()
+  const stopped = firstAbort([job.signal, job.timeout, log.flood])
+  const controller = new AbortController()
+  void stopped.promise.then(() => controller.abort())
+  try {
+    for (const match of text.matchAll(ownBase)) await executor.ensureBase(Number(match[1]))
+    const id = await runBuild(job, executor, { root, dockerfile, text }, controller.signal)
+    const artifact = await describe(job, executor.engine, id)
+    await events.onStepEnd('build', { status: 'done', detail: `switchyard/${request.projectSlug}:${request.deploymentId}` })
+    return artifact
+  } catch (error) {
+    const reason = controller.signal.aborted ? abortReason(job, 'build') : withLastLines(error, log.lastLines())
+    await events.onStepEnd('build', { status: job.signal.aborted ? 'canceled' : 'failed', ...(isAppError(reason) ? { detail: reason.message } : {}) })
+    throw reason
+  } finally {
+    stopped.release()
+  }
+}
+
+async function runBuild(
+  job: BuildJob,
+  executor: DockerfileExecutor,
+  file: { root: string; dockerfile: string; text: string },
+  signal: AbortSignal,
+): Promise<string> {
+  const { request, plan, log, workspace } = job
+  const entries = await contextEntries(file.root, file.dockerfile)
+  // A changed secret does not invalidate BuildKit's cache by itself.
+  const secretsHash = /--mount=\S*type=secret/.test(file.text) ? executor.envHash(request.env) : null
+  const noCache = secretsHash !== null && ((await workspace.readNote('secrets')) ?? secretsHash) !== secretsHash
+  const output = {
+    stdout: new LineSplitter((line) => log.line('build', 'stdout', line)),
+    stderr: new LineSplitter((line) => log.line('build', 'stderr', line)),
+  }
+  const onEvent = (event: ImageBuildEvent) => {
+    if (event.kind === 'output') output[event.stream].push(event.data)
+    else log.system('build', event.cached ? `${event.name} (cached)` : event.name)
+  }
+  const image = await buildImage(
+    executor.engine,
+    {
+      context: archiveBytes(entries, { uid: 0, gid: 0 }),
+      dockerfile: file.dockerfile,
+      tag: `switchyard/${request.projectSlug}:${request.deploymentId}`,
+      buildArgs: plan.buildEnv,
+      secrets: request.env,
+      labels: {
+        'switchyard.installation': executor.installationId,
+        'switchyard.team': request.teamId,
+        'switchyard.project': request.projectId,
+        'switchyard.role': 'app',
+      },
+      noCache,
+    },
+    signal,
+    onEvent,
+  )
+  for (const splitter of Object.values(output)) splitter.end()
+  if (secretsHash !== null) await workspace.writeNote('secrets', secretsHash)
+  return image
+}
+
+async function readDockerfile(root: string, name: string): Promise<string> {
+  const file = path.join(root, name)
+  if (
+    !(await stat(file).then(
+      (found) => found.isFile(),
+      () => false,
+    ))
+  )
+    throw new AppError('ERR_BUILD', `There is no "${name}" in the root directory.`, {
+      step: 'build',
+      nextAction: 'Correct the root directory of the project.',
+    })
+  return readFile(file, 'utf8')
+}
+
+/** The tree without what `.dockerignore` names. The Dockerfile itself always goes along. */
+async function contextEntries(root: string, dockerfile: string): Promise<ArchiveEntry[]> {
+  const entries = await collectOutputs(root, root, [{ from: '.', to: '.', exclude: [] }])
+  const rules = await readFile(path.join(root, '.dockerignore'), 'utf8').catch(() => '')
+  if (!rules.trim()) return entries
+  const ignored = ignore().add(rules.split(/\r?\n/).map(anchored))
+  return entries.filter((entry) => entry.name === dockerfile || !ignored.ignores(entry.name))
+}
+
+/** Patterns of .dockerignore start at the root; those of .gitignore, which the library reads, match anywhere. */
+function anchored(rule: string): string {
+  const trimmed = rule.trim()
+  if (trimmed === '' || trimmed.startsWith('#')) return ''
+  const negated = trimmed.startsWith('!')
+  const pattern = (negated ? trimmed.slice(1) : trimmed).replace(/^\.?\/+/, '')
+  return `${negated ? '!' : ''}${pattern.startsWith('**') ? pattern : `/${pattern}`}`
+}
+
+async function describe(job: BuildJob, engine: Engine, id: string): Promise<Artifact> {
+  const { plan } = job
+  const image = await engineCall('reading the built image', 10_000, () => engine.getImage(id).inspect())
+  const exposed = Object.keys(image.Config.ExposedPorts ?? {})
+    .map((port) => Number.parseInt(port, 10))
+    .sort((a, b) => a - b)[0]
+  return {
+    kind: 'image',
+    digest: id,
+    sizeBytes: image.Size,
+    framework: plan.framework,
+    start: plan.start,
+    port: exposed ?? plan.port,
+    healthCheckPath: plan.healthCheckPath,
+  }
+}
+
+function withLastLines(error: unknown, lines: readonly string[]): unknown {
+  if (!isAppError(error) || error.code !== 'ERR_BUILD' || lines.length === 0) return error
+  const quoted = lines.slice(-6).map((line) => `  ${line}`)
+  return new AppError(error.code, [error.message, 'It said last:', ...quoted].join('\n'), { ...error.details, cause: error.cause })
+}

@@ -1,0 +1,81 @@
+import type { BuildRequest } from '@/builder/builder'
+import type { PlanCommand } from '@/shared/build-plan'
+import { AppError } from '@/shared/errors'
+
+type Limits = BuildRequest['limits']
+
+/** What is known about a command that failed. */
+export interface FailedCommand {
+  command: PlanCommand
+  code: number | null
+  outOfMemory: boolean
+  forksRefused: boolean
+  lastLines: readonly string[]
+  limits: Limits
+}
+
+const shownLines = 6
+
+/** Why a command failed, for the person who wrote it: a limit it ran into, or its own exit code with what it said last. */
+export function commandFailure(failed: FailedCommand): AppError {
+  const said = failed.lastLines.join('\n')
+  const step = failed.command.step
+  if (failed.outOfMemory || /JavaScript heap out of memory|Reached heap limit/.test(said)) return memoryFailure(step, failed)
+  if (failed.forksRefused || /Cannot fork|fork: (retry|Resource)|Resource temporarily unavailable|EAGAIN/.test(said))
+    return processFailure(step, failed)
+  const end = failed.code === null ? 'was killed' : `ended with exit code ${failed.code}`
+  const quoted = failed.lastLines.slice(-shownLines).map((line) => `  ${line}`)
+  return new AppError('ERR_BUILD', [`"${failed.command.command}" ${end}.`, ...(quoted.length ? ['It said last:', ...quoted] : [])].join('\n'), {
+    step,
+    nextAction: adviceFor(failed.code, said, step),
+  })
+}
+
+function adviceFor(code: number | null, said: string, step: string): string {
+  if (/gyp ERR!|node-gyp|not found: make|g\+\+: not found/.test(said))
+    return 'A dependency compiles native code and this build image has no compiler. Use a version with prebuilt binaries, add a Dockerfile, or let the machine reach an image registry (then node:<major> is used).'
+  if (code === 127)
+    return 'The command, or a program it starts, does not exist. Correct it in the settings of the project, or add the missing package to its dependencies.'
+  if (/EUSAGE|ERR_PNPM_OUTDATED_LOCKFILE|lockfile.*(out of date|needs to be updated)/i.test(said))
+    return 'The lock file does not fit package.json. Run the install on your machine and commit the lock file.'
+  return `Read the log of the step "${step}", correct the cause and deploy again.`
+}
+
+function memoryFailure(step: string, failed: FailedCommand): AppError {
+  return new AppError('ERR_BUILD_LIMIT', `"${failed.command.command}" ran out of memory: builds have ${mebibytes(failed.limits.memoryBytes)}.`, {
+    step,
+    nextAction: 'Make the build need less memory, or ask the operator of this Switchyard for a higher limit.',
+  })
+}
+
+function processFailure(step: string, failed: FailedCommand): AppError {
+  return new AppError('ERR_BUILD_LIMIT', `"${failed.command.command}" started more processes than a build may have (${failed.limits.pids}).`, {
+    step,
+    nextAction: 'Make the build start fewer processes at once, or ask the operator of this Switchyard for a higher limit.',
+  })
+}
+
+export function timeFailure(step: string, limits: Limits): AppError {
+  return new AppError(
+    'ERR_BUILD_LIMIT',
+    `The build took longer than it may (${Math.round(limits.timeoutMs / 1000)} s) and was stopped during "${step}".`,
+    {
+      step,
+      nextAction: 'Check that no command of the build waits for input or watches files, or ask the operator for more time.',
+    },
+  )
+}
+
+export function floodFailure(step: string): AppError {
+  return new AppError('ERR_BUILD_LIMIT', 'The build wrote more output than a log may hold and was stopped.', {
+    step,
+    nextAction: 'Make the build write less: look for a loop in the last lines of the log.',
+  })
+}
+
+export function canceled(step: string): AppError {
+  return new AppError('ERR_CANCELED', 'The build was canceled.', { step })
+}
+
+const mebibytes = (bytes: number): string =>
+  bytes >= 1024 ** 3 ? `${Math.round((bytes / 1024 ** 3) * 10) / 10} GiB` : `${Math.round(bytes / 1024 ** 2)} MiB`

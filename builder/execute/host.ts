@@ -1,0 +1,220 @@
+import type { ChildProcess } from 'node:child_process'
+import { constants } from 'node:fs'
+import { access, chmod, readFile, stat } from 'node:fs/promises'
+import path from 'node:path'
+import { type HostEnv, networkEnv } from '@/builder/options'
+import { AppError } from '@/shared/errors'
+import { writeFileAtomic } from '@/shared/node/atomic-file'
+import { baseEnv, start } from '@/shared/node/exec'
+import type { Artifact } from '@/shared/release'
+import type { BlobStore } from '@/storage/blob-store'
+import { collectOutputs } from './archive'
+import { storeBundle } from './bundle'
+import { type ControlGroup, createControlGroup, type HostBuildRecord, killHostBuild, processStartTime, removeRecord } from './host-process'
+import { abortReason, type BuildJob, buildEnvironment, firstAbort, type InstallDecision, runCommands, type Sandbox } from './job'
+import { platformFiles } from './platform-files'
+import { StepChannel, stepScript } from './steps'
+
+export interface HostExecutor {
+  storage: BlobStore
+  installationId: string
+  /** Node of the plan's major version. */
+  nodeBinary: string
+  hostEnv: HostEnv
+  caFile: string | null
+  packageManagerDirectory: string | null
+  staticServerFile: string
+  /** Where the record of a running build is kept, for `cleanUp` after a crash. */
+  recordFile: string
+}
+
+/**
+ * Runs the plan on the host: as a user of its own when we are root, in a control group where those are writable, with nothing of our
+ * environment. Weaker than a container (no own network, the host's files are readable); the process runtime says so to the user.
+ */
+export async function buildOnHost(job: BuildJob, executor: HostExecutor, decision: InstallDecision): Promise<Artifact> {
+  await job.workspace.sync(job.sourceDirectory, job.plan)
+  if (job.workspace.owner) await checkTraversable(job.workspace.directory)
+  const sandbox = await startProcess(job, executor)
+  try {
+    await runCommands(job, sandbox, decision)
+    // Before the tree is read: what a build left running must not swap files under a reader that is root.
+    await sandbox.kill()
+    return await packageBundle(job, executor)
+  } finally {
+    await sandbox.kill()
+  }
+}
+
+/** The build's own user must be able to walk down to its directory. */
+async function checkTraversable(directory: string): Promise<void> {
+  for (let at = path.dirname(directory); at !== '/'; at = path.dirname(at)) {
+    const { mode } = await stat(at)
+    if (mode & 0o001) continue
+    // `$SWITCHYARD_HOME` itself may be ours to open (traversable, not listable); anything above it is not.
+    if (await ownedByUs(at)) await chmod(at, (mode & 0o777) | 0o011)
+    else
+      throw new AppError('ERR_UNAVAILABLE', `Builds run as a user of their own, who cannot enter ${at}.`, {
+        nextAction: 'Set SWITCHYARD_HOME to a directory whose parents everybody may enter, such as /var/lib/switchyard.',
+      })
+  }
+}
+
+// A home directory of a person (/root, /home/x) is never opened up.
+async function ownedByUs(directory: string): Promise<boolean> {
+  const there = await stat(path.join(directory, 'builds')).then(
+    (found) => found.isDirectory(),
+    () => false,
+  )
+  return (
+    there &&
+    (await access(directory, constants.W_OK).then(
+      () => true,
+      () => false,
+    ))
+  )
+}
+
+async function startProcess(job: BuildJob, executor: HostExecutor): Promise<Sandbox> {
+  const { limits, deploymentId } = job.request
+  const { owner, checkout, home } = job.workspace
+  const root = path.join(checkout, job.plan.rootDirectory)
+  const control = await createControlGroup(`build-${executor.installationId.slice(0, 8)}-${deploymentId}`, limits)
+  if (!control)
+    job.log.system(
+      job.plan.commands[0]?.step ?? 'build',
+      'Control groups are not writable here: limits hold for each process, not for the build as a whole.',
+    )
+  const script = stepScript({
+    directory: root,
+    memoryEvents: control?.memoryEvents ?? [],
+    pidsEvents: control?.pidsEvents ?? [],
+    commands: job.plan.commands.map((command) => command.command),
+  })
+  const bin = [
+    path.dirname(executor.nodeBinary),
+    ...(executor.packageManagerDirectory ? [path.join(executor.packageManagerDirectory, '.bin')] : []),
+    baseEnv.PATH,
+    path.join(root, 'node_modules/.bin'),
+  ]
+  const env = buildEnvironment(job, {
+    ...baseEnv,
+    PATH: bin.join(':'),
+    HOME: home,
+    TMPDIR: home,
+    SHELL: '/bin/sh',
+    ...networkEnv(executor.hostEnv, executor.caFile),
+  })
+  const argv = [...(await confinement(control, limits)), ...script.argv] as [string, ...string[]]
+  const child = start(argv, {
+    cwd: checkout,
+    env: env as NodeJS.ProcessEnv,
+    detached: true,
+    stdio: ['pipe', 'pipe', 'pipe'],
+    // With a uid Node also drops the supplementary groups.
+    ...(owner ?? {}),
+  })
+  return superviseProcess(child, script.marker, control, executor, owner?.uid ?? null)
+}
+
+/** No setuid program gives anything back; without a control group, limits of each process. */
+async function confinement(control: ControlGroup | null, limits: BuildJob['request']['limits']): Promise<string[]> {
+  const has = (file: string) =>
+    access(file, constants.X_OK).then(
+      () => true,
+      () => false,
+    )
+  const prefix: string[] = []
+  if (await has('/usr/bin/setpriv')) prefix.push('/usr/bin/setpriv', '--no-new-privs')
+  if (!control && (await has('/usr/bin/prlimit')))
+    prefix.push('/usr/bin/prlimit', `--data=${limits.memoryBytes}`, ...(process.getuid?.() === 0 ? [`--nproc=${limits.pids}`] : []))
+  return prefix
+}
+
+async function superviseProcess(
+  child: ChildProcess,
+  marker: string,
+  control: ControlGroup | null,
+  executor: HostExecutor,
+  uid: number | null,
+): Promise<Sandbox> {
+  const { stdin, stdout, stderr } = child
+  if (!stdin || !stdout || !stderr) throw new AppError('ERR_INTERNAL', 'the build process has no pipes')
+  const channel = new StepChannel(stdin, marker)
+  stdout.on('data', (chunk: Buffer) => channel.feed('stdout', chunk))
+  stderr.on('data', (chunk: Buffer) => channel.feed('stderr', chunk))
+  const exited = new Promise<void>((resolve) => {
+    child.once('exit', (code) => {
+      channel.closed(code)
+      resolve()
+    })
+    child.once('error', () => {
+      channel.closed(null)
+      resolve()
+    })
+  })
+  const { pid } = child
+  if (pid === undefined) {
+    await control?.remove()
+    throw new AppError('ERR_UNAVAILABLE', 'The build process could not be started.', {
+      nextAction: 'Check that this machine has /bin/sh and free processes.',
+    })
+  }
+  const record: HostBuildRecord = { pid, startTime: (await processStartTime(pid)) ?? '', uid, groups: control?.directories ?? [] }
+  // It waits for its first line: limits and record are in place before anything of the project runs.
+  await control?.add(pid)
+  await writeFileAtomic(executor.recordFile, JSON.stringify(record))
+  let killed: Promise<void> | null = null
+  const kill = async () => {
+    await killHostBuild(record)
+    await exited
+    for (const pipe of [stdin, stdout, stderr]) pipe.destroy()
+    await removeRecord(executor.recordFile)
+  }
+  return {
+    run: (onLine) => channel.run(onLine),
+    skip: () => channel.skip(),
+    outOfMemory: async () => false,
+    kill: () => {
+      killed ??= kill()
+      return killed
+    },
+  }
+}
+
+/** Kills what the record names, after the control process that started it has died. */
+export async function cleanUpHostBuild(recordFile: string): Promise<void> {
+  const text = await readFile(recordFile, 'utf8').catch(() => null)
+  if (text === null) return
+  await killHostBuild(JSON.parse(text) as HostBuildRecord)
+  await removeRecord(recordFile)
+}
+
+async function packageBundle(job: BuildJob, executor: HostExecutor): Promise<Artifact> {
+  const { plan, events, log } = job
+  await events.onStepStart('package')
+  const controller = new AbortController()
+  const aborted = firstAbort([job.signal, job.timeout])
+  void aborted.promise.then(() => controller.abort())
+  try {
+    const entries = await collectOutputs(
+      job.workspace.checkout,
+      path.join(job.workspace.checkout, plan.rootDirectory),
+      plan.outputs,
+      await platformFiles(plan, executor.staticServerFile),
+    )
+    const bundle = await storeBundle(executor.storage, entries, controller.signal)
+    log.system('package', `Bundle of ${entries.length} entries, ${(bundle.sizeBytes / 1e6).toFixed(1)} MB.`)
+    await events.onStepEnd('package', { status: 'done', detail: bundle.digest })
+    return { kind: 'bundle', ...bundle, framework: plan.framework, start: plan.start, port: plan.port, healthCheckPath: plan.healthCheckPath }
+  } catch (error) {
+    const reason = controller.signal.aborted ? abortReason(job, 'package') : error
+    await events.onStepEnd('package', {
+      status: job.signal.aborted ? 'canceled' : 'failed',
+      ...(reason instanceof AppError ? { detail: reason.message } : {}),
+    })
+    throw reason
+  } finally {
+    aborted.release()
+  }
+}

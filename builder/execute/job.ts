@@ -1,0 +1,117 @@
+import type { BuildEvents, BuildRequest } from '@/builder/builder'
+import type { Workspace } from '@/builder/cache/workspace'
+import type { BuildPlan, PlanCommand } from '@/shared/build-plan'
+import { AppError } from '@/shared/errors'
+import { canceled, commandFailure, floodFailure, timeFailure } from './failure'
+import type { BuildLog } from './log'
+import { type CommandResult, SandboxGone } from './steps'
+
+/** One execution: everything the executors share. */
+export interface BuildJob {
+  request: BuildRequest
+  plan: BuildPlan
+  /** The fetched tree. */
+  sourceDirectory: string
+  workspace: Workspace
+  log: BuildLog
+  events: BuildEvents
+  /** Aborted by the person. */
+  signal: AbortSignal
+  /** Aborted when the build's time is over. */
+  timeout: AbortSignal
+}
+
+/** A started place where the plan's commands run one after another. */
+export interface Sandbox {
+  run(onLine: (stream: 'stdout' | 'stderr', text: string) => void): Promise<CommandResult>
+  skip(): void
+  /** Whether the kernel killed something of it for memory, known after it ended. */
+  outOfMemory(): Promise<boolean>
+  /** Kills everything in it, at once. */
+  kill(): Promise<void>
+}
+
+/** Which install commands can be left out because their result of the build before is still there. */
+export interface InstallDecision {
+  skip: ReadonlySet<PlanCommand>
+}
+
+/**
+ * Runs the plan's commands in order, records their steps, and turns cancel, time, log flood and failure into AppErrors.
+ * The sandbox is killed on every way out but success.
+ */
+export async function runCommands(job: BuildJob, sandbox: Sandbox, decision: InstallDecision): Promise<void> {
+  for (const [index, command] of job.plan.commands.entries()) {
+    const { step } = command
+    const first = job.plan.commands.findIndex((other) => other.step === step) === index
+    const last = job.plan.commands.findLastIndex((other) => other.step === step) === index
+    if (first) {
+      await job.events.onStepStart(step)
+      job.log.startStep()
+    }
+    const cached = decision.skip.has(command)
+    try {
+      if (cached) {
+        job.log.system(step, 'Dependencies have not changed: the installed ones are used.')
+        sandbox.skip()
+      } else await runCommand(job, sandbox, command)
+      if (!cached && step === 'install') await job.workspace.recordInstall(command)
+    } catch (error) {
+      await sandbox.kill()
+      const status = error instanceof AppError && error.code === 'ERR_CANCELED' ? 'canceled' : 'failed'
+      await job.events.onStepEnd(step, { status, ...(error instanceof AppError ? { detail: error.message } : {}) })
+      throw error
+    }
+    if (last) await job.events.onStepEnd(step, { status: 'done', ...(cached ? { cached } : {}) })
+  }
+}
+
+async function runCommand(job: BuildJob, sandbox: Sandbox, command: PlanCommand): Promise<void> {
+  const { request, log } = job
+  log.system(command.step, `$ ${command.command}`)
+  const stopped = firstAbort([job.signal, job.timeout, log.flood])
+  const failed = { command, lastLines: log.lastLines(), limits: request.limits }
+  try {
+    const work = sandbox.run((stream, text) => log.line(command.step, stream, text))
+    work.catch(() => {})
+    const result = await Promise.race([work, stopped.promise])
+    if (result === 'aborted') throw abortReason(job, command.step)
+    if (result.code === 0) return
+    throw commandFailure({ ...failed, code: result.code, outOfMemory: result.oomKills > 0, forksRefused: result.forksRefused > 0 })
+  } catch (error) {
+    if (!(error instanceof SandboxGone)) throw error
+    if (job.signal.aborted || job.timeout.aborted || log.flood.aborted) throw abortReason(job, command.step)
+    throw commandFailure({ ...failed, code: error.code, outOfMemory: await sandbox.outOfMemory(), forksRefused: false })
+  } finally {
+    stopped.release()
+  }
+}
+
+/** The reason a build was stopped from outside; the person's wish comes first. */
+export function abortReason(job: Pick<BuildJob, 'signal' | 'timeout' | 'request'>, step: string): AppError {
+  if (job.signal.aborted) return canceled(step)
+  return job.timeout.aborted ? timeFailure(step, job.request.limits) : floodFailure(step)
+}
+
+/** Resolves when any of the signals is aborted; `release` takes the listeners off again. */
+export function firstAbort(signals: readonly AbortSignal[]): { promise: Promise<'aborted'>; release(): void } {
+  let onAbort = () => {}
+  const promise = new Promise<'aborted'>((resolve) => {
+    onAbort = () => resolve('aborted')
+  })
+  for (const signal of signals) {
+    if (signal.aborted) onAbort()
+    else signal.addEventListener('abort', onAbort, { once: true })
+  }
+  return {
+    promise,
+    release: () => {
+      for (const signal of signals) signal.removeEventListener('abort', onAbort)
+    },
+  }
+}
+
+/** Environment of a build: the plan's, then the project's own; never the platform's. */
+export function buildEnvironment(job: Pick<BuildJob, 'plan' | 'request'>, base: Readonly<Record<string, string>>): Record<string, string> {
+  return { ...base, ...job.plan.buildEnv, ...job.request.env }
+}

@@ -1,0 +1,180 @@
+import { chmod, mkdir, rm } from 'node:fs/promises'
+import path from 'node:path'
+import { AppError, isAppError } from '@/shared/errors'
+import { newId } from '@/shared/node/ids'
+import type { Artifact } from '@/shared/release'
+import type { Builder } from './builder'
+import { openEnvHash } from './cache/key'
+import { createBuildUsers } from './cache/users'
+import { createWorkspaces } from './cache/workspace'
+import { detect } from './detect'
+import { zipOfTar } from './download'
+import { connectEngine, type Engine, engineCall } from './engine'
+import { openBundle } from './execute/bundle'
+import { cleanUpHostBuild } from './execute/host'
+import { createBaseImages, createTools } from './images'
+import { type BuilderOptions, hostCaFile } from './options'
+import { makePlan } from './plan'
+import { type BuilderParts, buildFiles, mirrorDirectory, runBuild } from './run-build'
+import { defaultSourceLimits, fetchSource } from './source'
+
+export type { BuildEvents, Builder, BuildOutcome, BuildRequest, BuildStep, SourceSpec } from './builder'
+export type { BuilderOptions, HostEnv } from './options'
+
+/** A builder, and what only the composition root does with it. */
+export interface ManagedBuilder extends Builder {
+  /** Makes the base images ahead of the first build. */
+  prepare(nodeMajor?: number): Promise<void>
+}
+
+const removeDeadlineMs = 30_000
+
+/** The builder of one installation: images by the engine when there is one, bundles on the host. */
+export async function createBuilder(options: BuilderOptions): Promise<ManagedBuilder> {
+  const root = path.join(options.home, 'builds')
+  await mkdir(root, { recursive: true, mode: 0o711 })
+  await chmod(root, 0o711)
+  const parts = await assemble(options, root)
+  const { engine } = parts
+  return {
+    inspect: (source, settings, signal) => inspectSource(parts, source, settings, signal),
+    build: (request, events, signal) => runBuild(parts, request, events, signal),
+    artifactExists: parts.artifactExists,
+    download: (artifact) => downloadArtifact(parts, artifact),
+    removeArtifact: (artifact) => removeArtifact(parts, artifact),
+    async cleanUp(deploymentId) {
+      const files = buildFiles(options.home, deploymentId)
+      if (engine) await removeContainers(engine, options.installationId, deploymentId)
+      await cleanUpHostBuild(files.record)
+      await rm(files.directory, { recursive: true, force: true })
+    },
+    async removeProject(projectId) {
+      await parts.workspaces.removeProject(projectId)
+      await rm(mirrorDirectory(options.home, projectId), { recursive: true, force: true })
+      if (engine) await removeProjectImages(engine, options.installationId, projectId)
+    },
+    async prepare(nodeMajor = 24) {
+      if (parts.images) await Promise.all([parts.images.run(nodeMajor), parts.images.build(nodeMajor)])
+    },
+  }
+}
+
+async function assemble(options: BuilderOptions, root: string): Promise<BuilderParts> {
+  const caFile = hostCaFile(options.hostEnv)
+  const toolsDirectory = path.join(options.home, 'tools')
+  await mkdir(toolsDirectory, { recursive: true, mode: 0o755 })
+  const tools = createTools({ directory: toolsDirectory, nodeBinary: options.nodeBinary, hostEnv: options.hostEnv, caFile })
+  const engine = options.dockerSocket ? connectEngine(options.dockerSocket) : null
+  const images = engine
+    ? createBaseImages({ engine, tools, caFile, hostEnv: options.hostEnv, source: options.baseImage ?? 'auto', logger: options.logger })
+    : null
+  return {
+    options,
+    caFile,
+    engine,
+    images,
+    tools,
+    envHash: await openEnvHash(root),
+    workspaces: createWorkspaces(path.join(root, 'projects')),
+    buildUser: createBuildUsers(root),
+    artifactExists: (artifact) => artifactExists(options, engine, artifact),
+  }
+}
+
+async function inspectSource(
+  parts: BuilderParts,
+  source: Parameters<Builder['inspect']>[0],
+  settings: Parameters<Builder['inspect']>[1],
+  signal?: AbortSignal,
+) {
+  const files = buildFiles(parts.options.home, `inspect-${newId()}`)
+  await mkdir(files.directory, { recursive: true, mode: 0o700 })
+  try {
+    const tree = await fetchSource(source, {
+      directory: files.source,
+      storage: parts.options.storage,
+      limits: defaultSourceLimits,
+      ...(signal ? { signal } : {}),
+    })
+    const detection = await detect(tree.directory, settings)
+    return { report: detection.report, plan: makePlan(detection, settings), commit: tree.commit }
+  } finally {
+    await rm(files.directory, { recursive: true, force: true })
+  }
+}
+
+async function artifactExists(options: BuilderOptions, engine: Engine | null, artifact: Artifact): Promise<boolean> {
+  if (artifact.kind === 'bundle') return (await options.storage.stat(artifact.digest)) !== null
+  if (!engine) return false
+  try {
+    await engineCall('looking for the image', 10_000, () => engine.getImage(artifact.digest).inspect())
+    return true
+  } catch (error) {
+    if (isAppError(error) && error.code === 'ERR_NOT_FOUND') return false
+    throw error
+  }
+}
+
+async function downloadArtifact(parts: BuilderParts, artifact: Artifact): Promise<NodeJS.ReadableStream> {
+  if (artifact.kind === 'bundle') return zipOfTar(await openBundle(parts.options.storage, artifact.digest))
+  const { engine } = parts
+  if (!engine) return Promise.reject(noImage())
+  // An image's files are read through a container that never runs.
+  const image = await engineCall('reading the image', 10_000, () => engine.getImage(artifact.digest).inspect())
+  const labels = { 'switchyard.installation': parts.options.installationId, 'switchyard.role': 'download' }
+  const container = await engineCall('opening the image', removeDeadlineMs, () =>
+    engine.createContainer({ Image: artifact.digest, Cmd: ['true'], Labels: labels }),
+  )
+  const remove = () =>
+    void engineCall('closing the image', removeDeadlineMs, () => container.remove({ force: true })).catch((error) =>
+      parts.options.logger.warn({ err: error }, 'a download left its container'),
+    )
+  try {
+    const directory = image.Config.WorkingDir || '/'
+    const tar = await engineCall('reading the image', removeDeadlineMs, () => container.getArchive({ path: directory }))
+    const zip = zipOfTar(tar, directory === '/' ? 0 : 1)
+    zip.once('close', remove)
+    return zip
+  } catch (error) {
+    remove()
+    throw error
+  }
+}
+
+async function removeArtifact(parts: BuilderParts, artifact: Artifact): Promise<void> {
+  if (artifact.kind === 'bundle') return parts.options.storage.remove(artifact.digest)
+  const { engine } = parts
+  if (engine) await removeImage(engine, artifact.digest)
+}
+
+/** With all its tags. Unknown: no error. */
+async function removeImage(engine: Engine, id: string): Promise<void> {
+  try {
+    await engineCall('removing the image', removeDeadlineMs, () => engine.getImage(id).remove({ force: true }))
+  } catch (error) {
+    if (!isAppError(error) || error.code !== 'ERR_NOT_FOUND') throw error
+  }
+}
+
+const owned = (installationId: string, ...more: string[]) => ({ label: [`switchyard.installation=${installationId}`, ...more] })
+
+async function removeContainers(engine: Engine, installationId: string, deploymentId: string): Promise<void> {
+  const filters = owned(installationId, `switchyard.deployment=${deploymentId}`, 'switchyard.role=build')
+  const found = await engineCall('listing build containers', removeDeadlineMs, () => engine.listContainers({ all: true, filters }))
+  for (const { Id } of found) {
+    try {
+      await engineCall('removing a build container', removeDeadlineMs, () => engine.getContainer(Id).remove({ force: true, v: true }))
+    } catch (error) {
+      if (!isAppError(error) || error.code !== 'ERR_NOT_FOUND') throw error
+    }
+  }
+}
+
+async function removeProjectImages(engine: Engine, installationId: string, projectId: string): Promise<void> {
+  const filters = owned(installationId, `switchyard.project=${projectId}`)
+  for (const { Id } of await engineCall('listing images', removeDeadlineMs, () => engine.listImages({ filters }))) await removeImage(engine, Id)
+}
+
+function noImage(): AppError {
+  return new AppError('ERR_UNAVAILABLE', 'The image cannot be read without the container engine.', { nextAction: 'Start Docker and try again.' })
+}

@@ -1,0 +1,183 @@
+import { mkdir, rm } from 'node:fs/promises'
+import path from 'node:path'
+import type { BuildPlan } from '@/shared/build-plan'
+import { AppError, isAppError } from '@/shared/errors'
+import type { Artifact } from '@/shared/release'
+import type { BuildEvents, BuildOutcome, BuildRequest, BuildStep, SourceTree } from './builder'
+import { buildKey, type EnvHash } from './cache/key'
+import type { createWorkspaces, Workspace } from './cache/workspace'
+import { detect } from './detect'
+import type { Engine } from './engine'
+import { buildInContainer } from './execute/container'
+import { buildFromDockerfile } from './execute/dockerfile'
+import { buildOnHost } from './execute/host'
+import { abortReason, type BuildJob } from './execute/job'
+import { BuildLog } from './execute/log'
+import type { TreeOwner } from './execute/sync'
+import type { BaseImages, Tools } from './images'
+import type { BuilderOptions } from './options'
+import { makePlan } from './plan'
+import { defaultSourceLimits, fetchSource } from './source'
+
+/** What `createBuilder` puts together once and every build uses. */
+export interface BuilderParts {
+  options: BuilderOptions
+  caFile: string | null
+  engine: Engine | null
+  images: BaseImages | null
+  tools: Tools
+  envHash: EnvHash
+  workspaces: ReturnType<typeof createWorkspaces>
+  buildUser: (workspace: string) => Promise<TreeOwner | null>
+  artifactExists(artifact: Artifact): Promise<boolean>
+}
+
+/** Uid inside build containers when we are root; otherwise containers run as we do, and so own what they write. */
+const containerOwner = async (): Promise<TreeOwner | null> => (process.getuid?.() === 0 ? { uid: 1000, gid: 1000 } : null)
+
+/** Files of one running build outside the project's workspace. */
+export const buildFiles = (home: string, deploymentId: string) => ({
+  source: path.join(home, 'builds', 'running', deploymentId, 'source'),
+  directory: path.join(home, 'builds', 'running', deploymentId),
+  record: path.join(home, 'builds', 'running', deploymentId, 'process.json'),
+})
+
+export const mirrorDirectory = (home: string, projectId: string): string => path.join(home, 'mirrors', projectId)
+
+/** One build from source to artifact. See `Builder.build`. */
+export async function runBuild(parts: BuilderParts, request: BuildRequest, events: BuildEvents, signal: AbortSignal): Promise<BuildOutcome> {
+  const timeout = AbortSignal.timeout(request.limits.timeoutMs)
+  const log = new BuildLog((line) => events.onLog(line), request.env)
+  const files = buildFiles(parts.options.home, request.deploymentId)
+  const stop = AbortSignal.any([signal, timeout])
+  const recorded = async <T>(step: BuildStep, work: () => Promise<T>, detail: (result: T) => string): Promise<T> => {
+    await events.onStepStart(step)
+    try {
+      const result = await work()
+      await events.onStepEnd(step, { status: 'done', detail: detail(result) })
+      return result
+    } catch (error) {
+      const reason = stop.aborted ? abortReason({ signal, timeout, request }, step) : error
+      await events.onStepEnd(step, { status: signal.aborted ? 'canceled' : 'failed', ...(isAppError(reason) ? { detail: reason.message } : {}) })
+      throw reason
+    }
+  }
+  await mkdir(files.directory, { recursive: true, mode: 0o700 })
+  try {
+    const source = await recorded(
+      'source',
+      () =>
+        fetchSource(request.source, {
+          directory: files.source,
+          storage: parts.options.storage,
+          limits: defaultSourceLimits,
+          mirrorDirectory: mirrorDirectory(parts.options.home, request.projectId),
+          signal: stop,
+          onLog: (text) => log.system('source', text),
+        }),
+      (tree) => tree.commit?.sha.slice(0, 12) ?? `${tree.fileCount} files`,
+    )
+    const detected = await recorded(
+      'detect',
+      () => describeSource(source, request),
+      ({ plan }) => plan.summary,
+    )
+    log.system('detect', detected.plan.summary)
+    for (const warning of detected.report.warnings) log.system('detect', warning)
+    const base = await describeBase(parts, request, detected.plan)
+    const key = buildKey({
+      projectId: request.projectId,
+      treeId: source.treeId,
+      settings: request.settings,
+      target: request.target,
+      base,
+      envHash: parts.envHash(request.env),
+    })
+    const { treeId, commit, sizeBytes, fileCount } = source
+    const outcome = { ...detected, source: { treeId, commit, sizeBytes, fileCount }, buildKey: key }
+    const before = await request.reuse(key)
+    if (before && (await parts.artifactExists(before)))
+      return { ...outcome, artifact: await reportReuse(before, detected.plan, events, log), reused: true }
+    return {
+      ...outcome,
+      artifact: await execute(parts, { request, plan: detected.plan, sourceDirectory: source.directory, log, events, signal, timeout }),
+      reused: false,
+    }
+  } finally {
+    await rm(files.directory, { recursive: true, force: true })
+  }
+}
+
+async function describeSource(source: SourceTree, request: BuildRequest) {
+  const detection = await detect(source.directory, request.settings)
+  return { report: detection.report, plan: makePlan(detection, request.settings) }
+}
+
+/** What the build starts from, as part of its key. */
+async function describeBase(parts: BuilderParts, request: BuildRequest, plan: BuildPlan): Promise<string[]> {
+  if (request.target === 'bundle') return [`node-${plan.nodeMajor}`]
+  if (!parts.images) throw noEngine()
+  // The base of a Dockerfile is its own business.
+  if (plan.framework === 'dockerfile') return []
+  const [run, build] = await Promise.all([parts.images.run(plan.nodeMajor), parts.images.build(plan.nodeMajor)])
+  return [run.id, build.id]
+}
+
+/** The steps are recorded as done without work, so that every deployment shows the same ones. */
+async function reportReuse(artifact: Artifact, plan: BuildPlan, events: BuildEvents, log: BuildLog): Promise<Artifact> {
+  const steps: BuildStep[] = plan.framework === 'dockerfile' ? ['build'] : [...new Set(plan.commands.map((command) => command.step)), 'package']
+  for (const step of steps) {
+    await events.onStepStart(step)
+    log.system(step, 'Nothing has changed since an earlier build: its result is used.')
+    await events.onStepEnd(step, { status: 'done', cached: true })
+  }
+  return artifact
+}
+
+async function execute(parts: BuilderParts, input: Omit<BuildJob, 'workspace'>): Promise<Artifact> {
+  const { request, plan } = input
+  const image = request.target === 'image'
+  if (!image && plan.framework === 'dockerfile')
+    throw new AppError('ERR_BUILD', 'A Dockerfile needs a container engine, and this Switchyard runs apps as processes.', {
+      step: 'build',
+      nextAction: 'Start Docker on this machine and set SWITCHYARD_RUNTIME to "docker", or remove the Dockerfile.',
+    })
+  const workspace = await parts.workspaces.acquire(request.projectId, image ? 'container' : 'host', image ? containerOwner : parts.buildUser)
+  try {
+    return await executeIn(parts, { ...input, workspace }, workspace)
+  } finally {
+    workspace.release()
+  }
+}
+
+async function executeIn(parts: BuilderParts, job: BuildJob, workspace: Workspace): Promise<Artifact> {
+  const { request, plan } = job
+  const { engine, images, options, caFile } = parts
+  const common = { installationId: options.installationId, hostEnv: options.hostEnv, caFile, staticServerFile: options.staticServerFile }
+  if (request.target === 'image' && plan.framework === 'dockerfile') {
+    if (!engine || !images) throw noEngine()
+    const ensureBase = (major: number) => Promise.all([images.run(major), images.build(major)])
+    return buildFromDockerfile(job, { engine, installationId: options.installationId, envHash: parts.envHash, ensureBase })
+  }
+  const skip = await workspace.installed(job.sourceDirectory, plan, parts.envHash(installVariables(request.env)))
+  const packageManagerDirectory = await parts.tools.packageManager(plan.packageManager, plan.packageManagerVersion)
+  if (request.target === 'bundle') {
+    const nodeBinary = await parts.tools.node(plan.nodeMajor)
+    const recordFile = buildFiles(options.home, request.deploymentId).record
+    return buildOnHost(job, { ...common, storage: options.storage, nodeBinary, packageManagerDirectory, recordFile }, { skip })
+  }
+  if (!engine || !images) throw noEngine()
+  const [runImage, buildImage] = await Promise.all([images.run(plan.nodeMajor), images.build(plan.nodeMajor)])
+  return buildInContainer(job, { ...common, engine, runImage, buildImage, packageManagerDirectory }, { skip })
+}
+
+/** Variables that package managers read, tokens of registries among them: another value, another install. */
+function installVariables(env: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => /^(node_|npm_|pnpm_|yarn_)|token|auth|registry/i.test(name)))
+}
+
+function noEngine(): AppError {
+  return new AppError('ERR_UNAVAILABLE', 'There is no container engine to build an image with.', {
+    nextAction: 'Start Docker, or set SWITCHYARD_RUNTIME to "process".',
+  })
+}
