@@ -1,0 +1,126 @@
+import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { afterEach, beforeEach, expect, it, vi } from 'vitest'
+import { readCliEnv } from './env'
+import { main } from './program'
+import { readSignIn, writeLink, writeSignIn } from './settings'
+import { logText, table } from './terminal'
+
+let home: string
+let stdout: string
+let stderr: string
+
+beforeEach(async () => {
+  home = await mkdtemp(path.join(tmpdir(), 'switchyard-cli-test-'))
+  stdout = ''
+  stderr = ''
+  vi.spyOn(process.stdout, 'write').mockImplementation((chunk) => {
+    stdout += chunk
+    return true
+  })
+  vi.spyOn(process.stderr, 'write').mockImplementation((chunk) => {
+    stderr += chunk
+    return true
+  })
+})
+afterEach(async () => {
+  vi.restoreAllMocks()
+  await rm(home, { recursive: true, force: true })
+})
+
+const env = (more: Record<string, string> = {}) => readCliEnv({ HOME: home, ...more })
+const signedIn = { SWITCHYARD_TOKEN: 'key', SWITCHYARD_API: 'http://127.0.0.1:1' }
+
+it.each([
+  ['an unknown command', ['deplyo'], /Did you mean deploy/],
+  ['an unknown option', ['deploy', '--projekt', 'x'], /Did you mean --project/],
+  ['a missing value', ['deploy', '--project'], /argument missing/],
+  ['a scope that does not exist', ['env', 'set', 'A=1', '--scope', 'moon'], /Allowed choices are build, runtime, both/],
+  ['a variable name that cannot be one', ['env', 'set', '1A=1'], /letters, digits and underscores/],
+  ['an address that is none', ['ls', '--api', 'ftp://x'], /not the address of a dashboard/],
+  ['a tail that is no number', ['logs', 'x', '--tail', 'many'], /not a number of lines/],
+])('%s ends with code 2 and says what is wrong', async (_, argv, message) => {
+  expect(await main(argv, env(signedIn))).toBe(2)
+  expect(stderr).toMatch(message)
+  expect(stdout).toBe('')
+})
+
+it('without a sign-in every command says how to sign in', async () => {
+  for (const argv of [['ls'], ['deploy', home], ['logs', 'x'], ['open'], ['env', 'ls'], ['cancel', 'x'], ['link', home, '--project', 'x']]) {
+    stderr = ''
+    expect(await main(argv, env())).not.toBe(0)
+    expect(stderr).toContain('switchyard login')
+  }
+})
+
+it('with --json a failure is JSON on stdout too, and the last line', async () => {
+  expect(await main(['ls', '--json'], env())).toBe(2)
+  expect(JSON.parse(stdout.trim().split('\n').at(-1) ?? '')).toMatchObject({ error: { code: 'ERR_INVALID_INPUT' } })
+  stdout = ''
+  expect(await main(['deploy', home, '--project', 'x', '--json'], env({ SWITCHYARD_TOKEN: 'k', SWITCHYARD_API: 'http://127.0.0.1:1' }))).toBe(1)
+  expect(JSON.parse(stdout.trim().split('\n').at(-1) ?? '')).toMatchObject({
+    deploymentId: null,
+    status: 'FAILED',
+    timings: { total: expect.any(Number) },
+  })
+})
+
+it('deploy without a terminal does not guess a project name', async () => {
+  expect(await main(['deploy', home], env(signedIn))).toBe(2)
+  expect(stderr).toContain('--project NAME')
+})
+
+it('init writes switchyard.json once, and anew only with --force', async () => {
+  expect(await main(['init', home, '--name', 'My App', '--build-command', 'npm run site'], env())).toBe(0)
+  expect(JSON.parse(await readFile(path.join(home, 'switchyard.json'), 'utf8'))).toEqual({ name: 'My App', buildCommand: 'npm run site' })
+  expect(await main(['init', home, '--name', 'Other'], env())).toBe(2)
+  expect(await main(['init', home, '--name', 'Other', '--force'], env())).toBe(0)
+  expect(JSON.parse(await readFile(path.join(home, 'switchyard.json'), 'utf8'))).toEqual({ name: 'Other' })
+})
+
+it('a broken switchyard.json is named with what is wrong in it', async () => {
+  await writeFile(path.join(home, 'switchyard.json'), '{"name":"x","rootDirectory":"../up","bildCommand":"x"}')
+  expect(await main(['deploy', home], env(signedIn))).toBe(2)
+  expect(stderr).toMatch(/rootDirectory: must be a relative path/)
+  expect(stderr).toMatch(/bildCommand/)
+})
+
+it('the sign-in is readable by its owner only, and logout removes it', async () => {
+  const file = await writeSignIn(env().configDirectory, { api: 'http://localhost:3000', token: 'secret' })
+  expect((await stat(file)).mode & 0o777).toBe(0o600)
+  expect(await readSignIn(env().configDirectory)).toEqual({ api: 'http://localhost:3000', token: 'secret' })
+  expect(await main(['logout'], env())).toBe(0)
+  expect(await readSignIn(env().configDirectory)).toBeNull()
+})
+
+it('a stored key is not sent to another address', async () => {
+  await writeSignIn(env().configDirectory, { api: 'http://127.0.0.1:1', token: 'secret' })
+  expect(await main(['ls', '--api', 'http://127.0.0.1:2'], env())).toBe(2)
+  expect(stderr).toContain('You are signed in to http://127.0.0.1:1, not to http://127.0.0.1:2')
+})
+
+it('a link is kept out of Git, once', async () => {
+  const link = { projectId: 'p1', name: 'x', slug: 'x', api: 'http://localhost:3000' }
+  await mkdir(path.join(home, 'app'))
+  await writeFile(path.join(home, 'app/.gitignore'), 'node_modules')
+  await writeLink(path.join(home, 'app'), link)
+  await writeLink(path.join(home, 'app'), link)
+  expect(await readFile(path.join(home, 'app/.gitignore'), 'utf8')).toBe('node_modules\n.switchyard\n')
+})
+
+it('an app cannot drive the terminal with its log', () => {
+  const text = logText({ step: 'build', stream: 'stdout', text: '\u001b]0;title\u0007\u001b[2J\u001b[31mred\u001b[0m\u0007 \u001b[1Aup' }, true)
+  expect(text).toContain('\u001b[31mred\u001b[0m')
+  for (const bad of ['\u0007', '\u001b[2J', '\u001b[1A', '\u001b]']) expect(text).not.toContain(bad)
+  expect(logText({ step: 'build', stream: 'stdout', text: '\u001b[31mred\u001b[0m' }, false)).toBe('[build] red')
+})
+
+it('a table pads by what is seen, not by colour codes', () => {
+  expect(
+    table([
+      ['\u001b[2mA\u001b[22m', 'x'],
+      ['long', 'y'],
+    ]),
+  ).toBe('\u001b[2mA\u001b[22m     x\nlong  y')
+})
