@@ -149,8 +149,6 @@ function lifecycle(fixture: Fixture, setup: () => ContractSetup): void {
       const { artifact } = fixture
       const missing = fixture.spec({ artifact: { ...artifact, digest: `sha256:${'0'.repeat(64)}` } })
       await expect(fixture.driver.start(missing)).rejects.toMatchObject({ code: 'ERR_START' })
-      const noCommand = fixture.spec({ artifact: { ...artifact, start: { argv: ['no-such-program', '--x'], env: {} } } })
-      await expect(fixture.driver.start(noCommand)).rejects.toMatchObject({ code: 'ERR_START' })
       const canceled = fixture.driver.start(fixture.spec(), AbortSignal.abort())
       await expect(canceled).rejects.toMatchObject({ code: 'ERR_CANCELED' })
       expect(await fixture.driver.list()).toEqual([])
@@ -174,6 +172,24 @@ function lifecycle(fixture: Fixture, setup: () => ContractSetup): void {
         'stderr',
         'dying as told',
       ])
+    })
+
+    it('tells of a start command that does not exist, by a refusal or by exit code 127', async () => {
+      const spec = fixture.spec({ artifact: { ...fixture.artifact, start: { argv: ['no-such-program', '--x'], env: {} } } })
+      const refused = await fixture.driver.start(spec).then(
+        () => null,
+        (error: unknown) => error,
+      )
+      if (refused) {
+        expect(refused).toMatchObject({ code: 'ERR_START', message: expect.stringContaining('no-such-program') })
+        expect(await fixture.driver.list()).toEqual([])
+        return
+      }
+      const ended = await eventually('exit', async () => {
+        const seen = await fixture.driver.inspect(spec.owner.instanceId)
+        return seen?.state === 'exited' ? seen : null
+      })
+      expect(ended.exit).toMatchObject({ code: 127 })
     })
 
     it('ends with SIGTERM within the grace period', async () => {

@@ -15,7 +15,7 @@ const exitLagMs = 200
 export async function observeRecord(
   record: InstanceRecord,
   log: InstanceLog,
-  reread: () => Promise<InstanceRecord | null>,
+  reread: (() => Promise<InstanceRecord | null>) | null,
 ): Promise<ObservedInstance> {
   const base = { owner: record.owner, startedAt: new Date(record.startedAt) }
   const leader = record.exit ? null : await statOf(record.process)

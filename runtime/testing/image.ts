@@ -18,7 +18,8 @@ export async function buildTestImage(socket: string, tag: string): Promise<Artif
   }
   const tar = pack()
   const mtime = new Date(0)
-  const add = (header: Header, content?: Buffer | string) => tar.entry({ mode: 0o755, mtime, ...header }, content ?? '')
+  const add = (header: Partial<Header> & { name: string }, content?: Buffer | string) =>
+    tar.entry({ mode: 0o755, mtime, ...header } as Header, content ?? '')
   for (const name of ['app/', 'usr/', 'usr/bin/', 'etc/', 'proc/', 'sys/', 'dev/']) add({ name, type: 'directory' })
   add({ name: 'tmp/', type: 'directory', mode: 0o1777 })
   for (const library of libraries) {
