@@ -1,11 +1,11 @@
-import { Readable } from 'node:stream'
+import type { PassThrough } from 'node:stream'
 import { extract, type Header } from 'tar-stream'
 import { ZipFile } from 'yazl'
 
 /** Tar → zip while it streams: nothing is unpacked to disk, whatever the size. `strip` leading path parts are dropped. */
 export function zipOfTar(tar: NodeJS.ReadableStream, strip = 0): NodeJS.ReadableStream {
   const zip = new ZipFile()
-  const output = new Readable().wrap(zip.outputStream)
+  const output = zip.outputStream as PassThrough
   const fail = (error: unknown) => output.destroy(error instanceof Error ? error : new Error(String(error)))
   zip.on('error', fail)
   const entries = extract()
@@ -24,7 +24,10 @@ export function zipOfTar(tar: NodeJS.ReadableStream, strip = 0): NodeJS.Readable
   entries.once('finish', () => zip.end())
   entries.once('error', fail)
   tar.once('error', fail)
-  output.once('close', () => entries.destroy())
+  // The reader went away: nothing more is fetched for it.
+  output.once('close', () => {
+    if (!output.readableEnded) entries.destroy()
+  })
   tar.pipe(entries as unknown as NodeJS.WritableStream)
   return output
 }

@@ -8,7 +8,7 @@ import { AppError } from '@/shared/errors'
 import type { Artifact } from '@/shared/release'
 import { collectOutputs, underDirectory } from './archive'
 import { loadLayer } from './image'
-import { abortReason, type BuildJob, buildEnvironment, firstAbort, type InstallDecision, runCommands, type Sandbox } from './job'
+import { abortReason, type BuildJob, buildEnvironment, firstAbort, type InstallDecision, idleSandbox, runCommands, type Sandbox } from './job'
 import { platformFiles } from './platform-files'
 import { StepChannel, stepScript } from './steps'
 
@@ -47,7 +47,7 @@ const pidsEvents = ['/sys/fs/cgroup/pids/pids.events', '/sys/fs/cgroup/pids.even
 /** Runs the plan in a hardened container and packs its outputs as one layer over the run image. */
 export async function buildInContainer(job: BuildJob, executor: ContainerExecutor, decision: InstallDecision): Promise<Artifact> {
   const idle = job.plan.commands.every((command) => decision.skip.has(command))
-  const sandbox = idle ? idleSandbox : await startWhileSyncing(job, executor)
+  const sandbox: FreezableSandbox = idle ? { ...idleSandbox, freeze: async () => {} } : await startWhileSyncing(job, executor)
   if (idle) await job.workspace.sync(job.sourceDirectory, job.plan)
   try {
     await runCommands(job, sandbox, decision)
@@ -58,14 +58,6 @@ export async function buildInContainer(job: BuildJob, executor: ContainerExecuto
 }
 
 type FreezableSandbox = Sandbox & { freeze(): Promise<void> }
-
-const idleSandbox: FreezableSandbox = {
-  run: () => Promise.reject(new AppError('ERR_INTERNAL', 'a build without commands was asked to run one')),
-  skip: () => {},
-  outOfMemory: async () => false,
-  kill: async () => {},
-  freeze: async () => {},
-}
 
 /** The container waits for its first line, so it starts while the tree is brought up to date. */
 async function startWhileSyncing(job: BuildJob, executor: ContainerExecutor): Promise<FreezableSandbox> {

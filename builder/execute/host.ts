@@ -1,4 +1,3 @@
-import type { ChildProcess } from 'node:child_process'
 import { constants } from 'node:fs'
 import { access, chmod, readFile, stat } from 'node:fs/promises'
 import path from 'node:path'
@@ -11,7 +10,7 @@ import type { BlobStore } from '@/storage/blob-store'
 import { collectOutputs } from './archive'
 import { storeBundle } from './bundle'
 import { type ControlGroup, createControlGroup, type HostBuildRecord, killHostBuild, processStartTime, removeRecord } from './host-process'
-import { abortReason, type BuildJob, buildEnvironment, firstAbort, type InstallDecision, runCommands, type Sandbox } from './job'
+import { abortReason, type BuildJob, buildEnvironment, firstAbort, type InstallDecision, idleSandbox, runCommands, type Sandbox } from './job'
 import { platformFiles } from './platform-files'
 import { StepChannel, stepScript } from './steps'
 
@@ -35,7 +34,8 @@ export interface HostExecutor {
 export async function buildOnHost(job: BuildJob, executor: HostExecutor, decision: InstallDecision): Promise<Artifact> {
   await job.workspace.sync(job.sourceDirectory, job.plan)
   if (job.workspace.owner) await checkTraversable(job.workspace.directory)
-  const sandbox = await startProcess(job, executor)
+  const idle = job.plan.commands.every((command) => decision.skip.has(command))
+  const sandbox = idle ? idleSandbox : await startProcess(job, executor)
   try {
     await runCommands(job, sandbox, decision)
     // Before the tree is read: what a build left running must not swap files under a reader that is root.
@@ -132,7 +132,7 @@ async function confinement(control: ControlGroup | null, limits: BuildJob['reque
 }
 
 async function superviseProcess(
-  child: ChildProcess,
+  child: ReturnType<typeof start>,
   marker: string,
   control: ControlGroup | null,
   executor: HostExecutor,

@@ -31,6 +31,14 @@ export interface Sandbox {
   kill(): Promise<void>
 }
 
+/** For a build in which nothing has to run. */
+export const idleSandbox: Sandbox = {
+  run: () => Promise.reject(new AppError('ERR_INTERNAL', 'a build without commands was asked to run one')),
+  skip: () => {},
+  outOfMemory: async () => false,
+  kill: async () => {},
+}
+
 /** Which install commands can be left out because their result of the build before is still there. */
 export interface InstallDecision {
   skip: ReadonlySet<PlanCommand>

@@ -57,7 +57,8 @@ export function createBaseImages(options: BaseImageOptions): BaseImages {
       throw new AppError('ERR_UNAVAILABLE', 'The image registry does not answer.', {
         nextAction: 'Set the base image setting to "auto" or "local", or check the registry.',
       })
-    return kind === 'run' ? localRun(options, major) : localBuild(options, major)
+    if (kind === 'build') return localBuild(options, major, await once(`run-${major}`, () => choose('run', major)))
+    return localRun(options, major)
   }
   return {
     run: (major) => once(`run-${major}`, () => choose('run', major)),
@@ -70,10 +71,8 @@ async function localRun(options: BaseImageOptions, major: number): Promise<BaseI
   return ensure(options, `switchyard/node:${major}-slim`, await rootfsHash(entries), { layers: [], env: [], baseImage: null }, entries)
 }
 
-async function localBuild(options: BaseImageOptions, major: number): Promise<BaseImage> {
-  const below = await localRun(options, major)
-  const runEntries = await runRootfs(await options.tools.node(major), options.caFile)
-  const entries = await toolsRootfs(runEntries)
+async function localBuild(options: BaseImageOptions, major: number, below: BaseImage): Promise<BaseImage> {
+  const entries = await toolsRootfs(await runRootfs(await options.tools.node(major), options.caFile))
   return ensure(
     options,
     `switchyard/node:${major}`,

@@ -28,10 +28,10 @@ const serve = sirv(root, {
 function answerUnknown(request: IncomingMessage, response: ServerResponse): void {
   const pathname = (request.url ?? '/').split('?')[0] ?? '/'
   const wantsPage = (request.headers.accept ?? '*/*').split(',').some((type) => /text\/html|\*\/\*/.test(type))
-  if (values.spa && wantsPage && path.extname(pathname) === '' && existsSync(path.join(root, 'index.html')))
-    return sendPage(response, path.join(root, 'index.html'), 200, request)
-  if (existsSync(notFoundPage)) return sendPage(response, notFoundPage, 404, request)
-  response.writeHead(404, { 'content-type': 'text/plain; charset=utf-8' }).end('404: there is nothing at this address.\n')
+  const index = path.join(root, 'index.html')
+  if (values.spa && wantsPage && path.extname(pathname) === '' && existsSync(index)) sendPage(response, index, 200, request)
+  else if (existsSync(notFoundPage)) sendPage(response, notFoundPage, 404, request)
+  else response.writeHead(404, { 'content-type': 'text/plain; charset=utf-8' }).end('404: there is nothing at this address.\n')
 }
 
 function sendPage(response: ServerResponse, file: string, status: number, request: IncomingMessage): void {
