@@ -6,7 +6,11 @@ import { type GitServer, startGitServer } from '@/test/support/git-server'
 import { api } from '@/test/support/journey'
 import { type RunningPlatform, startPlatform } from '@/test/support/platform'
 import { buildLines, watchableApp } from './support/apps'
+import { startCuttableProxy } from './support/cuttable-proxy'
 import { pageErrors, signIn } from './support/sign-in'
+
+// One action that waits for the whole test would hide what it waits for.
+test.use({ actionTimeout: 30_000 })
 
 let platform: RunningPlatform
 let git: GitServer
@@ -94,17 +98,24 @@ test('a running deployment can be canceled, and asks first', async ({ page }) =>
   await expect(page.getByText('Canceled', { exact: true })).toBeVisible({ timeout: 30_000 })
 })
 
-test('the log goes on where it stopped after the connection was lost', async ({ page, context }) => {
+test('the log goes on where it stopped after the connection was lost', async ({ page }) => {
   await newProject('resumed', watchableApp('resumed'))
-  await signIn(page, platform)
-  await page.goto(`${platform.url}/resumed`)
-  await page.getByRole('button', { name: 'Deploy' }).click()
-  const log = page.getByRole('log')
-  await expect(log).toContainText('build line 2 of', { timeout: 60_000 })
-  await context.setOffline(true)
-  await context.setOffline(false)
-  await expect(log).toContainText(`build line ${buildLines} of`, { timeout: 60_000 })
-  for (const line of [1, 2, 3, 10, buildLines]) await expect(log.getByText(`build line ${line} of ${buildLines}`, { exact: true })).toHaveCount(1)
+  const network = await startCuttableProxy(Number(new URL(platform.url).port))
+  try {
+    await signIn(page, { ...platform, url: network.url })
+    await page.goto(`${network.url}/resumed`)
+    await page.getByRole('button', { name: 'Deploy' }).click()
+    const log = page.getByRole('log')
+    await expect(log).toContainText('build line 2 of', { timeout: 60_000 })
+    expect(network.cut()).toBeGreaterThan(0)
+    await expect(page.getByText('Reconnecting', { exact: true })).toBeVisible()
+    network.heal()
+    await expect(log).toContainText(`build line ${buildLines} of`, { timeout: 60_000 })
+    for (let line = 1; line <= buildLines; line++) await expect(log.getByText(`build line ${line} of ${buildLines}`, { exact: true })).toHaveCount(1)
+    await expect(page.getByRole('link', { name: 'Open app' })).toBeVisible({ timeout: 60_000 })
+  } finally {
+    await network.close()
+  }
 })
 
 test('a second deployment meanwhile is refused with the reason', async ({ page }) => {
@@ -144,6 +155,7 @@ test('settings are kept, and a pasted .env file becomes variables', async ({ pag
   await expect(page.getByLabel('Path')).toHaveValue('/healthz')
 
   await page.getByRole('link', { name: 'Variables' }).click()
+  await expect(page.getByRole('heading', { name: 'Variables', exact: true })).toBeVisible()
   await page.getByLabel('Name').focus()
   await page.evaluate(() => {
     const clipboardData = new DataTransfer()

@@ -7,7 +7,7 @@ export async function signIn(page: Page, platform: RunningPlatform): Promise<voi
   await page.getByLabel('E-mail').fill(platform.email)
   await page.getByLabel('Password').fill(platform.password)
   await page.getByRole('button', { name: 'Sign in' }).click()
-  await expect(page.getByRole('link', { name: 'Projects' })).toHaveAttribute('aria-current', 'page')
+  await expect(page.getByRole('link', { name: 'Projects', exact: true })).toHaveAttribute('aria-current', 'page')
 }
 
 /** Collects what breaks in the page; a journey ends with none. */
