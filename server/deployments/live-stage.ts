@@ -2,7 +2,7 @@ import type { Instance, Prisma } from '@/server/database/generated/client'
 import { AppError } from '@/shared/errors'
 import { newId } from '@/shared/node/ids'
 import { defaultHealthCheck, defaultInstanceLimits, otherSlot, type Slot } from '@/shared/release'
-import { launchInstance, type ReleaseConfig } from '../instances/launch'
+import { launchInstance, type ReleaseConfig, watchInstance } from '../instances/launch'
 import { enqueue } from '../jobs/queue'
 import type { DeployDeps, DeployRun } from './run'
 import { readVariables } from './variables'
@@ -77,8 +77,7 @@ async function checkHealth(deps: DeployDeps, run: DeployRun, instance: Instance,
       nextAction: 'Deploy again; if it stays so, check the container engine.',
     })
   await run.record.step('health', async () => {
-    const stillRunning = async () => (await deps.runtime.inspect(id))?.state === 'running'
-    const result = await deps.runtime.probe({ host, port }, config.health, { signal: run.signal, stillRunning })
+    const result = await deps.runtime.probe({ host, port }, config.health, { ...watchInstance(deps.runtime, id), signal: run.signal })
     if (result.healthy) return { value: undefined, detail: `GET ${config.health.path} → ${result.statusCode} in ${result.latencyMs} ms` }
     await copyLastWords(deps, run, id)
     run.signal.throwIfAborted()

@@ -105,7 +105,7 @@ async function adopt(deps: HealDeps, instance: Instance): Promise<boolean> {
 async function probe(deps: HealDeps, instance: Instance, check: ReturnType<typeof releaseConfig>['health'], signal?: AbortSignal): Promise<void> {
   if (!instance.host || !instance.port) throw new AppError('ERR_START', 'The instance started without an address.')
   const result = await deps.runtime.probe({ host: instance.host, port: instance.port }, check, {
-    stillRunning: async () => (await deps.runtime.inspect(instance.id))?.state === 'running',
+    ...watchInstance(deps.runtime, instance.id),
     ...(signal ? { signal } : {}),
   })
   if (!result.healthy) throw new AppError('ERR_HEALTH_CHECK', `The instance did not become healthy again. ${result.reason ?? ''}`.trim())

@@ -1,4 +1,4 @@
-import type { Runtime } from '@/runtime/driver'
+import type { ProbeOptions, Runtime } from '@/runtime/driver'
 import type { Instance, Prisma, PrismaClient, Release } from '@/server/database/generated/client'
 import { newId } from '@/shared/node/ids'
 import type { Artifact, HealthCheck, ResourceLimits, Slot } from '@/shared/release'
@@ -94,4 +94,12 @@ export async function markStopped(prisma: PrismaClient, instanceId: string, exit
     where: { id: instanceId, state: { not: 'stopped' } },
     data: { state: 'stopped', stoppedAt: new Date(), ...(exit ? { exit } : {}) },
   })
+}
+
+/** What a probe asks about the instance itself: whether it still runs, and how it ended when it does not. */
+export function watchInstance(runtime: Runtime, instanceId: string): Pick<ProbeOptions, 'stillRunning' | 'exit'> {
+  return {
+    stillRunning: async () => (await runtime.inspect(instanceId))?.state === 'running',
+    exit: async () => (await runtime.inspect(instanceId))?.exit ?? null,
+  }
 }

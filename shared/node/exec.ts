@@ -1,5 +1,8 @@
 // biome-ignore lint/style/noRestrictedImports: this is the one wrapper through which child processes start
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
+
+export type { ChildProcess }
+
 import { AppError } from '../errors'
 
 export interface ExecOptions {

@@ -36,8 +36,9 @@ describe.each(['process', 'docker'] as const)('shipping on the %s runtime', (run
     const again = await deployByCli(platform, app.directory, 'tiny')
     expect(again.code).toBe(0)
     const { steps } = await getDeployment(platform, again.result.deploymentId)
-    expect(steps.some((s) => s.cached)).toBe(true)
-    expect(steps.map((s) => s.name)).not.toContain('package')
+    const building = steps.filter((s) => ['install', 'build', 'package'].includes(s.name))
+    expect(building.map((s) => s.cached)).not.toContain(false)
+    expect(building.length).toBeGreaterThan(0)
   })
 
   test('an app that never becomes healthy leaves the live one alone, says why, and shows what it printed', async () => {
