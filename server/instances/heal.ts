@@ -8,7 +8,7 @@ import { scopeTo } from '../database/scope'
 import { queueDeployment } from '../deployments/create'
 import type { ChangeBus } from '../events/bus'
 import type { RoutePublisher } from '../routes/publisher'
-import { type LaunchDeps, launchInstance, markStopped, type releaseConfig } from './launch'
+import { type LaunchDeps, launchInstance, markStopped, type releaseConfig, watchInstance } from './launch'
 
 export interface HealDeps extends LaunchDeps {
   routes: RoutePublisher
