@@ -9,5 +9,6 @@ export function logText(line: Uint8Array): string {
   return `${new TextDecoder().decode(line.subarray(0, maxLogLineBytes - 4), { stream: true })}…`
 }
 
-/** What V8 prints before it gives up; the kernel has no say in that death. */
-export const heapExhausted = /JavaScript heap out of memory|Reached heap limit/
+/** What Node prints before it gives up for want of memory; the kernel has no say in that death. */
+export const heapExhausted =
+  /JavaScript heap out of memory|Reached heap limit|Array buffer allocation failed|ERR_MEMORY_ALLOCATION_FAILED|process out of memory/

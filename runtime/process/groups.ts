@@ -23,11 +23,22 @@ export async function createCgroup(name: string, limits: ResourceLimits, mounts?
   }
 }
 
+/** Not `recursive`: on kernel file systems that answers ENOENT, Node's recursive mkdir never returns. */
+async function makeDirectory(root: string, relative: string): Promise<void> {
+  let at = root
+  for (const part of relative.split(path.sep)) {
+    at = path.join(at, part)
+    await mkdir(at).catch((error) => {
+      if (!hasCode(error, 'EEXIST')) throw error
+    })
+  }
+}
+
 async function createV1(roots: Partial<Record<V1Controller, string>>, relative: string, limits: ResourceLimits): Promise<Cgroup> {
   const directories: Partial<Record<V1Controller, string>> = {}
   for (const [controller, root] of Object.entries(roots) as [V1Controller, string][]) {
     directories[controller] = path.join(root, relative)
-    await mkdir(directories[controller], { recursive: true })
+    await makeDirectory(root, relative)
   }
   const group: Cgroup = { version: 1, directories }
   try {
@@ -50,7 +61,7 @@ async function createV1(roots: Partial<Record<V1Controller, string>>, relative: 
 
 async function createV2(root: string, relative: string, limits: ResourceLimits): Promise<Cgroup> {
   const directory = path.join(root, relative)
-  await mkdir(directory, { recursive: true })
+  await makeDirectory(root, relative)
   // a group gets the controllers that every ancestor hands down
   let ancestor = root
   for (const part of relative.split(path.sep)) {

@@ -14,6 +14,9 @@ import { identify, type ProcessIdentity } from './proc'
  */
 const gate = 'IFS= read -r word; [ "$word" = go ] || exit 70; exec "$@" </dev/null'
 
+/** Private address space of an idle Node 24: 580 MB, thread stacks for the most part. */
+const nodeReservesBytes = 768 * 1024 * 1024
+
 export interface Gated {
   child: ReturnType<typeof start>
   identity: ProcessIdentity
@@ -62,8 +65,9 @@ export async function confine(pid: number, limits: ResourceLimits, cgroup: Cgrou
   if (!cgroup) {
     // Counted per user: without a user of its own the limit would count the whole desktop session.
     if (isRoot()) rlimits.push(`--nproc=${limits.pids}:${limits.pids}`)
-    // Private memory, twice the limit: V8 stays below it by its heap, a runaway native allocation does not.
-    rlimits.push(`--data=${limits.memoryBytes * 2}:${limits.memoryBytes * 2}`)
+    // Against a runaway native allocation; V8 stays below its limit by its heap. Coarse: what is set aside counts, not what is used.
+    const data = limits.memoryBytes * 2 + nodeReservesBytes
+    rlimits.push(`--data=${data}:${data}`)
   }
   const result = await exec(['prlimit', `--pid=${pid}`, ...rlimits], { env: { ...baseEnv }, deadlineMs: 5_000 }).catch(() => null)
   if (!cgroup && result?.code !== 0 && isRoot())

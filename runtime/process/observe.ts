@@ -42,8 +42,9 @@ async function exitOf(
   }
   exit ??= { code: null, signal: null, outOfMemory: false }
   const killed = record.cgroup !== null && exit.code !== 0 && (await ranOutOfMemory(record.cgroup))
-  const aborted = exit.signal === 'SIGABRT' || exit.code === 134 || exit.code === null
-  return { ...exit, outOfMemory: exit.outOfMemory || killed || (aborted && (await mentions(log, heapExhausted))) }
+  // without a control group, an allocation that is refused ends as an ordinary exception
+  const abrupt = exit.signal === 'SIGABRT' || exit.code === 134 || exit.code === null || (record.cgroup === null && exit.code !== 0)
+  return { ...exit, outOfMemory: exit.outOfMemory || killed || (abrupt && (await mentions(log, heapExhausted))) }
 }
 
 /** V8 says in the log that it has no memory left, and aborts. */

@@ -51,6 +51,7 @@ runtimeContract(
     adoption(fixture)
     ports(fixture)
   },
+  { processLimit: root },
 )
 
 function users(fixture: Fixture): void {

@@ -46,7 +46,7 @@ const actions = {
   write: (q) => { try { fs.writeFileSync(q.get('file'), 'x'); return { ok: true } } catch (error) { return { ok: false, code: error.code } } },
   read: (q) => { try { return { text: fs.readFileSync(q.get('file'), 'utf8').slice(0, 1000) } } catch (error) { return { code: error.code } } },
   gateway: () => ({ route: fs.readFileSync('/proc/net/route', 'utf8') }),
-  burn: () => { const end = Date.now() + 300; while (Date.now() < end); return {} },
+  burn: () => { const from = process.cpuUsage(); while (process.cpuUsage(from).user < 300000); return {} },
 }
 http.createServer(async (request, response) => {
   const url = new URL(request.url, 'http://app')
