@@ -51,7 +51,10 @@ add('shared/uses-own-node.ts', use('./node/exec'), restricted)
 add('shared/node/uses-node.ts', use('node:fs'))
 for (const room of rooms) {
   add(`${room}/dockerode.ts`, use('dockerode'), ['runtime', 'builder'].includes(room) ? undefined : restricted)
-  add(`${room}/spawn.ts`, use('node:child_process'), restricted)
+  add(`${room}/spawn.ts`, "import { spawn } from 'node:child_process'\nspawn('true')\n", restricted)
+  add(`${room}/spawn-all.ts`, "import * as processes from 'node:child_process'\nprocesses.spawn('true')\n", restricted)
+  if (room !== 'shared')
+    add(`${room}/child.ts`, "import type { ChildProcess } from 'node:child_process'\nexport const pid = (child: ChildProcess) => child.pid\n")
   if (room !== 'server') add(`${room}/pg.ts`, use('pg'), restricted)
   add(`${room}/settings.ts`, 'export const port = process.env.PORT\n', 'lint/style/noProcessEnv')
 }
