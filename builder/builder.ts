@@ -13,7 +13,7 @@ export type SourceSpec =
       /** Operators may fetch from private and loopback addresses; link-local (metadata services) never. */
       allowPrivateNetwork: boolean
     }
-  | { kind: 'archive'; /** Digest in `storage/` of a tar or tar.gz. */ digest: string }
+  | { kind: 'archive' /** Digest in `storage/` of a tar or tar.gz. */; digest: string }
 
 /** A tree on disk, unpacked. */
 export interface SourceTree {
@@ -29,6 +29,8 @@ export type BuildStep = 'source' | 'detect' | 'install' | 'build' | 'package'
 
 export interface BuildEvents {
   onLog(line: Omit<LogRecord, 'at'>): void
+  /** As soon as the source is there: people see which commit is being built, and which one failed. */
+  onSource?(source: Pick<SourceTree, 'commit'>): Promise<void>
   /** Awaited: a step is recorded before its side effect. */
   onStepStart(step: BuildStep): Promise<void>
   onStepEnd(step: BuildStep, outcome: { status: 'done' | 'failed' | 'canceled'; detail?: string; cached?: boolean }): Promise<void>
@@ -64,7 +66,11 @@ export interface BuildOutcome {
 /** source → artifact. Throws AppError: ERR_SOURCE, ERR_DETECT, ERR_BUILD, ERR_BUILD_LIMIT (memory, time, processes, log), ERR_CANCELED. */
 export interface Builder {
   /** Fetches a source and says what would be built, without building: for the new-project page. */
-  inspect(source: SourceSpec, settings: BuildSettings, signal?: AbortSignal): Promise<{ report: DetectionReport; plan: BuildPlan; commit: SourceTree['commit'] }>
+  inspect(
+    source: SourceSpec,
+    settings: BuildSettings,
+    signal?: AbortSignal,
+  ): Promise<{ report: DetectionReport; plan: BuildPlan; commit: SourceTree['commit'] }>
   build(request: BuildRequest, events: BuildEvents, signal: AbortSignal): Promise<BuildOutcome>
   artifactExists(artifact: Artifact): Promise<boolean>
   /** Zip of what the artifact holds (application/zip), streamed. */

@@ -77,6 +77,7 @@ export async function runBuild(parts: BuilderParts, request: BuildRequest, event
         }),
       (tree) => tree.commit?.sha.slice(0, 12) ?? `${tree.fileCount} files`,
     )
+    await events.onSource?.(source)
     const detected = await recorded(
       'detect',
       () => describeSource(source, request),

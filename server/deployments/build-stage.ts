@@ -46,6 +46,9 @@ function buildEvents(run: DeployRun): BuildEvents {
   const open = new Map<BuildStep, bigint>()
   return {
     onLog: (line) => run.log.write(line),
+    async onSource({ commit }) {
+      if (commit) await run.record.patch({ commitSha: commit.sha, commitMessage: commit.message, commitAuthor: commit.author, branch: commit.branch })
+    },
     async onStepStart(step) {
       open.set(step, await run.record.beginStep(step))
     },
@@ -66,7 +69,7 @@ async function findArtifact(run: DeployRun, buildKey: string): Promise<Artifact 
 
 async function recordArtifact(run: DeployRun, outcome: BuildOutcome): Promise<string> {
   const { teamId, projectId, id: deploymentId } = run.deployment
-  const { artifact, plan, source, report } = outcome
+  const { artifact, plan, report } = outcome
   return run.record.fenced(async (tx) => {
     const known = await tx.artifact.findFirst({ where: { projectId, digest: artifact.digest, buildKey: outcome.buildKey, removedAt: null } })
     const row =
@@ -92,9 +95,6 @@ async function recordArtifact(run: DeployRun, outcome: BuildOutcome): Promise<st
         buildKey: outcome.buildKey,
         framework: artifact.framework,
         plan: { ...plan, summary: report.summary || plan.summary } as unknown as Prisma.InputJsonObject,
-        ...(source.commit
-          ? { commitSha: source.commit.sha, commitMessage: source.commit.message, commitAuthor: source.commit.author, branch: source.commit.branch }
-          : {}),
       },
     })
     return row.id

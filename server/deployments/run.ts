@@ -101,7 +101,9 @@ async function giveUp(deps: DeployDeps, run: DeployRun, error: unknown): Promise
     return
   }
   const wire = await explain(run, error)
-  run.log.write({ step: wire.step ?? 'deploy', stream: 'system', text: canceled ? 'Canceled.' : `Failed: ${wire.message}` })
+  // One line: what the command said last stands right above it.
+  const [reason] = wire.message.split('\n')
+  run.log.write({ step: wire.step ?? 'deploy', stream: 'system', text: canceled ? 'Canceled.' : `Failed: ${reason}` })
   if (wire.nextAction && !canceled) run.log.write({ step: wire.step ?? 'deploy', stream: 'system', text: `Next: ${wire.nextAction}` })
   await run.log.flush()
   await removeInstances(deps, { deploymentId: run.deployment.id })
