@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { AppError } from '@/shared/errors'
 import { withDeadline } from '@/shared/node/deadline'
 import type { HealthCheck } from '@/shared/release'
-import type { InstanceAddress, ProbeResult, Runtime } from './driver'
+import type { InstanceAddress, ObservedInstance, ProbeResult, Runtime } from './driver'
 
 const maxBodyBytes = 64 * 1024
 const askStateDeadlineMs = 5_000
@@ -84,9 +84,10 @@ function hint(problem: string): string {
   return '.'
 }
 
-type Exit = { code: number | null; signal: string | null; outOfMemory: boolean } | null
+type Exit = ObservedInstance['exit']
 
-function describeExit(exit: Exit, afterMs: number): string {
+/** How an instance ended, for people. */
+export function describeExit(exit: Exit, afterMs: number): string {
   const after = `after ${seconds(afterMs)}`
   const log = 'Its log says more.'
   if (exit?.outOfMemory) return `The app ran out of memory ${after} and was ended. Raise its memory limit, or let it use less. ${log}`

@@ -99,7 +99,9 @@ export class DockerDriver implements RuntimeDriver {
       gone.delete(listed.Id)
       const known = this.known.get(listed.Id)?.observed
       const state = listed.State === 'paused' ? 'sleeping' : listed.State === 'running' ? 'running' : 'exited'
-      if (known && known.state === state) return known
+      // somebody may have restarted it by hand: then it has another address
+      const ip = Object.values(listed.NetworkSettings?.Networks ?? {})[0]?.IPAddress || undefined
+      if (known && known.state === state && known.address?.host === ip) return known
       const container = await this.engine.find('look at a container', quickMs, (docker) => docker.getContainer(listed.Id).inspect())
       return container && (await this.observe(container))
     })

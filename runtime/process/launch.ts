@@ -35,7 +35,7 @@ export interface GateOptions {
 
 /** Starts the gate: leader of a new session, as the project's user without any other group. */
 export async function startGated(options: GateOptions): Promise<Gated> {
-  const child = start(['/bin/sh', '-c', gate, 'switchyard', ...options.argv], {
+  const child = start(['/bin/sh', '-c', gate, 'switchyard', ...(await withoutNewPrivileges()), ...options.argv], {
     cwd: options.cwd,
     env: options.env as NodeJS.ProcessEnv,
     // libuv drops the supplementary groups with them
@@ -56,6 +56,15 @@ export async function startGated(options: GateOptions): Promise<Gated> {
     identity,
     open: () => new Promise((resolve) => child.stdin?.end('go\n', () => resolve())),
   }
+}
+
+/** As in containers: no setuid program on this machine lifts an app above its user. */
+async function withoutNewPrivileges(): Promise<string[]> {
+  const setpriv = '/usr/bin/setpriv'
+  return access(setpriv, constants.X_OK).then(
+    () => [setpriv, '--no-new-privs', '--'],
+    () => [],
+  )
 }
 
 /** Puts the gate under the instance's limits; everything it starts inherits them. */

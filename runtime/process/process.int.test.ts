@@ -72,6 +72,11 @@ function users(fixture: Fixture): void {
       expect(await call(one, 'read', { file: layout(home).record(one.owner.instanceId) })).toEqual({ code: 'EACCES' })
     })
 
+    it('no setuid program lifts an app above its user', async () => {
+      const instance = await fixture.up()
+      expect((await call<{ text: string }>(instance, 'read', { file: '/proc/self/status' })).text).toMatch(/NoNewPrivs:\s+1/)
+    })
+
     it('an app cannot change its release, and has a private directory to write to', async () => {
       const instance = await fixture.up()
       expect(await call(instance, 'write', { file: 'server.cjs' })).toEqual({ ok: false, code: 'EACCES' })
