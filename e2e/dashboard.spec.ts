@@ -21,6 +21,9 @@ test.beforeAll(async () => {
   git = await startGitServer({ root: repositories })
   platform = await startPlatform({ runtime: 'process' })
 })
+test.afterEach(async ({ page: _ }, info) => {
+  if (info.status !== info.expectedStatus) await info.attach('output of the platform', { body: platform.output(), contentType: 'text/plain' })
+})
 test.afterAll(async () => {
   await platform?.stop()
   await git?.close()

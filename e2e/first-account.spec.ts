@@ -18,6 +18,9 @@ test.beforeAll(async () => {
   const noAccount = { SWITCHYARD_BOOTSTRAP_EMAIL: '', SWITCHYARD_BOOTSTRAP_PASSWORD: '', SWITCHYARD_BOOTSTRAP_API_KEY: '' }
   platform = await startPlatform({ runtime: 'process', env: noAccount })
 })
+test.afterEach(async ({ page: _ }, info) => {
+  if (info.status !== info.expectedStatus) await info.attach('output of the platform', { body: platform.output(), contentType: 'text/plain' })
+})
 test.afterAll(async () => {
   await platform?.stop()
   await git?.close()
