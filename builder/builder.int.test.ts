@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { maxBuildLogLines } from '@/shared/logs'
 import { killGroup, start } from '@/shared/node/exec'
 import type { Artifact } from '@/shared/release'
+import { createBuilder } from '.'
 import { connectEngine } from './engine'
 import { openBundle } from './execute/bundle'
 import { appWithBuild, collect, dockerSocket, recorder, requestFor, smallApp, startBuilder, type TestBuilder } from './execute/testing'
@@ -205,6 +206,20 @@ describe.each(['image', 'bundle'] as const)('building a %s', (target) => {
     expect(await containersOf(test)).toEqual([])
     expect(await processesWith(asked.deploymentId)).toEqual([])
     expect(log.steps.at(-1)?.status).toBe('canceled')
+  })
+
+  it('cleans up after a control process that died in the middle of a build', async () => {
+    const asked = await request(appWithBuild('echo now waiting; sleep 4715'))
+    const log = recorder()
+    const orphan = test.builder.build({ ...asked, env: { MARK: asked.deploymentId } }, log.events, never)
+    orphan.catch(() => {})
+    await log.saw('now waiting')
+    const next = await createBuilder(test.options)
+    await next.cleanUp(asked.deploymentId)
+    expect(await containersOf(test)).toEqual([])
+    expect(await processesWith(asked.deploymentId)).toEqual([])
+    await expect(orphan).rejects.toMatchObject({ code: 'ERR_BUILD' })
+    await next.cleanUp(asked.deploymentId)
   })
 
   it('says so when the build runs out of memory', async () => {

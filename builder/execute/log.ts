@@ -13,13 +13,15 @@ const plainValues = new Set(['production', 'development', 'preview', 'staging', 
 
 /** Replaces every secret value by its name. Lines of a longer secret (a key in PEM) count on their own. */
 export function createMask(env: Readonly<Record<string, string>>): (text: string) => string {
-  const secrets: [value: string, name: string][] = []
+  const names = new Map<string, string>()
   for (const [name, value] of Object.entries(env))
-    for (const part of new Set([value, ...value.split(/\r?\n/), encodeURIComponent(value), JSON.stringify(value).slice(1, -1)]))
-      if (part.length >= shortestSecret && !plainValues.has(part)) secrets.push([part, name])
-  // The longest first: a secret may contain another one.
-  secrets.sort((a, b) => b[0].length - a[0].length)
-  return (text) => secrets.reduce((masked, [value, name]) => (masked.includes(value) ? masked.replaceAll(value, `[secret ${name}]`) : masked), text)
+    for (const part of [value, ...value.split(/\r?\n/), encodeURIComponent(value), JSON.stringify(value).slice(1, -1)])
+      if (part.length >= shortestSecret && !plainValues.has(part) && !names.has(part)) names.set(part, name)
+  if (names.size === 0) return (text) => text
+  // One pass, the longest first: a secret may contain another one, or a word of the replacement.
+  const values = [...names.keys()].sort((a, b) => b.length - a.length)
+  const pattern = new RegExp(values.map((value) => value.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&')).join('|'), 'g')
+  return (text) => text.replace(pattern, (found) => `[secret ${names.get(found)}]`)
 }
 
 /** Cuts bytes into lines of text: valid UTF-8, no NUL (Postgres refuses it), the last state of a line redrawn by carriage returns. */

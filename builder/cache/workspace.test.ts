@@ -1,0 +1,130 @@
+import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { BuildPlan, PlanCommand } from '@/shared/build-plan'
+import { buildKey, openEnvHash } from './key'
+import { createWorkspaces } from './workspace'
+
+const install: PlanCommand = {
+  step: 'install',
+  command: 'npm ci',
+  cacheDirectories: ['node_modules'],
+  cacheKeyFiles: ['package.json', 'package-lock.json'],
+}
+const plan: BuildPlan = {
+  version: 1,
+  framework: 'node',
+  summary: '',
+  packageManager: 'npm',
+  packageManagerVersion: null,
+  nodeMajor: 24,
+  rootDirectory: '',
+  commands: [install],
+  buildEnv: {},
+  outputs: [],
+  start: { argv: [], env: {} },
+  port: 3000,
+  healthCheckPath: '/',
+  dockerfile: null,
+  staticSite: null,
+}
+
+let root: string
+let source: string
+beforeEach(async () => {
+  root = await mkdtemp(path.join(tmpdir(), 'switchyard-workspace-'))
+  source = path.join(root, 'source')
+  await mkdir(source)
+  await writeFile(path.join(source, 'package.json'), '{}')
+  await writeFile(path.join(source, 'package-lock.json'), '{}')
+})
+afterEach(() => rm(root, { recursive: true, force: true }))
+
+const acquire = () => createWorkspaces(path.join(root, 'projects')).acquire('p1', 'host', async () => null)
+
+/** An install as the executor does it, without the package manager. */
+async function installOnce(): Promise<void> {
+  const workspace = await acquire()
+  await workspace.installed(source, plan, 'env')
+  await workspace.sync(source, plan)
+  await mkdir(path.join(workspace.checkout, 'node_modules/ms'), { recursive: true })
+  await workspace.recordInstall(install)
+  workspace.release()
+}
+const skipped = async (over: Partial<BuildPlan> = {}, env = 'env') =>
+  (await (await acquire()).installed(source, { ...plan, ...over }, env)).size === 1
+
+describe('the install of a project', () => {
+  it('is skipped when nothing it depends on has changed', async () => {
+    expect(await skipped()).toBe(false)
+    await installOnce()
+    expect(await skipped()).toBe(true)
+  })
+  it.each([
+    ['the lock file', () => writeFile(path.join(source, 'package-lock.json'), '{ }'), {}, 'env'],
+    ['the Node version', async () => {}, { nodeMajor: 22 }, 'env'],
+    ['the package manager', async () => {}, { packageManagerVersion: '10.1.0' }, 'env'],
+    ['a variable it reads', async () => {}, {}, 'other'],
+    ['what it made', () => rm(path.join(root, 'projects/p1/host-0/checkout/node_modules/ms'), { recursive: true }), {}, 'env'],
+  ] as const)('runs again when %s has changed', async (_, change, over, env) => {
+    await installOnce()
+    await change()
+    expect(await skipped(over, env)).toBe(false)
+  })
+  it('runs again after one that was cut off', async () => {
+    await installOnce()
+    const workspace = await acquire()
+    await workspace.installed(source, { ...plan, nodeMajor: 22 }, 'env')
+    workspace.release()
+    expect(await skipped()).toBe(false)
+  })
+  it('is never skipped when the project has an install script of its own, or the command is the person’s', async () => {
+    await writeFile(path.join(source, 'package.json'), JSON.stringify({ scripts: { postinstall: 'x' } }))
+    await installOnce()
+    expect(await skipped()).toBe(false)
+    await writeFile(path.join(source, 'package.json'), '{}')
+    expect(await skipped({ commands: [{ ...install, cacheKeyFiles: [] }] })).toBe(false)
+  })
+})
+
+describe('workspaces', () => {
+  it('gives two builds of one project at once a place each, and one after the other the same', async () => {
+    const workspaces = createWorkspaces(path.join(root, 'projects'))
+    const first = await workspaces.acquire('p', 'host', async () => null)
+    const second = await workspaces.acquire('p', 'host', async () => null)
+    expect(second.directory).not.toBe(first.directory)
+    first.release()
+    expect((await workspaces.acquire('p', 'host', async () => null)).directory).toBe(first.directory)
+  })
+  it('keeps what builds wrote from everybody else, and its own record from builds', async () => {
+    const workspace = await acquire()
+    await workspace.writeNote('a', 'b')
+    const mode = async (file: string) => (await stat(file)).mode & 0o777
+    expect(
+      await Promise.all([workspace.directory, workspace.checkout, workspace.home, path.join(workspace.directory, 'state.json')].map(mode)),
+    ).toEqual([0o711, 0o700, 0o700, 0o600])
+  })
+})
+
+describe('the build key', () => {
+  const settings = { rootDirectory: null, installCommand: null, buildCommand: null, startCommand: null, outputDirectory: null }
+  const input = { projectId: 'p', treeId: 't', settings, target: 'image' as const, base: ['a'], envHash: 'e' }
+  it('changes with everything that decides the result', () => {
+    const others = [
+      { treeId: 'u' },
+      { settings: { ...settings, buildCommand: 'x' } },
+      { target: 'bundle' as const },
+      { base: ['b'] },
+      { envHash: 'f' },
+      { projectId: 'q' },
+    ]
+    expect(new Set([buildKey(input), ...others.map((other) => buildKey({ ...input, ...other }))]).size).toBe(7)
+  })
+  it('does not depend on the order of variables, and cannot be computed without the key of the installation', async () => {
+    const hash = await openEnvHash(root)
+    expect(hash({ a: '1', b: '2' })).toBe(hash({ b: '2', a: '1' }))
+    expect((await openEnvHash(root))({ a: '1' })).toBe(hash({ a: '1' }))
+    expect((await openEnvHash(source))({ a: '1' })).not.toBe(hash({ a: '1' }))
+  })
+})

@@ -1,0 +1,68 @@
+import { describe, expect, it } from 'vitest'
+import { maxBuildLogLines, maxLogLineBytes } from '@/shared/logs'
+import { BuildLog, createMask, LineSplitter } from './log'
+
+const split = (...chunks: (string | Buffer)[]) => {
+  const lines: string[] = []
+  const splitter = new LineSplitter((line) => lines.push(line))
+  for (const chunk of chunks) splitter.push(Buffer.from(chunk as string))
+  splitter.end()
+  return lines
+}
+
+describe('lines of a build', () => {
+  it('are cut at line ends, whatever the chunks, with multi-byte characters whole', () => {
+    const bytes = Buffer.from('größe\nzwei')
+    expect(split(bytes.subarray(0, 3), bytes.subarray(3))).toEqual(['größe', 'zwei'])
+  })
+  it('keep the last state of a line that was redrawn, and no NUL', () => {
+    expect(split('10%\r50%\r100%\r\nnext\0\n')).toEqual(['100%', 'next'])
+  })
+  it('are valid text when the bytes are not', () => {
+    expect(split(Buffer.from([0xff, 0x0a]))).toEqual(['\uFFFD'])
+  })
+  it('hold no more memory than a bound when no line end ever comes', () => {
+    const lines = split(...Array.from({ length: 40 }, () => 'x'.repeat(10_000)), '\nafter\n')
+    expect(lines.length).toBe(2)
+    expect(lines[1]).toBe('after')
+  })
+})
+
+describe('the mask', () => {
+  it('replaces secrets, each line of a longer one, and their encoded forms', () => {
+    const mask = createMask({ KEY: 'first-line-1\nsecond-line', URL_PART: 'a b&c/d e' })
+    expect(mask('x second-line y')).toBe('x [secret KEY] y')
+    expect(mask('q=a%20b%26c%2Fd%20e')).toBe('q=[secret URL_PART]')
+  })
+  it('prefers the longer of two secrets that overlap', () => {
+    expect(createMask({ A: 'secret', B: 'secret-and-more' })('secret-and-more')).toBe('[secret B]')
+  })
+  it('leaves short values and words of every log alone', () => {
+    expect(createMask({ PORT: '3000', NODE_ENV: 'production' })('production on 3000')).toBe('production on 3000')
+  })
+})
+
+describe('the log of a build', () => {
+  it('says once that it is full and keeps no more', () => {
+    const kept: string[] = []
+    const log = new BuildLog((line) => kept.push(line.text), {})
+    for (let i = 0; i < maxBuildLogLines + 1000; i++) log.line('build', 'stdout', String(i))
+    expect(kept.length).toBe(maxBuildLogLines + 1)
+    expect(kept.at(-1)).toContain('not kept')
+  })
+  it('keeps lines within the bound, cut between characters', () => {
+    const kept: string[] = []
+    new BuildLog((line) => kept.push(line.text), {}).line('build', 'stdout', 'ü'.repeat(maxLogLineBytes))
+    expect(Buffer.byteLength(kept[0] ?? '')).toBeLessThanOrEqual(maxLogLineBytes)
+    expect(kept[0]).toMatch(/^ü+ … \(cut\)$/)
+  })
+  it('does not show a secret that crosses the cut', () => {
+    const kept: string[] = []
+    new BuildLog((line) => kept.push(line.text), { KEY: 'long-secret-value' }).line(
+      'build',
+      'stdout',
+      `${'x'.repeat(maxLogLineBytes - 24)}long-secret-value`,
+    )
+    expect(kept[0]).not.toContain('long-s')
+  })
+})
