@@ -83,6 +83,9 @@ async function removeLeftover(deps: MonitorDeps, instance: Instance): Promise<vo
     where: { exclusiveKey: `environment:${instance.environmentId}`, state: { in: ['queued', 'running'] } },
   })
   if (busy + retiring > 0) return
+  // Read last: this round began before a deployment may have ended, and what it found useless may be what is live by now.
+  const environment = await deps.prisma.environment.findUnique({ where: { id: instance.environmentId }, select: { liveReleaseId: true } })
+  if (environment?.liveReleaseId === instance.releaseId && instance.state !== 'draining') return
   deps.logger.warn({ instance: instance.id }, 'removing an instance that nothing points to')
   await drainAndStop(deps, [instance])
 }
