@@ -74,6 +74,8 @@ test('an API key is shown once and its revocation is final', async ({ page }) =>
   await expect(page.getByText(key)).toBeHidden()
   await page.getByRole('button', { name: 'Revoke journey key' }).click()
   await page.getByRole('dialog').getByRole('button', { name: 'Revoke key' }).click()
+  await expect(page.getByText('journey key was revoked')).toBeVisible()
+  await expect(page.getByRole('dialog')).toBeHidden()
   await expect(page.getByRole('button', { name: 'Revoke journey key' })).toBeHidden()
   expect((await ask()).status).toBe(401)
 })
