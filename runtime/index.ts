@@ -7,7 +7,6 @@ import { probe } from './probe'
 import { ProcessDriver } from './process/driver'
 
 export type { RuntimeLogger } from './logger'
-export { describeExit } from './probe'
 export { stopAllProcesses } from './process/stop-all'
 
 export interface RuntimeOptions {

@@ -88,7 +88,7 @@ type Exit = ObservedInstance['exit']
 
 /** How an instance ended, for people. */
 export function describeExit(exit: Exit, afterMs: number): string {
-  const after = `after ${seconds(afterMs)}`
+  const after = afterMs < 50 ? 'at once' : `after ${seconds(afterMs)}`
   const log = 'Its log says more.'
   if (exit?.outOfMemory) return `The app ran out of memory ${after} and was ended. Raise its memory limit, or let it use less. ${log}`
   if (exit?.signal && (exit.code === null || exit.code > 128)) return `The app was killed by ${exit.signal} ${after}. ${log}`

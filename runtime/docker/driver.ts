@@ -2,6 +2,7 @@ import type Docker from 'dockerode'
 import { AppError, isAppError } from '@/shared/errors'
 import { type Cgroup, cgroupOfProcess, readCgroupStats } from '../cgroup'
 import type { InstanceLogLine, InstanceSpec, InstanceStats, LogQuery, ObservedInstance, RuntimeDriver } from '../driver'
+import { endedAtOnce } from '../last-words'
 import { heapExhausted } from '../log-text'
 import type { RuntimeLogger } from '../logger'
 import { assertId, assertOwner, labelPrefix, ownerOfLabels, roleLabel } from '../owner'
@@ -82,7 +83,9 @@ export class DockerDriver implements RuntimeDriver {
         signal,
       )
       await this.engine.call('start a container', slowMs, (_, abortSignal) => container.start({ abortSignal }), signal)
-      return this.seen(await this.engine.call('look at a container', quickMs, () => container.inspect()))
+      const observed = await this.seen(await this.engine.call('look at a container', quickMs, () => container.inspect()))
+      if (observed.state === 'exited') throw await endedAtOnce(observed.exit, this.containerLines(container.id, { tail: 5 }))
+      return observed
     } catch (error) {
       await this.remove(options.name as string).catch((left) =>
         this.options.logger.warn({ err: left, container: options.name }, 'a container whose start failed could not be removed yet'),

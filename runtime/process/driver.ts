@@ -7,6 +7,7 @@ import type { BlobStore } from '@/storage/blob-store'
 import { cgroupMounts } from '../cgroup'
 import type { InstanceLogLine, InstanceSpec, InstanceStats, LogQuery, ObservedInstance, RuntimeDriver } from '../driver'
 import { instanceEnvironment } from '../environment'
+import { endedAtOnce } from '../last-words'
 import type { RuntimeLogger } from '../logger'
 import { assertId, assertOwner } from '../owner'
 import { KeyedMutex } from '../pool'
@@ -39,6 +40,8 @@ export interface ProcessDriverOptions {
 
 const tickMs = 250
 const followPollMs = 100
+/** Releases kept unpacked besides those that run: going back to one of them unpacks nothing. */
+const keptReleases = 3
 const host = '127.0.0.1'
 
 /** Instances as processes that belong to nobody but themselves: they live on when the control process dies, and are adopted by the next. */
@@ -51,6 +54,8 @@ export class ProcessDriver implements RuntimeDriver {
   private readonly logFiles = new Map<string, InstanceLog>()
   /** Started by this very process: only of these will we hear an exit code. */
   private readonly children = new Set<string>()
+  /** Release directories of starts that have no record yet, by instance. */
+  private readonly launching = new Map<string, string>()
   private readonly closing = new AbortController()
   private readonly timer: NodeJS.Timeout
   private nodeDirectory = ''
@@ -97,15 +102,13 @@ export class ProcessDriver implements RuntimeDriver {
     try {
       const uid = await this.projects.run(owner.projectId, () => this.prepareProject(owner.projectId))
       const gid = isRoot() ? uid : (process.getgid?.() ?? uid)
-      const release = await this.projects.run(owner.projectId, () =>
-        ensureRelease(this.paths, this.options.storage, {
-          projectId: owner.projectId,
-          deploymentId: owner.deploymentId,
-          digest: artifact.digest,
-          gid,
-        }),
-      )
-      if (release.created) undo.push(() => rm(release.directory, { recursive: true, force: true }))
+      const release = await this.projects.run(owner.projectId, async () => {
+        const { projectId, deploymentId, instanceId } = owner
+        const made = await ensureRelease(this.paths, this.options.storage, { projectId, deploymentId, digest: artifact.digest, gid })
+        this.launching.set(instanceId, made.directory)
+        return made
+      })
+      if (release.created) undo.push(() => this.dropUnused(owner.projectId, owner.instanceId, release.directory))
       const searchPath = [this.nodeDirectory, ...(this.options.toolPaths ?? []), baseEnv.PATH].join(':')
       await assertCommand(artifact.start.argv, release.directory, searchPath)
       undo.push(() => rm(this.paths.instance(owner.instanceId), { recursive: true, force: true }))
@@ -149,7 +152,9 @@ export class ProcessDriver implements RuntimeDriver {
       throwIfCanceled(signal)
       this.watch(gated, owner.instanceId)
       await gated.open()
-      return await this.observe(record)
+      const observed = await this.observe(record)
+      if (observed.state === 'exited') throw await endedAtOnce(observed.exit, log.reader().next(true))
+      return observed
     } catch (error) {
       for (const step of undo.reverse())
         await step().catch((left) =>
@@ -158,7 +163,20 @@ export class ProcessDriver implements RuntimeDriver {
       this.logFiles.delete(owner.instanceId)
       this.children.delete(owner.instanceId)
       throw startError(error)
+    } finally {
+      this.launching.delete(owner.instanceId)
     }
+  }
+
+  /** The release that a failed start unpacked, unless a later start of the same deployment runs from it by now. */
+  private async dropUnused(projectId: string, instanceId: string, directory: string): Promise<void> {
+    await this.projects.run(projectId, async () => {
+      const others = [...this.launching].some(([other, used]) => other !== instanceId && used === directory)
+      const running = (await listRecords(this.paths)).some(
+        (record) => record.stoppedAt === null && record.releaseDirectory === directory && record.owner.instanceId !== instanceId,
+      )
+      if (!others && !running) await rm(directory, { recursive: true, force: true })
+    })
   }
 
   /** The project's user and directory. */
@@ -205,6 +223,8 @@ export class ProcessDriver implements RuntimeDriver {
       await endInstance(record, graceMs)
       await this.logOf(instanceId).tick()
       await removeRemains(this.options.home, record)
+      const { projectId } = record.owner
+      await this.projects.run(projectId, () => this.pruneReleases(projectId, keptReleases))
     })
   }
 
@@ -215,16 +235,27 @@ export class ProcessDriver implements RuntimeDriver {
       await rm(this.paths.instance(instanceId), { recursive: true, force: true })
       this.logFiles.delete(instanceId)
       this.children.delete(instanceId)
-      if (record) await this.projects.run(record.owner.projectId, () => this.pruneRelease(record))
+      if (record) {
+        const { projectId } = record.owner
+        await this.projects.run(projectId, () => this.pruneReleases(projectId, 0, path.basename(record.releaseDirectory)))
+      }
     })
   }
 
-  /** A release goes with the last instance that knows of it, unless it is the current one. */
-  private async pruneRelease(record: InstanceRecord): Promise<void> {
-    const name = path.basename(record.releaseDirectory)
-    if ((await currentRelease(this.paths, record.owner.projectId)) === name) return
-    if ((await listRecords(this.paths)).some((other) => other.releaseDirectory === record.releaseDirectory)) return
-    await rm(path.join(this.paths.releases(record.owner.projectId), name), { recursive: true, force: true })
+  /** Removes releases that run nowhere, except the current one and the newest `keep`. */
+  private async pruneReleases(projectId: string, keep: number, only?: string): Promise<void> {
+    const current = await currentRelease(this.paths, projectId)
+    const used = new Set([
+      ...(await listRecords(this.paths)).filter((record) => record.stoppedAt === null).map((record) => record.releaseDirectory),
+      ...this.launching.values(),
+    ])
+    const releases = this.paths.releases(projectId)
+    const idle = (await readdir(releases).catch(() => []))
+      .filter((name) => !name.startsWith('.') && name !== current && !used.has(path.join(releases, name)))
+      .sort()
+      .reverse()
+    for (const name of only ? idle.filter((one) => one === only) : idle.slice(keep))
+      await rm(path.join(releases, name), { recursive: true, force: true })
   }
 
   sleep(instanceId: string): Promise<void> {

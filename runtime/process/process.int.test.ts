@@ -105,7 +105,19 @@ function releases(fixture: Fixture): void {
   })
 }
 
+async function manyReleases(fixture: Fixture): Promise<void> {
+  for (let i = 0; i < 7; i++) {
+    const { owner } = await fixture.up({ owner: { deploymentId: `many${i}` } })
+    await fixture.driver.stop(owner.instanceId, 0)
+  }
+  const names = await readdir(layout(home).releases('project1'))
+  expect(names).toHaveLength(4)
+  expect(names.some((name) => name.endsWith('-many6'))).toBe(true)
+}
+
 function ports(fixture: Fixture): void {
+  it('keeps few releases unpacked, however many deployments there were', () => manyReleases(fixture))
+
   it('a port is given back when its instance stops', async () => {
     const instance = await fixture.up()
     expect(await readdir(layout(home).ports)).toEqual([String(instance.address?.port)])

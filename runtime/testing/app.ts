@@ -8,14 +8,13 @@ process.on('SIGTERM', () => {
   if (process.env.ON_TERM === 'ignore') return
   process.exit(0)
 })
-if (process.env.EXIT_AT_ONCE) { console.error('dying as told'); process.exit(Number(process.env.EXIT_AT_ONCE)) }
 const actions = {
   env: (q) => ({ value: process.env[q.get('name')] ?? null }),
   allEnv: () => process.env,
   whoami: () => ({ uid: process.getuid(), gid: process.getgid(), groups: process.getgroups(), cwd: process.cwd(), pid: process.pid, heap: require('node:v8').getHeapStatistics().heap_size_limit }),
   log: (q) => { for (let i = Number(q.get('from') ?? 0); i < Number(q.get('to')); i++) (q.get('stream') === 'stderr' ? process.stderr : process.stdout).write('line ' + i + '\\n'); return {} },
   long: (q) => { process.stdout.write('x'.repeat(Number(q.get('bytes'))) + '\\n'); return {} },
-  exit: (q) => { setTimeout(() => process.exit(Number(q.get('code'))), 10); return {} },
+  exit: (q) => { console.error('dying as told'); setTimeout(() => process.exit(Number(q.get('code'))), 10); return {} },
   // native memory, outside of V8's heap: the limit that the kernel keeps
   allocate: () => { setInterval(() => held.push(Buffer.alloc(8 * 1024 * 1024, 1)), 1); return {} },
   heap: () => { setInterval(() => { for (let i = 0; i < 1e5; i++) held.push({ i, t: 'x' + i }) }, 0); return {} },
