@@ -12,6 +12,7 @@ import { zipOfTar } from './download'
 import { connectEngine, type Engine, engineCall } from './engine'
 import { openBundle } from './execute/bundle'
 import { cleanUpHostBuild } from './execute/host'
+import { createBuildNetwork } from './execute/network'
 import { createBaseImages, createTools } from './images'
 import { type BuilderOptions, hostCaFile } from './options'
 import { makePlan } from './plan'
@@ -74,6 +75,7 @@ async function assemble(options: BuilderOptions, root: string): Promise<BuilderP
     engine,
     images,
     tools,
+    buildNetwork: engine ? createBuildNetwork(engine, options.installationId, options.hostEnv, options.logger) : null,
     envHash: await openEnvHash(root),
     workspaces: createWorkspaces(path.join(root, 'projects')),
     buildUser: createBuildUsers(root),
@@ -121,7 +123,7 @@ async function downloadArtifact(parts: BuilderParts, artifact: Artifact): Promis
   if (!engine) return Promise.reject(noImage())
   // An image's files are read through a container that never runs.
   const image = await engineCall('reading the image', 10_000, () => engine.getImage(artifact.digest).inspect())
-  const labels = { 'switchyard.installation': parts.options.installationId, 'switchyard.role': 'download' }
+  const labels = { 'switchyard.installationId': parts.options.installationId, 'switchyard.role': 'download' }
   const container = await engineCall('opening the image', removeDeadlineMs, () =>
     engine.createContainer({ Image: artifact.digest, Cmd: ['true'], Labels: labels }),
   )
@@ -156,10 +158,10 @@ async function removeImage(engine: Engine, id: string): Promise<void> {
   }
 }
 
-const owned = (installationId: string, ...more: string[]) => ({ label: [`switchyard.installation=${installationId}`, ...more] })
+const owned = (installationId: string, ...more: string[]) => ({ label: [`switchyard.installationId=${installationId}`, ...more] })
 
 async function removeContainers(engine: Engine, installationId: string, deploymentId: string): Promise<void> {
-  const filters = owned(installationId, `switchyard.deployment=${deploymentId}`, 'switchyard.role=build')
+  const filters = owned(installationId, `switchyard.deploymentId=${deploymentId}`, 'switchyard.role=build')
   const found = await engineCall('listing build containers', removeDeadlineMs, () => engine.listContainers({ all: true, filters }))
   for (const { Id } of found) {
     try {
@@ -171,7 +173,7 @@ async function removeContainers(engine: Engine, installationId: string, deployme
 }
 
 async function removeProjectImages(engine: Engine, installationId: string, projectId: string): Promise<void> {
-  const filters = owned(installationId, `switchyard.project=${projectId}`)
+  const filters = owned(installationId, `switchyard.projectId=${projectId}`)
   for (const { Id } of await engineCall('listing images', removeDeadlineMs, () => engine.listImages({ filters }))) await removeImage(engine, Id)
 }
 

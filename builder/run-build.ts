@@ -9,6 +9,7 @@ import type { createWorkspaces, Workspace } from './cache/workspace'
 import { detect } from './detect'
 import type { Engine } from './engine'
 import { buildInContainer } from './execute/container'
+import { watchDisk } from './execute/disk'
 import { buildFromDockerfile } from './execute/dockerfile'
 import { buildOnHost } from './execute/host'
 import { abortReason, type BuildJob } from './execute/job'
@@ -26,6 +27,7 @@ export interface BuilderParts {
   engine: Engine | null
   images: BaseImages | null
   tools: Tools
+  buildNetwork: (() => Promise<string>) | null
   envHash: EnvHash
   workspaces: ReturnType<typeof createWorkspaces>
   buildUser: (workspace: string) => Promise<TreeOwner | null>
@@ -135,7 +137,7 @@ async function reportReuse(artifact: Artifact, plan: BuildPlan, events: BuildEve
   return artifact
 }
 
-async function execute(parts: BuilderParts, input: Omit<BuildJob, 'workspace'>): Promise<Artifact> {
+async function execute(parts: BuilderParts, input: Omit<BuildJob, 'workspace' | 'diskFull'>): Promise<Artifact> {
   const { request, plan } = input
   const image = request.target === 'image'
   if (!image && plan.framework === 'dockerfile')
@@ -144,9 +146,11 @@ async function execute(parts: BuilderParts, input: Omit<BuildJob, 'workspace'>):
       nextAction: 'Start Docker on this machine and set SWITCHYARD_RUNTIME to "docker", or remove the Dockerfile.',
     })
   const workspace = await parts.workspaces.acquire(request.projectId, image ? 'container' : 'host', image ? containerOwner : parts.buildUser)
+  const disk = watchDisk(workspace.directory)
   try {
-    return await executeIn(parts, { ...input, workspace }, workspace)
+    return await executeIn(parts, { ...input, diskFull: disk.signal, workspace }, workspace)
   } finally {
+    disk.stop()
     workspace.release()
   }
 }
@@ -167,9 +171,9 @@ async function executeIn(parts: BuilderParts, job: BuildJob, workspace: Workspac
     const recordFile = buildFiles(options.home, request.deploymentId).record
     return buildOnHost(job, { ...common, storage: options.storage, nodeBinary, packageManagerDirectory, recordFile }, { skip })
   }
-  if (!engine || !images) throw noEngine()
-  const [runImage, buildImage] = await Promise.all([images.run(plan.nodeMajor), images.build(plan.nodeMajor)])
-  return buildInContainer(job, { ...common, engine, runImage, buildImage, packageManagerDirectory }, { skip })
+  if (!engine || !images || !parts.buildNetwork) throw noEngine()
+  const [runImage, buildImage, network] = await Promise.all([images.run(plan.nodeMajor), images.build(plan.nodeMajor), parts.buildNetwork()])
+  return buildInContainer(job, { ...common, engine, runImage, buildImage, network, packageManagerDirectory }, { skip })
 }
 
 /** Variables that package managers read, tokens of registries among them: another value, another install. */

@@ -8,7 +8,17 @@ import { AppError } from '@/shared/errors'
 import type { Artifact } from '@/shared/release'
 import { collectOutputs, underDirectory } from './archive'
 import { loadLayer } from './image'
-import { abortReason, type BuildJob, buildEnvironment, firstAbort, type InstallDecision, idleSandbox, runCommands, type Sandbox } from './job'
+import {
+  abortReason,
+  type BuildJob,
+  buildEnvironment,
+  firstAbort,
+  type InstallDecision,
+  idleSandbox,
+  runCommands,
+  type Sandbox,
+  stopSignals,
+} from './job'
 import { platformFiles } from './platform-files'
 import { StepChannel, stepScript } from './steps'
 
@@ -22,15 +32,17 @@ export interface ContainerExecutor {
   /** Directory whose `.bin` has pnpm or yarn, or null. */
   packageManagerDirectory: string | null
   staticServerFile: string
+  /** Name of the network build containers join. */
+  network: string
 }
 
 /** Owner of every container and image of a build; nothing without these labels is ever touched. */
 export function buildLabels(installationId: string, request: BuildJob['request']): Record<string, string> {
   return {
-    'switchyard.installation': installationId,
-    'switchyard.team': request.teamId,
-    'switchyard.project': request.projectId,
-    'switchyard.deployment': request.deploymentId,
+    'switchyard.installationId': installationId,
+    'switchyard.teamId': request.teamId,
+    'switchyard.projectId': request.projectId,
+    'switchyard.deploymentId': request.deploymentId,
     'switchyard.role': 'build',
   }
 }
@@ -110,7 +122,7 @@ function containerOptions(job: BuildJob, executor: ContainerExecutor, argv: stri
       Init: true,
       Tmpfs: { '/tmp': `rw,exec,nosuid,size=${Math.min(scratchBytes, limits.memoryBytes)}` },
       LogConfig: { Type: 'none', Config: {} },
-      NetworkMode: 'bridge',
+      NetworkMode: executor.network,
     },
   }
 }
@@ -152,13 +164,26 @@ async function awaitEnd(stream: NodeJS.ReadWriteStream, container: Docker.Contai
       .once('end', resolve)
       .once('error', () => resolve())
   })
-  const state = await engineCall('reading how the build container ended', callDeadlineMs, () => container.inspect()).then(
-    (found) => found.State,
-    // Removed by a cancel.
-    () => null,
-  )
-  channel.closed(state && !state.Running ? state.ExitCode : null)
-  return { outOfMemory: state?.OOMKilled ?? false }
+  try {
+    const { State } = await engineCall('reading how the build container ended', callDeadlineMs, () => container.inspect())
+    if (State.Running)
+      throw new AppError('ERR_INTERRUPTED', 'The connection to the build container was lost.', { step: 'build', nextAction: 'Deploy again.' })
+    channel.closed(State.ExitCode)
+    return { outOfMemory: State.OOMKilled }
+  } catch (error) {
+    channel.fail(interrupted(error))
+    return { outOfMemory: false }
+  }
+}
+
+/** The container was removed under the build, or the engine is gone: no fault of the project. */
+function interrupted(error: unknown): AppError {
+  if (error instanceof AppError && error.code !== 'ERR_NOT_FOUND') return error
+  return new AppError('ERR_INTERRUPTED', 'The build container was removed while it ran.', {
+    step: 'build',
+    nextAction: 'Deploy again.',
+    cause: error,
+  })
 }
 
 function containerSandbox(container: Docker.Container, channel: StepChannel, ended: Promise<{ outOfMemory: boolean }>): FreezableSandbox {
@@ -189,7 +214,7 @@ async function removeContainer(container: Docker.Container): Promise<void> {
 async function packageImage(job: BuildJob, executor: ContainerExecutor, sandbox: FreezableSandbox): Promise<Artifact> {
   const { plan, request, events, log } = job
   await events.onStepStart('package')
-  const aborted = firstAbort([job.signal, job.timeout])
+  const aborted = firstAbort(stopSignals(job))
   const controller = new AbortController()
   void aborted.promise.then(() => controller.abort())
   try {
@@ -247,9 +272,9 @@ function imageConfig(job: BuildJob, executor: ContainerExecutor) {
     User: '1000:1000',
     ExposedPorts: { [`${plan.port}/tcp`]: {} },
     Labels: {
-      'switchyard.installation': executor.installationId,
-      'switchyard.team': request.teamId,
-      'switchyard.project': request.projectId,
+      'switchyard.installationId': executor.installationId,
+      'switchyard.teamId': request.teamId,
+      'switchyard.projectId': request.projectId,
       'switchyard.role': 'app',
     },
   }

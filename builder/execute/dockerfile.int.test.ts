@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { connectEngine } from '@/builder/engine'
 import { noSettings } from '@/shared/build-plan'
 import { commitLayer, loadLayer } from './image'
-import { collect, dockerSocket, recorder, requestFor, startBuilder, type TestBuilder } from './testing'
+import { collect, dockerSocket, recorder, removeOwned, requestFor, startBuilder, type TestBuilder } from './testing'
 
 const engine = connectEngine(dockerSocket)
 const never = new AbortController().signal
@@ -18,9 +18,7 @@ describe('building a Dockerfile', () => {
     test = await startBuilder()
   })
   afterAll(async () => {
-    for (const image of await engine.listImages({ filters: { label: [`switchyard.installation=${test.installationId}`] } }))
-      await engine.getImage(image.Id).remove({ force: true })
-    await test.remove()
+    await removeOwned(test)
   })
   const build = async (files: Record<string, string>, overrides: Parameters<typeof requestFor>[2] = {}, log = recorder()) => {
     const asked = await requestFor(test, { 'server.js': server, ...files }, overrides)
@@ -37,7 +35,7 @@ describe('building a Dockerfile', () => {
     ])
     const image = await engine.getImage(`switchyard/${asked.projectSlug}:${asked.deploymentId}`).inspect()
     expect(image.Id).toBe(outcome.artifact.digest)
-    expect(image.Config.Labels).toMatchObject({ 'switchyard.project': asked.projectId, 'switchyard.installation': test.installationId })
+    expect(image.Config.Labels).toMatchObject({ 'switchyard.projectId': asked.projectId, 'switchyard.installationId': test.installationId })
     expect(image.Config.Cmd).toEqual(['node', 'server.js'])
   })
 
@@ -120,7 +118,7 @@ describe('building a Dockerfile', () => {
         Entrypoint: null,
         WorkingDir: '/app',
         User: '1000:1000',
-        Labels: { 'switchyard.installation': test.installationId },
+        Labels: { 'switchyard.installationId': test.installationId },
       },
       tag: `switchyard/${test.installationId}:committed`,
     }

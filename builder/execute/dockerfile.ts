@@ -7,7 +7,7 @@ import { AppError, isAppError } from '@/shared/errors'
 import type { Artifact } from '@/shared/release'
 import { type ArchiveEntry, archiveBytes, collectOutputs } from './archive'
 import { buildImage, type ImageBuildEvent } from './buildkit'
-import { abortReason, type BuildJob, firstAbort } from './job'
+import { abortReason, type BuildJob, firstAbort, stopSignals } from './job'
 import { LineSplitter } from './log'
 
 export interface DockerfileExecutor {
@@ -28,7 +28,7 @@ export async function buildFromDockerfile(job: BuildJob, executor: DockerfileExe
   const text = await readDockerfile(root, dockerfile)
   await events.onStepStart('build')
   log.startStep()
-  const stopped = firstAbort([job.signal, job.timeout, log.flood])
+  const stopped = firstAbort(stopSignals(job))
   const controller = new AbortController()
   void stopped.promise.then(() => controller.abort())
   try {
@@ -74,9 +74,9 @@ async function runBuild(
       buildArgs: plan.buildEnv,
       secrets: request.env,
       labels: {
-        'switchyard.installation': executor.installationId,
-        'switchyard.team': request.teamId,
-        'switchyard.project': request.projectId,
+        'switchyard.installationId': executor.installationId,
+        'switchyard.teamId': request.teamId,
+        'switchyard.projectId': request.projectId,
         'switchyard.role': 'app',
       },
       noCache,

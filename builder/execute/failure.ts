@@ -73,6 +73,13 @@ export function floodFailure(step: string): AppError {
   })
 }
 
+export function diskFailure(step: string): AppError {
+  return new AppError('ERR_BUILD_LIMIT', 'The build was stopped because it was about to fill the disk of this machine.', {
+    step,
+    nextAction: 'Make the build write less, or ask the operator of this Switchyard to free space.',
+  })
+}
+
 export function canceled(step: string): AppError {
   return new AppError('ERR_CANCELED', 'The build was canceled.', { step })
 }

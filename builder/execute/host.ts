@@ -10,7 +10,17 @@ import type { BlobStore } from '@/storage/blob-store'
 import { collectOutputs } from './archive'
 import { storeBundle } from './bundle'
 import { type ControlGroup, createControlGroup, type HostBuildRecord, killHostBuild, processStartTime, removeRecord } from './host-process'
-import { abortReason, type BuildJob, buildEnvironment, firstAbort, type InstallDecision, idleSandbox, runCommands, type Sandbox } from './job'
+import {
+  abortReason,
+  type BuildJob,
+  buildEnvironment,
+  firstAbort,
+  type InstallDecision,
+  idleSandbox,
+  runCommands,
+  type Sandbox,
+  stopSignals,
+} from './job'
 import { platformFiles } from './platform-files'
 import { StepChannel, stepScript } from './steps'
 
@@ -194,7 +204,7 @@ async function packageBundle(job: BuildJob, executor: HostExecutor): Promise<Art
   const { plan, events, log } = job
   await events.onStepStart('package')
   const controller = new AbortController()
-  const aborted = firstAbort([job.signal, job.timeout])
+  const aborted = firstAbort(stopSignals(job))
   void aborted.promise.then(() => controller.abort())
   try {
     const entries = await collectOutputs(

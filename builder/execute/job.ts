@@ -2,7 +2,7 @@ import type { BuildEvents, BuildRequest } from '@/builder/builder'
 import type { Workspace } from '@/builder/cache/workspace'
 import type { BuildPlan, PlanCommand } from '@/shared/build-plan'
 import { AppError } from '@/shared/errors'
-import { canceled, commandFailure, floodFailure, timeFailure } from './failure'
+import { canceled, commandFailure, diskFailure, floodFailure, timeFailure } from './failure'
 import type { BuildLog } from './log'
 import { type CommandResult, SandboxGone } from './steps'
 
@@ -19,6 +19,8 @@ export interface BuildJob {
   signal: AbortSignal
   /** Aborted when the build's time is over. */
   timeout: AbortSignal
+  /** Aborted when the disk is about to be full. */
+  diskFull: AbortSignal
 }
 
 /** A started place where the plan's commands run one after another. */
@@ -77,7 +79,7 @@ export async function runCommands(job: BuildJob, sandbox: Sandbox, decision: Ins
 async function runCommand(job: BuildJob, sandbox: Sandbox, command: PlanCommand): Promise<void> {
   const { request, log } = job
   log.system(command.step, `$ ${command.command}`)
-  const stopped = firstAbort([job.signal, job.timeout, log.flood])
+  const stopped = firstAbort(stopSignals(job))
   const failed = { command, lastLines: log.lastLines(), limits: request.limits }
   try {
     const work = sandbox.run((stream, text) => log.line(command.step, stream, text))
@@ -87,17 +89,23 @@ async function runCommand(job: BuildJob, sandbox: Sandbox, command: PlanCommand)
     if (result.code === 0) return
     throw commandFailure({ ...failed, code: result.code, outOfMemory: result.oomKills > 0, forksRefused: result.forksRefused > 0 })
   } catch (error) {
+    if (stopSignals(job).some((signal) => signal.aborted)) throw abortReason(job, command.step)
     if (!(error instanceof SandboxGone)) throw error
-    if (job.signal.aborted || job.timeout.aborted || log.flood.aborted) throw abortReason(job, command.step)
     throw commandFailure({ ...failed, code: error.code, outOfMemory: await sandbox.outOfMemory(), forksRefused: false })
   } finally {
     stopped.release()
   }
 }
 
+/** Everything that stops a build from outside. */
+export function stopSignals(job: BuildJob): AbortSignal[] {
+  return [job.signal, job.timeout, job.diskFull, job.log.flood]
+}
+
 /** The reason a build was stopped from outside; the person's wish comes first. */
-export function abortReason(job: Pick<BuildJob, 'signal' | 'timeout' | 'request'>, step: string): AppError {
+export function abortReason(job: Pick<BuildJob, 'signal' | 'timeout' | 'request'> & { diskFull?: AbortSignal }, step: string): AppError {
   if (job.signal.aborted) return canceled(step)
+  if (job.diskFull?.aborted) return diskFailure(step)
   return job.timeout.aborted ? timeFailure(step, job.request.limits) : floodFailure(step)
 }
 

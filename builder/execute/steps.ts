@@ -97,8 +97,13 @@ export class StepChannel {
   }
 
   closed(code: number | null): void {
+    this.fail(new SandboxGone(code))
+  }
+
+  /** Nothing more comes: the command that runs, and every later one, ends with this error. */
+  fail(error: Error): void {
     for (const stream of Object.values(this.streams)) stream.splitter.end()
-    this.gone ??= new SandboxGone(code)
+    this.gone ??= error
     this.waiting?.reject(this.gone)
     this.waiting = null
   }

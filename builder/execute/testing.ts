@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { build as bundle } from 'esbuild'
 import { type BuilderOptions, createBuilder } from '@/builder'
 import type { BuildEvents, BuildRequest } from '@/builder/builder'
+import { connectEngine } from '@/builder/engine'
 import { noSettings } from '@/shared/build-plan'
 import { newId } from '@/shared/node/ids'
 import { createLocalStore } from '@/storage/local'
@@ -137,4 +138,13 @@ export async function collect(stream: NodeJS.ReadableStream): Promise<Buffer> {
   const chunks: Buffer[] = []
   for await (const chunk of stream) chunks.push(Buffer.from(chunk as Buffer))
   return Buffer.concat(chunks)
+}
+
+/** Removes images and networks of the builder under test, then its home. */
+export async function removeOwned(test: TestBuilder): Promise<void> {
+  const engine = connectEngine(dockerSocket)
+  const filters = { label: [`switchyard.installationId=${test.installationId}`] }
+  for (const image of await engine.listImages({ filters })) await engine.getImage(image.Id).remove({ force: true })
+  for (const network of await engine.listNetworks({ filters })) await engine.getNetwork(network.Id).remove()
+  await test.remove()
 }
