@@ -167,7 +167,7 @@ async function executeIn(parts: BuilderParts, job: BuildJob, workspace: Workspac
   const skip = await workspace.installed(job.sourceDirectory, plan, parts.envHash(installVariables(request.env)))
   const packageManagerDirectory = await parts.tools.packageManager(plan.packageManager, plan.packageManagerVersion)
   if (request.target === 'bundle') {
-    const nodeBinary = await parts.tools.node(plan.nodeMajor)
+    const nodeBinary = await parts.tools.sharedNode(plan.nodeMajor)
     const recordFile = buildFiles(options.home, request.deploymentId).record
     return buildOnHost(job, { ...common, storage: options.storage, nodeBinary, packageManagerDirectory, recordFile }, { skip })
   }

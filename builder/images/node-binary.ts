@@ -1,4 +1,4 @@
-import { mkdir, rm, stat } from 'node:fs/promises'
+import { chmod, constants, copyFile, link, mkdir, rename, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { type HostEnv, networkEnv } from '@/builder/options'
 import { AppError } from '@/shared/errors'
@@ -8,6 +8,8 @@ import { baseEnv, exec } from '@/shared/node/exec'
 export interface Tools {
   /** Path of a Node binary of this major version; the platform's own when it fits. */
   node(major: number): Promise<string>
+  /** The same where every user of this machine can run it: ours may lie in a person's home. */
+  sharedNode(major: number): Promise<string>
   /** Directory with `bin/pnpm` or `bin/yarn`, for the PATH of a build; null for npm. */
   packageManager(name: 'npm' | 'pnpm' | 'yarn' | 'none', version: string | null): Promise<string | null>
 }
@@ -67,12 +69,26 @@ export function createTools(options: { directory: string; nodeBinary: string; ho
   let own: Promise<number> | null = null
   const ownMajor = () =>
     (own ??= exec([options.nodeBinary, '--version'], { deadlineMs: 10_000 }).then((result) => Number(/^v(\d+)/.exec(result.stdout)?.[1] ?? 0)))
+  const ownShared = async (): Promise<string> => {
+    const target = path.join(options.directory, `node-own-${(await stat(options.nodeBinary)).mtimeMs.toFixed(0)}`, 'bin', 'node')
+    if (await exists(target)) return target
+    await mkdir(path.dirname(target), { recursive: true, mode: 0o755 })
+    const temp = `${target}.${process.pid}.tmp`
+    await rm(temp, { force: true })
+    // A second name costs nothing; on another file system it is a copy.
+    await link(options.nodeBinary, temp).catch(() => copyFile(options.nodeBinary, temp, constants.COPYFILE_FICLONE))
+    await chmod(temp, 0o755)
+    await rename(temp, target)
+    return target
+  }
+  const node = async (major: number): Promise<string> => {
+    if ((await ownMajor()) === major) return options.nodeBinary
+    const name = `node-linux-${process.arch}`
+    return path.join(await once(`node-${major}`, `${name}@${major}`), 'node_modules', name, 'bin', 'node')
+  }
   return {
-    async node(major) {
-      if ((await ownMajor()) === major) return options.nodeBinary
-      const name = `node-linux-${process.arch}`
-      return path.join(await once(`node-${major}`, `${name}@${major}`), 'node_modules', name, 'bin', 'node')
-    },
+    node,
+    sharedNode: async (major) => ((await ownMajor()) === major && process.getuid?.() === 0 ? ownShared() : node(major)),
     async packageManager(name, version) {
       if (name === 'npm' || name === 'none') return null
       const wanted = version ?? defaultVersions[name]
