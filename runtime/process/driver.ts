@@ -1,4 +1,4 @@
-import { chown, mkdir, readdir, rm, stat } from 'node:fs/promises'
+import { mkdir, readdir, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { AppError, isAppError } from '@/shared/errors'
@@ -11,7 +11,6 @@ import { endedAtOnce } from '../last-words'
 import type { RuntimeLogger } from '../logger'
 import { assertId, assertOwner } from '../owner'
 import { KeyedMutex } from '../pool'
-import { currentRelease, ensureRelease, pointCurrent } from './bundle'
 import { createCgroup, removeCgroup } from './groups'
 import { assertCommand, confine, type Gated, makeScratch, startGated } from './launch'
 import { hasCode, isRoot, layout } from './layout'
@@ -19,11 +18,11 @@ import { InstanceLog } from './log-files'
 import { endInstance, instanceVariable, sleepMembers, wakeMembers } from './members'
 import { observeRecord, readStats } from './observe'
 import { Ports } from './ports'
-import { allProcesses, signal as sendSignal, statOf } from './proc'
+import { signal as sendSignal, statOf } from './proc'
 import { type InstanceRecord, listRecords, readRecord, writeRecord } from './record'
+import { type Release, Releases } from './releases'
 import { sweepRemains } from './sweep'
 import { installNode, openPath } from './tools'
-import { existingUid, releaseUid, uidOfProject } from './users'
 
 export interface ProcessDriverOptions {
   installationId: string
@@ -40,8 +39,6 @@ export interface ProcessDriverOptions {
 
 const tickMs = 250
 const followPollMs = 100
-/** Releases kept unpacked besides those that run: going back to one of them unpacks nothing. */
-const keptReleases = 3
 const host = '127.0.0.1'
 
 /** Instances as processes that belong to nobody but themselves: they live on when the control process dies, and are adopted by the next. */
@@ -50,12 +47,10 @@ export class ProcessDriver implements RuntimeDriver {
   private readonly paths: ReturnType<typeof layout>
   private readonly ports: Ports
   private readonly mutex = new KeyedMutex()
-  private readonly projects = new KeyedMutex()
+  private readonly releases: Releases
   private readonly logFiles = new Map<string, InstanceLog>()
   /** Started by this very process: only of these will we hear an exit code. */
   private readonly children = new Set<string>()
-  /** Release directories of starts that have no record yet, by instance. */
-  private readonly launching = new Map<string, string>()
   private readonly closing = new AbortController()
   private readonly timer: NodeJS.Timeout
   private nodeDirectory = ''
@@ -63,6 +58,7 @@ export class ProcessDriver implements RuntimeDriver {
 
   private constructor(private readonly options: ProcessDriverOptions) {
     this.paths = layout(options.home)
+    this.releases = new Releases(this.paths, options.storage)
     this.ports = new Ports(this.paths, async (instanceId) => {
       const record = await readRecord(this.paths, instanceId)
       return record !== null && record.stoppedAt === null
@@ -99,61 +95,19 @@ export class ProcessDriver implements RuntimeDriver {
     const { owner, artifact } = spec
     // what has been made is undone in reverse when a later step fails
     const undo: (() => Promise<unknown>)[] = []
+    let release: Release | undefined
     try {
-      const uid = await this.projects.run(owner.projectId, () => this.prepareProject(owner.projectId))
-      const gid = isRoot() ? uid : (process.getgid?.() ?? uid)
-      const release = await this.projects.run(owner.projectId, async () => {
-        const { projectId, deploymentId, instanceId } = owner
-        const made = await ensureRelease(this.paths, this.options.storage, { projectId, deploymentId, digest: artifact.digest, gid })
-        this.launching.set(instanceId, made.directory)
-        return made
-      })
-      if (release.created) undo.push(() => this.dropUnused(owner.projectId, owner.instanceId, release.directory))
-      const searchPath = [this.nodeDirectory, ...(this.options.toolPaths ?? []), baseEnv.PATH].join(':')
-      await assertCommand(artifact.start.argv, release.directory, searchPath)
-      undo.push(() => rm(this.paths.instance(owner.instanceId), { recursive: true, force: true }))
-      const scratch = this.paths.scratch(owner.instanceId)
-      await mkdir(this.paths.instance(owner.instanceId), { recursive: true, mode: 0o711 })
-      await makeScratch(scratch, uid, gid)
-      const port = await this.ports.reserve(owner.instanceId)
-      undo.push(() => this.ports.release(port, owner.instanceId))
-      const cgroup = isRoot() ? await createCgroup(`${owner.installationId}.${owner.instanceId}`, spec.limits) : null
-      if (cgroup) undo.push(() => removeCgroup(cgroup))
-      throwIfCanceled(signal)
-      const env = {
-        LANG: 'C.UTF-8',
-        ...instanceEnvironment(spec, { host, port }),
-        PATH: searchPath,
-        HOME: scratch,
-        TMPDIR: path.join(scratch, 'tmp'),
-        [instanceVariable]: owner.instanceId,
-      }
-      const log = this.logOf(owner.instanceId)
-      const output = await log.create(uid, gid)
-      const gated = await startGated({ argv: artifact.start.argv, cwd: release.directory, env, uid, gid, output }).finally(() => output.close())
-      undo.push(async () => sendSignal(gated.identity.pid, 'SIGKILL') && (await untilGone(gated)))
-      await confine(gated.identity.pid, spec.limits, cgroup)
-      const record: InstanceRecord = {
-        version: 1,
-        owner,
-        process: gated.identity,
-        uid,
-        gid,
-        port,
-        releaseDirectory: release.directory,
-        limits: spec.limits,
-        cgroup,
-        startedAt: new Date().toISOString(),
-        exit: null,
-        stoppedAt: null,
-      }
+      release = await this.releases.acquire(owner, artifact.digest)
+      undo.push(release.drop)
+      const { gated, record, log } = await this.prepare(spec, release, undo, signal)
+      undo.push(() => endInstance(record, 0))
       await writeRecord(this.paths, record)
-      await pointCurrent(this.paths, owner.projectId, release.directory)
       throwIfCanceled(signal)
       this.watch(gated, owner.instanceId)
       await gated.open()
       const observed = await this.observe(record)
       if (observed.state === 'exited') throw await endedAtOnce(observed.exit, log.reader().next(true))
+      await this.releases.makeCurrent(owner.projectId, release.directory)
       return observed
     } catch (error) {
       for (const step of undo.reverse())
@@ -164,28 +118,54 @@ export class ProcessDriver implements RuntimeDriver {
       this.children.delete(owner.instanceId)
       throw startError(error)
     } finally {
-      this.launching.delete(owner.instanceId)
+      release?.done()
     }
   }
 
-  /** The release that a failed start unpacked, unless a later start of the same deployment runs from it by now. */
-  private async dropUnused(projectId: string, instanceId: string, directory: string): Promise<void> {
-    await this.projects.run(projectId, async () => {
-      const others = [...this.launching].some(([other, used]) => other !== instanceId && used === directory)
-      const running = (await listRecords(this.paths)).some(
-        (record) => record.stoppedAt === null && record.releaseDirectory === directory && record.owner.instanceId !== instanceId,
-      )
-      if (!others && !running) await rm(directory, { recursive: true, force: true })
-    })
-  }
-
-  /** The project's user and directory. */
-  private async prepareProject(projectId: string): Promise<number> {
-    const uid = await uidOfProject(this.paths, projectId)
-    const directory = this.paths.project(projectId)
-    await mkdir(directory, { recursive: true, mode: 0o750 })
-    if (isRoot()) await chown(directory, 0, uid)
-    return uid
+  /** Everything up to the closed gate: directories, port, control group, and a process that waits in it. */
+  private async prepare(spec: InstanceSpec, release: Release, undo: (() => Promise<unknown>)[], signal?: AbortSignal) {
+    const { owner, artifact, limits } = spec
+    const { directory, uid, gid } = release
+    const searchPath = [this.nodeDirectory, ...(this.options.toolPaths ?? []), baseEnv.PATH].join(':')
+    await assertCommand(artifact.start.argv, directory, searchPath)
+    undo.push(() => rm(this.paths.instance(owner.instanceId), { recursive: true, force: true }))
+    await mkdir(this.paths.instance(owner.instanceId), { recursive: true, mode: 0o711 })
+    const scratch = this.paths.scratch(owner.instanceId)
+    await makeScratch(scratch, uid, gid)
+    const port = await this.ports.reserve(owner.instanceId)
+    undo.push(() => this.ports.release(port, owner.instanceId))
+    const cgroup = isRoot() ? await createCgroup(`${owner.installationId}.${owner.instanceId}`, limits) : null
+    if (cgroup) undo.push(() => removeCgroup(cgroup))
+    throwIfCanceled(signal)
+    const env = {
+      LANG: 'C.UTF-8',
+      ...instanceEnvironment(spec, { host, port }),
+      PATH: searchPath,
+      HOME: scratch,
+      TMPDIR: path.join(scratch, 'tmp'),
+      [instanceVariable]: owner.instanceId,
+    }
+    const log = this.logOf(owner.instanceId)
+    const output = await log.create(uid, gid)
+    const gated = await startGated({ argv: artifact.start.argv, cwd: directory, env, uid, gid, output }).finally(() => output.close())
+    undo.push(async () => sendSignal(gated.identity.pid, 'SIGKILL') && (await untilGone(gated)))
+    await confine(gated.identity.pid, limits, cgroup)
+    const startedAt = new Date().toISOString()
+    const record: InstanceRecord = {
+      version: 1,
+      owner,
+      process: gated.identity,
+      uid,
+      gid,
+      port,
+      releaseDirectory: directory,
+      limits,
+      cgroup,
+      startedAt,
+      exit: null,
+      stoppedAt: null,
+    }
+    return { gated, record, log }
   }
 
   /** Only our own child tells its exit code; it is written down at once. */
@@ -223,8 +203,7 @@ export class ProcessDriver implements RuntimeDriver {
       await endInstance(record, graceMs)
       await this.logOf(instanceId).tick()
       await removeRemains(this.options.home, record)
-      const { projectId } = record.owner
-      await this.projects.run(projectId, () => this.pruneReleases(projectId, keptReleases))
+      await this.releases.prune(record.owner.projectId)
     })
   }
 
@@ -235,27 +214,8 @@ export class ProcessDriver implements RuntimeDriver {
       await rm(this.paths.instance(instanceId), { recursive: true, force: true })
       this.logFiles.delete(instanceId)
       this.children.delete(instanceId)
-      if (record) {
-        const { projectId } = record.owner
-        await this.projects.run(projectId, () => this.pruneReleases(projectId, 0, path.basename(record.releaseDirectory)))
-      }
+      if (record) await this.releases.forget(record.owner.projectId, record.releaseDirectory)
     })
-  }
-
-  /** Removes releases that run nowhere, except the current one and the newest `keep`. */
-  private async pruneReleases(projectId: string, keep: number, only?: string): Promise<void> {
-    const current = await currentRelease(this.paths, projectId)
-    const used = new Set([
-      ...(await listRecords(this.paths)).filter((record) => record.stoppedAt === null).map((record) => record.releaseDirectory),
-      ...this.launching.values(),
-    ])
-    const releases = this.paths.releases(projectId)
-    const idle = (await readdir(releases).catch(() => []))
-      .filter((name) => !name.startsWith('.') && name !== current && !used.has(path.join(releases, name)))
-      .sort()
-      .reverse()
-    for (const name of only ? idle.filter((one) => one === only) : idle.slice(keep))
-      await rm(path.join(releases, name), { recursive: true, force: true })
   }
 
   sleep(instanceId: string): Promise<void> {
@@ -294,14 +254,7 @@ export class ProcessDriver implements RuntimeDriver {
   async removeProject(projectId: string): Promise<void> {
     const left = (await listRecords(this.paths)).filter((record) => record.owner.projectId === projectId && record.stoppedAt === null)
     if (left.length > 0) throw new AppError('ERR_CONFLICT', `The project still has ${left.length} instances`, { nextAction: 'Stop them first.' })
-    await this.projects.run(projectId, async () => {
-      const uid = await existingUid(this.paths, projectId)
-      if (uid !== null) {
-        await killUser(uid)
-        await releaseUid(this.paths, uid)
-      }
-      await rm(this.paths.project(projectId), { recursive: true, force: true })
-    })
+    await this.releases.remove(projectId)
   }
 
   async health(): Promise<{ ok: true; detail: string } | { ok: false; reason: string }> {
@@ -383,14 +336,6 @@ export async function removeRemains(home: string, record: InstanceRecord): Promi
 /** The gate is a child of ours: it is gone when it has been reaped. */
 async function untilGone(gated: Gated): Promise<void> {
   while (await statOf(gated.identity)) await sleep(5)
-}
-
-/** Everything of a user number that only we give out. */
-async function killUser(uid: number): Promise<void> {
-  for (const { pid } of await allProcesses()) {
-    const owner = await stat(`/proc/${pid}`).catch(() => null)
-    if (owner?.uid === uid) sendSignal(pid, 'SIGKILL')
-  }
 }
 
 function throwIfCanceled(signal: AbortSignal | undefined): void {

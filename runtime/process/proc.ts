@@ -75,10 +75,18 @@ export async function allProcesses(): Promise<ProcessStat[]> {
   return all.filter((one) => one !== null)
 }
 
+/** Its user; null when it is gone. */
+export function ownerOfProcess(pid: number): Promise<number | null> {
+  return stat(`/proc/${pid}`).then(
+    (found) => found.uid,
+    () => null,
+  )
+}
+
 /** Does the environment a process was started with hold `marker`? Only for processes of `uid`, whose memory is ours to read. */
 export async function environmentHolds(pid: number, uid: number, marker: string): Promise<boolean> {
   try {
-    if ((await stat(`/proc/${pid}`)).uid !== uid) return false
+    if ((await ownerOfProcess(pid)) !== uid) return false
     return `\0${await readFile(`/proc/${pid}/environ`, 'latin1')}`.includes(`\0${marker}\0`)
   } catch {
     return false
