@@ -21,7 +21,7 @@ const check = (part: Partial<HealthCheck> = {}): HealthCheck => ({
   ...defaultHealthCheck,
   intervalMs: 5,
   startPeriodMs: 200,
-  timeoutMs: 100,
+  timeoutMs: 5_000,
   ...part,
 })
 const alive = { stillRunning: async () => true }
