@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import type { TreeOwner } from '@/builder/execute/sync'
@@ -5,10 +6,17 @@ import { writeFileAtomic } from '@/shared/node/atomic-file'
 
 /** First uid given to builds on the host; far from accounts, from subordinate ids of user namespaces, and from those of the runtime. */
 const firstUid = 1_610_000
+/** Several installations on one machine (tests do that) begin at different places: the end of a build kills everything of its user. */
+const installations = 2_000
+const uidsEach = 100
+
+const firstUidOf = (directory: string): number =>
+  firstUid + (createHash('sha256').update(directory).digest().readUInt32BE(0) % installations) * uidsEach
 
 /** A user of its own for each workspace, the same for as long as the workspace is there. null when we are not root. */
 export function createBuildUsers(directory: string): (workspace: string) => Promise<TreeOwner | null> {
   const file = path.join(directory, 'users.json')
+  const first = firstUidOf(directory)
   let queue: Promise<unknown> = Promise.resolve()
   const allocate = async (workspace: string): Promise<TreeOwner> => {
     const users = await readFile(file, 'utf8').then(
@@ -17,7 +25,7 @@ export function createBuildUsers(directory: string): (workspace: string) => Prom
     )
     let uid = users[workspace]
     if (uid === undefined) {
-      uid = Math.max(firstUid - 1, ...Object.values(users)) + 1
+      uid = Math.max(first - 1, ...Object.values(users)) + 1
       await writeFileAtomic(file, JSON.stringify({ ...users, [workspace]: uid }))
     }
     return { uid, gid: uid }
