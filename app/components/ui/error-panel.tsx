@@ -1,5 +1,6 @@
 import { CircleAlert } from 'lucide-react'
 import type { ReactNode } from 'react'
+import { plainText } from '@/app/components/logs/ansi'
 import { cn } from '@/app/lib/cn'
 import type { ErrorDetails } from '@/shared/errors'
 
@@ -12,7 +13,7 @@ export interface ShownError extends Omit<ErrorDetails, 'retryAfterSeconds'> {
 export function ErrorPanel({ error, title, actions, className }: { error: ShownError; title?: string; actions?: ReactNode; className?: string }) {
   // A message may quote what a command said last, below its first line.
   const [reason, ...quoted] = error.message.split('\n')
-  const output = quoted.filter((line) => !/^It said last:$/.test(line)).map((line) => line.replace(/^ {2}/, ''))
+  const output = quoted.filter((line) => !/^It said last:$/.test(line)).map((line) => plainText(line).replace(/^ {2}/, ''))
   return (
     <div role="alert" className={cn('flex gap-3 rounded-lg border border-bad/30 bg-bad-soft p-3.5', className)}>
       <CircleAlert className="mt-0.5 size-4 shrink-0 text-bad" aria-hidden />
