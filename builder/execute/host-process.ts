@@ -106,6 +106,8 @@ export interface HostBuildRecord {
   startTime: string
   uid: number | null
   groups: string[]
+  /** `NAME=value` in the environment of every process of the build: how strays are found where we may not have control groups. */
+  mark: string
 }
 
 export async function processStartTime(pid: number): Promise<string | null> {
@@ -117,7 +119,10 @@ export async function processStartTime(pid: number): Promise<string | null> {
 export async function killHostBuild(record: HostBuildRecord): Promise<void> {
   if ((await processStartTime(record.pid)) === record.startTime) signalQuietly(-record.pid)
   for (let round = 0; round < 100; round++) {
-    const left = new Set([...(await groupPids(record.groups)), ...(record.uid === null ? [] : await pidsOfUser(record.uid))])
+    const left = new Set([
+      ...(await groupPids(record.groups)),
+      ...(record.uid === null ? await pidsWithMark(record.mark) : await pidsOfUser(record.uid)),
+    ])
     if (left.size === 0) break
     for (const pid of left) signalQuietly(pid)
     await new Promise((resolve) => setTimeout(resolve, 10))
@@ -131,6 +136,17 @@ function signalQuietly(pid: number): void {
   } catch {
     // gone already
   }
+}
+
+/** Processes whose environment holds the mark; a build that hides from this by clearing its environment hides from nothing else. */
+async function pidsWithMark(mark: string): Promise<number[]> {
+  const found: number[] = []
+  for (const name of await readdir('/proc')) {
+    if (!/^\d+$/.test(name) || Number(name) === process.pid) continue
+    const environment = await readFile(`/proc/${name}/environ`, 'utf8').catch(() => '')
+    if (environment.split('\0').includes(mark)) found.push(Number(name))
+  }
+  return found
 }
 
 /** Processes that run as this user; the uid belongs to one build at a time. A zombie is dead and only waits for its parent. */

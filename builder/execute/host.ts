@@ -85,6 +85,8 @@ async function ownedByUs(directory: string): Promise<boolean> {
   )
 }
 
+const markName = 'SWITCHYARD_BUILD'
+
 async function startProcess(job: BuildJob, executor: HostExecutor): Promise<Sandbox> {
   const { limits, deploymentId } = job.request
   const { owner, checkout, home } = job.workspace
@@ -114,6 +116,7 @@ async function startProcess(job: BuildJob, executor: HostExecutor): Promise<Sand
     TMPDIR: home,
     SHELL: '/bin/sh',
     ...networkEnv(executor.hostEnv, executor.caFile),
+    [markName]: deploymentId,
   })
   const argv = [...(await confinement(control, limits)), ...script.argv] as [string, ...string[]]
   const child = start(argv, {
@@ -124,7 +127,7 @@ async function startProcess(job: BuildJob, executor: HostExecutor): Promise<Sand
     // With a uid Node also drops the supplementary groups.
     ...(owner ?? {}),
   })
-  return superviseProcess(child, script.marker, control, executor, owner?.uid ?? null)
+  return superviseProcess(child, script.marker, control, executor, { uid: owner?.uid ?? null, mark: `${markName}=${deploymentId}` })
 }
 
 /** No setuid program gives anything back; without a control group, limits of each process. */
@@ -146,7 +149,7 @@ async function superviseProcess(
   marker: string,
   control: ControlGroup | null,
   executor: HostExecutor,
-  uid: number | null,
+  identity: Pick<HostBuildRecord, 'uid' | 'mark'>,
 ): Promise<Sandbox> {
   const { stdin, stdout, stderr } = child
   if (!stdin || !stdout || !stderr) throw new AppError('ERR_INTERNAL', 'the build process has no pipes')
@@ -170,7 +173,7 @@ async function superviseProcess(
       nextAction: 'Check that this machine has /bin/sh and free processes.',
     })
   }
-  const record: HostBuildRecord = { pid, startTime: (await processStartTime(pid)) ?? '', uid, groups: control?.directories ?? [] }
+  const record: HostBuildRecord = { pid, startTime: (await processStartTime(pid)) ?? '', ...identity, groups: control?.directories ?? [] }
   // It waits for its first line: limits and record are in place before anything of the project runs.
   await control?.add(pid)
   await writeFileAtomic(executor.recordFile, JSON.stringify(record))
