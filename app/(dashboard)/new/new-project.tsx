@@ -36,7 +36,7 @@ export function NewProject() {
           <CardHeader
             title="No repository? Deploy a folder"
             description="From a terminal in that folder. The project is created when it does not exist."
-            actions={<Terminal className="size-5 text-faint" aria-hidden />}
+            actions={<Terminal className="hidden size-5 text-faint sm:block" aria-hidden />}
           />
           <div className="px-4 pb-4 sm:px-5">
             <CliHelp project="my-app" />
