@@ -34,10 +34,25 @@ export async function streamLines(source: (signal: AbortSignal) => AsyncIterable
   )
 }
 
+type Step = { chunk: Uint8Array; last: boolean }
+
+function stepOf(result: IteratorResult<LogLineView>): Step {
+  return result.done ? { chunk: encoder.encode('event: end\ndata: {}\n\n'), last: true } : { chunk: eventOf(result.value), last: false }
+}
+
+/** The status is sent already: a failure in the middle can only be an event. */
+function failedStep(error: unknown): Step {
+  const requestId = newRequestId()
+  reportUnexpected(error, requestId, 'log stream')
+  return { chunk: encoder.encode(`event: error\ndata: ${JSON.stringify({ error: toHttpError(error, requestId).wire })}\n\n`), last: true }
+}
+
 function streamOf(lines: AsyncIterator<LogLineView>, first: Promise<IteratorResult<LogLineView>>, stop: () => void): ReadableStream<Uint8Array> {
   let next: Promise<IteratorResult<LogLineView>> | null = first
   let heartbeat: NodeJS.Timeout | undefined
+  let over = false
   const end = () => {
+    over = true
     clearInterval(heartbeat)
     stop()
     // The iterator may be waiting for a line that never comes; the signal ends it, nobody waits here.
@@ -50,16 +65,12 @@ function streamOf(lines: AsyncIterator<LogLineView>, first: Promise<IteratorResu
       heartbeat.unref()
     },
     async pull(controller) {
-      try {
-        const result = await (next ?? lines.next())
-        next = null
-        if (!result.done) return controller.enqueue(eventOf(result.value))
-        controller.enqueue(encoder.encode('event: end\ndata: {}\n\n'))
-      } catch (error) {
-        const requestId = newRequestId()
-        reportUnexpected(error, requestId, 'log stream')
-        controller.enqueue(encoder.encode(`event: error\ndata: ${JSON.stringify({ error: toHttpError(error, requestId).wire })}\n\n`))
-      }
+      const step = await (next ?? lines.next()).then(stepOf, (error: unknown) => (over ? null : failedStep(error)))
+      next = null
+      // Canceled while we waited: the controller takes nothing any more.
+      if (over || !step) return
+      controller.enqueue(step.chunk)
+      if (!step.last) return
       end()
       controller.close()
     },
