@@ -212,6 +212,7 @@ function createPlatform(base: Foundation, routes: RoutePublisher, hub: EdgeHub |
     apiKeys: createApiKeys({ prisma }),
     team: createTeam({ prisma }),
     changes: (actor, signal) => teamChanges(bus, actor, signal),
+    reportError: (error, info) => base.logger.error({ err: error, ...info }, 'a request failed unexpectedly'),
     health: () => health(base, hub, state.ready),
   }
 }

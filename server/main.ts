@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import next from 'next'
 import { type Logger, pino } from 'pino'
 import { isAppError } from '@/shared/errors'
+import { markClientAddress } from './api/client-address'
 import { type Composition, compose, type Role } from './compose'
 import { readServerEnv, type ServerEnv } from './env'
 import { prepareHome } from './home'
@@ -30,6 +31,7 @@ async function serveDashboard(env: ServerEnv, dev: boolean, logger: Logger): Pro
       response.writeHead(400, { 'content-type': 'text/plain', connection: 'close' }).end('bad request target\n')
       return
     }
+    markClientAddress(request)
     handle(request, response).catch((error) => {
       logger.error({ err: error }, 'a request failed')
       if (!response.headersSent) response.writeHead(500)

@@ -1,7 +1,8 @@
 import NextAuth, { type NextAuthOptions } from 'next-auth'
 import CredentialsProvider from 'next-auth/providers/credentials'
 import { getPlatform } from '../platform'
-import { clientAddress, sessionSeconds } from './session'
+import { clientAddress } from './client-address'
+import { sessionSeconds } from './session'
 
 /**
  * Sign-in by next-auth: e-mail and password now; OAuth providers join the list with the adapter their accounts need.

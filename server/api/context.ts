@@ -1,6 +1,7 @@
 import type { Actor } from '../platform'
+import { clientAddress } from './client-address'
 import { newRequestId } from './http-error'
-import { authenticate, clientAddress, requireSameOrigin } from './session'
+import { authenticate, requireSameOrigin } from './session'
 
 export interface ApiContext {
   /** null: not signed in. */

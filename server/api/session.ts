@@ -1,4 +1,3 @@
-import type { IncomingMessage } from 'node:http'
 import { decode } from 'next-auth/jwt'
 import { AppError } from '@/shared/errors'
 import { type Actor, getPlatform } from '../platform'
@@ -7,17 +6,6 @@ export const sessionSeconds = 24 * 60 * 60
 
 /** next-auth's names: with the prefix where the dashboard is opened by https. */
 const cookieNames = ['__Secure-next-auth.session-token', 'next-auth.session-token']
-const clientAddressHeader = 'x-switchyard-client-address'
-
-/**
- * Tells the API who is at the other end of the connection. The HTTP server calls this for every request before Next sees it:
- * a header of this name from outside is overwritten, so that nobody chooses the address their attempts are counted under.
- */
-export function markClientAddress(request: IncomingMessage): void {
-  request.headers[clientAddressHeader] = request.socket.remoteAddress ?? 'unknown'
-}
-
-export const clientAddress = (headers: Headers): string => headers.get(clientAddressHeader) ?? 'unknown'
 
 function readCookies(header: string | null): Map<string, string> {
   const cookies = new Map<string, string>()
