@@ -1,5 +1,6 @@
 import NextAuth, { type NextAuthOptions } from 'next-auth'
 import CredentialsProvider from 'next-auth/providers/credentials'
+import { isAppError } from '@/shared/errors'
 import { getPlatform } from '../platform'
 import { clientAddress } from './client-address'
 import { sessionSeconds } from './session'
@@ -20,7 +21,11 @@ export function authOptions(headers: Headers): NextAuthOptions {
         credentials: { email: { type: 'email' }, password: { type: 'password' } },
         async authorize(credentials) {
           if (!credentials?.email || !credentials.password) return null
-          return accounts.verifyPassword(credentials.email, credentials.password, clientAddress(headers))
+          const user = accounts.verifyPassword(credentials.email, credentials.password, clientAddress(headers))
+          // next-auth hands the form nothing of an error but its message: the code says which it is.
+          return user.catch((cause: unknown) => {
+            throw isAppError(cause) ? new Error(cause.code, { cause }) : cause
+          })
         },
       }),
     ],
