@@ -18,10 +18,10 @@ export function parseAuthority(header: string): Authority | null {
   if (header.length === 0 || header.length > 512) return null
   const split = splitPort(header)
   if (split === null) return null
-  let host = split.host.toLowerCase()
-  if (host.startsWith('[')) return isIPv6(host.slice(1, -1)) ? { host, port: split.port } : null
+  // IDN first: changing the case of latin1 would change the bytes of a UTF-8 name.
   // biome-ignore lint/suspicious/noControlCharactersInRegex: the range of ASCII is what is meant
-  if (/[^\x00-\x7f]/.test(host)) host = toAscii(host)
+  let host = (/[^\x00-\x7f]/.test(split.host) ? toAscii(split.host) : split.host).toLowerCase()
+  if (host.startsWith('[')) return isIPv6(host.slice(1, -1)) ? { host, port: split.port } : null
   if (host.endsWith('.')) host = host.slice(0, -1)
   if (host.length > 253 || host.includes('..') || !plainHost.test(host)) return null
   return { host, port: split.port }

@@ -8,7 +8,7 @@ import { type InFlight, pickTarget, sameTarget } from './balancer'
 import type { EngineLog } from './engine'
 import { clientHeaders, clientTrailers, upstreamHeaders } from './headers'
 import { type AcceptedRequest, isIdempotent } from './request-rules'
-import { faultOf, type UpstreamFault, UpstreamSilence, type Upstreams } from './upstreams'
+import { faultOf, UnaskedUpgrade, type UpstreamFault, UpstreamSilence, type Upstreams } from './upstreams'
 
 /** What an exchange needs of its engine. */
 export interface ExchangeHost {
@@ -82,6 +82,14 @@ export class Exchange {
     this.#bytesBefore = upstream.socket?.bytesRead ?? 0
     const { upstreamTimeoutMs } = this.#host.limits
     upstream.setTimeout(upstreamTimeoutMs, () => upstream.destroy(new UpstreamSilence(`nothing received for ${upstreamTimeoutMs} ms`)))
+    upstream.once('upgrade', (_answer, socket) => {
+      socket.destroy()
+      this.onError(new UnaskedUpgrade('the instance switched protocols without being asked to'))
+    })
+    // Whatever else ends an attempt without an answer and without an error must not leave the client waiting.
+    upstream.once('close', () => {
+      if (this.#upstream === upstream && !this.#answered) this.onError(new Error('the upstream request ended without an answer'))
+    })
     upstream.on('information', (info) => this.#onInformation(info.statusCode, info.headers))
   }
 
@@ -155,6 +163,7 @@ export class Exchange {
     const target = route && pickTarget(route, this.#host.counts, this.#target)
     if (!route || !target || (sentNothing && sameTarget(target, this.#target))) return false
     this.#release()
+    this.#upstream = undefined
     this.#send(route, target, true)
     return true
   }

@@ -24,6 +24,8 @@ export class Upgrade {
   #route: LiveRoute | undefined
   #upstream: ClientRequest | undefined
   #switched = false
+  /** An answer in HTTP is on its way to the client. */
+  #refused = false
   #over = false
   #release: () => void = () => {}
   #onOver: () => void = () => {}
@@ -36,6 +38,16 @@ export class Upgrade {
     this.#accept = req.headers.accept
     socket.on('error', () => {})
     socket.once('close', () => this.#onClientClose())
+    socket.on('readable', this.#watch)
+    socket.once('end', () => {
+      if (!this.#switched && !this.#refused) socket.destroy()
+    })
+  }
+
+  // Until the switch nobody reads this socket, and a client that left would go unnoticed. Asking for data while there is none brings
+  // its end to light; bytes that came early stay where they are.
+  readonly #watch = () => {
+    if (this.socket.readableLength === 0) this.socket.read()
   }
 
   /** Called before the handshake is forwarded. `release` counts the connection out of its instance, `onOver` out of the engine. */
@@ -52,26 +64,31 @@ export class Upgrade {
     upstream.path = this.req.url ?? '/'
     const { upstreamTimeoutMs } = this.#host
     upstream.setTimeout(upstreamTimeoutMs, () => upstream.destroy(new UpstreamSilence(`nothing received for ${upstreamTimeoutMs} ms`)))
-    upstream.on('response', (answer) => this.#onRefused(answer))
+    // http-proxy, which adds its own listener after this one, would repeat an answer's chunked framing over its decoded body. It cannot
+    // have come before the next tick.
+    process.nextTick(() => {
+      upstream.removeAllListeners('response')
+      upstream.on('response', (answer) => this.#onRefused(answer))
+    })
     upstream.on('upgrade', (answer, upstreamSocket) => this.#onSwitched(answer, upstreamSocket))
   }
 
-  // The instance answered in HTTP instead of switching. http-proxy would repeat its chunked framing over a decoded body; marking the
-  // answer as handled leaves it to us.
+  // The instance answered in HTTP instead of switching: passed on, ended by the end of the connection.
   #onRefused(answer: IncomingMessage): void {
-    Object.assign(answer, { upgrade: true })
+    this.#refused = true
     const headers = clientHeaders(answer, this.requestId)
     const lines = [`HTTP/1.1 ${answer.statusCode ?? 502} ${answer.statusMessage ?? ''}`]
     for (let i = 0; i + 1 < headers.length; i += 2) lines.push(`${headers[i]}: ${headers[i + 1]}`)
     this.socket.write(`${lines.join('\r\n')}\r\nConnection: close\r\n\r\n`, 'latin1')
     answer.on('error', () => this.socket.destroy())
     answer.on('aborted', () => this.socket.destroy())
-    answer.once('close', () => this.#end())
+    answer.once('close', () => this.#lingerAndEnd())
     answer.pipe(this.socket)
   }
 
   #onSwitched(answer: IncomingMessage, upstreamSocket: Duplex): void {
     this.#switched = true
+    this.socket.off('readable', this.#watch)
     answer.headers['x-request-id'] = this.requestId
     if (this.socket.destroyed) upstreamSocket.destroy()
     // http-proxy pipes both ways and so passes on an orderly end; a side that vanished without one takes the other with it.
@@ -84,10 +101,17 @@ export class Upgrade {
   fail(problem: Problem): void {
     if (this.#switched || this.socket.destroyed) return
     const page = renderProblem(problem, { requestId: this.requestId, accept: this.#accept, dashboardUrl: this.#host.table.dashboardUrl })
+    this.#refused = true
     this.socket.end(encodePage(page))
+    this.#lingerAndEnd()
+  }
+
+  // The client has its answer; it gets a moment to read it and close.
+  #lingerAndEnd(): void {
+    this.#end()
+    if (this.socket.destroyed) return
     const timer = setTimeout(() => this.socket.destroy(), this.#host.lingerMs)
     this.socket.once('close', () => clearTimeout(timer))
-    this.#end()
   }
 
   /** Logs why the instance could not be reached. */

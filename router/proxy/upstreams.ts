@@ -14,6 +14,11 @@ export class UpstreamSilence extends Error {
   readonly code = 'EUPSTREAMSILENCE'
 }
 
+/** The instance answered 101 to a request that asked for nothing of the kind. */
+export class UnaskedUpgrade extends Error {
+  readonly code = 'HPE_UNASKED_UPGRADE'
+}
+
 /** An agent whose connections have a deadline to open, and which stops keeping any once its target left the table. */
 class UpstreamAgent extends http.Agent {
   retired = false

@@ -1,0 +1,22 @@
+import { describe } from 'vitest'
+import { faultContract } from './contract/faults'
+import { forwardingContract } from './contract/forwarding'
+import { headerContract } from './contract/headers'
+import { lifecycleContract } from './contract/lifecycle'
+import { smugglingContract } from './contract/smuggling'
+import { streamingContract } from './contract/streaming'
+import { upgradeContract } from './contract/upgrades'
+import type { EngineFactory } from './engine'
+
+/** What every engine must do, whatever it is made of. A new engine is done when this passes for it too. */
+export function engineContract(name: string, createEngine: EngineFactory): void {
+  describe(`${name} engine`, () => {
+    forwardingContract(createEngine)
+    headerContract(createEngine)
+    smugglingContract(createEngine)
+    streamingContract(createEngine)
+    faultContract(createEngine)
+    upgradeContract(createEngine)
+    lifecycleContract(createEngine)
+  })
+}

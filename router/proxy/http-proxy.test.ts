@@ -1,0 +1,4 @@
+import { engineContract } from './contract'
+import { createHttpProxyEngine } from './http-proxy'
+
+engineContract('http-proxy', createHttpProxyEngine)
