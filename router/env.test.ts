@@ -1,0 +1,25 @@
+import { expect, test } from 'vitest'
+import { parseRouterEnv } from './env'
+
+test('the defaults are those of the contract', () => {
+  expect(parseRouterEnv({}, true)).toMatchObject({
+    home: '/var/lib/switchyard',
+    httpPort: 8080,
+    host: '::',
+    engine: 'http-proxy',
+    workerId: 0,
+    controlSocket: '/var/lib/switchyard/run/edge.sock',
+  })
+  expect(parseRouterEnv({}, false).home).toMatch(/\/\.switchyard$/)
+})
+
+test('every problem is listed at once', () => {
+  const wrong = { EDGE_HTTP_PORT: 'x', EDGE_ENGINE: 'magic', SWITCHYARD_HOME: 'relative', EDGE_CONNECT_TIMEOUT_MS: '0' }
+  expect(() => parseRouterEnv(wrong, false)).toThrow(
+    /4 setting\(s\)[\s\S]*SWITCHYARD_HOME[\s\S]*EDGE_HTTP_PORT[\s\S]*EDGE_ENGINE[\s\S]*EDGE_CONNECT_TIMEOUT_MS/,
+  )
+})
+
+test('an empty value means the default', () => {
+  expect(parseRouterEnv({ EDGE_HTTP_PORT: '', EDGE_ENGINE: '' }, true)).toMatchObject({ httpPort: 8080, engine: 'http-proxy' })
+})
