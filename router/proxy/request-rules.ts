@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http'
+import { type IncomingMessage, METHODS } from 'node:http'
 import type { EngineLimits } from '../env'
 import { type Authority, parseAuthority } from '../match/host'
 
@@ -17,6 +17,9 @@ export interface AcceptedRequest {
   chunked: boolean
 }
 
+// Node's parser also reads RTSP and ICE heads, and does not say which protocol it read; their own methods give them away.
+const httpMethods = new Set(METHODS.filter((method) => method !== 'SOURCE'))
+
 const refuse = (status: Refusal['status'], detail: string): Refusal => ({ status, detail })
 
 /**
@@ -25,6 +28,7 @@ const refuse = (status: Refusal['status'], detail: string): Refusal => ({ status
  */
 export function checkRequest(req: IncomingMessage, limits: EngineLimits): Refusal | AcceptedRequest {
   if (req.httpVersion !== '1.1' && req.httpVersion !== '1.0') return refuse(505, 'Only HTTP/1.1 and HTTP/1.0 are spoken here.')
+  if (!httpMethods.has(req.method ?? '')) return refuse(501, 'This is not a method of HTTP.')
   if (req.method === 'TRACE' || req.method === 'CONNECT') return refuse(405, `${req.method} is not served here.`)
   if (req.rawHeaders.length / 2 > limits.maxHeaders) return refuse(431, `More than ${limits.maxHeaders} header lines.`)
   return checkTarget(req.method ?? '', req.url ?? '') ?? checkHeaders(req)

@@ -49,6 +49,8 @@ const refused: Record<string, string> = {
   'an unknown version': head([], 'GET / HTTP/1.2'),
   'HTTP/2.0 as a version': head([], 'GET / HTTP/2.0'),
   'the HTTP/2 preface': 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n',
+  'a method of RTSP': 'ANNOUNCE /music RTSP/1.0\r\nHost: app.test\r\n\r\n',
+  'a method of ICE': 'SOURCE /music ICE/1.0\r\nHost: app.test\r\n\r\n',
   'an unknown method': head([], 'GETT / HTTP/1.1'),
   'a lower-case method': head([], 'get / HTTP/1.1'),
   'a header without a colon': head(['Nonsense']),
