@@ -1,8 +1,8 @@
 import type { PageText } from './pages'
 
 const style = `
-:root{color-scheme:light dark;--bg:#fafafa;--card:#fff;--line:#e4e4e7;--text:#18181b;--soft:#52525b;--faint:#a1a1aa;--accent:#2563eb;--on:#fff;--warn:#b45309;--warnbg:#fef3c7}
-@media (prefers-color-scheme:dark){:root{--bg:#09090b;--card:#111114;--line:#27272a;--text:#fafafa;--soft:#a1a1aa;--faint:#71717a;--accent:#60a5fa;--on:#09090b;--warn:#fbbf24;--warnbg:#2a2008}}
+:root{color-scheme:light dark;--bg:#fafafa;--card:#fff;--line:#e4e4e7;--text:#18181b;--soft:#52525b;--faint:#71717a;--accent:#2563eb;--on:#fff;--warn:#b45309;--warnbg:#fef3c7}
+@media (prefers-color-scheme:dark){:root{--bg:#09090b;--card:#111114;--line:#27272a;--text:#fafafa;--soft:#a1a1aa;--faint:#8f8f99;--accent:#60a5fa;--on:#09090b;--warn:#fbbf24;--warnbg:#2a2008}}
 *{box-sizing:border-box}
 body{margin:0;min-height:100vh;display:grid;place-items:center;padding:24px;background:var(--bg);color:var(--text);font:16px/1.55 ui-sans-serif,system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;-webkit-font-smoothing:antialiased}
 main{width:100%;max-width:560px;background:var(--card);border:1px solid var(--line);border-radius:16px;padding:32px;box-shadow:0 1px 2px #0000000a,0 12px 40px -16px #0000001f}
