@@ -101,12 +101,8 @@ async function copyLastWords(deps: DeployDeps, run: DeployRun, instanceId: strin
 /** Every router serves the new release, then the pointer moves, in one transaction with everything that follows from it. */
 async function cutOver(deps: DeployDeps, run: DeployRun, next: { releaseId: string; instance: Instance }): Promise<void> {
   const { teamId, projectId, environmentId, id: deploymentId } = run.deployment
-  await run.record.step('cutover', async () => {
-    await deps.routes.propose({ environmentId, releaseId: next.releaseId })
-    // In the database before the status is: a reader that stops at the status has this line.
-    run.log.write({ step: 'cutover', stream: 'system', text: 'All routers serve this deployment. It is live.' })
-    await run.log.flush()
-    await run.record.fenced(async (tx) => {
+  const commit = (step: bigint) =>
+    run.record.fenced(async (tx) => {
       const environment = await tx.environment.findUniqueOrThrow({ where: { id: environmentId } })
       const now = new Date()
       await tx.environment.update({
@@ -118,9 +114,16 @@ async function cutOver(deps: DeployDeps, run: DeployRun, next: { releaseId: stri
         data: { status: 'SUPERSEDED', endedAt: now },
       })
       await tx.instance.update({ where: { id: next.instance.id }, data: { state: 'healthy' } })
+      await tx.step.update({ where: { id: step }, data: { status: 'done', endedAt: now } })
       await run.record.moveWithin(tx, 'ACTIVE', { liveAt: now })
       await tx.event.create({ data: { teamId, projectId, kind: 'deployment.live', payload: { deploymentId, releaseId: next.releaseId } } })
     })
+  await run.record.step('cutover', async (step) => {
+    await deps.routes.propose({ environmentId, releaseId: next.releaseId })
+    // In the database before the status is: a reader that stops at the status has this line.
+    run.log.write({ step: 'cutover', stream: 'system', text: 'All routers serve this deployment. It is live.' })
+    await run.log.flush()
+    await commit(step)
     return { value: undefined }
   })
   await enqueue(deps.pool, 'prune', { projectId }).catch((error) => deps.logger.warn({ err: error }, 'cannot queue the clean-up of old artifacts'))

@@ -112,10 +112,10 @@ export class DeploymentRecord {
   }
 
   /** Runs `work` as a recorded step; its failure carries the step's name to the person. */
-  async step<T>(name: string, work: () => Promise<{ value: T; detail?: string }>): Promise<T> {
+  async step<T>(name: string, work: (id: bigint) => Promise<{ value: T; detail?: string }>): Promise<T> {
     const id = await this.beginStep(name)
     try {
-      const { value, detail } = await work()
+      const { value, detail } = await work(id)
       await this.endStep(id, { status: 'done', ...(detail ? { detail } : {}) })
       return value
     } catch (error) {

@@ -40,6 +40,7 @@ describe.each(['process', 'docker'] as const)('crashes on the %s runtime', (runt
   const runningInstances = async () => {
     const { body } = await api<{ items: { id: string }[] }>(platform, 'GET', '/projects')
     const answer = await api<{ items: { state: string; deploymentId: string }[] }>(platform, 'GET', `/projects/${body.items[0]?.id}/instances`)
+    if (answer.status !== 200) throw new Error(`instances: ${answer.status} ${JSON.stringify(answer.body)}\n${platform.output().slice(-3000)}`)
     return answer.body.items.filter((i) => i.state !== 'stopped')
   }
   const currentDeployment = async () => {
