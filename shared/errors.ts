@@ -62,5 +62,7 @@ export class AppError extends Error {
 
 // Next bundles its own copy of this module, so `instanceof` is not enough.
 export function isAppError(error: unknown): error is AppError {
-  return error instanceof AppError || (error instanceof Error && error.name === 'AppError' && 'code' in error && (error.code as string) in errorStatus)
+  return (
+    error instanceof AppError || (error instanceof Error && error.name === 'AppError' && 'code' in error && (error.code as string) in errorStatus)
+  )
 }
