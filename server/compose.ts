@@ -135,6 +135,9 @@ async function foundation(env: ServerEnv, logger: Logger): Promise<Foundation> {
     hostEnv: env.builderEnv,
     logger,
   })
+  // In the background: otherwise the first deployment also pays for its base image.
+  if (runtime.kind === 'docker')
+    void builder.prepare().catch((error) => logger.warn({ err: error }, 'base image not made yet; the first deployment makes it'))
   const bus = createChangeBus({ url, pool: database.pool, logger })
   const edge: Edge = { scheme: 'http', port: env.edgeHttpPort, baseDomain: env.baseDomain }
   const authSecret = await readAuthSecret(env.home)
@@ -172,7 +175,7 @@ async function startWorkerRole(base: Foundation, hub: EdgeHub, routes: RoutePubl
       deploy: ({ deploymentId }, job) =>
         runDeployment({ ...shared, builder, owner, maxAttempts: jobCatalogue.deploy.maxAttempts }, deploymentId, job),
       heal: ({ environmentId }, job) => healEnvironment(monitorDeps, environmentId, job.signal),
-      prune: ({ projectId }) => pruneArtifacts({ prisma, builder, logger }, projectId),
+      prune: ({ projectId }) => pruneArtifacts({ prisma, builder, runtime, logger }, projectId),
     },
   })
   const monitor = startMonitor(monitorDeps)

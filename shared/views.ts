@@ -260,7 +260,5 @@ export const systemView = z.object({
 })
 export type SystemView = z.infer<typeof systemView>
 
-export const changeView = z.object({ kind: z.enum(['project', 'deployment', 'instance', 'variable']), id, projectId: z.string().nullable() })
-
 /** Pages go by the id of the last row, newest first. */
 export const pageInput = z.object({ limit: z.coerce.number().int().min(1).max(100).default(20), cursor: id.optional() })

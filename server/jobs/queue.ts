@@ -25,9 +25,10 @@ export async function enqueue<K extends JobKind>(
   options: { exclusiveKey?: string; delayMs?: number } = {},
 ): Promise<void> {
   const entry = jobCatalogue[kind]
+  // Cut, because the column would round up to a moment that a claim right after this does not yet see.
   await db.query(
     `INSERT INTO "Job"("kind","exclusiveKey","payload","maxAttempts","runAt")
-     VALUES ($1,$2,$3,$4,(now() AT TIME ZONE 'utc') + $5 * interval '1 millisecond')`,
+     VALUES ($1,$2,$3,$4,date_trunc('milliseconds', now() AT TIME ZONE 'utc') + $5 * interval '1 millisecond')`,
     [kind, options.exclusiveKey ?? null, JSON.stringify(entry.payload.parse(payload)), entry.maxAttempts, options.delayMs ?? 0],
   )
 }
@@ -76,7 +77,7 @@ export async function finish(pool: Pool, job: ClaimedJob, owner: string, outcome
   const state = again ? 'queued' : outcome.error ? 'failed' : 'done'
   await pool.query(
     `UPDATE "Job" SET "state"=$3::"JobState", "leaseOwner"=NULL, "leaseExpiresAt"=NULL, "lastError"=$4,
-            "runAt"=(now() AT TIME ZONE 'utc') + $5 * interval '1 millisecond',
+            "runAt"=date_trunc('milliseconds', now() AT TIME ZONE 'utc') + $5 * interval '1 millisecond',
             "endedAt"=CASE WHEN $3='queued' THEN NULL ELSE (now() AT TIME ZONE 'utc') END
      WHERE "id"=$1 AND "leaseOwner"=$2`,
     [job.id, owner, state, outcome.error ?? null, again ? outcome.retryInMs : 0],

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -81,13 +81,6 @@ export async function deploymentThat(
   return last
 }
 
-/** Uploads a folder the way the CLI does and starts a deployment without waiting for it. */
-export async function startDeployment(platform: RunningPlatform, projectId: string, source: string): Promise<string> {
-  const { status, body } = await api<{ deploymentId: string }>(platform, 'POST', '/deployments', { projectId, triggeredBy: 'api', source })
-  if (status !== 201) throw new Error(`deployment not created: ${status} ${JSON.stringify(body)}`)
-  return body.deploymentId
-}
-
 /** Lines of `GET /deployments/:id/logs` without following. */
 export async function readLogLines(platform: RunningPlatform, id: string): Promise<LogLineView[]> {
   const answer = await fetch(`${platform.url}/api/v1/deployments/${id}/logs?follow=0`, {
@@ -114,13 +107,6 @@ export async function folder(
   }
   await write(files)
   return { directory, write, remove: () => rm(directory, { recursive: true, force: true }) }
-}
-
-/** A copy of an example, to be changed by a test. */
-export async function copyExample(name: string): Promise<{ directory: string; remove(): Promise<void> }> {
-  const directory = await mkdtemp(path.join(tmpdir(), 'sy-example-'))
-  await cp(path.join(root, 'examples', name), directory, { recursive: true })
-  return { directory, remove: () => rm(directory, { recursive: true, force: true }) }
 }
 
 /** A server without dependencies, so that a test's time goes into what it tests. `listenAfterMs` makes its start slow. */
