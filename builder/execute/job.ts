@@ -78,7 +78,9 @@ export async function runCommands(job: BuildJob, sandbox: Sandbox, decision: Ins
 
 async function runCommand(job: BuildJob, sandbox: Sandbox, command: PlanCommand): Promise<void> {
   const { request, log } = job
-  log.system(command.step, `$ ${command.command}`)
+  // Commands of our own plans run over many lines; the first says enough.
+  const [first = '', ...rest] = command.command.split('\n')
+  log.system(command.step, `$ ${first.length > 200 || rest.length > 0 ? `${first.slice(0, 120)} …` : first}`)
   const stopped = firstAbort(stopSignals(job))
   const failed = { command, lastLines: log.lastLines(), limits: request.limits }
   try {
