@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { api, deployByCli, deploymentThat, folder, tinyServer } from '../support/journey'
+import { api, deployByCli, deploymentThat, folder, getDeployment, tinyServer } from '../support/journey'
 import { type RunningPlatform, startPlatform } from '../support/platform'
 import { until } from '../support/processes'
 
@@ -49,11 +49,11 @@ describe.each(['process', 'docker'] as const)('crashes on the %s runtime', (runt
   }
 
   test.each([
-    ['BUILDING', { build: 'echo begun; sleep 4', listenAfterMs: 0 }],
-    ['DEPLOYING', { build: 'echo begun', listenAfterMs: 4000 }],
+    ['BUILDING', { step: 'build', build: 'echo begun; sleep 4', listenAfterMs: 0 }],
+    ['DEPLOYING', { step: 'health', build: 'echo begun', listenAfterMs: 4000 }],
   ] as const)(
     'kill -9 of the control process during %s: apps keep answering, the deployment goes on and ends, nothing is orphaned',
-    async (status, { build, listenAfterMs }) => {
+    async (status, { step, build, listenAfterMs }) => {
       const version = `after-${status}`
       await app.write({
         ...tinyServer(version, { listenAfterMs }),
@@ -62,10 +62,10 @@ describe.each(['process', 'docker'] as const)('crashes on the %s runtime', (runt
       const visits = visitor(platform, 'tiny.localhost')
       const deploying = deployByCli(platform, app.directory, 'tiny').catch(() => undefined)
       let id = ''
-      await until(`a deployment is ${status}`, 60_000, async () => {
-        const current = await currentDeployment()
-        id = current?.id ?? ''
-        return current?.status === status
+      await until(`a deployment is ${status}, in its step ${step}`, 60_000, async () => {
+        id = (await currentDeployment())?.id ?? ''
+        const { status: now, steps } = await getDeployment(platform, id)
+        return now === status && steps.some((s) => s.name === step && s.status === 'running')
       })
       await platform.kill('control')
       await platform.ready()
