@@ -53,6 +53,10 @@ test('a wrong password is refused, and signing in leads to the page that was ask
 test('after signing out no page is shown', async ({ page }) => {
   await signIn(page, platform)
   await page.getByRole('button', { name: 'Account menu' }).click()
+  // A late answer to "who is signed in" must not bring the session back.
+  const session = await page.request.get(`${platform.url}/api/auth/session`)
+  expect(await session.json()).toHaveProperty('user')
+  expect(session.headers()['set-cookie']).toBeUndefined()
   await page.getByRole('menuitem', { name: 'Sign out' }).click()
   await expect(page.getByRole('button', { name: 'Sign in' })).toBeVisible()
   await page.goto(`${platform.url}/deployments`)

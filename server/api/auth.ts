@@ -49,5 +49,16 @@ export async function handleAuth(request: Request, context: RouteContext): Promi
   // as Next hands it over, instead of one fixed URL. It reads this from the environment and offers no option for it.
   // biome-ignore lint/style/noProcessEnv: see above
   process.env.AUTH_TRUST_HOST ??= 'true'
-  return (await NextAuth(request as never, context as never, authOptions(request.headers))) as Response
+  const answer = (await NextAuth(request as never, context as never, authOptions(request.headers))) as Response
+  return request.method === 'GET' && new URL(request.url).pathname.endsWith('/session') ? withoutCookies(answer) : answer
+}
+
+/**
+ * next-auth renews the session cookie whenever somebody asks for the session. Its client asks right after signing in; an answer that is
+ * late would sign a person in again who has signed out meanwhile. Sessions last 24 hours from sign-in, so nothing needs renewing.
+ */
+function withoutCookies(answer: Response): Response {
+  const headers = new Headers(answer.headers)
+  headers.delete('set-cookie')
+  return new Response(answer.body, { status: answer.status, headers })
 }

@@ -3,14 +3,20 @@ import { useQuery } from '@tanstack/react-query'
 import { LogOut, Settings } from 'lucide-react'
 import Link from 'next/link'
 import { signOut } from 'next-auth/react'
+import { notifyFailure } from '@/app/components/notify'
 import { Menu, MenuItem, MenuSeparator } from '@/app/components/ui/menu'
 import { paths } from '@/app/lib/paths'
 import { useTRPC } from '@/app/lib/trpc'
 import { ThemeChoice } from './theme-choice'
 
 async function leave() {
-  await signOut({ redirect: false }).catch(() => undefined)
-  window.location.assign(paths.login)
+  try {
+    await signOut({ redirect: false })
+    window.location.assign(paths.login)
+  } catch (error) {
+    // Nobody is told to be signed out who is not.
+    notifyFailure(error)
+  }
 }
 
 /** Who is signed in, the theme, the way out. */
