@@ -5,6 +5,7 @@ import { childEnv, main } from '../scripts/support/run.mjs'
 import { copyExample, freePorts, get, median, note, options, run, Stop, sleep, startPlatform } from './support.mjs'
 
 const { rounds, runtime, example } = options({ rounds: 3, runtime: 'docker', example: 'nextjs' })
+const runId = `${process.pid}-${Date.now()}`
 const kinds = ['cold', 'warm', 'unchanged']
 // What the same person would write for the same app.
 const dockerfile = `FROM switchyard/node:24
@@ -58,7 +59,8 @@ function change(folder, label) {
   const file = path.join(folder, example === 'nextjs' ? 'app/page.jsx' : 'server.js')
   const text = readFileSync(file, 'utf8').replace(/\n\/\/ change .*\n?$/, '\n')
   const visible = text.replace(/Make it yours[^<]*/, `Make it yours ${label}`)
-  writeFileSync(file, `${visible.trimEnd()}\n// change ${label}\n`)
+  // The engine remembers earlier runs too: an edit it has seen would be unchanged, not warm.
+  writeFileSync(file, `${visible.trimEnd()}\n// change ${label} of run ${runId}\n`)
 }
 
 async function measure(platform, docker) {
