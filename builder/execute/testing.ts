@@ -13,7 +13,7 @@ import { type ArchiveEntry, archiveBytes } from './archive'
 
 // Harness of the builder's integration tests: a builder with a home of its own, sources from memory, recorded events.
 
-export const dockerSocket = '/var/run/docker.sock'
+export const dockerSocket = (process.env.DOCKER_HOST ?? 'unix:///var/run/docker.sock').replace('unix://', '')
 /** Integrity of a small package with no dependencies, as `npm install` writes it. */
 export const smallApp: Record<string, string> = {
   'package.json': JSON.stringify({
