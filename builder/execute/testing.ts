@@ -13,6 +13,7 @@ import { type ArchiveEntry, archiveBytes } from './archive'
 
 // Harness of the builder's integration tests: a builder with a home of its own, sources from memory, recorded events.
 
+// biome-ignore lint/style/noProcessEnv: a test's engine is named by the harness
 export const dockerSocket = (process.env.DOCKER_HOST ?? 'unix:///var/run/docker.sock').replace('unix://', '')
 /** Integrity of a small package with no dependencies, as `npm install` writes it. */
 export const smallApp: Record<string, string> = {
