@@ -91,7 +91,8 @@ test('a process that left our tree and has another parent is found by its enviro
   })
   const pid = await new Promise<number>((resolve) => shell.stdout.on('data', (chunk: Buffer) => resolve(Number(chunk))))
   try {
-    expect(watch.alive().map((entry) => entry.pid)).toContain(pid)
+    // The shell prints the number before its child has run sleep, and an environment cannot be read in the middle of an exec.
+    await expect.poll(() => watch.alive().map((entry) => entry.pid)).toContain(pid)
   } finally {
     process.kill(pid, 'SIGKILL')
     watch.close()
