@@ -146,6 +146,9 @@ export class DockerDriver implements RuntimeDriver {
         throw asAppError('statistics', error)
       })
     const memory = stats.memory_stats
+    // A container that ended since it was inspected has empty statistics, not an error.
+    if (!Number.isFinite(memory?.usage))
+      throw new AppError('ERR_CONFLICT', `The instance of container ${containerId.slice(0, 12)} has just ended: there is nothing to measure`)
     const cache = memory.stats?.total_inactive_file ?? memory.stats?.inactive_file ?? 0
     return {
       cpuSeconds: stats.cpu_stats.cpu_usage.total_usage / 1e9,
