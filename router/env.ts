@@ -9,8 +9,11 @@ const milliseconds = (fallback: number) => whole(fallback, 1, 86_400_000)
 const schema = z.object({
   SWITCHYARD_HOME: z.string().min(1).refine(path.isAbsolute, 'must be an absolute path').optional(),
   EDGE_HTTP_PORT: whole(8080, 0, 65_535),
+  /** Unset or empty: no HTTPS listener. */
+  EDGE_HTTPS_PORT: z.coerce.number().int().min(0).max(65_535).optional(),
+  EDGE_PROXY_PROTOCOL: z.stringbool().default(false),
   EDGE_HOST: z.union([z.ipv4(), z.ipv6()]).default('::'),
-  EDGE_ENGINE: z.enum(['http-proxy']).default('http-proxy'),
+  EDGE_ENGINE: z.enum(['lean', 'http-proxy']).default('http-proxy'),
   ROUTER_WORKER_ID: whole(0, 0, 4095),
   EDGE_LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent']).default('info'),
   EDGE_DRAIN_TIMEOUT_MS: milliseconds(30_000),
@@ -51,7 +54,10 @@ export interface RouterEnv {
   controlSocket: string
   host: string
   httpPort: number
-  engine: 'http-proxy'
+  /** null: HTTPS is off. */
+  httpsPort: number | null
+  proxyProtocol: boolean
+  engine: 'lean' | 'http-proxy'
   workerId: number
   logLevel: string
   drainTimeoutMs: number
@@ -80,6 +86,8 @@ export function parseRouterEnv(source: Record<string, string | undefined>, isRoo
     controlSocket: path.join(runDirectory, 'edge.sock'),
     host: env.EDGE_HOST,
     httpPort: env.EDGE_HTTP_PORT,
+    httpsPort: env.EDGE_HTTPS_PORT ?? null,
+    proxyProtocol: env.EDGE_PROXY_PROTOCOL,
     engine: env.EDGE_ENGINE,
     workerId: env.ROUTER_WORKER_ID,
     logLevel: env.EDGE_LOG_LEVEL,

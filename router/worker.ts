@@ -2,13 +2,16 @@ import { mkdirSync } from 'node:fs'
 import { AppError } from '@/shared/errors'
 import type { RouteTable } from '@/shared/route-table'
 import type { RouterEnv } from './env'
+import { OpenGate } from './gate/open-gate'
 import { ControlLink } from './link/control-link'
+import { silentObserver } from './observe/silent'
 import type { DrainResult, Engine, EngineFactory, EngineLog } from './proxy/engine'
 import { createHttpProxyEngine } from './proxy/http-proxy'
 import { checkTable, supersedes } from './table/schema'
 import { SnapshotStore } from './table/snapshot'
+import { LeastLoaded } from './targets/least-loaded'
 
-const engines: Record<RouterEnv['engine'], EngineFactory> = { 'http-proxy': createHttpProxyEngine }
+const engines: Record<RouterEnv['engine'], EngineFactory> = { 'http-proxy': createHttpProxyEngine, lean: createHttpProxyEngine }
 const snapshotRetryMs = 5_000
 
 export interface RouterWorker {
@@ -29,7 +32,9 @@ export async function startWorker(env: RouterEnv, log: EngineLog): Promise<Route
   const loaded = snapshots.load()
   const loadedFields = { version: loaded.table.version, routes: loaded.hosts.size, from: loaded.from, problems: loaded.problems }
   log[loaded.from === 'current' ? 'info' : 'warn'](loadedFields, `serving the ${loaded.from} route table from disk`)
-  const engine = engines[env.engine]({ limits: env.limits, table: loaded.hosts, log })
+  const gate = new OpenGate(loaded.hosts)
+  const targets = new LeastLoaded()
+  const engine = engines[env.engine]({ limits: env.limits, table: loaded.hosts, log, gate, targets, observer: silentObserver })
   const address = await listen(engine, env, log)
   const served = new ServedTable(engine, snapshots, loaded.table, log)
   let listening = true
@@ -39,6 +44,10 @@ export async function startWorker(env: RouterEnv, log: EngineLog): Promise<Route
     state: () => ({ version: served.version, listening }),
     onTable: (table) => served.replace(table),
     inFlight: (ids) => engine.inFlight(ids),
+    handlers: {
+      states: { challenges: () => {}, watched: () => {} },
+      commands: { purge: async () => ({ entries: 0 }) },
+    },
     log,
   })
   prepareRunDirectory(env, log)

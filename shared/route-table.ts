@@ -1,3 +1,5 @@
+import type { EdgePolicy } from './edge-policy'
+
 /** What the control plane tells the routers. Versioned snapshot, always whole: a router never patches. */
 
 /** The router's view of an instance. `host` is an IP literal. */
@@ -5,18 +7,50 @@ export interface Target {
   instanceId: string
   host: string
   port: number
+  /** When it became healthy (ms since 1970): a newcomer among others is given its share slowly. */
+  since?: number
+}
+
+/** Static files of an artifact, unpacked where the router can read them. */
+export interface StaticContent {
+  /** Digest of the artifact: the identity of everything in it. */
+  digest: string
+  /** Absolute path of the directory whose content is public. */
+  directory: string
+  /** Unknown paths get /index.html with 200. */
+  spa: boolean
 }
 
 export interface Route {
-  /** Exact hostname: lower case, no port, no trailing dot. */
+  /** Exact hostname: lower case, no port, no trailing dot; or `*.` before one, for exactly one label more. */
   host: string
   teamId: string
   projectId: string
   projectName: string
   deploymentId: string | null
   /** Why there may be no target: shown on the router's own page instead of a bare 502. */
-  state: 'live' | 'not-deployed' | 'stopped' | 'failed'
+  state: 'live' | 'not-deployed' | 'stopped' | 'failed' | 'sleeping'
   targets: Target[]
+  /** Key in `RouteTable.policies`; absent: the default policy. */
+  policy?: string
+  /** Served before, and where there is no target instead of, instances. */
+  content?: StaticContent
+  /** Plain HTTP is redirected to HTTPS (the host has a certificate). */
+  httpsOnly?: boolean
+  /** `Strict-Transport-Security` in seconds, on HTTPS answers. */
+  hstsSeconds?: number
+  /** The whole host is a redirect to this origin (`https://www.example.com`), path and query kept, 308. */
+  redirectTo?: string
+}
+
+/** A certificate there is; its key is asked for over the link when the router does not have it yet. */
+export interface CertificateEntry {
+  /** Names the pair of chain and key: a renewed one has another id. */
+  id: string
+  /** Exact names and wildcards (`*.example.test`). */
+  names: string[]
+  /** ms since 1970. */
+  notAfter: number
 }
 
 export interface RouteTable {
@@ -26,20 +60,11 @@ export interface RouteTable {
   /** Port and host of the dashboard, for links on the router's own pages. */
   dashboardUrl: string
   routes: Route[]
+  /** Shared by the routes that name them. */
+  policies?: Record<string, EdgePolicy>
+  certificates?: CertificateEntry[]
+  /** Port of HTTPS as visitors see it, for redirects; absent: HTTPS is off. */
+  httpsPort?: number
 }
 
 export const emptyRouteTable: RouteTable = { version: 0, generatedAt: new Date(0).toISOString(), dashboardUrl: '', routes: [] }
-
-/**
- * Control ⇄ router, newline-delimited JSON over a unix socket (`$SWITCHYARD_HOME/run/edge.sock`, 0600). The control plane listens,
- * each router worker connects, says `hello`, is sent the newest table and answers `ack` once it serves it. A router that is not
- * connected keeps serving the table it has.
- */
-export type RouterMessage =
-  | { type: 'hello'; workerId: number; pid: number; version: number; listening: boolean }
-  | { type: 'ack'; version: number }
-  /** `version` of the table could not be applied; the old one stays. */
-  | { type: 'nack'; version: number; reason: string }
-  /** Answer to `in-flight`: requests and upgraded connections open towards each asked instance. */
-  | { type: 'in-flight'; requestId: number; counts: Record<string, number> }
-export type ControlMessage = { type: 'table'; table: RouteTable } | { type: 'in-flight'; requestId: number; instanceIds: string[] }

@@ -1,7 +1,7 @@
 import net from 'node:net'
 import { z } from 'zod'
+import type { EdgeAsks, EdgeCommands, EdgeReports, EdgeStates, RouterMessage } from '@/shared/edge-link'
 import { FrameReader, sendFrame } from '@/shared/node/frames'
-import type { RouterMessage } from '@/shared/route-table'
 import type { EngineLog } from '../proxy/engine'
 
 /** A table of a million routes is about 300 MB of JSON; beyond this something is wrong on the other side. */
@@ -13,7 +13,26 @@ const lastRetryMs = 2_000
 const controlMessage = z.discriminatedUnion('type', [
   z.object({ type: z.literal('table'), table: z.looseObject({ version: z.number().catch(-1) }) }),
   z.object({ type: z.literal('in-flight'), requestId: z.number(), instanceIds: z.array(z.string()) }),
+  z.object({ type: z.literal('state'), kind: z.string(), revision: z.number(), state: z.unknown() }),
+  z.object({ type: z.literal('command'), kind: z.string(), requestId: z.number(), ask: z.unknown() }),
+  z.object({ type: z.literal('ask-answer'), requestId: z.number(), answer: z.unknown().optional(), problem: z.string().optional() }),
 ])
+type ControlFrame = z.infer<typeof controlMessage>
+
+/** What a worker does when the control plane speaks. Who handles a message checks it: it comes from another process, maybe a newer one. */
+export interface LinkHandlers {
+  states: { [K in keyof EdgeStates]: (state: EdgeStates[K]) => void | Promise<void> }
+  commands: { [K in keyof EdgeCommands]: (ask: EdgeCommands[K]['ask']) => Promise<EdgeCommands[K]['answer']> }
+}
+
+/** A question that waits for its answer. */
+interface Pending {
+  resolve: (answer: unknown) => void
+  reject: (error: Error) => void
+}
+
+/** Reports are dropped while so many bytes wait in the socket: the control plane is slow or frozen, and memory is bounded. */
+const maxReportBacklogBytes = 8 * 1024 * 1024
 
 export interface ControlLinkOptions {
   socketPath: string
@@ -23,6 +42,7 @@ export interface ControlLinkOptions {
   /** Applies a table and resolves once it serves new requests. @throws when it is invalid: the old one stays. */
   onTable: (table: unknown) => Promise<void>
   inFlight: (instanceIds: readonly string[]) => Record<string, number>
+  handlers: LinkHandlers
   log: EngineLog
 }
 
@@ -39,6 +59,8 @@ export class ControlLink {
   #connectedOnce = false
   /** Tables are applied one after the other, in the order they came. */
   #queue: Promise<void> = Promise.resolve()
+  readonly #pending = new Map<number, Pending>()
+  #nextAsk = 1
 
   constructor(options: ControlLinkOptions) {
     this.#options = options
@@ -51,6 +73,35 @@ export class ControlLink {
   /** Says hello again: the worker's own state changed (it stopped accepting). */
   announce(): void {
     if (this.#socket && !this.#socket.connecting) this.#send(this.#hello())
+  }
+
+  /** Asks the control plane. @throws Error when it is not there, refuses, or is silent until the deadline. */
+  ask<K extends keyof EdgeAsks>(kind: K, ask: EdgeAsks[K]['ask'], deadlineMs: number): Promise<EdgeAsks[K]['answer']> {
+    const socket = this.#socket
+    const requestId = this.#nextAsk++
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(
+        () => settle(() => reject(new Error(`the control plane did not answer "${kind}" within ${deadlineMs} ms`))),
+        deadlineMs,
+      )
+      const settle = (end: () => void) => {
+        clearTimeout(timer)
+        if (this.#pending.delete(requestId)) end()
+      }
+      this.#pending.set(requestId, {
+        resolve: (answer) => settle(() => resolve(answer as EdgeAsks[K]['answer'])),
+        reject: (error) => settle(() => reject(error)),
+      })
+      const sent = socket && !socket.connecting && sendFrame(socket, { type: 'ask', kind, requestId, ask } satisfies RouterMessage)
+      if (!sent) settle(() => reject(new Error('the control plane is not connected')))
+    })
+  }
+
+  /** Tells the control plane; false when nobody listens or it reads too slowly, and the report is lost. */
+  report<K extends keyof EdgeReports>(kind: K, report: EdgeReports[K]): boolean {
+    const socket = this.#socket
+    if (!socket || socket.connecting || socket.writableLength > maxReportBacklogBytes) return false
+    return sendFrame(socket, { type: 'report', kind, report } satisfies RouterMessage)
   }
 
   stop(): void {
@@ -83,6 +134,7 @@ export class ControlLink {
   }
 
   #onClose(socket: net.Socket): void {
+    for (const pending of [...this.#pending.values()]) pending.reject(new Error('the control plane went away before it answered'))
     if (this.#stopped || socket !== this.#socket) return
     if (this.#connectedOnce) this.#options.log.warn({}, 'lost the control plane: serving the last table, trying again')
     this.#connectedOnce = false
@@ -103,16 +155,57 @@ export class ControlLink {
   #onFrame(socket: net.Socket, frame: unknown) {
     const parsed = controlMessage.safeParse(frame)
     if (!parsed.success) return this.#options.log.warn({}, 'message of an unknown kind from the control plane ignored')
-    const message = parsed.data
-    if (message.type === 'in-flight') {
-      sendFrame(socket, {
-        type: 'in-flight',
-        requestId: message.requestId,
-        counts: this.#options.inFlight(message.instanceIds),
-      } satisfies RouterMessage)
-      return
+    this.#onMessage(socket, parsed.data)
+  }
+
+  #onMessage(socket: net.Socket, message: ControlFrame): void {
+    switch (message.type) {
+      case 'table':
+        this.#queue = this.#queue.then(() => this.#applyTable(socket, message.table))
+        return
+      case 'in-flight': {
+        const counts = this.#options.inFlight(message.instanceIds)
+        sendFrame(socket, { type: 'in-flight', requestId: message.requestId, counts } satisfies RouterMessage)
+        return
+      }
+      case 'state':
+        this.#queue = this.#queue.then(() => this.#applyState(socket, message))
+        return
+      case 'command':
+        void this.#runCommand(socket, message)
+        return
+      case 'ask-answer': {
+        const pending = this.#pending.get(message.requestId)
+        if (message.problem === undefined) pending?.resolve(message.answer)
+        else pending?.reject(new Error(message.problem))
+      }
     }
-    this.#queue = this.#queue.then(() => this.#applyTable(socket, message.table))
+  }
+
+  async #applyState(socket: net.Socket, { kind, revision, state }: ControlFrame & { type: 'state' }): Promise<void> {
+    const answer = { type: 'state-ack', kind, revision } satisfies RouterMessage
+    const handler = Object.hasOwn(this.#options.handlers.states, kind) ? this.#options.handlers.states[kind as keyof EdgeStates] : undefined
+    try {
+      if (!handler) throw new Error(`this router does not know the state "${kind}"`)
+      await handler(state as never)
+      sendFrame(socket, answer)
+    } catch (error) {
+      const problem = error instanceof Error ? error.message : String(error)
+      this.#options.log.error({ kind, revision, err: error }, 'state from the control plane refused: the one before stays')
+      sendFrame(socket, { ...answer, problem } satisfies RouterMessage)
+    }
+  }
+
+  async #runCommand(socket: net.Socket, { kind, requestId, ask }: ControlFrame & { type: 'command' }): Promise<void> {
+    const handler = Object.hasOwn(this.#options.handlers.commands, kind) ? this.#options.handlers.commands[kind as keyof EdgeCommands] : undefined
+    try {
+      if (!handler) throw new Error(`this router does not know the command "${kind}"`)
+      const answer = await handler(ask as never)
+      sendFrame(socket, { type: 'command-answer', requestId, answer } satisfies RouterMessage)
+    } catch (error) {
+      const problem = error instanceof Error ? error.message : String(error)
+      sendFrame(socket, { type: 'command-answer', requestId, problem } satisfies RouterMessage)
+    }
   }
 
   async #applyTable(socket: net.Socket, table: { version: number }): Promise<void> {

@@ -1,5 +1,9 @@
 import type { EngineLimits } from '../env'
+import type { Gate } from '../gate/gate'
 import type { HostTable } from '../match/host-table'
+import type { Observer } from '../observe/observer'
+import type { Targets } from '../targets/targets'
+import type { TlsEdge } from '../tls/tls-edge'
 
 /** What an engine writes to the log: an object of fields, then a sentence. pino's loggers fit. */
 export interface EngineLog {
@@ -8,7 +12,14 @@ export interface EngineLog {
   error(fields: object, message: string): void
 }
 
-export interface EngineOptions {
+/** What is decided the same way for every engine; each is given the new table by who owns it, before the engine is. */
+export interface EngineServices {
+  gate: Gate
+  targets: Targets
+  observer: Observer
+}
+
+export interface EngineOptions extends EngineServices {
   limits: EngineLimits
   /** Served from the first request on. */
   table: HostTable
@@ -21,6 +32,10 @@ export interface ListenAddress {
   port: number
   /** Every worker has a listener of its own on the same port, and the kernel spreads connections over them. */
   reusePort: boolean
+  /** HTTPS: null or absent is plain HTTP. */
+  tls?: TlsEdge | null
+  /** Every connection begins with a PROXY protocol header (v1 or v2), which tells the visitor's address. */
+  proxyProtocol?: boolean
 }
 
 export interface DrainOptions {
@@ -41,7 +56,7 @@ export interface DrainResult {
  */
 export interface Engine {
   readonly name: string
-  /** Begins to accept. Resolves with what was bound (port 0 becomes the real one). */
+  /** Begins to accept; once for each address. Resolves with what was bound (port 0 becomes the real one). */
   listen(address: ListenAddress): Promise<{ host: string; port: number }>
   /**
    * Replaces the table. When this returns, every request whose head is read from now on is served by it; requests under way finish

@@ -4,6 +4,7 @@ import type { Target } from '@/shared/route-table'
 import type { EngineLimits } from '../env'
 import type { HostTable, LiveRoute } from '../match/host-table'
 import { type Problem, renderProblem } from '../pages/pages'
+import { noTargetProblem } from '../targets/least-loaded'
 import { type InFlight, pickTarget, sameTarget } from './balancer'
 import type { EngineLog } from './engine'
 import { clientHeaders, clientTrailers, upstreamHeaders } from './headers'
@@ -237,12 +238,6 @@ export class Exchange {
 function rawHeader(req: IncomingMessage, name: string): string | undefined {
   const at = req.rawHeaders.findIndex((text, index) => index % 2 === 0 && text.toLowerCase() === name)
   return at === -1 ? undefined : req.rawHeaders[at + 1]
-}
-
-/** Why a route has nowhere to go. */
-export function noTargetProblem(route: LiveRoute): Problem {
-  const kind = route.state === 'live' ? 'no-target' : route.state
-  return { kind, host: route.host, projectName: route.projectName }
 }
 
 /** The page for an upstream fault. */

@@ -7,9 +7,10 @@ import type { Target } from '@/shared/route-table'
 import type { EngineLimits } from '../env'
 import type { HostTable } from '../match/host-table'
 import { encodePage, type Problem, renderProblem } from '../pages/pages'
+import { noTargetProblem } from '../targets/least-loaded'
 import { InFlight, pickTarget } from './balancer'
 import type { DrainOptions, DrainResult, Engine, EngineLog, EngineOptions, ListenAddress } from './engine'
-import { Exchange, type ExchangeHost, noTargetProblem, upstreamProblem } from './exchange'
+import { Exchange, type ExchangeHost, upstreamProblem } from './exchange'
 import { upstreamHeaders } from './headers'
 import { checkRequest, isWebSocketUpgrade } from './request-rules'
 import { Upgrade } from './upgrade'
@@ -98,7 +99,7 @@ class HttpProxyEngine implements Engine, ExchangeHost {
   async listen(address: ListenAddress): Promise<{ host: string; port: number }> {
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject)
-      this.#server.listen({ ...address, backlog: 4096 }, () => {
+      this.#server.listen({ host: address.host, port: address.port, reusePort: address.reusePort, backlog: 4096 }, () => {
         this.#server.off('error', reject)
         this.#server.on('error', (error) => this.log.error({ err: error }, 'listener error'))
         resolve()

@@ -3,8 +3,11 @@ import http from 'node:http'
 import net, { type AddressInfo } from 'node:net'
 import type { Route, RouteTable, Target } from '@/shared/route-table'
 import type { EngineLimits } from '../env'
+import { OpenGate } from '../gate/open-gate'
 import { HostTable } from '../match/host-table'
-import type { EngineLog } from './engine'
+import { silentObserver } from '../observe/silent'
+import { LeastLoaded } from '../targets/least-loaded'
+import type { EngineLog, EngineServices } from './engine'
 
 export const quietLog: EngineLog = { info: () => {}, warn: () => {}, error: () => {} }
 
@@ -239,3 +242,10 @@ export function request(options: RequestOptions): Promise<Answer> {
     req.end(body)
   })
 }
+
+/** The services of an engine under test: everything is let through to the least loaded target, nothing is noted. */
+export const openServices = (table: HostTable): EngineServices => ({
+  gate: new OpenGate(table),
+  targets: new LeastLoaded(),
+  observer: silentObserver,
+})

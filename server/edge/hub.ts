@@ -2,12 +2,14 @@ import { chmod, mkdir, rm } from 'node:fs/promises'
 import net from 'node:net'
 import path from 'node:path'
 import { z } from 'zod'
+import type { ControlMessage } from '@/shared/edge-link'
 import { AppError } from '@/shared/errors'
 import { encodeFrame, FrameReader } from '@/shared/node/frames'
-import type { ControlMessage, RouteTable } from '@/shared/route-table'
+import type { RouteTable } from '@/shared/route-table'
+import { EdgeTalk, type Peer } from './talk'
 
-/** Routers send small messages; the largest is the answer to `in-flight`. */
-const maxFrameBytes = 4 * 1024 * 1024
+/** The largest messages of routers are reports of traffic, which they split. */
+const maxFrameBytes = 16 * 1024 * 1024
 /** Bytes waiting for a worker that does not read: beyond this its connection is given up, and it starts over with a hello. */
 const maxBacklogBytes = 1024 * 1024 * 1024
 
@@ -16,6 +18,10 @@ const routerMessage = z.discriminatedUnion('type', [
   z.object({ type: z.literal('ack'), version: z.number() }),
   z.object({ type: z.literal('nack'), version: z.number(), reason: z.string() }),
   z.object({ type: z.literal('in-flight'), requestId: z.number(), counts: z.record(z.string(), z.number()) }),
+  z.object({ type: z.literal('state-ack'), kind: z.string(), revision: z.number(), problem: z.string().optional() }),
+  z.object({ type: z.literal('command-answer'), requestId: z.number(), answer: z.unknown().optional(), problem: z.string().optional() }),
+  z.object({ type: z.literal('ask'), kind: z.string(), requestId: z.number(), ask: z.unknown() }),
+  z.object({ type: z.literal('report'), kind: z.string(), report: z.unknown() }),
 ])
 
 export interface EdgeHubOptions {
@@ -50,6 +56,8 @@ interface Worker {
    */
   acknowledged: number
   refused: { version: number; reason: string } | undefined
+  /** Known to `talk` from its hello on. */
+  peer: Peer
 }
 
 interface Waiter {
@@ -72,12 +80,15 @@ export class EdgeHub {
   readonly #workers = new Set<Worker>()
   readonly #waiters = new Set<Waiter>()
   readonly #polls = new Map<number, Poll>()
+  /** States, commands, questions, reports. */
+  readonly talk: EdgeTalk
   #server: net.Server | undefined
   #newest: { table: RouteTable; frame: string } | undefined
   #nextPoll = 1
 
   constructor(options: EdgeHubOptions) {
     this.#options = options
+    this.talk = new EdgeTalk(options.log)
   }
 
   /** Opens the socket, for this user alone. @throws AppError ERR_CONFLICT when another control plane answers on it. */
@@ -174,7 +185,7 @@ export class EdgeHub {
   }
 
   #onConnection(socket: net.Socket): void {
-    const worker: Worker = { socket, status: undefined, acknowledged: -1, refused: undefined }
+    const worker = this.#createWorker(socket)
     this.#workers.add(worker)
     const reader = new FrameReader(maxFrameBytes, (frame) => this.#onMessage(worker, frame))
     socket.on('data', (chunk: Buffer) => {
@@ -189,8 +200,24 @@ export class EdgeHub {
     socket.on('close', () => this.#onGone(worker))
   }
 
+  #createWorker(socket: net.Socket): Worker {
+    const send = (message: ControlMessage) => this.#send(worker, encodeFrame(message))
+    const peer: Peer = {
+      send,
+      get name() {
+        return nameOf(worker)
+      },
+      get listening() {
+        return worker.status?.listening ?? false
+      },
+    }
+    const worker: Worker = { socket, status: undefined, acknowledged: -1, refused: undefined, peer }
+    return worker
+  }
+
   #onGone(worker: Worker): void {
     this.#workers.delete(worker)
+    this.talk.remove(worker.peer)
     if (worker.status) this.#options.log?.warn({ worker: worker.status }, 'a router worker disconnected')
     for (const poll of [...this.#polls.values()]) if (poll.waiting.delete(worker) && poll.waiting.size === 0) poll.done()
     this.#settleWaiters()
@@ -206,6 +233,7 @@ export class EdgeHub {
       worker.refused = undefined
       return this.#settleWaiters()
     }
+    if (message.type !== 'nack') return this.talk.handle(worker.peer, message as Parameters<EdgeTalk['handle']>[1])
     worker.refused = { version: message.version, reason: message.reason }
     for (const waiter of [...this.#waiters]) if (waiter.version === message.version) waiter.settle(this.#refusedError(worker))
   }
@@ -215,7 +243,10 @@ export class EdgeHub {
     worker.status = { workerId, pid, version, listening }
     this.#options.log?.info({ worker: worker.status }, isNew ? 'a router worker connected' : 'a router worker changed state')
     // Always, even at the same version: the answer is what proves that it serves this very table.
-    if (isNew) this.#sendTable(worker)
+    if (isNew) {
+      this.#sendTable(worker)
+      this.talk.add(worker.peer)
+    }
     this.#settleWaiters()
   }
 

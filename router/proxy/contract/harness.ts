@@ -2,7 +2,7 @@ import { afterEach } from 'vitest'
 import type { Route, Target } from '@/shared/route-table'
 import type { EngineLimits } from '../../env'
 import type { Engine, EngineFactory } from '../engine'
-import { type Closable, hostTable, quietLog, routeTo, testLimits } from '../testing'
+import { type Closable, hostTable, openServices, quietLog, routeTo, testLimits } from '../testing'
 
 export interface Edge {
   engine: Engine
@@ -21,7 +21,8 @@ export function useEdge(createEngine: EngineFactory) {
     return kept
   }
   const edgeWith = async (routes: Route[], limits: Partial<EngineLimits> = {}): Promise<Edge> => {
-    const engine = await keep(createEngine({ limits: { ...testLimits, ...limits }, table: hostTable(routes), log: quietLog }))
+    const table = hostTable(routes)
+    const engine = await keep(createEngine({ limits: { ...testLimits, ...limits }, table, log: quietLog, ...openServices(table) }))
     const { port } = await engine.listen({ host: '127.0.0.1', port: 0, reusePort: false })
     return { engine, port }
   }

@@ -1,7 +1,7 @@
 import http from 'node:http'
 import { describe, expect, test } from 'vitest'
 import type { EngineFactory } from '../engine'
-import { hostTable, httpOrigin, testLimits as limits, quietLog, RawClient, request, routeTo, until } from '../testing'
+import { hostTable, httpOrigin, testLimits as limits, openServices, quietLog, RawClient, request, routeTo, until } from '../testing'
 import { useEdge } from './harness'
 
 export function lifecycleContract(createEngine: EngineFactory): void {
@@ -127,7 +127,8 @@ export function lifecycleContract(createEngine: EngineFactory): void {
 
     test('two engines share a port when asked to', async () => {
       const origin = await keep(httpOrigin((_req, res) => res.end('ok')))
-      const make = () => keep(createEngine({ limits, table: hostTable([routeTo('app.test', [origin.target])]), log: quietLog }))
+      const table = hostTable([routeTo('app.test', [origin.target])])
+      const make = () => keep(createEngine({ limits, table, log: quietLog, ...openServices(table) }))
       const first = await make()
       const second = await make()
       const { port } = await first.listen({ host: '127.0.0.1', port: 0, reusePort: true })

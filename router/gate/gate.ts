@@ -1,0 +1,110 @@
+import type { CacheState } from '@/shared/edge-link'
+import type { LiveRoute } from '../match/host-table'
+import type { Problem } from '../pages/pages'
+
+/** What decisions are made from. Engines fill it lazily: nothing is decoded that no rule asks for. */
+export interface RequestFacts {
+  readonly method: string
+  /** Canonical (see `parseAuthority`). */
+  readonly host: string
+  /** As sent, percent-encoded, from `/` up to the query; `*` for OPTIONS. */
+  readonly path: string
+  /** With its `?`, or empty. */
+  readonly query: string
+  readonly scheme: 'http' | 'https'
+  /** IP literal of the visitor (the PROXY protocol's, where that is on). */
+  readonly clientIp: string
+  readonly requestId: string
+  /** `name` in lower case; repeated lines joined by `, ` (cookies by `; `). */
+  header(name: string): string | undefined
+}
+
+/** A body that is not in memory: a range of a file, or a compressed stream. */
+export interface StreamedBody {
+  /** Bytes that will come, or null when unknown (then chunked). */
+  length: number | null
+  open(): NodeJS.ReadableStream
+}
+
+/** An answer of our own: rule, page, file, cached answer. Without Connection, Date, X-Request-Id, which are the writer's. */
+export interface LocalAnswer {
+  status: number
+  reason?: string
+  /** Carries Content-Length itself where one belongs. */
+  headers: [string, string][]
+  /** HEAD requests: the writer leaves it out. */
+  body: Buffer | StreamedBody | null
+  /**
+   * Fast path of HTTP/1.1: status line and headers as bytes, each line ended by CRLF, without the empty line. Says the same as
+   * `status`, `reason` and `headers`.
+   */
+  head?: Buffer
+  cache: CacheState
+  /** For the access log: which rule or problem answered. */
+  why: string | null
+  /** After it the connection is closed: the rest of the request is not wanted. */
+  close?: boolean
+}
+
+export interface HeaderEdits {
+  /** Lower-case names taken out first. */
+  remove: string[]
+  /** Then written, replacing what had the name. */
+  set: [string, string][]
+  /** Then added beside what is there (Set-Cookie, Vary). */
+  append: [string, string][]
+}
+
+/** Sees the instance's answer, and may change, store or replace it. The slow path of an answer: only made when one is wanted. */
+export interface AnswerFilter {
+  /**
+   * Called once with the final head (never 1xx), hop-by-hop headers already cut, Content-Length still there.
+   * null: pass the answer as it is. `through`: payload (de-chunked) is written into it, and what it gives is sent instead, chunked unless
+   * the new headers name a length. `replace`: the instance's answer is dropped and this one is sent.
+   */
+  onHead(
+    status: number,
+    headers: [string, string][],
+  ): null | { status: number; headers: [string, string][]; through: NodeJS.ReadWriteStream | null } | { replace: LocalAnswer }
+  /** The answer broke off before its end, or the client left: nothing half may be kept. */
+  abort(): void
+  readonly cache: CacheState
+}
+
+/** A rewrite to an address outside of the table, which an operator allowed; resolved and checked by whoever made the plan. */
+export interface OutsideTarget {
+  scheme: 'http' | 'https'
+  /** IP literal, pinned. */
+  address: string
+  port: number
+  /** For the Host header and SNI. */
+  hostname: string
+}
+
+export interface ForwardPlan {
+  kind: 'forward'
+  /** Whose targets serve: the matched route, or another project's after a rewrite. */
+  route: LiveRoute
+  outside: OutsideTarget | null
+  /** New request target (path and query), or null: byte for byte as it came. */
+  target: string | null
+  requestHeaders: HeaderEdits | null
+  responseHeaders: HeaderEdits | null
+  filter: AnswerFilter | null
+  /** Bytes of body beyond which the request is refused with 413; null: no limit. */
+  maxBodyBytes: number | null
+}
+
+export type Admission = ForwardPlan | { kind: 'answer'; answer: LocalAnswer } | { kind: 'problem'; problem: Problem }
+
+/**
+ * Everything between the head of a request and its instance, the same for every engine: HTTPS redirect, ACME challenges, protection,
+ * limits, rules, static content, cache. Synchronous whenever it can be: only disk and deliberate waiting give a promise.
+ */
+export interface Gate {
+  admit(route: LiveRoute, facts: RequestFacts): Admission | Promise<Admission>
+  /** No route has this host: an ACME challenge, or the page that says so. */
+  admitUnknown(facts: RequestFacts): Admission | Promise<Admission>
+  /** A page of ours for `problem` on this route: the project's own error page where it has one. */
+  problem(problem: Problem, route: LiveRoute | null, facts: RequestFacts): LocalAnswer | Promise<LocalAnswer>
+}

@@ -1,0 +1,104 @@
+import type { RouteTable } from './route-table'
+
+/**
+ * Control ⇄ router, newline-delimited JSON over a unix socket (`$SWITCHYARD_HOME/run/edge.sock`, 0600). The control plane listens,
+ * each router worker connects, says `hello`, is sent the newest table and every state, and answers `ack` once it serves them. A router
+ * that is not connected keeps serving what it has. Tables apart, four kinds of talk, each typed by its map below:
+ * `state` (control → all, remembered, acknowledged), `command` (control → all, each answers), `ask` (router → control, answered),
+ * `report` (router → control, unanswered; may be lost).
+ */
+
+/** Whole values, newest wins, sent again to whoever says hello. */
+export interface EdgeStates {
+  /** Answers to the CA's questions that are pending. */
+  challenges: {
+    /** http-01: token → key authorization. */
+    http: Record<string, string>
+    /** tls-alpn-01 (RFC 8737): hostname → self-signed certificate with the acmeIdentifier extension. */
+    alpn: Record<string, { certificatePem: string; keyPem: string }>
+  }
+  /** Projects somebody watches live right now. */
+  watched: { projectIds: string[] }
+}
+
+export interface EdgeCommands {
+  purge: { ask: { projectId: string; tags?: string[]; paths?: string[] }; answer: { entries: number } }
+}
+
+export interface EdgeAsks {
+  /** Chain and key of certificates the table names; unknown ids are left out of the answer. */
+  certificates: { ask: { ids: string[] }; answer: { certificates: { id: string; chainPem: string; keyPem: string }[] } }
+  /** Wakes the instances of a sleeping deployment; answered once told, the new targets come with the next table. */
+  wake: { ask: { deploymentId: string }; answer: { accepted: boolean } }
+}
+
+export type CacheState = 'hit' | 'stale' | 'miss' | 'revalidated' | 'bypass' | 'static' | 'none'
+
+/** One line of the access log. */
+export interface AccessLine {
+  /** ms since 1970, when the request's head was complete. */
+  at: number
+  requestId: string
+  projectId: string | null
+  deploymentId: string | null
+  instanceId: string | null
+  host: string
+  method: string
+  /** Path and query, at most 2,048 characters. */
+  target: string
+  status: number
+  durationMs: number
+  /** Until the instance's head; null when none was asked. */
+  upstreamMs: number | null
+  bytesIn: number
+  bytesOut: number
+  cache: CacheState
+  protocol: 'http/1.0' | 'http/1.1' | 'h2' | 'websocket'
+  scheme: 'http' | 'https'
+  clientIp: string
+  userAgent: string
+  /** Which rule or fault answered instead of the app; null: the app did. */
+  reason: string | null
+}
+
+/** Counters of one host or target since the last report. */
+export interface TrafficCounters {
+  projectId: string | null
+  deploymentId: string | null
+  host: string
+  instanceId: string | null
+  requests: number
+  /** Index 1–5: by first digit of the status. */
+  statuses: number[]
+  bytesIn: number
+  bytesOut: number
+  cacheHits: number
+  /** Counts by upper bound, see `latencyBoundsMs`; one more than bounds. */
+  latency: number[]
+}
+/** Upper bounds of the latency histogram in milliseconds. */
+export const latencyBoundsMs = [1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000] as const
+
+export interface EdgeReports {
+  traffic: { from: number; to: number; counters: TrafficCounters[] }
+  access: { lines: AccessLine[]; dropped: number }
+  health: { events: { instanceId: string; state: 'ejected' | 'restored'; reason: string; at: number }[] }
+}
+
+export type RouterMessage =
+  | { type: 'hello'; workerId: number; pid: number; version: number; listening: boolean }
+  | { type: 'ack'; version: number }
+  /** `version` of the table could not be applied; the old one stays. */
+  | { type: 'nack'; version: number; reason: string }
+  /** Answer to `in-flight`: requests and upgraded connections open towards each asked instance. */
+  | { type: 'in-flight'; requestId: number; counts: Record<string, number> }
+  | { type: 'state-ack'; kind: string; revision: number; problem?: string }
+  | { type: 'command-answer'; requestId: number; answer?: unknown; problem?: string }
+  | { type: 'ask'; kind: string; requestId: number; ask: unknown }
+  | { type: 'report'; kind: string; report: unknown }
+export type ControlMessage =
+  | { type: 'table'; table: RouteTable }
+  | { type: 'in-flight'; requestId: number; instanceIds: string[] }
+  | { type: 'state'; kind: string; revision: number; state: unknown }
+  | { type: 'command'; kind: string; requestId: number; ask: unknown }
+  | { type: 'ask-answer'; requestId: number; answer?: unknown; problem?: string }
