@@ -65,6 +65,8 @@ export interface RouteTable {
   certificates?: CertificateEntry[]
   /** Port of HTTPS as visitors see it, for redirects; absent: HTTPS is off. */
   httpsPort?: number
+  /** Outside hosts that rewrites may lead to, as an operator allowed them: `api.example.com`, `*.example.com`, `10.0.0.5:8080`. */
+  outsideHosts?: string[]
 }
 
 export const emptyRouteTable: RouteTable = { version: 0, generatedAt: new Date(0).toISOString(), dashboardUrl: '', routes: [] }

@@ -1,5 +1,5 @@
 import type { CacheState } from '@/shared/edge-link'
-import type { LiveRoute } from '../match/host-table'
+import type { HostTable, LiveRoute } from '../match/host-table'
 import type { Problem } from '../pages/pages'
 
 /** What decisions are made from. Engines fill it lazily: nothing is decoded that no rule asks for. */
@@ -107,4 +107,43 @@ export interface Gate {
   admitUnknown(facts: RequestFacts): Admission | Promise<Admission>
   /** A page of ours for `problem` on this route: the project's own error page where it has one. */
   problem(problem: Problem, route: LiveRoute | null, facts: RequestFacts): LocalAnswer | Promise<LocalAnswer>
+}
+
+/** A whole answer, at once where it is in memory. */
+export type Found = LocalAnswer | null | Promise<LocalAnswer | null>
+
+/** Static artifacts. Asked only for routes that have `content`, and only for GET and HEAD. */
+export interface ContentSource {
+  /**
+   * The file at `path` (as sent or as rewritten: percent-encoded, without query), `index.html` for directories, `path.html` where the
+   * policy says cleanUrls; with conditions, ranges and encodings of `facts` honoured. null: there is no such file. Answers are not
+   * changed by who is given them.
+   */
+  find(route: LiveRoute, path: string, facts: RequestFacts): Found
+  /** When nothing else answered: `/index.html` with 200 of an SPA, else the artifact's `404.html` with 404, else null. */
+  fallback(route: LiveRoute, facts: RequestFacts): Found
+  /** The file at `path` whole, without conditions and ranges, to be shown with another status. */
+  page(route: LiveRoute, path: string, facts: RequestFacts): Found
+}
+
+/** Makes a filter for the answer to come; null: it can pass as it is, which is the fast path. */
+export interface FilterSource {
+  filter(route: LiveRoute, facts: RequestFacts): AnswerFilter | null
+}
+
+/** Answers of instances that may be shared (RFC 9111). Not asked where the policy turned it off, or where the visitor passed protection. */
+export interface AnswerCache extends FilterSource {
+  /** A stored answer that may be sent now. `target`: path and query after rewrites, the key beside the route's project and host. */
+  lookup(route: LiveRoute, target: string, facts: RequestFacts): Found
+  /** `target` as at `lookup`; what it sees is stored under it. */
+  filter(route: LiveRoute, facts: RequestFacts, target?: string): AnswerFilter | null
+}
+
+/** A gate whose table changes. */
+export interface TableGate extends Gate {
+  /** To be called before the engine is given the same table. */
+  apply(table: HostTable): void
+  /** http-01: token → key authorization; replaces what there was. */
+  setChallenges(http: Readonly<Record<string, string>>): void
+  close(): void
 }

@@ -18,6 +18,8 @@ export class HostTable {
   readonly certificates: readonly CertificateEntry[]
   /** As visitors see it; null: HTTPS is off. */
   readonly httpsPort: number | null
+  /** Hosts that rewrites may lead to outside of the table. */
+  readonly outsideHosts: readonly string[]
   readonly #routes = new Map<string, LiveRoute>()
   /** By what follows `*`: `.example.test`. */
   readonly #wildcards = new Map<string, LiveRoute>()
@@ -29,6 +31,7 @@ export class HostTable {
     this.dashboardUrl = table.dashboardUrl
     this.certificates = table.certificates ?? []
     this.httpsPort = table.httpsPort ?? null
+    this.outsideHosts = table.outsideHosts ?? []
     for (const route of table.routes) {
       const wildcard = route.host.startsWith('*.')
       const name = canonicalHost(wildcard ? route.host.slice(2) : route.host)

@@ -39,6 +39,7 @@ export const routeTableSchema: z.ZodType<RouteTable> = z.object({
   policies: z.record(z.string(), edgePolicySchema).optional(),
   certificates: z.array(certificate).max(5_000_000).optional(),
   httpsPort: z.number().int().min(1).max(65_535).optional(),
+  outsideHosts: z.array(z.string().max(300)).max(10_000).optional(),
 })
 
 /** A table that proved valid, in the form it is stored and in the form it is served. */
