@@ -15,6 +15,7 @@ import type {
   VariableView,
   variableInput,
 } from '@/shared/views'
+import type { Change } from './events/bus'
 
 /** Who asks, for which team, with which role. Every use-case takes one; the data-access layer scopes every query to `teamId`. */
 export interface Actor {
@@ -121,10 +122,7 @@ export interface Platform {
   }
   team: { members(actor: Actor): Promise<MemberView[]> }
   /** Yields after every change the team can see (projects, deployments, instances): the dashboard refetches instead of polling. */
-  changes(
-    actor: Actor,
-    signal: AbortSignal,
-  ): AsyncIterable<{ kind: 'project' | 'deployment' | 'instance' | 'variable'; id: string; projectId: string | null }>
+  changes(actor: Actor, signal: AbortSignal): AsyncIterable<{ kind: Exclude<Change['kind'], 'log' | 'job'>; id: string; projectId: string | null }>
   /** An error nobody expected: logged with the request id the person was shown. */
   reportError?(error: unknown, info: { requestId: string; where: string }): void
   /** For GET /api/health: ready when start-up reconciliation is done. */

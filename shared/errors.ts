@@ -19,6 +19,8 @@ export const errorStatus = {
   ERR_BUILD_LIMIT: 422,
   ERR_START: 422,
   ERR_HEALTH_CHECK: 422,
+  /** A domain's DNS or network is not as it must be. */
+  ERR_DOMAIN: 422,
   ERR_CUTOVER: 503,
   ERR_CANCELED: 409,
   ERR_INTERRUPTED: 503,

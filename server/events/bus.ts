@@ -3,7 +3,7 @@ import type { Logger } from 'pino'
 
 /** What changed; small, because Postgres bounds a notification to 8,000 bytes: a listener reads the rows it needs. */
 export interface Change {
-  kind: 'project' | 'deployment' | 'instance' | 'variable' | 'log' | 'job'
+  kind: 'project' | 'deployment' | 'instance' | 'variable' | 'domain' | 'log' | 'job'
   id: string
   teamId: string | null
   projectId: string | null

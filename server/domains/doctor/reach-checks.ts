@@ -1,0 +1,111 @@
+import type { DomainCheck } from '@/shared/domains'
+import { type Facts, valuesOf } from './facts'
+import { finding, listed } from './finding'
+import { type KnownProxy, proxyAt } from './proxies'
+import type { Visit } from './reach'
+
+const offAdvice: Record<KnownProxy, string> = {
+  Cloudflare: 'At Cloudflare, click the orange cloud of this record so that it turns grey (DNS only).',
+  Fastly:
+    'Point the record at this server itself, or set this server as the origin of the Fastly service and let it pass /.well-known/acme-challenge/.',
+}
+
+/** Somebody else answers visitors and passes on what they ask. */
+export function checkProxy(facts: Facts): DomainCheck {
+  const all = [...valuesOf(facts.a), ...valuesOf(facts.aaaa)]
+  const proxies = [...new Set(all.flatMap((address) => proxyAt(address) ?? []))]
+  const passing = facts.http.filter((one) => one.kind === 'ours' && !facts.own.addresses.includes(one.address))
+  if (proxies.length > 0) {
+    const [first = 'Cloudflare'] = proxies
+    if (all.every((address) => reached(facts, address)))
+      return finding('proxy', 'warn', `${listed(proxies)} stands in front of this server and passes requests on.`, {
+        fix:
+          first === 'Cloudflare'
+            ? 'It works. Set its SSL/TLS mode to “Full (strict)” once the certificate is there; with “Flexible” HTTPS redirects go in circles.'
+            : null,
+      })
+    return finding(
+      'proxy',
+      'fail',
+      `${listed(proxies)} stands in front, and what it is asked does not arrive here${first === 'Cloudflare' ? ' (the orange cloud is on)' : ''}.`,
+      {
+        fix: offAdvice[first],
+        blocks: 'traffic',
+      },
+    )
+  }
+  if (passing.length > 0)
+    return finding('proxy', 'warn', `Requests to ${listed(passing.map((one) => one.address))} arrive here through a proxy, load balancer or NAT.`, {
+      fix: 'If it is the public address of this server, its operator can say so with EDGE_PUBLIC_ADDRESSES.',
+    })
+  return finding('proxy', 'ok', 'None is known to be in the way.')
+}
+
+const reached = (facts: Facts, address: string): boolean => {
+  const by = (visits: Visit[] | null) => visits?.find((one) => one.address === address)
+  const http = by(facts.http)
+  // A CA follows a redirect to HTTPS on the same host.
+  return http?.kind === 'ours' || (http?.toHttps === true && by(facts.https)?.kind === 'ours')
+}
+
+/** What a fruitless visit means. `hairpin`: many routers do not send a private network's packets back to their own public address. */
+function explain(one: Visit, facts: Facts, port: number): { cause: string; fix: string | null; state: 'fail' | 'warn' } {
+  const at = `${one.address}:${port}`
+  const hairpin = facts.own.addresses.includes(one.address) && !facts.own.local.includes(one.address)
+  switch (one.kind) {
+    case 'refused':
+      return { cause: `${at} refuses connections.`, fix: `Let port ${port} through to the edge router of this server.`, state: 'fail' }
+    case 'timeout':
+    case 'unreachable':
+      if (hairpin)
+        return {
+          cause: `${at} could not be reached from this server itself. That may be the network: many routers do not lead back to their own public address.`,
+          fix: `Check from outside that port ${port} is open and forwarded to this server.`,
+          state: 'warn',
+        }
+      return { cause: `${at} does not answer.`, fix: `Open port ${port} in the firewall, and forward it to this server.`, state: 'fail' }
+    case 'forbidden':
+      return {
+        cause: `${one.address} lies in a private network and is not an address of this server.`,
+        fix: 'Point the record at this server.',
+        state: 'fail',
+      }
+    case 'tls':
+      return { cause: `Something answers on ${at}, but makes no TLS connection.`, fix: null, state: 'warn' }
+    default:
+      return {
+        cause: `${at} is answered by another server (status ${one.status}).`,
+        fix: `Point the record at this server, or let port ${port} through to its edge router.`,
+        state: 'fail',
+      }
+  }
+}
+
+/** The CA asks on port 80; so do visitors who type the bare name. */
+export function checkHttp(facts: Facts, port: number): DomainCheck {
+  const blocks = facts.name.kind === 'wildcard' ? null : 'certificate'
+  if (facts.http.length === 0) return finding('http', 'unknown', 'Not tried: there is no address to visit yet.', { blocks })
+  const failed = facts.http.filter((one) => !reached(facts, one.address))
+  const [first] = failed
+  if (!first) return finding('http', 'ok', `A request for ${facts.probed} arrived here.`)
+  const { cause, fix, state } = explain(first, facts, port)
+  return finding('http', state, cause, { fix, blocks: state === 'fail' ? blocks : null })
+}
+
+/** Before there is a certificate, that the port is open is all that can be asked for. */
+export function checkHttps(facts: Facts, port: number | null): DomainCheck {
+  if (port === null || facts.certificateMode === 'off') return finding('https', 'ok', 'HTTPS is off.')
+  if (!facts.https) return finding('https', 'unknown', 'Not tried: there is no address to visit yet.', { blocks: 'certificate' })
+  const failed = facts.https.filter((one) => one.kind !== 'ours' && one.kind !== 'tls')
+  const [first] = failed
+  if (!first)
+    return finding(
+      'https',
+      'ok',
+      facts.https.every((one) => one.kind === 'ours')
+        ? `A request for https://${facts.probed} arrived here.`
+        : 'The port is open; the certificate is still to come.',
+    )
+  const { cause, fix, state } = explain(first, facts, port)
+  return finding('https', state, cause, { fix, blocks: state === 'fail' ? 'certificate' : null })
+}

@@ -1,0 +1,49 @@
+import { isIPv6 } from 'node:net'
+import { parse } from 'tldts'
+import type { DnsRecord, DomainView } from '@/shared/domains'
+import { type DomainName, relativeName } from './hostname'
+
+/** What a domain's records are made from. */
+export interface RecordSource {
+  name: DomainName
+  /** Addresses under which visitors reach this server. */
+  addresses: readonly string[]
+  /** The project's own host below the platform's base domain. */
+  projectHost: string
+}
+
+export interface ExpectedRecords {
+  records: DnsRecord[]
+  alternatives: DomainView['alternatives']
+}
+
+export function recordOf(type: DnsRecord['type'], name: string, value: string, registrable: string): DnsRecord {
+  return { type, name, host: relativeName(name, registrable), value }
+}
+
+/** A and AAAA records for every address of this server. */
+export const addressRecords = ({ name, addresses }: Pick<RecordSource, 'name' | 'addresses'>): DnsRecord[] =>
+  addresses.map((address) => recordOf(isIPv6(address) ? 'AAAA' : 'A', name.hostname, address, name.registrable))
+
+/** Whether the world can resolve names below it: an installation on `localhost` has no host one could point a CNAME at. */
+function isPublicHost(host: string): boolean {
+  const { isIcann, domain } = parse(host)
+  return isIcann === true && domain !== null
+}
+
+/**
+ * The records to set. An apex takes addresses, because a CNAME may not stand beside its SOA and NS (RFC 1034 §3.6.2); a subdomain
+ * or wildcard takes a CNAME, which follows the server when it moves.
+ */
+export function expectedRecords(source: RecordSource): ExpectedRecords {
+  const { name, projectHost } = source
+  const byAddress = addressRecords(source)
+  if (!isPublicHost(projectHost)) return { records: byAddress, alternatives: [] }
+  const alias = (type: 'CNAME' | 'ALIAS') => [recordOf(type, name.hostname, projectHost, name.registrable)]
+  if (name.kind === 'apex') {
+    const when = 'If your DNS host has ALIAS, ANAME or CNAME flattening, it follows this server when it moves:'
+    return { records: byAddress, alternatives: [{ when, records: alias('ALIAS') }] }
+  }
+  const alternatives = byAddress.length > 0 ? [{ when: 'If you cannot set a CNAME there:', records: byAddress }] : []
+  return { records: alias('CNAME'), alternatives }
+}
