@@ -6,7 +6,10 @@ const app = { host: evil, projectName: evil }
 const problems: Problem[] = [
   { kind: 'bad-request', status: 400, detail: evil },
   { kind: 'unknown-host', host: evil },
-  ...(['not-deployed', 'stopped', 'failed', 'no-target', 'refused', 'reset', 'bad-answer'] as const).map((kind) => ({ kind, ...app })),
+  ...(['not-deployed', 'stopped', 'failed', 'no-target', 'overloaded', 'asleep', 'refused', 'reset', 'bad-answer'] as const).map((kind) => ({
+    kind,
+    ...app,
+  })),
   { kind: 'connect-timeout', ...app, timeoutMs: 5000 },
   { kind: 'answer-timeout', ...app, timeoutMs: 300 },
 ]

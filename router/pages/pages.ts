@@ -6,7 +6,7 @@ import { renderHtml } from './html'
 export type Problem =
   | { kind: 'bad-request'; status: number; detail: string }
   | { kind: 'unknown-host'; host: string }
-  | { kind: 'not-deployed' | 'stopped' | 'failed' | 'no-target'; host: string; projectName: string }
+  | { kind: 'not-deployed' | 'stopped' | 'failed' | 'no-target' | 'overloaded' | 'asleep'; host: string; projectName: string }
   | { kind: 'refused' | 'reset' | 'bad-answer'; host: string; projectName: string }
   | { kind: 'connect-timeout' | 'answer-timeout'; host: string; projectName: string; timeoutMs: number }
 
@@ -97,6 +97,20 @@ function describeAppProblem(problem: Exclude<Problem, { kind: 'bad-request' | 'u
         ...down,
         title: `${name} has no running instance`,
         message: `${name} is deployed, but none of its instances is ready at this moment.`,
+        actions: ['Try again in a few seconds.', readLogs],
+      }
+    case 'overloaded':
+      return {
+        ...down,
+        title: `${name} is busy`,
+        message: `Every instance of ${name} is serving as many requests as it may, and this one waited too long for its turn.`,
+        actions: ['Try again in a few seconds.', 'If this is your app: raise its limit of requests per instance, or run more instances.'],
+      }
+    case 'asleep':
+      return {
+        ...down,
+        title: `${name} is asleep`,
+        message: `${name} was put to sleep while nobody used it, and it could not be woken in time.`,
         actions: ['Try again in a few seconds.', readLogs],
       }
     case 'refused':

@@ -1,0 +1,269 @@
+import type { EdgeAsks, EdgeReports } from '@/shared/edge-link'
+import type { Target } from '@/shared/route-table'
+import { defaultHealthSettings, type HealthSettings } from '../health/health'
+import { probeTarget } from '../health/probe'
+import type { HostTable, LiveRoute } from '../match/host-table'
+import type { Problem } from '../pages/pages'
+import type { EngineLog } from '../proxy/engine'
+import { Pool, type Waiter } from './pool'
+import { Sleepers } from './sleepers'
+import { setTargetCookie } from './sticky'
+import { sameTarget, TargetState, type TargetsHost } from './target-state'
+import type { Lease, Outcome, TargetAsk, Targets } from './targets'
+
+export interface BalancedTargetsOptions {
+  table: HostTable
+  log: EngineLog
+  /** Tells the control plane of ejections; may be lost. */
+  report(kind: 'health', report: EdgeReports['health']): unknown
+  /** Asks for the instances of a sleeping deployment. @throws when nobody could be asked. */
+  wake(ask: EdgeAsks['wake']['ask']): Promise<EdgeAsks['wake']['answer']>
+  /** Routers share a limit per target, which each keeps a part of: this one's number, from 0, and how many there are. */
+  worker?: { id: number; count: number }
+  settings?: Partial<HealthSettings>
+  probe?: (target: Target) => Promise<boolean>
+  /** How long a request waits for a sleeping instance. */
+  wakeTimeoutMs?: number
+  /** Requests that may wait for one deployment; more are refused at once. */
+  maxWaiting?: number
+}
+
+const defaultMaxWaiting = 1_000
+const defaultWakeTimeoutMs = 30_000
+
+/** Makes the `Targets` of a worker. */
+export function createTargets(options: BalancedTargetsOptions): Targets {
+  return new BalancedTargets(options)
+}
+
+class BalancedTargets implements Targets, TargetsHost {
+  readonly settings: HealthSettings
+  readonly #options: BalancedTargetsOptions
+  /** By instance; more than one only while an instance moves to another address. */
+  readonly #states = new Map<string, TargetState[]>()
+  #pools = new WeakMap<LiveRoute, Pool>()
+  /** The same pools, by what makes two routes share one. */
+  #byTargets = new Map<string, Pool>()
+  readonly #policyIds = new WeakMap<object, number>()
+  #nextPolicyId = 1
+  #waiting = 0
+  readonly #sleepers: Sleepers
+  #table: HostTable
+
+  constructor(options: BalancedTargetsOptions) {
+    this.#options = options
+    this.#table = options.table
+    this.settings = { ...defaultHealthSettings, ...options.settings }
+    this.#sleepers = new Sleepers({
+      wake: options.wake,
+      timeoutMs: options.wakeTimeoutMs ?? defaultWakeTimeoutMs,
+      maxWaiting: options.maxWaiting ?? defaultMaxWaiting,
+      log: options.log,
+    })
+  }
+
+  acquire(route: LiveRoute, ask: TargetAsk): Lease | Problem | Promise<Lease | Problem> {
+    const pool = this.#pools.get(route) ?? this.#poolOf(route)
+    if (pool.states.length === 0) return this.#withoutTargets(route, ask)
+    const wanted = pool.sticky ? pool.stuckTo(ask.cookie(), ask.avoid) : null
+    // Who waits already comes first.
+    if (pool.waiters.size === 0) {
+      const state = pool.choose(wanted, ask.avoid)
+      if (state) return this.#lease(pool, state, wanted)
+    }
+    return this.#enqueue(pool, route, ask, wanted, Date.now() + pool.queueTimeoutMs)
+  }
+
+  #lease(pool: Pool, state: TargetState, wanted: TargetState | null): Lease {
+    state.inFlight++
+    const setCookie = pool.sticky && state !== wanted ? setTargetCookie(state.token(pool.projectId)) : null
+    return new TargetLease(this, state, setCookie)
+  }
+
+  /** An attempt is over; called once by its lease. */
+  release(state: TargetState): void {
+    state.inFlight--
+    if (this.#waiting > 0) for (const pool of state.pools) if (pool.waiters.size > 0) pool.serveWaiters(state)
+    // Gone from the table, and this was its last request.
+    if (state.inFlight === 0 && state.pools.length === 0) this.#forget(state)
+  }
+
+  apply(table: HostTable): void {
+    const before = [...this.#byTargets.values()]
+    this.#table = table
+    this.#pools = new WeakMap()
+    this.#byTargets = new Map()
+    const known = [...this.#states.values()].flat()
+    const hosts = new Set(known.flatMap((state) => state.pools.flatMap((pool) => [...pool.hosts])))
+    for (const state of known) state.pools = []
+    // Pools are made when first asked for; those in use are made anew at once, so that what is known of their targets is kept.
+    for (const host of hosts) {
+      const route = table.find(host)
+      if (route) this.#poolOf(route)
+    }
+    for (const state of known) if (state.pools.length === 0) this.#retire(state)
+    for (const pool of before) for (const waiter of pool.waiters) this.#waitElsewhere(pool, waiter as QueuedWaiter)
+    this.#sleepers.apply(table, (route, ask) => this.acquire(route, ask))
+  }
+
+  inFlight(instanceIds: readonly string[]): Record<string, number> {
+    return Object.fromEntries(instanceIds.map((id) => [id, (this.#states.get(id) ?? []).reduce((sum, state) => sum + state.inFlight, 0)]))
+  }
+
+  close(): void {
+    for (const states of this.#states.values()) for (const state of states) state.health.stop()
+    for (const pool of this.#byTargets.values()) for (const waiter of pool.waiters) (waiter as QueuedWaiter).give(null, pool)
+    this.#sleepers.close()
+  }
+
+  probe(target: Target): Promise<boolean> {
+    return (this.#options.probe ?? probeTarget)(target)
+  }
+
+  tell({ instanceId, address, state, reason }: Parameters<TargetsHost['tell']>[0]): void {
+    const { log, report } = this.#options
+    if (state === 'ejected') log.warn({ instanceId, address, reason }, 'target ejected: others serve until it does better')
+    else log.info({ instanceId, address, reason }, 'target restored')
+    report('health', { events: [{ instanceId, state, reason, at: Date.now() }] })
+  }
+
+  #poolOf(route: LiveRoute): Pool {
+    const states = route.targets.map((target) => this.#stateOf(target))
+    const key = `${this.#policyId(route.policy)} ${route.targets.map((t) => `${t.instanceId} ${t.host} ${t.port}`).join(',')}`
+    let pool = this.#byTargets.get(key)
+    if (!pool) {
+      pool = new Pool(states, route.projectId, route.policy, this.#limitOf(route))
+      for (const state of states) state.pools.push(pool)
+      this.#byTargets.set(key, pool)
+    }
+    pool.hosts.add(route.host)
+    this.#pools.set(route, pool)
+    return pool
+  }
+
+  #policyId(policy: object): number {
+    const known = this.#policyIds.get(policy)
+    if (known !== undefined) return known
+    this.#policyIds.set(policy, this.#nextPolicyId)
+    return this.#nextPolicyId++
+  }
+
+  /** This worker's part of a limit; at least one, or a worker could serve nobody. */
+  #limitOf(route: LiveRoute): number {
+    const limit = route.policy.maxRequestsPerTarget
+    if (limit === null) return Number.POSITIVE_INFINITY
+    const { id, count } = this.#options.worker ?? { id: 0, count: 1 }
+    return Math.max(1, Math.floor(limit / count) + (id % count < limit % count ? 1 : 0))
+  }
+
+  #stateOf(target: Target): TargetState {
+    const states = this.#states.get(target.instanceId) ?? []
+    const known = states.find((state) => sameTarget(state.target, target))
+    if (known) {
+      known.target = target
+      known.health.resume()
+      return known
+    }
+    const state = new TargetState(target, this)
+    this.#states.set(target.instanceId, [...states, state])
+    return state
+  }
+
+  #retire(state: TargetState): void {
+    state.health.stop()
+    if (state.inFlight === 0) this.#forget(state)
+  }
+
+  #forget(state: TargetState): void {
+    const left = (this.#states.get(state.target.instanceId) ?? []).filter((other) => other !== state)
+    if (left.length > 0) this.#states.set(state.target.instanceId, left)
+    else this.#states.delete(state.target.instanceId)
+  }
+
+  #withoutTargets(route: LiveRoute, ask: TargetAsk): Problem | Promise<Lease | Problem> {
+    if (route.state === 'sleeping' && route.deploymentId !== null) return this.#sleepers.hold(route, route.deploymentId, ask)
+    const kind = route.state === 'live' || route.state === 'sleeping' ? 'no-target' : route.state
+    return { kind, host: route.host, projectName: route.projectName }
+  }
+
+  #enqueue(pool: Pool, route: LiveRoute, ask: TargetAsk, wanted: TargetState | null, deadline: number): Problem | Promise<Lease | Problem> {
+    const overloaded: Problem = { kind: 'overloaded', host: route.host, projectName: route.projectName }
+    if (ask.signal?.aborted || pool.waiters.size >= (this.#options.maxWaiting ?? defaultMaxWaiting) || pool.queueTimeoutMs <= 0) return overloaded
+    this.#waiting++
+    return new Promise((resolve) => {
+      const settle = (result: Lease | Problem | Promise<Lease | Problem>) => {
+        clearTimeout(timer)
+        ask.signal?.removeEventListener('abort', leave)
+        this.#waiting--
+        resolve(result)
+      }
+      const waiter: QueuedWaiter = {
+        route,
+        ask,
+        wanted,
+        avoid: ask.avoid,
+        deadline,
+        pool,
+        give: (state, from) => settle(state ? this.#lease(from, state, wanted) : overloaded),
+        move: (to) => settle(to()),
+      }
+      const leave = () => {
+        waiter.pool.waiters.delete(waiter)
+        settle(overloaded)
+      }
+      const timer = setTimeout(leave, Math.max(0, deadline - Date.now()))
+      ask.signal?.addEventListener('abort', leave, { once: true })
+      pool.waiters.add(waiter)
+    })
+  }
+
+  // The newest table decides where a request goes that was not sent yet; it keeps its deadline and, being asked in order, its place.
+  #waitElsewhere(from: Pool, waiter: QueuedWaiter): void {
+    from.waiters.delete(waiter)
+    const route = this.#table.find(waiter.route.host)
+    waiter.move(() => {
+      const gone: Problem = { kind: 'no-target', host: waiter.route.host, projectName: waiter.route.projectName }
+      if (!route) return gone
+      const pool = this.#pools.get(route) ?? this.#poolOf(route)
+      if (pool.states.length === 0) return this.#withoutTargets(route, waiter.ask)
+      const wanted = pool.sticky ? pool.stuckTo(waiter.ask.cookie(), waiter.avoid) : null
+      const state = pool.waiters.size === 0 ? pool.choose(wanted, waiter.avoid) : null
+      return state ? this.#lease(pool, state, wanted) : this.#enqueue(pool, route, waiter.ask, wanted, waiter.deadline)
+    })
+  }
+}
+
+interface QueuedWaiter extends Waiter {
+  readonly route: LiveRoute
+  readonly ask: TargetAsk
+  readonly pool: Pool
+  move(to: () => Lease | Problem | Promise<Lease | Problem>): void
+}
+
+/** The one object a request costs. */
+class TargetLease implements Lease {
+  readonly target: Target
+  readonly setCookie: string | null
+  readonly #targets: BalancedTargets
+  #state: TargetState | null
+  readonly #trial: boolean
+
+  constructor(targets: BalancedTargets, state: TargetState, setCookie: string | null) {
+    this.target = state.target
+    this.setCookie = setCookie
+    this.#targets = targets
+    this.#state = state
+    this.#trial = state.health.phase !== 'in'
+  }
+
+  done(outcome: Outcome): void {
+    const state = this.#state
+    if (state === null) return
+    this.#state = null
+    const { health } = state
+    if (outcome.kind === 'answered') health.answered(outcome.status, this.#trial)
+    else if (outcome.kind === 'fault') health.fault(outcome.fault, this.#trial)
+    else health.undecided(this.#trial)
+    this.#targets.release(state)
+  }
+}

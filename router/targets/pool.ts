@@ -1,0 +1,184 @@
+import type { EdgePolicy } from '@/shared/edge-policy'
+import type { Target } from '@/shared/route-table'
+import { readCookie, targetCookie } from './sticky'
+import { sameTarget, slowStartMs, type TargetState } from './target-state'
+
+/** A request that waits for its turn. */
+export interface Waiter {
+  /** Where a sticky visitor has to go; null: anywhere. */
+  readonly wanted: TargetState | null
+  readonly avoid: Target | null
+  /** ms since 1970. */
+  readonly deadline: number
+  /** null: the router ends. */
+  give(state: TargetState | null, pool: Pool): void
+}
+
+/** The targets of one deployment under one policy, shared by all hosts that lead there: who is chosen, and who waits. */
+export class Pool {
+  readonly states: readonly TargetState[]
+  readonly projectId: string
+  readonly sticky: boolean
+  readonly queueTimeoutMs: number
+  readonly waiters = new Set<Waiter>()
+  /** Hosts that led here under the present table. */
+  readonly hosts = new Set<string>()
+  /** Requests at once towards one target, from this worker. */
+  readonly limit: number
+  readonly #roundRobin: boolean
+  /** Those that are not ejected; what changes it is rare, what reads it is every request. */
+  #ready: readonly TargetState[]
+  /** Ejected ones that may be tried with one request. */
+  #trials: readonly TargetState[] = []
+  #turn = 0
+  /** Until then some are newcomers; 0: none is. */
+  #warmAt = 0
+
+  constructor(states: readonly TargetState[], projectId: string, policy: EdgePolicy, limit: number) {
+    this.states = states
+    this.projectId = projectId
+    this.sticky = policy.sticky
+    this.queueTimeoutMs = policy.queueTimeoutMs
+    this.limit = limit
+    this.#roundRobin = policy.balance === 'round-robin'
+    this.#ready = states
+    this.refresh()
+  }
+
+  /** Reads the health of all targets anew. */
+  refresh(): void {
+    const { states } = this
+    this.#ready = states.every((state) => state.health.phase === 'in') ? states : states.filter((state) => state.health.phase === 'in')
+    this.#trials = this.#ready === states ? [] : states.filter((state) => state.health.trialOpen)
+    this.#warmAt = states.length > 1 ? Math.max(...states.map((state) => state.since)) + slowStartMs : 0
+    if (this.waiters.size > 0) queueMicrotask(() => this.#serveAll())
+  }
+
+  /** At most half of the targets are ejected at once: beyond that, what is wrong is not a target. */
+  mayEject(state: TargetState): boolean {
+    const out = this.states.length - this.#ready.length + (this.#ready.includes(state) ? 1 : 0)
+    return out * 2 <= this.states.length
+  }
+
+  neighboursDoWell(state: TargetState): boolean {
+    const now = Date.now()
+    const others = this.#ready.filter((other) => other !== state)
+    return others.length > 0 && others.filter((other) => other.health.failureRate(now) < 0.25).length * 2 >= others.length
+  }
+
+  /** The state a sticky visitor's cookie names, while it can be chosen. */
+  stuckTo(cookie: string | undefined, avoid: Target | null): TargetState | null {
+    const token = cookie === undefined ? null : readCookie(cookie, targetCookie)
+    if (token === null) return null
+    const state = this.#ready.find((candidate) => candidate.token(this.projectId) === token)
+    return state && !(avoid && sameTarget(state.target, avoid)) ? state : null
+  }
+
+  /** The target for the next request; null when all that may be chosen are at their limit. */
+  pick(avoid: Target | null): TargetState | null {
+    if (this.#trials.length > 0) {
+      const trial = this.#pickTrial(avoid)
+      if (trial) return trial
+    }
+    const ready = this.#ready.length > 0 ? this.#ready : this.states
+    const only = ready.length === 1 ? ready[0] : undefined
+    if (only) {
+      const usable = !avoid || this.states.length === 1 || !sameTarget(only.target, avoid)
+      if (usable) return only.inFlight < this.limit ? only : null
+      return this.#pickAvoided(only)
+    }
+    const warming = this.#warmAt !== 0 && this.#isWarming()
+    const choose = this.#roundRobin ? this.#nextInTurn : this.#leastLoaded
+    return (warming ? choose.call(this, ready, avoid, true) : null) ?? choose.call(this, ready, avoid, false)
+  }
+
+  // The one left has just failed this very request: an ejected one is the better guess.
+  #pickAvoided(only: TargetState): TargetState | null {
+    return (
+      this.#leastLoaded(
+        this.states.filter((state) => state !== only),
+        null,
+        false,
+      ) ?? (only.inFlight < this.limit ? only : null)
+    )
+  }
+
+  #pickTrial(avoid: Target | null): TargetState | null {
+    for (const state of this.#trials)
+      if (state.inFlight < this.limit && !(avoid && sameTarget(state.target, avoid)) && state.health.takeTrial()) return state
+    return null
+  }
+
+  #isWarming(): boolean {
+    if (Date.now() < this.#warmAt) return true
+    this.#warmAt = 0
+    return false
+  }
+
+  /** Fewest open; equals take turns, beginning somewhere else each time so that an idle pool is not scanned to its end. */
+  #leastLoaded(among: readonly TargetState[], avoid: Target | null, growing: boolean): TargetState | null {
+    const count = among.length
+    const now = growing ? Date.now() : 0
+    let best: TargetState | null = null
+    let fewest = this.limit
+    let at = this.#advance(count)
+    for (let i = 0; i < count; i++) {
+      const state = among[at] as TargetState
+      if (++at === count) at = 0
+      if (state.inFlight >= fewest || (avoid && sameTarget(state.target, avoid)) || (growing && !joins(state, now))) continue
+      best = state
+      fewest = state.inFlight
+      if (fewest === 0) break
+    }
+    return best
+  }
+
+  #nextInTurn(among: readonly TargetState[], avoid: Target | null, growing: boolean): TargetState | null {
+    const count = among.length
+    const now = growing ? Date.now() : 0
+    for (let i = 0; i < count; i++) {
+      const state = among[this.#advance(count)] as TargetState
+      if (state.inFlight < this.limit && !(avoid && sameTarget(state.target, avoid)) && !(growing && !joins(state, now))) return state
+    }
+    return null
+  }
+
+  #advance(count: number): number {
+    const turn = this.#turn >= count ? 0 : this.#turn
+    this.#turn = turn + 1
+    return turn
+  }
+
+  /** Gives a freed place to whoever waits longest for it. */
+  serveWaiters(freed: TargetState): void {
+    if (freed.inFlight >= this.limit || (freed.health.phase === 'out' && this.#ready.length > 0)) return
+    for (const waiter of this.waiters) {
+      if (waiter.wanted && waiter.wanted !== freed && waiter.wanted.health.phase === 'in') continue
+      this.waiters.delete(waiter)
+      waiter.give(freed, this)
+      return
+    }
+  }
+
+  // A target came back, or may be tried: those who wait come before anybody new.
+  #serveAll(): void {
+    for (const waiter of this.waiters) {
+      const state = this.choose(waiter.wanted, waiter.avoid)
+      if (!state) return
+      this.waiters.delete(waiter)
+      waiter.give(state, this)
+    }
+  }
+
+  /** `wanted` while it is healthy, even if that means to wait; otherwise any. null: wait. */
+  choose(wanted: TargetState | null, avoid: Target | null): TargetState | null {
+    if (wanted && wanted.health.phase === 'in') return wanted.inFlight < this.limit ? wanted : null
+    return this.pick(avoid)
+  }
+}
+
+/** A newcomer takes part in a share of the choices that grows. */
+function joins(state: TargetState, now: number): boolean {
+  const share = state.shareAt(now)
+  return share === 1 || Math.random() < share
+}

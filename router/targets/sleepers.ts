@@ -1,0 +1,91 @@
+import type { EdgeAsks } from '@/shared/edge-link'
+import type { HostTable, LiveRoute } from '../match/host-table'
+import type { Problem } from '../pages/pages'
+import type { EngineLog } from '../proxy/engine'
+import type { Lease, TargetAsk } from './targets'
+
+export interface SleepersOptions {
+  wake(ask: EdgeAsks['wake']['ask']): Promise<EdgeAsks['wake']['answer']>
+  timeoutMs: number
+  maxWaiting: number
+  log: EngineLog
+}
+
+type Result = Lease | Problem | Promise<Lease | Problem>
+
+interface Sleeper {
+  readonly route: LiveRoute
+  readonly deploymentId: string
+  readonly ask: TargetAsk
+  settle(result: Result): void
+}
+
+/**
+ * Requests for deployments that sleep. The first one has them woken, all wait for the table that brings their targets; a deployment is
+ * asked for once, however many wait.
+ */
+export class Sleepers {
+  readonly #options: SleepersOptions
+  readonly #waiting = new Set<Sleeper>()
+  readonly #asked = new Set<string>()
+
+  constructor(options: SleepersOptions) {
+    this.#options = options
+  }
+
+  /** Holds a request until its deployment is awake; gives the problem to show when that fails or takes too long. */
+  hold(route: LiveRoute, deploymentId: string, ask: TargetAsk): Problem | Promise<Lease | Problem> {
+    if (ask.signal?.aborted || this.#waiting.size >= this.#options.maxWaiting) return asleep(route)
+    const held = new Promise<Lease | Problem>((resolve) => {
+      const sleeper: Sleeper = {
+        route,
+        deploymentId,
+        ask,
+        settle: (result) => {
+          clearTimeout(timer)
+          ask.signal?.removeEventListener('abort', leave)
+          this.#waiting.delete(sleeper)
+          resolve(result)
+        },
+      }
+      const leave = () => sleeper.settle(asleep(route))
+      const timer = setTimeout(leave, this.#options.timeoutMs)
+      ask.signal?.addEventListener('abort', leave, { once: true })
+      this.#waiting.add(sleeper)
+    })
+    if (!this.#asked.has(deploymentId)) void this.#wake(deploymentId)
+    return held
+  }
+
+  /** A new table: whoever has targets now goes on, in the order in which they came. */
+  apply(table: HostTable, acquire: (route: LiveRoute, ask: TargetAsk) => Result): void {
+    for (const sleeper of [...this.#waiting]) {
+      const route = table.find(sleeper.route.host)
+      if (!route) sleeper.settle(asleep(sleeper.route))
+      else if (route.targets.length > 0 || route.state !== 'sleeping') sleeper.settle(acquire(route, sleeper.ask))
+    }
+  }
+
+  close(): void {
+    for (const sleeper of [...this.#waiting]) sleeper.settle(asleep(sleeper.route))
+  }
+
+  async #wake(deploymentId: string): Promise<void> {
+    this.#asked.add(deploymentId)
+    try {
+      const { accepted } = await this.#options.wake({ deploymentId })
+      if (!accepted) this.#giveUp(deploymentId)
+    } catch (error) {
+      this.#options.log.warn({ err: error, deploymentId }, 'a sleeping deployment could not be woken')
+      this.#giveUp(deploymentId)
+    } finally {
+      this.#asked.delete(deploymentId)
+    }
+  }
+
+  #giveUp(deploymentId: string): void {
+    for (const sleeper of [...this.#waiting]) if (sleeper.deploymentId === deploymentId) sleeper.settle(asleep(sleeper.route))
+  }
+}
+
+const asleep = (route: LiveRoute): Problem => ({ kind: 'asleep', host: route.host, projectName: route.projectName })

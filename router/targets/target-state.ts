@@ -1,0 +1,62 @@
+import { createHash } from 'node:crypto'
+import type { Target } from '@/shared/route-table'
+import { addressOf, Health, type HealthSettings } from '../health/health'
+import type { Pool } from './pool'
+
+/** What every target's state shares. */
+export interface TargetsHost {
+  readonly settings: HealthSettings
+  probe(target: Target): Promise<boolean>
+  tell(event: { instanceId: string; address: string; state: 'ejected' | 'restored'; reason: string }): void
+}
+
+/** How long a newcomer's share grows until it is a whole one. */
+export const slowStartMs = 10_000
+const smallestShare = 0.1
+
+/** One endpoint as this worker knows it, over all tables and routes that name it. */
+export class TargetState {
+  target: Target
+  /** Requests and upgraded connections open. */
+  inFlight = 0
+  readonly health: Health
+  /** Pools of the present table with this target in them. */
+  pools: Pool[] = []
+  #token: string | undefined
+
+  constructor(target: Target, host: TargetsHost) {
+    this.target = target
+    this.health = new Health({
+      settings: host.settings,
+      mayEject: () => this.pools.some((pool) => pool.mayEject(this)),
+      neighboursDoWell: () => this.pools.some((pool) => pool.neighboursDoWell(this)),
+      probe: () => host.probe(this.target),
+      changed: () => {
+        for (const pool of this.pools) pool.refresh()
+      },
+      tell: (state, reason) => host.tell({ instanceId: this.target.instanceId, address: addressOf(this.target), state, reason }),
+    })
+  }
+
+  /** When its share began to grow, ms since 1970. */
+  get since(): number {
+    return Math.max(this.target.since ?? 0, this.health.restoredAt)
+  }
+
+  /** Share of a whole one that it takes now, (0, 1]. */
+  shareAt(now: number): number {
+    const age = now - this.since
+    // A clock that was set back must not starve it for hours.
+    if (age >= slowStartMs || age < 0) return 1
+    return Math.max(smallestShare, age / slowStartMs)
+  }
+
+  /** Value of the cookie of visitors who stay here: tells nobody what the instance is called. */
+  token(projectId: string): string {
+    this.#token ??= createHash('sha256').update(`${projectId}\n${this.target.instanceId}`).digest('base64url').slice(0, 16)
+    return this.#token
+  }
+}
+
+/** Whether two targets are the same endpoint of the same instance. */
+export const sameTarget = (a: Target, b: Target): boolean => a === b || (a.instanceId === b.instanceId && a.host === b.host && a.port === b.port)
