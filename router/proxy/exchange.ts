@@ -1,85 +1,158 @@
 import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http'
 import { pipeline } from 'node:stream'
-import type { Target } from '@/shared/route-table'
-import type { EngineLimits } from '../env'
-import type { HostTable, LiveRoute } from '../match/host-table'
+import type { Admission, AnswerFilter, ForwardPlan, LocalAnswer, OutsideTarget } from '../gate/gate'
+import type { LiveRoute } from '../match/host-table'
 import { type Problem, renderProblem } from '../pages/pages'
-import { noTargetProblem } from '../targets/least-loaded'
-import { type InFlight, pickTarget, sameTarget } from './balancer'
-import type { EngineLog } from './engine'
-import { clientHeaders, clientTrailers, upstreamHeaders } from './headers'
+import { isLease, type Lease, type Outcome, type TargetAsk } from '../targets/targets'
+import { editPairs, editRecord, toPairs } from './edits'
+import type { NodeFacts } from './facts'
+import { type ClientAddress, clientHeaders, clientTrailers, upstreamHeaders } from './headers'
+import type { EngineHost } from './host'
+import { answerHeaders, isStreamed, openBody } from './local-answer'
 import { type AcceptedRequest, isIdempotent } from './request-rules'
-import { faultOf, UnaskedUpgrade, type UpstreamFault, UpstreamSilence, type Upstreams } from './upstreams'
+import { settle } from './settle'
+import {
+  type Destination,
+  faultOf,
+  internalProblem,
+  outsideHost,
+  UnaskedUpgrade,
+  type UpstreamFault,
+  UpstreamSilence,
+  upstreamProblem,
+} from './upstreams'
+import type { Visit } from './visit'
 
 /** What an exchange needs of its engine. */
-export interface ExchangeHost {
-  readonly limits: EngineLimits
-  readonly log: EngineLog
-  readonly counts: InFlight
-  readonly upstreams: Upstreams
-  readonly table: HostTable
+export interface ExchangeHost extends EngineHost {
   readonly draining: boolean
   /** Starts an upstream request; its events come back by `onUpstream`, `onAnswer` and `onError`. */
-  forward(exchange: Exchange, target: Target, fresh: boolean): void
+  forward(exchange: Exchange, to: Destination): void
+}
+
+/** What arrived. */
+export interface Arrival {
+  req: IncomingMessage
+  res: ServerResponse
+  requestId: string
+  visit: Visit
+  /** Asked by the client to wait for "100 Continue" before its body. */
+  expectsContinue: boolean
 }
 
 /**
- * One request and its answer. The client sees exactly one of: the instance's answer, a page of ours, or, once an answer has begun and
- * cannot be finished, a broken connection (which is how HTTP says "incomplete").
+ * One request and its answer. The client sees exactly one of: the instance's answer, an answer of ours, or, once an answer has begun
+ * and cannot be finished, a broken connection (which is how HTTP says "incomplete").
  */
 export class Exchange {
   readonly req: IncomingMessage
   readonly res: ServerResponse
   readonly requestId: string
   readonly #host: ExchangeHost
+  readonly #visit: Visit
+  readonly #abort = new AbortController()
+  #expectsContinue: boolean
   #accepted: AcceptedRequest | undefined
-  #route: LiveRoute | undefined
-  #target: Target | undefined
+  #facts: NodeFacts | undefined
+  #plan: ForwardPlan | undefined
+  #lease: Lease | undefined
   #attempts = 0
+  #sentAt = 0
   #upstream: ClientRequest | undefined
   #bytesBefore = 0
   #answered = false
-  #release: () => void = () => {}
-  /** Asked by the client to wait for "100 Continue" before its body. */
-  #expectsContinue: boolean
+  /** The filter of the answer was told everything, or that nothing more will come. */
+  #filterOver = false
+  /** What the client gets is the instance's answer, filtered or not. */
+  #passes = false
+  #gone = false
 
-  constructor(host: ExchangeHost, req: IncomingMessage, res: ServerResponse, requestId: string, expectsContinue: boolean) {
+  constructor(host: ExchangeHost, { req, res, requestId, visit, expectsContinue }: Arrival) {
     this.#host = host
     this.req = req
     this.res = res
     this.requestId = requestId
+    this.#visit = visit
     this.#expectsContinue = expectsContinue
-    res.on('close', () => this.#onClientClose())
+    res.on('close', () => this.onClientClose())
     req.on('error', () => {})
     res.on('error', () => {})
   }
 
-  /** Routes and forwards the request. */
-  start(accepted: AcceptedRequest) {
+  /** Asks the gate, then forwards the request or answers it. */
+  start(accepted: AcceptedRequest, facts: NodeFacts, client: ClientAddress) {
     this.#accepted = accepted
-    const route = this.#host.table.find(accepted.authority.host)
-    if (!route) return this.fail({ kind: 'unknown-host', host: accepted.authority.host })
-    const target = pickTarget(route, this.#host.counts)
-    if (!target) return this.fail(noTargetProblem(route))
-    if (this.#expectsContinue) this.res.writeContinue()
-    this.req.headers = upstreamHeaders(this.req, accepted, this.requestId, false) as IncomingMessage['headers']
-    this.#send(route, target, false)
+    this.#facts = facts
+    const { gate, table } = this.#host
+    const route = table.find(facts.host)
+    this.#visit.route = route ?? null
+    settle(
+      () => (route ? gate.admit(route, facts) : gate.admitUnknown(facts)),
+      (admission) => this.#onAdmission(admission, client),
+      (error) => this.#onBroken(error),
+    )
   }
 
-  #send(route: LiveRoute, target: Target, fresh: boolean): void {
-    this.#route = route
-    this.#target = target
+  #onAdmission(admission: Admission, client: ClientAddress) {
+    if (admission.kind === 'answer') return this.answer(admission.answer)
+    if (admission.kind === 'problem') return this.fail(admission.problem)
+    this.#plan = admission
+    this.#visit.route = admission.route
+    if (this.#gone) return this.#abortFilter()
+    const { req } = this
+    const accepted = this.#accepted as AcceptedRequest
+    const limit = admission.maxBodyBytes
+    if (limit !== null && !accepted.chunked && Number(req.headers['content-length'] ?? 0) > limit) return this.fail(tooLarge(limit))
+    const headers = editRecord(upstreamHeaders(req, accepted, client, this.requestId, false), admission.requestHeaders)
+    if (admission.outside) setHost(headers, admission.outside)
+    req.headers = headers as IncomingMessage['headers']
+    if (admission.outside) return this.#send(null, this.#host.upstreams.outside(admission.outside))
+    this.#acquire(admission.route, null, (problem) => this.fail(problem))
+  }
+
+  #acquire(route: LiveRoute, avoid: Lease | null, otherwise: (problem: Problem) => void): void {
+    const facts = this.#facts
+    const { signal } = this.#abort
+    const ask: TargetAsk = { cookie: () => facts?.header('cookie'), avoid: avoid?.target ?? null, signal }
+    settle(
+      () => this.#host.targets.acquire(route, ask),
+      (result) => {
+        if (!isLease(result)) return otherwise(result)
+        if (this.#gone) return result.done({ kind: 'client-left' })
+        this.#send(result, this.#host.upstreams.of(result.target, avoid !== null))
+      },
+      (error) => this.#onBroken(error),
+    )
+  }
+
+  #send(lease: Lease | null, to: Destination): void {
+    this.#lease = lease ?? undefined
+    this.#visit.instanceId = lease?.target.instanceId ?? null
     this.#attempts++
-    this.#release = this.#host.counts.acquire(target.instanceId)
-    this.#host.forward(this, target, fresh)
+    this.#sentAt = performance.now()
+    if (this.#expectsContinue) this.res.writeContinue()
+    this.#expectsContinue = false
+    if (this.#attempts === 1 && this.#accepted?.hasBody) this.req.on('data', this.#countBody)
+    this.#host.forward(this, to)
+  }
+
+  readonly #countBody = (chunk: Buffer) => {
+    this.#visit.bytesIn += chunk.length
+    const limit = this.#plan?.maxBodyBytes ?? null
+    if (limit === null || this.#visit.bytesIn <= limit) return
+    // Chunked: how much it is shows only now. The instance sees a request that breaks off.
+    this.req.off('data', this.#countBody)
+    if (this.#upstream) this.req.unpipe(this.#upstream)
+    this.#release({ kind: 'client-left' })
+    this.fail(tooLarge(limit))
   }
 
   /** The upstream request has a socket and has not sent a byte. */
-  onUpstream(upstream: ClientRequest) {
+  onUpstream(upstream: ClientRequest): void {
     this.#upstream = upstream
-    if (this.res.closed) return void upstream.destroy()
+    if (this.#gone || this.res.closed) return void upstream.destroy()
     // http-proxy collapses slashes in paths; the instance gets the client's bytes.
-    upstream.path = this.req.url ?? '/'
+    upstream.path = this.#plan?.target ?? this.req.url ?? '/'
     this.#bytesBefore = upstream.socket?.bytesRead ?? 0
     const { upstreamTimeoutMs } = this.#host.limits
     upstream.setTimeout(upstreamTimeoutMs, () => upstream.destroy(new UpstreamSilence(`nothing received for ${upstreamTimeoutMs} ms`)))
@@ -109,39 +182,84 @@ export class Exchange {
   onAnswer(answer: IncomingMessage) {
     if (this.res.closed || this.res.headersSent) return void answer.destroy()
     this.#answered = true
-    const headers = clientHeaders(answer, this.requestId)
+    this.#visit.upstreamMs = performance.now() - this.#sentAt
+    let status = answer.statusCode ?? 502
+    let pairs = toPairs(clientHeaders(answer))
+    const seen = this.#plan?.filter?.onHead(status, pairs) ?? null
+    if (seen && 'replace' in seen) {
+      this.#filterOver = true
+      answer.destroy()
+      this.#release({ kind: 'answered', status, headMs: this.#visit.upstreamMs })
+      return this.answer(seen.replace)
+    }
+    if (seen) ({ status, headers: pairs } = seen)
+    this.#passes = true
+    if (!this.#writeHead(status, status === answer.statusCode ? answer.statusMessage : undefined, pairs, answer)) return
+    this.#pipe(answer, seen?.through ?? null, status)
+  }
+
+  #writeHead(status: number, reason: string | undefined, pairs: [string, string][], answer: IncomingMessage): boolean {
+    const headers = editPairs(pairs, this.#plan?.responseHeaders ?? null).flat()
+    if (this.#lease?.setCookie) headers.push('Set-Cookie', this.#lease.setCookie)
+    headers.push('X-Request-Id', this.requestId)
     if (this.#host.draining) headers.push('Connection', 'close')
     try {
-      this.res.writeHead(answer.statusCode ?? 502, answer.statusMessage, headers)
+      this.res.writeHead(status, reason, headers)
     } catch (error) {
       this.#answered = false
       answer.destroy()
-      return this.#failUpstream('bad-answer', error)
+      this.#failUpstream('bad-answer', error)
+      return false
     }
+    this.#visit.status = status
     // A head that is not followed at once by a body must not wait for one: event streams, long polls.
     this.res.flushHeaders()
+    return true
+  }
+
+  #pipe(answer: IncomingMessage, through: NodeJS.ReadWriteStream | null, status: number): void {
+    const done = (error?: Error | null) => this.#onAnswerDone(error ?? null, status)
     answer.once('end', () => this.#passTrailers(answer))
-    pipeline(answer, this.res, (error) => this.#onAnswerDone(error ?? null))
+    const bodyless = this.req.method === 'HEAD' || status === 204 || status === 304
+    const count = (chunk: Buffer) => {
+      this.#visit.bytesOut += chunk.length
+    }
+    if (through && !bodyless) {
+      through.on('data', count)
+      return void pipeline(answer, through, this.res, done)
+    }
+    // What a filter would make of no body (the frame of an empty archive) must not follow a head that has none.
+    through?.on('error', () => {}).resume()
+    through?.end()
+    answer.on('data', count)
+    pipeline(answer, this.res, done)
   }
 
   #passTrailers(answer: IncomingMessage): void {
     if (answer.rawTrailers.length > 0 && this.res.chunkedEncoding) this.res.addTrailers(clientTrailers(answer))
   }
 
-  #onAnswerDone(error: Error | null): void {
+  #onAnswerDone(error: Error | null, status: number): void {
+    const clientLeft = this.req.socket.destroyed
     // Ours is a client that left, which is its right; an instance that stopped midway is worth a line.
-    if (error && !this.req.socket.destroyed) this.#log('warn', error, 'the answer broke off midway')
-    if (error) this.res.destroy()
+    if (error && !clientLeft) this.#log('warn', error, 'the answer broke off midway')
+    if (error) {
+      this.#visit.reason = clientLeft ? 'client-left' : 'broke-off'
+      this.#abortFilter()
+      this.res.destroy()
+    }
+    this.#filterOver = true
     // Answered before the whole body was read: the instance does not want the rest.
     if (!this.req.complete) this.#upstream?.destroy()
-    this.#release()
+    const fault = error && !clientLeft
+    this.#release(fault ? { kind: 'fault', fault: faultOf(error) } : { kind: 'answered', status, headMs: this.#visit.upstreamMs ?? 0 })
     this.#linger()
   }
 
   /** The upstream request failed, before or after its answer began. */
   onError(error: Error) {
     if (this.#answered) return // the answer's own pipeline tells
-    if (this.res.closed || this.res.headersSent) return this.#release()
+    if (this.#gone || this.res.closed || this.res.headersSent) return this.#release({ kind: 'client-left' })
     if (this.#retry(error)) return
     this.#failUpstream(faultOf(error), error)
   }
@@ -151,52 +269,91 @@ export class Exchange {
    * connection was refused, and another target is there), or it is idempotent and a kept connection closed before any byte of answer.
    */
   #retry(error: Error): boolean {
-    const { req } = this
-    if (this.#attempts > 1 || !this.#accepted || this.#accepted.hasBody || !this.#target) return false
+    const lease = this.#lease
+    if (this.#attempts > 1 || this.#accepted?.hasBody !== false || !lease || !this.#plan) return false
     const fault = faultOf(error)
     const upstream = this.#upstream
     const sentNothing = fault === 'refused'
     const keptClosed =
-      fault === 'reset' && upstream?.reusedSocket === true && upstream.socket?.bytesRead === this.#bytesBefore && isIdempotent(req.method ?? '')
+      fault === 'reset' && upstream?.reusedSocket === true && upstream.socket?.bytesRead === this.#bytesBefore && isIdempotent(this.req.method ?? '')
     if (!sentNothing && !keptClosed) return false
     // The newest table: the instance may be gone because its successor took over.
-    const route = this.#host.table.find(this.#accepted.authority.host)
-    const target = route && pickTarget(route, this.#host.counts, this.#target)
-    if (!route || !target || (sentNothing && sameTarget(target, this.#target))) return false
-    this.#release()
+    const route = this.#host.table.find(this.#plan.route.host)
+    if (!route || (sentNothing && !route.targets.some((target) => target.instanceId !== lease.target.instanceId))) return false
+    this.#release({ kind: 'fault', fault })
     this.#upstream = undefined
-    this.#send(route, target, true)
+    this.#acquire(route, lease, () => this.#failUpstream(fault, error))
     return true
   }
 
   #failUpstream(fault: UpstreamFault, error: unknown): void {
     this.#upstream?.destroy()
-    this.#release()
+    this.#release({ kind: 'fault', fault })
     this.#log('warn', error, `upstream fault: ${fault}`)
-    const { limits } = this.#host
-    if (this.#route) this.fail(upstreamProblem(fault, this.#route, limits))
+    if (this.#plan) this.fail(upstreamProblem(fault, this.#plan, this.#host.limits))
   }
 
-  /** Answers with a page of our own. */
+  /** Something of ours threw: a bug, which costs this request alone. */
+  #onBroken(error: unknown): void {
+    this.#log('error', error, 'the router failed to serve a request')
+    this.#visit.reason = 'router-error'
+    if (!this.#gone) this.refuse(internalProblem)
+  }
+
+  /** Answers with a page of ours: the project's own where it has one. */
   fail(problem: Problem) {
-    const { res, req } = this
+    const facts = this.#facts
     this.#upstream?.destroy()
+    if (this.res.headersSent || this.res.closed) return void this.res.destroy()
+    if (!facts) return this.refuse(problem)
+    settle(
+      () => this.#host.gate.problem(problem, this.#visit.route, facts),
+      (answer) => this.answer(answer),
+      (error) => this.#onBroken(error),
+    )
+  }
+
+  /** Answers a head that breaks the rules: no gate was asked, and nothing on this connection can be read after it. */
+  refuse(problem: Problem): void {
+    const accept = this.req.headers.accept
+    const page = renderProblem(problem, { requestId: this.requestId, accept, dashboardUrl: this.#host.table.dashboardUrl })
+    this.answer({ ...page, cache: 'none', why: problem.kind, close: true })
+  }
+
+  /** Writes an answer of our own. */
+  answer(answer: LocalAnswer): void {
+    const { res, req } = this
+    this.#abortFilter()
     if (res.headersSent || res.closed) return void res.destroy()
-    const page = renderProblem(problem, {
-      requestId: this.requestId,
-      accept: req.headers.accept ?? rawHeader(req, 'accept'),
-      dashboardUrl: this.#host.table.dashboardUrl,
-    })
-    const headers = page.headers.flat()
-    // What breaks the rules of framing makes the rest of the connection unreadable.
-    if (problem.kind === 'bad-request' || this.#host.draining) headers.push('Connection', 'close')
-    res.writeHead(page.status, page.reason, headers)
-    res.end(page.body)
+    const headers = answerHeaders(answer, this.requestId)
+    if (answer.close || this.#host.draining) headers.push('Connection', 'close')
+    this.#visit.status = answer.status
+    this.#visit.cache = answer.cache
+    this.#visit.reason = answer.why
+    res.writeHead(answer.status, answer.reason, headers)
+    const { body } = answer
+    if (isStreamed(body) && req.method !== 'HEAD') {
+      const source = openBody(body)
+      source.on('data', (chunk: Buffer) => {
+        this.#visit.bytesOut += chunk.length
+      })
+      pipeline(source, res, (error) => {
+        if (!error) return
+        if (!req.socket.destroyed) this.#log('warn', error, 'an answer of ours broke off midway')
+        res.destroy()
+      })
+    } else {
+      if (Buffer.isBuffer(body) && req.method !== 'HEAD') this.#visit.bytesOut += body.length
+      res.end(Buffer.isBuffer(body) ? body : undefined)
+    }
     this.#linger()
   }
 
   /** The client owes body bytes and is silent. */
   onClientSilence(): void {
+    // Nobody has asked it for the body yet: the request waits for its target.
+    if (this.#attempts === 0) return
+    this.#release({ kind: 'client-left' })
     if (!this.req.complete && !this.res.headersSent)
       this.fail({ kind: 'bad-request', status: 408, detail: 'The body of the request did not arrive in time.' })
     else this.res.destroy()
@@ -208,16 +365,39 @@ export class Exchange {
     const { req } = this
     if (req.complete || req.destroyed) return
     if (this.#upstream) req.unpipe(this.#upstream)
-    req.resume()
     const timer = setTimeout(() => req.socket.destroy(), this.#host.limits.lingerMs)
-    const settle = () => clearTimeout(timer)
-    req.once('end', settle)
-    req.once('close', settle)
+    const stop = () => clearTimeout(timer)
+    req.resume()
+    req.once('end', stop)
+    req.once('close', stop)
   }
 
-  #onClientClose(): void {
-    if (!this.res.writableFinished) this.#upstream?.destroy()
-    if (!this.#answered) this.#release()
+  /** The answer is written whole, or the connection is gone. */
+  onClientClose(): void {
+    if (this.#gone) return
+    this.#gone = true
+    this.#abort.abort()
+    if (!this.res.writableFinished) {
+      this.#upstream?.destroy()
+      this.#visit.reason ??= 'client-left'
+    }
+    if (!this.#answered) this.#release({ kind: 'client-left' })
+    this.#abortFilter()
+    if (this.#passes && this.#plan?.filter) this.#visit.cache = this.#plan.filter.cache
+    this.#visit.end()
+  }
+
+  #abortFilter(): void {
+    const filter: AnswerFilter | null = this.#plan?.filter ?? null
+    if (this.#filterOver || !filter) return
+    this.#filterOver = true
+    filter.abort()
+  }
+
+  #release(outcome: Outcome): void {
+    const lease = this.#lease
+    this.#lease = undefined
+    lease?.done(outcome)
   }
 
   #log(level: 'warn' | 'error', error: unknown, message: string): void {
@@ -225,25 +405,22 @@ export class Exchange {
     const fields = {
       requestId: this.requestId,
       method,
-      host: this.#route?.host,
+      host: this.#visit.route?.host,
       path: url?.slice(0, 512),
-      instanceId: this.#target?.instanceId,
+      instanceId: this.#visit.instanceId,
       attempts: this.#attempts,
     }
     this.#host.log[level]({ ...fields, err: error }, message)
   }
 }
 
-// The request's own headers may have been replaced by the upstream's, whose names keep the client's spelling.
-function rawHeader(req: IncomingMessage, name: string): string | undefined {
-  const at = req.rawHeaders.findIndex((text, index) => index % 2 === 0 && text.toLowerCase() === name)
-  return at === -1 ? undefined : req.rawHeaders[at + 1]
-}
+const tooLarge = (limit: number): Problem => ({
+  kind: 'bad-request',
+  status: 413,
+  detail: `The body of the request is larger than the ${limit} bytes this project takes.`,
+})
 
-/** The page for an upstream fault. */
-export function upstreamProblem(fault: UpstreamFault, route: LiveRoute, limits: EngineLimits): Problem {
-  const named = { host: route.host, projectName: route.projectName }
-  if (fault === 'connect-timeout') return { kind: fault, ...named, timeoutMs: limits.connectTimeoutMs }
-  if (fault === 'answer-timeout') return { kind: fault, ...named, timeoutMs: limits.upstreamTimeoutMs }
-  return { kind: fault, ...named }
+function setHost(headers: Record<string, string | string[]>, outside: OutsideTarget): void {
+  for (const name of Object.keys(headers)) if (name.toLowerCase() === 'host') delete headers[name]
+  headers.Host = outsideHost(outside)
 }

@@ -1,4 +1,6 @@
 import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { AcceptedRequest } from './request-rules'
 
 /** Names that end at this hop whatever Connection says (RFC 9110 §7.6.1). */
@@ -48,10 +50,15 @@ export interface ClientAddress {
   secure: boolean
 }
 
-/** Where a request came from, as the kernel says it. */
-export function clientAddress(req: IncomingMessage): ClientAddress {
-  const { remoteAddress = '', localPort = 0 } = req.socket
-  return { ip: remoteAddress.startsWith('::ffff:') ? remoteAddress.slice(7) : remoteAddress, localPort, secure: 'encrypted' in req.socket }
+/** An address as rules and apps see it: IPv4 in its own form, without the prefix of a listener for both families. */
+export const plainAddress = (address: string) => (address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address)
+
+/** Where a request came from, as the kernel says it, or, behind a balancer, its PROXY protocol header. */
+export function clientAddress(socket: Duplex, behind?: { ip: string; localPort: number }): ClientAddress {
+  const secure = 'encrypted' in socket
+  if (behind) return { ...behind, secure }
+  const { remoteAddress = '', localPort = 0 } = socket as Socket
+  return { ip: plainAddress(remoteAddress), localPort, secure }
 }
 
 /**
@@ -61,6 +68,7 @@ export function clientAddress(req: IncomingMessage): ClientAddress {
 export function upstreamHeaders(
   req: IncomingMessage,
   accepted: AcceptedRequest,
+  client: ClientAddress,
   requestId: string,
   upgrade: boolean,
 ): Record<string, string | string[]> {
@@ -81,7 +89,6 @@ export function upstreamHeaders(
   if (accepted.chunked) headers['Transfer-Encoding'] = 'chunked'
   // The names that http-proxy looks for are lower case.
   if (upgrade) Object.assign(headers, { connection: 'Upgrade', upgrade: 'websocket' })
-  const client = clientAddress(req)
   headers['X-Forwarded-For'] = client.ip
   headers['X-Forwarded-Proto'] = client.secure ? 'https' : 'http'
   headers['X-Forwarded-Host'] = accepted.hostHeader
@@ -91,8 +98,8 @@ export function upstreamHeaders(
   return headers
 }
 
-/** The answer's head for the client, as a flat list of names and values; framing is left to the writer. */
-export function clientHeaders(answer: IncomingMessage, requestId: string): string[] {
+/** The answer's head for the client, as a flat list of names and values; framing and the request id are left to the writer. */
+export function clientHeaders(answer: IncomingMessage): string[] {
   const raw = answer.rawHeaders
   const cut = nominated(raw)
   const noBody = answer.statusCode === 204
@@ -105,7 +112,6 @@ export function clientHeaders(answer: IncomingMessage, requestId: string): strin
     if (noBody && name === 'content-length') continue
     headers.push(written, raw[i + 1] ?? '')
   }
-  headers.push('X-Request-Id', requestId)
   return headers
 }
 

@@ -1,40 +1,68 @@
 import type { ClientRequest, IncomingMessage } from 'node:http'
-import type { Duplex } from 'node:stream'
-import type { HostTable, LiveRoute } from '../match/host-table'
-import { encodePage, type Problem, renderProblem } from '../pages/pages'
-import type { EngineLog } from './engine'
-import { clientHeaders } from './headers'
-import { UpstreamSilence } from './upstreams'
+import type { Socket } from 'node:net'
+import { type Duplex, pipeline } from 'node:stream'
+import type { Admission, ForwardPlan, LocalAnswer } from '../gate/gate'
+import { type Problem, renderProblem } from '../pages/pages'
+import { isLease, type Lease, type Outcome } from '../targets/targets'
+import { editPairs, editRecord, toPairs, toRecord } from './edits'
+import type { NodeFacts } from './facts'
+import { type ClientAddress, clientHeaders, upstreamHeaders } from './headers'
+import type { EngineHost } from './host'
+import { encodeAnswerHead, isStreamed, openBody } from './local-answer'
+import type { AcceptedRequest } from './request-rules'
+import { settle } from './settle'
+import { type Destination, faultOf, internalProblem, outsideHost, UpstreamSilence, upstreamProblem } from './upstreams'
+import type { Visit } from './visit'
 
-export interface UpgradeHost {
-  readonly log: EngineLog
-  readonly table: HostTable
-  readonly upstreamTimeoutMs: number
-  /** How long a side may take to close after the other one did. */
-  readonly lingerMs: number
+export interface UpgradeHost extends EngineHost {
+  /** Sends the handshake; its events come back by `onUpstream` and `onError`. */
+  forwardUpgrade(upgrade: Upgrade, to: Destination): void
 }
+
+/** A handshake that arrived. */
+export interface UpgradeArrival {
+  req: IncomingMessage
+  socket: Duplex
+  /** Bytes that came with the handshake. */
+  head: Buffer
+  requestId: string
+  visit: Visit
+  onOver: () => void
+}
+
+/** What a 101 needs to be one; rules do not reach it. */
+const handshakeNames = /^(connection|upgrade|sec-websocket-.*)$/i
 
 /** One connection that leaves HTTP: a WebSocket handshake, then bytes both ways until either side is done. */
 export class Upgrade {
   readonly req: IncomingMessage
   readonly socket: Duplex
+  readonly head: Buffer
   readonly requestId: string
   readonly #host: UpgradeHost
+  readonly #visit: Visit
+  readonly #onOver: () => void
+  readonly #abort = new AbortController()
   readonly #accept: string | undefined
-  #route: LiveRoute | undefined
+  #facts: NodeFacts | undefined
+  #plan: ForwardPlan | undefined
+  #lease: Lease | undefined
+  #sentAt = 0
+  #bytesBefore = { read: 0, written: 0 }
   #upstream: ClientRequest | undefined
   #switched = false
   /** An answer in HTTP is on its way to the client. */
   #refused = false
   #over = false
-  #release: () => void = () => {}
-  #onOver: () => void = () => {}
 
-  constructor(host: UpgradeHost, req: IncomingMessage, socket: Duplex, requestId: string) {
+  constructor(host: UpgradeHost, { req, socket, head, requestId, visit, onOver }: UpgradeArrival) {
     this.#host = host
     this.req = req
     this.socket = socket
+    this.head = head
     this.requestId = requestId
+    this.#visit = visit
+    this.#onOver = onOver
     this.#accept = req.headers.accept
     socket.on('error', () => {})
     socket.once('close', () => this.#onClientClose())
@@ -50,59 +78,167 @@ export class Upgrade {
     if (this.socket.readableLength === 0) this.socket.read()
   }
 
-  /** Called before the handshake is forwarded. `release` counts the connection out of its instance, `onOver` out of the engine. */
-  begin(route: LiveRoute, release: () => void, onOver: () => void): void {
-    this.#route = route
-    this.#release = release
-    this.#onOver = onOver
-    if (this.socket.destroyed) this.#end()
+  /** Asks the gate, then forwards the handshake or answers it. */
+  start(accepted: AcceptedRequest, facts: NodeFacts, client: ClientAddress) {
+    const { gate, table } = this.#host
+    this.#facts = facts
+    const route = table.find(facts.host)
+    this.#visit.route = route ?? null
+    settle(
+      () => (route ? gate.admit(route, facts) : gate.admitUnknown(facts)),
+      (admission) => this.#onAdmission(admission, accepted, client),
+      (error) => this.#onBroken(error),
+    )
+  }
+
+  #onAdmission(admission: Admission, accepted: AcceptedRequest, client: ClientAddress) {
+    if (admission.kind === 'answer') return this.answer(admission.answer)
+    if (admission.kind === 'problem') return this.fail(admission.problem)
+    this.#plan = admission
+    // What passes here is no answer that could be stored or changed.
+    admission.filter?.abort()
+    this.#visit.route = admission.route
+    if (this.#over) return
+    const { outside } = admission
+    const headers = editRecord(upstreamHeaders(this.req, accepted, client, this.requestId, true), admission.requestHeaders)
+    if (outside) {
+      for (const name of Object.keys(headers)) if (name.toLowerCase() === 'host') delete headers[name]
+      headers.Host = outsideHost(outside)
+    }
+    this.req.headers = headers as IncomingMessage['headers']
+    if (outside) return this.#send(null, this.#host.upstreams.outside(outside, true))
+    settle(
+      () => this.#host.targets.acquire(admission.route, { cookie: () => this.#facts?.header('cookie'), avoid: null, signal: this.#abort.signal }),
+      (result) => {
+        if (!isLease(result)) return this.fail(result)
+        if (this.#over) return result.done({ kind: 'client-left' })
+        this.#send(result, this.#host.upstreams.of(result.target, true))
+      },
+      (error) => this.#onBroken(error),
+    )
+  }
+
+  #send(lease: Lease | null, to: Destination): void {
+    this.#lease = lease ?? undefined
+    this.#visit.instanceId = lease?.target.instanceId ?? null
+    this.#sentAt = performance.now()
+    this.#host.forwardUpgrade(this, to)
   }
 
   /** The upstream request exists and has not sent a byte. */
   onUpstream(upstream: ClientRequest): void {
     this.#upstream = upstream
-    upstream.path = this.req.url ?? '/'
-    const { upstreamTimeoutMs } = this.#host
+    upstream.path = this.#plan?.target ?? this.req.url ?? '/'
+    const { upstreamTimeoutMs } = this.#host.limits
     upstream.setTimeout(upstreamTimeoutMs, () => upstream.destroy(new UpstreamSilence(`nothing received for ${upstreamTimeoutMs} ms`)))
-    // http-proxy, which adds its own listener after this one, would repeat an answer's chunked framing over its decoded body. It cannot
-    // have come before the next tick.
+    // http-proxy, which adds its own listeners after this, would repeat an answer's chunked framing over its decoded body, and end the
+    // client's socket before a page that takes a moment is there. Neither event can have come before the next tick.
     process.nextTick(() => {
-      upstream.removeAllListeners('response')
+      upstream.removeAllListeners('response').removeAllListeners('error')
       upstream.on('response', (answer) => this.#onRefused(answer))
+      upstream.on('error', (error) => this.onError(error))
     })
     upstream.on('upgrade', (answer, upstreamSocket) => this.#onSwitched(answer, upstreamSocket))
+  }
+
+  /** The answer's headers as the client shall see them. */
+  #clientPairs(pairs: [string, string][]): [string, string][] {
+    const edited = editPairs(pairs, this.#plan?.responseHeaders ?? null)
+    if (this.#lease?.setCookie) edited.push(['Set-Cookie', this.#lease.setCookie])
+    edited.push(['X-Request-Id', this.requestId])
+    return edited
   }
 
   // The instance answered in HTTP instead of switching: passed on, ended by the end of the connection.
   #onRefused(answer: IncomingMessage): void {
     this.#refused = true
-    const headers = clientHeaders(answer, this.requestId)
+    this.#onHead(answer.statusCode ?? 502)
     const lines = [`HTTP/1.1 ${answer.statusCode ?? 502} ${answer.statusMessage ?? ''}`]
-    for (let i = 0; i + 1 < headers.length; i += 2) lines.push(`${headers[i]}: ${headers[i + 1]}`)
+    for (const [name, value] of this.#clientPairs(toPairs(clientHeaders(answer)))) lines.push(`${name}: ${value}`)
     this.socket.write(`${lines.join('\r\n')}\r\nConnection: close\r\n\r\n`, 'latin1')
     answer.on('error', () => this.socket.destroy())
     answer.on('aborted', () => this.socket.destroy())
     answer.once('close', () => this.#lingerAndEnd())
+    answer.on('data', (chunk: Buffer) => {
+      this.#visit.bytesOut += chunk.length
+    })
     answer.pipe(this.socket)
+  }
+
+  #onHead(status: number): void {
+    this.#visit.status = status
+    this.#visit.upstreamMs = performance.now() - this.#sentAt
   }
 
   #onSwitched(answer: IncomingMessage, upstreamSocket: Duplex): void {
     this.#switched = true
+    this.#onHead(101)
     this.socket.off('readable', this.#watch)
-    answer.headers['x-request-id'] = this.requestId
+    // http-proxy writes what it finds here.
+    const raw = toPairs(answer.rawHeaders).filter(([name]) => !/^x-(request-id$|switchyard-)/i.test(name))
+    const handshake = raw.filter(([name]) => handshakeNames.test(name))
+    const rest = this.#clientPairs(raw.filter(([name]) => !handshakeNames.test(name)))
+    answer.headers = toRecord([...handshake, ...rest.filter(([name]) => !handshakeNames.test(name))]) as IncomingMessage['headers']
+    const { bytesRead = 0, bytesWritten = 0 } = this.socket as Socket
+    this.#bytesBefore = { read: bytesRead, written: bytesWritten }
     if (this.socket.destroyed) upstreamSocket.destroy()
     // http-proxy pipes both ways and so passes on an orderly end; a side that vanished without one takes the other with it.
-    bindEnds(this.socket, upstreamSocket, this.#host.lingerMs)
-    bindEnds(upstreamSocket, this.socket, this.#host.lingerMs)
+    bindEnds(this.socket, upstreamSocket, this.#host.limits.lingerMs)
+    bindEnds(upstreamSocket, this.socket, this.#host.limits.lingerMs)
     upstreamSocket.once('close', () => this.#end())
   }
 
-  /** Writes a page over the bare socket. */
-  fail(problem: Problem): void {
-    if (this.#switched || this.socket.destroyed) return
-    const page = renderProblem(problem, { requestId: this.requestId, accept: this.#accept, dashboardUrl: this.#host.table.dashboardUrl })
+  /** The upstream request failed. */
+  onError(error: Error) {
+    if (this.#switched || this.socket.destroyed || this.#refused) return this.#end()
+    const fault = faultOf(error)
+    const fields = { requestId: this.requestId, host: this.#visit.route?.host, upgrade: true, err: error }
+    this.#host.log.warn(fields, `upgrade failed: ${fault}`)
+    this.#release({ kind: 'fault', fault })
+    if (this.#plan) this.fail(upstreamProblem(fault, this.#plan, this.#host.limits))
+  }
+
+  #onBroken(error: unknown): void {
+    this.#host.log.error({ requestId: this.requestId, upgrade: true, err: error }, 'the router failed to serve a handshake')
+    this.refuse(internalProblem)
+  }
+
+  /** Answers with a page of ours. */
+  fail(problem: Problem) {
+    const facts = this.#facts
+    if (!facts) return this.refuse(problem)
+    // At once: whoever failed the handshake may end this socket next.
     this.#refused = true
-    this.socket.end(encodePage(page))
+    settle(
+      () => this.#host.gate.problem(problem, this.#visit.route, facts),
+      (answer) => this.answer(answer),
+      (error) => this.#onBroken(error),
+    )
+  }
+
+  /** Answers a head that breaks the rules. */
+  refuse(problem: Problem): void {
+    const page = renderProblem(problem, { requestId: this.requestId, accept: this.#accept, dashboardUrl: this.#host.table.dashboardUrl })
+    this.answer({ ...page, cache: 'none', why: problem.kind })
+  }
+
+  /** Writes an answer over the bare socket, which ends with it. */
+  answer(answer: LocalAnswer): void {
+    if (this.#switched || this.socket.destroyed) return
+    this.#refused = true
+    const visit = this.#visit
+    Object.assign(visit, { status: answer.status, cache: answer.cache, reason: answer.why })
+    const { body } = answer
+    this.socket.write(encodeAnswerHead(answer, this.requestId))
+    if (isStreamed(body)) {
+      const source = openBody(body)
+      source.on('data', (chunk: Buffer) => {
+        visit.bytesOut += chunk.length
+      })
+      return void pipeline(source, this.socket, () => this.#lingerAndEnd())
+    }
+    visit.bytesOut += body?.length ?? 0
+    this.socket.end(body ?? undefined)
     this.#lingerAndEnd()
   }
 
@@ -110,14 +246,8 @@ export class Upgrade {
   #lingerAndEnd(): void {
     this.#end()
     if (this.socket.destroyed) return
-    const timer = setTimeout(() => this.socket.destroy(), this.#host.lingerMs)
+    const timer = setTimeout(() => this.socket.destroy(), this.#host.limits.lingerMs)
     this.socket.once('close', () => clearTimeout(timer))
-  }
-
-  /** Logs why the instance could not be reached. */
-  logFault(error: Error): void {
-    if (!this.#switched && !this.socket.destroyed)
-      this.#host.log.warn({ requestId: this.requestId, host: this.#route?.host, upgrade: true, err: error }, 'upgrade failed')
   }
 
   destroy(): void {
@@ -133,8 +263,23 @@ export class Upgrade {
   #end(): void {
     if (this.#over) return
     this.#over = true
-    this.#release()
+    this.#abort.abort()
+    const visit = this.#visit
+    if (this.#switched) {
+      const { bytesRead = 0, bytesWritten = 0 } = this.socket as Socket
+      visit.bytesIn = bytesRead - this.#bytesBefore.read
+      visit.bytesOut = bytesWritten - this.#bytesBefore.written
+    }
+    if (visit.status === 0) visit.reason ??= 'client-left'
+    this.#release(visit.upstreamMs === null ? { kind: 'client-left' } : { kind: 'answered', status: visit.status, headMs: visit.upstreamMs })
+    visit.end()
     this.#onOver()
+  }
+
+  #release(outcome: Outcome): void {
+    const lease = this.#lease
+    this.#lease = undefined
+    lease?.done(outcome)
   }
 }
 

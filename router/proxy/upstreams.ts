@@ -1,8 +1,11 @@
 import http from 'node:http'
+import https from 'node:https'
 import type { Duplex } from 'node:stream'
 import type { Target } from '@/shared/route-table'
 import type { EngineLimits } from '../env'
+import type { ForwardPlan, OutsideTarget } from '../gate/gate'
 import type { HostTable } from '../match/host-table'
+import type { Problem } from '../pages/pages'
 
 /** The connection to an instance was not established in time. */
 export class ConnectTimeout extends Error {
@@ -32,13 +35,7 @@ class UpstreamAgent extends http.Agent {
   override createConnection(options: http.ClientRequestArgs, callback?: (error: Error | null, stream: Duplex) => void): Duplex | null | undefined {
     // The agent's own time-out is for idle connections; while it opens, the deadline below counts alone.
     const socket = super.createConnection({ ...options, timeout: 0 }, callback)
-    if (!socket) return socket
-    const late = () => socket.destroy(new ConnectTimeout(`no connection within ${this.#connectTimeoutMs} ms`))
-    const timer = setTimeout(late, this.#connectTimeoutMs)
-    const settle = () => clearTimeout(timer)
-    socket.once('connect', settle)
-    socket.once('close', settle)
-    return socket
+    return socket && withDeadline(socket, 'connect', this.#connectTimeoutMs)
   }
 
   override keepSocketAlive(socket: Duplex): boolean {
@@ -52,30 +49,65 @@ class UpstreamAgent extends http.Agent {
   }
 }
 
-export interface Upstream {
-  /** Keeps connections for the next request. */
-  kept: http.Agent
-  /** A connection of its own for each request: upgrades, and the second attempt after a kept one turned out closed. */
-  fresh: http.Agent
+/** The same towards an outside address over TLS, whose certificate is checked against the Host header's name. */
+class SecureAgent extends https.Agent {
+  readonly #connectTimeoutMs: number
+
+  constructor(options: https.AgentOptions, connectTimeoutMs: number) {
+    super(options)
+    this.#connectTimeoutMs = connectTimeoutMs
+  }
+
+  override createConnection(options: https.RequestOptions, callback?: (error: Error | null, stream: Duplex) => void): Duplex | null | undefined {
+    const socket = super.createConnection({ ...options, timeout: 0 }, callback)
+    return socket && withDeadline(socket, 'secureConnect', this.#connectTimeoutMs)
+  }
 }
 
-interface PooledUpstream {
-  kept: UpstreamAgent
-  fresh: UpstreamAgent
+function withDeadline(socket: Duplex, opened: 'connect' | 'secureConnect', deadlineMs: number): Duplex {
+  const timer = setTimeout(() => socket.destroy(new ConnectTimeout(`no connection within ${deadlineMs} ms`)), deadlineMs)
+  const settle = () => clearTimeout(timer)
+  socket.once(opened, settle)
+  socket.once('close', settle)
+  return socket
 }
+
+/** Where an attempt goes, and over which connections. */
+export interface Destination {
+  protocol: 'http:' | 'https:'
+  host: string
+  port: number
+  agent: http.Agent
+}
+
+interface Pool<A extends http.Agent> {
+  /** Keeps connections for the next request. */
+  kept: A
+  /** A connection of its own for each request: upgrades, and the second attempt after a kept one turned out closed. */
+  fresh: A
+}
+
+/** Outside addresses change with DNS: the pools of so many are kept. */
+const maxOutsidePools = 64
 
 const keyOf = (target: Target) => `${target.instanceId} ${target.host} ${target.port}`
 
 /** One pool of connections for each target of the table. */
 export class Upstreams {
-  readonly #pools = new Map<string, PooledUpstream>()
+  readonly #pools = new Map<string, Pool<UpstreamAgent>>()
+  readonly #outside = new Map<string, Pool<http.Agent>>()
   readonly #limits: EngineLimits
 
   constructor(limits: EngineLimits) {
     this.#limits = limits
   }
 
-  of(target: Target): Upstream {
+  of(target: Target, fresh: boolean): Destination {
+    const pool = this.#poolOf(target)
+    return { protocol: 'http:', host: target.host, port: target.port, agent: fresh ? pool.fresh : pool.kept }
+  }
+
+  #poolOf(target: Target): Pool<UpstreamAgent> {
     const key = keyOf(target)
     let pool = this.#pools.get(key)
     if (!pool) {
@@ -88,6 +120,28 @@ export class Upstreams {
       this.#pools.set(key, pool)
     }
     return pool
+  }
+
+  outside(to: OutsideTarget, fresh = false): Destination {
+    const { scheme, address, port, hostname } = to
+    const key = `${scheme} ${address} ${port} ${hostname}`
+    const pool = this.#outside.get(key) ?? this.#outsidePool(scheme)
+    // The one used last is the last to go.
+    this.#outside.delete(key)
+    this.#outside.set(key, pool)
+    for (const [name, old] of this.#outside) {
+      if (this.#outside.size <= maxOutsidePools) break
+      this.#outside.delete(name)
+      for (const sockets of Object.values(old.kept.freeSockets)) for (const socket of sockets ?? []) socket.destroy()
+    }
+    return { protocol: `${scheme}:`, host: address, port, agent: fresh ? pool.fresh : pool.kept }
+  }
+
+  #outsidePool(scheme: 'http' | 'https'): Pool<http.Agent> {
+    const { connectTimeoutMs, upstreamIdleMs } = this.#limits
+    const Agent = scheme === 'https' ? SecureAgent : UpstreamAgent
+    const kept = new Agent({ keepAlive: true, maxFreeSockets: 64, scheduling: 'lifo', timeout: upstreamIdleMs }, connectTimeoutMs)
+    return { kept, fresh: new Agent({ keepAlive: false }, connectTimeoutMs) }
   }
 
   /** Retires the pools of targets that `table` no longer names. */
@@ -103,11 +157,12 @@ export class Upstreams {
   }
 
   close(): void {
-    for (const pool of this.#pools.values()) {
+    for (const pool of [...this.#pools.values(), ...this.#outside.values()]) {
       pool.kept.destroy()
       pool.fresh.destroy()
     }
     this.#pools.clear()
+    this.#outside.clear()
   }
 }
 
@@ -121,6 +176,26 @@ export function faultOf(error: Error): UpstreamFault {
   const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
   if (code === 'ECONNECTTIMEOUT' || code === 'ETIMEDOUT') return 'connect-timeout'
   if (code === 'EUPSTREAMSILENCE') return 'answer-timeout'
-  if (code.startsWith('HPE_')) return 'bad-answer'
+  if (code.startsWith('HPE_') || /^(ERR_TLS|ERR_SSL|CERT_|EPROTO|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO)/.test(code)) return 'bad-answer'
   return neverConnected.has(code) ? 'refused' : 'reset'
+}
+
+/** The page for an upstream fault. */
+export function upstreamProblem(fault: UpstreamFault, { route }: ForwardPlan, limits: EngineLimits): Problem {
+  const named = { host: route.host, projectName: route.projectName }
+  if (fault === 'connect-timeout') return { kind: fault, ...named, timeoutMs: limits.connectTimeoutMs }
+  if (fault === 'answer-timeout') return { kind: fault, ...named, timeoutMs: limits.upstreamTimeoutMs }
+  return { kind: fault, ...named }
+}
+
+/** Something of ours threw. */
+export const internalProblem: Problem = {
+  kind: 'bad-request',
+  status: 500,
+  detail: 'The router failed on this request; its log says why. Other requests are served.',
+}
+
+/** The Host header towards an outside address. */
+export function outsideHost({ scheme, hostname, port }: OutsideTarget): string {
+  return port === (scheme === 'https' ? 443 : 80) ? hostname : `${hostname}:${port}`
 }

@@ -1,4 +1,4 @@
-import type { TlsOptions } from 'node:tls'
+import type { Server, TlsOptions } from 'node:tls'
 import type { EdgeStates } from '@/shared/edge-link'
 import type { CertificateEntry } from '@/shared/route-table'
 
@@ -9,6 +9,11 @@ export interface TlsEdge {
    * `protocols` in order of preference (and `acme-tls/1` while a challenge is pending for the name).
    */
   serverOptions(protocols: readonly ('h2' | 'http/1.1')[]): TlsOptions
+  /**
+   * To be called once with each server made with `serverOptions`, before it listens: renews its ticket keys, counts failed handshakes,
+   * closes connections that only answered an ACME challenge, staples OCSP answers.
+   */
+  attach(server: Server): void
   /** The certificates of a new table. Resolves when each is there or was asked for in vain; never throws. */
   apply(entries: readonly CertificateEntry[]): Promise<void>
   challenges(alpn: EdgeStates['challenges']['alpn']): void
