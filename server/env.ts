@@ -2,6 +2,7 @@ import { availableParallelism, homedir } from 'node:os'
 import path from 'node:path'
 import { z } from 'zod'
 import { AppError } from '@/shared/errors'
+import { type Authorities, acmeSettings, acmeVariables, checkAcmeVariables } from './certificates/authorities'
 
 /** What the installation is told from outside, parsed once. No other file of the control plane reads `process.env`. */
 export interface ServerEnv {
@@ -26,6 +27,8 @@ export interface ServerEnv {
   /** Where people open the dashboard, without a trailing slash; null: derived from each request. */
   publicUrl: string | null
   extraCaCerts: string | null
+  /** Who issues certificates. */
+  acme: Authorities
   /** Proxies, registry and certificates a build needs to reach the network as this machine does. */
   builderEnv: Record<string, string>
   /** The environment as it was given, for processes of our own (routers, control) and no others: it may hold secrets. */
@@ -79,6 +82,7 @@ const settings = z
     NODE_ENV: z.string().optional(),
     PUBLIC_URL: z.url({ protocol: /^https?$/ }).optional(),
     NODE_EXTRA_CA_CERTS: z.string().optional(),
+    ...acmeVariables,
   })
   .superRefine((value, context) => {
     if (Boolean(value.SWITCHYARD_BOOTSTRAP_EMAIL) !== Boolean(value.SWITCHYARD_BOOTSTRAP_PASSWORD))
@@ -93,6 +97,7 @@ const settings = z
         path: ['SWITCHYARD_BOOTSTRAP_API_KEY'],
         message: 'needs SWITCHYARD_BOOTSTRAP_EMAIL and SWITCHYARD_BOOTSTRAP_PASSWORD too',
       })
+    checkAcmeVariables(value, context)
     const ports = [value.PORT, value.EDGE_HTTP_PORT, value.EDGE_HTTPS_PORT].filter((p) => p !== 0)
     if (new Set(ports).size !== ports.length)
       context.addIssue({ code: 'custom', path: ['PORT'], message: 'EDGE_HTTP_PORT and EDGE_HTTPS_PORT must differ from each other' })
@@ -133,6 +138,7 @@ export function readServerEnv(source: Record<string, string | undefined> = proce
     production: env.NODE_ENV === 'production',
     publicUrl: env.PUBLIC_URL?.replace(/\/+$/, '') ?? null,
     extraCaCerts: env.NODE_EXTRA_CA_CERTS ?? null,
+    acme: acmeSettings(env),
     inherited: given,
     builderEnv: Object.fromEntries(passedToBuilds.flatMap((key) => (given[key] ? [[key, given[key]]] : []))),
   }

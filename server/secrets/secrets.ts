@@ -12,6 +12,10 @@ export interface Secrets {
   seal(teamId: string, plain: string): Promise<Uint8Array<ArrayBuffer>>
   /** @throws AppError ERR_INTERNAL when it was changed, or sealed for another team. */
   open(teamId: string, sealed: Uint8Array): Promise<string>
+  /** Encrypts what belongs to the installation and no team, such as its account at a CA. `purpose` is bound to the value. */
+  sealOwn(purpose: string, plain: string): Uint8Array<ArrayBuffer>
+  /** @throws AppError ERR_INTERNAL when it was changed, or sealed for another purpose. */
+  openOwn(purpose: string, sealed: Uint8Array): string
   /** A new data key, sealed under the master key: `Team.dataKey` of a team about to be created. */
   createDataKey(teamId: string): Uint8Array<ArrayBuffer>
 }
@@ -39,6 +43,7 @@ function decrypt(key: Uint8Array, sealed: Uint8Array, context: string): Buffer {
 }
 
 const dataKeyContext = (teamId: string) => `switchyard/data-key/${teamId}`
+const ownContext = (purpose: string) => `switchyard/own/${purpose}`
 const valueContext = (teamId: string) => `switchyard/value/${teamId}`
 
 /**
@@ -92,6 +97,14 @@ function createSecrets(prisma: PrismaClient, master: Buffer): Secrets {
           cause,
           nextAction: 'Set its value again.',
         })
+      }
+    },
+    sealOwn: (purpose, plain) => encrypt(master, Buffer.from(plain, 'utf8'), ownContext(purpose)),
+    openOwn(purpose, sealed) {
+      try {
+        return decrypt(master, sealed, ownContext(purpose)).toString('utf8')
+      } catch (cause) {
+        throw new AppError('ERR_INTERNAL', `The stored ${purpose} cannot be decrypted: it was changed.`, { cause })
       }
     },
     createDataKey: (teamId) => encrypt(master, randomBytes(keyBytes), dataKeyContext(teamId)),

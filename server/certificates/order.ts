@@ -1,0 +1,172 @@
+import { X509Certificate } from 'node:crypto'
+import { setTimeout as wait } from 'node:timers/promises'
+import * as acme from 'acme-client'
+import type { AcmeClient } from './acme'
+import { AcmeProblem } from './problems'
+
+export type ChallengeMethod = 'http-01' | 'tls-alpn-01' | 'dns-01'
+
+/** One question of the CA and our answer to it. */
+export interface ChallengeAnswer {
+  method: ChallengeMethod
+  /** Without `*.`. */
+  hostname: string
+  token: string
+  /** What http-01 shows, the digest that dns-01 shows, what tls-alpn-01 puts into its certificate. */
+  value: string
+}
+
+export interface OrderWork {
+  client: AcmeClient
+  /** Exact names and wildcards. */
+  names: readonly string[]
+  method: ChallengeMethod
+  /** Of an order that is under way; null: a new one. */
+  orderUrl: string | null
+  /** RFC 9773 §5; null: it replaces nothing this CA knows. */
+  replaces: string | null
+  /** PKCS #8 PEM; recorded before the order, so that the certificate of a finished order is never without its key. */
+  keyPem: string
+  /** Called before anything else is asked of a new order. */
+  onOrder(url: string): Promise<void>
+  /** Resolves when the CA would see the answer; what it returns takes the answer back. */
+  offer(answer: ChallengeAnswer, signal: AbortSignal): Promise<() => Promise<void>>
+  signal: AbortSignal
+}
+
+const validationDeadlineMs = 180_000
+const issuanceDeadlineMs = 180_000
+const firstPollMs = 250
+const maxPollMs = 5_000
+
+/**
+ * Brings an order to its end, from wherever it stands.
+ * @returns the chain as PEM, leaf first.
+ * @throws AcmeProblem, AuthoritySilent, ChallengeError; `signal`'s reason when it is aborted. The answers are taken back in any case.
+ */
+export async function runOrder(work: OrderWork): Promise<string> {
+  const { client, signal } = work
+  let order = work.orderUrl ? await fetchOrder(client, work.orderUrl, signal) : await newOrder(work)
+  if (order.status === 'pending') {
+    await authorize(work, order)
+    order = await fetchOrder(client, order.url, signal)
+  }
+  if (order.status === 'ready') {
+    const csr = await createRequest(work)
+    const current = order
+    order = await client.run(signal, (api) => api.finalizeOrder({ ...current }, csr))
+  }
+  const { url } = order
+  if (order.status === 'processing')
+    order = await poll(issuanceDeadlineMs, signal, async () => {
+      const seen = await fetchOrder(client, url, signal)
+      return seen.status === 'processing' ? null : seen
+    })
+  const finished = order
+  if (finished.status !== 'valid') throw await problemOfOrder(client, finished, signal)
+  const chain = await client.run(signal, (api) => api.getCertificate(finished))
+  checkLeaf(chain, work)
+  return chain
+}
+
+const fetchOrder = (client: AcmeClient, url: string, signal: AbortSignal): Promise<acme.Order> =>
+  client.run(signal, (api) => api.getOrder({ url } as acme.Order))
+
+async function newOrder(work: OrderWork): Promise<acme.Order> {
+  const identifiers = work.names.map((value) => ({ type: 'dns', value }))
+  const create = (extra: object) => work.client.run(work.signal, (api) => api.createOrder({ identifiers, ...extra }))
+  let order: acme.Order
+  try {
+    order = await create(work.replaces ? { replaces: work.replaces } : {})
+  } catch (error) {
+    // RFC 9773 §5: already replaced, or not a certificate this account knows: an order like any other, then.
+    if (!work.replaces || !(error instanceof AcmeProblem) || ![400, 404, 409].includes(error.status)) throw error
+    order = await create({})
+  }
+  await work.onOrder(order.url)
+  return order
+}
+
+/** Answers every question of the order that is still open, all at once, and waits for the CA's verdict. */
+async function authorize(work: OrderWork, order: acme.Order): Promise<void> {
+  const { client, signal } = work
+  const authorizations = await client.run(signal, (api) => api.getAuthorizations(order))
+  // All settle before the first failure is told: none may still be offering when the caller goes on.
+  const verdicts = await Promise.allSettled(authorizations.filter((one) => one.status === 'pending').map((one) => validate(work, one)))
+  for (const verdict of verdicts) if (verdict.status === 'rejected') throw verdict.reason
+}
+
+async function validate(work: OrderWork, authorization: acme.Authorization): Promise<void> {
+  const { client, signal, method } = work
+  const challenge = authorization.challenges.find((one) => one.type === method)
+  if (!challenge) {
+    const offered = authorization.challenges.map((one) => one.type).join(', ')
+    throw new AcmeProblem({ type: 'unsupportedIdentifier', status: 400, detail: `the CA does not offer ${method} for ${authorization.identifier.value}, only ${offered}` })
+  }
+  const value = await client.run(signal, (api) => api.getChallengeKeyAuthorization(challenge))
+  const withdraw = await work.offer({ method, hostname: authorization.identifier.value, token: challenge.token, value }, signal)
+  try {
+    // A challenge that was answered before a crash is being looked at already.
+    if (challenge.status === 'pending') await client.run(signal, (api) => api.completeChallenge(challenge))
+    await poll(validationDeadlineMs, signal, async () => {
+      const [seen] = await client.run(signal, (api) => api.getAuthorizations({ authorizations: [authorization.url] } as acme.Order))
+      if (!seen || seen.status === 'pending') return null
+      if (seen.status !== 'valid') throw problemOfAuthorization(seen)
+      return seen
+    })
+  } finally {
+    await withdraw()
+  }
+}
+
+interface Subproblem {
+  type?: string
+  detail?: string
+  status?: number
+}
+
+function problemOfAuthorization(authorization: acme.Authorization): AcmeProblem {
+  const errors = authorization.challenges.flatMap((one) => ('error' in one && one.error ? [one.error as Subproblem] : []))
+  const first = errors[0]
+  return new AcmeProblem({
+    type: first?.type ?? 'unauthorized',
+    detail: first?.detail ?? `the authorization of ${authorization.identifier.value} is ${authorization.status}`,
+    status: first?.status ?? 403,
+    validation: true,
+  })
+}
+
+/** Why an order is not valid: its own error, or that of the name that failed. */
+async function problemOfOrder(client: AcmeClient, order: acme.Order, signal: AbortSignal): Promise<AcmeProblem> {
+  const error = order.error as Subproblem | undefined
+  if (error) return new AcmeProblem({ type: error.type, detail: error.detail, status: error.status ?? 403 })
+  const authorizations = await client.run(signal, (api) => api.getAuthorizations(order))
+  const failed = authorizations.find((one) => one.status === 'invalid')
+  return failed ? problemOfAuthorization(failed) : new AcmeProblem({ type: 'orderNotReady', status: 403, detail: `the order is ${order.status}` })
+}
+
+async function createRequest(work: OrderWork): Promise<Buffer> {
+  // No common name: it is bounded to 64 characters and nobody reads it any more (CA/Browser Forum BR 7.1.4.2.2).
+  const [, csr] = await acme.crypto.createCsr({ altNames: [...work.names] }, work.keyPem)
+  return csr
+}
+
+/** A chain that does not fit our key would take the domain down: it is not accepted. */
+function checkLeaf(chain: string, work: OrderWork): void {
+  const leaf = new X509Certificate(chain)
+  const key = acme.crypto.getPublicKey(work.keyPem).toString()
+  const missing = work.names.find((name) => !leaf.subjectAltName?.split(', ').includes(`DNS:${name}`))
+  if (leaf.publicKey.export({ type: 'spki', format: 'pem' }).toString().trim() !== key.trim() || missing)
+    throw new AcmeProblem({ type: 'orderNotReady', status: 502, detail: `the certificate the CA gave does not fit ${missing ?? 'the key of the order'}` })
+}
+
+/** Asks until there is an answer. @throws AcmeProblem at the deadline */
+async function poll<T>(deadlineMs: number, signal: AbortSignal, look: () => Promise<T | null>): Promise<T> {
+  const until = Date.now() + deadlineMs
+  for (let pause = firstPollMs; ; pause = Math.min(pause * 1.5, maxPollMs)) {
+    const found = await look()
+    if (found !== null) return found
+    if (Date.now() > until) throw new AcmeProblem({ type: 'serverInternal', status: 504, detail: `the CA did not decide within ${deadlineMs / 1000} s` })
+    await wait(pause, undefined, { signal })
+  }
+}

@@ -1,0 +1,106 @@
+import { AppError, type WireError } from '@/shared/errors'
+
+/**
+ * Whose fault it is decides what happens next.
+ * `network`: nobody answered or the answer was lost: the order may still be good, it is gone on with.
+ * `authority`: the CA cannot or will not right now: another CA may be asked.
+ * `domain`: what the CA saw of the domain is wrong: no CA would issue, a person must act.
+ * `order`: this order is spent; a new one may succeed.
+ * `account`: the CA does not know our account any more.
+ */
+export type Fault = 'network' | 'authority' | 'domain' | 'order' | 'account'
+
+/** A problem document of the CA (RFC 8555 §6.7, RFC 7807). */
+export class AcmeProblem extends Error {
+  /** Last part of the URN: `rateLimited`; '' when the CA named none. */
+  readonly type: string
+  readonly status: number
+  readonly retryAfterMs: number | null
+  /** It is what the CA found when it looked at the domain, not its answer to a request of ours. */
+  readonly validation: boolean
+  constructor(problem: {
+    type?: string | undefined
+    detail?: string | undefined
+    status: number
+    retryAfterMs?: number | null
+    validation?: boolean
+  }) {
+    super(problem.detail || `the CA answered ${problem.status}`)
+    this.name = 'AcmeProblem'
+    this.validation = problem.validation ?? false
+    this.type = problem.type?.replace(/^urn:ietf:params:acme:error:/, '') ?? ''
+    this.status = problem.status
+    this.retryAfterMs = problem.retryAfterMs ?? null
+  }
+}
+
+/** Something on our side of the order did not work: a challenge could not be offered, the DNS host refused. Nothing was asked of the CA yet. */
+export class ChallengeError extends Error {
+  readonly nextAction: string | undefined
+  constructor(message: string, options: { cause?: unknown; nextAction?: string } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.name = 'ChallengeError'
+    this.nextAction = options.nextAction
+  }
+}
+
+/** No answer: refused, timed out, broken off. */
+export class AuthoritySilent extends Error {
+  /** False: nothing that names a domain has left this machine. */
+  readonly sent: boolean
+  constructor(cause: unknown, sent: boolean) {
+    super(cause instanceof Error ? cause.message : String(cause), { cause })
+    this.name = 'AuthoritySilent'
+    this.sent = sent
+  }
+}
+
+const domainFaults = new Set(['caa', 'connection', 'dns', 'dnssec', 'incorrectResponse', 'tls'])
+const orderFaults = new Set(['orderNotReady', 'badCSR', 'conflict', 'malformed'])
+
+export function faultOf(error: unknown): Fault {
+  if (error instanceof ChallengeError) return 'domain'
+  if (!(error instanceof AcmeProblem)) return 'network'
+  if (error.validation) return error.type === 'serverInternal' ? 'authority' : 'domain'
+  if (error.type === 'accountDoesNotExist') return 'account'
+  if (domainFaults.has(error.type)) return 'domain'
+  if (error.status === 404 || orderFaults.has(error.type)) return 'order'
+  return error.status >= 500 ? 'network' : 'authority'
+}
+
+const nextActions: Readonly<Record<string, string>> = {
+  caa: 'Allow the CA in the CAA records of the domain, or remove them.',
+  connection: 'Make sure that ports 80 and 443 of the address in DNS lead to this installation.',
+  dns: 'Check the A, AAAA and TXT records of the domain at your DNS host.',
+  dnssec: 'The DNSSEC signatures of the domain do not verify: correct them at your DNS host.',
+  tls: 'Make sure that port 443 of the address in DNS leads to this installation, without a proxy that ends TLS.',
+  unauthorized: 'The address in DNS is answered by something else: point the records here, and remove a wrong AAAA record.',
+  incorrectResponse: 'The address in DNS is answered by something else: point the records here, and remove a wrong AAAA record.',
+  rateLimited: 'Nothing to do: it is asked again when the CA allows it.',
+  rejectedIdentifier: 'The CA refuses this name by its policy: upload a certificate of your own.',
+  externalAccountRequired: 'This CA wants an account binding: set ACME_EAB_KEY_ID and ACME_EAB_HMAC_KEY.',
+}
+
+/** For the person: what happened, whose fault, what keeps serving, what to do. */
+export function toCertificateProblem(error: unknown, context: { step: string; stillServing?: string | null }): WireError {
+  const common = { step: context.step, ...(context.stillServing ? { stillServing: context.stillServing } : {}) }
+  if (error instanceof AppError) return { ...error.toWire(), ...common }
+  const text = error instanceof Error ? error.message : String(error)
+  if (error instanceof ChallengeError)
+    return { code: 'ERR_UNAVAILABLE', message: text, ...common, ...(error.nextAction ? { nextAction: error.nextAction } : {}) }
+  if (!(error instanceof AcmeProblem))
+    return {
+      code: 'ERR_UNAVAILABLE',
+      message: `The certificate authority does not answer (${text}).`,
+      ...common,
+      nextAction: 'Nothing to do: it is asked again by itself. Check that this machine reaches the internet if it lasts.',
+    }
+  const nextAction = nextActions[error.type]
+  return {
+    code: error.type === 'rateLimited' ? 'ERR_RATE_LIMITED' : faultOf(error) === 'domain' ? 'ERR_INVALID_INPUT' : 'ERR_UNAVAILABLE',
+    message: `The certificate authority says: ${text}${error.type ? ` (${error.type})` : ''}`,
+    ...common,
+    ...(nextAction ? { nextAction } : {}),
+    ...(error.retryAfterMs === null ? {} : { retryAfterSeconds: Math.ceil(error.retryAfterMs / 1000) }),
+  }
+}
