@@ -21,9 +21,19 @@ const packages = {
   wrk: () => which('wrk'),
 }
 
-/** Makes sure of the named Debian packages (default: all of them). Quick when nothing is missing. */
+/** What the benchmarks compare with; only they ask for it. */
+const benchPackages = {
+  'nginx-light': () => which('nginx'),
+  haproxy: () => which('haproxy'),
+  caddy: () => which('caddy'),
+  'nghttp2-client': () => which('h2load'),
+  openssl: () => which('openssl'),
+}
+const known = { ...packages, ...benchPackages }
+
+/** Makes sure of the named Debian packages (default: all that the tests need). Quick when nothing is missing. */
 export async function ensureSystemPackages(names = Object.keys(packages)) {
-  const missing = names.filter((name) => !packages[name]())
+  const missing = names.filter((name) => !known[name]())
   if (missing.length === 0) return
   const command = `apt-get install -y --no-install-recommends ${missing.join(' ')}`
   const sudo = process.getuid?.() === 0 ? [] : ['sudo', '-n']
@@ -85,8 +95,8 @@ async function withoutServices(sudo, work) {
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href)
   await main(async () => {
     const names = process.argv.slice(2)
-    const unknown = names.filter((name) => !(name in packages))
-    if (unknown.length > 0) throw new Stop(`Unknown: ${unknown.join(', ')}`, `Choose from: ${Object.keys(packages).join(', ')}`)
+    const unknown = names.filter((name) => !(name in known))
+    if (unknown.length > 0) throw new Stop(`Unknown: ${unknown.join(', ')}`, `Choose from: ${Object.keys(known).join(', ')}`)
     await ensureSystemPackages(names.length > 0 ? names : undefined)
     console.log('System packages: all there.')
   })

@@ -1,0 +1,110 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { host } from './fixtures'
+import { run } from './processes'
+import { loadCore } from './proxies'
+
+export interface LoadResult {
+  requests: number
+  seconds: number
+  /** Answers other than 2xx, and connections that failed. */
+  failures: number
+  p50Ms: number | null
+  p99Ms: number | null
+}
+
+/** What a browser sends. */
+const browserHeaders = [
+  'User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36',
+  'Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8',
+  'Accept-Language: en-US,en;q=0.9,de;q=0.8',
+  'Accept-Encoding: gzip, deflate, br, zstd',
+  'Cookie: session=eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0; theme=dark',
+  'Sec-Fetch-Mode: navigate',
+]
+
+export interface WrkOptions {
+  url: string
+  hostHeader?: string
+  seconds: number
+  connections: number
+  /** A connection, and over TLS a handshake, for each request. */
+  close?: boolean
+}
+
+export async function wrk({ url, hostHeader, seconds, connections, close }: WrkOptions): Promise<LoadResult> {
+  const headers = [...browserHeaders, ...(hostHeader ? [`Host: ${hostHeader}`] : []), ...(close ? ['Connection: close'] : [])]
+  const text = await run(
+    loadCore,
+    ['wrk', '-t1', `-c${connections}`, `-d${seconds}s`, '--latency', ...headers.flatMap((h) => ['-H', h]), url],
+    (seconds + 20) * 1000,
+  )
+  const [, requests = '0', took = '0'] = /(\d+) requests in ([\d.]+)s/.exec(text) ?? []
+  const non2xx = Number(/Non-2xx or 3xx responses: (\d+)/.exec(text)?.[1] ?? 0)
+  const socket = /Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)/.exec(text)?.slice(1).map(Number) ?? []
+  const failures = non2xx + socket.reduce((a, b) => a + b, 0)
+  if (Number(requests) === 0) throw new Error(`wrk got no answer from ${url}:\n${text}`)
+  return { requests: Number(requests), seconds: Number(took), failures, p50Ms: wrkTime(text, '50%'), p99Ms: wrkTime(text, '99%') }
+}
+
+function wrkTime(text: string, row: string): number | null {
+  const [, value, unit = ''] = new RegExp(`${row}\\s+([\\d.]+)(us|ms|s)`).exec(text) ?? []
+  const scale: Record<string, number> = { us: 0.001, ms: 1, s: 1000 }
+  return value === undefined ? null : Number(value) * (scale[unit] ?? 1)
+}
+
+export interface H2loadOptions {
+  port: number
+  seconds: number
+  clients: number
+  streams: number
+  /** Open loop: requests per second of each client. */
+  ratePerClient?: number
+  /** HTTP/1.1 over plain TCP instead of HTTP/2 over TLS. */
+  http1?: boolean
+}
+
+export async function h2load(options: H2loadOptions): Promise<LoadResult> {
+  const { port, seconds, clients, streams, ratePerClient, http1 } = options
+  const url = http1 ? `http://127.0.0.1:${port}/` : `https://${host}:${port}/`
+  const headers = browserHeaders.flatMap((h) => ['-H', h])
+  const rate = ratePerClient ? [`--rps=${ratePerClient}`] : []
+  const mode = http1 ? ['--h1', '-H', `Host: ${host}`] : []
+  const argv = ['h2load', '-t1', `-c${clients}`, `-m${streams}`, `-D${seconds}`, '--warm-up-time=1', ...rate, ...mode, ...headers, url]
+  const text = await run(loadCore, argv, (seconds + 25) * 1000)
+  const [, total = '0', , , succeeded = '0'] = /requests: (\d+) total, (\d+) started, (\d+) done, (\d+) succeeded/.exec(text) ?? []
+  const mean = /time for request:\s+\S+\s+\S+\s+(\S+)/.exec(text)?.[1]
+  if (Number(succeeded) === 0) throw new Error(`h2load got no answer from ${url}:\n${text.slice(-1500)}`)
+  return { requests: Number(succeeded), seconds, failures: Number(total) - Number(succeeded), p50Ms: milliseconds(mean), p99Ms: null }
+}
+
+function milliseconds(text: string | undefined): number | null {
+  const [, value, unit = ''] = /^([\d.]+)(us|ms|s)$/.exec(text ?? '') ?? []
+  const scale: Record<string, number> = { us: 0.001, ms: 1, s: 1000 }
+  return value === undefined ? null : Number(value) * (scale[unit] ?? 1)
+}
+
+/** A fixed rate whatever the proxy does (h2load, HTTP/1.1): latencies count from when the request went out. */
+export async function openLoop({ port, seconds, perSecond }: { port: number; seconds: number; perSecond: number }): Promise<LoadResult> {
+  const clients = 50
+  const directory = mkdtempSync(path.join(tmpdir(), 'switchyard-open-loop-'))
+  const log = path.join(directory, 'log')
+  try {
+    const headers = [...browserHeaders, `Host: ${host}`].flatMap((h) => ['-H', h])
+    const rate = `--rps=${Math.max(1, Math.round(perSecond / clients))}`
+    const argv = ['h2load', '--h1', '-t1', `-c${clients}`, '-m1', `-D${seconds}`, '--warm-up-time=1', rate, `--log-file=${log}`, ...headers]
+    await run(loadCore, [...argv, `http://127.0.0.1:${port}/`], (seconds + 25) * 1000)
+    // Start (µs), status, duration (µs).
+    const rows = readFileSync(log, 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => line.split('\t').map(Number))
+    const durations = rows.filter((row) => (row[1] ?? 0) >= 200 && (row[1] ?? 0) < 300).map((row) => (row[2] ?? 0) / 1000)
+    durations.sort((a, b) => a - b)
+    const at = (share: number) => durations[Math.min(durations.length - 1, Math.floor(durations.length * share))] ?? Number.NaN
+    return { requests: durations.length, seconds, failures: rows.length - durations.length, p50Ms: at(0.5), p99Ms: at(0.99) }
+  } finally {
+    rmSync(directory, { recursive: true, force: true })
+  }
+}
