@@ -1,0 +1,55 @@
+/** Something held in memory that can be had again another way. */
+export interface Held {
+  readonly bytes: number
+  /** Used since the last sweep. */
+  used: boolean
+  /** It is to be let go of. */
+  drop(): void
+}
+
+/**
+ * Keeps a sum of bytes below a bound. Second chance instead of strict LRU: a hit sets a flag and moves nothing, so that the fast path
+ * costs one write.
+ */
+export class MemoryBound {
+  readonly #maxBytes: number
+  readonly #held = new Set<Held>()
+  #bytes = 0
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes
+  }
+
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** False when it is too large to be held at all: an eighth of the bound. */
+  add(held: Held): boolean {
+    if (held.bytes > this.#maxBytes / 8) return false
+    this.#held.add(held)
+    this.#bytes += held.bytes
+    this.#sweep(held)
+    return true
+  }
+
+  remove(held: Held): void {
+    if (this.#held.delete(held)) this.#bytes -= held.bytes
+  }
+
+  // A set iterates in order of insertion: whoever was used goes to the end once, the newcomer stays.
+  #sweep(newcomer: Held): void {
+    for (const held of this.#held) {
+      if (this.#bytes <= this.#maxBytes) return
+      if (held === newcomer) continue
+      this.#held.delete(held)
+      if (held.used) {
+        held.used = false
+        this.#held.add(held)
+        continue
+      }
+      this.#bytes -= held.bytes
+      held.drop()
+    }
+  }
+}

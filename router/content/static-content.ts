@@ -1,0 +1,161 @@
+import type { StaticContent } from '@/shared/route-table'
+import type { ContentSource, Found, LocalAnswer, RequestFacts } from '../gate/gate'
+import type { HostTable, LiveRoute } from '../match/host-table'
+import type { EngineLog } from '../proxy/engine'
+import { MemoryBound } from './memory'
+import { OpenFiles } from './open-files'
+import { Site, type SiteShare } from './site'
+import { readSite } from './site-index'
+
+export interface StaticFilesOptions {
+  log?: Pick<EngineLog, 'warn'>
+  /** Bytes of files held in memory. */
+  memoryBytes?: number
+}
+
+const defaultMemoryBytes = 96 * 1024 * 1024
+/** A directory that could not be read is tried again after this. */
+const retryMs = 1_000
+/** So many sites are read ahead of their first request. */
+const warmSites = 200
+const maxWaitingCompressions = 64
+
+type Opening = { site: Site | null; pending: Promise<Site | null>; retryAt: number }
+
+/**
+ * Serves the files of static artifacts from the directories the control plane unpacked them into. An artifact never changes, so each
+ * directory is read once and everything derived from it is kept under its digest.
+ */
+export class StaticFiles implements ContentSource {
+  readonly #sites = new Map<string, Opening>()
+  readonly #log: StaticFilesOptions['log']
+  readonly #share: SiteShare
+  readonly #queue = new WorkQueue(maxWaitingCompressions)
+
+  constructor(options: StaticFilesOptions = {}) {
+    this.#log = options.log
+    this.#share = {
+      memory: new MemoryBound(options.memoryBytes ?? defaultMemoryBytes),
+      files: new OpenFiles(),
+      later: (work) => this.#queue.add(work),
+    }
+  }
+
+  find(route: LiveRoute, path: string, facts: RequestFacts): Found {
+    return this.#with(route, (site) => site.at(path)?.answer(facts, (chosen) => chosen.answer(facts)) ?? null)
+  }
+
+  /** An address that looks like a page gets the app of an SPA; a file that is missing is missing there too. */
+  fallback(route: LiveRoute, facts: RequestFacts): Found {
+    return this.#with(route, (site) => {
+      const app = route.content?.spa && looksLikePage(facts) ? site.named('index.html') : null
+      if (app) return app.answer(facts, (chosen) => chosen.answer(facts))
+      return site.named('404.html')?.answer(facts, (chosen) => chosen.notFound()) ?? null
+    })
+  }
+
+  page(route: LiveRoute, path: string, facts: RequestFacts): Found {
+    return this.#with(route, (site) => site.at(path)?.answer(facts, (chosen) => chosen.ok) ?? null)
+  }
+
+  /** Forgets the sites the table no longer names, and reads new ones ahead of their first request. */
+  apply(table: HostTable): void {
+    const wanted = new Map<string, StaticContent>()
+    for (const { content } of table.routes()) if (content) wanted.set(keyOf(content), content)
+    for (const [key, opening] of this.#sites) {
+      if (wanted.has(key)) continue
+      this.#sites.delete(key)
+      void opening.pending.then((site) => site?.close())
+    }
+    let room = warmSites - this.#sites.size
+    for (const [key, content] of wanted) {
+      if (this.#sites.has(key) || room-- <= 0) continue
+      this.#open(key, content)
+    }
+  }
+
+  close(): void {
+    for (const { pending } of this.#sites.values()) void pending.then((site) => site?.close())
+    this.#sites.clear()
+    this.#share.files.close()
+  }
+
+  #with(route: LiveRoute, use: (site: Site) => Found): Found {
+    const { content } = route
+    if (!content) return null
+    const key = keyOf(content)
+    const opening = this.#sites.get(key)
+    if (opening?.site) return this.#safely(use(opening.site), key)
+    const pending = !opening || (opening.retryAt !== 0 && opening.retryAt <= Date.now()) ? this.#open(key, content) : opening.pending
+    return pending.then((site) => (site ? this.#safely(use(site), key) : null))
+  }
+
+  // A file that vanished from under the index: the directory is read anew, and this request goes on as if it had never been there.
+  #safely(found: Found, key: string): Found {
+    if (!(found instanceof Promise)) return found
+    return found.catch((error): LocalAnswer | null => {
+      this.#log?.warn({ err: error }, 'a static file cannot be read')
+      this.#sites.delete(key)
+      return null
+    })
+  }
+
+  #open(key: string, content: StaticContent): Promise<Site | null> {
+    const opening: Opening = { site: null, retryAt: 0, pending: Promise.resolve(null) }
+    opening.pending = readSite(content.directory).then(
+      (index) => {
+        opening.site = new Site(content.digest, index, this.#share)
+        return opening.site
+      },
+      (error) => {
+        this.#log?.warn({ err: error, directory: content.directory }, 'static files cannot be served from their directory')
+        opening.retryAt = Date.now() + retryMs
+        return null
+      },
+    )
+    this.#sites.set(key, opening)
+    return opening.pending
+  }
+}
+
+const keys = new WeakMap<StaticContent, string>()
+
+function keyOf(content: StaticContent): string {
+  let key = keys.get(content)
+  if (key === undefined) {
+    key = `${content.digest}\0${content.directory}`
+    keys.set(content, key)
+  }
+  return key
+}
+
+function looksLikePage(facts: RequestFacts): boolean {
+  const name = facts.path.slice(facts.path.lastIndexOf('/') + 1)
+  if (name.includes('.')) return false
+  const accept = facts.header('accept') ?? '*/*'
+  return accept.includes('text/html') || accept.includes('*/*')
+}
+
+/** One piece of work at a time, so many waiting at most: compression never takes more than one core's worth. */
+class WorkQueue {
+  readonly #waiting: (() => Promise<void>)[] = []
+  readonly #max: number
+  #busy = false
+
+  constructor(max: number) {
+    this.#max = max
+  }
+
+  add(work: () => Promise<void>): boolean {
+    if (this.#waiting.length >= this.#max) return false
+    this.#waiting.push(work)
+    if (!this.#busy) void this.#run()
+    return true
+  }
+
+  async #run(): Promise<void> {
+    this.#busy = true
+    for (let work = this.#waiting.shift(); work; work = this.#waiting.shift()) await work().catch(() => {})
+    this.#busy = false
+  }
+}
