@@ -1,0 +1,500 @@
+import { PassThrough } from 'node:stream'
+import type { AccessLine, CacheState } from '@/shared/edge-link'
+import type { EngineLimits } from '../../env'
+import type { Admission, AnswerFilter, ForwardPlan, Gate, LocalAnswer } from '../../gate/gate'
+import type { HostTable, LiveRoute } from '../../match/host-table'
+import type { FinishedRequest, Observer } from '../../observe/observer'
+import type { Problem } from '../../pages/pages'
+import { isLease, type Lease, type Outcome, type TargetAsk, type Targets } from '../../targets/targets'
+import type { EngineLog } from '../engine'
+import { isIdempotent } from '../request-rules'
+import { faultOf, type UpstreamFault } from '../upstreams'
+import { editList } from './edits'
+import type { Front } from './front'
+import type { AnswerHead } from './parse/answer-head'
+import type { Pools } from './pool'
+import type { AnswerSink, UpstreamConnection } from './upstream'
+
+/** What every exchange of an engine shares. */
+export interface ExchangeHost {
+  readonly gate: Gate
+  readonly targets: Targets
+  readonly observer: Observer
+  readonly pools: Pools
+  readonly limits: EngineLimits
+  readonly log: EngineLog
+  readonly table: HostTable
+  readonly draining: boolean
+}
+
+const crlf = Buffer.from('\r\n')
+const lastChunk = Buffer.from('0\r\n')
+
+/**
+ * The way of one request, the same for every protocol towards clients: gate, target, instance, answer, log. The client sees exactly one
+ * of: the instance's answer, an answer of ours, or, once an answer has begun and cannot be finished, a broken connection or stream.
+ * An exchange may be used for one request after the other.
+ */
+export class Exchange implements AnswerSink, TargetAsk, FinishedRequest {
+  route: LiveRoute | null = null
+  status = 0
+  durationMs = 0
+  upstreamMs: number | null = null
+  cache: CacheState = 'none'
+  reason: string | null = null
+  /** Chosen only when there is no other. */
+  avoid: TargetAsk['avoid'] = null
+  readonly #host: ExchangeHost
+  readonly #front: Front
+  /** Tells promises of a former request from those of this one. */
+  #turn = 0
+  #open = false
+  #begunAt = 0
+  #sentAt = 0
+  #plan: ForwardPlan | null = null
+  #lease: Lease | null = null
+  #upstream: UpstreamConnection | null = null
+  #attempts = 0
+  #forwarded = false
+  #sentHead: Buffer | null = null
+  #bodySize = 0
+  #filter: AnswerFilter | null = null
+  #through: NodeJS.ReadWriteStream | null = null
+  #left: AbortController | null = null
+
+  constructor(host: ExchangeHost, front: Front) {
+    this.#host = host
+    this.#front = front
+  }
+
+  /** Whether a request is under way. */
+  get open(): boolean {
+    return this.#open
+  }
+
+  /** Whether the instance's answer is on its way to the client. */
+  get answering(): boolean {
+    return this.status !== 0
+  }
+
+  get instanceId(): string | null {
+    return this.#lease?.target.instanceId ?? null
+  }
+
+  get bytesIn(): number {
+    return this.#front.bytesIn
+  }
+
+  get bytesOut(): number {
+    return this.#front.bytesOut
+  }
+
+  describe(): Pick<AccessLine, 'requestId' | 'method' | 'host' | 'target' | 'protocol' | 'scheme' | 'clientIp' | 'userAgent'> {
+    const { facts, protocol } = this.#front
+    const { requestId, method, host, scheme, clientIp } = facts
+    const userAgent = facts.header('user-agent') ?? ''
+    return { requestId, method, host, target: `${facts.path}${facts.query}`.slice(0, 2048), protocol, scheme, clientIp, userAgent }
+  }
+
+  /** Begins with a request that is well-formed; `route` is what the table has for its host. */
+  start(route: LiveRoute | null): void {
+    this.#begin(route)
+    const { gate } = this.#host
+    const { facts } = this.#front
+    let admission: Admission | Promise<Admission>
+    try {
+      admission = route === null ? gate.admitUnknown(facts) : gate.admit(route, facts)
+    } catch (error) {
+      return this.#broken(error)
+    }
+    if (admission instanceof Promise) this.#later(admission, (value) => this.#admitted(value))
+    else this.#admitted(admission)
+  }
+
+  /** Answers a request that is not served with a page. */
+  refuse(problem: Problem): void {
+    this.#begin(null)
+    this.#problem(problem)
+  }
+
+  #begin(route: LiveRoute | null): void {
+    this.#turn++
+    this.#open = true
+    this.#begunAt = performance.now()
+    this.route = route
+    this.status = 0
+    this.upstreamMs = null
+    this.cache = 'none'
+    this.reason = null
+    this.avoid = null
+    this.#attempts = 0
+    this.#forwarded = false
+    this.#bodySize = 0
+  }
+
+  // Goes on when the promise is settled, unless the request is over by then.
+  #later<T>(promise: Promise<T>, next: (value: T) => void, late: (value: T) => void = () => {}): void {
+    const turn = this.#turn
+    this.#front.facts.detach()
+    promise.then(
+      (value) => (this.#turn === turn && this.#open ? next(value) : late(value)),
+      (error) => {
+        if (this.#turn === turn && this.#open) this.#broken(error)
+      },
+    )
+  }
+
+  // A decision that threw is a fault of ours, and one request's alone.
+  #broken(error: unknown): void {
+    this.#host.log.error({ ...this.#words(), err: error }, 'a request could not be decided')
+    this.#problem({ kind: 'bad-request', status: 500, detail: 'The router failed to decide about this request.' })
+  }
+
+  #admitted(admission: Admission): void {
+    if (admission.kind === 'forward') this.#forward(admission)
+    else if (admission.kind === 'answer') this.#local(admission.answer)
+    else this.#problem(admission.problem)
+  }
+
+  #problem(problem: Problem): void {
+    const { facts } = this.#front
+    let answer: LocalAnswer | Promise<LocalAnswer>
+    try {
+      answer = this.#host.gate.problem(problem, this.route, facts)
+    } catch (error) {
+      this.#host.log.error({ err: error }, 'no page for a problem')
+      return this.clientLeft()
+    }
+    this.reason = problem.kind
+    if (answer instanceof Promise) this.#later(answer, (value) => this.#local(value))
+    else this.#local(answer)
+  }
+
+  #local(answer: LocalAnswer): void {
+    this.status = answer.status
+    this.cache = answer.cache
+    this.reason = answer.why ?? this.reason
+    this.#front.answer(answer)
+  }
+
+  /** An answer of ours was written to its end. */
+  localDone(): void {
+    this.#finish()
+  }
+
+  #forward(plan: ForwardPlan): void {
+    const front = this.#front
+    this.#plan = plan
+    this.#filter = plan.filter
+    this.route = plan.route
+    if (plan.filter !== null || plan.target !== null || plan.requestHeaders !== null) front.facts.detach()
+    if (plan.maxBodyBytes !== null && front.body === 'length' && front.contentLength > plan.maxBodyBytes) return this.#tooLarge(plan.maxBodyBytes)
+    this.#acquire(plan)
+  }
+
+  #acquire(plan: ForwardPlan): void {
+    if (plan.outside !== null) return this.#send(null, this.#host.pools.outside(plan.outside).take(this.#attempts > 0))
+    const lease = this.#host.targets.acquire(plan.route, this)
+    if (lease instanceof Promise) this.#later(lease, (value) => this.#acquired(value), abandon)
+    else this.#acquired(lease)
+  }
+
+  #acquired(lease: Lease | Problem): void {
+    if (!isLease(lease)) return this.#problem(lease)
+    const fresh = this.#attempts > 0 || this.#front.wantsUpgrade
+    this.#send(lease, this.#host.pools.of(lease.target).take(fresh))
+  }
+
+  #send(lease: Lease | null, upstream: UpstreamConnection): void {
+    const front = this.#front
+    this.#lease = lease
+    this.#upstream = upstream
+    this.#attempts++
+    this.#sentAt = performance.now()
+    const { out } = upstream
+    upstream.begin(this, { head: front.facts.method === 'HEAD', upgrade: front.wantsUpgrade })
+    const again = this.#sentHead !== null
+    if (this.#sentHead === null) front.writeHead(out, this.#plan as ForwardPlan)
+    if (front.body === 'none') {
+      const head = this.#sentHead ?? out.seal()
+      this.#keepHead(head)
+      upstream.requestEnded()
+      out.write(head)
+    } else this.#keepHead(out.view())
+    if (!again && !this.#forwarded) {
+      this.#forwarded = true
+      front.onForwarding()
+    }
+  }
+
+  #keepHead(head: Buffer): void {
+    if (this.#sentHead === null && this.#filter === null && this.#plan?.target === null && this.#plan.requestHeaders === null)
+      this.#front.facts.movedTo(head)
+    this.#sentHead = head
+  }
+
+  /** A request that takes long must not hold the shared memory its head was put together in. */
+  settle(): void {
+    if (this.#sentHead !== null && this.#sentHead.buffer.byteLength > 2 * this.#sentHead.length) this.#sentHead = Buffer.from(this.#sentHead)
+    this.#front.facts.detach()
+  }
+
+  /** Payload of the request. False: wait for `onDrain`. Leaves with the next `flush`. */
+  sendBody(bytes: Buffer, start: number, end: number): void {
+    const upstream = this.#upstream
+    if (upstream === null || end === start) return
+    this.#bodySize += end - start
+    const most = this.#plan?.maxBodyBytes ?? null
+    if (most !== null && this.#bodySize > most) return this.#tooLarge(most)
+    const { out } = upstream
+    if (this.#front.body === 'chunked') {
+      out.chunkSize(end - start)
+      out.put(bytes, start, end)
+      out.putAll(crlf)
+    } else out.put(bytes, start, end)
+  }
+
+  /** The request's body is whole. */
+  endBody(trailers: [string, string][] | null): void {
+    const upstream = this.#upstream
+    if (upstream === null) return
+    upstream.requestEnded()
+    if (this.#front.body !== 'chunked') return
+    upstream.out.putAll(lastChunk)
+    if (trailers !== null) for (const [name, value] of trailers) upstream.out.text(`${name}: ${value}\r\n`)
+    upstream.out.putAll(crlf)
+  }
+
+  /** Sends what was given. False: the instance is slow, `onDrain` says when to go on. */
+  flush(): boolean {
+    return this.#upstream?.flush() ?? true
+  }
+
+  /** Bytes of a switched connection. */
+  sendTunnel(bytes: Buffer, start: number, end: number): boolean {
+    const upstream = this.#upstream
+    if (upstream === null) return true
+    upstream.out.put(bytes, start, end)
+    return upstream.flush()
+  }
+
+  endTunnel(): void {
+    this.#upstream?.endTunnel()
+  }
+
+  #tooLarge(most: number): void {
+    if (this.answering) return this.#breakOff()
+    this.#dropUpstream({ kind: 'client-left' })
+    this.#problem({ kind: 'bad-request', status: 413, detail: `The body of the request is larger than ${most} bytes.` })
+  }
+
+  /** The client is slow: nothing more is read from the instance until `resumeAnswer`. */
+  pauseAnswer(): void {
+    this.#upstream?.pause()
+  }
+
+  resumeAnswer(): void {
+    this.#upstream?.resume()
+  }
+
+  onInformation(head: AnswerHead): void {
+    if (head.status === 103) this.#front.onInformation(head)
+  }
+
+  onHead(head: AnswerHead): void {
+    this.status = head.status
+    this.upstreamMs = performance.now() - this.#sentAt
+    const plan = this.#plan as ForwardPlan
+    const setCookie = this.#lease?.setCookie ?? null
+    if (this.#filter !== null && this.#filtered(this.#filter, head, setCookie)) return
+    this.#front.onHead(head, plan.responseHeaders, setCookie)
+  }
+
+  #filtered(filter: AnswerFilter, head: AnswerHead, setCookie: string | null): boolean {
+    const verdict = filter.onHead(head.status, head.list())
+    if (verdict === null) return false
+    if ('replace' in verdict) {
+      this.#dropUpstream({ kind: 'answered', status: head.status, headMs: this.upstreamMs ?? 0 })
+      this.#local(verdict.replace)
+      return true
+    }
+    const headers = editList(verdict.headers, this.#plan?.responseHeaders ?? null)
+    if (setCookie !== null) headers.push(['Set-Cookie', setCookie])
+    const { through, status } = verdict
+    this.status = status
+    if (through === null) {
+      // Only the head changed: the body passes through a stream all the same, which keeps one way for rewritten answers.
+      this.#front.answer(this.#streamed(status, headers, new PassThrough()))
+    } else this.#front.answer(this.#streamed(status, headers, through))
+    return true
+  }
+
+  #streamed(status: number, headers: [string, string][], through: NodeJS.ReadWriteStream): LocalAnswer {
+    this.#through = through
+    through.on('drain', () => this.resumeAnswer())
+    const turn = this.#turn
+    through.on('error', () => {
+      if (this.#turn === turn && this.#open) this.#breakOff()
+    })
+    return { status, headers, body: { length: null, open: () => through }, cache: this.cache, why: null }
+  }
+
+  onBody(bytes: Buffer, start: number, end: number): void {
+    if (this.#through === null) this.#front.onBody(bytes, start, end)
+    else if (!this.#through.write(Buffer.from(bytes.subarray(start, end)))) this.pauseAnswer()
+  }
+
+  onTrailers(trailers: [string, string][]): void {
+    if (this.#through === null) this.#front.onTrailers(trailers)
+  }
+
+  onFlush(): void {
+    if (this.#through === null) this.#front.onFlush()
+  }
+
+  onEnd(): void {
+    this.#upstream = null
+    this.#release({ kind: 'answered', status: this.status, headMs: this.upstreamMs ?? 0 })
+    if (this.#through !== null) return void this.#through.end()
+    this.#finish()
+    this.#front.onEnd()
+  }
+
+  onSwitch(head: AnswerHead): void {
+    this.status = 101
+    this.upstreamMs = performance.now() - this.#sentAt
+    this.#front.onSwitch(head)
+  }
+
+  onTunnelEnd(): void {
+    this.#front.onTunnelEnd()
+  }
+
+  onDrain(): void {
+    this.#front.onDrain()
+  }
+
+  onFault(error: Error, before: { head: boolean; anyByte: boolean; reused: boolean }): void {
+    const fault = faultOf(error)
+    this.#upstream = null
+    if (before.head) {
+      if (this.status !== 101) this.#host.log.warn({ ...this.#words(), err: error }, 'the answer broke off midway')
+      return this.#breakOff(fault)
+    }
+    if (this.#retry(fault, before.reused && !before.anyByte)) return
+    this.#host.log.warn({ ...this.#words(), err: error }, `upstream fault: ${fault}`)
+    this.#release({ kind: 'fault', fault })
+    this.#problem(this.#faultProblem(fault))
+  }
+
+  /**
+   * A second attempt, once, and only when it cannot repeat anything: the request has no body, and either nothing of it was sent (the
+   * connection was refused, and another target is there), or it is idempotent and a kept connection closed before any byte of answer.
+   */
+  #retry(fault: UpstreamFault, keptClosed: boolean): boolean {
+    const front = this.#front
+    const plan = this.#plan
+    if (this.#attempts > 1 || plan === null || front.body !== 'none' || front.wantsUpgrade) return false
+    const sentNothing = fault === 'refused' && this.#lease !== null && plan.route.targets.length > 1
+    if (!sentNothing && !(fault === 'reset' && keptClosed && isIdempotent(front.facts.method))) return false
+    // The newest table: the instance may be gone because its successor took over.
+    const route = this.#host.table.find(plan.route.host) ?? plan.route
+    this.avoid = this.#lease?.target ?? null
+    // A kept connection that was closed between two requests says nothing about its instance's health.
+    this.#release(sentNothing ? { kind: 'fault', fault } : { kind: 'client-left' })
+    this.#acquire({ ...plan, route })
+    return true
+  }
+
+  #faultProblem(fault: UpstreamFault): Problem {
+    const { limits } = this.#host
+    const named = { host: this.route?.host ?? '', projectName: this.route?.projectName ?? '' }
+    if (fault === 'connect-timeout') return { kind: fault, ...named, timeoutMs: limits.connectTimeoutMs }
+    if (fault === 'answer-timeout') return { kind: fault, ...named, timeoutMs: limits.upstreamTimeoutMs }
+    return { kind: fault, ...named }
+  }
+
+  /** The client owes body bytes and is silent. */
+  clientSilent(): void {
+    if (this.answering) return this.#breakOff()
+    this.#dropUpstream({ kind: 'client-left' })
+    this.#problem({ kind: 'bad-request', status: 408, detail: 'The body of the request did not arrive in time.' })
+  }
+
+  /** The chunks of the request cannot be read: nothing more of it may reach the instance. */
+  clientBroken(): void {
+    if (this.answering) return this.#breakOff()
+    this.#dropUpstream({ kind: 'client-left' })
+    this.#problem({ kind: 'bad-request', status: 400, detail: 'The request is not valid HTTP/1.1.' })
+  }
+
+  #breakOff(fault?: UpstreamFault): void {
+    this.#filter?.abort()
+    this.#dropThrough()
+    this.#dropUpstream(fault === undefined ? { kind: 'client-left' } : { kind: 'fault', fault })
+    this.#finish()
+    this.#front.abort()
+  }
+
+  /** The client is gone, or its connection is cut. */
+  clientLeft(): void {
+    if (!this.#open) return
+    this.#left?.abort()
+    if (this.#lease !== null || this.#through !== null) this.#filter?.abort()
+    this.#dropThrough()
+    this.#dropUpstream({ kind: 'client-left' })
+    this.#finish()
+  }
+
+  /** Only made for requests that have to wait. */
+  get signal(): AbortSignal {
+    this.#left ??= new AbortController()
+    return this.#left.signal
+  }
+
+  cookie(): string | undefined {
+    return this.#front.facts.header('cookie')
+  }
+
+  #dropThrough(): void {
+    const through = this.#through
+    this.#through = null
+    if (through !== null && 'destroy' in through && typeof through.destroy === 'function') through.destroy()
+  }
+
+  #dropUpstream(outcome: Outcome): void {
+    const upstream = this.#upstream
+    this.#upstream = null
+    upstream?.abort()
+    this.#release(outcome)
+  }
+
+  #release(outcome: Outcome): void {
+    this.#lease?.done(outcome)
+  }
+
+  #finish(): void {
+    if (!this.#open) return
+    this.#open = false
+    this.durationMs = performance.now() - this.#begunAt
+    if (this.#filter !== null) this.cache = this.#filter.cache
+    this.#host.observer.end(this)
+    this.#plan = null
+    this.#lease = null
+    this.#sentHead = null
+    this.#filter = null
+    this.#through = null
+    this.#left = null
+  }
+
+  #words(): object {
+    const { facts } = this.#front
+    const { requestId, method, path } = facts
+    return { requestId, method, host: this.route?.host, path: path.slice(0, 512), instanceId: this.instanceId, attempts: this.#attempts }
+  }
+}
+
+// The request is over: what it waited for goes back.
+function abandon(lease: Lease | Problem): void {
+  if (isLease(lease)) lease.done({ kind: 'client-left' })
+}

@@ -1,0 +1,108 @@
+import { COLON, CR, LF, lowerByte, SPACE, TAB, tokenByte, valueByte } from './tables'
+
+/** More lines than this are refused whatever the settings say. */
+export const mostFields = 4096
+
+export const incomplete = 0
+export const malformed = -1
+export const tooMany = -2
+
+/**
+ * Where the header lines of one head are, as offsets into its bytes: no string, no object per line. One of it is reused for every head,
+ * so it is valid until the next one is scanned.
+ */
+export class FieldIndex {
+  count = 0
+  /** `lineStart[count]` is where the empty line begins. */
+  readonly lineStart = new Int32Array(mostFields + 1)
+  readonly nameEnd = new Int32Array(mostFields)
+  /** Without the white space around it. */
+  readonly valueStart = new Int32Array(mostFields)
+  readonly valueEnd = new Int32Array(mostFields)
+  /** 1: this line ends here and is not passed on. */
+  readonly cut = new Uint8Array(mostFields)
+
+  nameLength(line: number): number {
+    return (this.nameEnd[line] as number) - (this.lineStart[line] as number)
+  }
+
+  /** The name in lower case. */
+  name(bytes: Buffer, line: number): string {
+    return bytes.toString('latin1', this.lineStart[line] as number, this.nameEnd[line] as number).toLowerCase()
+  }
+
+  value(bytes: Buffer, line: number): string {
+    return bytes.toString('latin1', this.valueStart[line] as number, this.valueEnd[line] as number)
+  }
+
+  /** Whether the line's name is `name`, given in lower case. */
+  is(bytes: Uint8Array, line: number, name: string): boolean {
+    const start = this.lineStart[line] as number
+    if ((this.nameEnd[line] as number) - start !== name.length) return false
+    for (let i = 0; i < name.length; i++) if (lowerByte[bytes[start + i] as number] !== name.charCodeAt(i)) return false
+    return true
+  }
+
+  /** All values of a name, repeated lines joined by `separator`; undefined when there is none. */
+  joined(bytes: Buffer, name: string, separator: string): string | undefined {
+    let text: string | undefined
+    for (let line = 0; line < this.count; line++)
+      if (this.is(bytes, line, name)) text = text === undefined ? this.value(bytes, line) : `${text}${separator}${this.value(bytes, line)}`
+    return text
+  }
+
+  /** Cuts every line whose name is in the set (lower case). */
+  cutNames(bytes: Buffer, names: ReadonlySet<string>): void {
+    for (let line = 0; line < this.count; line++) if (this.cut[line] === 0 && names.has(this.name(bytes, line))) this.cut[line] = 1
+  }
+}
+
+/**
+ * Scans header lines from `at` up to the empty line that ends the head, strictly: each line ends with exactly CRLF, no white space before
+ * the colon, no folded line (RFC 9112 §5). Allocates nothing.
+ * @returns the offset behind the empty line, or `incomplete`, `malformed`, `tooMany`.
+ */
+export function scanFields(index: FieldIndex, bytes: Uint8Array, at: number, end: number, mostLines: number): number {
+  let i = at
+  let line = 0
+  for (;;) {
+    if (i >= end) return incomplete
+    const start = i
+    let byte = bytes[i] as number
+    if (byte === CR) {
+      if (i + 1 >= end) return incomplete
+      if (bytes[i + 1] !== LF) return malformed
+      index.count = line
+      index.lineStart[line] = start
+      return i + 2
+    }
+    while (tokenByte[byte] === 1) {
+      if (++i >= end) return incomplete
+      byte = bytes[i] as number
+    }
+    // Neither white space before the colon, nor a folded line, nor an empty name, nor a bare LF get past this.
+    if (byte !== COLON || i === start) return malformed
+    const nameEnd = i++
+    while (i < end && (bytes[i] === SPACE || bytes[i] === TAB)) i++
+    const valueStart = i
+    while (i < end && valueByte[bytes[i] as number] === 1) i++
+    if (i >= end) return incomplete
+    if (bytes[i] !== CR) return malformed
+    if (i + 1 >= end) return incomplete
+    if (bytes[i + 1] !== LF) return malformed
+    if (line >= mostLines || line >= mostFields) return tooMany
+    index.lineStart[line] = start
+    index.nameEnd[line] = nameEnd
+    index.valueStart[line] = valueStart
+    index.valueEnd[line] = trimEnd(bytes, valueStart, i)
+    index.cut[line] = 0
+    line++
+    i += 2
+  }
+}
+
+function trimEnd(bytes: Uint8Array, start: number, end: number): number {
+  let i = end
+  while (i > start && (bytes[i - 1] === SPACE || bytes[i - 1] === TAB)) i--
+  return i
+}

@@ -1,0 +1,92 @@
+import { nameBytes, spells } from './tables'
+
+/** What a header line means to the router; any other line is only passed on. */
+export const plain = 0
+/** Ends at this hop (RFC 9110 §7.6.1), or only a proxy may say it. */
+export const ends = 1
+export const host = 2
+export const connection = 3
+export const contentLength = 4
+export const transferEncoding = 5
+export const expect = 6
+export const upgrade = 7
+export const date = 8
+
+type Meaning = number
+
+/** Names by length, so that most lines are dismissed by one look at a number. */
+function byLength(names: Record<string, Meaning>): { name: Uint8Array; meaning: Meaning }[][] {
+  const table: { name: Uint8Array; meaning: Meaning }[][] = Array.from({ length: 32 }, () => [])
+  for (const [name, meaning] of Object.entries(names)) table[name.length]?.push({ name: nameBytes(name), meaning })
+  return table
+}
+
+const shared = {
+  connection,
+  'content-length': contentLength,
+  'transfer-encoding': transferEncoding,
+  upgrade,
+  'keep-alive': ends,
+  'proxy-connection': ends,
+  'proxy-authenticate': ends,
+  'proxy-authorization': ends,
+  te: ends,
+  trailer: ends,
+  'x-request-id': ends,
+}
+// The last three let a client walk around checks of common frameworks.
+const requestNames = byLength({
+  ...shared,
+  host,
+  expect,
+  forwarded: ends,
+  'x-real-ip': ends,
+  'http2-settings': ends,
+  'x-middleware-subrequest': ends,
+  'x-original-url': ends,
+  'x-rewrite-url': ends,
+})
+const answerNames = byLength({ ...shared, date })
+
+const forwardedPrefix = nameBytes('x-forwarded-')
+const internalPrefix = nameBytes('x-switchyard-')
+const untrusted = new Set(['forwarded', 'x-real-ip', 'x-request-id', 'http2-settings', 'x-middleware-subrequest', 'x-original-url', 'x-rewrite-url'])
+const none: { name: Uint8Array; meaning: Meaning }[] = []
+const UNDERSCORE = 95
+
+function look(table: { name: Uint8Array; meaning: Meaning }[][], bytes: Uint8Array, start: number, length: number): Meaning {
+  const candidates = table[length] ?? none
+  for (let i = 0; i < candidates.length; i++) {
+    const candidate = candidates[i] as { name: Uint8Array; meaning: Meaning }
+    if (spells(bytes, start, candidate.name)) return candidate.meaning
+  }
+  return plain
+}
+
+/** Meaning of a request's header name. Many servers read `X_Real_IP` as `X-Real-IP`: what nobody may say is cut in both spellings. */
+export function requestMeaning(bytes: Buffer, start: number, end: number): Meaning {
+  const length = end - start
+  const meaning = look(requestNames, bytes, start, length)
+  if (meaning !== plain) return meaning
+  // Prefixes begin with "x-" or "x_"; an underscore anywhere is rare enough for a string.
+  const first = bytes[start] as number
+  if ((first | 32) === 120 && length >= forwardedPrefix.length) {
+    if (spells(bytes, start, forwardedPrefix)) return ends
+    if (length >= internalPrefix.length && spells(bytes, start, internalPrefix)) return ends
+  }
+  for (let i = start; i < end; i++) if (bytes[i] === UNDERSCORE) return underscored(bytes.toString('latin1', start, end).toLowerCase())
+  return plain
+}
+
+function underscored(name: string): Meaning {
+  const dashed = name.replaceAll('_', '-')
+  return untrusted.has(dashed) || dashed.startsWith('x-forwarded-') || dashed.startsWith('x-switchyard-') ? ends : plain
+}
+
+/** Meaning of an answer's header name. */
+export function answerMeaning(bytes: Buffer, start: number, end: number): Meaning {
+  const length = end - start
+  const meaning = look(answerNames, bytes, start, length)
+  if (meaning !== plain) return meaning
+  return length >= internalPrefix.length && spells(bytes, start, internalPrefix) ? ends : plain
+}
