@@ -1,0 +1,173 @@
+import type { AccessLine, EdgeReports } from '@/shared/edge-link'
+import type { LiveRoute } from '../match/host-table'
+import type { EngineLog } from '../proxy/engine'
+import { AccessFile } from './access-file'
+import { Counters, TrafficBacklog } from './counters'
+import type { FinishedRequest, Observer } from './observer'
+import { Allowance, defaultSampleRates, type SampleRates, Sampler } from './sampler'
+
+export interface ObserverOptions {
+  /** Tells the control plane; false when it is not there, or reads too slowly. */
+  report<K extends 'traffic' | 'access'>(kind: K, report: EdgeReports[K]): boolean
+  log: EngineLog
+  /** JSON lines go here too; null: nowhere. */
+  accessLogFile: string | null
+  /** Every request is written to the file, not the sampled ones alone. */
+  logEverything?: boolean
+  sample?: Partial<SampleRates>
+}
+
+export interface WorkerObserver extends Observer {
+  /** Projects somebody looks at live: all their requests are told, within bounds. */
+  watch(projectIds: readonly string[]): void
+  /** The routes are others now. */
+  apply(): void
+}
+
+const flushMs = 1_000
+/** Lines are told sooner than counts: a live view shows them. */
+const linesMs = 250
+/** Counters of routes that nobody asks for are let go after so many flushes. */
+const forgetFlushes = 60
+const maxTargetLength = 2_048
+const maxWordLength = 512
+/** Lines of one message: about 400 KiB of JSON at their usual length, 3 MiB at their longest. */
+const maxLinesOfReport = 500
+
+/** What is kept for one route. */
+class RouteRecord {
+  readonly allowance = new Allowance()
+  /** A handful: the targets of one deployment, and null for what none answered. */
+  readonly #all: Counters[] = []
+
+  of(instanceId: string | null): Counters {
+    for (const counters of this.#all) if (counters.instanceId === instanceId) return counters
+    const counters = new Counters(instanceId)
+    this.#all.push(counters)
+    return counters
+  }
+}
+
+/** Makes the observer of a worker. */
+export function createObserver(options: ObserverOptions): WorkerObserver {
+  return new CountingObserver(options)
+}
+
+class CountingObserver implements WorkerObserver {
+  readonly #options: ObserverOptions
+  readonly #sampler: Sampler
+  readonly #file: AccessFile | null
+  readonly #backlog = new TrafficBacklog()
+  #routes = new Map<LiveRoute | null, RouteRecord>()
+  /** Counters with something in them, and whose they are. */
+  #touched: { counters: Counters; route: LiveRoute | null }[] = []
+  #lines: AccessLine[] = []
+  #flushes = 0
+  readonly #timers: NodeJS.Timeout[]
+
+  constructor(options: ObserverOptions) {
+    this.#options = options
+    this.#sampler = new Sampler({ ...defaultSampleRates, ...options.sample })
+    this.#file = options.accessLogFile === null ? null : new AccessFile({ file: options.accessLogFile, log: options.log })
+    this.#timers = [setInterval(() => this.#flush(), flushMs), setInterval(() => this.#sendLines(), linesMs)]
+    for (const timer of this.#timers) timer.unref()
+  }
+
+  end(request: FinishedRequest): void {
+    const { route } = request
+    let record = this.#routes.get(route)
+    if (record === undefined) {
+      record = new RouteRecord()
+      this.#routes.set(route, record)
+    }
+    const counters = record.of(request.instanceId)
+    if (counters.add(request)) this.#touched.push({ counters, route })
+    const wanted = this.#sampler.wants(request, record.allowance)
+    if (wanted || this.#options.logEverything === true) this.#write(request, wanted)
+  }
+
+  watch(projectIds: readonly string[]): void {
+    this.#sampler.watch(projectIds)
+  }
+
+  apply(): void {
+    this.#routes = new Map()
+  }
+
+  async close(): Promise<void> {
+    for (const timer of this.#timers) clearInterval(timer)
+    this.#sendLines()
+    this.#flush()
+    await this.#file?.close()
+  }
+
+  // Written down at once: the request's object is used again.
+  #write(request: FinishedRequest, tell: boolean): void {
+    try {
+      const line = lineOf(request)
+      this.#file?.write(JSON.stringify(line))
+      if (!tell) return
+      if (this.#lines.length < maxLinesOfReport * 2) this.#lines.push(line)
+      else this.#sampler.dropped++
+    } catch (error) {
+      this.#options.log.error({ err: error }, 'a line of the access log could not be made')
+    }
+  }
+
+  #sendLines(): void {
+    this.#file?.flush()
+    const sampler = this.#sampler
+    while (this.#lines.length > 0 || sampler.dropped > 0) {
+      const lines = this.#lines.splice(0, maxLinesOfReport)
+      const { dropped } = sampler
+      sampler.dropped = 0
+      if (this.#options.report('access', { lines, dropped })) continue
+      // Nobody is there: lines are for those who look, counts are kept.
+      sampler.dropped = dropped + lines.length + this.#lines.length
+      this.#lines = []
+      return
+    }
+  }
+
+  #flush(): void {
+    const now = Date.now()
+    this.#sampler.tick()
+    const touched = this.#touched
+    this.#touched = []
+    for (const { counters, route } of touched) this.#backlog.add(counters.take(route), now)
+    if (++this.#flushes % forgetFlushes === 0) this.#routes = new Map()
+    if (this.#backlog.isEmpty) return
+    this.#backlog.send((from, to, counters) => this.#options.report('traffic', { from, to, counters }), now)
+    if (this.#backlog.lost === 0) return
+    this.#options.log.warn({ rows: this.#backlog.lost }, 'traffic counts given up: the control plane has been away for too long')
+    this.#backlog.lost = 0
+  }
+}
+
+function lineOf(request: FinishedRequest): AccessLine {
+  const words = request.describe()
+  return {
+    at: Math.round(Date.now() - request.durationMs),
+    requestId: words.requestId,
+    projectId: request.route?.projectId ?? null,
+    deploymentId: request.route?.deploymentId ?? null,
+    instanceId: request.instanceId,
+    host: words.host.slice(0, maxWordLength),
+    method: words.method.slice(0, maxWordLength),
+    target: words.target.slice(0, maxTargetLength),
+    status: request.status,
+    durationMs: round(request.durationMs),
+    upstreamMs: request.upstreamMs === null ? null : round(request.upstreamMs),
+    bytesIn: request.bytesIn,
+    bytesOut: request.bytesOut,
+    cache: request.cache,
+    protocol: words.protocol,
+    scheme: words.scheme,
+    clientIp: words.clientIp,
+    userAgent: words.userAgent.slice(0, maxWordLength),
+    reason: request.reason,
+  }
+}
+
+/** Microseconds are as much as the clock tells. */
+const round = (ms: number) => Math.round(ms * 1_000) / 1_000

@@ -1,0 +1,70 @@
+import type { FinishedRequest } from './observer'
+
+/** Lines of the access log per second of this worker. */
+export interface SampleRates {
+  /** Errors of 500 and more, and slow answers. */
+  notable: number
+  /** Everything else, of one route. */
+  perRoute: number
+  /** Everything else, of all routes together. */
+  rest: number
+  /** Of each project somebody watches. */
+  watched: number
+  /** An instance that takes so long until its head is slow. */
+  slowMs: number
+}
+
+export const defaultSampleRates: SampleRates = { notable: 50, perRoute: 10, rest: 200, watched: 200, slowMs: 2_000 }
+
+/** What a route or a project may still write in this second. */
+export class Allowance {
+  #tick = -1
+  #left = 0
+
+  take(tick: number, perSecond: number): boolean {
+    if (this.#tick !== tick) {
+      this.#tick = tick
+      this.#left = perSecond
+    }
+    if (this.#left <= 0) return false
+    this.#left--
+    return true
+  }
+}
+
+/** Decides which requests are written down. Seconds are told to it by `tick`: nobody reads a clock for a request. */
+export class Sampler {
+  readonly rates: SampleRates
+  /** Notable and watched requests that found no place. */
+  dropped = 0
+  #tick = 0
+  readonly #notable = new Allowance()
+  readonly #rest = new Allowance()
+  #watched = new Map<string, Allowance>()
+
+  constructor(rates: SampleRates) {
+    this.rates = rates
+  }
+
+  watch(projectIds: readonly string[]): void {
+    this.#watched = new Map(projectIds.map((id) => [id, this.#watched.get(id) ?? new Allowance()]))
+  }
+
+  /** A second has passed. */
+  tick(): void {
+    this.#tick++
+  }
+
+  wants(request: FinishedRequest, route: Allowance): boolean {
+    const { rates } = this
+    const tick = this.#tick
+    const projectId = request.route?.projectId
+    const watched = this.#watched.size > 0 && projectId !== undefined ? this.#watched.get(projectId) : undefined
+    if (watched?.take(tick, rates.watched)) return true
+    const isNotable = request.status >= 500 || (request.upstreamMs !== null && request.upstreamMs >= rates.slowMs)
+    if (isNotable && this.#notable.take(tick, rates.notable)) return true
+    if (route.take(tick, rates.perRoute) && this.#rest.take(tick, rates.rest)) return true
+    if (watched || isNotable) this.dropped++
+    return false
+  }
+}
