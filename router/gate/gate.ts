@@ -58,6 +58,11 @@ export interface HeaderEdits {
 /** Sees the instance's answer, and may change, store or replace it. The slow path of an answer: only made when one is wanted. */
 export interface AnswerFilter {
   /**
+   * A look at the head before anything is made of it: `read` gives a field by its lower-case name, repeated lines joined by `, `. False:
+   * `onHead` need not be called, the answer passes as it is. Engines with a fast path ask it first; without it every head is wanted.
+   */
+  wants?(status: number, read: (name: string) => string | undefined): boolean
+  /**
    * Called once with the final head (never 1xx), hop-by-hop headers already cut, Content-Length still there.
    * null: pass the answer as it is. `through`: payload (de-chunked) is written into it, and what it gives is sent instead, chunked unless
    * the new headers name a length. `replace`: the instance's answer is dropped and this one is sent.
@@ -135,6 +140,11 @@ export interface FilterSource {
 export interface AnswerCache extends FilterSource {
   /** A stored answer that may be sent now. `target`: path and query after rewrites, the key beside the route's project and host. */
   lookup(route: LiveRoute, target: string, facts: RequestFacts): Found
+  /**
+   * After `lookup` gave null: request fields to set, by which the instance may answer 304 for what is stored but no longer fresh. The
+   * filter turns that 304 into the stored answer. null: none, or the visitor's own conditions are to reach the instance.
+   */
+  conditions(route: LiveRoute, target: string, facts: RequestFacts): [string, string][] | null
   /** `target` as at `lookup`; what it sees is stored under it. */
   filter(route: LiveRoute, facts: RequestFacts, target?: string): AnswerFilter | null
 }
