@@ -71,7 +71,7 @@ export interface AnswerFilter {
     status: number,
     headers: [string, string][],
   ): null | { status: number; headers: [string, string][]; through: NodeJS.ReadWriteStream | null } | { replace: LocalAnswer }
-  /** The answer broke off before its end, or the client left: nothing half may be kept. */
+  /** Once, when the answer broke off before its end, never came, or the client left: nothing half may be kept. */
   abort(): void
   readonly cache: CacheState
 }
@@ -94,6 +94,7 @@ export interface ForwardPlan {
   /** New request target (path and query), or null: byte for byte as it came. */
   target: string | null
   requestHeaders: HeaderEdits | null
+  /** Made to what `filter` gives; not to an answer that replaces the instance's. */
   responseHeaders: HeaderEdits | null
   filter: AnswerFilter | null
   /** Bytes of body beyond which the request is refused with 413; null: no limit. */

@@ -38,6 +38,8 @@ export class OpenGate implements Gate {
 
 /** A page of ours as an answer. */
 export function problemAnswer(problem: Problem, requestId: string, accept: string | undefined, dashboardUrl: string): LocalAnswer {
-  const { status, reason, headers, body } = renderProblem(problem, { requestId, accept, dashboardUrl })
+  const page = renderProblem(problem, { requestId, accept, dashboardUrl })
+  const { status, reason, body } = page
+  const headers = page.headers.filter(([name]) => name !== 'X-Request-Id')
   return { status, reason, headers, body, cache: 'none', why: problem.kind, close: problem.kind === 'bad-request' }
 }

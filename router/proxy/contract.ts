@@ -1,6 +1,8 @@
 import { describe } from 'vitest'
+import { accountContract } from './contract/accounts'
 import { faultContract } from './contract/faults'
 import { forwardingContract } from './contract/forwarding'
+import { gateContract } from './contract/gate'
 import { headerContract } from './contract/headers'
 import { lifecycleContract } from './contract/lifecycle'
 import { smugglingContract } from './contract/smuggling'
@@ -18,5 +20,7 @@ export function engineContract(name: string, createEngine: EngineFactory): void 
     faultContract(createEngine)
     upgradeContract(createEngine)
     lifecycleContract(createEngine)
+    gateContract(createEngine)
+    accountContract(createEngine)
   })
 }

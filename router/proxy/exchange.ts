@@ -65,6 +65,10 @@ export class Exchange {
   #filterOver = false
   /** What the client gets is the instance's answer, filtered or not. */
   #passes = false
+  /** The answer failed on the instance's side, or on ours. */
+  #brokeOff = false
+  /** A page is being made. */
+  #failing = false
   #gone = false
 
   constructor(host: ExchangeHost, { req, res, requestId, visit, expectsContinue }: Arrival) {
@@ -219,6 +223,11 @@ export class Exchange {
 
   #pipe(answer: IncomingMessage, through: NodeJS.ReadWriteStream | null, status: number): void {
     const done = (error?: Error | null) => this.#onAnswerDone(error ?? null, status)
+    const broke = () => {
+      this.#brokeOff = !this.#gone
+    }
+    answer.once('error', broke)
+    through?.once('error', broke)
     answer.once('end', () => this.#passTrailers(answer))
     const bodyless = this.req.method === 'HEAD' || status === 204 || status === 304
     const count = (chunk: Buffer) => {
@@ -240,7 +249,7 @@ export class Exchange {
   }
 
   #onAnswerDone(error: Error | null, status: number): void {
-    const clientLeft = this.req.socket.destroyed
+    const clientLeft = !this.#brokeOff
     // Ours is a client that left, which is its right; an instance that stopped midway is worth a line.
     if (error && !clientLeft) this.#log('warn', error, 'the answer broke off midway')
     if (error) {
@@ -258,7 +267,7 @@ export class Exchange {
 
   /** The upstream request failed, before or after its answer began. */
   onError(error: Error) {
-    if (this.#answered) return // the answer's own pipeline tells
+    if (this.#answered || this.#failing) return // the answer's own pipeline tells
     if (this.#gone || this.res.closed || this.res.headersSent) return this.#release({ kind: 'client-left' })
     if (this.#retry(error)) return
     this.#failUpstream(faultOf(error), error)
@@ -306,6 +315,7 @@ export class Exchange {
     this.#upstream?.destroy()
     if (this.res.headersSent || this.res.closed) return void this.res.destroy()
     if (!facts) return this.refuse(problem)
+    this.#failing = true
     settle(
       () => this.#host.gate.problem(problem, this.#visit.route, facts),
       (answer) => this.answer(answer),
@@ -382,6 +392,7 @@ export class Exchange {
       this.#visit.reason ??= 'client-left'
     }
     if (!this.#answered) this.#release({ kind: 'client-left' })
+    if (this.#passes && this.res.writableFinished) this.#filterOver = true
     this.#abortFilter()
     if (this.#passes && this.#plan?.filter) this.#visit.cache = this.#plan.filter.cache
     this.#visit.end()

@@ -1,7 +1,7 @@
 import { afterEach } from 'vitest'
 import type { Route, Target } from '@/shared/route-table'
 import type { EngineLimits } from '../../env'
-import type { Engine, EngineFactory } from '../engine'
+import type { Engine, EngineFactory, EngineServices } from '../engine'
 import { type Closable, hostTable, openServices, quietLog, routeTo, testLimits } from '../testing'
 
 export interface Edge {
@@ -20,13 +20,16 @@ export function useEdge(createEngine: EngineFactory) {
     open.push(kept)
     return kept
   }
-  const edgeWith = async (routes: Route[], limits: Partial<EngineLimits> = {}): Promise<Edge> => {
+  /** `services` replaces some of those that let everything through. */
+  const edgeWith = async (routes: Route[], limits: Partial<EngineLimits> = {}, services: Partial<EngineServices> = {}): Promise<Edge> => {
     const table = hostTable(routes)
-    const engine = await keep(createEngine({ limits: { ...testLimits, ...limits }, table, log: quietLog, ...openServices(table) }))
+    const all = { ...openServices(table), ...services }
+    const engine = await keep(createEngine({ limits: { ...testLimits, ...limits }, table, log: quietLog, ...all }))
     const { port } = await engine.listen({ host: '127.0.0.1', port: 0, reusePort: false })
     return { engine, port }
   }
   /** An engine with one route, `app.test`. */
-  const edgeTo = (targets: Target[], limits?: Partial<EngineLimits>) => edgeWith([routeTo('app.test', targets)], limits)
+  const edgeTo = (targets: Target[], limits?: Partial<EngineLimits>, services?: Partial<EngineServices>) =>
+    edgeWith([routeTo('app.test', targets)], limits, services)
   return { keep, edgeWith, edgeTo }
 }
