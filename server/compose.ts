@@ -21,6 +21,8 @@ import { pruneArtifacts } from './deployments/prune'
 import { reconcileAtStart } from './deployments/reconcile'
 import { runDeployment } from './deployments/run'
 import { tearDownProject } from './deployments/teardown'
+import { composeDomains, type DomainRoom } from './domains'
+import { createChallengeBoard } from './edge/challenges'
 import { EdgeHub } from './edge/hub'
 import type { ServerEnv } from './env'
 import { type ChangeBus, createChangeBus } from './events/bus'
@@ -83,9 +85,11 @@ export async function compose(env: ServerEnv, roles: Set<Role>, logger: Logger):
   const sink = hub ?? { publish: async () => ({ acknowledged: 0 }) }
   const routes = createRoutePublisher({ prisma, sink, baseDomain: env.baseDomain, dashboardUrl })
   const state = { ready: false }
-  const worker = hub ? await startWorkerRole(base, hub, routes) : null
+  const board = hub ? createChallengeBoard(hub.talk) : null
+  const domains = composeDomains({ ...base, prisma, board, claimSecret: base.authSecret, syncRoutes: () => routes.sync() })
+  const worker = hub ? await startWorkerRole(base, hub, routes, domains) : null
   return {
-    platform: createPlatform(base, routes, hub, state),
+    platform: createPlatform(base, routes, hub, domains, state),
     firstAccountCode: base.boot.code,
     ready() {
       state.ready = true
@@ -154,7 +158,7 @@ async function servesImages(database: Database): Promise<boolean> {
 }
 
 /** Everything that changes the world: reconciles it first (V9), then takes work. */
-async function startWorkerRole(base: Foundation, hub: EdgeHub, routes: RoutePublisher): Promise<{ stop(): Promise<void> }> {
+async function startWorkerRole(base: Foundation, hub: EdgeHub, routes: RoutePublisher, domains: DomainRoom): Promise<{ stop(): Promise<void> }> {
   const { logger, runtime, bus, secrets, builder, installationId, env } = base
   const { prisma, pool } = base.database
   const machine = `${hostname()}/${env.home}`
@@ -180,9 +184,11 @@ async function startWorkerRole(base: Foundation, hub: EdgeHub, routes: RoutePubl
   })
   const monitor = startMonitor(monitorDeps)
   const retention = startRetention({ pool, logger })
+  const rounds = domains.start()
   return {
     async stop() {
       retention.stop()
+      await rounds.stop()
       await monitor.stop()
       await worker.stop()
       await collector.stop()
@@ -195,7 +201,7 @@ async function stopApps(runtime: Runtime): Promise<void> {
   await Promise.all(running.map((instance) => runtime.stop(instance.owner.instanceId, 10_000)))
 }
 
-function createPlatform(base: Foundation, routes: RoutePublisher, hub: EdgeHub | null, state: { ready: boolean }): Platform {
+function createPlatform(base: Foundation, routes: RoutePublisher, hub: EdgeHub | null, { domains }: DomainRoom, state: { ready: boolean }): Platform {
   const { env, secrets, bus, runtime, builder, storage, edge } = base
   const { prisma } = base.database
   return {
@@ -210,6 +216,7 @@ function createPlatform(base: Foundation, routes: RoutePublisher, hub: EdgeHub |
     accounts: createAccounts({ prisma }),
     projects: routedProjects(base, routes),
     variables: createVariables({ prisma, bus, secrets }),
+    domains,
     deployments: createDeployments({ prisma, bus, storage, builder, edge }),
     instances: createInstances({ prisma, runtime, bus }),
     apiKeys: createApiKeys({ prisma }),

@@ -3,6 +3,7 @@ import path from 'node:path'
 import { z } from 'zod'
 import { AppError } from '@/shared/errors'
 import { type Authorities, acmeSettings, acmeVariables, checkAcmeVariables } from './certificates/authorities'
+import { type DomainSettings, domainSettings, domainVariables } from './domains/settings'
 
 /** What the installation is told from outside, parsed once. No other file of the control plane reads `process.env`. */
 export interface ServerEnv {
@@ -29,6 +30,8 @@ export interface ServerEnv {
   extraCaCerts: string | null
   /** Who issues certificates. */
   acme: Authorities
+  /** DNS, and how visitors reach this server. */
+  domains: DomainSettings
   /** Proxies, registry and certificates a build needs to reach the network as this machine does. */
   builderEnv: Record<string, string>
   /** The environment as it was given, for processes of our own (routers, control) and no others: it may hold secrets. */
@@ -83,6 +86,7 @@ const settings = z
     PUBLIC_URL: z.url({ protocol: /^https?$/ }).optional(),
     NODE_EXTRA_CA_CERTS: z.string().optional(),
     ...acmeVariables,
+    ...domainVariables,
   })
   .superRefine((value, context) => {
     if (Boolean(value.SWITCHYARD_BOOTSTRAP_EMAIL) !== Boolean(value.SWITCHYARD_BOOTSTRAP_PASSWORD))
@@ -139,6 +143,7 @@ export function readServerEnv(source: Record<string, string | undefined> = proce
     publicUrl: env.PUBLIC_URL?.replace(/\/+$/, '') ?? null,
     extraCaCerts: env.NODE_EXTRA_CA_CERTS ?? null,
     acme: acmeSettings(env),
+    domains: domainSettings(env),
     inherited: given,
     builderEnv: Object.fromEntries(passedToBuilds.flatMap((key) => (given[key] ? [[key, given[key]]] : []))),
   }

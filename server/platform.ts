@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import type { DomainPreview, DomainView, domainInput, domainPatch } from '@/shared/domains'
 import type {
   ApiKeyView,
   DeploymentSummary,
@@ -74,6 +75,21 @@ export interface Platform {
     list(actor: Actor, projectId: string, environment?: string): Promise<VariableView[]>
     set(actor: Actor, projectId: string, input: z.output<typeof variableInput>, environment?: string): Promise<VariableView>
     remove(actor: Actor, projectId: string, key: string, environment?: string): Promise<void>
+  }
+  /** A domain is named by its id or hostname. */
+  domains: {
+    list(actor: Actor, project: string): Promise<DomainView[]>
+    /** Also tells the doctor that somebody looks: until all is well the next check comes soon. */
+    get(actor: Actor, domain: string): Promise<DomainView>
+    /** What would have to be set, before it is added. @throws ERR_INVALID_INPUT for what cannot be a domain */
+    preview(actor: Actor, project: string, hostname: string): Promise<DomainPreview>
+    /** @throws ERR_CONFLICT when another project has it, or another team and DNS does not prove that it is this team's. */
+    add(actor: Actor, project: string, input: z.output<typeof domainInput>): Promise<DomainView>
+    update(actor: Actor, domain: string, patch: z.output<typeof domainPatch>): Promise<DomainView>
+    /** The hostname must be typed again. */
+    remove(actor: Actor, domain: string, confirmHostname: string): Promise<void>
+    /** Examines it now; returns when that is done. */
+    check(actor: Actor, domain: string): Promise<DomainView>
   }
   deployments: {
     /** A PENDING record exists when this returns. @throws ERR_DEPLOYMENT_RUNNING (409) */

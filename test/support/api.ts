@@ -10,6 +10,8 @@ import { createApiKeys } from '@/server/api-keys/api-keys'
 import { hashApiKey, newApiKey, prefixOf } from '@/server/api-keys/key'
 import { type Database, openDatabase } from '@/server/database/client'
 import { createDeployments } from '@/server/deployments'
+import { openDns } from '@/server/domains/doctor/dns'
+import { createDomains } from '@/server/domains/domains'
 import type { ServerEnv } from '@/server/env'
 import { type ChangeBus, createChangeBus } from '@/server/events/bus'
 import { createInstances } from '@/server/instances'
@@ -49,7 +51,7 @@ function absent<T extends object>(name: string): T {
 }
 
 /** The API on a real database, without engines: accounts, keys, projects, variables, records of deployments. Published as the process's platform. */
-export async function createTestApi(bootstrap: ServerEnv['bootstrap'] = null): Promise<TestApi> {
+export async function createTestApi(bootstrap: ServerEnv['bootstrap'] = null, options: { dnsServers?: string[] } = {}): Promise<TestApi> {
   const server = await createTestDatabase()
   const database = openDatabase(server.url, { poolSize: 5 })
   const { prisma } = database
@@ -72,6 +74,18 @@ export async function createTestApi(bootstrap: ServerEnv['bootstrap'] = null): P
     accounts: createAccounts({ prisma }),
     projects: createProjects({ prisma, bus, builder, edge, teardown: async (projectId) => void tornDown.push(projectId) }),
     variables: createVariables({ prisma, bus, secrets }),
+    domains: createDomains({
+      prisma,
+      bus,
+      baseDomain: 'localhost',
+      reservedHosts: ['dashboard.example.net'],
+      claimSecret: 'a secret of this test only',
+      own: () => ({ addresses: ['203.0.113.7', '2001:db8::7'], origin: 'configured', local: [] }),
+      openDns: () => openDns({ servers: options.dnsServers ?? ['127.0.0.1:1'], deadlineMs: 1_000 }),
+      ports: { http: 80, https: 443 },
+      checks: null,
+      routesChanged: async () => {},
+    }),
     deployments: createDeployments({ prisma, bus, storage: createLocalStore(path.join(home, 'storage')), builder, edge }),
     instances: createInstances({ prisma, runtime: absent<Runtime>('the runtime'), bus }),
     apiKeys: createApiKeys({ prisma }),

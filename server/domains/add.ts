@@ -1,0 +1,152 @@
+import type { z } from 'zod'
+import type { DomainPreview, DomainView, domainInput } from '@/shared/domains'
+import { AppError } from '@/shared/errors'
+import { projectHost } from '@/shared/naming'
+import { newId } from '@/shared/node/ids'
+import { writeAudit } from '../audit/audit'
+import { isUniqueViolation } from '../database/client'
+import { type ScopedClient, scopeTo } from '../database/scope'
+import type { Actor } from '../platform'
+import { requireProject } from '../projects/read'
+import { authorize } from '../teams/policy'
+import { claimName, claimRecord, claimToken, rivalClaim } from './claims'
+import type { DomainDeps } from './deps'
+import { counterpartOf, type DomainName, displayName, isWithin, parseDomainName } from './hostname'
+import { presentOne, requireDomain } from './read'
+import { expectedRecords } from './records'
+import { requireRedirectTarget } from './redirects'
+
+/** A bound so that one project cannot fill the table. */
+const maxDomains = 1000
+
+/** @throws ERR_INVALID_INPUT for names of the platform itself */
+function refuseReserved(deps: DomainDeps, name: DomainName): void {
+  const own = [deps.baseDomain, 'localhost'].find((host) => isWithin(name.base, host)) ?? deps.reservedHosts.find((host) => host === name.hostname)
+  if (own)
+    throw new AppError('ERR_INVALID_INPUT', `${name.hostname} belongs to this installation itself (${own}).`, {
+      nextAction: `Every project has its own host below ${deps.baseDomain} already; add a domain that you registered.`,
+    })
+}
+
+/** The environment of that name; production when none is named. @throws ERR_NOT_FOUND */
+export async function requireEnvironment(
+  db: ScopedClient,
+  projectId: string,
+  name: string | null | undefined,
+): Promise<{ id: string; name: string }> {
+  const row = await db.environment.findFirst({
+    where: { projectId, ...(name ? { name } : { kind: 'PRODUCTION' as const }) },
+    select: { id: true, name: true },
+  })
+  if (!row) throw new AppError('ERR_NOT_FOUND', `The project has no environment ${name ?? 'production'}.`)
+  return row
+}
+
+/** What would have to be set for a name; nothing is recorded. */
+export async function previewDomain(deps: DomainDeps, actor: Actor, project: string, hostname: string): Promise<DomainPreview> {
+  authorize(actor, 'domain.read')
+  const db = scopeTo(deps.prisma, actor)
+  const { slug } = await requireProject(db, project)
+  const name = parseDomainName(hostname)
+  refuseReserved(deps, name)
+  const rival = await rivalClaim(deps.prisma, actor.teamId, name)
+  const { records } = expectedRecords({ name, addresses: deps.own().addresses, projectHost: projectHost(slug, deps.baseDomain) })
+  return {
+    hostname: name.hostname,
+    displayName: displayName(name.hostname),
+    kind: name.kind,
+    counterpart: counterpartOf(name),
+    records,
+    claim: rival === 'none' ? null : claimRecord(name, claimToken(deps.claimSecret, actor.teamId, name.hostname)),
+  }
+}
+
+/**
+ * Adds a domain; it is routed once the doctor has verified it. A name another team has is handed over when its DNS proves that it
+ * is this team's.
+ * @throws ERR_INVALID_INPUT, ERR_NOT_FOUND, ERR_CONFLICT (with the record that proves the claim)
+ */
+export async function addDomain(deps: DomainDeps, actor: Actor, project: string, input: z.output<typeof domainInput>): Promise<DomainView> {
+  authorize(actor, 'domain.write')
+  const db = scopeTo(deps.prisma, actor)
+  const { id: projectId } = await requireProject(db, project)
+  const environment = await requireEnvironment(db, projectId, input.environment)
+  const name = parseDomainName(input.hostname)
+  refuseReserved(deps, name)
+  await refuseOwn(db, name)
+  if ((await db.domain.count({ where: { projectId } })) >= maxDomains)
+    throw new AppError('ERR_INVALID_INPUT', `A project has at most ${maxDomains} domains.`, { nextAction: 'Use a wildcard, or remove some.' })
+  const redirectTo = input.redirectTo ? await requireRedirectTarget(db, { projectId, hostname: name.hostname }, input.redirectTo) : null
+  const token = claimToken(deps.claimSecret, actor.teamId, name.hostname)
+  const takeOver = (await rivalClaim(deps.prisma, actor.teamId, name)) === 'exact'
+  if (takeOver) await requireProof(deps, name, token)
+  const id = newId()
+  const fields = { projectId, environmentId: environment.id, hostname: name.hostname, token, branch: input.branch, redirectTo }
+  try {
+    await insert(deps, db, actor, { ...fields, id }, takeOver)
+  } catch (error) {
+    if (isUniqueViolation(error)) throw taken(name)
+    throw error
+  }
+  if (takeOver) await deps.routesChanged()
+  await deps.bus.publish({ kind: 'domain', id, teamId: actor.teamId, projectId })
+  return presentOne(deps, db, await requireDomain(db, id))
+}
+
+const taken = (name: DomainName) =>
+  new AppError('ERR_CONFLICT', `${name.hostname} was added by somebody else at this moment.`, { nextAction: 'Add it again to see what to do.' })
+
+async function refuseOwn(db: ScopedClient, name: DomainName): Promise<void> {
+  const row = await db.domain.findFirst({
+    where: { hostname: name.hostname },
+    select: { environment: { select: { project: { select: { name: true } } } } },
+  })
+  if (row)
+    throw new AppError('ERR_CONFLICT', `${name.hostname} is a domain of the project ${row.environment.project.name} already.`, {
+      nextAction: 'Remove it there first.',
+    })
+}
+
+/** @throws ERR_CONFLICT that names the record, unless it is there */
+async function requireProof(deps: DomainDeps, name: DomainName, token: string): Promise<void> {
+  const found = await deps.openDns().ask(claimName(name), 'TXT')
+  if (found.kind === 'found' && found.values.some((value) => value.trim() === token)) return
+  throw new AppError('ERR_CONFLICT', `${name.hostname} is used by another team of this installation.`, {
+    nextAction: `If it is yours, set this TXT record at your DNS host and add it again: ${claimName(name)} → ${token}`,
+  })
+}
+
+interface NewDomain {
+  id: string
+  projectId: string
+  environmentId: string
+  hostname: string
+  token: string
+  branch: string | null
+  redirectTo: string | null
+}
+
+async function insert(deps: DomainDeps, db: ScopedClient, actor: Actor, row: NewDomain, takeOver: boolean): Promise<void> {
+  const detail = { hostname: row.hostname, ...(takeOver ? { takenOver: true } : {}) }
+  if (!takeOver)
+    return db.$transaction(async (tx) => {
+      await tx.domain.create({ data: { ...row, teamId: actor.teamId, nextCheckAt: new Date() } })
+      await writeAudit(tx, actor, { action: 'domain.added', subject: row.id, detail })
+    })
+  // The one write beyond the team: its right is proved by DNS, and the other team's record says what happened.
+  await deps.prisma.$transaction(async (tx) => {
+    const rival = await tx.domain.findUnique({ where: { hostname: row.hostname } })
+    if (rival && rival.teamId !== actor.teamId) {
+      await tx.domain.delete({ where: { id: rival.id } })
+      await tx.domain.updateMany({ where: { projectId: rival.projectId, redirectTo: row.hostname }, data: { redirectTo: null } })
+      const note = { actorId: 'system', actorName: 'Switchyard', action: 'domain.lost', subject: rival.id }
+      await tx.auditEntry.create({
+        data: { ...note, teamId: rival.teamId, detail: { hostname: row.hostname, reason: 'another team proved by DNS that it owns the name' } },
+      })
+    }
+    await tx.domain.create({ data: { ...row, teamId: actor.teamId, nextCheckAt: new Date() } })
+    await tx.auditEntry.create({
+      data: { teamId: actor.teamId, actorId: actor.id, actorName: actor.name, action: 'domain.added', subject: row.id, detail },
+    })
+  })
+}

@@ -1,0 +1,126 @@
+import type { Logger } from 'pino'
+import { type Domain, Prisma, type PrismaClient } from '@/server/database/generated/client'
+import { type DomainCheck, domainTraits } from '@/shared/domains'
+import type { WireError } from '@/shared/errors'
+import { projectHost } from '@/shared/naming'
+import { canMove, domainTransitions } from '@/shared/states'
+import type { ChangeBus } from '../events/bus'
+import { rivalClaim } from './claims'
+import { examine, judge, type Verdict } from './doctor/examine'
+import { type FactSources, gatherFacts } from './doctor/facts'
+import { parseDomainName } from './hostname'
+import { pauseMs, readChecks, writeChecks } from './record'
+
+export interface DomainCheckDeps {
+  prisma: PrismaClient
+  bus: Pick<ChangeBus, 'publish'>
+  logger: Pick<Logger, 'warn'>
+  baseDomain: string
+  /** Called for each examination: addresses of interfaces and CAs may change while we run. */
+  sources: () => FactSources
+  /** The set of routed domains has changed. */
+  onRouted: () => Promise<void>
+  /** Every check that a CA depends on has passed. Told after each examination that says so. */
+  onReady?: (domainId: string) => void
+}
+
+export interface Precheck {
+  /** A CA may be asked. */
+  ready: boolean
+  /** Why not. */
+  problem: WireError | null
+  /** When it is looked at again; null: never, the domain is gone. */
+  nextCheckAt: Date | null
+}
+
+export interface DomainChecks {
+  /** Examines it now, or joins the examination that runs. Does nothing for a domain that is gone. */
+  check(domainId: string): Promise<void>
+  /** Whether a CA may be asked about the domain. Examines it unless that was done within the last `freshMs` (default 60 s). */
+  precheck(domainId: string, options?: { freshMs?: number }): Promise<Precheck>
+}
+
+/** The part of the doctor that writes: examination → record → routes, certificates, everybody who looks. */
+export function createDomainChecks(deps: DomainCheckDeps): DomainChecks {
+  const running = new Map<string, Promise<void>>()
+  const check = (domainId: string): Promise<void> => {
+    const current = running.get(domainId)
+    if (current) return current
+    const started = checkNow(deps, domainId).finally(() => running.delete(domainId))
+    running.set(domainId, started)
+    return started
+  }
+  return {
+    check,
+    async precheck(domainId, { freshMs = 60_000 } = {}) {
+      const find = () => deps.prisma.domain.findUnique({ where: { id: domainId } })
+      let row = await find()
+      if (row && (!row.checkedAt || Date.now() - row.checkedAt.getTime() > freshMs)) {
+        await check(domainId)
+        row = await find()
+      }
+      if (!row) return { ready: false, problem: { code: 'ERR_NOT_FOUND', message: 'The domain was removed.' }, nextCheckAt: null }
+      const { findings } = readChecks(row.checks)
+      const verdict = judge(findings)
+      return { ready: findings.length > 0 && verdict.certificate, problem: verdict.problem, nextCheckAt: row.nextCheckAt }
+    },
+  }
+}
+
+async function checkNow(deps: DomainCheckDeps, domainId: string): Promise<void> {
+  const { prisma } = deps
+  const row = await prisma.domain.findUnique({ where: { id: domainId } })
+  if (!row) return
+  const sources = deps.sources()
+  const findings = examine(await gatherFacts(await subjectOf(deps, row), sources), sources.ports)
+  const verdict = judge(findings)
+  const state = nextState(row.state, verdict)
+  const written = await writeOutcome(prisma, row, state, findings, verdict)
+  if (!written) return
+  if (domainTraits[state].routed !== domainTraits[row.state].routed)
+    await deps.onRouted().catch((error) => deps.logger.warn({ err: error }, 'routes not published; the monitor tries again'))
+  await deps.bus.publish({ kind: 'domain', id: row.id, teamId: row.teamId, projectId: row.projectId })
+  if (verdict.certificate && row.certificateMode === 'automatic') deps.onReady?.(row.id)
+}
+
+async function subjectOf(deps: DomainCheckDeps, row: Domain) {
+  const project = await deps.prisma.project.findUniqueOrThrow({ where: { id: row.projectId }, select: { slug: true } })
+  const name = parseDomainName(row.hostname)
+  return {
+    name,
+    projectHost: projectHost(project.slug, deps.baseDomain),
+    token: row.token,
+    // Who was verified stays so: a newcomer has to prove a claim, not those who are there.
+    rival: domainTraits[row.state].routed ? ('none' as const) : await rivalClaim(deps.prisma, row.teamId, name),
+    certificateMode: row.certificateMode,
+    hasDnsProvider: row.dnsProviderId !== null,
+  }
+}
+
+/** Where the verdict moves a domain. What could not be found out moves nothing: a lost DNS answer must not take a site down. */
+export function nextState(state: Domain['state'], { traffic }: Pick<Verdict, 'traffic'>): Domain['state'] {
+  const wanted = traffic === 'yes' ? 'verified' : traffic === 'no' && state !== 'unverified' ? 'misconfigured' : state
+  return canMove(domainTransitions, state, wanted) ? wanted : state
+}
+
+const outcomeOf = (findings: readonly DomainCheck[]): string => findings.map((one) => `${one.id}:${one.state}`).join()
+
+/** False when the domain was removed, or moved by somebody else, meanwhile. */
+async function writeOutcome(prisma: PrismaClient, row: Domain, state: Domain['state'], findings: DomainCheck[], verdict: Verdict): Promise<boolean> {
+  const now = new Date()
+  const before = readChecks(row.checks)
+  const same = before.since !== null && outcomeOf(before.findings) === outcomeOf(findings)
+  const since = same && before.since ? before.since : now
+  const settled = verdict.traffic === 'yes' && (verdict.certificate || row.certificateMode === 'off') && verdict.problem === null
+  const { count } = await prisma.domain.updateMany({
+    where: { id: row.id, state: row.state, teamId: row.teamId },
+    data: {
+      state,
+      checks: writeChecks(since, findings),
+      problem: verdict.problem ? { ...verdict.problem } : Prisma.DbNull,
+      checkedAt: now,
+      nextCheckAt: new Date(now.getTime() + pauseMs({ settled, since, now })),
+    },
+  })
+  return count === 1
+}

@@ -1,0 +1,69 @@
+import type { Logger } from 'pino'
+import type { PrismaClient } from '@/server/database/generated/client'
+import type { ChallengeBoard } from '../edge/challenges'
+import type { ServerEnv } from '../env'
+import type { ChangeBus } from '../events/bus'
+import type { Platform } from '../platform'
+import { createDomainChecks, type DomainChecks } from './checks'
+import { openDns } from './doctor/dns'
+import { ownAddresses } from './doctor/own-addresses'
+import { createDomains } from './domains'
+import { startDomainRounds } from './rounds'
+import { issuersOf } from './settings'
+
+export interface DomainRoom {
+  domains: Platform['domains']
+  /** For who asks CAs: nothing is asked before `precheck` says ready. null: no router is linked to this process. */
+  checks: DomainChecks | null
+  /** Background examinations, where this process does them. */
+  start(): { stop(): Promise<void> }
+}
+
+export interface DomainRoomOptions {
+  env: Pick<ServerEnv, 'baseDomain' | 'publicUrl' | 'domains' | 'acme'>
+  prisma: PrismaClient
+  bus: ChangeBus
+  logger: Logger
+  claimSecret: string
+  /** null: this process is linked to no router, and another does the examinations. */
+  board: ChallengeBoard | null
+  syncRoutes: () => Promise<void>
+  /** A CA may be asked about the domain; told after each examination that finds so. */
+  onReady?: (domainId: string) => void
+}
+
+/** Everything about custom domains, put together. */
+export function composeDomains(options: DomainRoomOptions): DomainRoom {
+  const { env, prisma, bus, logger, board, syncRoutes } = options
+  const { dnsServers, publicAddresses, publicHttpPort, publicHttpsPort } = env.domains
+  const own = () => ownAddresses(publicAddresses)
+  const dns = () => openDns({ servers: dnsServers })
+  const ports = { http: publicHttpPort, https: publicHttpsPort }
+  const issuers = issuersOf(env.acme.production.map((authority) => authority.directory))
+  const checks = board
+    ? createDomainChecks({
+        prisma,
+        bus,
+        logger,
+        baseDomain: env.baseDomain,
+        sources: () => ({ dns: dns(), own: own(), issuers, board, ports }),
+        onRouted: syncRoutes,
+        ...(options.onReady ? { onReady: options.onReady } : {}),
+      })
+    : null
+  const dashboard = env.publicUrl ? URL.parse(env.publicUrl)?.hostname : undefined
+  const routesChanged = () => syncRoutes().catch((error) => logger.warn({ err: error }, 'routes not published; the monitor tries again'))
+  const domains = createDomains({
+    prisma,
+    bus,
+    baseDomain: env.baseDomain,
+    reservedHosts: dashboard ? [dashboard] : [],
+    claimSecret: options.claimSecret,
+    own,
+    openDns: dns,
+    ports,
+    checks,
+    routesChanged,
+  })
+  return { domains, checks, start: () => (checks ? startDomainRounds({ prisma, bus, checks, logger }) : { stop: async () => {} }) }
+}

@@ -1,0 +1,134 @@
+import type { Certificate, Domain } from '@/server/database/generated/client'
+import type { DomainView } from '@/shared/domains'
+import type { WireError } from '@/shared/errors'
+import { AppError } from '@/shared/errors'
+import { edgeUrl, projectHost } from '@/shared/naming'
+import { wireErrorSchema } from '@/shared/views'
+import { type ScopedClient, scopeTo } from '../database/scope'
+import type { Actor } from '../platform'
+import { requireProject } from '../projects/read'
+import { authorize } from '../teams/policy'
+import { covers, usableCertificate } from './covers'
+import type { DomainDeps } from './deps'
+import { displayName, parseDomainName } from './hostname'
+import { readChecks, watchedPauseMs } from './record'
+import { expectedRecords } from './records'
+
+type Row = Domain & { environment: { name: string; project: { slug: string } } }
+type CertificateRow = Pick<Certificate, 'id' | 'domainId' | 'state' | 'names' | 'issuer' | 'notAfter' | 'nextAttemptAt' | 'problem' | 'createdAt'> & {
+  chainPem?: string | null
+}
+const include = { environment: { select: { name: true, project: { select: { slug: true } } } } } as const
+
+/** By id or hostname. @throws ERR_NOT_FOUND, for another team's domain too */
+export async function requireDomain(db: ScopedClient, idOrHostname: string): Promise<Row> {
+  const hostname = idOrHostname.toLowerCase().replace(/\.$/, '')
+  const row = await db.domain.findFirst({ where: { OR: [{ id: idOrHostname }, { hostname }] }, include })
+  if (!row)
+    throw new AppError('ERR_NOT_FOUND', `There is no domain "${idOrHostname}" in this team.`, {
+      nextAction: 'List the domains of the project to see their names.',
+    })
+  return row
+}
+
+export async function listDomains(deps: DomainDeps, actor: Actor, project: string): Promise<DomainView[]> {
+  authorize(actor, 'domain.read')
+  const db = scopeTo(deps.prisma, actor)
+  const { id: projectId } = await requireProject(db, project)
+  return present(deps, db, await db.domain.findMany({ where: { projectId }, include, orderBy: { hostname: 'asc' } }))
+}
+
+/** Somebody looks: until all is well the next check is soon, and the answer to it makes them look again. */
+export async function getDomain(deps: DomainDeps, actor: Actor, idOrHostname: string): Promise<DomainView> {
+  authorize(actor, 'domain.read')
+  const db = scopeTo(deps.prisma, actor)
+  const row = await requireDomain(db, idOrHostname)
+  const soon = new Date(Math.max(Date.now(), (row.checkedAt?.getTime() ?? 0) + watchedPauseMs))
+  const unwell = row.problem !== null || row.state !== 'verified'
+  if (unwell && row.nextCheckAt && row.nextCheckAt > soon) {
+    const { count } = await db.domain.updateMany({ where: { id: row.id, nextCheckAt: { gt: soon } }, data: { nextCheckAt: soon } })
+    if (count > 0) {
+      row.nextCheckAt = soon
+      // For the rounds, which sleep until what was next before; without a team nobody else hears it.
+      await deps.bus.publish({ kind: 'domain', id: row.id, teamId: null, projectId: null })
+    }
+  }
+  return presentOne(deps, db, row)
+}
+
+export async function presentOne(deps: DomainDeps, db: ScopedClient, row: Row): Promise<DomainView> {
+  const [view] = await present(deps, db, [row])
+  if (!view) throw new AppError('ERR_INTERNAL', 'A domain vanished while it was read.')
+  return view
+}
+
+const certificateFields = {
+  id: true,
+  domainId: true,
+  state: true,
+  names: true,
+  issuer: true,
+  notAfter: true,
+  nextAttemptAt: true,
+  problem: true,
+  createdAt: true,
+} as const
+
+async function present(deps: DomainDeps, db: ScopedClient, rows: Row[]): Promise<DomainView[]> {
+  if (rows.length === 0) return []
+  const [usable, attempts] = await Promise.all([
+    db.certificate.findMany({ where: usableCertificate(new Date()), select: certificateFields, orderBy: { notAfter: 'desc' } }),
+    db.certificate.findMany({
+      where: { domainId: { in: rows.map((row) => row.id) } },
+      select: certificateFields,
+      orderBy: { createdAt: 'desc' },
+      distinct: ['domainId'],
+    }),
+  ])
+  return rows.map((row) => {
+    const serving = usable.find((one) => covers(one.names, row.hostname))
+    return presentRow(deps, row, serving ?? attempts.find((one) => one.domainId === row.id) ?? null, serving !== undefined)
+  })
+}
+
+const iso = (date: Date | null): string | null => date?.toISOString() ?? null
+
+function wireOf(value: unknown): WireError | null {
+  const parsed = wireErrorSchema.safeParse(value)
+  return parsed.success ? (parsed.data as WireError) : null
+}
+
+function presentRow(deps: DomainDeps, row: Row, certificate: CertificateRow | null, https: boolean): DomainView {
+  const { id, projectId, hostname, branch, state, redirectTo, httpsRedirect, hstsSeconds, certificateMode, dnsProviderId } = row
+  const name = parseDomainName(hostname)
+  const expected = expectedRecords({ name, addresses: deps.own().addresses, projectHost: projectHost(row.environment.project.slug, deps.baseDomain) })
+  const secure = https && deps.ports.https !== null
+  return {
+    id,
+    projectId,
+    hostname,
+    displayName: displayName(hostname),
+    kind: name.kind,
+    environment: row.environment.name,
+    branch,
+    state,
+    problem: wireOf(row.problem),
+    redirectTo,
+    httpsRedirect,
+    hstsSeconds,
+    certificateMode,
+    dnsProviderId,
+    ...expected,
+    checks: readChecks(row.checks).findings,
+    checkedAt: iso(row.checkedAt),
+    nextCheckAt: iso(row.nextCheckAt),
+    certificate: certificate && presentCertificate(certificate),
+    url: edgeUrl(hostname, secure ? { scheme: 'https', port: deps.ports.https ?? 443 } : { scheme: 'http', port: deps.ports.http }),
+    createdAt: row.createdAt.toISOString(),
+  }
+}
+
+function presentCertificate(row: CertificateRow): NonNullable<DomainView['certificate']> {
+  const { id, state, names, issuer } = row
+  return { id, state, names, issuer, notAfter: iso(row.notAfter), nextAttemptAt: iso(row.nextAttemptAt), problem: wireOf(row.problem) }
+}

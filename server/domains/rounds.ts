@@ -1,0 +1,77 @@
+import type { Logger } from 'pino'
+import type { PrismaClient } from '@/server/database/generated/client'
+import type { ChangeBus } from '../events/bus'
+import type { DomainChecks } from './checks'
+
+export interface RoundDeps {
+  prisma: PrismaClient
+  bus: Pick<ChangeBus, 'listen'>
+  checks: Pick<DomainChecks, 'check'>
+  logger: Pick<Logger, 'warn'>
+}
+
+const atOnce = 4
+/** A claim on a check: beyond this another machine may do it. */
+const leaseMs = 60_000
+/** The clock of the database decides what is due, so a wake-up may be early or late; none is later than this. */
+const longestSleepMs = 60_000
+const shortestSleepMs = 200
+
+/** Examines domains when their time has come. Several machines may do so at once: each takes its own. */
+export function startDomainRounds(deps: RoundDeps): { stop(): Promise<void> } {
+  const { prisma, bus, checks, logger } = deps
+  const stopping = new AbortController()
+  let wake = () => {}
+  const round = async (): Promise<number> => {
+    const due = await claimDue(prisma)
+    await Promise.all(
+      due.map((id) =>
+        checks.check(id).catch((error) => logger.warn({ err: error, domainId: id }, 'a domain could not be examined; it is tried again')),
+      ),
+    )
+    return due.length === atOnce ? 0 : sleepMs(prisma)
+  }
+  const work = (async () => {
+    while (!stopping.signal.aborted) {
+      const pause = await round().catch((error) => {
+        logger.warn({ err: error }, 'domains could not be examined; tried again')
+        return 5_000
+      })
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, Math.max(shortestSleepMs, pause))
+        wake = () => {
+          clearTimeout(timer)
+          resolve()
+        }
+        if (stopping.signal.aborted) wake()
+      })
+    }
+  })()
+  const listening = (async () => {
+    for await (const _ of bus.listen((change) => change.kind === 'domain', stopping.signal)) wake()
+  })()
+  return {
+    async stop() {
+      stopping.abort()
+      wake()
+      await Promise.all([work, listening])
+    },
+  }
+}
+
+async function claimDue(prisma: PrismaClient): Promise<string[]> {
+  const rows = await prisma.$queryRaw<{ id: string }[]>`
+    UPDATE "Domain" SET "nextCheckAt" = (now() AT TIME ZONE 'utc') + ${leaseMs} * interval '1 millisecond'
+    WHERE "id" IN (SELECT "id" FROM "Domain" WHERE "nextCheckAt" <= (now() AT TIME ZONE 'utc') ORDER BY "nextCheckAt" LIMIT ${atOnce} FOR UPDATE SKIP LOCKED)
+    RETURNING "id"`
+  return rows.map((row) => row.id)
+}
+
+async function sleepMs(prisma: PrismaClient): Promise<number> {
+  const next = await prisma.domain.findFirst({
+    where: { nextCheckAt: { not: null } },
+    orderBy: { nextCheckAt: 'asc' },
+    select: { nextCheckAt: true },
+  })
+  return next?.nextCheckAt ? Math.min(longestSleepMs, next.nextCheckAt.getTime() - Date.now()) : longestSleepMs
+}

@@ -1,0 +1,75 @@
+import type { z } from 'zod'
+import type { DomainView, domainPatch } from '@/shared/domains'
+import { AppError } from '@/shared/errors'
+import { writeAudit } from '../audit/audit'
+import { type ScopedClient, scopeTo } from '../database/scope'
+import type { Actor } from '../platform'
+import { authorize } from '../teams/policy'
+import { requireEnvironment } from './add'
+import type { DomainDeps } from './deps'
+import { presentOne, requireDomain } from './read'
+import { requireRedirectTarget } from './redirects'
+
+type Patch = z.output<typeof domainPatch>
+
+/** Changes what the patch names. Routes follow at once; what the doctor judges is examined anew. */
+export async function updateDomain(deps: DomainDeps, actor: Actor, idOrHostname: string, patch: Patch): Promise<DomainView> {
+  authorize(actor, 'domain.write')
+  const db = scopeTo(deps.prisma, actor)
+  const row = await requireDomain(db, idOrHostname)
+  const { httpsRedirect, hstsSeconds, certificateMode } = patch
+  const data = {
+    ...(patch.environment === undefined ? {} : { environmentId: (await requireEnvironment(db, row.projectId, patch.environment)).id }),
+    ...(patch.branch === undefined ? {} : { branch: patch.branch || null }),
+    ...(patch.redirectTo === undefined ? {} : { redirectTo: patch.redirectTo && (await requireRedirectTarget(db, row, patch.redirectTo)) }),
+    ...(httpsRedirect === undefined ? {} : { httpsRedirect }),
+    ...(hstsSeconds === undefined ? {} : { hstsSeconds }),
+    ...(certificateMode === undefined ? {} : { certificateMode }),
+    ...(patch.dnsProviderId === undefined ? {} : { dnsProviderId: patch.dnsProviderId && (await requireProvider(db, patch.dnsProviderId)) }),
+  }
+  await db.$transaction(async (tx) => {
+    await tx.domain.updateMany({ where: { id: row.id }, data: { ...data, nextCheckAt: new Date() } })
+    await writeAudit(tx, actor, { action: 'domain.updated', subject: row.id, detail: { hostname: row.hostname, changed: Object.keys(data) } })
+  })
+  await deps.routesChanged()
+  await deps.bus.publish({ kind: 'domain', id: row.id, teamId: actor.teamId, projectId: row.projectId })
+  return presentOne(deps, db, await requireDomain(db, row.id))
+}
+
+async function requireProvider(db: ScopedClient, id: string): Promise<string> {
+  const row = await db.dnsProvider.findFirst({ where: { id }, select: { id: true } })
+  if (!row) throw new AppError('ERR_NOT_FOUND', 'There is no such DNS provider in this team.')
+  return row.id
+}
+
+/**
+ * Takes a domain away, with its certificates: it is no longer routed when this returns. Domains that redirected to it serve by themselves.
+ * @throws ERR_INVALID_INPUT when `confirmHostname` is not its name
+ */
+export async function removeDomain(deps: DomainDeps, actor: Actor, idOrHostname: string, confirmHostname: string): Promise<void> {
+  authorize(actor, 'domain.write')
+  const db = scopeTo(deps.prisma, actor)
+  const row = await requireDomain(db, idOrHostname)
+  if (confirmHostname.trim().toLowerCase() !== row.hostname)
+    throw new AppError('ERR_INVALID_INPUT', `Type ${row.hostname} to confirm that it is to be removed.`)
+  await db.$transaction(async (tx) => {
+    await tx.domain.updateMany({ where: { projectId: row.projectId, redirectTo: row.hostname }, data: { redirectTo: null } })
+    await tx.domain.deleteMany({ where: { id: row.id } })
+    await writeAudit(tx, actor, { action: 'domain.removed', subject: row.id, detail: { hostname: row.hostname } })
+  })
+  await deps.routesChanged()
+  await deps.bus.publish({ kind: 'domain', id: row.id, teamId: actor.teamId, projectId: row.projectId })
+}
+
+/** Examines it now, where examinations are done in this process; elsewhere it is next in line. */
+export async function checkDomain(deps: DomainDeps, actor: Actor, idOrHostname: string): Promise<DomainView> {
+  authorize(actor, 'domain.check')
+  const db = scopeTo(deps.prisma, actor)
+  const row = await requireDomain(db, idOrHostname)
+  if (deps.checks) await deps.checks.check(row.id)
+  else {
+    await db.domain.updateMany({ where: { id: row.id }, data: { nextCheckAt: new Date() } })
+    await deps.bus.publish({ kind: 'domain', id: row.id, teamId: actor.teamId, projectId: row.projectId })
+  }
+  return presentOne(deps, db, await requireDomain(db, row.id))
+}
