@@ -145,6 +145,9 @@ export const domainPatch = z.object({
 })
 export type DomainPatch = z.input<typeof domainPatch>
 
+/** Names one domain. */
+export const domainPath = z.object({ domain: z.string().min(1).max(300).meta({ description: 'Id or hostname of the domain.' }) })
+
 /** What would have to be set for a name, before it is added. */
 export const domainPreview = z.object({
   hostname: z.string(),

@@ -1,6 +1,7 @@
 import { encode } from 'next-auth/jwt'
 import superjson from 'superjson'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { domainInput } from '@/shared/domains'
 import { newId } from '@/shared/node/ids'
 import { projectInput } from '@/shared/views'
 import { createTestApi, type TestApi } from '@/test/support/api'
@@ -26,6 +27,7 @@ interface Fixture {
   deploymentId: string
   instanceId: string
   apiKeyId: string
+  domain: string
 }
 type Row = { statuses: Statuses; input?: (f: Fixture) => unknown; path?: (f: Fixture) => string; body?: (f: Fixture) => unknown }
 
@@ -51,6 +53,13 @@ const trpcRows: Record<string, Row> = {
   'variables.list': { statuses: ourMembers, input: (f) => ({ projectId: f.projectId }) },
   'variables.set': { statuses: ourAdmins, input: (f) => ({ projectId: f.projectId, key: 'A', value: 'b' }) },
   'variables.remove': { statuses: ourAdmins, input: (f) => ({ projectId: f.projectId, key: 'SEEDED' }) },
+  'domains.list': { statuses: ourMembers, input: (f) => ({ projectId: f.projectId }) },
+  'domains.get': { statuses: ourMembers, input: (f) => ({ domain: f.domain }) },
+  'domains.preview': { statuses: ourMembers, input: (f) => ({ projectId: f.projectId, hostname: 'new.example.net' }) },
+  'domains.add': { statuses: ourAdmins, input: (f) => ({ projectId: f.projectId, hostname: `new-${f.projectId}.example.net` }) },
+  'domains.update': { statuses: ourAdmins, input: (f) => ({ domain: f.domain, patch: { httpsRedirect: false } }) },
+  'domains.remove': { statuses: ourAdmins, input: (f) => ({ domain: f.domain, confirmHostname: f.domain }) },
+  'domains.check': { statuses: ourMembers, input: (f) => ({ domain: f.domain }) },
   'deployments.create': { statuses: [401, 404, 400, 400, 400], input: (f) => ({ projectId: f.projectId }) },
   'deployments.list': { statuses: own, input: (f) => ({ projectId: f.projectId }) },
   'deployments.get': { statuses: ourMembers, input: (f) => ({ deploymentId: f.deploymentId }) },
@@ -78,6 +87,16 @@ const restRows: Record<string, Row> = {
   listVariables: { statuses: ourMembers, path: (f) => `/projects/${f.projectId}/variables` },
   setVariable: { statuses: ourAdmins, path: (f) => `/projects/${f.projectId}/variables/A`, body: () => ({ value: 'b' }) },
   removeVariable: { statuses: emptied(ourAdmins), path: (f) => `/projects/${f.projectId}/variables/SEEDED` },
+  listDomains: { statuses: ourMembers, path: (f) => `/projects/${f.projectId}/domains` },
+  addDomain: {
+    statuses: created(ourAdmins),
+    path: (f) => `/projects/${f.projectId}/domains`,
+    body: (f) => ({ hostname: `new-${f.projectId}.example.net` }),
+  },
+  getDomain: { statuses: ourMembers, path: (f) => `/domains/${f.domain}` },
+  updateDomain: { statuses: ourAdmins, path: (f) => `/domains/${f.domain}`, body: () => ({ httpsRedirect: false }) },
+  removeDomain: { statuses: emptied(ourAdmins), path: (f) => `/domains/${f.domain}?confirm=${f.domain}` },
+  checkDomain: { statuses: ourMembers, path: (f) => `/domains/${f.domain}/check`, body: () => ({}) },
   createDeployment: { statuses: [401, 404, 400, 400, 400], path: () => '/deployments', body: (f) => ({ projectId: f.projectId }) },
   deploy: { statuses: [401, 404, 400, 400, 400], path: () => '/deploy', body: (f) => ({ projectId: f.projectId }) },
   listDeployments: { statuses: own, path: (f) => `/deployments?projectId=${f.projectId}` },
@@ -122,6 +141,7 @@ async function fixture(): Promise<Fixture> {
   if (!owner) throw new Error('no owner')
   const { id: projectId, slug } = await api.platform.projects.create(owner, projectInput.parse({ name: newId() }))
   await api.platform.variables.set(owner, projectId, { key: 'SEEDED', value: 'x', scope: 'both' })
+  const { hostname: domain } = await api.platform.domains.add(owner, projectId, domainInput.parse({ hostname: `${projectId}.example.net` }))
   const { id: environmentId } = await prisma.environment.findFirstOrThrow({ where: { projectId } })
   const [deploymentId, artifactId, releaseId, instanceId] = [newId(), newId(), newId(), newId()]
   const base = { teamId, projectId }
@@ -147,7 +167,7 @@ async function fixture(): Promise<Fixture> {
   })
   await prisma.logLine.create({ data: { teamId, deploymentId, instanceId, step: 'app', stream: 'stdout', text: 'hello' } })
   const created = await api.platform.apiKeys.create(owner, { name: 'to revoke', role: 'member' })
-  return { projectId, slug, deploymentId, instanceId, apiKeyId: created.id }
+  return { projectId, slug, deploymentId, instanceId, apiKeyId: created.id, domain }
 }
 
 /** A whole event that is neither the greeting nor a comment. */

@@ -8,6 +8,13 @@ import { get as getDeployment } from './deployments/get'
 import { list as listDeployments } from './deployments/list'
 import { logs as deploymentLogs } from './deployments/logs'
 import { watch as watchDeployment } from './deployments/watch'
+import { add as addDomain } from './domains/add'
+import { check as checkDomain } from './domains/check'
+import { get as getDomain } from './domains/get'
+import { list as listDomains } from './domains/list'
+import { preview as previewDomain } from './domains/preview'
+import { remove as removeDomain } from './domains/remove'
+import { update as updateDomain } from './domains/update'
 import { list as listInstances } from './instances/list'
 import { logs as instanceLogs } from './instances/logs'
 import { get as getMe } from './me/get'
@@ -39,6 +46,15 @@ export const appRouter = router({
     inspect: inspectProject,
   }),
   variables: router({ list: listVariables, set: setVariable, remove: removeVariable }),
+  domains: router({
+    list: listDomains,
+    get: getDomain,
+    preview: previewDomain,
+    add: addDomain,
+    update: updateDomain,
+    remove: removeDomain,
+    check: checkDomain,
+  }),
   deployments: router({
     create: createDeployment,
     list: listDeployments,

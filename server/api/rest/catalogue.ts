@@ -1,11 +1,19 @@
 import { deploymentRoutes } from './deployments'
+import { domainRoutes } from './domains'
 import { instanceRoutes, meRoutes } from './instances'
 import { projectRoutes } from './projects'
 import type { Method, RestRoute } from './route'
 import { variableRoutes } from './variables'
 
 /** Every route of REST v1: dispatched from here, documented from here, and checked by the authorization matrix test from here. */
-export const catalogue: readonly RestRoute[] = [...meRoutes, ...projectRoutes, ...variableRoutes, ...deploymentRoutes, ...instanceRoutes]
+export const catalogue: readonly RestRoute[] = [
+  ...meRoutes,
+  ...projectRoutes,
+  ...variableRoutes,
+  ...domainRoutes,
+  ...deploymentRoutes,
+  ...instanceRoutes,
+]
 
 export const restBase = '/api/v1'
 
