@@ -15,6 +15,9 @@ const schema = z.object({
   EDGE_HOST: z.union([z.ipv4(), z.ipv6()]).default('::'),
   EDGE_ENGINE: z.enum(['lean', 'http-proxy']).default('http-proxy'),
   ROUTER_WORKER_ID: whole(0, 0, 4095),
+  EDGE_WORKERS: whole(1, 1, 256),
+  /** What `$SWITCHYARD_HOME/logs/access-<worker>.log` holds: what the dashboard is told, every request, or nothing. */
+  EDGE_ACCESS_LOG: z.enum(['sampled', 'all', 'off']).default('sampled'),
   EDGE_LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent']).default('info'),
   EDGE_DRAIN_TIMEOUT_MS: milliseconds(30_000),
   EDGE_CONNECT_TIMEOUT_MS: milliseconds(5_000),
@@ -59,6 +62,9 @@ export interface RouterEnv {
   proxyProtocol: boolean
   engine: 'lean' | 'http-proxy'
   workerId: number
+  /** Workers there are, this one included. */
+  workers: number
+  accessLog: 'sampled' | 'all' | 'off'
   logLevel: string
   drainTimeoutMs: number
   limits: EngineLimits
@@ -90,6 +96,8 @@ export function parseRouterEnv(source: Record<string, string | undefined>, isRoo
     proxyProtocol: env.EDGE_PROXY_PROTOCOL,
     engine: env.EDGE_ENGINE,
     workerId: env.ROUTER_WORKER_ID,
+    workers: env.EDGE_WORKERS,
+    accessLog: env.EDGE_ACCESS_LOG,
     logLevel: env.EDGE_LOG_LEVEL,
     drainTimeoutMs: env.EDGE_DRAIN_TIMEOUT_MS,
     limits: {

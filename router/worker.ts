@@ -1,18 +1,23 @@
 import { mkdirSync } from 'node:fs'
+import path from 'node:path'
+import { z } from 'zod'
 import { AppError } from '@/shared/errors'
 import type { RouteTable } from '@/shared/route-table'
 import type { RouterEnv } from './env'
 import { OpenGate } from './gate/open-gate'
 import { ControlLink } from './link/control-link'
-import { silentObserver } from './observe/silent'
+import type { HostTable } from './match/host-table'
+import { createObserver } from './observe/observe'
 import type { DrainResult, Engine, EngineFactory, EngineLog } from './proxy/engine'
 import { createHttpProxyEngine } from './proxy/http-proxy'
 import { checkTable, supersedes } from './table/schema'
 import { SnapshotStore } from './table/snapshot'
-import { LeastLoaded } from './targets/least-loaded'
+import { createTargets } from './targets/balanced'
 
 const engines: Record<RouterEnv['engine'], EngineFactory> = { 'http-proxy': createHttpProxyEngine, lean: createHttpProxyEngine }
 const snapshotRetryMs = 5_000
+const wakeAskTimeoutMs = 5_000
+const watchedState = z.object({ projectIds: z.array(z.string()) })
 
 export interface RouterWorker {
   address: { host: string; port: number }
@@ -33,19 +38,38 @@ export async function startWorker(env: RouterEnv, log: EngineLog): Promise<Route
   const loadedFields = { version: loaded.table.version, routes: loaded.hosts.size, from: loaded.from, problems: loaded.problems }
   log[loaded.from === 'current' ? 'info' : 'warn'](loadedFields, `serving the ${loaded.from} route table from disk`)
   const gate = new OpenGate(loaded.hosts)
-  const targets = new LeastLoaded()
-  const engine = engines[env.engine]({ limits: env.limits, table: loaded.hosts, log, gate, targets, observer: silentObserver })
+  // The link comes last, so that serving waits for nothing; until then there is nobody to tell or to ask.
+  let link: ControlLink | undefined
+  const targets = createTargets({
+    table: loaded.hosts,
+    log,
+    report: (kind, report) => link?.report(kind, report),
+    wake: async (ask) => (link ? link.ask('wake', ask, wakeAskTimeoutMs) : { accepted: false }),
+    worker: { id: env.workerId, count: env.workers },
+  })
+  const observer = createObserver({
+    report: (kind, report) => link?.report(kind, report) ?? false,
+    log,
+    accessLogFile: env.accessLog === 'off' ? null : path.join(env.home, 'logs', `access-${env.workerId}.log`),
+    logEverything: env.accessLog === 'all',
+  })
+  const engine = engines[env.engine]({ limits: env.limits, table: loaded.hosts, log, gate, targets, observer })
   const address = await listen(engine, env, log)
-  const served = new ServedTable(engine, snapshots, loaded.table, log)
+  const apply = (hosts: HostTable) => {
+    targets.apply(hosts)
+    observer.apply()
+    engine.apply(hosts)
+  }
+  const served = new ServedTable(apply, snapshots, loaded.table, log)
   let listening = true
-  const link = new ControlLink({
+  link = new ControlLink({
     socketPath: env.controlSocket,
     workerId: env.workerId,
     state: () => ({ version: served.version, listening }),
     onTable: (table) => served.replace(table),
     inFlight: (ids) => engine.inFlight(ids),
     handlers: {
-      states: { challenges: () => {}, watched: () => {} },
+      states: { challenges: () => {}, watched: (state) => observer.watch(watchedState.parse(state).projectIds) },
       commands: { purge: async () => ({ entries: 0 }) },
     },
     log,
@@ -57,9 +81,11 @@ export async function startWorker(env: RouterEnv, log: EngineLog): Promise<Route
     version: () => served.version,
     drain: async () => {
       listening = false
-      link.announce()
+      link?.announce()
       const result = await engine.drain({ deadlineMs: env.drainTimeoutMs, idleGraceMs: Math.min(1_000, env.drainTimeoutMs / 2) })
-      link.stop()
+      targets.close()
+      await observer.close()
+      link?.stop()
       served.stop()
       return result
     },
@@ -98,14 +124,14 @@ async function listen(engine: Engine, env: RouterEnv, log: EngineLog): Promise<{
 
 /** The table in the engine and its copy on disk, changed together. */
 class ServedTable {
-  readonly #engine: Engine
+  readonly #apply: (hosts: HostTable) => void
   readonly #snapshots: SnapshotStore
   readonly #log: EngineLog
   #current: RouteTable
   #retry: NodeJS.Timeout | undefined
 
-  constructor(engine: Engine, snapshots: SnapshotStore, current: RouteTable, log: EngineLog) {
-    this.#engine = engine
+  constructor(apply: (hosts: HostTable) => void, snapshots: SnapshotStore, current: RouteTable, log: EngineLog) {
+    this.#apply = apply
     this.#snapshots = snapshots
     this.#current = current
     this.#log = log
@@ -123,7 +149,7 @@ class ServedTable {
       if (table.version === current.version) return // sent again after a reconnection
       throw new Error(`version ${table.version} is older than version ${current.version}, which serves`)
     }
-    this.#engine.apply(hosts)
+    this.#apply(hosts)
     this.#current = table
     this.#log.info({ version: table.version, routes: hosts.size }, 'new route table serves')
     await this.#store()

@@ -55,7 +55,9 @@ class Supervisor {
     const left = await this.leftRouters()
     // Routers first: they serve the last table long before the control plane is there.
     await Promise.all(
-      Array.from({ length: this.env.edgeWorkers }, (_, i) => this.add(`router-${i}`, 'router.mjs', [], { ROUTER_WORKER_ID: String(i) })),
+      Array.from({ length: this.env.edgeWorkers }, (_, i) =>
+        this.add(`router-${i}`, 'router.mjs', [], { ROUTER_WORKER_ID: String(i), EDGE_WORKERS: String(this.env.edgeWorkers) }),
+      ),
     )
     if (this.children.some((child) => !child.wasReady)) {
       this.logger.fatal('The router cannot start; the reason is above.')

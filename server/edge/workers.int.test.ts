@@ -310,7 +310,7 @@ describe('the socket', () => {
   test('a peer that talks nonsense or without end is cut off, the others are not', async () => {
     await startWorker(0)
     const hub = await startHub(1)
-    for (const bytes of ['nonsense\n', '{"type":"hello"}\n', 'x'.repeat(5 * 1024 * 1024)]) {
+    for (const bytes of ['nonsense\n', '{"type":"hello"}\n', 'x'.repeat(17 * 1024 * 1024)]) {
       const socket = net.connect(path.join(home, 'run/edge.sock')).on('error', () => {})
       const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()))
       socket.write(bytes)
