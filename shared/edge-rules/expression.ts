@@ -1,5 +1,5 @@
 /**
- * Reads the text of a regular expression (ECMAScript syntax without flags) into a tree. What cannot be matched in linear time,
+ * Reads the text of a regular expression (ECMAScript syntax, flag `s`: a decoded path may hold line ends) into a tree. What cannot be matched in linear time,
  * backreferences and lookbehind, is refused: the expressions come from strangers' files.
  */
 
@@ -52,11 +52,6 @@ const space: [number, number][] = [
   [0x205f, 0x205f],
   [0x3000, 0x3000],
   [0xfeff, 0xfeff],
-]
-const lineEnds: [number, number][] = [
-  [10, 10],
-  [13, 13],
-  [0x2028, 0x2029],
 ]
 const control: Record<string, number> = { t: 9, n: 10, v: 11, f: 12, r: 13 }
 
@@ -139,7 +134,7 @@ class Parser {
       case '[':
         return { kind: 'set', set: this.#class() }
       case '.':
-        return { kind: 'set', set: { ranges: lineEnds, negated: true } }
+        return { kind: 'set', set: { ranges: [], negated: true } }
       case '^':
         return { kind: 'assert', at: 'start' }
       case '$':

@@ -3,7 +3,7 @@ import { LinearExpression, MatchLimit, StepBudget } from './linear'
 
 const match = (source: string, text: string, steps = 10_000_000) => new LinearExpression(source).match(text, new StepBudget(steps))
 const native = (source: string, text: string) => {
-  const found = new RegExp(`^(?:${source})$`).exec(text)
+  const found = new RegExp(`^(?:${source})$`, 's').exec(text)
   return found && [...found].slice(1)
 }
 

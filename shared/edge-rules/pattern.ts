@@ -1,0 +1,103 @@
+import { type Key, parse, tokensToRegexp } from 'path-to-regexp'
+import { ExpressionProblem } from './expression'
+import { LinearExpression, MatchLimit, maxTextLength, type StepBudget } from './linear'
+
+/** As vercel.json reads them: case matters, so does a slash at the end, and a parameter ends at the next slash. */
+const options = { strict: true, sensitive: true, delimiter: '/' } as const
+const plainParameter = '[^\\/]+?'
+const anything = new Set(['.*', '.*?', '.+', '.+?'])
+
+/** What a path or a condition captured, by name; parameters without one are `0`, `1`, … */
+export type Captures = ReadonlyMap<string, string>
+
+/** A `source` of a rule (path-to-regexp 6 syntax) made ready. */
+export interface PathPattern {
+  /** The one path it matches, where it has no parameters. */
+  readonly literal: string | null
+  /** `/blog` when every path it matches has exactly this first segment. */
+  readonly firstSegment: string | null
+  readonly names: readonly string[]
+  /**
+   * What a decoded path gave to the parameters, in the order of `names`, '' for those that took no part; null: it is not matched.
+   * @throws MatchLimit when the path is longer or the work more than is granted.
+   */
+  match(path: string, budget: StepBudget): string[] | null
+}
+
+/** @throws ExpressionProblem that says what is wrong. */
+export function compilePattern(source: string): PathPattern {
+  if (!source.startsWith('/') && !source.startsWith('{/') && !source.startsWith('(') && !source.startsWith(':'))
+    throw new ExpressionProblem(`a source must begin with "/": "${source.slice(0, 100)}"`)
+  try {
+    return build(source)
+  } catch (error) {
+    if (error instanceof ExpressionProblem) throw error
+    throw new ExpressionProblem(`"${source.slice(0, 100)}" cannot be understood: ${error instanceof Error ? error.message : String(error)}`)
+  }
+}
+
+function build(source: string): PathPattern {
+  const tokens = parse(source, options)
+  const [only] = tokens
+  if (tokens.length === 1 && typeof only === 'string')
+    return { literal: only, firstSegment: firstSegmentOf(only, true), names: [], match: (path) => (path === only ? [] : null) }
+  const keys: Key[] = []
+  const expression = tokensToRegexp(tokens, keys, options)
+  const names = keys.map((key) => String(key.name))
+  const next = tokens[1]
+  const first = typeof only === 'string' ? firstSegmentOf(only, typeof next === 'object' && next.prefix.startsWith('/')) : null
+  const match = provablyFast(tokens) ? nativeMatch(new RegExp(expression.source, 's'), names.length) : linearMatch(expression.source, names.length)
+  return { literal: null, firstSegment: first, names, match }
+}
+
+/** `whole`: the text ends where a segment does. */
+function firstSegmentOf(text: string, whole: boolean): string | null {
+  if (!text.startsWith('/')) return null
+  const slash = text.indexOf('/', 1)
+  if (slash !== -1) return text.slice(0, slash)
+  return whole ? text : null
+}
+
+/**
+ * Whether backtracking cannot multiply: parameters are whole segments, each found in one way only, and at most one part spans several.
+ */
+function provablyFast(tokens: ReturnType<typeof parse>): boolean {
+  let spanning = 0
+  for (const token of tokens) {
+    if (typeof token === 'string') continue
+    if (token.pattern === '' && (token.modifier === '' || token.modifier === '?')) continue
+    if (token.prefix !== '/' || token.suffix !== '') return false
+    const repeated = token.modifier === '*' || token.modifier === '+'
+    if (anything.has(token.pattern) && !repeated) spanning += 1
+    else if (token.pattern !== plainParameter) return false
+    else if (repeated) spanning += 1
+  }
+  const optional = tokens.filter((token) => typeof token === 'object' && token.modifier === '?').length
+  return spanning <= 1 && optional <= 2 && !hasTextWithin(tokens)
+}
+
+// `/:a-:b` and `/x:a`: where one part ends is a guess within a segment.
+function hasTextWithin(tokens: ReturnType<typeof parse>): boolean {
+  return tokens.some((token, i) => typeof token === 'string' && i > 0 && !token.startsWith('/'))
+}
+
+function nativeMatch(expression: RegExp, count: number): PathPattern['match'] {
+  return (path, budget) => {
+    if (path.length > maxTextLength) throw new MatchLimit('the path is too long for the rules of this project')
+    budget.steps -= 10 + path.length
+    const found = expression.exec(path)
+    if (found === null) return null
+    const values: string[] = []
+    for (let i = 1; i <= count; i += 1) values.push(found[i] ?? '')
+    return values
+  }
+}
+
+function linearMatch(source: string, count: number): PathPattern['match'] {
+  const expression = new LinearExpression(source)
+  if (expression.groups.length !== count) throw new ExpressionProblem('groups within a parameter must be (?:…)')
+  return (path, budget) => {
+    const found = expression.match(path, budget)
+    return found === null ? null : found.map((value) => value ?? '')
+  }
+}
