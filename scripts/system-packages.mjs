@@ -19,6 +19,8 @@ const packages = {
   postgresql: debianPostgres,
   chromium: () => existsSync('/usr/bin/chromium'),
   wrk: () => which('wrk'),
+  // pebble-challtestsrv is in it.
+  pebble: () => which('pebble'),
 }
 
 /** What the benchmarks compare with; only they ask for it. */

@@ -54,7 +54,13 @@ function install(): void {
     if (!call) return config
     if (config.method === 'post') call.sent = true
     // What the CA sends beyond this is not ACME.
-    return Object.assign(config, { httpsAgent: call.agent, timeout: call.timeoutMs, signal: call.signal, maxContentLength: 1024 * 1024, maxRedirects: 0 })
+    return Object.assign(config, {
+      httpsAgent: call.agent,
+      timeout: call.timeoutMs,
+      signal: call.signal,
+      maxContentLength: 1024 * 1024,
+      maxRedirects: 0,
+    })
   })
   acme.axios.interceptors.response.use((response) => {
     const call = context.getStore()

@@ -101,7 +101,11 @@ async function validate(work: OrderWork, authorization: acme.Authorization): Pro
   const challenge = authorization.challenges.find((one) => one.type === method)
   if (!challenge) {
     const offered = authorization.challenges.map((one) => one.type).join(', ')
-    throw new AcmeProblem({ type: 'unsupportedIdentifier', status: 400, detail: `the CA does not offer ${method} for ${authorization.identifier.value}, only ${offered}` })
+    throw new AcmeProblem({
+      type: 'unsupportedIdentifier',
+      status: 400,
+      detail: `the CA does not offer ${method} for ${authorization.identifier.value}, only ${offered}`,
+    })
   }
   const value = await client.run(signal, (api) => api.getChallengeKeyAuthorization(challenge))
   const withdraw = await work.offer({ method, hostname: authorization.identifier.value, token: challenge.token, value }, signal)
@@ -157,7 +161,11 @@ function checkLeaf(chain: string, work: OrderWork): void {
   const key = acme.crypto.getPublicKey(work.keyPem).toString()
   const missing = work.names.find((name) => !leaf.subjectAltName?.split(', ').includes(`DNS:${name}`))
   if (leaf.publicKey.export({ type: 'spki', format: 'pem' }).toString().trim() !== key.trim() || missing)
-    throw new AcmeProblem({ type: 'orderNotReady', status: 502, detail: `the certificate the CA gave does not fit ${missing ?? 'the key of the order'}` })
+    throw new AcmeProblem({
+      type: 'orderNotReady',
+      status: 502,
+      detail: `the certificate the CA gave does not fit ${missing ?? 'the key of the order'}`,
+    })
 }
 
 /** Asks until there is an answer. @throws AcmeProblem at the deadline */
@@ -166,7 +174,8 @@ async function poll<T>(deadlineMs: number, signal: AbortSignal, look: () => Prom
   for (let pause = firstPollMs; ; pause = Math.min(pause * 1.5, maxPollMs)) {
     const found = await look()
     if (found !== null) return found
-    if (Date.now() > until) throw new AcmeProblem({ type: 'serverInternal', status: 504, detail: `the CA did not decide within ${deadlineMs / 1000} s` })
+    if (Date.now() > until)
+      throw new AcmeProblem({ type: 'serverInternal', status: 504, detail: `the CA did not decide within ${deadlineMs / 1000} s` })
     await wait(pause, undefined, { signal })
   }
 }

@@ -1,0 +1,80 @@
+import * as acme from 'acme-client'
+import type { Domain, PrismaClient } from '@/server/database/generated/client'
+import type { WireError } from '@/shared/errors'
+import type { ChallengeBoard } from '../edge/challenges'
+import type { Secrets } from '../secrets/secrets'
+import { newKeyPem } from './accounts'
+import { recordNameFor, waitUntilVisible } from './dns/propagation'
+import type { DnsProvider } from './dns/provider'
+import type { ChallengeAnswer, ChallengeMethod } from './order'
+import { ChallengeError } from './problems'
+
+/** Answers to the CA's questions, wherever it looks for them: at the routers, or in DNS. */
+export interface Answers {
+  /** What keeps answers of this kind from being given at all right now; asked before the CA is. */
+  obstacle(method: ChallengeMethod): WireError | null
+  /** Resolves when the CA would see it. @throws ChallengeError: nothing was asked of the CA yet */
+  offer(domain: Domain, answer: ChallengeAnswer, signal: AbortSignal): Promise<() => Promise<void>>
+}
+
+const noRouter: WireError = {
+  code: 'ERR_UNAVAILABLE',
+  message: 'No router is connected, so nobody would answer the certificate authority.',
+  step: 'challenge',
+  nextAction: 'Check that the router workers are running.',
+}
+const cleanupDeadlineMs = 30_000
+
+export function createAnswers(deps: {
+  prisma: PrismaClient
+  secrets: Pick<Secrets, 'open'>
+  board: ChallengeBoard
+  /** Routers that take connections right now: without one nobody would answer. */
+  routers: () => number
+  openProvider: (kind: string, credentials: string) => DnsProvider
+  dnsServers: readonly string[]
+  propagationDeadlineMs?: number
+}): Answers {
+  async function byRouters(answer: ChallengeAnswer): Promise<() => Promise<void>> {
+    try {
+      if (answer.method === 'http-01') return await deps.board.offerHttp(answer.token, answer.value)
+      const authorization = { identifier: { type: 'dns', value: answer.hostname } } as acme.Authorization
+      const [key, certificate] = await acme.crypto.createAlpnCertificate(authorization, answer.value, newKeyPem())
+      return await deps.board.offerAlpn(answer.hostname, { certificatePem: certificate.toString(), keyPem: key.toString() })
+    } catch (cause) {
+      throw new ChallengeError(`Not every router took the answer to the CA: ${cause instanceof Error ? cause.message : cause}`, { cause })
+    }
+  }
+
+  async function providerOf(domain: Domain): Promise<DnsProvider> {
+    const row = domain.dnsProviderId ? await deps.prisma.dnsProvider.findFirst({ where: { id: domain.dnsProviderId, teamId: domain.teamId } }) : null
+    if (!row)
+      throw new ChallengeError('A wildcard certificate needs a DNS provider, and the domain has none.', {
+        nextAction: 'Add a DNS provider to the team and choose it for the domain, or upload a certificate.',
+      })
+    return deps.openProvider(row.kind, await deps.secrets.open(row.teamId, row.credentials))
+  }
+
+  async function byDns(domain: Domain, answer: ChallengeAnswer, signal: AbortSignal): Promise<() => Promise<void>> {
+    const provider = await providerOf(domain)
+    const name = await recordNameFor(`_acme-challenge.${answer.hostname}`, deps.dnsServers)
+    const withdraw = () => provider.cleanup(name, answer.value, AbortSignal.timeout(cleanupDeadlineMs)).catch(() => {})
+    try {
+      await provider.present(name, answer.value, signal)
+      await waitUntilVisible(name, answer.value, { servers: deps.dnsServers, deadlineMs: deps.propagationDeadlineMs ?? 120_000, signal })
+      return withdraw
+    } catch (cause) {
+      await withdraw()
+      signal.throwIfAborted()
+      if (cause instanceof ChallengeError) throw cause
+      throw new ChallengeError(`The DNS host did not take the record ${name}: ${cause instanceof Error ? cause.message : cause}`, {
+        cause,
+        nextAction: 'Check the credentials of the DNS provider, and that they may change this zone.',
+      })
+    }
+  }
+  return {
+    obstacle: (method) => (method === 'dns-01' || deps.routers() > 0 ? null : noRouter),
+    offer: (domain, answer, signal) => (answer.method === 'dns-01' ? byDns(domain, answer, signal) : byRouters(answer)),
+  }
+}

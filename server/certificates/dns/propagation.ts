@@ -1,0 +1,76 @@
+import { Resolver } from 'node:dns/promises'
+import { setTimeout as wait } from 'node:timers/promises'
+import { ChallengeError } from '../problems'
+
+const queryTimeoutMs = 3_000
+const pauseMs = 2_000
+const firstPauseMs = 200
+const maxAliases = 4
+
+function resolver(servers: readonly string[]): Resolver {
+  const made = new Resolver({ timeout: queryTimeoutMs, tries: 2 })
+  if (servers.length > 0) made.setServers([...servers])
+  return made
+}
+
+/**
+ * Where the record must be made: the name itself, or what it is an alias of. People who keep DNS credentials apart point
+ * `_acme-challenge` at a zone of its own by CNAME, which the CA follows (RFC 8555 §8.4).
+ */
+export async function recordNameFor(name: string, servers: readonly string[]): Promise<string> {
+  const dns = resolver(servers)
+  let current = name
+  for (let i = 0; i < maxAliases; i++) {
+    const [target] = await dns.resolveCname(current).catch(() => [])
+    if (!target) return current
+    current = target.toLowerCase().replace(/\.$/, '')
+  }
+  return current
+}
+
+/** Addresses of the servers that have authority over the name's zone; empty: they cannot be found out. */
+async function authoritativeServers(name: string, dns: Resolver): Promise<string[]> {
+  const labels = name.split('.')
+  for (let i = 0; i < labels.length - 1; i++) {
+    const hosts = await dns.resolveNs(labels.slice(i).join('.')).catch(() => [])
+    if (hosts.length === 0) continue
+    const addresses = await Promise.all(hosts.map((host) => dns.resolve4(host).catch(() => [])))
+    return addresses.flat()
+  }
+  return []
+}
+
+/**
+ * Waits until every authoritative server of the zone shows the value; where they cannot be found, until the resolvers do.
+ * @throws ChallengeError at the deadline, naming the servers that do not show it
+ */
+export async function waitUntilVisible(
+  name: string,
+  value: string,
+  options: { servers: readonly string[]; deadlineMs: number; signal: AbortSignal },
+): Promise<void> {
+  const { signal } = options
+  const until = Date.now() + options.deadlineMs
+  const own = resolver(options.servers)
+  const authorities = await authoritativeServers(name, own)
+  const asked =
+    authorities.length > 0 ? authorities.map((address) => ({ address, dns: resolver([address]) })) : [{ address: 'the resolver', dns: own }]
+  let missing = asked
+  for (let pause = firstPauseMs; ; pause = Math.min(pause * 2, pauseMs)) {
+    const shown = await Promise.all(missing.map(({ dns }) => shows(dns, name, value)))
+    missing = missing.filter((_, i) => !shown[i])
+    if (missing.length === 0) return
+    if (Date.now() > until) {
+      const names = missing.map((one) => one.address).join(', ')
+      throw new ChallengeError(`The TXT record ${name} did not appear at ${names} within ${Math.round(options.deadlineMs / 1000)} s.`, {
+        nextAction: 'Check at the DNS host that the zone is the one that is delegated to, then try again.',
+      })
+    }
+    await wait(pause, undefined, { signal })
+  }
+}
+
+async function shows(dns: Resolver, name: string, value: string): Promise<boolean> {
+  const records = await dns.resolveTxt(name).catch(() => [])
+  return records.some((parts) => parts.join('') === value)
+}

@@ -1,0 +1,168 @@
+import { createHash, createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
+import { X509Certificate as Asn1Certificate, AuthorityKeyIdentifierExtension } from '@peculiar/x509'
+import { AppError } from '@/shared/errors'
+
+/** Certificates and keys as PEM: what is in them, and whether they fit together. */
+
+const block = /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g
+const maxChain = 10
+const minRsaBits = 2048
+/** What clients and the router's TLS agree on. */
+const curves = new Set(['prime256v1', 'secp384r1', 'secp521r1'])
+
+export interface CertificateFacts {
+  /** dNSName entries, lower case. */
+  names: string[]
+  /** Common name or organization of whoever signed the leaf. */
+  issuer: string
+  /** Hexadecimal, upper case. */
+  serial: string
+  notBefore: number
+  notAfter: number
+}
+
+/** Leaf first, as given. @throws AppError ERR_INVALID_INPUT */
+export function splitChain(pem: string): X509Certificate[] {
+  const blocks = pem.match(block) ?? []
+  if (blocks.length === 0 || blocks.length > maxChain)
+    throw invalid(
+      blocks.length === 0 ? 'There is no certificate in it.' : `A chain has at most ${maxChain} certificates.`,
+      'Give the certificate and its intermediates as PEM.',
+    )
+  return blocks.map((text) => {
+    try {
+      return new X509Certificate(text)
+    } catch {
+      throw invalid('One of the certificates cannot be read.', 'Give the certificate and its intermediates as PEM, unchanged.')
+    }
+  })
+}
+
+/** What the leaf of a chain says. */
+export function readFacts(chainPem: string): CertificateFacts {
+  const [leaf] = splitChain(chainPem)
+  if (!leaf) throw invalid('There is no certificate in it.', 'Give the certificate as PEM.')
+  return factsOf(leaf)
+}
+
+function factsOf(leaf: X509Certificate): CertificateFacts {
+  const issuer = /^(?:CN|O)=(.+)$/m.exec(leaf.issuer)?.[1] ?? leaf.issuer
+  return {
+    names: namesOf(leaf),
+    issuer,
+    serial: leaf.serialNumber,
+    notBefore: Date.parse(leaf.validFrom),
+    notAfter: Date.parse(leaf.validTo),
+  }
+}
+
+const namesOf = (leaf: X509Certificate): string[] =>
+  (leaf.subjectAltName ?? '')
+    .split(', ')
+    .filter((entry) => entry.startsWith('DNS:'))
+    .map((entry) => entry.slice(4).toLowerCase())
+
+/** Names a pair of chain and key: that of a renewed certificate is another one. */
+export function pairId(certificateId: string, chainPem: string): string {
+  return `${certificateId}.${createHash('sha256').update(chainPem).digest('hex').slice(0, 16)}`
+}
+
+/** True when one of `names` stands for `hostname` (RFC 6125 §6.4.3: a wildcard for exactly one label). A wildcard hostname needs itself. */
+export function covers(names: readonly string[], hostname: string): boolean {
+  if (names.includes(hostname)) return true
+  const dot = hostname.indexOf('.')
+  return dot > 0 && !hostname.startsWith('*.') && names.includes(`*${hostname.slice(dot)}`)
+}
+
+/** certID of RFC 9773 §4.1: base64url of the authority key identifier, a dot, base64url of the serial's DER bytes. null: the leaf names no such key. */
+export function renewalId(chainPem: string): string | null {
+  const [leaf] = splitChain(chainPem)
+  if (!leaf) return null
+  const keyId = new Asn1Certificate(leaf.raw).getExtension(AuthorityKeyIdentifierExtension)?.keyId
+  if (!keyId) return null
+  const hex = leaf.serialNumber.length % 2 === 0 ? leaf.serialNumber : `0${leaf.serialNumber}`
+  const serial = Buffer.from(hex, 'hex')
+  // DER: a leading zero keeps a number positive.
+  const der = (serial[0] ?? 0) & 0x80 ? Buffer.concat([Buffer.of(0), serial]) : serial
+  return `${Buffer.from(keyId, 'hex').toString('base64url')}.${der.toString('base64url')}`
+}
+
+export interface CheckedPair {
+  /** In order, leaf first, without a self-signed root. */
+  chainPem: string
+  /** PKCS #8. */
+  keyPem: string
+  facts: CertificateFacts
+}
+
+const invalid = (message: string, nextAction: string) => new AppError('ERR_INVALID_INPUT', message, { step: 'certificate', nextAction })
+
+/**
+ * Checks a certificate of a person's own, and puts its chain in order.
+ * @throws AppError ERR_INVALID_INPUT naming what does not fit: key, strength, dates, names, chain.
+ */
+export function checkPair(input: { chainPem: string; keyPem: string; hostname: string; now: number }): CheckedPair {
+  const { hostname, now } = input
+  const given = splitChain(input.chainPem)
+  const key = readKey(input.keyPem)
+  const leaf = given.find((one) => one.checkPrivateKey(key))
+  if (!leaf) throw invalid('The private key does not belong to the certificate.', 'Upload the key with which this certificate was requested.')
+  if (leaf.ca)
+    throw invalid('The key belongs to a certificate authority, not to a server certificate.', 'Upload the certificate of the domain itself.')
+  checkStrength(key)
+  const facts = factsOf(leaf)
+  if (facts.notAfter <= now) throw invalid(`The certificate expired on ${day(facts.notAfter)}.`, 'Upload a certificate that is valid.')
+  if (facts.notBefore > now + 5 * 60_000)
+    throw invalid(`The certificate is not valid before ${day(facts.notBefore)}.`, 'Upload a certificate that is valid now.')
+  if (!covers(facts.names, hostname))
+    throw invalid(
+      `The certificate is for ${facts.names.join(', ') || 'no name'}, not for ${hostname}.`,
+      `Upload a certificate whose names include ${hostname}.`,
+    )
+  const chain = orderChain(leaf, given, now)
+  return { chainPem: chain.map((one) => one.toString()).join(''), keyPem: key.export({ type: 'pkcs8', format: 'pem' }).toString(), facts }
+}
+
+function readKey(pem: string): KeyObject {
+  if (/ENCRYPTED/.test(pem))
+    throw invalid('The private key is protected by a passphrase.', 'Remove it first: openssl pkey -in key.pem -out plain.pem')
+  try {
+    return createPrivateKey(pem)
+  } catch {
+    throw invalid('The private key cannot be read.', 'Give it as PEM, beginning with -----BEGIN PRIVATE KEY-----.')
+  }
+}
+
+function checkStrength(key: KeyObject): void {
+  const { modulusLength = 0, namedCurve = '' } = key.asymmetricKeyDetails ?? {}
+  const strong = key.asymmetricKeyType === 'rsa' ? modulusLength >= minRsaBits : key.asymmetricKeyType === 'ec' && curves.has(namedCurve)
+  if (!strong)
+    throw invalid(
+      'The key is of a kind browsers do not accept.',
+      `Use RSA with ${minRsaBits} bits or more, or an elliptic curve of P-256, P-384 or P-521.`,
+    )
+}
+
+/** From the leaf upwards, each signed by the next; whatever else was pasted must not be there, for clients would get it too. */
+function orderChain(leaf: X509Certificate, given: X509Certificate[], now: number): X509Certificate[] {
+  const chain = [leaf]
+  const rest = given.filter((one) => one !== leaf && one.fingerprint256 !== leaf.fingerprint256)
+  for (let last = leaf; rest.length > 0; ) {
+    const at = rest.findIndex((one) => last.checkIssued(one) && last.verify(one.publicKey))
+    const next = rest[at]
+    if (!next)
+      throw invalid(
+        'The chain has a certificate that did not sign the one before it.',
+        'Upload the certificate and its own intermediates, nothing else.',
+      )
+    rest.splice(at, 1)
+    if (Date.parse(next.validTo) <= now)
+      throw invalid('An intermediate certificate of the chain has expired.', 'Upload the chain your CA offers today.')
+    // Clients have the roots; one that is sent is ballast.
+    if (!next.checkIssued(next)) chain.push(next)
+    last = next
+  }
+  return chain
+}
+
+const day = (ms: number) => new Date(ms).toISOString().slice(0, 10)

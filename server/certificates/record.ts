@@ -1,0 +1,142 @@
+import type { Pool } from 'pg'
+import type { Certificate, Domain, Prisma, PrismaClient } from '@/server/database/generated/client'
+import type { WireError } from '@/shared/errors'
+import { newId } from '@/shared/node/ids'
+import { vainWindowMs } from './schedule'
+
+/** What is written down about certificates and their orders. Leases are timed by the database's clock, which machines share. */
+
+export type Claimed = Certificate & { domain: Domain }
+
+export const leaseSeconds = 60
+
+/** One automatic certificate a domain: its id follows from the domain's, so that two machines cannot make two. */
+const automaticId = `'acme-' || d."id"`
+
+/** Rows for verified domains that want a certificate and have none yet. @returns ids of the domains */
+export async function createMissing(pool: Pool, now: number): Promise<string[]> {
+  const { rows } = await pool.query<{ domainId: string }>(
+    `INSERT INTO "Certificate"("id","teamId","domainId","names","nextAttemptAt")
+     SELECT ${automaticId}, d."teamId", d."id", ARRAY[d."hostname"], $1 FROM "Domain" d
+     WHERE d."certificateMode"='automatic' AND d."state"='verified'
+       AND NOT EXISTS (SELECT 1 FROM "Certificate" c WHERE c."id" = ${automaticId})
+     ON CONFLICT DO NOTHING RETURNING "domainId"`,
+    [new Date(now)],
+  )
+  return rows.map((row) => row.domainId)
+}
+
+const isDue = `c."source"='acme' AND d."certificateMode"='automatic' AND c."nextAttemptAt" <= $1
+  AND (c."leaseExpiresAt" IS NULL OR c."leaseExpiresAt" < (now() AT TIME ZONE 'utc'))`
+
+/**
+ * Takes the most urgent certificate that is due, for this claim alone: `leaseOwner` is new with each claim and fences every write.
+ * A first certificate, for which somebody may be waiting, ranks with those that expire within a day. null: nothing is due.
+ */
+export async function claim(deps: { pool: Pool; prisma: PrismaClient }, owner: string, now: number): Promise<Claimed | null> {
+  const { rows } = await deps.pool.query<{ id: string }>(
+    `UPDATE "Certificate" SET "leaseOwner"=$2, "leaseExpiresAt"=(now() AT TIME ZONE 'utc') + $3 * interval '1 second',
+            "state"=CASE WHEN "chainPem" IS NULL THEN 'issuing' ELSE 'renewing' END::"CertificateState"
+     WHERE "id" = (
+       SELECT c."id" FROM "Certificate" c JOIN "Domain" d ON d."id"=c."domainId" WHERE ${isDue}
+       ORDER BY COALESCE(c."notAfter", c."nextAttemptAt" + interval '1 day'), c."id" LIMIT 1 FOR UPDATE OF c SKIP LOCKED)
+     RETURNING "id"`,
+    [new Date(now), `${owner}/${newId()}`, leaseSeconds],
+  )
+  const id = rows[0]?.id
+  return id ? deps.prisma.certificate.findUnique({ where: { id }, include: { domain: true } }) : null
+}
+
+/** When something is due next, and when the first of what is due now expires. */
+export async function outlook(pool: Pool, now: number): Promise<{ nextAt: number | null; expiresAt: number | null }> {
+  const { rows } = await pool.query<{ nextAt: Date | null; expiresAt: Date | null }>(
+    `SELECT min(c."nextAttemptAt") FILTER (WHERE c."nextAttemptAt" > $1) AS "nextAt", min(c."notAfter") FILTER (WHERE c."nextAttemptAt" <= $1) AS "expiresAt"
+     FROM "Certificate" c JOIN "Domain" d ON d."id"=c."domainId" WHERE c."source"='acme' AND d."certificateMode"='automatic'`,
+    [new Date(now)],
+  )
+  return { nextAt: rows[0]?.nextAt?.getTime() ?? null, expiresAt: rows[0]?.expiresAt?.getTime() ?? null }
+}
+
+/** False: somebody else has taken it over. */
+export async function renewLease(pool: Pool, row: Claimed): Promise<boolean> {
+  const { rowCount } = await pool.query(
+    `UPDATE "Certificate" SET "leaseExpiresAt"=(now() AT TIME ZONE 'utc') + $3 * interval '1 second' WHERE "id"=$1 AND "leaseOwner"=$2`,
+    [row.id, row.leaseOwner, leaseSeconds],
+  )
+  return rowCount === 1
+}
+
+/** Frees what an earlier process of this machine held; called while holding the home's lock, which proves that process dead. */
+export async function breakLeases(pool: Pool, machine: string): Promise<void> {
+  await pool.query(`UPDATE "Certificate" SET "leaseOwner"=NULL, "leaseExpiresAt"=NULL WHERE starts_with("leaseOwner",$1)`, [`${machine}:`])
+}
+
+export class LeaseLost extends Error {
+  constructor() {
+    super('another process has taken this certificate over')
+    this.name = 'LeaseLost'
+  }
+}
+
+/** Writes to a claimed certificate. @throws LeaseLost when the claim is no longer ours: the write matched no row. */
+export async function write(
+  prisma: Pick<PrismaClient, 'certificate'>,
+  row: Claimed,
+  data: Prisma.CertificateUncheckedUpdateManyInput,
+): Promise<void> {
+  const { count } = await prisma.certificate.updateMany({ where: { id: row.id, leaseOwner: row.leaseOwner }, data })
+  if (count !== 1) throw new LeaseLost()
+}
+
+export const released = { leaseOwner: null, leaseExpiresAt: null } as const
+export const noOrder = { orderUrl: null, orderDirectory: null, orderKeyCiphertext: null, orderTryId: null } as const
+
+/** An ask begins: recorded before anything is sent, with the key the order will need. */
+export async function beginTry(
+  prisma: PrismaClient,
+  row: Claimed,
+  order: { directory: string; keyCiphertext: Uint8Array<ArrayBuffer> },
+  now: number,
+): Promise<bigint> {
+  return prisma.$transaction(async (tx) => {
+    const { id } = await tx.certificateTry.create({
+      data: { teamId: row.teamId, certificateId: row.id, name: nameOf(row), directory: order.directory, startedAt: new Date(now) },
+    })
+    const fields = { orderUrl: null, orderDirectory: order.directory, orderKeyCiphertext: order.keyCiphertext, orderTryId: id }
+    await write(tx, row, { ...fields, directory: order.directory })
+    return id
+  })
+}
+
+/** `succeeded: null`: it ended without anything having been asked of the CA. */
+export async function endTry(
+  prisma: Pick<PrismaClient, 'certificateTry'>,
+  id: bigint,
+  outcome: { succeeded: boolean | null; problem?: WireError },
+  now: number,
+): Promise<void> {
+  const { succeeded, problem } = outcome
+  await prisma.certificateTry.updateMany({
+    where: { id, endedAt: null },
+    data: { endedAt: new Date(now), succeeded, ...(problem ? { problem: { ...problem } } : {}) },
+  })
+}
+
+/** When the asks of the last hour began that were, or may still be, in vain. */
+export async function vainAsks(prisma: PrismaClient, name: string, now: number): Promise<number[]> {
+  const rows = await prisma.certificateTry.findMany({
+    where: { name, startedAt: { gt: new Date(now - vainWindowMs) }, OR: [{ succeeded: false }, { endedAt: null }] },
+    select: { startedAt: true },
+  })
+  return rows.map((row) => row.startedAt.getTime())
+}
+
+/** What the CA is asked about, as the bound counts it. */
+export const nameOf = (row: { names: string[] }): string => row.names[0] ?? ''
+
+const keptTriesDays = 90
+
+/** History nobody reads any more. */
+export async function forgetOldTries(pool: Pool): Promise<void> {
+  await pool.query(`DELETE FROM "CertificateTry" WHERE "startedAt" < (now() AT TIME ZONE 'utc') - $1 * interval '1 day'`, [keptTriesDays])
+}
