@@ -12,6 +12,13 @@ const problems: Problem[] = [
   })),
   { kind: 'connect-timeout', ...app, timeoutMs: 5000 },
   { kind: 'answer-timeout', ...app, timeoutMs: 300 },
+  { kind: 'forbidden', host: evil },
+  { kind: 'protected', host: evil, with: 'password' },
+  { kind: 'protected', host: evil, with: 'token' },
+  { kind: 'maintenance', ...app, message: null },
+  { kind: 'maintenance', ...app, message: evil },
+  { kind: 'rate-limited', host: evil, limit: 10, windowSeconds: 60, retryAfterSeconds: 6 },
+  { kind: 'rule-failed', ...app, status: 502, detail: evil },
 ]
 
 test.each(problems)('the page for $kind escapes everything and needs nothing from outside', (problem) => {

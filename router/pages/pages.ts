@@ -1,6 +1,7 @@
 import { STATUS_CODES } from 'node:http'
 import type { ErrorCode } from '@/shared/errors'
 import { renderHtml } from './html'
+import { describeRuleProblem, isRuleProblem, type RuleProblem, ruleProblemHeaders } from './rule-pages'
 
 /** Everything the router itself may have to tell a visitor. */
 export type Problem =
@@ -9,6 +10,7 @@ export type Problem =
   | { kind: 'not-deployed' | 'stopped' | 'failed' | 'no-target' | 'overloaded' | 'asleep'; host: string; projectName: string }
   | { kind: 'refused' | 'reset' | 'bad-answer'; host: string; projectName: string }
   | { kind: 'connect-timeout' | 'answer-timeout'; host: string; projectName: string; timeoutMs: number }
+  | RuleProblem
 
 export interface PageContext {
   requestId: string
@@ -42,6 +44,7 @@ const readLogs = 'If this is your app: open its logs in the dashboard and look a
 
 /** The words for a problem. */
 export function describeProblem(problem: Problem): PageText {
+  if (isRuleProblem(problem)) return describeRuleProblem(problem)
   switch (problem.kind) {
     case 'bad-request':
       return {
@@ -67,7 +70,7 @@ export function describeProblem(problem: Problem): PageText {
   }
 }
 
-function describeAppProblem(problem: Exclude<Problem, { kind: 'bad-request' | 'unknown-host' }>): PageText {
+function describeAppProblem(problem: Exclude<Problem, RuleProblem | { kind: 'bad-request' | 'unknown-host' }>): PageText {
   const name = problem.projectName
   const down = { code: 'ERR_UNAVAILABLE' as const, status: 503 }
   switch (problem.kind) {
@@ -179,7 +182,8 @@ export function renderProblem(problem: Problem, context: PageContext): Page {
       'Content-Security-Policy',
       "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     ])
-  if (text.status === 503) headers.push(['Retry-After', '5'])
+  if (isRuleProblem(problem)) headers.push(...ruleProblemHeaders(problem))
+  else if (text.status === 503) headers.push(['Retry-After', '5'])
   if (text.status === 405) headers.push(['Allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'])
   return { status: text.status, reason: STATUS_CODES[text.status] ?? 'Error', headers, body }
 }
