@@ -83,7 +83,13 @@ export async function compose(env: ServerEnv, roles: Set<Role>, logger: Logger):
     : null
   await hub?.start()
   const sink = hub ?? { publish: async () => ({ acknowledged: 0 }) }
-  const routes = createRoutePublisher({ prisma, sink, baseDomain: env.baseDomain, dashboardUrl })
+  const routes = createRoutePublisher({
+    prisma,
+    sink,
+    baseDomain: env.baseDomain,
+    dashboardUrl,
+    ports: { http: env.domains.publicHttpPort, https: env.domains.publicHttpsPort },
+  })
   const state = { ready: false }
   const board = hub ? createChallengeBoard(hub.talk) : null
   const domains = composeDomains({ ...base, prisma, board, claimSecret: base.authSecret, syncRoutes: () => routes.sync() })

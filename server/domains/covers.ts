@@ -1,8 +1,8 @@
 /** Whether a certificate for `names` is good for `hostname`: itself, or the wildcard one label above (RFC 6125 §6.4.3). */
-export function covers(names: readonly string[], hostname: string): boolean {
-  if (names.includes(hostname)) return true
+export function covers(names: ReadonlySet<string>, hostname: string): boolean {
+  if (names.has(hostname)) return true
   const dot = hostname.indexOf('.')
-  return !hostname.startsWith('*.') && dot > 0 && names.includes(`*${hostname.slice(dot)}`)
+  return !hostname.startsWith('*.') && dot > 0 && names.has(`*${hostname.slice(dot)}`)
 }
 
 /** A certificate a router can use right now, whatever becomes of its renewal. */

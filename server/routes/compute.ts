@@ -1,6 +1,7 @@
 import type { PrismaClient } from '@/server/database/generated/client'
 import { deploymentHost, projectHost } from '@/shared/naming'
 import type { Route, Target } from '@/shared/route-table'
+import { domainRoutes, type VisiblePorts } from './domains'
 
 /** Deployments that keep a hostname of their own after they have stopped, so that their page says so. */
 const rememberedDeployments = 20
@@ -22,10 +23,15 @@ interface ProjectRow {
  * Every route there should be, from the record alone. With `candidates`, an environment is routed as if its pointer stood on the
  * candidate: its other instances get no new requests, neither by the project's hostname nor by their own.
  */
-export async function computeRoutes(prisma: PrismaClient, baseDomain: string, candidates: readonly Candidate[]): Promise<Route[]> {
+export async function computeRoutes(
+  prisma: PrismaClient,
+  baseDomain: string,
+  candidates: readonly Candidate[],
+  ports: VisiblePorts = { http: 80, https: null },
+): Promise<Route[]> {
   const [projects, environments, instances, deployments] = await Promise.all([
     prisma.project.findMany({ select: { id: true, teamId: true, name: true, slug: true }, orderBy: { slug: 'asc' } }),
-    prisma.environment.findMany({ where: { kind: 'PRODUCTION' }, select: { id: true, projectId: true, liveReleaseId: true } }),
+    prisma.environment.findMany({ select: { id: true, projectId: true, kind: true, liveReleaseId: true } }),
     prisma.instance.findMany({
       where: { state: { notIn: ['stopped', 'draining'] }, host: { not: null }, port: { not: null } },
       select: { id: true, environmentId: true, releaseId: true, deploymentId: true, state: true, host: true, port: true },
@@ -39,9 +45,9 @@ export async function computeRoutes(prisma: PrismaClient, baseDomain: string, ca
     if (candidate !== undefined) return i.releaseId === candidate
     return i.state !== 'starting'
   })
-  const environmentOf = new Map(environments.map((e) => [e.projectId, e]))
+  const environmentOf = new Map(environments.filter((e) => e.kind === 'PRODUCTION').map((e) => [e.projectId, e]))
   const deploymentsOf = Map.groupBy(deployments, (d) => d.projectId)
-  return projects.flatMap((project) => {
+  const routes = projects.flatMap((project) => {
     const environment = environmentOf.get(project.id)
     const liveRelease = environment ? (wanted.has(environment.id) ? wanted.get(environment.id) : environment.liveReleaseId) : null
     const own = deploymentsOf.get(project.id) ?? []
@@ -61,6 +67,8 @@ export async function computeRoutes(prisma: PrismaClient, baseDomain: string, ca
       }),
     ]
   })
+  const current = environments.map((e) => ({ ...e, liveReleaseId: wanted.has(e.id) ? (wanted.get(e.id) ?? null) : e.liveReleaseId }))
+  return [...routes, ...(await domainRoutes(prisma, { baseDomain, projects, routes, environments: current, deployments }, ports))]
 }
 
 const target = (instance: { id: string; host: string | null; port: number | null }): Target => ({
@@ -81,9 +89,18 @@ function route(project: ProjectRow, host: string, deploymentId: string | null, t
   }
 }
 
-function recentDeployments(prisma: PrismaClient): Promise<{ id: string; projectId: string; status: string }[]> {
+interface DeploymentRow {
+  id: string
+  projectId: string
+  environmentId: string
+  status: string
+  branch: string | null
+  releaseId: string | null
+}
+
+function recentDeployments(prisma: PrismaClient): Promise<DeploymentRow[]> {
   return prisma.$queryRaw`
-    SELECT "id", "projectId", "status"::text FROM (
-      SELECT "id", "projectId", "status", "createdAt", row_number() OVER (PARTITION BY "projectId" ORDER BY "createdAt" DESC) AS n FROM "Deployment") d
+    SELECT "id", "projectId", "environmentId", "status"::text, "branch", "releaseId" FROM (
+      SELECT "id", "projectId", "environmentId", "status", "branch", "releaseId", "createdAt", row_number() OVER (PARTITION BY "projectId" ORDER BY "createdAt" DESC) AS n FROM "Deployment") d
     WHERE n <= ${rememberedDeployments} ORDER BY "createdAt" DESC`
 }

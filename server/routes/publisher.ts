@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import type { PrismaClient } from '@/server/database/generated/client'
 import type { RouteTable } from '@/shared/route-table'
 import { type Candidate, computeRoutes } from './compute'
+import type { VisiblePorts } from './domains'
 
 /** The control side of the routers' link, as `server/edge` implements it. */
 export interface TableSink {
@@ -23,14 +24,20 @@ export interface RoutePublisher {
 const ackDeadlineMs = 10_000
 
 /** One publication at a time: versions grow in the order in which the record was read. */
-export function createRoutePublisher(options: { prisma: PrismaClient; sink: TableSink; baseDomain: string; dashboardUrl: string }): RoutePublisher {
-  const { prisma, sink, baseDomain, dashboardUrl } = options
+export function createRoutePublisher(options: {
+  prisma: PrismaClient
+  sink: TableSink
+  baseDomain: string
+  dashboardUrl: string
+  ports?: VisiblePorts
+}): RoutePublisher {
+  const { prisma, sink, baseDomain, dashboardUrl, ports } = options
   const candidates = new Map<string, Candidate>()
   let lastDigest = ''
   let tail: Promise<unknown> = Promise.resolve()
 
   async function publish(): Promise<void> {
-    const routes = await computeRoutes(prisma, baseDomain, [...candidates.values()])
+    const routes = await computeRoutes(prisma, baseDomain, [...candidates.values()], ports)
     const digest = createHash('sha256').update(JSON.stringify(routes)).digest('hex')
     if (digest === lastDigest) return
     // Cleared first: after a failed publication nobody knows what the routers serve, so the next one must go out.
@@ -38,7 +45,13 @@ export function createRoutePublisher(options: { prisma: PrismaClient; sink: Tabl
     const [row] = await prisma.$queryRaw<{ version: bigint }[]>`
       INSERT INTO "RouteTableVersion"("id","version") VALUES (1,1)
       ON CONFLICT ("id") DO UPDATE SET "version" = "RouteTableVersion"."version" + 1 RETURNING "version"`
-    const table: RouteTable = { version: Number(row?.version ?? 1), generatedAt: new Date().toISOString(), dashboardUrl, routes }
+    const table: RouteTable = {
+      version: Number(row?.version ?? 1),
+      generatedAt: new Date().toISOString(),
+      dashboardUrl,
+      routes,
+      ...(ports?.https ? { httpsPort: ports.https } : {}),
+    }
     await sink.publish(table, { deadlineMs: ackDeadlineMs })
     lastDigest = digest
   }

@@ -1,0 +1,94 @@
+import type { PrismaClient } from '@/server/database/generated/client'
+import { domainTraits } from '@/shared/domains'
+import { deploymentHost, edgeUrl, projectHost } from '@/shared/naming'
+import type { Route } from '@/shared/route-table'
+import { covers, usableCertificate } from '../domains/covers'
+
+/** Ports as visitors see them; `https` null: HTTPS is off. */
+export interface VisiblePorts {
+  http: number
+  https: number | null
+}
+
+/** What the platform's own hosts serve, from which a domain's route is copied: whatever those have (policy, content), it has too. */
+export interface OwnHosts {
+  baseDomain: string
+  projects: readonly { id: string; slug: string }[]
+  /** Routes of projects and deployments. */
+  routes: readonly Route[]
+  environments: readonly { id: string; kind: string; liveReleaseId: string | null }[]
+  /** Newest first. */
+  deployments: readonly { id: string; environmentId: string; branch: string | null; releaseId: string | null }[]
+}
+
+interface DomainRow {
+  hostname: string
+  projectId: string
+  environmentId: string
+  branch: string | null
+  redirectTo: string | null
+  httpsRedirect: boolean
+  hstsSeconds: number
+}
+
+const routedStates = (Object.keys(domainTraits) as (keyof typeof domainTraits)[]).filter((state) => domainTraits[state].routed)
+
+/** Routes of the domains that were verified. One that was not is not routed: its name may be somebody else's. */
+export async function domainRoutes(prisma: PrismaClient, own: OwnHosts, ports: VisiblePorts): Promise<Route[]> {
+  const [domains, certificates] = await Promise.all([
+    prisma.domain.findMany({
+      where: { state: { in: routedStates } },
+      select: { hostname: true, projectId: true, environmentId: true, branch: true, redirectTo: true, httpsRedirect: true, hstsSeconds: true },
+      orderBy: { hostname: 'asc' },
+    }),
+    prisma.certificate.findMany({ where: usableCertificate(new Date()), select: { names: true } }),
+  ])
+  if (domains.length === 0) return []
+  const names = new Set(certificates.flatMap((one) => one.names))
+  const secure = (hostname: string) => ports.https !== null && covers(names, hostname)
+  const routed = new Set(domains.map((one) => one.hostname))
+  const templateOf = templates(own)
+  return domains.flatMap((domain) => {
+    const template = templateOf(domain)
+    if (!template) return []
+    const https = secure(domain.hostname)
+    // A redirect to a name that does not lead here yet would send visitors away for good: browsers keep a 308.
+    const target = domain.redirectTo && routed.has(domain.redirectTo) ? domain.redirectTo : null
+    return {
+      ...template,
+      host: domain.hostname,
+      ...(https && domain.httpsRedirect ? { httpsOnly: true } : {}),
+      // Said even when it is 0: that takes back what browsers remember.
+      ...(https && domain.httpsRedirect ? { hstsSeconds: domain.hstsSeconds } : {}),
+      ...(target ? { redirectTo: originOf(target, secure(target), ports) } : {}),
+    }
+  })
+}
+
+const originOf = (hostname: string, https: boolean, ports: VisiblePorts): string =>
+  edgeUrl(hostname, https && ports.https !== null ? { scheme: 'https', port: ports.https } : { scheme: 'http', port: ports.http })
+
+/** Finds the route a domain serves the same as: its project's, its environment's, or that of the newest deployment of its branch. */
+function templates({ baseDomain, projects, routes, environments, deployments }: OwnHosts): (domain: DomainRow) => Route | undefined {
+  const byHost = new Map(routes.map((route) => [route.host, route]))
+  const slugs = new Map(projects.map((project) => [project.id, project.slug]))
+  const environmentOf = new Map(environments.map((environment) => [environment.id, environment]))
+  const deploymentsOf = Map.groupBy(deployments, (deployment) => deployment.environmentId)
+  return (domain) => {
+    const slug = slugs.get(domain.projectId)
+    const environment = environmentOf.get(domain.environmentId)
+    if (slug === undefined || !environment) return undefined
+    const project = byHost.get(projectHost(slug, baseDomain))
+    if (environment.kind === 'PRODUCTION' && domain.branch === null) return project
+    const candidates = (deploymentsOf.get(environment.id) ?? []).filter((one) =>
+      domain.branch === null ? one.releaseId !== null && one.releaseId === environment.liveReleaseId : one.branch === domain.branch,
+    )
+    const found = candidates.flatMap((one) => byHost.get(deploymentHost(slug, one.id, baseDomain)) ?? [])
+    const nothing: Route | undefined = project && { ...withoutContent(project), deploymentId: null, targets: [], state: 'not-deployed' }
+    return found.find((route) => route.state === 'live') ?? found[0] ?? nothing
+  }
+}
+
+function withoutContent({ content: _, ...route }: Route): Route {
+  return route
+}
