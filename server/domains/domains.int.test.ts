@@ -1,0 +1,170 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { domainInput } from '@/shared/domains'
+import { newId } from '@/shared/node/ids'
+import { projectInput } from '@/shared/views'
+import { createTestApi, type TestApi } from '@/test/support/api'
+import { startTestDns, type TestDns } from '@/test/support/dns'
+import type { Actor } from '../platform'
+import { createDomainChecks, nextState } from './checks'
+import { openDns } from './doctor/dns'
+import { startDomainRounds } from './rounds'
+
+let dns: TestDns
+let api: TestApi
+let ours: Actor
+let theirs: Actor
+let shop: string
+let blog: string
+let rival: string
+
+beforeAll(async () => {
+  dns = await startTestDns()
+  api = await createTestApi(null, { dnsServers: [dns.address] })
+  const actorOf = async (teamId: string): Promise<Actor> => {
+    const actor = await api.platform.accounts.actorOfApiKey(await api.addKey(teamId, 'admin'))
+    if (!actor) throw new Error('no actor')
+    return actor
+  }
+  ours = await actorOf(api.boot.teamId)
+  theirs = await actorOf(await api.addTeam('other'))
+  const project = async (actor: Actor, name: string) => (await api.platform.projects.create(actor, projectInput.parse({ name }))).id
+  shop = await project(ours, 'shop')
+  blog = await project(ours, 'blog')
+  rival = await project(theirs, 'rival')
+})
+afterAll(async () => {
+  await api.close()
+  await dns.close()
+})
+
+const add = (actor: Actor, project: string, hostname: string, more: object = {}) =>
+  api.platform.domains.add(actor, project, domainInput.parse({ hostname, ...more }))
+const setState = (hostname: string, state: 'verified' | 'unverified') => api.database.prisma.domain.update({ where: { hostname }, data: { state } })
+
+describe('adding a domain', () => {
+  it('records it unverified, in production, with the records to set, and audits it', async () => {
+    const domain = await add(ours, shop, 'https://WWW.Shop-One.example/')
+    expect(domain).toMatchObject({ hostname: 'www.shop-one.example', state: 'unverified', environment: 'production', kind: 'subdomain', checks: [] })
+    expect(domain.records).toMatchObject([
+      { type: 'A', host: 'www', value: '203.0.113.7' },
+      { type: 'AAAA', host: 'www', value: '2001:db8::7' },
+    ])
+    expect(await api.database.prisma.auditEntry.findFirst({ where: { subject: domain.id } })).toMatchObject({
+      action: 'domain.added',
+      actorId: ours.id,
+    })
+  })
+
+  it('refuses the platform’s own names, and names this team uses elsewhere', async () => {
+    for (const own of ['shop.localhost', 'dashboard.example.net'])
+      await expect(add(ours, shop, own)).rejects.toMatchObject({ code: 'ERR_INVALID_INPUT', message: expect.stringContaining('installation itself') })
+    await add(ours, shop, 'twice.example')
+    await expect(add(ours, blog, 'TWICE.example.')).rejects.toMatchObject({ code: 'ERR_CONFLICT', message: expect.stringContaining('shop') })
+    await expect(add(ours, shop, 'x.example', { environment: 'nope' })).rejects.toMatchObject({ code: 'ERR_NOT_FOUND' })
+  })
+
+  it('of another team needs its TXT record, and then hands it over', async () => {
+    const first = await add(theirs, rival, 'contested.example')
+    await setState('contested.example', 'verified')
+    const preview = await api.platform.domains.preview(ours, shop, 'contested.example')
+    expect(preview.claim).toMatchObject({ type: 'TXT', name: '_switchyard.contested.example' })
+    const refused = expect(add(ours, shop, 'contested.example')).rejects
+    await refused.toMatchObject({ code: 'ERR_CONFLICT', details: { nextAction: expect.stringContaining(preview.claim?.value ?? 'none') } })
+    // The other team's own token does not help us.
+    dns.set('_switchyard.contested.example', { TXT: [(await api.database.prisma.domain.findUniqueOrThrow({ where: { id: first.id } })).token] })
+    await expect(add(ours, shop, 'contested.example')).rejects.toMatchObject({ code: 'ERR_CONFLICT' })
+    dns.set('_switchyard.contested.example', { TXT: ['other', preview.claim?.value ?? ''] })
+    expect(await add(ours, shop, 'contested.example')).toMatchObject({ state: 'unverified' })
+    await expect(api.platform.domains.get(theirs, 'contested.example')).rejects.toMatchObject({ code: 'ERR_NOT_FOUND' })
+    expect(
+      await api.database.prisma.auditEntry.findFirst({ where: { teamId: theirs.teamId, subject: first.id, action: 'domain.lost' } }),
+    ).toBeTruthy()
+  })
+
+  it('below a name another team has verified asks for proof, and below one it only typed does not', async () => {
+    await add(theirs, rival, '*.estate.example')
+    expect((await api.platform.domains.preview(ours, shop, 'new.estate.example')).claim).toBeNull()
+    await setState('*.estate.example', 'verified')
+    expect((await api.platform.domains.preview(ours, shop, 'new.estate.example')).claim).toMatchObject({ name: '_switchyard.new.estate.example' })
+    expect((await api.platform.domains.preview(ours, shop, 'notestate.example')).claim).toBeNull()
+  })
+})
+
+describe('a redirect', () => {
+  it('leads to another domain of the project: no chain, no circle, none to itself', async () => {
+    await add(ours, shop, 'apex.example')
+    const www = await add(ours, shop, 'www.apex.example', { redirectTo: 'apex.example' })
+    expect(www.redirectTo).toBe('apex.example')
+    const update = (domain: string, redirectTo: string | null) => api.platform.domains.update(ours, domain, { redirectTo })
+    for (const [domain, target] of [
+      ['apex.example', 'www.apex.example'],
+      ['apex.example', 'apex.example'],
+      ['apex.example', 'elsewhere.example'],
+      ['apex.example', 'twice.example'],
+    ] as const)
+      await expect(update(domain, target)).rejects.toMatchObject({ code: 'ERR_INVALID_INPUT' })
+    expect(await update('www.apex.example', null)).toMatchObject({ redirectTo: null })
+    expect(await update('apex.example', 'WWW.apex.example')).toMatchObject({ redirectTo: 'www.apex.example' })
+  })
+
+  it('ends with its target; removing asks for the name', async () => {
+    await add(ours, blog, 'old.example')
+    await add(ours, blog, 'new.example', { redirectTo: 'old.example' })
+    await expect(api.platform.domains.remove(ours, 'old.example', 'old')).rejects.toMatchObject({ code: 'ERR_INVALID_INPUT' })
+    await api.platform.domains.remove(ours, 'old.example', 'old.example')
+    expect(await api.platform.domains.get(ours, 'new.example')).toMatchObject({ redirectTo: null })
+    await expect(api.platform.domains.get(ours, 'old.example')).rejects.toMatchObject({ code: 'ERR_NOT_FOUND' })
+  })
+})
+
+describe('a domain in time', () => {
+  it('is verified by what is found, stays so while nothing can be found out, and is misconfigured when it leads elsewhere', () => {
+    expect(nextState('unverified', { traffic: 'no' })).toBe('unverified')
+    expect(nextState('unverified', { traffic: 'unknown' })).toBe('unverified')
+    expect(nextState('unverified', { traffic: 'yes' })).toBe('verified')
+    expect(nextState('verified', { traffic: 'unknown' })).toBe('verified')
+    expect(nextState('verified', { traffic: 'no' })).toBe('misconfigured')
+    expect(nextState('misconfigured', { traffic: 'unknown' })).toBe('misconfigured')
+    expect(nextState('misconfigured', { traffic: 'yes' })).toBe('verified')
+  })
+
+  it('is examined when added, soon again while somebody looks, and routed and ready for a CA once its DNS is right', async () => {
+    const { prisma } = api.database
+    await prisma.domain.updateMany({ data: { nextCheckAt: null } })
+    const seen = { routed: 0, ready: [] as string[] }
+    const checks = createDomainChecks({
+      prisma,
+      bus: api.bus,
+      logger: { warn: () => {} },
+      baseDomain: 'localhost',
+      sources: () => ({
+        dns: openDns({ servers: [dns.address], deadlineMs: 800 }),
+        own: { addresses: ['203.0.113.7'], origin: 'configured', local: [] },
+        issuers: [],
+        board: null,
+        ports: { http: 80, https: null },
+      }),
+      onRouted: async () => void seen.routed++,
+      onReady: (id) => seen.ready.push(id),
+    })
+    const rounds = startDomainRounds({ prisma, bus: api.bus, checks, logger: { warn: () => {} } })
+    try {
+      const { id } = await add(ours, shop, `timed-${newId()}.example`)
+      const read = () => prisma.domain.findUniqueOrThrow({ where: { id } })
+      await expect.poll(async () => (await read()).checkedAt, { timeout: 10_000 }).not.toBeNull()
+      const first = await read()
+      expect(first).toMatchObject({ state: 'unverified', problem: { code: 'ERR_DOMAIN' } })
+      expect((await checks.precheck(id)).ready).toBe(false)
+      const wait = (first.nextCheckAt?.getTime() ?? 0) - Date.now()
+      expect(wait).toBeGreaterThan(5_000)
+      await api.platform.domains.get(ours, id)
+      expect((await read()).nextCheckAt?.getTime()).toBeLessThan(first.nextCheckAt?.getTime() ?? 0)
+      dns.set(first.hostname, { A: ['203.0.113.7'] })
+      await api.platform.domains.check(ours, id)
+      await expect.poll(async () => (await read()).state, { timeout: 10_000 }).toBe('verified')
+      expect(seen.routed).toBe(1)
+    } finally {
+      await rounds.stop()
+    }
+  })
+})
