@@ -17,7 +17,9 @@ const d = defaultEdgePolicy
 /** A policy from outside; what it does not say is as in `defaultEdgePolicy`, so that tables of an older version stay readable. */
 export const edgePolicySchema: z.ZodType<EdgePolicy> = z.object({
   redirects: z
-    .array(z.object({ ...match, destination: z.string().max(4096), status: z.literal([301, 302, 303, 307, 308]) }))
+    .array(
+      z.object({ ...match, destination: z.string().max(4096), status: z.literal([301, 302, 303, 307, 308]), afterFiles: z.boolean().optional() }),
+    )
     .max(2048)
     .default(d.redirects),
   rewrites: z

@@ -21,10 +21,12 @@ export interface RedirectRule extends RuleMatch {
   /** Path or absolute URL; `:name` is replaced by what matched. */
   destination: string
   status: 301 | 302 | 303 | 307 | 308
+  /** True: only where no file of a static artifact answers (`_redirects` without `!`). */
+  afterFiles?: boolean
 }
 
 export interface RewriteRule extends RuleMatch {
-  /** Path, `project:<slug>/path` of the same team, or an absolute URL whose host an operator allowed. */
+  /** Path, `project:<slug>/path` of the same team (in a route table: `project:<hostname>/path`), or an absolute URL whose host an operator allowed. */
   destination: string
   /** False: only where no file of a static artifact answers. */
   beforeFiles?: boolean

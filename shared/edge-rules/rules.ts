@@ -20,6 +20,7 @@ export interface Matcher {
 export interface CompiledRedirect extends Matcher {
   readonly destination: Destination
   readonly status: RedirectRule['status']
+  readonly afterFiles: boolean
 }
 export interface CompiledRewrite extends Matcher {
   readonly destination: Destination
@@ -61,7 +62,7 @@ export function compileRedirect(rule: RedirectRule): CompiledRedirect {
   const matcher = compileMatcher(rule)
   const destination = compileDestination(rule.destination, matcher.known)
   if (destination.kind === 'project') throw new ExpressionProblem('a redirect leads to a path or an address; project: is for rewrites')
-  return { ...matcher, destination, status: rule.status }
+  return { ...matcher, destination, status: rule.status, afterFiles: rule.afterFiles === true }
 }
 
 /** @throws ExpressionProblem */

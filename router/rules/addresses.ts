@@ -1,0 +1,62 @@
+import { BlockList, isIP } from 'node:net'
+
+const rememberedVerdicts = 4096
+
+/** Addresses and CIDR ranges; who was asked about lately is remembered. */
+export class AddressList {
+  readonly #list = new BlockList()
+  readonly #verdicts = new Map<string, boolean>()
+  /** Entries that are no addresses: they let nobody in. */
+  readonly problems: string[] = []
+
+  constructor(entries: readonly string[]) {
+    for (const entry of entries) if (!this.#add(entry.trim())) this.problems.push(entry)
+  }
+
+  has(address: string): boolean {
+    const known = this.#verdicts.get(address)
+    if (known !== undefined) return known
+    const plain = plainAddress(address)
+    const family = isIP(plain)
+    const verdict = family !== 0 && this.#list.check(plain, family === 6 ? 'ipv6' : 'ipv4')
+    if (this.#verdicts.size >= rememberedVerdicts) this.#verdicts.clear()
+    this.#verdicts.set(address, verdict)
+    return verdict
+  }
+
+  #add(entry: string): boolean {
+    const [address = '', bits, ...rest] = entry.split('/')
+    const family = isIP(address)
+    if (family === 0 || rest.length > 0) return false
+    const type = family === 6 ? 'ipv6' : 'ipv4'
+    if (bits === undefined) {
+      this.#list.addAddress(address, type)
+      return true
+    }
+    if (!/^\d{1,3}$/.test(bits) || Number(bits) > (family === 6 ? 128 : 32)) return false
+    this.#list.addSubnet(address, Number(bits), type)
+    return true
+  }
+}
+
+/** An IPv4 address that came in IPv6 clothes (`::ffff:192.0.2.1`) as itself; without a zone. */
+export function plainAddress(address: string): string {
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)
+  return mapped?.[1] ?? address.replace(/%.*$/, '')
+}
+
+/** Whom a limit counts as one visitor: an IPv4 address, or the /64 a household or machine is given (RFC 6177). */
+export function visitorOf(address: string): string {
+  const plain = plainAddress(address)
+  if (!plain.includes(':')) return plain
+  const [head = '', tail] = plain.toLowerCase().split('::')
+  const before = head === '' ? [] : head.split(':')
+  const after = tail === undefined || tail === '' ? [] : tail.split(':')
+  // A dotted end stands for two groups.
+  const groups = (list: string[]) => list.length + (list.at(-1)?.includes('.') ? 1 : 0)
+  const zeros = tail === undefined ? [] : new Array<string>(Math.max(0, 8 - groups(before) - groups(after))).fill('0')
+  return `${[...before, ...zeros, ...after]
+    .slice(0, 4)
+    .map((group) => group.replace(/^0+(?=.)/, ''))
+    .join(':')}::/64`
+}

@@ -1,0 +1,127 @@
+import { createHash } from 'node:crypto'
+import { defaultEdgePolicy, type EdgePolicy } from '@/shared/edge-policy'
+import { ExpressionProblem } from '@/shared/edge-rules/expression'
+import {
+  type CompiledHeaders,
+  type CompiledRateLimit,
+  type CompiledRedirect,
+  type CompiledRewrite,
+  compileHeaders,
+  compileRateLimit,
+  compileRedirect,
+  compileRewrite,
+  type Matcher,
+} from '@/shared/edge-rules/rules'
+import type { EngineLog } from '../proxy/engine'
+import { AddressList } from './addresses'
+import { Guard } from './protection'
+import { RateLimit } from './rate-limits'
+import { ResponseEdits } from './response-edits'
+import { RuleIndex } from './rule-index'
+
+export interface LimitedRoute extends CompiledRateLimit {
+  readonly buckets: RateLimit
+}
+
+/** A policy made ready for the data path. null: nothing of the kind is asked. */
+export interface CompiledPolicy {
+  readonly policy: EdgePolicy
+  /** Nothing here concerns any request: one look is enough. */
+  readonly plain: boolean
+  readonly addresses: AddressList | null
+  readonly maintenance: { message: string | null; except: AddressList | null } | null
+  readonly guard: Guard | null
+  readonly limits: RuleIndex<LimitedRoute> | null
+  readonly spelling: { cleanUrls: boolean; trailingSlash: boolean | null } | null
+  readonly redirects: RuleIndex<CompiledRedirect> | null
+  readonly headers: ResponseEdits | null
+  readonly rewritesBefore: RuleIndex<CompiledRewrite> | null
+  readonly redirectsAfter: RuleIndex<CompiledRedirect> | null
+  readonly rewritesAfter: RuleIndex<CompiledRewrite> | null
+}
+
+const maxKept = 5_000
+
+/**
+ * Policies in their compiled form, made at their first request. A policy whose content did not change with a table keeps its form, and
+ * with it what it has counted and verified.
+ */
+export class CompiledPolicies {
+  readonly #log: EngineLog
+  readonly #byObject = new WeakMap<EdgePolicy, CompiledPolicy>()
+  readonly #byContent = new Map<string, CompiledPolicy>()
+
+  constructor(log: EngineLog) {
+    this.#log = log
+    this.#byObject.set(
+      defaultEdgePolicy,
+      compilePolicy(defaultEdgePolicy, () => {}),
+    )
+  }
+
+  get(policy: EdgePolicy): CompiledPolicy {
+    return this.#byObject.get(policy) ?? this.#make(policy)
+  }
+
+  #make(policy: EdgePolicy): CompiledPolicy {
+    const key = createHash('sha256').update(JSON.stringify(policy)).digest('base64')
+    const known = this.#byContent.get(key)
+    const compiled =
+      known ?? compilePolicy(policy, (at, problem) => this.#log.warn({ rule: at, problem }, 'a rule that cannot be understood is left out'))
+    // Used last, forgotten last.
+    this.#byContent.delete(key)
+    this.#byContent.set(key, compiled)
+    if (this.#byContent.size > maxKept) for (const oldest of [...this.#byContent.keys()].slice(0, 100)) this.#byContent.delete(oldest)
+    this.#byObject.set(policy, compiled)
+    return compiled
+  }
+}
+
+/** A rule that is wrong is left out and named; the rest of the policy holds. */
+export function compilePolicy(policy: EdgePolicy, onProblem: (at: string, problem: string) => void): CompiledPolicy {
+  const each = <R, C>(list: string, rules: readonly R[], compile: (rule: R) => C): C[] =>
+    rules.flatMap((rule, i) => {
+      try {
+        return [compile(rule)]
+      } catch (error) {
+        if (!(error instanceof ExpressionProblem)) throw error
+        onProblem(`${list}.${i}`, error.message)
+        return []
+      }
+    })
+  const redirects = each('redirects', policy.redirects, compileRedirect)
+  const rewrites = each('rewrites', policy.rewrites, compileRewrite)
+  const headers = each<EdgePolicy['headers'][number], CompiledHeaders>('headers', policy.headers, compileHeaders)
+  const limits = each('rateLimits', policy.rateLimits, (rule) => ({
+    ...compileRateLimit(rule),
+    buckets: new RateLimit(rule.requests, rule.windowSeconds),
+  }))
+  const { maintenance, protection, cleanUrls, trailingSlash } = policy
+  const parts = {
+    addresses: addressList(policy.allowedAddresses, 'allowedAddresses', onProblem),
+    maintenance: maintenance && {
+      message: maintenance.message,
+      except: addressList(maintenance.allowedAddresses, 'maintenance.allowedAddresses', onProblem),
+    },
+    guard: protection && new Guard(protection),
+    limits: indexOf(limits),
+    spelling: cleanUrls || trailingSlash !== null ? { cleanUrls, trailingSlash } : null,
+    redirects: indexOf(redirects.filter((rule) => !rule.afterFiles)),
+    headers: headers.length > 0 ? new ResponseEdits(new RuleIndex(headers)) : null,
+    rewritesBefore: indexOf(rewrites.filter((rule) => rule.beforeFiles)),
+    redirectsAfter: indexOf(redirects.filter((rule) => rule.afterFiles)),
+    rewritesAfter: indexOf(rewrites.filter((rule) => !rule.beforeFiles)),
+  }
+  return { policy, plain: Object.values(parts).every((part) => part === null), ...parts }
+}
+
+function indexOf<R extends Matcher>(rules: R[]): RuleIndex<R> | null {
+  return rules.length > 0 ? new RuleIndex(rules) : null
+}
+
+function addressList(entries: string[], at: string, onProblem: (at: string, problem: string) => void): AddressList | null {
+  if (entries.length === 0) return null
+  const list = new AddressList(entries)
+  for (const entry of list.problems) onProblem(at, `"${entry}" is no address`)
+  return list
+}

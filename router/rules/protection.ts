@@ -1,0 +1,149 @@
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+import type { Protection } from '@/shared/edge-policy'
+import { digestToken, verifyPassword } from '@/shared/node/access-secrets'
+import type { HeaderEdits, LocalAnswer } from '../gate/gate'
+import type { Problem } from '../pages/pages'
+import { visitorOf } from './addresses'
+import { RateLimit } from './rate-limits'
+import type { RequestView } from './request-view'
+
+export const accessCookie = 'switchyard_access'
+export const accessParameter = 'switchyard_token'
+const cookieSeconds = 7 * 24 * 3600
+const rememberedMs = 5 * 60_000
+const maxRemembered = 2_000
+/** Passwords being verified at once, each 16 MiB and a thread; more wait their turn. */
+const maxVerifying = 2
+const maxWaiting = 64
+const triesPerMinute = 20
+const maxCredentialBytes = 1024
+/** Costs what a real one costs, so that a wrong name is not told from a wrong password by the clock. */
+const nobodysHash = 'scrypt$16384$8$1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'
+
+export type Verdict =
+  /** `edits` keep the credential from the app. */
+  { kind: 'pass'; edits: HeaderEdits } | { kind: 'problem'; problem: Problem } | { kind: 'answer'; answer: LocalAnswer }
+
+const withoutAuthorization: HeaderEdits = { remove: ['authorization'], set: [], append: [] }
+
+/** Who may see a protected project. Verified credentials are remembered for some minutes by a keyed hash, never as they are. */
+export class Guard {
+  readonly #protection: Protection
+  readonly #key = randomBytes(32)
+  /** Hash of a credential → until when it holds (ms). */
+  readonly #verified = new Map<string, number>()
+  readonly #failures = new RateLimit(triesPerMinute, 60)
+  #verifying = 0
+  readonly #waiting: (() => void)[] = []
+
+  constructor(protection: Protection) {
+    this.#protection = protection
+  }
+
+  /** A promise only where a password was not seen before. */
+  check(view: RequestView, now: number): Verdict | Promise<Verdict> {
+    return this.#protection.kind === 'basic' ? this.#basic(this.#protection.users, view, now) : this.#token(this.#protection.digests, view, now)
+  }
+
+  #basic(users: { name: string; hash: string }[], view: RequestView, now: number): Verdict | Promise<Verdict> {
+    const given = readBasic(view.header('authorization'))
+    if (given === null) return this.#refuse(view, 'password')
+    const key = createHmac('sha256', this.#key).update(`${given.name}\0${given.password}`).digest('base64')
+    if ((this.#verified.get(key) ?? 0) > now) return { kind: 'pass', edits: withoutAuthorization }
+    const tries = this.#failures.take(visitorOf(view.facts.clientIp), now)
+    if (tries.retryAfterSeconds > 0) return tooMany(view, tries.limit, tries.windowSeconds, tries.retryAfterSeconds)
+    if (this.#waiting.length >= maxWaiting) return tooMany(view, tries.limit, tries.windowSeconds, 5)
+    return this.#verify(users, given).then((right) => {
+      if (!right) return this.#refuse(view, 'password')
+      this.#remember(key, now)
+      return { kind: 'pass', edits: withoutAuthorization }
+    })
+  }
+
+  async #verify(users: { name: string; hash: string }[], given: { name: string; password: string }): Promise<boolean> {
+    if (this.#verifying >= maxVerifying) await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    this.#verifying += 1
+    try {
+      const user = users.find((one) => one.name === given.name)
+      const right = await verifyPassword(given.password, user?.hash ?? nobodysHash)
+      return right && user !== undefined
+    } finally {
+      this.#verifying -= 1
+      this.#waiting.shift()?.()
+    }
+  }
+
+  #remember(key: string, now: number): void {
+    if (this.#verified.size >= maxRemembered) this.#verified.clear()
+    this.#verified.set(key, now + rememberedMs)
+  }
+
+  #token(digests: string[], view: RequestView, now: number): Verdict {
+    const asked = view.queryValue(accessParameter)
+    if (asked !== undefined) {
+      if (this.#isKnown(asked, digests)) return { kind: 'answer', answer: enter(view, asked) }
+      const tries = this.#failures.take(visitorOf(view.facts.clientIp), now)
+      if (tries.retryAfterSeconds > 0) return tooMany(view, tries.limit, tries.windowSeconds, tries.retryAfterSeconds)
+      return this.#refuse(view, 'token')
+    }
+    const bearer = /^bearer +(\S+) *$/i.exec(view.header('authorization') ?? '')?.[1]
+    if (bearer !== undefined && this.#isKnown(bearer, digests)) return { kind: 'pass', edits: withoutAuthorization }
+    const cookie = view.cookie(accessCookie)
+    if (cookie !== undefined && this.#isKnown(cookie, digests)) return { kind: 'pass', edits: withoutCookie(view.header('cookie') ?? '') }
+    return this.#refuse(view, 'token')
+  }
+
+  #isKnown(token: string, digests: string[]): boolean {
+    if (token.length > maxCredentialBytes) return false
+    const digest = Buffer.from(digestToken(token), 'hex')
+    let known = false
+    for (const one of digests) {
+      const expected = Buffer.from(one, 'hex')
+      if (expected.length === digest.length && timingSafeEqual(expected, digest)) known = true
+    }
+    return known
+  }
+
+  #refuse(view: RequestView, what: 'password' | 'token'): Verdict {
+    return { kind: 'problem', problem: { kind: 'protected', host: view.host, with: what } }
+  }
+}
+
+function tooMany(view: RequestView, limit: number, windowSeconds: number, retryAfterSeconds: number): Verdict {
+  return { kind: 'problem', problem: { kind: 'rate-limited', host: view.host, limit, windowSeconds, retryAfterSeconds } }
+}
+
+function readBasic(header: string | undefined): { name: string; password: string } | null {
+  const encoded = /^basic +([A-Za-z0-9+/=_-]+) *$/i.exec(header ?? '')?.[1]
+  if (encoded === undefined || encoded.length > 2 * maxCredentialBytes) return null
+  const text = Buffer.from(encoded, 'base64').toString('utf8')
+  const colon = text.indexOf(':')
+  return colon === -1 ? null : { name: text.slice(0, colon), password: text.slice(colon + 1) }
+}
+
+/** The token moves from the address, which is logged and shared, into a cookie. */
+function enter(view: RequestView, token: string): LocalAnswer {
+  const { path, query, scheme } = view.facts
+  const kept = query
+    .slice(1)
+    .split('&')
+    .filter((pair) => pair !== '' && pair !== accessParameter && !pair.startsWith(`${accessParameter}=`))
+  const location = `/${path.replace(/^[/\\]+/, '')}${kept.length > 0 ? `?${kept.join('&')}` : ''}`
+  const cookie = `${accessCookie}=${encodeURIComponent(token)}; Path=/; Max-Age=${cookieSeconds}; HttpOnly; SameSite=Lax${scheme === 'https' ? '; Secure' : ''}`
+  const headers: [string, string][] = [
+    ['Location', location],
+    ['Set-Cookie', cookie],
+    ['Cache-Control', 'no-store'],
+    ['Referrer-Policy', 'no-referrer'],
+    ['Content-Length', '0'],
+  ]
+  return { status: 303, headers, body: null, cache: 'none', why: 'protection' }
+}
+
+function withoutCookie(header: string): HeaderEdits {
+  const kept = header
+    .split(';')
+    .map((pair) => pair.trim())
+    .filter((pair) => pair !== '' && !pair.startsWith(`${accessCookie}=`))
+  return kept.length > 0 ? { remove: [], set: [['cookie', kept.join('; ')]], append: [] } : { remove: ['cookie'], set: [], append: [] }
+}

@@ -1,0 +1,66 @@
+const maxBuckets = 20_000
+
+interface Bucket {
+  tokens: number
+  /** ms, when `tokens` was right. */
+  at: number
+}
+
+export interface LimitState {
+  limit: number
+  windowSeconds: number
+  remaining: number
+  /** Until the next request may come (0: now), and until all may. */
+  retryAfterSeconds: number
+  resetSeconds: number
+}
+
+/**
+ * A token bucket for each visitor: `requests` at once, refilled evenly over the window. Bounded: whoever was not seen for longest is
+ * forgotten first. Each worker counts for itself.
+ */
+export class RateLimit {
+  readonly #requests: number
+  readonly #windowMs: number
+  readonly #buckets = new Map<string, Bucket>()
+
+  constructor(requests: number, windowSeconds: number) {
+    this.#requests = requests
+    this.#windowMs = windowSeconds * 1000
+  }
+
+  /** Takes one token of `key`; `retryAfterSeconds` above 0 says that there was none. `now` in ms. */
+  take(key: string, now: number): LimitState {
+    const bucket = this.#bucket(key, now)
+    const refill = ((now - bucket.at) * this.#requests) / this.#windowMs
+    bucket.tokens = Math.min(this.#requests, bucket.tokens + Math.max(0, refill))
+    bucket.at = now
+    const allowed = bucket.tokens >= 1
+    if (allowed) bucket.tokens -= 1
+    const perToken = this.#windowMs / this.#requests
+    return {
+      limit: this.#requests,
+      windowSeconds: this.#windowMs / 1000,
+      remaining: Math.floor(bucket.tokens),
+      retryAfterSeconds: allowed ? 0 : Math.max(1, Math.ceil(((1 - bucket.tokens) * perToken) / 1000)),
+      resetSeconds: Math.ceil(((this.#requests - bucket.tokens) * perToken) / 1000),
+    }
+  }
+
+  #bucket(key: string, now: number): Bucket {
+    const known = this.#buckets.get(key)
+    // Put back at the end: the map's order is the order of use.
+    if (known) this.#buckets.delete(key)
+    else if (this.#buckets.size >= maxBuckets) this.#forgetOldest()
+    const bucket = known ?? { tokens: this.#requests, at: now }
+    this.#buckets.set(key, bucket)
+    return bucket
+  }
+
+  #forgetOldest(): void {
+    for (const key of this.#buckets.keys()) {
+      this.#buckets.delete(key)
+      return
+    }
+  }
+}

@@ -1,0 +1,70 @@
+import type { ConditionFacts } from '@/shared/edge-rules/conditions'
+import { decodeQuery } from '@/shared/edge-rules/destination'
+import { StepBudget } from '@/shared/edge-rules/linear'
+import { decodePath } from '@/shared/edge-rules/template'
+import type { RequestFacts } from '../gate/gate'
+
+/** Work all rules together may cost one request: some 10 ms. */
+const stepsPerRequest = 1_000_000
+
+/** A request as rules look at it; each part is made when the first rule asks. */
+export class RequestView implements ConditionFacts {
+  readonly facts: RequestFacts
+  readonly budget = new StepBudget(stepsPerRequest)
+  #path: string | undefined
+  #cookies: Map<string, string> | undefined
+  #query: Map<string, string> | undefined
+
+  constructor(facts: RequestFacts) {
+    this.facts = facts
+  }
+
+  /** Decoded, see `decodePath`. */
+  get path(): string {
+    this.#path ??= decodePath(this.facts.path)
+    return this.#path
+  }
+
+  get host(): string {
+    return this.facts.host
+  }
+
+  header(name: string): string | undefined {
+    return this.facts.header(name)
+  }
+
+  cookie(name: string): string | undefined {
+    this.#cookies ??= readCookies(this.facts.header('cookie') ?? '')
+    return this.#cookies.get(name)
+  }
+
+  queryValue(name: string): string | undefined {
+    this.#query ??= readQuery(this.facts.query)
+    return this.#query.get(name)
+  }
+}
+
+// The first of a name is the most specific one (RFC 6265 §5.4), and what servers take.
+function readCookies(header: string): Map<string, string> {
+  const cookies = new Map<string, string>()
+  for (const pair of header.split(';')) {
+    const equals = pair.indexOf('=')
+    if (equals === -1) continue
+    const name = pair.slice(0, equals).trim()
+    if (!cookies.has(name)) cookies.set(name, unquoted(pair.slice(equals + 1).trim()))
+  }
+  return cookies
+}
+
+const unquoted = (value: string): string => (value.length > 1 && value.startsWith('"') && value.endsWith('"') ? value.slice(1, -1) : value)
+
+function readQuery(query: string): Map<string, string> {
+  const values = new Map<string, string>()
+  for (const pair of query.slice(1).split('&')) {
+    if (pair === '') continue
+    const equals = pair.indexOf('=')
+    const [name, value] = equals === -1 ? [pair, ''] : [pair.slice(0, equals), pair.slice(equals + 1)]
+    values.set(decodeQuery(name), decodeQuery(value))
+  }
+  return values
+}
