@@ -81,13 +81,13 @@ export class Output {
     this.#at = slab.writeUInt32BE(code, slab.writeUInt32BE(lastStreamId, at))
   }
 
-  /** A header block made of encoded fields; continued in CONTINUATION frames where one is not enough. */
-  headers(streamId: number, fields: readonly Buffer[], endStream: boolean): void {
+  /** A header block made of encoded fields; continued in CONTINUATION frames where one is not enough. Returns the bytes of it all. */
+  headers(streamId: number, fields: readonly Buffer[], endStream: boolean): number {
     let length = 0
     for (let i = 0; i < fields.length; i++) length += (fields[i] as Buffer).length
     if (length > maxFrameBytes) {
       this.#longHeaders(streamId, Buffer.concat(fields), endStream)
-      return
+      return length + frameHeaderBytes * Math.ceil(length / maxFrameBytes)
     }
     let at = this.#frame(length, FrameType.headers, endStream ? Flag.endHeaders | Flag.endStream : Flag.endHeaders, streamId)
     const slab = this.#slab as Buffer
@@ -99,6 +99,7 @@ export class Output {
       at += field.length
     }
     this.#at = at
+    return length + frameHeaderBytes
   }
 
   #longHeaders(streamId: number, block: Buffer, endStream: boolean): void {

@@ -9,7 +9,7 @@ import { Output } from './output'
 import { PeerSettings } from './peer-settings'
 import { defaultWindow, ErrorCode, Flag, FrameType, maxStreamId, maxWindow, Setting } from './protocol'
 import { areTrailers, cutHead, type RequestHead, readRequestHead } from './request-head'
-import { type Exchange, H2Stream, streamWindow } from './stream'
+import { H2Stream, streamWindow } from './stream'
 import { StreamSet, sessionWindow } from './streams'
 
 export const maxConcurrentStreams = 128
@@ -29,8 +29,8 @@ export interface SessionLimits {
 /** Who answers the requests of a session. */
 export interface SessionHost {
   readonly limits: SessionLimits
-  /** A well-formed head. The exchange gets what follows it; null when the answer was already given. `tooLarge`: fields were cut. */
-  onRequest(stream: H2Stream, head: RequestHead, tooLarge: boolean): Exchange | null
+  /** A well-formed head. Who takes the rest of the request is to be set as `stream.taker`. `tooLarge`: fields were cut. */
+  onRequest(stream: H2Stream, head: RequestHead, tooLarge: boolean): void
   onClosed(session: Session): void
 }
 
@@ -241,7 +241,7 @@ export class Session implements FrameSink {
     const fields: Field[] = []
     const decoded = this.#decoder.decode(bytes, start, end, fields)
     if (decoded === Decoded.corrupt) return ErrorCode.compressionError
-    if (streamId > this.#lastStreamId) return this.#open(streamId, fields, ends, decoded === Decoded.tooLarge)
+    if (streamId > this.#lastStreamId) return this.#open(streamId, fields, ends, decoded === Decoded.tooLarge, end - start)
     const stream = this.#streams.get(streamId)
     if (!stream) return this.#lateFrame(streamId)
     if (!stream.remoteOpen) return this.#streamError(stream, ErrorCode.streamClosed)
@@ -250,7 +250,7 @@ export class Session implements FrameSink {
     return this.#endRemote(stream, fields)
   }
 
-  #open(streamId: number, fields: Field[], ends: boolean, tooLarge: boolean): number {
+  #open(streamId: number, fields: Field[], ends: boolean, tooLarge: boolean, blockBytes: number): number {
     this.#lastStreamId = streamId
     this.#guard.earnWindowUpdates()
     if (streamId > this.#acceptUpTo || this.#streams.size >= maxConcurrentStreams) return this.#refuse(streamId, ErrorCode.refusedStream)
@@ -258,9 +258,9 @@ export class Session implements FrameSink {
     if (head === null && !tooLarge) return this.#refuse(streamId, ErrorCode.protocolError)
     const stream = new H2Stream(this.#streams, streamId, this.#peer.initialWindow, !ends, head?.contentLength ?? -1, this.#now)
     this.#streams.add(stream)
-    const exchange = this.#host.onRequest(stream, head ?? cutHead(fields, ends), tooLarge)
-    if (this.#streams.get(streamId) === stream) stream.exchange = exchange
-    if (ends) stream.exchange?.onEnd(null)
+    stream.bytesIn = blockBytes
+    this.#host.onRequest(stream, head ?? cutHead(fields, ends), tooLarge)
+    if (ends) stream.taker?.takeEnd(null)
     return ErrorCode.noError
   }
 

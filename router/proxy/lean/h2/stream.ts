@@ -1,16 +1,16 @@
 import type { Field } from './hpack/field'
-import { ErrorCode, maxFrameBytes } from './protocol'
+import { ErrorCode, frameHeaderBytes, maxFrameBytes } from './protocol'
 
 /** Who answers a request: gets its body, and is told when it may go on. */
-export interface Exchange {
+export interface RequestTaker {
   /** Bytes of the body; they may be kept. false: no more until `stream.resume` was called. */
-  onBody(bytes: Buffer): boolean
+  takeBody(bytes: Buffer): boolean
   /** The request is whole. */
-  onEnd(trailers: readonly Field[] | null): void
+  takeEnd(trailers: readonly Field[] | null): void
   /** The client reset the stream, or the connection is gone: nothing can be answered any more. */
   onAbort(): void
   /** What was written has left, after `write` returned false. */
-  onDrain(): void
+  onSent(): void
   /** The client owes body bytes and has been silent for too long. */
   onSilence(): void
 }
@@ -20,7 +20,8 @@ export interface StreamOwner {
   /** How much DATA the connection's window and the client's reading allow now, at most `wanted` bytes. */
   sendable(wanted: number): number
   sendData(streamId: number, bytes: Buffer, start: number, end: number, endStream: boolean): void
-  sendHeaders(streamId: number, fields: readonly Buffer[], endStream: boolean): void
+  /** Returns how many bytes that is. */
+  sendHeaders(streamId: number, fields: readonly Buffer[], endStream: boolean): number
   /** Bytes of DATA are dealt with: the client may send as many again. */
   credit(bytes: number): void
   creditStream(streamId: number, bytes: number): void
@@ -40,7 +41,10 @@ export class H2Stream {
   readonly id: number
   readonly #owner: StreamOwner
   /** null: not dispatched yet, or over. */
-  exchange: Exchange | null = null
+  taker: RequestTaker | null = null
+  /** On the wire for this stream, framing included. */
+  bytesIn = 0
+  bytesOut = 0
   /** May become negative when the client makes its windows smaller (RFC 9113 §6.9.2). */
   sendWindow: number
   recvWindow = streamWindow
@@ -56,7 +60,7 @@ export class H2Stream {
   // Bytes of body still to come by Content-Length; -1: unknown.
   #bodyLeft: number
   #owed = 0
-  // Given to the exchange while it said "no more".
+  // Given to the taker while it said "no more".
   #withheld = 0
   #held = false
   #pending: Buffer[] = []
@@ -76,7 +80,7 @@ export class H2Stream {
     return !this.localOpen && !this.remoteOpen
   }
 
-  /** The exchange has enough body for now: its silence is ours. */
+  /** The taker has enough body for now: its silence is ours. */
   get heldBack(): boolean {
     return this.#held
   }
@@ -90,11 +94,12 @@ export class H2Stream {
   /** Body bytes; `flow` counts padding, too. Returns false when they disagree with Content-Length (§8.1.1). */
   receive(bytes: Buffer, start: number, end: number, flow: number): boolean {
     const length = end - start
+    this.bytesIn += flow + frameHeaderBytes
     if (this.#bodyLeft >= 0) {
       this.#bodyLeft -= length
       if (this.#bodyLeft < 0) return false
     }
-    if (length > 0 && this.exchange !== null && !this.exchange.onBody(bytes.subarray(start, end))) this.#held = true
+    if (length > 0 && this.taker !== null && !this.taker.takeBody(bytes.subarray(start, end))) this.#held = true
     if (this.#held) this.#withheld += flow
     else this.#consumed(flow)
     return true
@@ -104,11 +109,11 @@ export class H2Stream {
   receiveEnd(trailers: readonly Field[] | null): boolean {
     if (this.#bodyLeft > 0) return false
     this.remoteOpen = false
-    this.exchange?.onEnd(trailers)
+    this.taker?.takeEnd(trailers)
     return true
   }
 
-  /** The exchange takes body again. */
+  /** The taker takes body again. */
   resume(): void {
     this.#held = false
     const flow = this.#withheld
@@ -139,14 +144,14 @@ export class H2Stream {
 
   /** An interim answer (1xx). */
   inform(fields: readonly Buffer[]): void {
-    if (this.localOpen && !this.headSent) this.#owner.sendHeaders(this.id, fields, false)
+    if (this.localOpen && !this.headSent) this.bytesOut += this.#owner.sendHeaders(this.id, fields, false)
   }
 
   /** The head of the answer: encoded fields, `:status` first. */
   respond(fields: readonly Buffer[], endStream: boolean): void {
     if (!this.localOpen || this.headSent) return
     this.headSent = true
-    this.#owner.sendHeaders(this.id, fields, endStream)
+    this.bytesOut += this.#owner.sendHeaders(this.id, fields, endStream)
     if (endStream) this.#ended()
   }
 
@@ -188,6 +193,7 @@ export class H2Stream {
       if (length <= 0) return from
       const last = this.#endAfterPending && this.#trailers === null && this.#pending.length <= 1 && length === end - from
       this.sendWindow -= length
+      this.bytesOut += length + frameHeaderBytes
       this.#owner.sendData(this.id, bytes, from, from + length, last)
       from += length
       if (last) {
@@ -200,7 +206,7 @@ export class H2Stream {
   }
 
   #sendEnd(): void {
-    if (this.#trailers !== null) this.#owner.sendHeaders(this.id, this.#trailers, true)
+    if (this.#trailers !== null) this.bytesOut += this.#owner.sendHeaders(this.id, this.#trailers, true)
     else this.#owner.sendData(this.id, nothing, 0, 0, true)
     this.#ended()
   }
@@ -225,7 +231,7 @@ export class H2Stream {
       }
       this.#pending.shift()
     }
-    this.exchange?.onDrain()
+    this.taker?.onSent()
     return false
   }
 
@@ -241,9 +247,9 @@ export class H2Stream {
     this.remoteOpen = false
     this.#pending = []
     this.#endAfterPending = false
-    const { exchange } = this
-    this.exchange = null
-    if (tell) exchange?.onAbort()
+    const { taker } = this
+    this.taker = null
+    if (tell) taker?.onAbort()
   }
 }
 

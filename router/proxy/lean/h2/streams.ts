@@ -83,8 +83,8 @@ export class StreamSet implements StreamOwner {
     this.#output.data(streamId, bytes, start, end, endStream)
   }
 
-  sendHeaders(streamId: number, fields: readonly Buffer[], endStream: boolean): void {
-    this.#output.headers(streamId, fields, endStream)
+  sendHeaders(streamId: number, fields: readonly Buffer[], endStream: boolean): number {
+    return this.#output.headers(streamId, fields, endStream)
   }
 
   credit(bytes: number): void {
@@ -163,7 +163,7 @@ export class StreamSet implements StreamOwner {
       if (now - stream.movedAt <= limitMs) continue
       if (stream.waiting) this.resetStream(stream, ErrorCode.cancel)
       // A client that got the head of its answer may be silent for as long as it likes: it converses (gRPC).
-      else if (stream.remoteOpen && !stream.heldBack && !stream.headSent) stream.exchange?.onSilence()
+      else if (stream.remoteOpen && !stream.heldBack && !stream.headSent) stream.taker?.onSilence()
     }
   }
 }

@@ -1,0 +1,61 @@
+import type { KeptFacts } from '../front'
+import { newRequestId, requestIdBytes } from '../request-id'
+import type { RequestHead } from './request-head'
+
+/** What decisions are made from: a decoded head is text already, so nothing has to be kept from being overwritten. */
+export class H2Facts implements KeptFacts {
+  method = ''
+  host = ''
+  scheme: 'http' | 'https' = 'https'
+  clientIp = ''
+  /** The text of the request id, as bytes. */
+  readonly id = Buffer.allocUnsafeSlow(requestIdBytes)
+  #head: RequestHead | null = null
+  #idText: string | null = null
+
+  take(head: RequestHead, scheme: 'http' | 'https', clientIp: string): void {
+    this.#head = head
+    this.#idText = null
+    newRequestId(this.id)
+    this.method = head.method
+    this.host = ''
+    this.scheme = scheme
+    this.clientIp = clientIp
+  }
+
+  get requestId(): string {
+    this.#idText ??= this.id.toString('latin1')
+    return this.#idText
+  }
+
+  get path(): string {
+    const target = this.#head?.path ?? ''
+    const mark = target.indexOf('?')
+    return mark === -1 ? target : target.slice(0, mark)
+  }
+
+  get query(): string {
+    const target = this.#head?.path ?? ''
+    const mark = target.indexOf('?')
+    return mark === -1 ? '' : target.slice(mark)
+  }
+
+  header(name: string): string | undefined {
+    const head = this.#head
+    if (head === null) return undefined
+    if (name === 'cookie') return head.cookie ?? undefined
+    if (name === 'host') return head.authority || undefined
+    let text: string | undefined
+    for (const field of head.fields) if (field.name === name) text = text === undefined ? field.value : `${text}, ${field.value}`
+    return text
+  }
+
+  detach(): void {}
+
+  movedTo(): void {}
+
+  /** Lets go of the head. */
+  drop(): void {
+    this.#head = null
+  }
+}

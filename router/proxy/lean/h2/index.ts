@@ -1,0 +1,73 @@
+import type { Socket } from 'node:net'
+import type { ExchangeHost } from '../exchange'
+import { H2Front } from './front'
+import { type ClientWords, LastHost } from './request'
+import type { RequestHead } from './request-head'
+import { Session, type SessionHost } from './session'
+import type { H2Stream } from './stream'
+
+export type { ClientWords } from './request'
+
+/** Fronts kept for the next requests; each holds some buffers. */
+const mostFronts = 1_024
+
+/** All HTTP/2 connections of an engine. */
+export class H2Sessions {
+  readonly #host: ExchangeHost
+  readonly #sessions = new Set<Session>()
+  readonly #fronts: H2Front[] = []
+  readonly #release = (front: H2Front) => {
+    if (this.#fronts.length < mostFronts) this.#fronts.push(front)
+  }
+
+  constructor(host: ExchangeHost) {
+    this.#host = host
+  }
+
+  /** Connections. */
+  get size(): number {
+    return this.#sessions.size
+  }
+
+  /** Requests under way. */
+  get open(): number {
+    let open = 0
+    for (const session of this.#sessions) open += session.open
+    return open
+  }
+
+  /** Speaks HTTP/2 on `socket` from now on; `first`: what was read from it already. The socket is ours. */
+  accept(socket: Socket, client: ClientWords, first: Buffer | null): void {
+    const last = new LastHost()
+    const sessionHost: SessionHost = {
+      limits: this.#host.limits,
+      onRequest: (stream, head, tooLarge) => this.#request(stream, head, tooLarge, client, last),
+      onClosed: (session) => this.#sessions.delete(session),
+    }
+    const session = new Session(socket, sessionHost)
+    this.#sessions.add(session)
+    if (first !== null) session.start(first)
+  }
+
+  #request(stream: H2Stream, head: RequestHead, tooLarge: boolean, client: ClientWords, last: LastHost): void {
+    const front = this.#fronts.pop() ?? new H2Front(this.#host, this.#release)
+    stream.taker = front
+    front.begin(stream, head, tooLarge, client, last, this.#host.table)
+  }
+
+  /** Ends what has waited for a client for too long: to be called every now and then. */
+  tick(): void {
+    const now = Date.now()
+    for (const session of this.#sessions) session.tick(now)
+  }
+
+  /** Tells every client that no more requests are taken after `graceMs`; connections end with their last answer. */
+  drain(graceMs: number): void {
+    for (const session of this.#sessions) session.drain(graceMs)
+  }
+
+  /** Cuts everything. */
+  close(): void {
+    for (const session of [...this.#sessions]) session.destroy()
+  }
+}

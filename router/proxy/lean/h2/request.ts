@@ -1,0 +1,94 @@
+import { METHODS } from 'node:http'
+import type { ForwardPlan } from '../../../gate/gate'
+import { parseAuthority } from '../../../match/host'
+import type { HostTable, LiveRoute } from '../../../match/host-table'
+import type { Problem } from '../../../pages/pages'
+import { prepareEdits } from '../edits'
+import { forwardedLines } from '../request-writer'
+import type { Outbox } from '../slab'
+import type { RequestHead } from './request-head'
+
+/** What is known of a connection's client, the same for all its streams. */
+export interface ClientWords {
+  readonly scheme: 'http' | 'https'
+  readonly ip: string
+  /** The port the client connected to. */
+  readonly localPort: string
+}
+
+/** The last host of a connection: nearly every request names it again. */
+export class LastHost {
+  host = ''
+  route: LiveRoute | null = null
+  forwarded: Buffer = Buffer.alloc(0)
+  #authority = ''
+  #table: HostTable | null = null
+
+  /** Looks `authority` up, unless it is the one of the last request and the table is the same. false: it is no host. */
+  find(authority: string, table: HostTable, client: ClientWords): boolean {
+    if (authority === this.#authority && table === this.#table) return true
+    const parsed = parseAuthority(authority)
+    if (parsed === null) return false
+    this.#authority = authority
+    this.host = parsed.host
+    this.#table = table
+    this.route = table.find(parsed.host) ?? null
+    this.forwarded = forwardedLines({ ip: client.ip, scheme: client.scheme, host: authority, port: parsed.port || client.localPort })
+    return true
+  }
+}
+
+const methods = new Set(METHODS.filter((method) => method !== 'SOURCE'))
+const refuse = (status: number, detail: string): Problem => ({ kind: 'bad-request', status, detail })
+
+/** Why a well-formed request is not served, in the words of the HTTP/1.1 engines (`request-rules.ts`), or null. Looks its host up. */
+export function refusalOf(head: RequestHead, tooLarge: boolean, last: LastHost, table: HostTable, client: ClientWords): Problem | null {
+  if (tooLarge) return refuse(431, 'The header fields of the request are more or larger than allowed.')
+  if (!methods.has(head.method)) return refuse(501, 'This is not a method of HTTP.')
+  if (head.method === 'TRACE' || head.method === 'CONNECT') return refuse(405, `${head.method} is not served here.`)
+  const target = targetFault(head)
+  if (target !== null) return target
+  if (head.authority === '') return refuse(400, 'A request needs exactly one Host header.')
+  if (!last.find(head.authority, table, client)) return refuse(400, 'The Host header is not a hostname.')
+  const expect = head.fields.find((field) => field.name === 'expect')
+  if (expect !== undefined && expect.value.toLowerCase() !== '100-continue') return refuse(417, 'The only expectation served here is "100-continue".')
+  return null
+}
+
+function targetFault({ method, path }: RequestHead): Problem | null {
+  if (path === '*') return method === 'OPTIONS' ? null : refuse(400, 'The target "*" belongs to OPTIONS alone.')
+  if (!path.startsWith('/')) return refuse(400, 'The request target must be a path; absolute-form is for forward proxies.')
+  if (!/^[!-"$-~]+$/.test(path)) return refuse(400, 'The request target holds characters that must be percent-encoded.')
+  return null
+}
+
+const requestIdName = Buffer.from('X-Request-Id: ')
+const headEnd = Buffer.from('\r\n\r\n')
+/** Without a body these say so (RFC 9110 §8.6). */
+const expectBody = new Set(['POST', 'PUT', 'PATCH'])
+
+/** Writes the request's head as HTTP/1.1 for the instance, with what the router says of the client. */
+export function writeRequestHead(out: Outbox, head: RequestHead, plan: ForwardPlan, chunked: boolean, forwarded: Buffer, requestId: Buffer): void {
+  const edits = plan.requestHeaders === null ? null : prepareEdits(plan.requestHeaders)
+  const cut = edits?.cut ?? null
+  let text = `${head.method} ${plan.target ?? head.path} HTTP/1.1\r\nHost: ${hostOf(head, plan)}\r\n`
+  if (cut === null) text += head.lines
+  else for (const { line, name } of head.fields) if (!cut.has(name)) text += line
+  if (head.cookie !== null && !cut?.has('cookie')) text += `cookie: ${head.cookie}\r\n`
+  // TE is of this hop alone, and says so (RFC 9110 §10.1.4).
+  if (head.takesTrailers) text += 'te: trailers\r\nConnection: TE\r\n'
+  if (chunked) text += 'Transfer-Encoding: chunked\r\n'
+  else if (head.contentLength === -1 && expectBody.has(head.method)) text += 'Content-Length: 0\r\n'
+  out.text(text)
+  if (edits !== null) out.putAll(edits.lines)
+  out.putAll(forwarded)
+  out.putAll(requestIdName)
+  out.putAll(requestId)
+  out.putAll(headEnd)
+}
+
+function hostOf(head: RequestHead, { outside }: ForwardPlan): string {
+  if (outside === null) return head.authority
+  const { scheme, hostname, port } = outside
+  return port === (scheme === 'https' ? 443 : 80) ? hostname : `${hostname}:${port}`
+}
