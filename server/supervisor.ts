@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises'
+import { rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Logger, pino } from 'pino'
@@ -23,10 +23,13 @@ const maxRestartMs = 5_000
 /** A child that ran this long starts again without a growing pause. */
 const stableMs = 10_000
 const stopDeadlineMs = 45_000
+/** Linux 5.14: connections waiting at a listener that closes move to another one of the same port, instead of being reset. */
+const migrateFile = '/proc/sys/net/ipv4/tcp_migrate_req'
 
 interface Child {
   name: string
   script: string
+  args: string[]
   env: Record<string, string>
   process: ChildProcess | null
   /** Resolves when the present process has ended. */
@@ -39,6 +42,9 @@ interface Child {
 class Supervisor {
   private readonly children: Child[] = []
   private stopping: Promise<void> | null = null
+  private reloading: Promise<void> | null = null
+  /** Replaced routers that still finish what they have open. */
+  private readonly leaving = new Set<ChildProcess>()
 
   constructor(
     private readonly env: ServerEnv,
@@ -52,6 +58,7 @@ class Supervisor {
 
   async start(args: string[]): Promise<void> {
     await this.refuseSecond()
+    await this.migrateConnections()
     const left = await this.leftRouters()
     // Routers first: they serve the last table long before the control plane is there.
     await Promise.all(
@@ -82,22 +89,37 @@ class Supervisor {
     if (control) await endProcess(control)
   }
 
+  // Without it a worker that ends resets the connections the kernel had accepted for it. Only root may; others lose those few.
+  private async migrateConnections(): Promise<void> {
+    await writeFile(migrateFile, '1').catch((error) => this.logger.debug({ err: error }, `${migrateFile} is left as it is`))
+  }
+
   private async leftRouters(): Promise<ProcessIdentity[]> {
     const found = await Promise.all(Array.from({ length: 256 }, (_, i) => readPidFile(this.runFile(`router-${i}`))))
     return found.filter((p) => p !== null)
   }
 
   private async add(name: string, script: string, args: string[], env: Record<string, string>): Promise<void> {
-    const child: Child = { name, script, env, process: null, ended: Promise.resolve(), restartTimer: null, pauseMs: firstRestartMs, wasReady: false }
+    const child: Child = {
+      name,
+      script,
+      args,
+      env,
+      process: null,
+      ended: Promise.resolve(),
+      restartTimer: null,
+      pauseMs: firstRestartMs,
+      wasReady: false,
+    }
     this.children.push(child)
-    await this.spawn(child, args)
+    await this.spawn(child)
   }
 
   /** Resolves when the process says it is ready, or has ended. */
-  private spawn(child: Child, args: string[]): Promise<void> {
+  private spawn(child: Child): Promise<void> {
     const file = fileURLToPath(new URL(child.script, import.meta.url))
     // A group of its own, so that Ctrl-C in a terminal reaches only this process, which stops the rest in order.
-    const running = start([process.execPath, '--enable-source-maps', file, ...args], {
+    const running = start([process.execPath, '--enable-source-maps', file, ...child.args], {
       env: { ...this.base, ...child.env } as NodeJS.ProcessEnv,
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       detached: true,
@@ -107,7 +129,7 @@ class Supervisor {
     if (running.pid) void writePidFile(this.runFile(child.name), running.pid)
     running.on('error', (error) => this.logger.error({ err: error }, `${child.name}: channel error`))
     child.ended = new Promise((resolve) => running.once('exit', () => resolve()))
-    running.once('exit', (code, signal) => this.onExit(child, args, { code, signal, ranMs: Date.now() - startedAt }))
+    running.once('exit', (code, signal) => this.onExit(child, running, { code, signal, ranMs: Date.now() - startedAt }))
     const ready = new Promise<void>((resolve) =>
       running.on('message', () => {
         child.wasReady = true
@@ -117,7 +139,9 @@ class Supervisor {
     return Promise.race([child.ended, ready])
   }
 
-  private onExit(child: Child, args: string[], exit: { code: number | null; signal: NodeJS.Signals | null; ranMs: number }): void {
+  private onExit(child: Child, ended: ChildProcess, exit: { code: number | null; signal: NodeJS.Signals | null; ranMs: number }): void {
+    // A worker that was replaced ends when it has drained.
+    if (child.process !== ended) return
     child.process = null
     if (this.stopping) return
     // Only a control plane that never was ready takes the rest down with it: routers that serve go on serving.
@@ -130,7 +154,45 @@ class Supervisor {
       { code: exit.code, signal: exit.signal },
       `${child.name} ended; starting it again in ${child.pauseMs} ms. The others keep running.`,
     )
-    child.restartTimer = setTimeout(() => void this.spawn(child, args), child.pauseMs)
+    child.restartTimer = setTimeout(() => void this.spawn(child), child.pauseMs)
+  }
+
+  /**
+   * Replaces every process by one of the version that lies on disk now, without a refused connection: each new router accepts before
+   * the old one drains. A version whose router does not start changes nothing.
+   */
+  reload(): Promise<void> {
+    this.reloading ??= this.reloadAll().finally(() => {
+      this.reloading = null
+    })
+    return this.reloading
+  }
+
+  private async reloadAll(): Promise<void> {
+    for (const child of this.children.filter((c) => c.name !== 'control')) {
+      const old = child.process
+      if (!old || this.stopping) continue
+      await this.spawn(child)
+      if (child.process === null || child.process === old) {
+        this.logger.error(`the new ${child.name} did not start: the old one goes on, nothing else is replaced`)
+        if (old.exitCode === null) this.keep(child, old)
+        return
+      }
+      this.leaving.add(old)
+      old.once('exit', () => this.leaving.delete(old))
+      old.kill('SIGTERM')
+    }
+    const control = this.children.find((c) => c.name === 'control')
+    if (this.stopping || !control?.process) return
+    // It takes us for gone: it leaves the apps alone and ends, and is started again.
+    control.process.disconnect()
+    this.logger.info('reloaded: routers replaced, the control process is being replaced')
+  }
+
+  private keep(child: Child, old: ChildProcess): void {
+    if (child.restartTimer) clearTimeout(child.restartTimer)
+    child.process = old
+    if (old.pid) void writePidFile(this.runFile(child.name), old.pid)
   }
 
   stop(): Promise<void> {
@@ -147,6 +209,7 @@ class Supervisor {
       await stopEmbeddedPostgres({ home: this.env.home }).catch((error) =>
         this.logger.error({ err: error }, 'the embedded Postgres could not be stopped'),
       )
+    for (const old of this.leaving) old.kill('SIGKILL')
     await this.end(this.children.filter((c) => c.name !== 'control'))
     for (const name of ['supervisor', ...this.children.map((c) => c.name)]) await rm(this.runFile(name), { force: true })
   }
@@ -181,6 +244,10 @@ async function main(): Promise<void> {
       logger.info(`${signal}: stopping`)
       void supervisor.stop().then(() => process.exit(0))
     })
+  process.on('SIGHUP', () => {
+    logger.info('SIGHUP: replacing routers and control process')
+    void supervisor.reload()
+  })
   await supervisor.start(process.argv.slice(2))
 }
 
