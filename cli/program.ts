@@ -1,6 +1,7 @@
 import { Command, CommanderError, Option } from 'commander'
 import { cancel } from './commands/cancel'
 import { deploy } from './commands/deploy'
+import { addDomain, checkDomain, inspectDomain, listDomains, removeDomain } from './commands/domains'
 import { init, linkFolder } from './commands/init'
 import { list } from './commands/list'
 import { login, logout } from './commands/login'
@@ -66,6 +67,7 @@ export function buildProgram(env: CliEnv, setCode: (code: number) => void, signa
     (named: string | undefined, options) => openProject(env, named, options),
   )
   addVariables(program, env)
+  addDomains(program, env, signal)
   return program
 }
 
@@ -76,6 +78,27 @@ function addVariables(program: Command, env: CliEnv): void {
     .addOption(new Option('--scope <scope>', 'where it is visible').choices(['build', 'runtime', 'both']).default('both'))
     .action((assignment: string, options) => setVariable(env, assignment, options))
   project(variables.command('rm <key>').description('remove one')).action((key: string, options) => removeVariable(env, key, options))
+}
+
+function addDomains(program: Command, env: CliEnv, signal: AbortSignal): void {
+  const domains = program.command('domains').description('custom domains of a project: what to set in DNS, and what is found there')
+  project(domains.command('ls', { isDefault: true }).description('domains with their state')).action((options) => listDomains(env, options))
+  const waiting = (command: Command) =>
+    command.option('--wait', 'until it is verified and has its certificate').option('--timeout <seconds>', 'how long to wait', '900')
+  waiting(project(domains.command('add <hostname>').description('add one; prints the records to set')))
+    .option('--redirect-to <hostname>', 'another domain of the project, to which all requests go')
+    .option('--environment <name>', 'default: production')
+    .option('--branch <name>', 'serve the newest deployment of this branch')
+    .action((hostname: string, options) => addDomain(env, hostname, options, signal))
+  waiting(api(domains.command('check <hostname>').description('examine its DNS and reachability now'))).action(async (hostname: string, options) =>
+    checkDomain(env, hostname, options, signal),
+  )
+  api(domains.command('inspect <hostname>').description('records to set, what was found, its certificate')).action((hostname: string, options) =>
+    inspectDomain(env, hostname, options),
+  )
+  api(domains.command('rm <hostname>').description('take it away, with its certificates')).action((hostname: string, options) =>
+    removeDomain(env, hostname, options),
+  )
 }
 
 function exitOverride(command: Command): void {

@@ -97,6 +97,8 @@ export const domainView = z.object({
   httpsRedirect: z.boolean(),
   hstsSeconds: z.number(),
   certificateMode: z.enum(['automatic', 'uploaded', 'off']),
+  /** False where this installation has no certificate authority: an automatic certificate will not come. */
+  certificateAuthority: z.boolean(),
   dnsProviderId: id.nullable(),
   /** Records to set: the first choice, and others that do as well. */
   records: z.array(dnsRecord),

@@ -18,6 +18,8 @@ export interface DomainDeps {
   openDns: () => DnsSession
   /** Ports as visitors see them; `https` null: HTTPS is off. */
   ports: { http: number; https: number | null }
+  /** There is a CA to ask. */
+  certificateAuthority: boolean
   /** null: another process does the examinations; it is told by the bus. */
   checks: Pick<DomainChecks, 'check'> | null
   /** The set of routes may have changed. */

@@ -62,6 +62,7 @@ export function composeDomains(options: DomainRoomOptions): DomainRoom {
     own,
     openDns: dns,
     ports,
+    certificateAuthority: env.acme.production.length > 0,
     checks,
     routesChanged,
   })

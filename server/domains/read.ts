@@ -117,6 +117,7 @@ function presentRow(deps: DomainDeps, row: Row, certificate: CertificateRow | nu
     httpsRedirect,
     hstsSeconds,
     certificateMode,
+    certificateAuthority: deps.certificateAuthority,
     dnsProviderId,
     ...expected,
     checks: readChecks(row.checks).findings,

@@ -13,7 +13,7 @@ import { createDeployments } from '@/server/deployments'
 import { openDns } from '@/server/domains/doctor/dns'
 import { createDomains } from '@/server/domains/domains'
 import type { ServerEnv } from '@/server/env'
-import { type ChangeBus, createChangeBus } from '@/server/events/bus'
+import { type ChangeBus, createChangeBus, isForDashboards } from '@/server/events/bus'
 import { createInstances } from '@/server/instances'
 import { type Platform, publishPlatform } from '@/server/platform'
 import { createProjects } from '@/server/projects/projects'
@@ -21,6 +21,7 @@ import { createVariables } from '@/server/projects/variables'
 import { openSecrets, type Secrets } from '@/server/secrets/secrets'
 import type { Role } from '@/server/teams/policy'
 import { createTeam } from '@/server/teams/team'
+import { createTraffic } from '@/server/traffic/traffic'
 import { AppError } from '@/shared/errors'
 import { newId } from '@/shared/node/ids'
 import { createLocalStore } from '@/storage/local'
@@ -83,16 +84,18 @@ export async function createTestApi(bootstrap: ServerEnv['bootstrap'] = null, op
       own: () => ({ addresses: ['203.0.113.7', '2001:db8::7'], origin: 'configured', local: [] }),
       openDns: () => openDns({ servers: options.dnsServers ?? ['127.0.0.1:1'], deadlineMs: 1_000 }),
       ports: { http: 80, https: 443 },
+      certificateAuthority: true,
       checks: null,
       routesChanged: async () => {},
     }),
     deployments: createDeployments({ prisma, bus, storage: createLocalStore(path.join(home, 'storage')), builder, edge }),
     instances: createInstances({ prisma, runtime: absent<Runtime>('the runtime'), bus }),
+    traffic: createTraffic({ prisma, pool: database.pool, bus, edge: null }),
     apiKeys: createApiKeys({ prisma }),
     team: createTeam({ prisma }),
     async *changes(actor, signal) {
       for await (const change of bus.listen((c) => c.teamId === actor.teamId, signal))
-        if (change && change.kind !== 'log' && change.kind !== 'job') yield { kind: change.kind, id: change.id, projectId: change.projectId }
+        if (change && isForDashboards(change)) yield { kind: change.kind, id: change.id, projectId: change.projectId }
     },
     health: async () => ({ ready: true, checks: { database: { ok: true, detail: 'secret detail' } } }),
   }
