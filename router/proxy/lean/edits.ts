@@ -9,14 +9,19 @@ interface PreparedEdits {
   lines: Buffer
 }
 
+/** Where a message ends and what the connection is for are never a rule's to say. */
+const framing = new Set(['content-length', 'transfer-encoding', 'connection', 'keep-alive', 'upgrade', 'te', 'trailer'])
 const prepared = new WeakMap<HeaderEdits, PreparedEdits>()
 
 /** Rules give the same edits for thousands of requests: made ready once for each object. */
 export function prepareEdits(edits: HeaderEdits): PreparedEdits {
   let ready = prepared.get(edits)
   if (ready === undefined) {
-    const names = [...edits.remove, ...edits.set.map(([name]) => name)].map((name) => name.toLowerCase())
-    const lines = [...edits.set, ...edits.append].map(([name, value]) => headerLine(name, value)).join('')
+    const names = [...edits.remove, ...edits.set.map(([name]) => name)].map((name) => name.toLowerCase()).filter((name) => !framing.has(name))
+    const lines = [...edits.set, ...edits.append]
+      .filter(([name]) => !framing.has(name.toLowerCase()))
+      .map(([name, value]) => headerLine(name, value))
+      .join('')
     ready = { cut: names.length > 0 ? new Set(names) : null, lines: Buffer.from(lines, 'latin1') }
     prepared.set(edits, ready)
   }

@@ -1,15 +1,16 @@
-import { PassThrough } from 'node:stream'
 import type { AccessLine, CacheState } from '@/shared/edge-link'
 import type { EngineLimits } from '../../env'
-import type { Admission, AnswerFilter, ForwardPlan, Gate, LocalAnswer } from '../../gate/gate'
+import type { Admission, ForwardPlan, Gate, LocalAnswer } from '../../gate/gate'
+import { problemAnswer } from '../../gate/open-gate'
 import type { HostTable, LiveRoute } from '../../match/host-table'
 import type { FinishedRequest, Observer } from '../../observe/observer'
 import type { Problem } from '../../pages/pages'
 import { isLease, type Lease, type Outcome, type TargetAsk, type Targets } from '../../targets/targets'
 import type { EngineLog } from '../engine'
 import { isIdempotent } from '../request-rules'
-import { faultOf, type UpstreamFault } from '../upstreams'
+import { faultOf, internalProblem, type UpstreamFault, upstreamProblem } from '../upstreams'
 import { editList } from './edits'
+import { FilteredAnswer } from './filtered-answer'
 import type { Front } from './front'
 import type { AnswerHead } from './parse/answer-head'
 import type { Pools } from './pool'
@@ -37,13 +38,14 @@ const lastChunk = Buffer.from('0\r\n')
  */
 export class Exchange implements AnswerSink, TargetAsk, FinishedRequest {
   route: LiveRoute | null = null
+  instanceId: string | null = null
   status = 0
   durationMs = 0
   upstreamMs: number | null = null
   cache: CacheState = 'none'
   reason: string | null = null
-  /** Chosen only when there is no other. */
-  avoid: TargetAsk['avoid'] = null
+  /** As the ask of a first attempt. */
+  readonly avoid = null
   readonly #host: ExchangeHost
   readonly #front: Front
   /** Tells promises of a former request from those of this one. */
@@ -58,8 +60,11 @@ export class Exchange implements AnswerSink, TargetAsk, FinishedRequest {
   #forwarded = false
   #sentHead: Buffer | null = null
   #bodySize = 0
-  #filter: AnswerFilter | null = null
-  #through: NodeJS.ReadWriteStream | null = null
+  #filtered: FilteredAnswer | null = null
+  /** Sent once the instance's bodiless answer is over. */
+  #deferred: LocalAnswer | null = null
+  /** What the client gets is the instance's answer, filtered or not. */
+  #passed = false
   #left: AbortController | null = null
 
   constructor(host: ExchangeHost, front: Front) {
@@ -75,10 +80,6 @@ export class Exchange implements AnswerSink, TargetAsk, FinishedRequest {
   /** Whether the instance's answer is on its way to the client. */
   get answering(): boolean {
     return this.status !== 0
-  }
-
-  get instanceId(): string | null {
-    return this.#lease?.target.instanceId ?? null
   }
 
   get bytesIn(): number {
@@ -97,7 +98,7 @@ export class Exchange implements AnswerSink, TargetAsk, FinishedRequest {
   }
 
   /** Begins with a request that is well-formed; `route` is what the table has for its host. */
-  start(route: LiveRoute | null): void {
+  start(route: LiveRoute | null) {
     this.#begin(route)
     const { gate } = this.#host
     const { facts } = this.#front
@@ -111,10 +112,17 @@ export class Exchange implements AnswerSink, TargetAsk, FinishedRequest {
     else this.#admitted(admission)
   }
 
-  /** Answers a request that is not served with a page. */
+  /** Answers a head that breaks the rules: no gate is asked. */
   refuse(problem: Problem): void {
     this.#begin(null)
-    this.#problem(problem)
+    const { facts } = this.#front
+    this.#local(problemAnswer(problem, facts.requestId, facts.header('accept'), this.#host.table.dashboardUrl))
+  }
+
+  /** Answers what concerns the router itself. */
+  answerOwn(answer: LocalAnswer): void {
+    this.#begin(null)
+    this.#local(answer)
   }
 
   #begin(route: LiveRoute | null): void {
@@ -126,10 +134,11 @@ export class Exchange implements AnswerSink, TargetAsk, FinishedRequest {
     this.upstreamMs = null
     this.cache = 'none'
     this.reason = null
-    this.avoid = null
+    this.instanceId = null
     this.#attempts = 0
     this.#forwarded = false
     this.#bodySize = 0
+    this.#passed = false
   }
 
   // Goes on when the promise is settled, unless the request is over by then.
@@ -147,7 +156,8 @@ export class Exchange implements AnswerSink, TargetAsk, FinishedRequest {
   // A decision that threw is a fault of ours, and one request's alone.
   #broken(error: unknown): void {
     this.#host.log.error({ ...this.#words(), err: error }, 'a request could not be decided')
-    this.#problem({ kind: 'bad-request', status: 500, detail: 'The router failed to decide about this request.' })
+    const { facts } = this.#front
+    this.#local(problemAnswer(internalProblem, facts.requestId, facts.header('accept'), this.#host.table.dashboardUrl))
   }
 
   #admitted(admission: Admission): void {
@@ -156,14 +166,13 @@ export class Exchange implements AnswerSink, TargetAsk, FinishedRequest {
     else this.#problem(admission.problem)
   }
 
-  #problem(problem: Problem): void {
+  #problem(problem: Problem) {
     const { facts } = this.#front
     let answer: LocalAnswer | Promise<LocalAnswer>
     try {
       answer = this.#host.gate.problem(problem, this.route, facts)
     } catch (error) {
-      this.#host.log.error({ err: error }, 'no page for a problem')
-      return this.clientLeft()
+      return this.#broken(error)
     }
     this.reason = problem.kind
     if (answer instanceof Promise) this.#later(answer, (value) => this.#local(value))
@@ -171,35 +180,48 @@ export class Exchange implements AnswerSink, TargetAsk, FinishedRequest {
   }
 
   #local(answer: LocalAnswer): void {
+    this.#filtered?.abort()
     this.status = answer.status
     this.cache = answer.cache
-    this.reason = answer.why ?? this.reason
+    this.reason = answer.why
+    this.#passed = false
     this.#front.answer(answer)
   }
 
   /** An answer of ours was written to its end. */
   localDone(): void {
+    this.#filtered?.finished()
+    this.#dropUpstream({ kind: 'answered', status: this.status, headMs: this.upstreamMs ?? 0 })
     this.#finish()
   }
 
-  #forward(plan: ForwardPlan): void {
+  #forward(plan: ForwardPlan) {
     const front = this.#front
     this.#plan = plan
-    this.#filter = plan.filter
+    this.#filtered = plan.filter === null ? null : new FilteredAnswer(plan.filter)
     this.route = plan.route
     if (plan.filter !== null || plan.target !== null || plan.requestHeaders !== null) front.facts.detach()
     if (plan.maxBodyBytes !== null && front.body === 'length' && front.contentLength > plan.maxBodyBytes) return this.#tooLarge(plan.maxBodyBytes)
     this.#acquire(plan)
   }
 
-  #acquire(plan: ForwardPlan): void {
+  #acquire(plan: ForwardPlan) {
     if (plan.outside !== null) return this.#send(null, this.#host.pools.outside(plan.outside).take(this.#attempts > 0))
-    const lease = this.#host.targets.acquire(plan.route, this)
+    this.#lent(() => this.#host.targets.acquire(plan.route, this))
+  }
+
+  #lent(acquire: () => ReturnType<Targets['acquire']>) {
+    let lease: ReturnType<Targets['acquire']>
+    try {
+      lease = acquire()
+    } catch (error) {
+      return this.#broken(error)
+    }
     if (lease instanceof Promise) this.#later(lease, (value) => this.#acquired(value), abandon)
     else this.#acquired(lease)
   }
 
-  #acquired(lease: Lease | Problem): void {
+  #acquired(lease: Lease | Problem) {
     if (!isLease(lease)) return this.#problem(lease)
     const fresh = this.#attempts > 0 || this.#front.wantsUpgrade
     this.#send(lease, this.#host.pools.of(lease.target).take(fresh))
@@ -208,6 +230,7 @@ export class Exchange implements AnswerSink, TargetAsk, FinishedRequest {
   #send(lease: Lease | null, upstream: UpstreamConnection): void {
     const front = this.#front
     this.#lease = lease
+    this.instanceId = lease?.target.instanceId ?? null
     this.#upstream = upstream
     this.#attempts++
     this.#sentAt = performance.now()
@@ -228,19 +251,19 @@ export class Exchange implements AnswerSink, TargetAsk, FinishedRequest {
   }
 
   #keepHead(head: Buffer): void {
-    if (this.#sentHead === null && this.#filter === null && this.#plan?.target === null && this.#plan.requestHeaders === null)
+    if (this.#sentHead === null && this.#filtered === null && this.#plan?.target === null && this.#plan.requestHeaders === null)
       this.#front.facts.movedTo(head)
     this.#sentHead = head
   }
 
-  /** A request that takes long must not hold the shared memory its head was put together in. */
+  /** Called once when a request takes long: it must not hold the shared memory its head was put together in. */
   settle(): void {
-    if (this.#sentHead !== null && this.#sentHead.buffer.byteLength > 2 * this.#sentHead.length) this.#sentHead = Buffer.from(this.#sentHead)
+    if (this.#sentHead !== null) this.#sentHead = Buffer.from(this.#sentHead)
     this.#front.facts.detach()
   }
 
   /** Payload of the request. False: wait for `onDrain`. Leaves with the next `flush`. */
-  sendBody(bytes: Buffer, start: number, end: number): void {
+  sendBody(bytes: Buffer, start: number, end: number) {
     const upstream = this.#upstream
     if (upstream === null || end === start) return
     this.#bodySize += end - start
@@ -282,10 +305,10 @@ export class Exchange implements AnswerSink, TargetAsk, FinishedRequest {
     this.#upstream?.endTunnel()
   }
 
-  #tooLarge(most: number): void {
+  #tooLarge(most: number) {
     if (this.answering) return this.#breakOff()
     this.#dropUpstream({ kind: 'client-left' })
-    this.#problem({ kind: 'bad-request', status: 413, detail: `The body of the request is larger than ${most} bytes.` })
+    this.#problem({ kind: 'bad-request', status: 413, detail: `The body of the request is larger than the ${most} bytes this project takes.` })
   }
 
   /** The client is slow: nothing more is read from the instance until `resumeAnswer`. */
@@ -304,58 +327,59 @@ export class Exchange implements AnswerSink, TargetAsk, FinishedRequest {
   onHead(head: AnswerHead): void {
     this.status = head.status
     this.upstreamMs = performance.now() - this.#sentAt
+    this.#passed = true
     const plan = this.#plan as ForwardPlan
     const setCookie = this.#lease?.setCookie ?? null
-    if (this.#filter !== null && this.#filtered(this.#filter, head, setCookie)) return
+    if (this.#filtered !== null && this.#filter(this.#filtered, head, setCookie)) return
     this.#front.onHead(head, plan.responseHeaders, setCookie)
   }
 
-  #filtered(filter: AnswerFilter, head: AnswerHead, setCookie: string | null): boolean {
-    const verdict = filter.onHead(head.status, head.list())
+  #filter(filtered: FilteredAnswer, head: AnswerHead, setCookie: string | null): boolean {
+    const verdict = filtered.onHead(head)
     if (verdict === null) return false
     if ('replace' in verdict) {
       this.#dropUpstream({ kind: 'answered', status: head.status, headMs: this.upstreamMs ?? 0 })
       this.#local(verdict.replace)
       return true
     }
+    const { status } = verdict
     const headers = editList(verdict.headers, this.#plan?.responseHeaders ?? null)
     if (setCookie !== null) headers.push(['Set-Cookie', setCookie])
-    const { through, status } = verdict
     this.status = status
-    if (through === null) {
-      // Only the head changed: the body passes through a stream all the same, which keeps one way for rewritten answers.
-      this.#front.answer(this.#streamed(status, headers, new PassThrough()))
-    } else this.#front.answer(this.#streamed(status, headers, through))
+    const answer: LocalAnswer = { status, headers, body: null, cache: this.cache, why: null }
+    if (this.#front.facts.method === 'HEAD' || head.status === 204 || head.status === 304) {
+      filtered.drop()
+      this.#deferred = answer
+      return true
+    }
+    const turn = this.#turn
+    const onBroken = () => {
+      if (this.#turn === turn && this.#open) this.#breakOff()
+    }
+    const open = () => filtered.open(() => this.resumeAnswer(), onBroken)
+    this.#front.answer({ ...answer, body: { length: null, open } })
     return true
   }
 
-  #streamed(status: number, headers: [string, string][], through: NodeJS.ReadWriteStream): LocalAnswer {
-    this.#through = through
-    through.on('drain', () => this.resumeAnswer())
-    const turn = this.#turn
-    through.on('error', () => {
-      if (this.#turn === turn && this.#open) this.#breakOff()
-    })
-    return { status, headers, body: { length: null, open: () => through }, cache: this.cache, why: null }
-  }
-
   onBody(bytes: Buffer, start: number, end: number): void {
-    if (this.#through === null) this.#front.onBody(bytes, start, end)
-    else if (!this.#through.write(Buffer.from(bytes.subarray(start, end)))) this.pauseAnswer()
+    if (this.#filtered === null || !this.#filtered.streams) this.#front.onBody(bytes, start, end)
+    else if (!this.#filtered.write(bytes, start, end)) this.pauseAnswer()
   }
 
   onTrailers(trailers: [string, string][]): void {
-    if (this.#through === null) this.#front.onTrailers(trailers)
+    if (this.#filtered === null || !this.#filtered.streams) this.#front.onTrailers(trailers)
   }
 
   onFlush(): void {
-    if (this.#through === null) this.#front.onFlush()
+    if (this.status !== 0 && (this.#filtered === null || !this.#filtered.streams)) this.#front.onFlush()
   }
 
-  onEnd(): void {
+  onEnd() {
     this.#upstream = null
     this.#release({ kind: 'answered', status: this.status, headMs: this.upstreamMs ?? 0 })
-    if (this.#through !== null) return void this.#through.end()
+    if (this.#deferred !== null) return this.#front.answer(this.#deferred)
+    if (this.#filtered?.streams) return this.#filtered.end()
+    this.#filtered?.finished()
     this.#finish()
     this.#front.onEnd()
   }
@@ -363,7 +387,7 @@ export class Exchange implements AnswerSink, TargetAsk, FinishedRequest {
   onSwitch(head: AnswerHead): void {
     this.status = 101
     this.upstreamMs = performance.now() - this.#sentAt
-    this.#front.onSwitch(head)
+    this.#front.onSwitch(head, this.#plan?.responseHeaders ?? null)
   }
 
   onTunnelEnd(): void {
@@ -374,7 +398,7 @@ export class Exchange implements AnswerSink, TargetAsk, FinishedRequest {
     this.#front.onDrain()
   }
 
-  onFault(error: Error, before: { head: boolean; anyByte: boolean; reused: boolean }): void {
+  onFault(error: Error, before: { head: boolean; anyByte: boolean; reused: boolean }) {
     const fault = faultOf(error)
     this.#upstream = null
     if (before.head) {
@@ -384,7 +408,7 @@ export class Exchange implements AnswerSink, TargetAsk, FinishedRequest {
     if (this.#retry(fault, before.reused && !before.anyByte)) return
     this.#host.log.warn({ ...this.#words(), err: error }, `upstream fault: ${fault}`)
     this.#release({ kind: 'fault', fault })
-    this.#problem(this.#faultProblem(fault))
+    this.#problem(upstreamProblem(fault, this.#plan as ForwardPlan, this.#host.limits))
   }
 
   /**
@@ -399,38 +423,36 @@ export class Exchange implements AnswerSink, TargetAsk, FinishedRequest {
     if (!sentNothing && !(fault === 'reset' && keptClosed && isIdempotent(front.facts.method))) return false
     // The newest table: the instance may be gone because its successor took over.
     const route = this.#host.table.find(plan.route.host) ?? plan.route
-    this.avoid = this.#lease?.target ?? null
+    const avoid = this.#lease?.target ?? null
     // A kept connection that was closed between two requests says nothing about its instance's health.
     this.#release(sentNothing ? { kind: 'fault', fault } : { kind: 'client-left' })
-    this.#acquire({ ...plan, route })
+    if (plan.outside !== null) this.#acquire(plan)
+    else this.#lent(() => this.#host.targets.acquire(route, this.#again(avoid)))
     return true
   }
 
-  #faultProblem(fault: UpstreamFault): Problem {
-    const { limits } = this.#host
-    const named = { host: this.route?.host ?? '', projectName: this.route?.projectName ?? '' }
-    if (fault === 'connect-timeout') return { kind: fault, ...named, timeoutMs: limits.connectTimeoutMs }
-    if (fault === 'answer-timeout') return { kind: fault, ...named, timeoutMs: limits.upstreamTimeoutMs }
-    return { kind: fault, ...named }
+  #again(avoid: TargetAsk['avoid']): TargetAsk {
+    const { signal } = this
+    return { cookie: () => this.cookie(), avoid, signal }
   }
 
   /** The client owes body bytes and is silent. */
-  clientSilent(): void {
+  clientSilent() {
     if (this.answering) return this.#breakOff()
     this.#dropUpstream({ kind: 'client-left' })
     this.#problem({ kind: 'bad-request', status: 408, detail: 'The body of the request did not arrive in time.' })
   }
 
   /** The chunks of the request cannot be read: nothing more of it may reach the instance. */
-  clientBroken(): void {
+  clientBroken() {
     if (this.answering) return this.#breakOff()
     this.#dropUpstream({ kind: 'client-left' })
     this.#problem({ kind: 'bad-request', status: 400, detail: 'The request is not valid HTTP/1.1.' })
   }
 
   #breakOff(fault?: UpstreamFault): void {
-    this.#filter?.abort()
-    this.#dropThrough()
+    this.reason = fault === undefined ? 'client-left' : 'broke-off'
+    this.#filtered?.abort()
     this.#dropUpstream(fault === undefined ? { kind: 'client-left' } : { kind: 'fault', fault })
     this.#finish()
     this.#front.abort()
@@ -440,9 +462,9 @@ export class Exchange implements AnswerSink, TargetAsk, FinishedRequest {
   clientLeft(): void {
     if (!this.#open) return
     this.#left?.abort()
-    if (this.#lease !== null || this.#through !== null) this.#filter?.abort()
-    this.#dropThrough()
-    this.#dropUpstream({ kind: 'client-left' })
+    this.#filtered?.abort()
+    this.#dropUpstream(this.status === 101 ? { kind: 'answered', status: 101, headMs: this.upstreamMs ?? 0 } : { kind: 'client-left' })
+    if (this.status !== 101) this.reason ??= 'client-left'
     this.#finish()
   }
 
@@ -456,12 +478,6 @@ export class Exchange implements AnswerSink, TargetAsk, FinishedRequest {
     return this.#front.facts.header('cookie')
   }
 
-  #dropThrough(): void {
-    const through = this.#through
-    this.#through = null
-    if (through !== null && 'destroy' in through && typeof through.destroy === 'function') through.destroy()
-  }
-
   #dropUpstream(outcome: Outcome): void {
     const upstream = this.#upstream
     this.#upstream = null
@@ -470,20 +486,22 @@ export class Exchange implements AnswerSink, TargetAsk, FinishedRequest {
   }
 
   #release(outcome: Outcome): void {
-    this.#lease?.done(outcome)
+    const lease = this.#lease
+    this.#lease = null
+    lease?.done(outcome)
   }
 
   #finish(): void {
     if (!this.#open) return
     this.#open = false
     this.durationMs = performance.now() - this.#begunAt
-    if (this.#filter !== null) this.cache = this.#filter.cache
+    if (this.#filtered !== null && this.#passed) this.cache = this.#filtered.filter.cache
     this.#host.observer.end(this)
     this.#plan = null
     this.#lease = null
     this.#sentHead = null
-    this.#filter = null
-    this.#through = null
+    this.#filtered = null
+    this.#deferred = null
     this.#left = null
   }
 

@@ -185,7 +185,7 @@ export class UpstreamConnection {
     this.#receive(bytes, bytes.length)
   }
 
-  #receive(bytes: Buffer, size: number): void {
+  #receive(bytes: Buffer, size: number) {
     const sink = this.#sink
     this.activeAt = this.#clock.now
     // Bytes that nobody asked for: whatever they are, they must not become the next request's answer.
@@ -197,7 +197,7 @@ export class UpstreamConnection {
     if (this.#sink === sink) sink.onFlush()
   }
 
-  #head(read: Buffer, size: number): void {
+  #head(read: Buffer, size: number) {
     let bytes = read
     let end = size
     if (this.#pending !== null) {
@@ -222,7 +222,7 @@ export class UpstreamConnection {
     }
   }
 
-  #switch(bytes: Buffer, after: number, end: number): void {
+  #switch(bytes: Buffer, after: number, end: number) {
     const sink = this.#sink
     if (!this.#asked.upgrade) return this.#fail(new UnaskedUpgrade('the instance switched protocols without being asked to'))
     this.#state = tunnel
@@ -247,7 +247,7 @@ export class UpstreamConnection {
     if (this.#sink === sink) this.#body(bytes, after, end)
   }
 
-  #body(bytes: Buffer, start: number, end: number): void {
+  #body(bytes: Buffer, start: number, end: number) {
     const sink = this.#sink as AnswerSink
     if (this.#framing === byChunks) return this.#chunked(sink, bytes, start, end)
     if (this.#framing === byClose) {
@@ -261,7 +261,7 @@ export class UpstreamConnection {
     if (finished && this.#sink === sink) this.#finish(start + run < end)
   }
 
-  #chunked(sink: AnswerSink, bytes: Buffer, start: number, end: number): void {
+  #chunked(sink: AnswerSink, bytes: Buffer, start: number, end: number) {
     const chunks = this.#chunks as ChunkScanner
     let at = start
     while (at < end) {
@@ -289,7 +289,7 @@ export class UpstreamConnection {
     sink.onEnd()
   }
 
-  #ended(): void {
+  #ended() {
     if (this.#state === tunnel) return this.#sink?.onTunnelEnd()
     if (this.#state === body && this.#framing === byClose && this.#sink !== null) {
       this.#keep = false

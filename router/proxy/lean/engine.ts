@@ -1,0 +1,133 @@
+import type net from 'node:net'
+import type { EngineLimits } from '../../env'
+import type { Gate } from '../../gate/gate'
+import type { HostTable } from '../../match/host-table'
+import type { Observer } from '../../observe/observer'
+import type { Targets } from '../../targets/targets'
+import type { DrainOptions, DrainResult, Engine, EngineLog, EngineOptions, ListenAddress } from '../engine'
+import { type ClientAddress, ClientConnection, type ClientHost } from './client'
+import { Clock } from './clock'
+import { type ArrivedSocket, Listeners } from './listeners'
+import { Pools } from './pool'
+
+/** The fast engine: bytes in, a strict parser that makes no objects, bytes out. `router.md`'s lean design. */
+export function createLeanEngine(options: EngineOptions): Engine {
+  return new LeanEngine(options)
+}
+
+/** A connection of a client, whatever protocol it speaks. */
+export interface OpenConnection {
+  /** Called every tick. */
+  watch(): void
+  /** Ends it if nothing is under way on it. */
+  endIdle(): void
+  /** Requests and tunnels that a cut now would break. */
+  readonly openCount: number
+  destroy(): void
+}
+
+class LeanEngine implements Engine, ClientHost {
+  readonly name = 'lean'
+  readonly gate: Gate
+  readonly targets: Targets
+  readonly observer: Observer
+  readonly limits: EngineLimits
+  readonly log: EngineLog
+  readonly clock: Clock
+  readonly pools: Pools
+  table: HostTable
+  draining = false
+  readonly #connections = new Set<OpenConnection>()
+  readonly #listeners: Listeners
+  #closeIdle = false
+  #onOneLess: () => void = () => {}
+
+  constructor({ gate, targets, observer, limits, log, table }: EngineOptions) {
+    this.gate = gate
+    this.targets = targets
+    this.observer = observer
+    this.limits = limits
+    this.log = log
+    this.table = table
+    this.clock = new Clock(() => this.#tick())
+    this.pools = new Pools(this.clock)
+    this.#listeners = new Listeners({
+      log,
+      headTimeoutMs: limits.clientHeadTimeoutMs,
+      take: (arrived, address) => this.#take(arrived, address),
+      oneLess: () => this.#onOneLess(),
+    })
+  }
+
+  listen(address: ListenAddress): Promise<{ host: string; port: number }> {
+    return this.#listeners.listen(address)
+  }
+
+  #take({ socket }: ArrivedSocket, address: ClientAddress): (bytes: Buffer, size: number) => void {
+    const connection = new ClientConnection(this, socket as net.Socket, address)
+    this.#connections.add(connection)
+    return (bytes, size) => connection.receive(bytes, size)
+  }
+
+  closed(connection: OpenConnection): void {
+    this.#connections.delete(connection)
+    this.#onOneLess()
+  }
+
+  apply(table: HostTable): void {
+    this.table = table
+    this.pools.keepOnly(table)
+  }
+
+  inFlight(instanceIds: readonly string[]): Record<string, number> {
+    return this.targets.inFlight(instanceIds)
+  }
+
+  #tick(): void {
+    this.pools.watch(this.limits)
+    for (const connection of this.#connections) {
+      connection.watch()
+      if (this.#closeIdle) connection.endIdle()
+    }
+  }
+
+  async drain({ deadlineMs, idleGraceMs }: DrainOptions): Promise<DrainResult> {
+    this.draining = true
+    this.#listeners.stop()
+    const end = Date.now() + deadlineMs
+    await this.#noConnections(Math.min(end, Date.now() + idleGraceMs))
+    this.#closeIdle = true
+    this.#listeners.closeEarly()
+    for (const connection of this.#connections) connection.endIdle()
+    await this.#noConnections(end)
+    let cut = 0
+    for (const connection of this.#connections) cut += connection.openCount
+    await this.close()
+    return { cut }
+  }
+
+  /** Waits until no client connection is left, or until `end`. */
+  #noConnections(end: number): Promise<void> {
+    return new Promise((resolve) => {
+      const settle = () => {
+        clearTimeout(timer)
+        this.#onOneLess = () => {}
+        resolve()
+      }
+      const timer = setTimeout(settle, Math.max(0, end - Date.now()))
+      this.#onOneLess = () => {
+        if (this.#connections.size === 0 && this.#listeners.early === 0) settle()
+      }
+      this.#onOneLess()
+    })
+  }
+
+  async close(): Promise<void> {
+    this.draining = true
+    this.#listeners.stop()
+    this.#listeners.closeEarly()
+    for (const connection of this.#connections) connection.destroy()
+    this.pools.close()
+    this.clock.stop()
+  }
+}

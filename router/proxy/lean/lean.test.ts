@@ -1,0 +1,4 @@
+import { engineContract } from '../contract'
+import { createLeanEngine } from './engine'
+
+engineContract('lean', createLeanEngine)

@@ -1,0 +1,142 @@
+import net from 'node:net'
+import tls from 'node:tls'
+import type { TlsEdge } from '../../tls/tls-edge'
+import type { EngineLog, ListenAddress } from '../engine'
+import { plainAddress } from '../headers'
+import { readProxyHeader } from '../proxy-header'
+import { type Reader, rewrapWorks, startReading } from './accept'
+import type { ClientAddress } from './client'
+
+/** A connection that is ready to speak HTTP. */
+export interface ArrivedSocket {
+  socket: net.Socket
+  /** What TLS agreed on; false: nothing, so HTTP/1.1. */
+  protocol: string | false
+}
+
+export interface ListenersOptions {
+  log: EngineLog
+  /** For a PROXY header or a TLS handshake. */
+  headTimeoutMs: number
+  /** Takes a connection over and says who reads its bytes. */
+  take(arrived: ArrivedSocket, address: ClientAddress): Reader
+  oneLess(): void
+}
+
+/** Where the PROXY protocol said a connection comes from. */
+interface Behind {
+  ip: string
+  localPort: number
+}
+
+/** The listening sockets of an engine, and what is not yet a connection: PROXY headers, TLS handshakes. */
+export class Listeners {
+  readonly #options: ListenersOptions
+  readonly #servers = new Set<net.Server>()
+  readonly #early = new Set<net.Socket>()
+  #useRewrap = false
+
+  constructor(options: ListenersOptions) {
+    this.#options = options
+  }
+
+  /** Connections that are not at HTTP yet. */
+  get early(): number {
+    return this.#early.size
+  }
+
+  /** @throws Error of the system when the address cannot be bound. */
+  async listen(address: ListenAddress): Promise<{ host: string; port: number }> {
+    this.#useRewrap = await rewrapWorks()
+    const server = net.createServer({ noDelay: true, allowHalfOpen: true, pauseOnConnect: true })
+    const enter = address.tls ? this.#secure(address.tls) : (socket: net.Socket, behind: Behind | null) => this.#plain(socket, behind)
+    server.on('connection', (socket) => {
+      if (address.proxyProtocol) this.#behindProxy(socket, enter)
+      else enter(socket, null)
+    })
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      server.listen({ host: address.host, port: address.port, reusePort: address.reusePort, backlog: 4096 }, () => {
+        server.off('error', reject)
+        server.on('error', (error) => this.#options.log.error({ err: error }, 'listener error'))
+        resolve()
+      })
+    })
+    this.#servers.add(server)
+    const bound = server.address()
+    if (bound === null || typeof bound === 'string') throw new Error('the listener has no address')
+    return { host: bound.address, port: bound.port }
+  }
+
+  #plain(accepted: net.Socket, behind: Behind | null): void {
+    const address = addressOf(accepted, behind, false)
+    // Gone before it was looked at.
+    if (address === null) return void accepted.destroy()
+    // What a PROXY header was read from has bytes of its own waiting.
+    startReading(accepted, this.#useRewrap && behind === null, (socket) => this.#options.take({ socket, protocol: false }, address))
+  }
+
+  #secure(edge: TlsEdge): (socket: net.Socket, behind: Behind | null) => void {
+    const behindOf = new WeakMap<net.Socket, Behind>()
+    const options = { ...edge.serverOptions(['http/1.1']), allowHalfOpen: true, handshakeTimeout: this.#options.headTimeoutMs }
+    const server = tls.createServer(options)
+    edge.attach(server)
+    server.on('secureConnection', (socket) => {
+      const raw = rawOf(socket)
+      const address = addressOf(socket, raw === null ? null : (behindOf.get(raw) ?? null), true)
+      if (raw !== null) this.#early.delete(raw)
+      if (address === null) return void socket.destroy()
+      const read = this.#options.take({ socket, protocol: socket.alpnProtocol ?? false }, address)
+      socket.on('data', (bytes: Buffer) => read(bytes, bytes.length))
+    })
+    server.on('tlsClientError', (_error, socket) => socket.destroy())
+    return (socket, behind) => {
+      if (behind !== null) behindOf.set(socket, behind)
+      this.#begin(socket)
+      server.emit('connection', socket)
+    }
+  }
+
+  #behindProxy(socket: net.Socket, enter: (socket: net.Socket, behind: Behind | null) => void): void {
+    this.#begin(socket)
+    socket.resume()
+    socket.pause()
+    readProxyHeader(socket, this.#options.headTimeoutMs, (source) => {
+      this.#early.delete(socket)
+      const own = addressOf(socket, null, false)
+      if (own === null) return void socket.destroy()
+      enter(socket, source === null ? own : { ip: plainAddress(source.ip), localPort: source.destinationPort })
+    })
+  }
+
+  #begin(socket: net.Socket): void {
+    this.#early.add(socket)
+    socket.on('error', () => {})
+    socket.once('close', () => {
+      if (this.#early.delete(socket)) this.#options.oneLess()
+    })
+  }
+
+  /** Nothing new is accepted. */
+  stop(): void {
+    for (const server of this.#servers) server.close()
+    this.#servers.clear()
+  }
+
+  /** Drops what has not come to HTTP. */
+  closeEarly(): void {
+    for (const socket of this.#early) socket.destroy()
+  }
+}
+
+/** The raw socket under a TLS one, by which what was said before the handshake is found again. */
+function rawOf(socket: tls.TLSSocket): net.Socket | null {
+  const parent: unknown = Reflect.get(socket, '_parent')
+  return parent instanceof net.Socket ? parent : null
+}
+
+function addressOf(socket: net.Socket, behind: Behind | null, secure: boolean): ClientAddress | null {
+  if (behind !== null) return { ...behind, secure }
+  const { remoteAddress, localPort } = socket
+  return remoteAddress === undefined ? null : { ip: plainAddress(remoteAddress), localPort: localPort ?? 0, secure }
+}
