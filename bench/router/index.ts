@@ -10,7 +10,7 @@ import { parseArgs } from 'node:util'
 import { makeFixtures } from './fixtures'
 import { run } from './processes'
 import { startBackend, startCaddy, startHaproxy, startNginxProxy, startRouter } from './proxies'
-import { growth, halfOfSaturation, idleConnections, type Report, rates } from './scenarios'
+import { attacks, growth, halfOfSaturation, idleConnections, type Report, rates } from './scenarios'
 
 const { values } = parseArgs({
   options: {
@@ -46,6 +46,7 @@ async function main(): Promise<void> {
       ...(await rates(cast, settings)),
       ...(await halfOfSaturation(cast, settings)),
       ...(await idleConnections(cast, settings)),
+      ...(await attacks(cast, settings)),
       ...(await growth(fixtures, backend.ports, settings)),
     ]
     process.stdout.write(`${JSON.stringify({ rounds: settings.rounds, seconds: settings.seconds, routes, reports })}\n`)

@@ -134,24 +134,62 @@ export async function halfOfSaturation(cast: Cast, settings: Settings): Promise<
   return reports
 }
 
+/** Honest visitors beside 10,000 slow clients, and beside a flood of HTTP/2 resets: p99 at most twice, memory at most 256 MB more. */
+export async function attacks(cast: Cast, settings: Settings): Promise<Report[]> {
+  if (!settings.wanted('attacks')) return []
+  const { ours } = cast
+  const honest = async () => (await openLoop({ port: ours.httpPort, seconds: settings.seconds, perSecond: 2_000 })).p99Ms ?? Number.NaN
+  const reports: Report[] = []
+  for (const attack of [
+    { mode: 'slow', port: ours.httpPort, count: 10_000 },
+    { mode: 'reset', port: ours.httpsPort, count: 8 },
+  ]) {
+    const calm: number[] = []
+    for (let round = 0; round < settings.rounds; round++) calm.push(await honest())
+    const before = residentMiB(ours.pids())
+    const attackers = await startHelper('bench/router/attackers.ts', [attack.mode, String(attack.port), String(attack.count)])
+    const under: number[] = []
+    for (let round = 0; round < settings.rounds; round++) under.push(await honest())
+    const grown = residentMiB(ours.pids()) - before
+    attackers.kill('SIGKILL')
+    const ratio = median(under) / median(calm)
+    say(
+      `\n${attack.mode} × ${attack.count}: p99 of honest visitors ${median(calm).toFixed(2)} → ${median(under).toFixed(2)} ms (${ratio.toFixed(2)} ×), memory +${grown.toFixed(0)} MiB`,
+    )
+    const note = `memory +${grown.toFixed(0)} MiB`
+    reports.push({
+      scenario: `attack ${attack.mode}`,
+      who: 'switchyard',
+      figure: median(under),
+      unit: 'ms',
+      ratio,
+      met: ratio <= 2 && grown <= 256,
+      note,
+    })
+  }
+  return reports
+}
+
+/** A program of ours on the load's core, which says when it is ready. */
+async function startHelper(script: string, args: string[]) {
+  const helper = spawn('taskset', ['-c', String(loadCore), process.execPath, ...process.execArgv, script, ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  await new Promise<void>((resolve, reject) => {
+    helper.stdout.once('data', () => resolve())
+    helper.once('exit', (code) => reject(new Error(`${script} ${args.join(' ')} ended with ${code} before it was ready`)))
+  })
+  helper.removeAllListeners('exit')
+  return helper
+}
+
 /** Memory with 10,000 idle connections: at most twice nginx's and 100 MB. */
 export async function idleConnections(cast: Cast, settings: Settings): Promise<Report[]> {
   if (!settings.wanted('idle')) return []
   const sizes = new Map<string, number>()
   for (const proxy of [cast.nginx, cast.ours, cast.reference]) {
-    const holder = spawn(
-      'taskset',
-      ['-c', String(loadCore), process.execPath, ...process.execArgv, 'bench/router/idle.ts', String(proxy.httpPort), '10000', host],
-      {
-        stdio: ['ignore', 'pipe', 'inherit'],
-      },
-    )
-    await new Promise<void>((resolve, reject) => {
-      holder.stdout.once('data', () => resolve())
-      holder.once('exit', () => reject(new Error(`could not open 10,000 connections to ${proxy.name}`)))
-    })
+    const holder = await startHelper('bench/router/idle.ts', [String(proxy.httpPort), '10000', host])
     sizes.set(proxy.name, residentMiB(proxy.pids()))
-    holder.removeAllListeners('exit')
     holder.kill('SIGKILL')
   }
   const bar = (sizes.get('nginx') ?? 0) * 2 + 100
