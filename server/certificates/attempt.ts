@@ -32,6 +32,10 @@ export interface AttemptDeps {
   floorMs?: number | undefined
 }
 
+/** Of problems with which the CA was not asked; `domainReady` looks for it. */
+export const precheckStep = 'domain check'
+/** As after so many failures. */
+const precheckBackoff = 2
 const obstaclePauseMs = 5_000
 
 /** How one ask of one CA ended. */
@@ -42,7 +46,7 @@ export async function attempt(deps: AttemptDeps, row: Claimed, signal: AbortSign
   const obstacle = deps.answers.obstacle(methodFor(row))
   if (obstacle) return putOff(deps, row, deps.now() + obstaclePauseMs, obstacle)
   const refused = row.orderUrl ? null : await precheckOf(deps, row.domain)
-  if (refused) return fail(deps, row, refused)
+  if (refused) return refuse(deps, row, { ...refused, step: precheckStep })
   const { staging, production } = deps.authorities
   if (staging && !row.chainPem && !row.rehearsedAt && !row.orderTryId && (await deps.gate.open(staging.directory, signal))) {
     const done = await rehearse(deps, row, staging, signal)
@@ -217,7 +221,7 @@ async function succeed(deps: AttemptDeps, row: Claimed, issued: { chainPem: stri
     attempts: 0,
     nextAttemptAt: new Date(renewAt(life, null, deps.random())),
   })
-  deps.logger.info({ certificate: pairId(row.id, chainPem), names: row.names, notAfter: new Date(facts.notAfter) }, 'certificate issued')
+  deps.logger.info({ certificate: pairId(row.id, facts.serial), names: row.names, notAfter: new Date(facts.notAfter) }, 'certificate issued')
   await deps.changed(row, true)
 }
 
@@ -244,6 +248,21 @@ async function fail(deps: AttemptDeps, row: Claimed, problem: WireError, atLeast
     nextAttemptAt: new Date(now + pause),
   })
   deps.logger.warn({ certificate: row.id, names: row.names, problem, attempts, retryAfterSeconds }, 'no certificate')
+  await deps.changed(row, false)
+}
+
+/** The domain is not ready, which costs nothing: it is told when it is (`domainReady`), and looked at again in any case. */
+async function refuse(deps: AttemptDeps, row: Claimed, problem: WireError): Promise<void> {
+  const now = deps.now()
+  const notAfter = row.notAfter?.getTime() ?? null
+  const pause = backoff(precheckBackoff, { now, notAfter, random: deps.random(), ...(deps.floorMs ? { floorMs: deps.floorMs } : {}) })
+  const stillServing = servedUntil(row, now)
+  await write(deps.prisma, row, {
+    ...released,
+    state: 'failed',
+    problem: { ...problem, ...(stillServing ? { stillServing } : {}) },
+    nextAttemptAt: new Date(now + pause),
+  })
   await deps.changed(row, false)
 }
 

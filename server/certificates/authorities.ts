@@ -18,8 +18,6 @@ export interface Authorities {
   email: string | null
   /** PEM file with the root of a private CA's own HTTPS. */
   caFile: string | null
-  /** Resolvers ("ip" or "ip:port") that DNS questions about dns-01 go to; empty: the system's. */
-  dnsServers: string[]
 }
 
 export const letsEncrypt = {
@@ -29,7 +27,6 @@ export const letsEncrypt = {
 
 const directory = z.url({ protocol: /^https$/, error: 'must be an https URL of an ACME directory' })
 const directoryOrOff = z.union([z.literal('off'), directory])
-const server = /^(\d{1,3}(\.\d{1,3}){3}|\[[0-9a-fA-F:]+\]|[0-9a-fA-F:]+:[0-9a-fA-F:]*)(:\d{1,5})?$/
 
 /** The variables of the environment that this folder reads. */
 export const acmeVariables = {
@@ -48,11 +45,6 @@ export const acmeVariables = {
     .optional(),
   ACME_EMAIL: z.email().optional(),
   ACME_CA_FILE: z.string().startsWith('/', 'must be an absolute path').optional(),
-  ACME_DNS_SERVERS: z
-    .string()
-    .transform((text) => text.split(',').map((one) => one.trim()))
-    .pipe(z.array(z.string().regex(server, 'must be addresses like 9.9.9.9 or 127.0.0.1:5353, separated by commas')))
-    .optional(),
 }
 type Variables = z.output<z.ZodObject<typeof acmeVariables>>
 
@@ -93,6 +85,5 @@ export function acmeSettings(env: Variables): Authorities {
     staging: staging === 'off' || staging === env.ACME_DIRECTORY || production.length === 0 ? null : { directory: staging, binding: null },
     email: env.ACME_EMAIL ?? null,
     caFile: env.ACME_CA_FILE ?? null,
-    dnsServers: env.ACME_DNS_SERVERS ?? [],
   }
 }

@@ -1,6 +1,7 @@
-import { createHash, createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
+import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { X509Certificate as Asn1Certificate, AuthorityKeyIdentifierExtension } from '@peculiar/x509'
 import { AppError } from '@/shared/errors'
+import { covers } from '../domains/covers'
 
 /** Certificates and keys as PEM: what is in them, and whether they fit together. */
 
@@ -62,17 +63,8 @@ const namesOf = (leaf: X509Certificate): string[] =>
     .filter((entry) => entry.startsWith('DNS:'))
     .map((entry) => entry.slice(4).toLowerCase())
 
-/** Names a pair of chain and key: that of a renewed certificate is another one. */
-export function pairId(certificateId: string, chainPem: string): string {
-  return `${certificateId}.${createHash('sha256').update(chainPem).digest('hex').slice(0, 16)}`
-}
-
-/** True when one of `names` stands for `hostname` (RFC 6125 §6.4.3: a wildcard for exactly one label). A wildcard hostname needs itself. */
-export function covers(names: readonly string[], hostname: string): boolean {
-  if (names.includes(hostname)) return true
-  const dot = hostname.indexOf('.')
-  return dot > 0 && !hostname.startsWith('*.') && names.includes(`*${hostname.slice(dot)}`)
-}
+/** Names a pair of chain and key: that of a renewed certificate is another one, and an upload has a row of its own. */
+export const pairId = (certificateId: string, serial: string | null): string => `${certificateId}.${(serial ?? '0').toLowerCase()}`
 
 /** certID of RFC 9773 §4.1: base64url of the authority key identifier, a dot, base64url of the serial's DER bytes. null: the leaf names no such key. */
 export function renewalId(chainPem: string): string | null {
@@ -114,7 +106,7 @@ export function checkPair(input: { chainPem: string; keyPem: string; hostname: s
   if (facts.notAfter <= now) throw invalid(`The certificate expired on ${day(facts.notAfter)}.`, 'Upload a certificate that is valid.')
   if (facts.notBefore > now + 5 * 60_000)
     throw invalid(`The certificate is not valid before ${day(facts.notBefore)}.`, 'Upload a certificate that is valid now.')
-  if (!covers(facts.names, hostname))
+  if (!covers(new Set(facts.names), hostname))
     throw invalid(
       `The certificate is for ${facts.names.join(', ') || 'no name'}, not for ${hostname}.`,
       `Upload a certificate whose names include ${hostname}.`,

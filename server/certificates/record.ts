@@ -140,3 +140,12 @@ const keptTriesDays = 90
 export async function forgetOldTries(pool: Pool): Promise<void> {
   await pool.query(`DELETE FROM "CertificateTry" WHERE "startedAt" < (now() AT TIME ZONE 'utc') - $1 * interval '1 day'`, [keptTriesDays])
 }
+
+/** The domain's checks pass now: what was put off because they did not is due. @returns whether anything was */
+export async function domainReady(pool: Pool, domainId: string, step: string, now: number): Promise<boolean> {
+  const { rowCount } = await pool.query(
+    `UPDATE "Certificate" SET "nextAttemptAt"=$2 WHERE "domainId"=$1 AND "source"='acme' AND "nextAttemptAt" > $2 AND "problem"->>'step'=$3`,
+    [domainId, new Date(now), step],
+  )
+  return (rowCount ?? 0) > 0
+}

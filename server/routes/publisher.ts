@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { PrismaClient } from '@/server/database/generated/client'
 import type { RouteTable } from '@/shared/route-table'
+import { certificateEntries } from '../certificates/supply'
 import { type Candidate, computeRoutes } from './compute'
 import type { VisiblePorts } from './domains'
 
@@ -38,7 +39,10 @@ export function createRoutePublisher(options: {
 
   async function publish(): Promise<void> {
     const routes = await computeRoutes(prisma, baseDomain, [...candidates.values()], ports)
-    const digest = createHash('sha256').update(JSON.stringify(routes)).digest('hex')
+    const certificates = ports?.https ? await certificateEntries(prisma) : []
+    const digest = createHash('sha256')
+      .update(JSON.stringify([routes, certificates]))
+      .digest('hex')
     if (digest === lastDigest) return
     // Cleared first: after a failed publication nobody knows what the routers serve, so the next one must go out.
     lastDigest = ''
@@ -50,7 +54,7 @@ export function createRoutePublisher(options: {
       generatedAt: new Date().toISOString(),
       dashboardUrl,
       routes,
-      ...(ports?.https ? { httpsPort: ports.https } : {}),
+      ...(ports?.https ? { httpsPort: ports.https, certificates } : {}),
     }
     await sink.publish(table, { deadlineMs: ackDeadlineMs })
     lastDigest = digest

@@ -1,0 +1,21 @@
+import { lookup } from 'node:dns/promises'
+import { isIP } from 'node:net'
+import { reachOf } from '@/builder/source/address'
+import { DnsProviderError } from './provider'
+
+/**
+ * The address to connect to for a host a person typed: resolved once, judged, and pinned, so that another answer a moment later (DNS
+ * rebinding) changes nothing. One forbidden address among many refuses them all.
+ * @throws DnsProviderError
+ */
+export async function pinHost(hostname: string, allowPrivateNetwork: boolean): Promise<string> {
+  const host = hostname.replace(/^\[|\]$/g, '')
+  const addresses = isIP(host) ? [host] : (await lookup(host, { all: true }).catch(() => [])).map((one) => one.address)
+  const [first] = addresses
+  if (first === undefined) throw new DnsProviderError(`the host ${host} was not found`)
+  const reaches = addresses.map(reachOf)
+  if (reaches.includes('never')) throw new DnsProviderError(`the host ${host} leads to an address that is never connected to`)
+  if (reaches.includes('private') && !allowPrivateNetwork)
+    throw new DnsProviderError(`the host ${host} leads into a private network; an operator of this installation may set that up`)
+  return first
+}

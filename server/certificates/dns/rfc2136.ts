@@ -1,0 +1,70 @@
+import { connect } from 'node:net'
+import { pinHost } from './guard'
+import { challengeTtl, type DnsProvider, DnsProviderError, zoneCandidates } from './provider'
+import { encodeUpdate, type TsigKey, updateError, verifyAnswer } from './update-message'
+
+export interface Rfc2136Credentials {
+  /** Host or address of the primary server. */
+  server: string
+  port: number
+  /** The zone, when it cannot be found by trying. */
+  zone?: string | undefined
+  keyName: string
+  /** Base64, as in BIND's key files. */
+  keySecret: string
+  allowPrivateNetwork: boolean
+}
+
+const deadlineMs = 15_000
+/** NOTAUTH, NOTZONE: not this zone; REFUSED: BIND says so for a zone it does not know. */
+const notThisZone = new Set([5, 9, 10])
+
+/** Dynamic updates (RFC 2136), signed with TSIG HMAC-SHA256 (RFC 8945), over TCP. */
+export function createRfc2136(credentials: Rfc2136Credentials): DnsProvider {
+  const key: TsigKey = { name: credentials.keyName, secret: Buffer.from(credentials.keySecret, 'base64') }
+  async function update(action: 'add' | 'delete', name: string, value: string, signal: AbortSignal): Promise<void> {
+    const ip = await pinHost(credentials.server, credentials.allowPrivateNetwork)
+    const zones = credentials.zone ? [credentials.zone] : zoneCandidates(name)
+    let code = 0
+    for (const zone of zones) {
+      const message = encodeUpdate({ zone, name, value, action, ttl: challengeTtl }, key, new Date())
+      const answer = await exchange(ip, credentials.port, message.bytes, signal)
+      code = verifyAnswer(answer, message, key)
+      if (code === 0) return
+      if (!notThisZone.has(code)) break
+    }
+    throw new DnsProviderError(`the name server ${credentials.server} refused the update of ${name}: ${updateError(code)}`)
+  }
+  return {
+    present: (name, value, signal) => update('add', name, value, signal),
+    cleanup: (name, value, signal) => update('delete', name, value, signal),
+  }
+}
+
+/** One message and its answer over TCP: two bytes of length before each (RFC 1035 §4.2.2). */
+function exchange(host: string, port: number, message: Buffer, signal: AbortSignal): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host, port })
+    let received = Buffer.alloc(0)
+    const end = (error: unknown, answer?: Buffer) => {
+      socket.destroy()
+      signal.removeEventListener('abort', onAbort)
+      if (answer) resolve(answer)
+      else reject(error)
+    }
+    const onAbort = () => end(signal.reason)
+    signal.addEventListener('abort', onAbort, { once: true })
+    socket.setTimeout(deadlineMs, () => end(new DnsProviderError(`the name server ${host} does not answer`)))
+    socket.on('error', (cause) => end(new DnsProviderError(`the name server ${host} does not answer`, cause)))
+    socket.on('close', () => end(new DnsProviderError(`the name server ${host} closed the connection`)))
+    socket.on('data', (chunk: Buffer) => {
+      received = Buffer.concat([received, chunk])
+      if (received.length < 2) return
+      const length = received.readUInt16BE(0)
+      if (received.length >= 2 + length) end(null, received.subarray(2, 2 + length))
+    })
+    const length = Buffer.alloc(2)
+    length.writeUInt16BE(message.length)
+    socket.write(Buffer.concat([length, message]))
+  })
+}

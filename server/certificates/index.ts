@@ -1,0 +1,105 @@
+import type { Pool } from 'pg'
+import type { Logger } from 'pino'
+import type { PrismaClient } from '@/server/database/generated/client'
+import type { DomainChecks } from '../domains/checks'
+import type { ChallengeBoard } from '../edge/challenges'
+import type { EdgeHub } from '../edge/hub'
+import type { ServerEnv } from '../env'
+import type { ChangeBus } from '../events/bus'
+import type { Secrets } from '../secrets/secrets'
+import { createAcmeAccounts } from './accounts'
+import { type AcmeTransport, createAcmeTransport } from './acme'
+import { createAnswers } from './answers'
+import { precheckStep } from './attempt'
+import { openDnsProvider } from './dns'
+import { breakLeases, domainReady } from './record'
+import { type CertificateScheduler, startScheduler } from './scheduler'
+import { createCertificateSupply } from './supply'
+
+export interface CertificateRoomOptions {
+  env: Pick<ServerEnv, 'acme' | 'domains'>
+  prisma: PrismaClient
+  pool: Pool
+  secrets: Secrets
+  bus: ChangeBus
+  logger: Logger
+  hub: EdgeHub
+  board: ChallengeBoard
+  checks: DomainChecks
+  syncRoutes: () => Promise<void>
+}
+
+/** The part of certificates that acts: orders and renews, and supplies the routers. */
+export interface CertificateRoom {
+  /** A CA may be asked about this domain now. */
+  domainReady(domainId: string): void
+  /** Takes up work. `machine` begins every lease of this machine's processes; an earlier process of it is dead. */
+  start(machine: string, owner: string): Promise<{ stop(): Promise<void> }>
+}
+
+export function composeCertificates(options: CertificateRoomOptions): CertificateRoom {
+  const { env, prisma, pool, secrets, bus, logger, hub } = options
+  let scheduler: CertificateScheduler | null = null
+  hub.talk.onAsk('certificates', createCertificateSupply({ prisma, secrets, logger }))
+  return {
+    domainReady(domainId) {
+      domainReady(pool, domainId, precheckStep, Date.now())
+        .catch((error) => logger.warn({ err: error, domainId }, 'a certificate waits longer than it must'))
+        .finally(() => scheduler?.wake())
+    },
+    async start(machine, owner) {
+      await breakLeases(pool, machine)
+      const transport = await createAcmeTransport({ caFile: env.acme.caFile })
+      const running = start(options, transport, owner)
+      scheduler = running
+      const stopping = new AbortController()
+      const listening = (async () => {
+        // From a process without routers: a certificate to try again, a domain that changed.
+        for await (const _ of bus.listen((change) => change.kind === 'domain', stopping.signal)) running.wake()
+      })()
+      return {
+        async stop() {
+          stopping.abort()
+          await Promise.all([running.stop(), listening])
+          transport.close()
+        },
+      }
+    },
+  }
+}
+
+function start(options: CertificateRoomOptions, transport: AcmeTransport, owner: string): CertificateScheduler {
+  const { env, prisma, pool, secrets, bus, logger, hub, board, checks, syncRoutes } = options
+  const dnsServers = env.domains.dnsServers ?? []
+  return startScheduler({
+    pool,
+    prisma,
+    secrets,
+    transport,
+    owner,
+    authorities: env.acme,
+    accounts: createAcmeAccounts({ prisma, secrets, transport, email: env.acme.email }),
+    answers: createAnswers({
+      prisma,
+      secrets,
+      board,
+      dnsServers,
+      routers: () => hub.status().workers.filter((worker) => worker.listening).length,
+      openProvider: openDnsProvider,
+    }),
+    async precheck(domain) {
+      const { ready, problem } = await checks.precheck(domain.id)
+      if (ready) return null
+      return problem ?? { code: 'ERR_INVALID_INPUT', message: 'The checks of the domain do not pass yet.' }
+    },
+    async changed(row, supplied) {
+      if (supplied)
+        await syncRoutes().catch((error) => logger.warn({ err: error }, 'routers do not have the new certificate yet; the monitor tries again'))
+      const { teamId, domainId, domain } = row
+      await bus.publish({ kind: 'domain', id: domainId, teamId, projectId: domain.projectId })
+    },
+    now: Date.now,
+    random: Math.random,
+    logger,
+  })
+}
