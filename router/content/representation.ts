@@ -4,9 +4,9 @@ import type { LocalAnswer, RequestFacts, StreamedBody } from '../gate/gate'
 import { checkPreconditions, rangeStands } from '../http/conditions'
 import type { Encoding } from '../http/encodings'
 import { formatHttpDate } from '../http/http-date'
+import type { Held } from '../http/memory-bound'
 import { parseRange } from '../http/ranges'
 import { cacheControlOf, contentTypeOf } from './content-type'
-import type { Held } from './memory'
 import type { SiteFile } from './site-index'
 
 /** Where the bytes are: in memory, or read anew each time (`first` and `last` inclusive). */

@@ -1,11 +1,10 @@
 import { readFile } from 'node:fs/promises'
-import { promisify } from 'node:util'
-import { brotliCompress, constants, gzip, zstdCompress } from 'node:zlib'
 import type { LocalAnswer, RequestFacts } from '../gate/gate'
+import { compressWhole } from '../http/compress'
 import { parseEtags } from '../http/conditions'
 import { acceptedEncodings, type Encoding, encodings, isCompressible, minCompressBytes } from '../http/encodings'
+import type { MemoryBound } from '../http/memory-bound'
 import { contentTypeOf } from './content-type'
-import type { MemoryBound } from './memory'
 import type { OpenFiles } from './open-files'
 import { publicPath } from './public-path'
 import { type Bytes, Representation } from './representation'
@@ -185,7 +184,7 @@ export class Entry {
     const work = async () => {
       try {
         const plain = await readFile(this.#file.file)
-        resolve(this.#keep(encoding, { memory: await compress[encoding](plain) }))
+        resolve(this.#keep(encoding, { memory: await compressWhole(plain, encoding, plain.length > maxMemoryBytes ? 'quick' : 'thorough') }))
       } catch (error) {
         reject(error)
       } finally {
@@ -194,22 +193,4 @@ export class Entry {
     }
     if (this.#share.later(work)) this.#loading.set(encoding, promise)
   }
-}
-
-const brotli = promisify(brotliCompress)
-const zip = promisify(gzip)
-const zstd = promisify(zstdCompress)
-
-/** Done once for each file, beside the requests: smaller counts more than quick. */
-const compress: Record<Encoding, (plain: Buffer) => Promise<Buffer>> = {
-  br: (plain) =>
-    brotli(plain, {
-      params: {
-        [constants.BROTLI_PARAM_QUALITY]: plain.length > maxMemoryBytes ? 5 : 9,
-        [constants.BROTLI_PARAM_MODE]: constants.BROTLI_MODE_TEXT,
-        [constants.BROTLI_PARAM_SIZE_HINT]: plain.length,
-      },
-    }),
-  zstd: (plain) => zstd(plain, { params: { [constants.ZSTD_c_compressionLevel]: 12 } }),
-  gzip: (plain) => zip(plain, { level: 9 }),
 }

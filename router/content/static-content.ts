@@ -1,8 +1,9 @@
 import type { StaticContent } from '@/shared/route-table'
 import type { ContentSource, Found, LocalAnswer, RequestFacts } from '../gate/gate'
+import { MemoryBound } from '../http/memory-bound'
+import { WorkQueue } from '../http/work-queue'
 import type { HostTable, LiveRoute } from '../match/host-table'
 import type { EngineLog } from '../proxy/engine'
-import { MemoryBound } from './memory'
 import { OpenFiles } from './open-files'
 import { Site, type SiteShare } from './site'
 import { readSite } from './site-index'
@@ -134,28 +135,4 @@ function looksLikePage(facts: RequestFacts): boolean {
   if (name.includes('.')) return false
   const accept = facts.header('accept') ?? '*/*'
   return accept.includes('text/html') || accept.includes('*/*')
-}
-
-/** One piece of work at a time, so many waiting at most: compression never takes more than one core's worth. */
-class WorkQueue {
-  readonly #waiting: (() => Promise<void>)[] = []
-  readonly #max: number
-  #busy = false
-
-  constructor(max: number) {
-    this.#max = max
-  }
-
-  add(work: () => Promise<void>): boolean {
-    if (this.#waiting.length >= this.#max) return false
-    this.#waiting.push(work)
-    if (!this.#busy) void this.#run()
-    return true
-  }
-
-  async #run(): Promise<void> {
-    this.#busy = true
-    for (let work = this.#waiting.shift(); work; work = this.#waiting.shift()) await work().catch(() => {})
-    this.#busy = false
-  }
 }

@@ -146,7 +146,9 @@ export interface AnswerCache extends FilterSource {
    * filter turns that 304 into the stored answer. null: none, or the visitor's own conditions are to reach the instance.
    */
   conditions(route: LiveRoute, target: string, facts: RequestFacts): [string, string][] | null
-  /** `target` as at `lookup`; what it sees is stored under it. */
+  /** The instance could not be asked: a stored answer that allows to be sent in place of the error (stale-if-error), or null. */
+  insteadOfError(route: LiveRoute, target: string, facts: RequestFacts): Found
+  /** `target` as at `lookup`; what it sees is stored under it. To be composed with compression by `chainFilters(cache, compression)`. */
   filter(route: LiveRoute, facts: RequestFacts, target?: string): AnswerFilter | null
 }
 

@@ -43,5 +43,5 @@ export function isCompressible(contentType: string | undefined): boolean {
   return contentType !== undefined && textLike.test(contentType) && !/^text\/event-stream\b/i.test(contentType)
 }
 
-/** Below this a coding costs more than it saves. */
-export const minCompressBytes = 1024
+/** What fits into one packet with its head gains nothing from being smaller. */
+export const minCompressBytes = 1400

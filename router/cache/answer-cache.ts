@@ -1,0 +1,335 @@
+import { Transform } from 'node:stream'
+import type { EdgeCommands } from '@/shared/edge-link'
+import type { AnswerCache, AnswerFilter, Found, LocalAnswer, RequestFacts } from '../gate/gate'
+import { WorkQueue } from '../http/work-queue'
+import type { HostTable, LiveRoute } from '../match/host-table'
+import { DiskTier } from './disk-tier'
+import { Entry, type EntryOrigin, type EntryState, type Headers, normalizeVaried, reader } from './entry'
+import { type Flight, Flights } from './flights'
+import { type Lifetime, lifetimeOf } from './freshness'
+import type { AskOrigin } from './origin'
+import { EntryStore } from './store'
+
+export interface SharedCacheOptions {
+  ask: AskOrigin
+  /** A directory of this worker alone; null: memory only. */
+  directory: string | null
+  memoryBytes?: number
+  diskBytes?: number
+  /** Payloads beyond this are passed on, not stored. */
+  maxEntryBytes?: number
+  now?: () => number
+}
+
+const MiB = 1024 * 1024
+export const defaultMaxEntryBytes = 8 * MiB
+const unsafeMethods = new Set(['POST', 'PUT', 'DELETE', 'PATCH'])
+const failures = new Set([500, 502, 503, 504])
+const maxRevalidations = 32
+const maxCompressions = 64
+
+/**
+ * A shared cache by RFC 9111, one in each worker. Decided where the standard leaves it open: only explicit freshness is taken (see
+ * `lifetimeOf`); a visitor's own `Cache-Control: no-cache` or `no-store` is not obeyed, since a reload must not be a way past the cache to
+ * the instance; the payload is stored as the instance sent it, and coded forms are made beside it when asked for. The key holds the
+ * deployment, so that a new one never serves what an old one said.
+ */
+export class SharedCache implements AnswerCache {
+  readonly #store: EntryStore
+  readonly #flights = new Flights()
+  readonly #compressions = new WorkQueue(maxCompressions)
+  readonly #ask: AskOrigin
+  readonly #now: () => number
+  readonly #maxEntryBytes: number
+  readonly #revalidating = new Set<Entry>()
+  /** Purges and invalidations so far: an answer asked for before one must not be stored after it. */
+  #removals = 0
+
+  constructor(options: SharedCacheOptions) {
+    this.#ask = options.ask
+    this.#now = options.now ?? Date.now
+    this.#maxEntryBytes = options.maxEntryBytes ?? defaultMaxEntryBytes
+    this.#store = new EntryStore({
+      memoryBytes: options.memoryBytes ?? 64 * MiB,
+      diskBytes: options.diskBytes ?? 512 * MiB,
+      disk: options.directory === null ? null : new DiskTier(options.directory),
+    })
+  }
+
+  lookup(route: LiveRoute, target: string, facts: RequestFacts): Found {
+    if (facts.method !== 'GET' && facts.method !== 'HEAD') return null
+    const uri = uriOf(route, target, facts)
+    const found = this.#usable(uri, route, target, facts)
+    if (found) return found
+    const now = this.#now()
+    const flight = facts.method === 'GET' && mayWait(facts) ? this.#flights.under(uri, now) : null
+    if (!flight) return null
+    return this.#flights.wait(flight, now).then(() => this.#usable(uri, route, target, facts))
+  }
+
+  conditions(route: LiveRoute, target: string, facts: RequestFacts): Headers | null {
+    const entry = this.#toValidate(uriOf(route, target, facts), facts)
+    if (!entry) return null
+    return validatorsOf(entry)
+  }
+
+  /** An error is about to be shown: what may be sent in its place (stale-if-error). */
+  insteadOfError(route: LiveRoute, target: string, facts: RequestFacts): Found {
+    if (facts.method !== 'GET' && facts.method !== 'HEAD') return null
+    const entry = this.#store.find(uriOf(route, target, facts), (name) => facts.header(name))
+    return entry?.mayReplaceError(this.#now()) ? this.#send(entry, route, facts, 'stale') : null
+  }
+
+  filter(route: LiveRoute, facts: RequestFacts, target = facts.path + facts.query): AnswerFilter | null {
+    const uri = uriOf(route, target, facts)
+    if (unsafeMethods.has(facts.method)) return this.#store.has(uri) || this.#flights.under(uri, this.#now()) ? this.#invalidator(uri) : null
+    if (facts.method !== 'GET' || facts.header('range') !== undefined) return null
+    const now = this.#now()
+    const flight = this.#flights.passes(uri, now) || this.#flights.under(uri, now) ? null : this.#flights.begin(uri, now)
+    return new StoringFilter({
+      validating: this.#toValidate(uri, facts),
+      stale: this.#store.size > 0 ? this.#store.find(uri, (name) => facts.header(name)) : null,
+      facts,
+      flight,
+      host: this.#filterHost(uri, route, target, facts, flight),
+    })
+  }
+
+  /** Removes what is stored, and keeps what is on its way from being stored. */
+  purge(wish: EdgeCommands['purge']['ask']): EdgeCommands['purge']['answer'] {
+    this.#removals++
+    this.#flights.voidAll((uri) => uri.startsWith(`${wish.projectId} `))
+    return { entries: this.#store.purge(wish) }
+  }
+
+  /** Lets go of what only deployments without a route could use. */
+  apply(table: HostTable): void {
+    if (this.#store.size === 0) return
+    const served = new Set<string>()
+    for (const route of table.routes()) served.add(`${route.projectId} ${route.deploymentId} `)
+    this.#store.keepOnly(({ origin }) => served.has(origin.uri.slice(0, origin.uri.indexOf(' ', origin.uri.indexOf(' ') + 1) + 1)))
+  }
+
+  close(): void {
+    this.#store.clear()
+  }
+
+  #usable(uri: string, route: LiveRoute, target: string, facts: RequestFacts): Found {
+    if (this.#store.size === 0) return null
+    const entry = this.#store.find(uri, (name) => facts.header(name))
+    const usability = entry?.usability(this.#now())
+    if (!entry || usability === 'dead') return null
+    if (usability === 'fresh') return this.#send(entry, route, facts, 'hit')
+    this.#revalidate(entry, route, target, facts)
+    return this.#send(entry, route, facts, 'stale')
+  }
+
+  #send(entry: Entry, route: LiveRoute, facts: RequestFacts, state: EntryState): Found {
+    const compress = route.policy.compression ? this.#compressions : null
+    const body = this.#store.body(entry)
+    if (Buffer.isBuffer(body)) return entry.answer(facts, body, state, this.#now(), compress)
+    return body.then((read) => read && entry.answer(facts, read, state, this.#now(), compress))
+  }
+
+  /** The stored answer a 304 would speak of: only where the visitor has no conditions of its own. */
+  #toValidate(uri: string, facts: RequestFacts): Entry | null {
+    if (this.#store.size === 0 || facts.method !== 'GET') return null
+    for (const name of ['if-none-match', 'if-modified-since', 'if-match', 'if-unmodified-since', 'range'])
+      if (facts.header(name) !== undefined) return null
+    const entry = this.#store.find(uri, (name) => facts.header(name))
+    // Only what is in memory: by the time the 304 comes it must be there.
+    return entry?.body && (entry.etag || entry.lastModified !== null) ? entry : null
+  }
+
+  #invalidator(uri: string): AnswerFilter {
+    const forget = (status: number) => {
+      if (status >= 400) return
+      this.#removals++
+      this.#store.removeUri(uri)
+      this.#flights.voidAll((other) => other === uri)
+    }
+    return {
+      cache: 'none',
+      wants(status) {
+        forget(status)
+        return false
+      },
+      onHead(status) {
+        forget(status)
+        return null
+      },
+      abort() {},
+    }
+  }
+
+  #filterHost(uri: string, route: LiveRoute, target: string, facts: RequestFacts, flight: Flight | null): FilterHost {
+    const requestPath = facts.path
+    const before = this.#removals
+    return {
+      maxBytes: this.#maxEntryBytes,
+      now: this.#now,
+      pass: () => this.#flights.pass(uri, this.#now()),
+      send: (entry, state) => {
+        const body = entry.body
+        return body && entry.answer(facts, body, state, this.#now(), route.policy.compression ? this.#compressions : null)
+      },
+      origin: (headers) => originOf(uri, route, [requestPath, pathOf(target)], facts, headers),
+      store: (origin, status, headers, body, lifetime) => {
+        if (flight ? flight.void : this.#removals !== before) return
+        if (this.#store.put(new Entry(origin, status, headers, body, lifetime, this.#now()))) this.#flights.stored(uri)
+      },
+    }
+  }
+
+  #revalidate(entry: Entry, route: LiveRoute, target: string, facts: RequestFacts): void {
+    if (this.#revalidating.has(entry) || this.#revalidating.size >= maxRevalidations) return
+    this.#revalidating.add(entry)
+    const varied = entry.origin.vary.flatMap(({ name, raw }): Headers => (raw === undefined ? [] : [[name, raw]]))
+    const headers: Headers = [...varied, ...validatorsOf(entry)]
+    const flight = this.#flights.begin(entry.origin.uri, this.#now())
+    void this.#ask({ route, target, host: facts.host, scheme: facts.scheme, headers })
+      .then((answer) => {
+        if (!answer || failures.has(answer.status) || flight.void) return
+        const lifetime = lifetimeOf({ authorized: false }, answer.status === 304 ? entry.status : answer.status, reader(answer.headers))
+        if (answer.status === 304) return entry.freshen(answer.headers, lifetime, this.#now())
+        if (!lifetime || !this.#store.put(new Entry(entry.origin, answer.status, answer.headers, answer.body, lifetime, this.#now())))
+          this.#store.remove(entry)
+      })
+      .catch(() => {})
+      .finally(() => {
+        this.#revalidating.delete(entry)
+        flight.land()
+      })
+  }
+}
+
+interface FilterHost {
+  readonly maxBytes: number
+  now(): number
+  /** It is not worth waiting for this address. */
+  pass(): void
+  send(entry: Entry, state: EntryState): LocalAnswer | null
+  /** Of the answer with this head, while the request is still at hand. */
+  origin(headers: Headers): EntryOrigin
+  store(origin: EntryOrigin, status: number, headers: Headers, body: Buffer, lifetime: Lifetime): void
+}
+
+/** Stores the answer of one request while it passes, or puts a stored one in its place. */
+class StoringFilter implements AnswerFilter {
+  cache: AnswerFilter['cache'] = 'none'
+  readonly #what: { validating: Entry | null; stale: Entry | null; facts: RequestFacts; flight: Flight | null; host: FilterHost }
+  readonly #authorized: boolean
+  #aborted = false
+
+  constructor(what: { validating: Entry | null; stale: Entry | null; facts: RequestFacts; flight: Flight | null; host: FilterHost }) {
+    this.#what = what
+    this.#authorized = what.facts.header('authorization') !== undefined
+  }
+
+  wants(status: number, read: (name: string) => string | undefined): boolean {
+    const { stale, validating } = this.#what
+    if (status === 304 ? validating : failures.has(status) && stale) return true
+    if (lifetimeOf({ authorized: this.#authorized }, status, read)) return true
+    this.#settle(status)
+    return false
+  }
+
+  onHead(status: number, headers: Headers): ReturnType<AnswerFilter['onHead']> {
+    const { validating, stale, host } = this.#what
+    const read = reader(headers)
+    if (status === 304 && validating) return this.#validated(validating, headers)
+    if (failures.has(status) && stale?.mayReplaceError(host.now())) {
+      const answer = host.send(stale, 'stale')
+      this.abort()
+      return answer && { replace: answer }
+    }
+    const lifetime = lifetimeOf({ authorized: this.#authorized }, status, read)
+    const length = read('content-length')
+    if (!lifetime || Number(length ?? 0) > host.maxBytes) {
+      this.#settle(status)
+      return null
+    }
+    this.cache = 'miss'
+    const marked: Headers = [...headers, ['Cache-Status', 'switchyard; fwd=uri-miss; stored']]
+    if (status === 204 || length === '0') {
+      this.#keep(host.origin(headers), status, headers, Buffer.alloc(0), lifetime)
+      return { status, headers: marked, through: null }
+    }
+    return { status, headers: marked, through: this.#collector(status, headers, lifetime, length === undefined ? null : Number(length)) }
+  }
+
+  abort(): void {
+    this.#aborted = true
+    this.#what.flight?.land()
+  }
+
+  #validated(entry: Entry, headers: Headers): ReturnType<AnswerFilter['onHead']> {
+    const { host } = this.#what
+    entry.freshen(headers, lifetimeOf({ authorized: this.#authorized }, entry.status, reader(headers)), host.now())
+    this.#what.flight?.land()
+    const answer = host.send(entry, 'revalidated')
+    if (!answer) return null
+    this.cache = 'revalidated'
+    return { replace: answer }
+  }
+
+  // An error says nothing about whether the next answer can be stored.
+  #settle(status: number): void {
+    if (status < 500) this.#what.host.pass()
+    this.#what.flight?.land()
+  }
+
+  #keep(origin: EntryOrigin, status: number, headers: Headers, body: Buffer, lifetime: Lifetime): void {
+    this.#what.host.store(origin, status, headers, body, lifetime)
+    this.#what.flight?.land()
+  }
+
+  #collector(status: number, headers: Headers, lifetime: Lifetime, length: number | null): Transform {
+    const parts: Buffer[] = []
+    let size = 0
+    const { maxBytes } = this.#what.host
+    const origin = this.#what.host.origin(headers)
+    return new Transform({
+      transform: (chunk: Buffer, _encoding, done) => {
+        size += chunk.length
+        if (size <= maxBytes) parts.push(chunk)
+        else if (parts.length > 0) {
+          parts.length = 0
+          this.abort()
+        }
+        done(null, chunk)
+      },
+      flush: (done) => {
+        if (!this.#aborted && size <= maxBytes && (length === null || length === size))
+          this.#keep(origin, status, headers, Buffer.concat(parts), lifetime)
+        else this.#what.flight?.land()
+        done()
+      },
+    })
+  }
+}
+
+/** Project and deployment first: by them entries are let go of. */
+const uriOf = (route: LiveRoute, target: string, facts: RequestFacts) =>
+  `${route.projectId} ${route.deploymentId} ${facts.scheme}://${facts.host}${target}`
+
+const pathOf = (target: string) => {
+  const query = target.indexOf('?')
+  return query === -1 ? target : target.slice(0, query)
+}
+
+function originOf(uri: string, route: LiveRoute, paths: string[], facts: RequestFacts, headers: Headers): EntryOrigin {
+  const names = [...new Set((reader(headers)('vary') ?? '').toLowerCase().split(','))].map((name) => name.trim()).filter((name) => name !== '')
+  const vary = names.sort().map((name) => ({ name, normalized: normalizeVaried(name, facts.header(name)), raw: facts.header(name) }))
+  return { uri, projectId: route.projectId, paths: [...new Set(paths)], vary }
+}
+
+function validatorsOf(entry: Entry): Headers {
+  const headers: Headers = []
+  if (entry.etag) headers.push(['If-None-Match', entry.etag])
+  if (entry.lastModified !== null) headers.push(['If-Modified-Since', new Date(entry.lastModified * 1000).toUTCString()])
+  return headers
+}
+
+/** Whoever is signed in most likely gets an answer of their own: they wait for nobody. */
+const mayWait = (facts: RequestFacts) => facts.header('authorization') === undefined && facts.header('cookie') === undefined

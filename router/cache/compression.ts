@@ -1,0 +1,111 @@
+import type { Transform } from 'node:stream'
+import { constants, createBrotliCompress, createGzip, createZstdCompress } from 'node:zlib'
+import type { AnswerFilter, FilterSource, RequestFacts } from '../gate/gate'
+import { acceptedEncodings, type Encoding, isCompressible, minCompressBytes } from '../http/encodings'
+import type { LiveRoute } from '../match/host-table'
+import { type Headers, reader } from './entry'
+import { isUntransformable } from './freshness'
+
+type Read = (name: string) => string | undefined
+
+/** More answers than this are not compressed at once by one worker: the rest is sent as it is, which costs bytes, not time. */
+const defaultMaxAtOnce = 32
+/** What describes the very bytes of the payload is no longer true of the coded ones. */
+const ofTheBytes = new Set(['content-length', 'accept-ranges', 'content-md5', 'digest', 'content-digest'])
+
+/** Compresses answers of instances that did not do it themselves, where the client can read it and the type shrinks. */
+export class Compression implements FilterSource {
+  readonly #maxAtOnce: number
+  #running = 0
+
+  constructor(options: { maxAtOnce?: number } = {}) {
+    this.#maxAtOnce = options.maxAtOnce ?? defaultMaxAtOnce
+  }
+
+  get running(): number {
+    return this.#running
+  }
+
+  filter(route: LiveRoute, facts: RequestFacts): AnswerFilter | null {
+    if (!route.policy.compression || facts.method === 'HEAD') return null
+    const encoding = acceptedEncodings(facts.header('accept-encoding'))[0]
+    return encoding === undefined ? null : new CompressingFilter(encoding, () => this.#acquire())
+  }
+
+  /** null: too many at once. */
+  #acquire(): (() => void) | null {
+    if (this.#running >= this.#maxAtOnce) return null
+    this.#running++
+    let held = true
+    return () => {
+      if (held) this.#running--
+      held = false
+    }
+  }
+}
+
+class CompressingFilter implements AnswerFilter {
+  readonly cache = 'none'
+  readonly #encoding: Encoding
+  readonly #acquire: () => (() => void) | null
+  #coder: Transform | null = null
+  #release: (() => void) | null = null
+
+  constructor(encoding: Encoding, acquire: () => (() => void) | null) {
+    this.#encoding = encoding
+    this.#acquire = acquire
+  }
+
+  wants(status: number, read: Read): boolean {
+    if (status < 200 || status === 204 || status === 205 || status === 206 || status === 304) return false
+    const length = read('content-length')
+    if (length !== undefined && Number(length) < minCompressBytes) return false
+    return (
+      isCompressible(read('content-type')) &&
+      read('content-encoding') === undefined &&
+      read('content-range') === undefined &&
+      !isUntransformable(read)
+    )
+  }
+
+  onHead(status: number, headers: Headers): ReturnType<AnswerFilter['onHead']> {
+    const read = reader(headers)
+    if (!this.wants(status, read)) return null
+    this.#release = this.#acquire()
+    if (!this.#release) return null
+    // Without a length it may be written bit by bit to be seen bit by bit: nothing is held back then.
+    const coder = coderOf(this.#encoding, read('content-length') === undefined)
+    coder.once('close', this.#release)
+    this.#coder = coder
+    return { status, headers: codedHeaders(headers, this.#encoding), through: coder }
+  }
+
+  abort(): void {
+    this.#release?.()
+    this.#coder?.destroy()
+  }
+}
+
+function codedHeaders(headers: Headers, encoding: Encoding): Headers {
+  const coded: Headers = []
+  let varies = false
+  for (const [name, value] of headers) {
+    const lower = name.toLowerCase()
+    if (ofTheBytes.has(lower)) continue
+    if (lower === 'vary' && /(?:^|[\s,])(?:accept-encoding|\*)(?:$|[\s,])/i.test(value)) varies = true
+    coded.push([name, lower === 'etag' && !value.startsWith('W/') ? `W/${value}` : value])
+  }
+  coded.push(['Content-Encoding', encoding])
+  if (!varies) coded.push(['Vary', 'Accept-Encoding'])
+  return coded
+}
+
+function coderOf(encoding: Encoding, atOnce: boolean): Transform {
+  if (encoding === 'gzip') return createGzip({ level: 5, ...(atOnce ? { flush: constants.Z_SYNC_FLUSH } : {}) })
+  if (encoding === 'zstd')
+    return createZstdCompress({ params: { [constants.ZSTD_c_compressionLevel]: 3 }, ...(atOnce ? { flush: constants.ZSTD_e_flush } : {}) })
+  return createBrotliCompress({
+    params: { [constants.BROTLI_PARAM_QUALITY]: 4, [constants.BROTLI_PARAM_LGWIN]: 19 },
+    ...(atOnce ? { flush: constants.BROTLI_OPERATION_FLUSH } : {}),
+  })
+}

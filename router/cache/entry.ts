@@ -1,0 +1,236 @@
+import { STATUS_CODES } from 'node:http'
+import type { LocalAnswer, RequestFacts } from '../gate/gate'
+import { compressWhole } from '../http/compress'
+import { checkPreconditions, rangeStands } from '../http/conditions'
+import { acceptedEncodings, type Encoding, isCompressible, minCompressBytes } from '../http/encodings'
+import { parseHttpDate } from '../http/http-date'
+import { parseRange } from '../http/ranges'
+import type { WorkQueue } from '../http/work-queue'
+import { initialAgeMs, isUntransformable, type Lifetime, tagsOf } from './freshness'
+
+export type Headers = [string, string][]
+export type EntryState = 'hit' | 'stale' | 'revalidated' | 'miss'
+
+/** Reads a head: repeated lines joined by `, `. */
+export const reader = (headers: Headers) => (name: string) => {
+  let found: string | undefined
+  for (const [key, value] of headers) if (key.toLowerCase() === name) found = found === undefined ? value : `${found}, ${value}`
+  return found
+}
+
+/** Fields that say something about one transfer only, or that every answer gets anew. */
+const perTransfer = new Set(['age', 'content-length', 'connection', 'keep-alive', 'transfer-encoding', 'trailer', 'date', 'cache-status', 'x-cache'])
+/** Fields of a 304 that describe no body and so must not replace those of the stored one. */
+const ofTheBody = new Set(['content-encoding', 'content-type', 'content-range', 'etag'])
+
+export interface EntryOrigin {
+  /** Scheme, host, deployment and target. */
+  uri: string
+  projectId: string
+  /** As the visitor asked, and as the instance was: both can be purged by. Without query. */
+  paths: string[]
+  /** Request fields named by Vary: normalized, to be compared, and as they were, to ask again with. */
+  vary: { name: string; normalized: string; raw: string | undefined }[]
+}
+
+/** A stored answer: payload as the instance sent it, and what else may be made of it. */
+export class Entry {
+  readonly origin: EntryOrigin
+  readonly status: number
+  readonly bodyBytes: number
+  headers: Headers = []
+  lifetime: Lifetime
+  tags: string[] = []
+  etag: string | null = null
+  lastModified: number | null = null
+  /** null: on disk. */
+  body: Buffer | null
+  #storedAt: number
+  #initialAge = 0
+  #transformable = true
+  readonly #coded = new Map<Encoding, Buffer>()
+  readonly #coding = new Set<Encoding>()
+  readonly #made = new Map<string, { age: number; answer: LocalAnswer }>()
+
+  constructor(origin: EntryOrigin, status: number, headers: Headers, body: Buffer, lifetime: Lifetime, now: number) {
+    this.origin = origin
+    this.status = status
+    this.body = body
+    this.bodyBytes = body.length
+    this.lifetime = lifetime
+    this.#storedAt = now
+    this.#describe(headers)
+  }
+
+  #describe(headers: Headers): void {
+    this.headers = headers.filter(([name]) => !perTransfer.has(name.toLowerCase()))
+    const read = reader(headers)
+    this.etag = read('etag') ?? null
+    this.lastModified = parseHttpDate(read('last-modified'))
+    this.tags = tagsOf(read)
+    this.#initialAge = initialAgeMs(read)
+    this.#transformable = !isUntransformable(read)
+    this.#made.clear()
+  }
+
+  /** What it costs to hold in memory, its coded forms estimated. */
+  get heldBytes(): number {
+    return 2048 + Math.ceil(this.bodyBytes * 1.6)
+  }
+
+  /** Leaves memory; the payload is elsewhere. */
+  unload(): void {
+    this.body = null
+    this.#coded.clear()
+    this.#made.clear()
+  }
+
+  ageMs(now: number): number {
+    return this.#initialAge + now - this.#storedAt
+  }
+
+  /** `dead`: only of use to validate with. */
+  usability(now: number): 'fresh' | 'stale-while-revalidate' | 'dead' {
+    const over = this.ageMs(now) - this.lifetime.freshMs
+    return over < 0 ? 'fresh' : over < this.lifetime.staleWhileRevalidateMs ? 'stale-while-revalidate' : 'dead'
+  }
+
+  mayReplaceError(now: number): boolean {
+    const over = this.ageMs(now) - this.lifetime.freshMs
+    return over < Math.max(this.lifetime.staleIfErrorMs, this.lifetime.staleWhileRevalidateMs)
+  }
+
+  matches(header: (name: string) => string | undefined): boolean {
+    return this.origin.vary.every(({ name, normalized }) => normalizeVaried(name, header(name)) === normalized)
+  }
+
+  /** A 304 came: the stored answer counts anew, with the fields it brought (RFC 9111 §4.3.4). */
+  freshen(headers: Headers, lifetime: Lifetime | null, now: number): void {
+    const news = headers.filter(([name]) => !perTransfer.has(name.toLowerCase()) && !ofTheBody.has(name.toLowerCase()))
+    const replaced = new Set(news.map(([name]) => name.toLowerCase()))
+    const age = headers.filter(([name]) => name.toLowerCase() === 'age')
+    this.#describe([...this.headers.filter(([name]) => !replaced.has(name.toLowerCase())), ...news, ...age])
+    if (lifetime) this.lifetime = lifetime
+    this.#storedAt = now
+  }
+
+  /**
+   * The answer to this request, its conditions and range honoured. `body` as given by who holds it.
+   * @param compress where the coding a client asks for may be made for the next one; null: not wanted.
+   */
+  answer(facts: RequestFacts, body: Buffer, state: EntryState, now: number, compress: WorkQueue | null): LocalAnswer {
+    const coding = this.#choose(facts, body, compress)
+    const age = Math.floor(this.ageMs(now) / 1000)
+    const key = `${state} ${coding}`
+    const made = this.#made.get(key)
+    const whole = made?.age === age ? made.answer : this.#whole(body, coding, state, age)
+    if (whole !== made?.answer) this.#made.set(key, { age, answer: whole })
+    if (this.status !== 200) return whole
+    return this.#conditional(whole, facts, coding)
+  }
+
+  #whole(plain: Buffer, coding: Encoding | null, state: EntryState, age: number): LocalAnswer {
+    const body = coding ? (this.#coded.get(coding) ?? plain) : plain
+    const headers: Headers = []
+    for (const [name, value] of this.headers) {
+      const lower = name.toLowerCase()
+      // Another sequence of bytes: it may only be compared weakly.
+      if (coding && lower === 'etag') headers.push([name, value.startsWith('W/') ? value : `W/${value}`])
+      else headers.push([name, value])
+    }
+    if (coding) headers.push(['Content-Encoding', coding])
+    if (this.#mayBeCoded(plain)) addVary(headers)
+    if (this.status !== 204) headers.push(['Content-Length', String(body.length)])
+    const ttl = Math.ceil(this.lifetime.freshMs / 1000) - age
+    headers.push(['Age', String(age)], ['Cache-Status', cacheStatus(state, ttl)])
+    return finish(this.status, headers, this.status === 204 ? null : body, state)
+  }
+
+  #conditional(whole: LocalAnswer, facts: RequestFacts, coding: Encoding | null): LocalAnswer {
+    const validators = { etag: this.etag && coding ? `W/${this.etag.replace(/^W\//, '')}` : this.etag, lastModified: this.lastModified }
+    const header = (name: string) => facts.header(name)
+    const verdict = checkPreconditions(header, validators)
+    const without = (names: string[]) => whole.headers.filter(([name]) => !names.includes(name.toLowerCase()))
+    const state = whole.cache as EntryState
+    if (verdict === 'not-modified') return finish(304, without(['content-length', 'content-type', 'content-encoding']), null, state)
+    if (verdict === 'failed') return finish(412, [['Content-Length', '0']], null, state)
+    const range = facts.header('range')
+    const body = whole.body as Buffer
+    if (range === undefined || facts.method !== 'GET' || !rangeStands(facts.header('if-range'), validators)) return whole
+    const part = parseRange(range, body.length)
+    if (part === 'whole') return whole
+    if (part === 'unsatisfiable')
+      return finish(
+        416,
+        [
+          ['Content-Range', `bytes */${body.length}`],
+          ['Content-Length', '0'],
+        ],
+        null,
+        state,
+      )
+    const length = part.last - part.first + 1
+    const headers: Headers = [
+      ...without(['content-length']),
+      ['Content-Length', String(length)],
+      ['Content-Range', `bytes ${part.first}-${part.last}/${body.length}`],
+    ]
+    return finish(206, headers, body.subarray(part.first, part.last + 1), state)
+  }
+
+  #mayBeCoded(body: Buffer): boolean {
+    const read = reader(this.headers)
+    return (
+      this.#transformable &&
+      this.status === 200 &&
+      body.length >= minCompressBytes &&
+      read('content-encoding') === undefined &&
+      isCompressible(read('content-type'))
+    )
+  }
+
+  #choose(facts: RequestFacts, body: Buffer, compress: WorkQueue | null): Encoding | null {
+    if (compress === null || facts.header('range') !== undefined || !this.#mayBeCoded(body)) return null
+    const accepted = acceptedEncodings(facts.header('accept-encoding'))
+    for (const encoding of accepted) if (this.#coded.has(encoding)) return encoding
+    const wanted = accepted[0]
+    if (wanted !== undefined && !this.#coding.has(wanted)) this.#code(wanted, body, compress)
+    return null
+  }
+
+  #code(encoding: Encoding, body: Buffer, queue: WorkQueue): void {
+    this.#coding.add(encoding)
+    const work = async () => {
+      const coded = await compressWhole(body, encoding, 'quick')
+      if (this.body !== null) this.#coded.set(encoding, coded)
+      this.#coding.delete(encoding)
+    }
+    if (!queue.add(work)) this.#coding.delete(encoding)
+  }
+}
+
+function addVary(headers: Headers): void {
+  const at = headers.findIndex(([name]) => name.toLowerCase() === 'vary')
+  const value = headers[at]?.[1]
+  if (value === undefined) headers.push(['Vary', 'Accept-Encoding'])
+  else if (!/\baccept-encoding\b/i.test(value)) headers[at] = ['Vary', `${value}, Accept-Encoding`]
+}
+
+/** RFC 9211: what this cache did, for people and for caches behind it. */
+export function cacheStatus(state: EntryState, ttl: number): string {
+  if (state === 'miss') return 'switchyard; fwd=uri-miss; stored'
+  if (state === 'revalidated') return `switchyard; hit; fwd=stale; fwd-status=304; ttl=${ttl}`
+  return `switchyard; hit; ttl=${ttl}`
+}
+
+/** Spellings of Accept-Encoding that lead to the same choice are one variant. */
+export function normalizeVaried(name: string, value: string | undefined): string {
+  if (name === 'accept-encoding') return acceptedEncodings(value).join(',')
+  return (value ?? '').trim().replace(/\s+/g, ' ')
+}
+
+function finish(status: number, headers: Headers, body: Buffer | null, cache: EntryState): LocalAnswer {
+  const reason = STATUS_CODES[status] ?? ''
+  const lines = [`HTTP/1.1 ${status} ${reason}`, ...headers.map(([name, value]) => `${name}: ${value}`)]
+  return { status, reason, headers, body, head: Buffer.from(`${lines.join('\r\n')}\r\n`, 'latin1'), cache, why: null }
+}

@@ -1,0 +1,85 @@
+import { parseHttpDate } from '../http/http-date'
+
+/** Reads a header by its lower-case name; repeated lines joined by `, `. */
+export type ReadHeader = (name: string) => string | undefined
+
+/** How long an answer may be used (RFC 9111, RFC 5861). */
+export interface Lifetime {
+  freshMs: number
+  /** After that, so long while a new one is fetched beside the visitor's request. */
+  staleWhileRevalidateMs: number
+  /** After that, so long in place of an error. */
+  staleIfErrorMs: number
+}
+
+/** Statuses that are stored when the instance says for how long. */
+const storableStatuses = new Set([200, 203, 204, 300, 301, 302, 307, 308, 404, 410])
+const maxSeconds = 365 * 86_400
+
+/** Directives of a Cache-Control-like field, names in lower case; of two that say different times the shorter counts. */
+export function parseDirectives(text: string | undefined): Map<string, string | null> {
+  const directives = new Map<string, string | null>()
+  for (const match of (text ?? '').matchAll(/([\w!#$%&'*+.^`|~-]+)(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,]*)))?/g)) {
+    const name = (match[1] ?? '').toLowerCase()
+    const value = match[2] ?? match[3] ?? null
+    const before = directives.get(name)
+    if (before === undefined || secondsOf(value) < secondsOf(before)) directives.set(name, value)
+  }
+  return directives
+}
+
+/** Delta-seconds; what is none means "at once stale" (RFC 9111 §4.2.1). */
+function secondsOf(value: string | null | undefined): number {
+  return value !== null && value !== undefined && /^\d+$/.test(value) ? Math.min(Number(value), maxSeconds) : 0
+}
+
+/**
+ * Whether a shared cache may store an answer, and for how long: only where the instance said so outright, by `s-maxage`, by `public` with
+ * `max-age` or Expires, or by CDN-Cache-Control (RFC 9213), which then counts alone. Never with Set-Cookie, `private`, `no-store`,
+ * `no-cache` (also for single fields), `Vary: *`; with Authorization only as RFC 9111 §3.5 allows.
+ */
+export function lifetimeOf(request: { authorized: boolean }, status: number, read: ReadHeader): Lifetime | null {
+  if (!storableStatuses.has(status)) return null
+  const targeted = targetedDirectives(read('cdn-cache-control'))
+  const directives = targeted ?? parseDirectives(read('cache-control'))
+  if (directives.size === 0) return null
+  for (const name of ['no-store', 'no-cache', 'private']) if (directives.has(name)) return null
+  if (read('set-cookie') !== undefined || read('content-range') !== undefined || read('vary')?.includes('*')) return null
+  const shared = directives.has('public') || directives.has('s-maxage')
+  if (request.authorized && !shared && !directives.has('must-revalidate')) return null
+  if (!shared && !targeted) return null
+  const freshMs = freshMsOf(directives, targeted ? () => undefined : read)
+  const revalidates = directives.has('must-revalidate') || directives.has('proxy-revalidate')
+  const extra = (name: string) => (revalidates ? 0 : secondsOf(directives.get(name)) * 1000)
+  const lifetime = { freshMs, staleWhileRevalidateMs: extra('stale-while-revalidate'), staleIfErrorMs: extra('stale-if-error') }
+  return lifetime.freshMs + lifetime.staleWhileRevalidateMs > 0 ? lifetime : null
+}
+
+function freshMsOf(directives: Map<string, string | null>, read: ReadHeader): number {
+  for (const name of ['s-maxage', 'max-age']) if (directives.has(name)) return secondsOf(directives.get(name)) * 1000
+  const until = parseHttpDate(read('expires'))
+  if (until === null) return 0
+  const from = parseHttpDate(read('date')) ?? Math.floor(Date.now() / 1000)
+  return Math.max(0, Math.min(maxSeconds, until - from)) * 1000
+}
+
+/** null: the field is absent, empty, or not a dictionary (RFC 8941), and so does not count. */
+function targetedDirectives(text: string | undefined): Map<string, string | null> | null {
+  if (text === undefined || text.trim() === '') return null
+  const member = /^\s*[a-z*][a-z0-9_.*-]*(?:=(?:-?\d{1,15}|\?[01]|[A-Za-z*][\w:/.*-]*|"[^"\\]*"))?\s*$/
+  return text.split(',').every((part) => member.test(part)) ? parseDirectives(text) : null
+}
+
+/** The age an answer already had (RFC 9111 §5.1), in milliseconds. */
+export function initialAgeMs(read: ReadHeader): number {
+  return secondsOf(read('age')?.trim()) * 1000
+}
+
+/** Whether the answer may not be changed on its way. */
+export const isUntransformable = (read: ReadHeader): boolean => parseDirectives(read('cache-control')).has('no-transform')
+
+/** Tags to purge by: Cache-Tag (commas), Surrogate-Key (blanks). */
+export function tagsOf(read: ReadHeader): string[] {
+  const tags = [...(read('cache-tag') ?? '').split(','), ...(read('surrogate-key') ?? '').split(/\s+/)].map((tag) => tag.trim())
+  return [...new Set(tags.filter((tag) => tag !== '' && tag.length <= 256))].slice(0, 128)
+}

@@ -1,0 +1,92 @@
+import http from 'node:http'
+import type { LiveRoute } from '../match/host-table'
+import { isLease, type Lease, type Targets } from '../targets/targets'
+import type { Headers } from './entry'
+
+/** A question of the cache's own to an instance. */
+export interface OriginAsk {
+  route: LiveRoute
+  /** Path and query. */
+  target: string
+  host: string
+  scheme: 'http' | 'https'
+  headers: Headers
+}
+
+export interface OriginAnswer {
+  status: number
+  headers: Headers
+  body: Buffer
+}
+
+/** null: nobody to ask, no answer in time, or one that is too large. */
+export type AskOrigin = (ask: OriginAsk) => Promise<OriginAnswer | null>
+
+export interface OriginOptions {
+  targets: Pick<Targets, 'acquire'>
+  deadlineMs?: number
+  maxBytes: number
+}
+
+const hopByHop = new Set(['connection', 'keep-alive', 'proxy-authenticate', 'te', 'trailer', 'transfer-encoding', 'upgrade'])
+const defaultDeadlineMs = 20_000
+
+/** Asks the route's own instances, as one more visitor: within their limits, counted, with a deadline. */
+export function createOrigin(options: OriginOptions): { ask: AskOrigin; close(): void } {
+  // Below the 5 s after which most servers close what is idle.
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 16, maxFreeSockets: 4, timeout: 4_000 })
+  const deadlineMs = options.deadlineMs ?? defaultDeadlineMs
+  return {
+    async ask(ask) {
+      const signal = AbortSignal.timeout(deadlineMs)
+      const lease = await Promise.resolve(options.targets.acquire(ask.route, { cookie: () => undefined, avoid: null, signal })).catch(() => null)
+      if (!lease || !isLease(lease)) return null
+      const began = performance.now()
+      try {
+        const answer = await exchange(ask, lease, agent, signal, options.maxBytes)
+        lease.done({ kind: 'answered', status: answer?.status ?? 0, headMs: performance.now() - began })
+        return answer
+      } catch {
+        // What an instance does to a visitor counts against it; this is nobody's request, so it only gives up.
+        lease.done({ kind: 'client-left' })
+        return null
+      }
+    },
+    close: () => agent.destroy(),
+  }
+}
+
+function exchange(ask: OriginAsk, lease: Lease, agent: http.Agent, signal: AbortSignal, maxBytes: number): Promise<OriginAnswer | null> {
+  const { host, port } = lease.target
+  const headers: Record<string, string> = Object.fromEntries(ask.headers)
+  headers.Host = ask.host
+  headers['X-Forwarded-Proto'] = ask.scheme
+  headers['X-Forwarded-Host'] = ask.host
+  return new Promise((resolve, reject) => {
+    const request = http.request({ host, port, method: 'GET', path: ask.target, headers, agent, signal, setHost: false }, (response) => {
+      const parts: Buffer[] = []
+      let size = 0
+      response.on('data', (part: Buffer) => {
+        size += part.length
+        parts.push(part)
+        if (size <= maxBytes) return
+        response.destroy()
+        resolve(null)
+      })
+      response.once('end', () => resolve({ status: response.statusCode ?? 0, headers: endToEnd(response.rawHeaders), body: Buffer.concat(parts) }))
+      response.once('error', reject)
+      response.once('close', () => reject(new Error('the answer broke off')))
+    })
+    request.once('error', reject)
+    request.end()
+  })
+}
+
+function endToEnd(raw: readonly string[]): Headers {
+  const pairs: Headers = []
+  for (let at = 0; at + 1 < raw.length; at += 2) pairs.push([raw[at] ?? '', raw[at + 1] ?? ''])
+  const nominated = new Set(
+    pairs.filter(([name]) => name.toLowerCase() === 'connection').flatMap(([, value]) => value.split(',').map((token) => token.trim().toLowerCase())),
+  )
+  return pairs.filter(([name]) => !hopByHop.has(name.toLowerCase()) && !nominated.has(name.toLowerCase()))
+}

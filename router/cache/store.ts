@@ -1,0 +1,186 @@
+import { type Held, MemoryBound } from '../http/memory-bound'
+import type { DiskTier } from './disk-tier'
+import type { Entry } from './entry'
+
+/** Variants of one address beyond this many push the oldest out: a Vary that never matches again must not fill the store. */
+const maxVariants = 32
+
+/** Where an entry is, and how to let go of it there. */
+interface Place {
+  entry: Entry
+  /** In memory: what the bound holds. */
+  memory: Held | null
+  /** On disk: what the bound holds, and the file. */
+  disk: { held: Held; file: string } | null
+}
+
+export interface PurgeWish {
+  projectId: string
+  tags?: string[]
+  /** Paths; one that ends with `*` means everything that begins so. */
+  paths?: string[]
+}
+
+/** Stored answers by address, in memory and then on disk, within bounds of bytes. */
+export class EntryStore {
+  readonly #uris = new Map<string, Place[]>()
+  readonly #projects = new Map<string, Set<Place>>()
+  readonly #memory: MemoryBound
+  readonly #diskBound: MemoryBound
+  readonly #disk: DiskTier | null
+
+  constructor(options: { memoryBytes: number; diskBytes: number; disk: DiskTier | null }) {
+    this.#memory = new MemoryBound(options.memoryBytes)
+    this.#diskBound = new MemoryBound(options.diskBytes)
+    this.#disk = options.disk
+  }
+
+  get size(): number {
+    return this.#uris.size
+  }
+
+  has(uri: string): boolean {
+    return this.#uris.has(uri)
+  }
+
+  /** The variant that fits the request. */
+  find(uri: string, header: (name: string) => string | undefined): Entry | null {
+    for (const place of this.#uris.get(uri) ?? []) {
+      if (!place.entry.matches(header)) continue
+      if (place.memory) place.memory.used = true
+      return place.entry
+    }
+    return null
+  }
+
+  /** Its payload, at once where it is in memory; null: it is lost, and with it the entry. */
+  body(entry: Entry): Buffer | Promise<Buffer | null> {
+    return entry.body ?? this.#fetch(entry)
+  }
+
+  async #fetch(entry: Entry): Promise<Buffer | null> {
+    const place = this.#placeOf(entry)
+    const body = place?.disk ? await this.#disk?.get(place.disk.file, entry.bodyBytes) : null
+    if (entry.body) return entry.body // somebody else brought it up meanwhile
+    if (!body) {
+      this.remove(entry)
+      return null
+    }
+    // Asked for again, so it goes back up.
+    if (place?.disk) {
+      this.#leaveDisk(place)
+      entry.body = body
+      this.#hold(place)
+    }
+    return body
+  }
+
+  /** Stores it in place of the variant it supersedes. False: too large. */
+  put(entry: Entry): boolean {
+    const { uri, projectId, vary } = entry.origin
+    const same = (this.#uris.get(uri) ?? []).filter(({ entry: old }) => sameVariant(old, vary))
+    for (const { entry: old } of same) this.remove(old)
+    const place: Place = { entry, memory: null, disk: null }
+    if (!this.#hold(place)) return false
+    const variants = this.#uris.get(uri) ?? []
+    variants.unshift(place)
+    this.#uris.set(uri, variants)
+    while (variants.length > maxVariants) this.remove((variants.at(-1) as Place).entry)
+    const ofProject = this.#projects.get(projectId) ?? new Set()
+    this.#projects.set(projectId, ofProject.add(place))
+    return true
+  }
+
+  remove(entry: Entry): void {
+    const place = this.#placeOf(entry)
+    if (place) this.#forget(place)
+  }
+
+  /** Everything stored for an address. */
+  removeUri(uri: string): void {
+    for (const place of [...(this.#uris.get(uri) ?? [])]) this.#forget(place)
+  }
+
+  /** How many went. Without tags and paths: all of the project. */
+  purge(wish: PurgeWish): number {
+    const places = [...(this.#projects.get(wish.projectId) ?? [])]
+    const tags = new Set(wish.tags ?? [])
+    const all = tags.size === 0 && (wish.paths ?? []).length === 0
+    const wanted = places.filter(
+      ({ entry }) => all || entry.tags.some((tag) => tags.has(tag)) || (wish.paths ?? []).some((path) => named(entry, path)),
+    )
+    for (const place of wanted) this.#forget(place)
+    return wanted.length
+  }
+
+  /** Entries of deployments that no route serves any more. */
+  keepOnly(wanted: (entry: Entry) => boolean): void {
+    for (const places of [...this.#projects.values()]) for (const place of [...places]) if (!wanted(place.entry)) this.#forget(place)
+  }
+
+  clear(): void {
+    this.keepOnly(() => false)
+  }
+
+  #placeOf(entry: Entry): Place | undefined {
+    return this.#uris.get(entry.origin.uri)?.find((place) => place.entry === entry)
+  }
+
+  #hold(place: Place): boolean {
+    const held: Held = { bytes: place.entry.heldBytes, used: false, drop: () => void this.#spill(place) }
+    place.memory = held
+    if (this.#memory.add(held)) return true
+    place.memory = null
+    return false
+  }
+
+  // Memory needs the room: the payload goes to disk, where there is one.
+  async #spill(place: Place): Promise<void> {
+    const { entry } = place
+    const body = entry.body
+    place.memory = null
+    if (!this.#disk || !body) return this.#forget(place)
+    const file = await this.#disk.put(body)
+    if (!this.#isKept(place) || file === null) {
+      if (file) this.#disk.drop(file)
+      return this.#forget(place)
+    }
+    const held: Held = { bytes: entry.bodyBytes + 512, used: false, drop: () => this.#forget(place) }
+    place.disk = { held, file }
+    entry.unload()
+    if (!this.#diskBound.add(held)) this.#forget(place)
+  }
+
+  #isKept(place: Place): boolean {
+    return this.#projects.get(place.entry.origin.projectId)?.has(place) ?? false
+  }
+
+  #leaveDisk(place: Place): void {
+    if (!place.disk) return
+    this.#diskBound.remove(place.disk.held)
+    this.#disk?.drop(place.disk.file)
+    place.disk = null
+  }
+
+  #forget(place: Place): void {
+    const { uri, projectId } = place.entry.origin
+    const variants = this.#uris.get(uri)
+    const left = variants?.filter((other) => other !== place) ?? []
+    if (left.length === 0) this.#uris.delete(uri)
+    else this.#uris.set(uri, left)
+    const ofProject = this.#projects.get(projectId)
+    ofProject?.delete(place)
+    if (ofProject?.size === 0) this.#projects.delete(projectId)
+    if (place.memory) this.#memory.remove(place.memory)
+    place.memory = null
+    this.#leaveDisk(place)
+  }
+}
+
+/** Another set of Vary fields supersedes too: the instance now decides by those. */
+const sameVariant = (old: Entry, vary: Entry['origin']['vary']) =>
+  old.origin.vary.length !== vary.length ||
+  vary.every(({ name, normalized }, at) => old.origin.vary[at]?.name === name && old.origin.vary[at]?.normalized === normalized)
+
+const named = (entry: Entry, wanted: string) =>
+  entry.origin.paths.some((path) => (wanted.endsWith('*') ? path.startsWith(wanted.slice(0, -1)) : path === wanted))
