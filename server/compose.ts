@@ -25,7 +25,7 @@ import { composeDomains, type DomainRoom } from './domains'
 import { createChallengeBoard } from './edge/challenges'
 import { EdgeHub } from './edge/hub'
 import type { ServerEnv } from './env'
-import { type ChangeBus, createChangeBus } from './events/bus'
+import { type ChangeBus, createChangeBus, isForDashboards } from './events/bus'
 import { createInstances } from './instances'
 import { healEnvironment } from './instances/heal'
 import { createLogCollector } from './instances/log-collector'
@@ -40,6 +40,8 @@ import { createRoutePublisher, type RoutePublisher } from './routes/publisher'
 import { readAuthSecret } from './secrets/key-file'
 import { openSecrets, type Secrets } from './secrets/secrets'
 import { createTeam } from './teams/team'
+import { startTrafficIngest } from './traffic/ingest'
+import { createTraffic, type TrafficDeps } from './traffic/traffic'
 
 export type Role = 'web' | 'worker'
 
@@ -73,6 +75,9 @@ interface Foundation {
   authSecret: string
 }
 
+/** The routers, and what they have reported, in a process that has them. */
+type Routers = NonNullable<TrafficDeps['edge']> & { hub: EdgeHub }
+
 /** Puts the control plane together, in the order in which its parts need each other. */
 export async function compose(env: ServerEnv, roles: Set<Role>, logger: Logger): Promise<Composition> {
   const base = await foundation(env, logger)
@@ -82,6 +87,9 @@ export async function compose(env: ServerEnv, roles: Set<Role>, logger: Logger):
     ? new EdgeHub({ socketPath: path.join(env.home, 'run', 'edge.sock'), expectedWorkers: env.edgeWorkers, log: logger })
     : null
   await hub?.start()
+  const ingest = hub && startTrafficIngest({ hub, pool: base.database.pool, bus: base.bus, logger })
+  // No deployment is put to sleep yet; routers that ask all the same show their page at once.
+  hub?.talk.onAsk('wake', async () => ({ accepted: false }))
   const sink = hub ?? { publish: async () => ({ acknowledged: 0 }) }
   const routes = createRoutePublisher({
     prisma,
@@ -95,7 +103,7 @@ export async function compose(env: ServerEnv, roles: Set<Role>, logger: Logger):
   const domains = composeDomains({ ...base, prisma, board, claimSecret: base.authSecret, syncRoutes: () => routes.sync() })
   const worker = hub ? await startWorkerRole(base, hub, routes, domains) : null
   return {
-    platform: createPlatform(base, routes, hub, domains, state),
+    platform: createPlatform(base, routes, hub && ingest && { hub, totals: ingest.totals }, domains, state),
     firstAccountCode: base.boot.code,
     ready() {
       state.ready = true
@@ -107,6 +115,7 @@ export async function compose(env: ServerEnv, roles: Set<Role>, logger: Logger):
       if (hub && base.runtime.kind === 'process') await stopApps(base.runtime)
       await base.runtime.close()
       await hub?.close()
+      await ingest?.stop()
       await base.bus.close()
       await base.database.close()
       await base.embedded?.stop()
@@ -207,7 +216,13 @@ async function stopApps(runtime: Runtime): Promise<void> {
   await Promise.all(running.map((instance) => runtime.stop(instance.owner.instanceId, 10_000)))
 }
 
-function createPlatform(base: Foundation, routes: RoutePublisher, hub: EdgeHub | null, { domains }: DomainRoom, state: { ready: boolean }): Platform {
+function createPlatform(
+  base: Foundation,
+  routes: RoutePublisher,
+  routers: Routers | null,
+  { domains }: DomainRoom,
+  state: { ready: boolean },
+): Platform {
   const { env, secrets, bus, runtime, builder, storage, edge } = base
   const { prisma } = base.database
   return {
@@ -225,11 +240,12 @@ function createPlatform(base: Foundation, routes: RoutePublisher, hub: EdgeHub |
     domains,
     deployments: createDeployments({ prisma, bus, storage, builder, edge }),
     instances: createInstances({ prisma, runtime, bus }),
+    traffic: createTraffic({ prisma, pool: base.database.pool, bus, edge: routers }),
     apiKeys: createApiKeys({ prisma }),
     team: createTeam({ prisma }),
     changes: (actor, signal) => teamChanges(bus, actor, signal),
     reportError: (error, info) => base.logger.error({ err: error, ...info }, 'a request failed unexpectedly'),
-    health: () => health(base, hub, state.ready),
+    health: () => health(base, routers?.hub ?? null, state.ready),
   }
 }
 
@@ -260,10 +276,10 @@ function routedProjects(base: Foundation, routes: RoutePublisher): Platform['pro
 }
 
 async function* teamChanges(bus: ChangeBus, actor: Actor, signal: AbortSignal): ReturnType<Platform['changes']> {
-  for await (const change of bus.listen((c) => c.teamId === actor.teamId && c.kind !== 'log' && c.kind !== 'job', signal)) {
+  for await (const change of bus.listen((c) => c.teamId === actor.teamId && isForDashboards(c), signal)) {
     // null: some were missed. An empty id tells the dashboard to read everything again.
     if (!change) yield { kind: 'project', id: '', projectId: null }
-    else if (change.kind !== 'log' && change.kind !== 'job') yield { kind: change.kind, id: change.id, projectId: change.projectId }
+    else if (isForDashboards(change)) yield { kind: change.kind, id: change.id, projectId: change.projectId }
   }
 }
 

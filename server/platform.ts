@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import type { DomainPreview, DomainView, domainInput, domainPatch } from '@/shared/domains'
+import type { RequestFilter, RequestView, TargetEventView, TrafficRange, TrafficSeries } from '@/shared/traffic'
 import type {
   ApiKeyView,
   DeploymentSummary,
@@ -17,6 +18,7 @@ import type {
   variableInput,
 } from '@/shared/views'
 import type { Change } from './events/bus'
+import type { FollowQuery } from './traffic/requests'
 
 /** Who asks, for which team, with which role. Every use-case takes one; the data-access layer scopes every query to `teamId`. */
 export interface Actor {
@@ -126,6 +128,22 @@ export interface Platform {
       instanceId: string,
       query: { after?: string | undefined; tail?: number | undefined; follow: boolean; signal: AbortSignal },
     ): AsyncIterable<LogLineView>
+  }
+  traffic: {
+    /** Counts, bytes and percentiles of a project over a range. */
+    series(actor: Actor, projectId: string, query: { range: TrafficRange; host?: string | undefined }): Promise<TrafficSeries>
+    /** Requests the routers wrote down: all errors, a sample of the rest; newest first. */
+    requests(
+      actor: Actor,
+      projectId: string,
+      query: RequestFilter & { limit: number; cursor?: string | undefined },
+    ): Promise<{ items: RequestView[]; nextCursor: string | null }>
+    /** The last ones, then new ones as they come; while it is read, routers tell of all requests of the project. */
+    follow(actor: Actor, projectId: string, query: FollowQuery): AsyncIterable<RequestView>
+    /** When routers took instances out of the rotation and back, newest first. */
+    targetEvents(actor: Actor, projectId: string): Promise<TargetEventView[]>
+    /** The team's figures as Prometheus scrapes them. @throws ERR_UNAVAILABLE in a process without routers */
+    metrics(actor: Actor): Promise<string>
   }
   apiKeys: {
     list(actor: Actor): Promise<ApiKeyView[]>

@@ -3,10 +3,15 @@ import type { Logger } from 'pino'
 import { forgetOldJobs } from './jobs/queue'
 
 const hourMs = 3_600_000
-const logDays = 30
+/** Days that rows are kept, by the column that tells their age. */
+const kept = [
+  { table: 'LogLine', column: 'at', days: 30 },
+  { table: 'AccessLine', column: 'at', days: 7 },
+  { table: 'TrafficMinute', column: 'minute', days: 31 },
+] as const
 const batchRows = 50_000
 
-/** Forgets what nobody reads any more: app output after 30 days, ended jobs after a week. */
+/** Forgets what nobody reads any more: app output and traffic after 30 days, single requests and ended jobs after a week. */
 export function startRetention(deps: { pool: Pool; logger: Logger }): { stop(): void } {
   const run = () => prune(deps.pool).catch((error) => deps.logger.warn({ err: error }, 'old rows not removed; trying again in an hour'))
   const timer = setInterval(run, hourMs)
@@ -17,12 +22,13 @@ export function startRetention(deps: { pool: Pool; logger: Logger }): { stop(): 
 
 async function prune(pool: Pool): Promise<void> {
   await forgetOldJobs(pool)
-  for (;;) {
-    const { rowCount } = await pool.query(
-      `DELETE FROM "LogLine" WHERE "id" IN (
-         SELECT "id" FROM "LogLine" WHERE "at" < (now() AT TIME ZONE 'utc') - $1 * interval '1 day' ORDER BY "at" LIMIT $2)`,
-      [logDays, batchRows],
-    )
-    if ((rowCount ?? 0) < batchRows) return
-  }
+  for (const { table, column, days } of kept)
+    for (;;) {
+      const { rowCount } = await pool.query(
+        `DELETE FROM "${table}" WHERE ctid = ANY (ARRAY(
+           SELECT ctid FROM "${table}" WHERE "${column}" < (now() AT TIME ZONE 'utc') - $1 * interval '1 day' ORDER BY "${column}" LIMIT $2))`,
+        [days, batchRows],
+      )
+      if ((rowCount ?? 0) < batchRows) break
+    }
 }

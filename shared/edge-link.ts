@@ -68,7 +68,9 @@ export interface TrafficCounters {
   host: string
   instanceId: string | null
   requests: number
-  /** Index 1–5: by first digit of the status. */
+  /** Of all requests together, in milliseconds. */
+  durationMs: number
+  /** Six: index 1–5 by first digit of the status, 0 for clients that left before an answer. */
   statuses: number[]
   bytesIn: number
   bytesOut: number

@@ -2,12 +2,13 @@ import { latencyBoundsMs, type TrafficCounters } from '@/shared/edge-link'
 import type { LiveRoute } from '../match/host-table'
 import type { FinishedRequest } from './observer'
 
-// One array for everything a request adds to: requests, statuses by first digit (0: none), bytes, cache hits, histogram.
+// One array for everything a request adds to: requests, statuses by first digit (0: none), bytes, cache hits, duration, histogram.
 const statusAt = 1
 const bytesInAt = 7
 const bytesOutAt = 8
 const cacheHitsAt = 9
-const latencyAt = 10
+const durationAt = 10
+const latencyAt = 11
 const bounds = Float64Array.from(latencyBoundsMs)
 const length = latencyAt + bounds.length + 1
 
@@ -30,6 +31,7 @@ export class Counters {
     ;(values[bytesInAt] as number) += request.bytesIn
     ;(values[bytesOutAt] as number) += request.bytesOut
     if (cache === 'hit' || cache === 'stale' || cache === 'revalidated') (values[cacheHitsAt] as number)++
+    ;(values[durationAt] as number) += durationMs
     let at = 0
     while (at < bounds.length && durationMs > (bounds[at] as number)) at++
     ;(values[latencyAt + at] as number)++
@@ -45,6 +47,7 @@ export class Counters {
       host: route?.host ?? '',
       instanceId: this.instanceId,
       requests: values[0] as number,
+      durationMs: values[durationAt] as number,
       statuses: Array.from(values.subarray(statusAt, bytesInAt)),
       bytesIn: values[bytesInAt] as number,
       bytesOut: values[bytesOutAt] as number,
@@ -59,6 +62,7 @@ export class Counters {
 /** Adds what `more` counted to `sum`: the same host, deployment and instance. */
 export function mergeCounters(sum: TrafficCounters, more: TrafficCounters): void {
   sum.requests += more.requests
+  sum.durationMs += more.durationMs
   sum.bytesIn += more.bytesIn
   sum.bytesOut += more.bytesOut
   sum.cacheHits += more.cacheHits

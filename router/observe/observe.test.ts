@@ -98,6 +98,7 @@ describe('counts', () => {
       host: 'shop.test',
       instanceId: 'i1',
       requests: 5,
+      durationMs: 40_022,
       statuses: [1, 0, 3, 0, 1, 0],
       bytesIn: 50,
       bytesOut: 500,

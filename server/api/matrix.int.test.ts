@@ -68,6 +68,10 @@ const trpcRows: Record<string, Row> = {
   'deployments.watch': { statuses: ourMembers, input: (f) => ({ deploymentId: f.deploymentId }) },
   'instances.list': { statuses: own, input: (f) => ({ projectId: f.projectId }) },
   'instances.logs': { statuses: ourMembers, input: (f) => ({ instanceId: f.instanceId }) },
+  'traffic.series': { statuses: ourMembers, input: (f) => ({ projectId: f.projectId, range: '1h' }) },
+  'traffic.requests': { statuses: ourMembers, input: (f) => ({ projectId: f.projectId }) },
+  'traffic.follow': { statuses: ourMembers, input: (f) => ({ projectId: f.projectId }) },
+  'traffic.targetEvents': { statuses: ourMembers, input: (f) => ({ projectId: f.projectId }) },
   'apiKeys.list': { statuses: [401, 200, 403, 200, 200] },
   'apiKeys.create': { statuses: [401, 200, 403, 200, 200], input: () => ({ name: 'ci' }) },
   'apiKeys.revoke': { statuses: ourAdmins, input: (f) => ({ id: f.apiKeyId }) },
@@ -105,6 +109,11 @@ const restRows: Record<string, Row> = {
   streamDeploymentLogs: { statuses: ourMembers, path: (f) => `/deployments/${f.deploymentId}/logs?follow=0` },
   downloadDeployment: { statuses: unavailable(ourMembers), path: (f) => `/deployments/${f.deploymentId}/download` },
   uploadSource: { statuses: created(own), path: () => '/sources', body: () => 'bytes' },
+  getTraffic: { statuses: ourMembers, path: (f) => `/projects/${f.slug}/traffic` },
+  listRequests: { statuses: ourMembers, path: (f) => `/projects/${f.slug}/requests` },
+  streamRequests: { statuses: ourMembers, path: (f) => `/projects/${f.slug}/requests/stream` },
+  listTargetEvents: { statuses: ourMembers, path: (f) => `/projects/${f.slug}/target-events` },
+  getMetrics: { statuses: unavailable(own), path: () => '/metrics' },
   streamInstanceLogs: { statuses: ourMembers, path: (f) => `/instances/${f.instanceId}/logs?follow=0` },
 }
 
@@ -164,6 +173,20 @@ async function fixture(): Promise<Fixture> {
   await prisma.release.create({ data: { ...base, id: releaseId, environmentId, deploymentId, artifactId, config: {}, variables: new Uint8Array(1) } })
   await prisma.instance.create({
     data: { ...base, id: instanceId, environmentId, deploymentId, releaseId, runtime: 'process', slot: 'blue', state: 'stopped' },
+  })
+  const detail = {
+    upstreamMs: 1,
+    bytesIn: 0,
+    bytesOut: 0,
+    cache: 'none',
+    protocol: 'h2',
+    scheme: 'https',
+    clientIp: '::1',
+    userAgent: '',
+    reason: null,
+  }
+  await prisma.accessLine.create({
+    data: { ...base, at: new Date(), requestId: newId(), host: 'a.test', method: 'GET', target: '/', status: 200, durationMs: 1, detail },
   })
   await prisma.logLine.create({ data: { teamId, deploymentId, instanceId, step: 'app', stream: 'stdout', text: 'hello' } })
   const created = await api.platform.apiKeys.create(owner, { name: 'to revoke', role: 'member' })

@@ -28,6 +28,10 @@ import { createAccount } from './setup/create-account'
 import { status as setupStatus } from './setup/status'
 import { status as systemStatus } from './system/status'
 import { members } from './team/members'
+import { follow as followRequests } from './traffic/follow'
+import { requests as listRequests } from './traffic/requests'
+import { series as trafficSeries } from './traffic/series'
+import { targetEvents } from './traffic/target-events'
 import { createCallerFactory, router } from './trpc'
 import { list as listVariables } from './variables/list'
 import { remove as removeVariable } from './variables/remove'
@@ -64,6 +68,7 @@ export const appRouter = router({
     watch: watchDeployment,
   }),
   instances: router({ list: listInstances, logs: instanceLogs }),
+  traffic: router({ series: trafficSeries, requests: listRequests, follow: followRequests, targetEvents }),
   apiKeys: router({ list: listApiKeys, create: createApiKey, revoke: revokeApiKey }),
   team: router({ members }),
   system: router({ status: systemStatus }),

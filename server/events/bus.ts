@@ -3,11 +3,16 @@ import type { Logger } from 'pino'
 
 /** What changed; small, because Postgres bounds a notification to 8,000 bytes: a listener reads the rows it needs. */
 export interface Change {
-  kind: 'project' | 'deployment' | 'instance' | 'variable' | 'domain' | 'log' | 'job'
+  kind: 'project' | 'deployment' | 'instance' | 'variable' | 'domain' | 'log' | 'job' | 'request' | 'watch'
   id: string
   teamId: string | null
   projectId: string | null
 }
+
+/** Between parts of the server; the dashboard follows logs and requests by streams of their own. */
+const inner = ['log', 'job', 'request', 'watch'] as const
+export type DashboardChange = Change & { kind: Exclude<Change['kind'], (typeof inner)[number]> }
+export const isForDashboards = (change: Change): change is DashboardChange => !(inner as readonly string[]).includes(change.kind)
 
 export interface ChangeBus {
   /** Tells every process that listens to the same database. Never throws: a lost notice costs freshness, not truth. */

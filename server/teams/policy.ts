@@ -23,6 +23,8 @@ export const requiredRole = {
   'deployment.create': 'member',
   'deployment.cancel': 'member',
   'instance.read': 'member',
+  'traffic.read': 'member',
+  'metrics.read': 'member',
   'api-key.read': 'admin',
   'api-key.write': 'admin',
 } as const satisfies Record<string, Role>

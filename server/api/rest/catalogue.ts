@@ -3,6 +3,7 @@ import { domainRoutes } from './domains'
 import { instanceRoutes, meRoutes } from './instances'
 import { projectRoutes } from './projects'
 import type { Method, RestRoute } from './route'
+import { trafficRoutes } from './traffic'
 import { variableRoutes } from './variables'
 
 /** Every route of REST v1: dispatched from here, documented from here, and checked by the authorization matrix test from here. */
@@ -13,6 +14,7 @@ export const catalogue: readonly RestRoute[] = [
   ...domainRoutes,
   ...deploymentRoutes,
   ...instanceRoutes,
+  ...trafficRoutes,
 ]
 
 export const restBase = '/api/v1'

@@ -1,4 +1,3 @@
-import type { LogLineView } from '@/shared/views'
 import { newRequestId, reportUnexpected, toHttpError } from '../http-error'
 
 /** Proxies and clients take a silent connection for a dead one; ours gives up after 45 s. */
@@ -6,16 +5,19 @@ const heartbeatMs = 15_000
 /** A refusal (unknown id, no access) comes at once and must be an HTTP status, not an event. */
 const refusalMs = 300
 
+/** Anything with a position a client can go on behind. */
+type Line = { id: string }
+
 const encoder = new TextEncoder()
 
 /** `id` is where the client goes on with Last-Event-ID; JSON has no line breaks, so one data line is enough. */
-const eventOf = (line: LogLineView) => encoder.encode(`id: ${line.id}\ndata: ${JSON.stringify(line)}\n\n`)
+const eventOf = (line: Line) => encoder.encode(`id: ${line.id}\ndata: ${JSON.stringify(line)}\n\n`)
 
 /**
- * Log lines as server-sent events: `id` and a JSON `data` line each, comments in between, `event: end` when the log is complete.
+ * Log lines, or requests, as server-sent events: `id` and a JSON `data` line each, comments in between, `event: end` when the log is complete.
  * Rejects when the source refuses at once; a later failure is an `error` event. The source ends with the client.
  */
-export async function streamLines(source: (signal: AbortSignal) => AsyncIterable<LogLineView>, clientGone: AbortSignal): Promise<Response> {
+export async function streamLines(source: (signal: AbortSignal) => AsyncIterable<Line>, clientGone: AbortSignal): Promise<Response> {
   const stop = new AbortController()
   const lines = source(AbortSignal.any([stop.signal, clientGone]))[Symbol.asyncIterator]()
   const first = lines.next()
@@ -36,7 +38,7 @@ export async function streamLines(source: (signal: AbortSignal) => AsyncIterable
 
 type Step = { chunk: Uint8Array; last: boolean }
 
-function stepOf(result: IteratorResult<LogLineView>): Step {
+function stepOf(result: IteratorResult<Line>): Step {
   return result.done ? { chunk: encoder.encode('event: end\ndata: {}\n\n'), last: true } : { chunk: eventOf(result.value), last: false }
 }
 
@@ -47,8 +49,8 @@ function failedStep(error: unknown): Step {
   return { chunk: encoder.encode(`event: error\ndata: ${JSON.stringify({ error: toHttpError(error, requestId).wire })}\n\n`), last: true }
 }
 
-function streamOf(lines: AsyncIterator<LogLineView>, first: Promise<IteratorResult<LogLineView>>, stop: () => void): ReadableStream<Uint8Array> {
-  let next: Promise<IteratorResult<LogLineView>> | null = first
+function streamOf(lines: AsyncIterator<Line>, first: Promise<IteratorResult<Line>>, stop: () => void): ReadableStream<Uint8Array> {
+  let next: Promise<IteratorResult<Line>> | null = first
   let heartbeat: NodeJS.Timeout | undefined
   let over = false
   const end = () => {

@@ -11,7 +11,7 @@ type Parsed<S> = S extends z.ZodType ? z.output<S> : undefined
 export type Answer =
   | { status: 200 | 201; schema: z.ZodType }
   | { status: 204 }
-  | { status: 200; contentType: 'text/event-stream' | 'application/zip' }
+  | { status: 200; contentType: 'text/event-stream' | 'application/zip' | 'text/plain' }
 
 export interface RouteInput<P, Q, B> {
   actor: Actor

@@ -1,0 +1,56 @@
+import type { Pool } from 'pg'
+import type { CheckedLine } from './reports'
+
+/** Lines that may wait for the database; the oldest go first. */
+const maxWaiting = 5_000
+const batchLines = 1_000
+
+const insert = `
+  INSERT INTO "AccessLine"
+    ("at", "teamId", "projectId", "deploymentId", "instanceId", "requestId", "host", "method", "target", "status", "durationMs", "detail")
+  SELECT to_timestamp(r."at" / 1000) AT TIME ZONE 'utc', p."teamId", p."id", r."deploymentId", r."instanceId", r."requestId", r."host", r."method",
+    r."target", r."status", r."durationMs", r."detail"
+  FROM jsonb_to_recordset($1::jsonb) AS r("at" double precision, "projectId" text, "deploymentId" text, "instanceId" text, "requestId" text,
+    "host" text, "method" text, "target" text, "status" int, "durationMs" double precision, "detail" jsonb)
+  JOIN "Project" p ON p."id" = r."projectId"
+  ORDER BY r."at"`
+
+function rowOf(line: CheckedLine) {
+  const { at, projectId, deploymentId, instanceId, requestId, host, method, target, status, durationMs, ...detail } = line
+  return { at, projectId, deploymentId, instanceId, requestId, host, method, target, status, durationMs, detail }
+}
+
+/** Lines of the access log on their way to the database. Whoever looks is told once they are there. */
+export class LineStore {
+  readonly #pool: Pool
+  #waiting: CheckedLine[] = []
+  lost = 0
+
+  constructor(pool: Pool) {
+    this.#pool = pool
+  }
+
+  add(lines: readonly CheckedLine[]): void {
+    for (const line of lines) if (line.projectId !== null) this.#waiting.push(line)
+    const surplus = this.#waiting.length - maxWaiting
+    if (surplus <= 0) return
+    this.#waiting.splice(0, surplus)
+    this.lost += surplus
+  }
+
+  /** Writes what waits; gives the projects that have new lines. Lines that could not be written are kept. @throws what the database says. */
+  async flush(): Promise<Set<string>> {
+    const projects = new Set<string>()
+    while (this.#waiting.length > 0) {
+      const batch = this.#waiting.splice(0, batchLines)
+      try {
+        await this.#pool.query(insert, [JSON.stringify(batch.map(rowOf))])
+      } catch (error) {
+        this.#waiting.unshift(...batch)
+        throw error
+      }
+      for (const { projectId } of batch) if (projectId !== null) projects.add(projectId)
+    }
+    return projects
+  }
+}

@@ -1,0 +1,109 @@
+import type { AccessLine, Prisma, PrismaClient } from '@/server/database/generated/client'
+import type { RequestFilter, RequestView } from '@/shared/traffic'
+import { type ScopedClient, scopeTo } from '../database/scope'
+import type { ChangeBus } from '../events/bus'
+import type { Actor } from '../platform'
+import { watchBeatMs } from './watched'
+
+/** Lines a live view begins with. */
+const linesToBeginWith = 50
+/** Lines of one read of a live view: who cannot keep up misses none, but sees them later. */
+const pageLines = 200
+
+function whereOf(projectId: string, { status, path, host, method, requestId }: RequestFilter): Prisma.AccessLineWhereInput {
+  const hundreds = status?.endsWith('xx') ? Number(status[0]) * 100 : null
+  return {
+    projectId,
+    ...(status === undefined ? {} : { status: hundreds === null ? Number(status) : { gte: hundreds, lt: hundreds + 100 } }),
+    ...(path === undefined ? {} : { target: { contains: path, mode: 'insensitive' as const } }),
+    ...(host === undefined ? {} : { host }),
+    ...(method === undefined ? {} : { method }),
+    ...(requestId === undefined ? {} : { requestId }),
+  }
+}
+
+/** Requests that were written down, newest first. */
+export async function listRequests(
+  db: ScopedClient,
+  projectId: string,
+  filter: RequestFilter,
+  page: { limit: number; cursor?: string | undefined },
+): Promise<{ items: RequestView[]; nextCursor: string | null }> {
+  const where = { ...whereOf(projectId, filter), ...(page.cursor === undefined ? {} : { id: { lt: BigInt(page.cursor) } }) }
+  const rows = await db.accessLine.findMany({ where, orderBy: { id: 'desc' }, take: page.limit + 1 })
+  const items = rows.slice(0, page.limit).map(present)
+  return { items, nextCursor: rows.length > page.limit ? (items.at(-1)?.id ?? null) : null }
+}
+
+export interface FollowQuery extends RequestFilter {
+  /** Id of the last request the reader has. */
+  after?: string | undefined
+  signal: AbortSignal
+}
+
+/**
+ * Requests as they come, after the last few there are. While this is read, routers tell of all requests of the project instead of a sample.
+ */
+export async function* followRequests(
+  deps: { prisma: PrismaClient; bus: ChangeBus },
+  actor: Actor,
+  projectId: string,
+  query: FollowQuery,
+): AsyncGenerator<RequestView> {
+  const { bus } = deps
+  const db = scopeTo(deps.prisma, actor)
+  const { after, signal: left, ...filter } = query
+  const where = whereOf(projectId, filter)
+  const done = new AbortController()
+  const signal = AbortSignal.any([left, done.signal])
+  // Subscribed before the first read: a line written in between is announced, not missed.
+  const changes = bus.listen((change) => change.kind === 'request' && change.projectId === projectId, signal)[Symbol.asyncIterator]()
+  const beat = () => void bus.publish({ kind: 'watch', id: projectId, teamId: actor.teamId, projectId })
+  beat()
+  const beats = setInterval(beat, watchBeatMs)
+  try {
+    let last = after === undefined ? null : BigInt(after)
+    for (;;) {
+      const rows: AccessLine[] =
+        last === null
+          ? (await db.accessLine.findMany({ where, orderBy: { id: 'desc' }, take: linesToBeginWith })).reverse()
+          : await db.accessLine.findMany({ where: { ...where, id: { gt: last } }, orderBy: { id: 'asc' }, take: pageLines })
+      for (const row of rows) {
+        if (left.aborted) return
+        yield present(row)
+      }
+      last = rows.at(-1)?.id ?? last ?? (await newestId(db, projectId))
+      if (rows.length === pageLines) continue
+      if ((await changes.next()).done) return
+    }
+  } finally {
+    clearInterval(beats)
+    done.abort()
+  }
+}
+
+// Nothing matches yet: what comes is newer than everything there is.
+async function newestId(db: ScopedClient, projectId: string): Promise<bigint> {
+  const newest = await db.accessLine.findFirst({ where: { projectId }, orderBy: { id: 'desc' }, select: { id: true } })
+  return newest?.id ?? 0n
+}
+
+/** What a line holds beside its own columns; written by `lines.ts`. */
+type Detail = Pick<RequestView, 'upstreamMs' | 'bytesIn' | 'bytesOut' | 'cache' | 'protocol' | 'scheme' | 'clientIp' | 'userAgent' | 'reason'>
+
+function present(row: AccessLine): RequestView {
+  const { upstreamMs, bytesIn, bytesOut, cache, protocol, scheme, clientIp, userAgent, reason } = row.detail as unknown as Detail
+  return {
+    id: String(row.id),
+    at: row.at.toISOString(),
+    requestId: row.requestId,
+    deploymentId: row.deploymentId,
+    instanceId: row.instanceId,
+    host: row.host,
+    method: row.method,
+    target: row.target,
+    status: row.status,
+    durationMs: row.durationMs,
+    ...{ upstreamMs, bytesIn, bytesOut, cache, protocol, scheme, clientIp, userAgent, reason },
+  }
+}

@@ -1,0 +1,62 @@
+import type { CheckedCounters } from './reports'
+
+/** Sums since this process started, of one host. */
+export interface HostTotals {
+  projectId: string
+  host: string
+  requests: number
+  statuses: number[]
+  bytesIn: number
+  bytesOut: number
+  cacheHits: number
+  durationMs: number
+  latency: number[]
+}
+
+/** Series of a scrape are bounded: beyond so many hosts newcomers are counted in the dashboard's charts only. */
+const maxHosts = 20_000
+
+/** What a scrape reads: counters that only grow, as Prometheus wants them. They begin at zero with this process, which it handles. */
+export class TrafficTotals {
+  readonly #hosts = new Map<string, HostTotals>()
+  readonly #ejected = new Map<string, Set<string>>()
+  droppedLines = 0
+
+  add(counters: CheckedCounters): void {
+    if (counters.projectId === null) return
+    const key = `${counters.projectId} ${counters.host}`
+    let totals = this.#hosts.get(key)
+    if (!totals) {
+      if (this.#hosts.size >= maxHosts) return
+      const { projectId, host } = counters
+      totals = { projectId, host, requests: 0, statuses: [], bytesIn: 0, bytesOut: 0, cacheHits: 0, durationMs: 0, latency: [] }
+      this.#hosts.set(key, totals)
+    }
+    totals.requests += counters.requests
+    totals.durationMs += counters.durationMs
+    totals.bytesIn += counters.bytesIn
+    totals.bytesOut += counters.bytesOut
+    totals.cacheHits += counters.cacheHits
+    for (const [i, count] of counters.statuses.entries()) totals.statuses[i] = (totals.statuses[i] ?? 0) + count
+    for (const [i, count] of counters.latency.entries()) totals.latency[i] = (totals.latency[i] ?? 0) + count
+  }
+
+  hostsOf(projectIds: ReadonlySet<string>): HostTotals[] {
+    return [...this.#hosts.values()].filter(({ projectId }) => projectIds.has(projectId))
+  }
+
+  setEjected(worker: string, instanceId: string, ejected: boolean): void {
+    const set = this.#ejected.get(worker) ?? new Set()
+    if (ejected) set.add(instanceId)
+    else set.delete(instanceId)
+    this.#ejected.set(worker, set)
+  }
+
+  /** In how many of the connected routers an instance is ejected; what others said went with them. */
+  ejectedIn(workers: readonly string[]): Map<string, number> {
+    const counts = new Map<string, number>()
+    for (const name of [...this.#ejected.keys()]) if (!workers.includes(name)) this.#ejected.delete(name)
+    for (const set of this.#ejected.values()) for (const id of set) counts.set(id, (counts.get(id) ?? 0) + 1)
+    return counts
+  }
+}

@@ -1,0 +1,106 @@
+import type { Pool } from 'pg'
+import type { PrismaClient } from '@/server/database/generated/client'
+import { AppError } from '@/shared/errors'
+import type { TargetEventView } from '@/shared/traffic'
+import { type ScopedClient, scopeTo } from '../database/scope'
+import type { EdgeHub } from '../edge/hub'
+import type { ChangeBus } from '../events/bus'
+import type { Platform } from '../platform'
+import { healthEventKinds } from './health-events'
+import { metricsText } from './metrics'
+import { followRequests, listRequests } from './requests'
+import { readSeries } from './series'
+import type { TrafficTotals } from './totals'
+
+export interface TrafficDeps {
+  prisma: PrismaClient
+  pool: Pool
+  bus: ChangeBus
+  /** null: this process has no routers (role `web` alone), and nothing to scrape. */
+  edge: { hub: Pick<EdgeHub, 'status' | 'inFlight'>; totals: TrafficTotals } | null
+}
+
+const inFlightDeadlineMs = 1_000
+const shownEvents = 20
+
+/** Traffic as people and Prometheus see it. Every use-case finds the project in the actor's team first. */
+export function createTraffic(deps: TrafficDeps): Platform['traffic'] {
+  const { prisma, pool, bus } = deps
+  return {
+    async series(actor, projectId, query) {
+      await requireProject(scopeTo(prisma, actor), projectId)
+      return readSeries(pool, { teamId: actor.teamId, projectId, range: query.range, host: query.host })
+    },
+    async requests(actor, projectId, { limit, cursor, ...filter }) {
+      const db = scopeTo(prisma, actor)
+      await requireProject(db, projectId)
+      return listRequests(db, projectId, filter, { limit, cursor })
+    },
+    async *follow(actor, projectId, query) {
+      if (query.after !== undefined && !/^\d{1,18}$/.test(query.after))
+        throw new AppError('ERR_INVALID_INPUT', 'The position of a stream is a number (Last-Event-ID).')
+      await requireProject(scopeTo(prisma, actor), projectId)
+      yield* followRequests({ prisma, bus }, actor, projectId, query)
+    },
+    async targetEvents(actor, projectId) {
+      const db = scopeTo(prisma, actor)
+      await requireProject(db, projectId)
+      const rows = await db.event.findMany({
+        where: { projectId, kind: { in: [...healthEventKinds] } },
+        orderBy: { id: 'desc' },
+        take: shownEvents,
+      })
+      return rows.map((row): TargetEventView => {
+        const { instanceId, reason } = row.payload as { instanceId: string; reason: string }
+        const state = row.kind === 'instance.ejected' ? 'ejected' : 'restored'
+        return { id: String(row.id), at: row.createdAt.toISOString(), instanceId, reason, state }
+      })
+    },
+    metrics: async (actor) => readMetrics(deps, scopeTo(prisma, actor)),
+  }
+}
+
+async function requireProject(db: ScopedClient, projectId: string): Promise<void> {
+  const project = await db.project.findUnique({ where: { id: projectId }, select: { id: true } })
+  if (!project) throw new AppError('ERR_NOT_FOUND', 'There is no such project in this team.')
+}
+
+async function readMetrics({ edge }: TrafficDeps, db: ScopedClient): Promise<string> {
+  if (!edge)
+    throw new AppError('ERR_UNAVAILABLE', 'This process serves the dashboard alone and knows no figures of the routers.', {
+      nextAction: 'Scrape the process that has the role "worker".',
+    })
+  const { hub, totals } = edge
+  const [projects, instances, certificates] = await Promise.all([
+    db.project.findMany({ select: { id: true, slug: true } }),
+    db.instance.findMany({ where: { state: { notIn: ['stopped', 'sleeping'] } }, select: { id: true, projectId: true } }),
+    db.certificate.findMany({
+      where: { notAfter: { not: null }, chainPem: { not: null } },
+      select: { notAfter: true, domain: { select: { hostname: true, projectId: true } } },
+    }),
+  ])
+  const slugs = new Map(projects.map(({ id, slug }) => [id, slug]))
+  const slugOf = (projectId: string) => slugs.get(projectId) ?? projectId
+  const open = await hub
+    .inFlight(
+      instances.map(({ id }) => id),
+      { deadlineMs: inFlightDeadlineMs },
+    )
+    .catch(() => null)
+  const status = hub.status()
+  const ejected = totals.ejectedIn(status.workers.map(({ workerId, pid }) => `${workerId} (pid ${pid})`))
+  return metricsText({
+    hosts: totals.hostsOf(new Set(slugs.keys())).map((host) => ({ ...host, project: slugOf(host.projectId) })),
+    inFlight: open && instances.map(({ id, projectId }) => ({ project: slugOf(projectId), instanceId: id, open: open[id] ?? 0 })),
+    ejected: instances.map(({ id, projectId }) => ({ project: slugOf(projectId), instanceId: id, routers: ejected.get(id) ?? 0 })),
+    certificates: certificates.flatMap(({ notAfter, domain }) =>
+      notAfter ? [{ project: slugOf(domain.projectId), host: domain.hostname, notAfter }] : [],
+    ),
+    routers: {
+      connected: status.workers.filter(({ listening }) => listening).length,
+      expected: status.expectedWorkers,
+      tableVersion: status.version,
+    },
+    droppedLines: totals.droppedLines,
+  })
+}
