@@ -7,6 +7,7 @@ import { headerContract } from './contract/headers'
 import { lifecycleContract } from './contract/lifecycle'
 import { smugglingContract } from './contract/smuggling'
 import { streamingContract } from './contract/streaming'
+import { tlsContract } from './contract/tls'
 import { upgradeContract } from './contract/upgrades'
 import type { EngineFactory } from './engine'
 
@@ -22,5 +23,6 @@ export function engineContract(name: string, createEngine: EngineFactory): void 
     lifecycleContract(createEngine)
     gateContract(createEngine)
     accountContract(createEngine)
+    tlsContract(createEngine)
   })
 }

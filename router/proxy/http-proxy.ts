@@ -186,6 +186,8 @@ class HttpProxyEngine implements Engine, ExchangeHost, UpgradeHost {
 
   // Bytes the parser refused. When an answer is under way on this connection, anything written now would land inside it.
   #onClientError(error: NodeJS.ErrnoException, socket: Duplex) {
+    // A handshake that failed: the TLS side counts it, and whatever was written now would be no page.
+    if (!this.#listeners.speaks(socket)) return void socket.destroy()
     const busy = (this.#bySocket.get(socket)?.size ?? 0) > 0
     if (busy || !socket.writable || error.code === 'ECONNRESET') return void socket.destroy()
     if (error.code === 'HPE_HEADER_OVERFLOW')

@@ -45,6 +45,11 @@ export class NodeListeners {
     return this.#behind.get(socket)
   }
 
+  /** Whether the connection got as far as HTTP. */
+  speaks(socket: Duplex): boolean {
+    return this.#sockets.has(socket as net.Socket)
+  }
+
   /** A request or a connection ended. */
   oneLess(): void {
     this.#onOneLess()

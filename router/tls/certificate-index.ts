@@ -1,0 +1,43 @@
+import type { CertificateEntry } from '@/shared/route-table'
+
+const newestFirst = (a: CertificateEntry, b: CertificateEntry) => b.notAfter - a.notAfter
+
+/** Which certificates a name may be served with: two look-ups whatever their number. */
+export class CertificateIndex {
+  /** Newest first. Wildcards stand under what follows the `*`. */
+  readonly #exact = new Map<string, CertificateEntry[]>()
+  readonly #wild = new Map<string, CertificateEntry[]>()
+
+  constructor(entries: readonly CertificateEntry[]) {
+    for (const entry of entries)
+      for (const name of entry.names) {
+        const wild = name.startsWith('*.')
+        const map = wild ? this.#wild : this.#exact
+        const key = (wild ? name.slice(1) : name).toLowerCase()
+        const list = map.get(key)
+        if (list === undefined) map.set(key, [entry])
+        else list.push(entry)
+      }
+    for (const map of [this.#exact, this.#wild]) for (const list of map.values()) if (list.length > 1) list.sort(newestFirst)
+  }
+
+  /** The certificate to serve a name with: its own before that of the wildcard, an expired one only when there is no other. */
+  best(name: string, now: number): CertificateEntry | undefined {
+    const exact = this.#exact.get(name)?.[0]
+    if (exact !== undefined && exact.notAfter > now) return exact
+    const wild = this.#wildcards(name)?.[0]
+    if (wild !== undefined && (exact === undefined || wild.notAfter > now)) return wild
+    return exact
+  }
+
+  /** All for a name, best first: for when the key of the best is not here yet. */
+  candidates(name: string, now: number): CertificateEntry[] {
+    const all = [...(this.#exact.get(name) ?? []), ...(this.#wildcards(name) ?? [])]
+    return [...all.filter((entry) => entry.notAfter > now), ...all.filter((entry) => entry.notAfter <= now).sort(newestFirst)]
+  }
+
+  #wildcards(name: string): CertificateEntry[] | undefined {
+    const dot = name.indexOf('.')
+    return dot > 0 ? this.#wild.get(name.slice(dot)) : undefined
+  }
+}

@@ -1,0 +1,79 @@
+import { randomBytes } from 'node:crypto'
+import { chmodSync, closeSync, fstatSync, fsyncSync, linkSync, openSync, readFileSync, renameSync, unlinkSync, writeSync } from 'node:fs'
+import type { EngineLog } from '../proxy/engine'
+
+const keyBytes = 32
+
+/**
+ * The key that seals certificates on disk: made once, by whichever worker comes first, and the same for all of them. Where it cannot be
+ * kept, one that lives as long as the process is given: everything works but what is stored is of no use to the next.
+ */
+export function edgeKey(file: string, log: EngineLog): Buffer {
+  try {
+    const found = readKey(file, log)
+    if (found) return found
+    return makeKey(file) ?? readKey(file, log) ?? replaceKey(file, log)
+  } catch (error) {
+    log.error({ err: error, file }, 'the key of the certificate store cannot be kept: certificates will be asked for again after a restart')
+    return randomBytes(keyBytes)
+  }
+}
+
+/** null: there is none, or it is none. */
+function readKey(file: string, log: EngineLog): Buffer | null {
+  let text: string
+  try {
+    const descriptor = openSync(file, 'r')
+    try {
+      if ((fstatSync(descriptor).mode & 0o077) !== 0) {
+        log.error({ file }, 'others could read the key of the certificate store: its mode was set back to 0600')
+        chmodSync(file, 0o600)
+      }
+      text = readFileSync(descriptor, 'latin1')
+    } finally {
+      closeSync(descriptor)
+    }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
+    throw error
+  }
+  return /^[0-9a-f]{64}\n$/.test(text) ? Buffer.from(text.trim(), 'hex') : null
+}
+
+/** null: another worker was first. */
+function makeKey(file: string): Buffer | null {
+  const key = randomBytes(keyBytes)
+  const temp = writeTemp(file, key)
+  try {
+    linkSync(temp, file)
+    return key
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return null
+    throw error
+  } finally {
+    unlinkSync(temp)
+  }
+}
+
+// Workers that do this at the same moment may end with different keys; what one cannot read it asks for again.
+function replaceKey(file: string, log: EngineLog): Buffer {
+  log.error({ file }, 'the key of the certificate store was damaged: a new one is made, and certificates are asked for again')
+  const key = randomBytes(keyBytes)
+  renameSync(writeTemp(file, key), file)
+  return key
+}
+
+function writeTemp(file: string, key: Buffer): string {
+  const temp = `${file}.${randomBytes(6).toString('hex')}.tmp`
+  const descriptor = openSync(temp, 'wx', 0o600)
+  try {
+    writeSync(descriptor, `${key.toString('hex')}\n`)
+    fsyncSync(descriptor)
+  } catch (error) {
+    unlinkSync(temp)
+    throw error
+  } finally {
+    closeSync(descriptor)
+  }
+  return temp
+}

@@ -1,0 +1,242 @@
+import path from 'node:path'
+import { createSecureContext, type SecureContext, type Server, type TLSSocket, type TlsOptions } from 'node:tls'
+import type { EdgeStates } from '@/shared/edge-link'
+import type { CertificateEntry } from '@/shared/route-table'
+import type { EngineLog } from '../proxy/engine'
+import { CertificateIndex } from './certificate-index'
+import { edgeKey } from './edge-key'
+import { HandshakeFaults } from './handshake-faults'
+import { type AskForPairs, KeyPairs } from './key-pairs'
+import { LastUsed } from './last-used'
+import { Staples } from './ocsp'
+import { SealedStore } from './sealed-store'
+import type { SessionKeys } from './session-keys'
+import { contextSettings, sessionTimeoutSeconds } from './settings'
+import type { TlsEdge } from './tls-edge'
+
+export interface TlsEdgeOptions {
+  /** `$SWITCHYARD_HOME/run`: `edge.key` and `certificates/` live there. */
+  directory: string
+  ask: AskForPairs
+  sessionKeys: SessionKeys
+  /** A handshake that takes longer is given up. */
+  handshakeTimeoutMs: number
+  log: EngineLog
+  /** See `StaplesOptions`. */
+  allowResponder?: (address: string) => boolean
+}
+
+/** What a context costs is 25–38 KiB and 0.15 ms: made when first asked for, and so many are kept. */
+const maxContexts = 1_000
+const firstRetryMs = 2_000
+const lastRetryMs = 60_000
+const tidyEveryMs = 60 * 60 * 1000
+const removeAfterMs = 24 * 60 * 60 * 1000
+const expiredLogEveryMs = 60 * 60 * 1000
+/** RFC 8737. */
+const acmeProtocol = 'acme-tls/1'
+
+export function createTlsEdge(options: TlsEdgeOptions): TlsEdge {
+  return new NodeTlsEdge(options)
+}
+
+/**
+ * TLS by Node. A name without a certificate, and a client that names none, is refused with the alert `handshake_failure`: there is no
+ * certificate to show that a browser would accept, and Node cannot send `unrecognized_name`.
+ */
+class NodeTlsEdge implements TlsEdge {
+  readonly #options: TlsEdgeOptions
+  readonly #pairs: KeyPairs
+  readonly #contexts = new LastUsed<SecureContext>(maxContexts)
+  readonly #making = new Map<string, Promise<SecureContext | null>>()
+  readonly #servers = new Set<Server>()
+  readonly #faults: HandshakeFaults
+  readonly #staples: Staples
+  #entries: readonly CertificateEntry[] = []
+  #index = new CertificateIndex([])
+  #challenges = new Map<string, SecureContext>()
+  /** Connections of a CA that looks at a challenge. */
+  readonly #challenged = new WeakSet<object>()
+  readonly #expiredLogged = new Map<string, number>()
+  #retryTimer: NodeJS.Timeout | undefined
+  #retryMs = firstRetryMs
+  readonly #tidyTimer: NodeJS.Timeout
+  #closed = false
+
+  constructor(options: TlsEdgeOptions) {
+    this.#options = options
+    const { directory, log } = options
+    const store = new SealedStore(path.join(directory, 'certificates'), edgeKey(path.join(directory, 'edge.key'), log))
+    this.#pairs = new KeyPairs(store, options.ask, log)
+    this.#faults = new HandshakeFaults(log)
+    this.#staples = new Staples({ log, onFirst: () => this.#startStapling(), ...(options.allowResponder && { allow: options.allowResponder }) })
+    options.sessionKeys.onChange((key) => {
+      // Contexts carry the key too, and have no public way to change it: they are made again when next asked for.
+      this.#contexts.clear()
+      for (const server of this.#servers) server.setTicketKeys(key)
+    })
+    this.#tidyTimer = setInterval(() => void this.#tidy(), tidyEveryMs).unref()
+  }
+
+  serverOptions(protocols: readonly ('h2' | 'http/1.1')[]): TlsOptions {
+    const edge = this
+    return {
+      ...contextSettings,
+      ticketKeys: this.#options.sessionKeys.current,
+      sessionTimeout: sessionTimeoutSeconds,
+      handshakeTimeout: this.#options.handshakeTimeoutMs,
+      // Node calls both as methods of the connection. With TLS 1.3 the protocol is chosen before the name is looked at, with 1.2 after.
+      SNICallback(this: unknown, name, done) {
+        edge.#contextFor(name.toLowerCase(), isObject(this) && edge.#challenged.has(this), done)
+      },
+      ALPNCallback(this: unknown, { servername, protocols: offered }) {
+        const chosen = protocols.find((protocol) => offered.includes(protocol))
+        if (chosen !== undefined || edge.#challenges.size === 0 || !offered.includes(acmeProtocol)) return chosen
+        const challenge = edge.#challenges.get(servername.toLowerCase())
+        if (!challenge || !isObject(this)) return undefined
+        edge.#challenged.add(this)
+        ;(this as TLSSocket).setKeyCert(challenge)
+        return acmeProtocol
+      },
+    }
+  }
+
+  attach(server: Server) {
+    this.#servers.add(server)
+    // It may have rotated since the options were made.
+    server.setTicketKeys(this.#options.sessionKeys.current)
+    server.once('close', () => this.#servers.delete(server))
+    server.on('tlsClientError', (error, socket) => {
+      this.#faults.count(error)
+      socket.destroy()
+    })
+    server.prependListener('secureConnection', (socket) => {
+      // The CA has seen what it wanted with the handshake (RFC 8737 §3).
+      if (socket.alpnProtocol === acmeProtocol) socket.destroySoon()
+    })
+    if (this.#staples.some) this.#staple(server)
+  }
+
+  #contextFor(name: string, challenged: boolean, done: (error: Error | null, context?: SecureContext) => void) {
+    if (this.#challenges.size > 0) {
+      const challenge = this.#challenges.get(name)
+      if (challenge && (challenged || this.#index.best(name, Date.now()) === undefined)) return done(null, challenge)
+    }
+    const now = Date.now()
+    const best = this.#index.best(name, now)
+    if (best === undefined) return done(null)
+    if (best.notAfter <= now) this.#sayExpired(best, name, now)
+    const context = this.#contexts.get(best.id)
+    if (context !== undefined) return done(null, context)
+    void this.#firstOf(this.#index.candidates(name, now)).then((made) => done(null, made ?? undefined))
+  }
+
+  /** The first that can be had: a renewed certificate whose key is not here yet does not take the name down. */
+  async #firstOf(entries: readonly CertificateEntry[]): Promise<SecureContext | null> {
+    for (const entry of entries) {
+      const context = this.#contexts.get(entry.id) ?? (await this.#make(entry.id))
+      if (context) return context
+    }
+    return null
+  }
+
+  #make(id: string): Promise<SecureContext | null> {
+    const making = this.#making.get(id) ?? this.#makeOnce(id).finally(() => this.#making.delete(id))
+    this.#making.set(id, making)
+    return making
+  }
+
+  async #makeOnce(id: string): Promise<SecureContext | null> {
+    const { log, sessionKeys } = this.#options
+    const pair = await this.#pairs.get(id)
+    if (!pair) return null
+    try {
+      const context = this.#context(pair.chainPem, pair.keyPem, sessionKeys.current)
+      this.#contexts.set(id, context)
+      this.#staples.watch(pair.chainPem)
+      return context
+    } catch (error) {
+      log.error({ err: error, certificate: id }, 'a certificate cannot be used: another one of the name is served, if there is one')
+      return null
+    }
+  }
+
+  #context(cert: string, key: string, ticketKeys: Buffer): SecureContext {
+    return createSecureContext({ ...contextSettings, cert, key, ticketKeys, sessionTimeout: sessionTimeoutSeconds })
+  }
+
+  // Nothing better was there: said, but not for every visitor.
+  #sayExpired(entry: CertificateEntry, name: string, now: number): void {
+    if (now - (this.#expiredLogged.get(entry.id) ?? Number.NEGATIVE_INFINITY) < expiredLogEveryMs) return
+    if (this.#expiredLogged.size > 10_000) this.#expiredLogged.clear()
+    this.#expiredLogged.set(entry.id, now)
+    this.#options.log.error(
+      { certificate: entry.id, name, expired: new Date(entry.notAfter).toISOString() },
+      'an expired certificate is served: there is no other for this name',
+    )
+  }
+
+  async apply(entries: readonly CertificateEntry[]): Promise<void> {
+    if (this.#closed) return
+    // Most tables change routes alone: what is missing then is being asked for already.
+    if (entries.length === this.#entries.length && entries.every((entry, i) => isSame(entry, this.#entries[i]))) return
+    this.#entries = entries
+    this.#index = new CertificateIndex(entries)
+    this.#contexts.keepOnly(new Set(entries.map((entry) => entry.id)))
+    this.#retryMs = firstRetryMs
+    await this.#fetchMissing()
+  }
+
+  async #fetchMissing(): Promise<void> {
+    clearTimeout(this.#retryTimer)
+    const missing = this.#entries.filter((entry) => !this.#pairs.has(entry.id)).map((entry) => entry.id)
+    if (missing.length > 0) await this.#pairs.fetch(missing)
+    if (this.#closed || missing.every((id) => this.#pairs.has(id))) return
+    clearTimeout(this.#retryTimer)
+    this.#retryTimer = setTimeout(() => void this.#fetchMissing(), this.#retryMs).unref()
+    this.#retryMs = Math.min(lastRetryMs, this.#retryMs * 2)
+  }
+
+  async #tidy(): Promise<void> {
+    // Without a table nobody knows what is unused.
+    if (this.#entries.length === 0) return
+    await this.#pairs.tidy(new Set(this.#entries.map((entry) => entry.id)), Date.now() - removeAfterMs)
+  }
+
+  challenges(alpn: EdgeStates['challenges']['alpn']): void {
+    const { log, sessionKeys } = this.#options
+    const contexts = new Map<string, SecureContext>()
+    for (const [name, { certificatePem, keyPem }] of Object.entries(alpn))
+      try {
+        contexts.set(name.toLowerCase(), this.#context(certificatePem, keyPem, sessionKeys.current))
+      } catch (error) {
+        log.error({ err: error, name }, 'the certificate of an ACME challenge cannot be used')
+      }
+    this.#challenges = contexts
+  }
+
+  #startStapling(): void {
+    for (const server of this.#servers) this.#staple(server)
+  }
+
+  // Node asks for a staple only where somebody listens: without one, handshakes are spared the question.
+  #staple(server: Server): void {
+    server.on('OCSPRequest', (certificate: Buffer, _issuer: Buffer, done: (error: Error | null, response?: Buffer) => void) =>
+      done(null, this.#staples.of(certificate)),
+    )
+  }
+
+  close(): void {
+    this.#closed = true
+    clearTimeout(this.#retryTimer)
+    clearInterval(this.#tidyTimer)
+    this.#faults.close()
+    this.#staples.close()
+    this.#contexts.clear()
+  }
+}
+
+const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null
+
+const isSame = (a: CertificateEntry, b: CertificateEntry | undefined) =>
+  a.id === b?.id && a.notAfter === b.notAfter && a.names.length === b.names.length && a.names.every((name, i) => name === b.names[i])

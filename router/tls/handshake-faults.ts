@@ -1,0 +1,34 @@
+import type { EngineLog } from '../proxy/engine'
+
+const sayEveryMs = 60_000
+/** Codes come from OpenSSL: a handful. */
+const maxCodes = 32
+
+/** Handshakes that failed: scanners make thousands, so they are counted and told in one line a minute. */
+export class HandshakeFaults {
+  readonly #log: EngineLog
+  readonly #byCode = new Map<string, number>()
+  readonly #timer: NodeJS.Timeout
+
+  constructor(log: EngineLog) {
+    this.#log = log
+    this.#timer = setInterval(() => this.#say(), sayEveryMs).unref()
+  }
+
+  count(error: Error): void {
+    const code = 'code' in error && typeof error.code === 'string' ? error.code : 'unknown'
+    const key = this.#byCode.has(code) || this.#byCode.size < maxCodes ? code : 'other'
+    this.#byCode.set(key, (this.#byCode.get(key) ?? 0) + 1)
+  }
+
+  #say(): void {
+    if (this.#byCode.size === 0) return
+    this.#log.info({ failures: Object.fromEntries(this.#byCode) }, 'TLS handshakes failed in the last minute')
+    this.#byCode.clear()
+  }
+
+  close(): void {
+    clearInterval(this.#timer)
+    this.#say()
+  }
+}

@@ -1,0 +1,36 @@
+/** A bounded map: what was not used for longest goes first. */
+export class LastUsed<V> {
+  readonly #most: number
+  readonly #values = new Map<string, V>()
+
+  constructor(most: number) {
+    this.#most = most
+  }
+
+  get(key: string): V | undefined {
+    const value = this.#values.get(key)
+    // Only when the bound is near does the order matter: below it, a look-up stays one look-up.
+    if (value !== undefined && this.#values.size * 2 > this.#most) {
+      this.#values.delete(key)
+      this.#values.set(key, value)
+    }
+    return value
+  }
+
+  set(key: string, value: V): void {
+    this.#values.delete(key)
+    this.#values.set(key, value)
+    for (const oldest of this.#values.keys()) {
+      if (this.#values.size <= this.#most) break
+      this.#values.delete(oldest)
+    }
+  }
+
+  keepOnly(keys: ReadonlySet<string>): void {
+    for (const key of this.#values.keys()) if (!keys.has(key)) this.#values.delete(key)
+  }
+
+  clear(): void {
+    this.#values.clear()
+  }
+}
