@@ -10,11 +10,12 @@ import type { HostTable } from './match/host-table'
 import { createObserver } from './observe/observe'
 import type { DrainResult, Engine, EngineFactory, EngineLog } from './proxy/engine'
 import { createHttpProxyEngine } from './proxy/http-proxy'
+import { createLeanEngine } from './proxy/lean/engine'
 import { checkTable, supersedes } from './table/schema'
 import { SnapshotStore } from './table/snapshot'
 import { createTargets } from './targets/balanced'
 
-const engines: Record<RouterEnv['engine'], EngineFactory> = { 'http-proxy': createHttpProxyEngine, lean: createHttpProxyEngine }
+const engines: Record<RouterEnv['engine'], EngineFactory> = { 'http-proxy': createHttpProxyEngine, lean: createLeanEngine }
 const snapshotRetryMs = 5_000
 const wakeAskTimeoutMs = 5_000
 const watchedState = z.object({ projectIds: z.array(z.string()) })

@@ -110,6 +110,9 @@ export class ClientConnection implements Front {
     socket.on('drain', () => this.#drained())
     socket.on('end', () => this.#clientEnded())
     socket.on('error', () => {})
+    socket.on('timeout', () => {
+      if (socket.writableLength > 0) this.destroy()
+    })
     socket.on('close', () => {
       this.#state = dead
       this.#dropSource()
@@ -557,9 +560,7 @@ export class ClientConnection implements Front {
   #stall(): void {
     if (this.#stalled) return
     this.#stalled = true
-    this.socket.setTimeout(this.#host.limits.clientIdleTimeoutMs, () => {
-      if (this.socket.writableLength > 0) this.destroy()
-    })
+    this.socket.setTimeout(this.#host.limits.clientIdleTimeoutMs)
   }
 
   #drained(): void {

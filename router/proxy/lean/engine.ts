@@ -1,12 +1,13 @@
-import type net from 'node:net'
 import type { EngineLimits } from '../../env'
 import type { Gate } from '../../gate/gate'
 import type { HostTable } from '../../match/host-table'
 import type { Observer } from '../../observe/observer'
 import type { Targets } from '../../targets/targets'
 import type { DrainOptions, DrainResult, Engine, EngineLog, EngineOptions, ListenAddress } from '../engine'
+import type { Reader } from './accept'
 import { type ClientAddress, ClientConnection, type ClientHost } from './client'
 import { Clock } from './clock'
+import { H2Sessions } from './h2'
 import { type ArrivedSocket, Listeners } from './listeners'
 import { Pools } from './pool'
 
@@ -38,6 +39,7 @@ class LeanEngine implements Engine, ClientHost {
   table: HostTable
   draining = false
   readonly #connections = new Set<OpenConnection>()
+  readonly #h2: H2Sessions
   readonly #listeners: Listeners
   #closeIdle = false
   #onOneLess: () => void = () => {}
@@ -51,6 +53,7 @@ class LeanEngine implements Engine, ClientHost {
     this.table = table
     this.clock = new Clock(() => this.#tick())
     this.pools = new Pools(this.clock)
+    this.#h2 = new H2Sessions(this)
     this.#listeners = new Listeners({
       log,
       headTimeoutMs: limits.clientHeadTimeoutMs,
@@ -63,8 +66,13 @@ class LeanEngine implements Engine, ClientHost {
     return this.#listeners.listen(address)
   }
 
-  #take({ socket }: ArrivedSocket, address: ClientAddress): (bytes: Buffer, size: number) => void {
-    const connection = new ClientConnection(this, socket as net.Socket, address)
+  #take({ socket, protocol }: ArrivedSocket, address: ClientAddress): Reader | null {
+    if (protocol === 'h2') {
+      const { ip, localPort, secure } = address
+      this.#h2.accept(socket, { ip, localPort: String(localPort), scheme: secure ? 'https' : 'http' }, null)
+      return null
+    }
+    const connection = new ClientConnection(this, socket, address)
     this.#connections.add(connection)
     return (bytes, size) => connection.receive(bytes, size)
   }
@@ -85,6 +93,8 @@ class LeanEngine implements Engine, ClientHost {
 
   #tick(): void {
     this.pools.watch(this.limits)
+    this.#h2.tick()
+    if (this.draining) this.#onOneLess()
     for (const connection of this.#connections) {
       connection.watch()
       if (this.#closeIdle) connection.endIdle()
@@ -94,13 +104,14 @@ class LeanEngine implements Engine, ClientHost {
   async drain({ deadlineMs, idleGraceMs }: DrainOptions): Promise<DrainResult> {
     this.draining = true
     this.#listeners.stop()
+    this.#h2.drain(idleGraceMs)
     const end = Date.now() + deadlineMs
     await this.#noConnections(Math.min(end, Date.now() + idleGraceMs))
     this.#closeIdle = true
     this.#listeners.closeEarly()
     for (const connection of this.#connections) connection.endIdle()
     await this.#noConnections(end)
-    let cut = 0
+    let cut = this.#h2.open
     for (const connection of this.#connections) cut += connection.openCount
     await this.close()
     return { cut }
@@ -116,7 +127,7 @@ class LeanEngine implements Engine, ClientHost {
       }
       const timer = setTimeout(settle, Math.max(0, end - Date.now()))
       this.#onOneLess = () => {
-        if (this.#connections.size === 0 && this.#listeners.early === 0) settle()
+        if (this.#connections.size === 0 && this.#h2.size === 0 && this.#listeners.early === 0) settle()
       }
       this.#onOneLess()
     })
@@ -127,6 +138,7 @@ class LeanEngine implements Engine, ClientHost {
     this.#listeners.stop()
     this.#listeners.closeEarly()
     for (const connection of this.#connections) connection.destroy()
+    this.#h2.close()
     this.pools.close()
     this.clock.stop()
   }

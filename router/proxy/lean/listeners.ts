@@ -18,8 +18,8 @@ export interface ListenersOptions {
   log: EngineLog
   /** For a PROXY header or a TLS handshake. */
   headTimeoutMs: number
-  /** Takes a connection over and says who reads its bytes. */
-  take(arrived: ArrivedSocket, address: ClientAddress): Reader
+  /** Takes a connection over and says who reads its bytes; null: that is seen to. */
+  take(arrived: ArrivedSocket, address: ClientAddress): Reader | null
   oneLess(): void
 }
 
@@ -73,12 +73,12 @@ export class Listeners {
     // Gone before it was looked at.
     if (address === null) return void accepted.destroy()
     // What a PROXY header was read from has bytes of its own waiting.
-    startReading(accepted, this.#useRewrap && behind === null, (socket) => this.#options.take({ socket, protocol: false }, address))
+    startReading(accepted, this.#useRewrap && behind === null, (socket) => this.#options.take({ socket, protocol: false }, address) ?? ignore)
   }
 
   #secure(edge: TlsEdge): (socket: net.Socket, behind: Behind | null) => void {
     const behindOf = new WeakMap<net.Socket, Behind>()
-    const options = { ...edge.serverOptions(['http/1.1']), allowHalfOpen: true, handshakeTimeout: this.#options.headTimeoutMs }
+    const options = { ...edge.serverOptions(['h2', 'http/1.1']), allowHalfOpen: true, handshakeTimeout: this.#options.headTimeoutMs }
     const server = tls.createServer(options)
     edge.attach(server)
     server.on('secureConnection', (socket) => {
@@ -87,7 +87,7 @@ export class Listeners {
       if (raw !== null) this.#early.delete(raw)
       if (address === null) return void socket.destroy()
       const read = this.#options.take({ socket, protocol: socket.alpnProtocol ?? false }, address)
-      socket.on('data', (bytes: Buffer) => read(bytes, bytes.length))
+      if (read !== null) socket.on('data', (bytes: Buffer) => read(bytes, bytes.length))
     })
     server.on('tlsClientError', (_error, socket) => socket.destroy())
     return (socket, behind) => {
@@ -128,6 +128,8 @@ export class Listeners {
     for (const socket of this.#early) socket.destroy()
   }
 }
+
+const ignore = () => {}
 
 /** The raw socket under a TLS one, by which what was said before the handshake is found again. */
 function rawOf(socket: tls.TLSSocket): net.Socket | null {
