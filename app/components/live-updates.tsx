@@ -6,6 +6,8 @@ import { useResumedSubscription } from '@/app/lib/use-subscription'
 
 /** Several changes in a burst are one refetch. */
 const burstMs = 120
+/** Kinds that no view of a project holds. */
+const besideProjects = new Set(['variable', 'domain'])
 /** A connection that is back at once is nobody's business. */
 const announceAfterMs = 2500
 
@@ -24,10 +26,11 @@ export function LiveUpdates() {
       const changed = pending.current
       pending.current = new Set()
       timer.current = undefined
-      // A project's view holds its live deployment, so it is stale after every kind but variables.
-      if (!changed.has('variable') || changed.size > 1) void queryClient.invalidateQueries({ queryKey: trpc.projects.pathKey() })
+      // A project's view holds its live deployment: it is stale after every kind that does not stand beside it.
+      if ([...changed].some((kind) => !besideProjects.has(kind))) void queryClient.invalidateQueries({ queryKey: trpc.projects.pathKey() })
       if (changed.has('deployment')) void queryClient.invalidateQueries({ queryKey: trpc.deployments.pathKey() })
       if (changed.has('instance') || changed.has('deployment')) void queryClient.invalidateQueries({ queryKey: trpc.instances.pathKey() })
+      if (changed.has('domain') || changed.has('project')) void queryClient.invalidateQueries({ queryKey: trpc.domains.pathKey() })
       if (changed.has('variable')) void queryClient.invalidateQueries({ queryKey: trpc.variables.pathKey() })
     }, burstMs)
   }
@@ -38,7 +41,7 @@ export function LiveUpdates() {
       onStarted: () => {
         handlers.onStarted()
         // Changes while nobody listened were missed.
-        if (opened.current++ > 0) refetchSoon(['project', 'deployment', 'instance', 'variable'])
+        if (opened.current++ > 0) refetchSoon(['project', 'deployment', 'instance', 'variable', 'domain'])
       },
       onData: (event) => {
         handlers.onData()

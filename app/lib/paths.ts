@@ -15,5 +15,7 @@ export const paths = {
   deployment: (slug: string, id: string) => `/${slug}/deployments/${id}` as Route,
   instances: (slug: string) => `/${slug}/instances` as Route,
   variables: (slug: string) => `/${slug}/variables` as Route,
+  domains: (slug: string) => `/${slug}/domains` as Route,
+  domain: (slug: string, hostname: string) => `/${slug}/domains/${encodeURIComponent(hostname)}` as Route,
   projectSettings: (slug: string) => `/${slug}/settings` as Route,
 }

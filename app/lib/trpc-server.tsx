@@ -7,6 +7,7 @@ import { connection } from 'next/server'
 import { cache, type ReactNode } from 'react'
 import { createContext } from '@/server/api/context'
 import { appRouter, createCaller } from '@/server/api/router'
+import type { DomainView } from '@/shared/domains'
 import type { DeploymentView, ProjectView } from '@/shared/views'
 import { makeQueryClient } from './query-client'
 
@@ -52,6 +53,11 @@ async function orNull<T>(answer: Promise<T>): Promise<T | null> {
 /** The project, by id or slug; null when there is none for this person. */
 export const loadProject = cache(
   (project: string): Promise<ProjectView | null> => orNull(getQueryClient().fetchQuery(trpc.projects.get.queryOptions({ project }))),
+)
+
+/** The domain, by id or hostname; null when there is none for this person. */
+export const loadDomain = cache(
+  (domain: string): Promise<DomainView | null> => orNull(getQueryClient().fetchQuery(trpc.domains.get.queryOptions({ domain }))),
 )
 
 /** The deployment; null when there is none for this person. */

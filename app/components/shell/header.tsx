@@ -20,6 +20,7 @@ const projectTabs = (slug: string): Tab[] => [
   { href: paths.projectDeployments(slug), label: 'Deployments', deep: true },
   { href: paths.instances(slug), label: 'Instances' },
   { href: paths.variables(slug), label: 'Variables' },
+  { href: paths.domains(slug), label: 'Domains', deep: true },
   { href: paths.projectSettings(slug), label: 'Settings' },
 ]
 

@@ -1,0 +1,74 @@
+import { Card, CardHeader } from '@/app/components/ui/card'
+import { ErrorPanel } from '@/app/components/ui/error-panel'
+import { Status, type Tone } from '@/app/components/ui/status'
+import { RelativeTime } from '@/app/components/ui/time'
+import type { DomainView } from '@/shared/domains'
+
+type Certificate = NonNullable<DomainView['certificate']>
+
+const looks: Record<Certificate['state'], { tone: Tone; label: string }> = {
+  pending: { tone: 'progress', label: 'Waiting' },
+  issuing: { tone: 'progress', label: 'Being issued' },
+  active: { tone: 'good', label: 'Active' },
+  renewing: { tone: 'good', label: 'Active, renewing' },
+  failed: { tone: 'bad', label: 'Failed' },
+}
+
+const day = (iso: string): string => new Date(iso).toLocaleDateString('en', { year: 'numeric', month: 'short', day: 'numeric', timeZone: 'UTC' })
+
+function Facts({ certificate }: { certificate: Certificate }) {
+  return (
+    <dl className="grid gap-x-8 gap-y-3 sm:grid-cols-3">
+      <div className="min-w-0">
+        <dt className="text-faint text-sm">Names</dt>
+        <dd className="break-all">{certificate.names.join(', ')}</dd>
+      </div>
+      {certificate.issuer ? (
+        <div className="min-w-0">
+          <dt className="text-faint text-sm">Issued by</dt>
+          <dd className="break-words">{certificate.issuer}</dd>
+        </div>
+      ) : null}
+      {certificate.notAfter ? (
+        <div>
+          <dt className="text-faint text-sm">Valid until</dt>
+          <dd title={certificate.notAfter}>{day(certificate.notAfter)}</dd>
+        </div>
+      ) : null}
+    </dl>
+  )
+}
+
+function whyNone({ certificateMode, certificateAuthority, state, problem }: DomainView): string {
+  if (certificateMode === 'off') return 'HTTPS is off for this domain.'
+  if (certificateMode === 'uploaded') return 'No certificate was uploaded yet.'
+  if (!certificateAuthority) return 'This installation has no certificate authority (ACME_DIRECTORY=off); upload a certificate instead.'
+  if (state !== 'verified' || problem) return 'It is asked for once every check above has passed.'
+  return 'It is being asked for.'
+}
+
+/** The certificate a visitor is shown, or why there is none yet. */
+export function CertificateCard({ domain }: { domain: DomainView }) {
+  const { certificate } = domain
+  const look = certificate && looks[certificate.state]
+  return (
+    <Card className="mt-6">
+      <CardHeader
+        title="Certificate"
+        description={certificate ? undefined : whyNone(domain)}
+        actions={look ? <Status tone={look.tone} label={look.label} pill /> : null}
+      />
+      {certificate ? (
+        <div className="flex flex-col gap-3 px-4 pb-4 sm:px-5">
+          <Facts certificate={certificate} />
+          {certificate.problem ? <ErrorPanel error={certificate.problem} /> : null}
+          {certificate.nextAttemptAt && certificate.state !== 'active' ? (
+            <p className="text-muted text-sm">
+              Next attempt: <RelativeTime value={certificate.nextAttemptAt} />
+            </p>
+          ) : null}
+        </div>
+      ) : null}
+    </Card>
+  )
+}

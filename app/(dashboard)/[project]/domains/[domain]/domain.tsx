@@ -1,0 +1,96 @@
+'use client'
+import { useMutation, useQueryClient, useSuspenseQuery } from '@tanstack/react-query'
+import { ChevronLeft, ExternalLink, RotateCcw } from 'lucide-react'
+import Link from 'next/link'
+import { Button } from '@/app/components/ui/button'
+import { Card, CardHeader } from '@/app/components/ui/card'
+import { ErrorPanel } from '@/app/components/ui/error-panel'
+import { wireErrorOf } from '@/app/lib/errors'
+import { paths } from '@/app/lib/paths'
+import { useTRPC } from '@/app/lib/trpc'
+import type { DomainView } from '@/shared/domains'
+import { useProject } from '../../use-project'
+import { DomainStatus } from '../domain-status'
+import { RecordTable } from '../record-table'
+import { CertificateCard } from './certificate-card'
+import { CheckList } from './check-list'
+import { DomainSettings } from './domain-settings'
+import { NextCheck } from './next-check'
+import { RemoveDomain } from './remove-domain'
+
+function Records({ domain }: { domain: DomainView }) {
+  const done = domain.state === 'verified'
+  return (
+    <Card className="mt-6">
+      <CardHeader
+        title={done ? 'Records' : `Set ${domain.records.length === 1 ? 'this record' : 'these records'} at your DNS host`}
+        description={done ? 'What DNS must hold for this domain.' : 'A change is usually visible within minutes; this page shows it by itself.'}
+      />
+      <div className="flex flex-col gap-3 px-4 pb-4 sm:px-5">
+        <RecordTable records={domain.records} label="Records to set" />
+        {domain.alternatives.map((other) => (
+          <details key={other.when} className="group">
+            <summary className="cursor-pointer text-muted text-sm hover:text-fg">{other.when.replace(/:$/, '')}</summary>
+            <RecordTable records={other.records} label="Records to set instead" className="mt-2" />
+          </details>
+        ))}
+      </div>
+    </Card>
+  )
+}
+
+/** One domain: what to set, what is found, its certificate, what it serves. */
+export function Domain({ name }: { name: string }) {
+  const trpc = useTRPC()
+  const queryClient = useQueryClient()
+  const project = useProject()
+  const queryKey = trpc.domains.get.queryKey({ domain: name })
+  const { data: domain } = useSuspenseQuery(trpc.domains.get.queryOptions({ domain: name }))
+  const check = useMutation(trpc.domains.check.mutationOptions({ onSuccess: (view) => queryClient.setQueryData(queryKey, view) }))
+  return (
+    <>
+      <Link href={paths.domains(project.slug)} className="mb-3 inline-flex items-center gap-1 text-muted text-sm hover:text-fg">
+        <ChevronLeft className="size-4" aria-hidden /> Domains
+      </Link>
+      <div className="mb-5 flex flex-wrap items-start justify-between gap-x-6 gap-y-3">
+        <div className="min-w-0">
+          <div className="flex flex-wrap items-center gap-x-3 gap-y-1">
+            <h1 className="break-all font-semibold text-xl tracking-tight">{domain.displayName}</h1>
+            <DomainStatus domain={domain} pill />
+          </div>
+          <NextCheck domain={domain} checking={check.isPending} />
+        </div>
+        <div className="flex items-center gap-2">
+          <Button pending={check.isPending} onClick={() => check.mutate({ domain: domain.id })}>
+            <RotateCcw /> Check again
+          </Button>
+          {domain.state === 'verified' && domain.kind !== 'wildcard' ? (
+            <Button asChild variant="primary">
+              <a href={domain.url} target="_blank" rel="noreferrer">
+                Open <ExternalLink />
+              </a>
+            </Button>
+          ) : null}
+        </div>
+      </div>
+      {check.error ? <ErrorPanel className="mb-4" error={wireErrorOf(check.error)} /> : null}
+      {domain.problem ? (
+        <ErrorPanel
+          title={
+            domain.state === 'verified'
+              ? 'The certificate has to wait'
+              : domain.state === 'misconfigured'
+                ? 'This domain no longer leads here'
+                : 'This domain does not lead here yet'
+          }
+          error={domain.problem}
+        />
+      ) : null}
+      <Records domain={domain} />
+      <CheckList checks={domain.checks} />
+      <CertificateCard domain={domain} />
+      <DomainSettings key={`${domain.redirectTo} ${domain.branch} ${domain.httpsRedirect} ${domain.hstsSeconds}`} domain={domain} project={project} />
+      <RemoveDomain domain={domain} projectSlug={project.slug} />
+    </>
+  )
+}

@@ -1,0 +1,24 @@
+'use client'
+import { RelativeTime } from '@/app/components/ui/time'
+import { formatDuration } from '@/app/lib/format'
+import { useNow } from '@/app/lib/use-now'
+import type { DomainView } from '@/shared/domains'
+
+/** When it was looked at, and when it is again. */
+export function NextCheck({ domain, checking }: { domain: DomainView; checking: boolean }) {
+  const now = useNow(1000)
+  const wait = domain.nextCheckAt ? Date.parse(domain.nextCheckAt) - now : null
+  const running = checking || (wait !== null && wait <= 0)
+  return (
+    <p className="mt-1 text-muted text-sm tabular-nums" role="status" suppressHydrationWarning>
+      {domain.checkedAt ? (
+        <>
+          Checked <RelativeTime value={domain.checkedAt} />
+        </>
+      ) : (
+        'Not checked yet'
+      )}
+      {running ? ' · checking now…' : wait === null ? '' : ` · next check in ${formatDuration(Math.max(1000, Math.round(wait / 1000) * 1000))}`}
+    </p>
+  )
+}

@@ -1,0 +1,53 @@
+'use client'
+import { useMutation, useQueryClient } from '@tanstack/react-query'
+import { useRouter } from 'next/navigation'
+import { useState } from 'react'
+import { toast } from 'sonner'
+import { Button } from '@/app/components/ui/button'
+import { Card, CardFooter, CardHeader } from '@/app/components/ui/card'
+import { ConfirmDialog } from '@/app/components/ui/confirm-dialog'
+import { wireErrorOf } from '@/app/lib/errors'
+import { paths } from '@/app/lib/paths'
+import { useTRPC } from '@/app/lib/trpc'
+import type { DomainView } from '@/shared/domains'
+
+/** Takes the domain away, after its name was typed. */
+export function RemoveDomain({ domain, projectSlug }: { domain: DomainView; projectSlug: string }) {
+  const trpc = useTRPC()
+  const queryClient = useQueryClient()
+  const router = useRouter()
+  const [open, setOpen] = useState(false)
+  const remove = useMutation(
+    trpc.domains.remove.mutationOptions({
+      onSuccess: async () => {
+        router.push(paths.domains(projectSlug))
+        toast.success(`${domain.displayName} was removed`)
+        await queryClient.invalidateQueries({ queryKey: trpc.domains.list.queryKey() })
+      },
+    }),
+  )
+  return (
+    <Card className="mt-6 border-bad/40">
+      <CardHeader
+        title="Remove this domain"
+        description="It is no longer served, and its certificate is removed. Domains that redirect to it serve the app themselves."
+      />
+      <CardFooter className="justify-end">
+        <Button variant="danger" onClick={() => setOpen(true)}>
+          Remove domain
+        </Button>
+      </CardFooter>
+      <ConfirmDialog
+        open={open}
+        onOpenChange={setOpen}
+        title={`Remove ${domain.displayName}?`}
+        description="Visitors of this name get an error page from then on."
+        confirmLabel="Remove domain"
+        typeToConfirm={domain.hostname}
+        pending={remove.isPending || remove.isSuccess}
+        error={remove.error ? wireErrorOf(remove.error) : null}
+        onConfirm={() => remove.mutate({ domain: domain.id, confirmHostname: domain.hostname })}
+      />
+    </Card>
+  )
+}

@@ -1,0 +1,113 @@
+'use client'
+import { keepPreviousData, useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
+import { useRouter } from 'next/navigation'
+import { type FormEvent, useEffect, useState } from 'react'
+import { toast } from 'sonner'
+import { Button } from '@/app/components/ui/button'
+import { Dialog } from '@/app/components/ui/dialog'
+import { ErrorPanel } from '@/app/components/ui/error-panel'
+import { TextField } from '@/app/components/ui/field'
+import { wireErrorOf } from '@/app/lib/errors'
+import { paths } from '@/app/lib/paths'
+import { useTRPC } from '@/app/lib/trpc'
+import type { DomainPreview, DomainView } from '@/shared/domains'
+import type { ProjectView } from '@/shared/views'
+import { RecordTable } from './record-table'
+
+const typingPauseMs = 300
+
+/** The name as it is once typing has paused. */
+function useSettled(value: string): string {
+  const [settled, setSettled] = useState(value)
+  useEffect(() => {
+    const timer = setTimeout(() => setSettled(value), typingPauseMs)
+    return () => clearTimeout(timer)
+  }, [value])
+  return settled
+}
+
+function Preview({ preview }: { preview: DomainPreview }) {
+  return (
+    <div className="flex flex-col gap-2">
+      {preview.claim ? (
+        <>
+          <p className="text-sm text-warn">Another team of this installation uses this domain. Set this record first, to prove that it is yours.</p>
+          <RecordTable records={[preview.claim]} label="Record that proves ownership" />
+        </>
+      ) : null}
+      <p className="text-muted text-sm">At your DNS host you will set {preview.records.length === 1 ? 'this record' : 'these records'}:</p>
+      <RecordTable records={preview.records} label="Records to set" />
+    </div>
+  )
+}
+
+/** Asks for a name, and shows what it will take before it is added. */
+export function AddDomain({ project, existing, onClose }: { project: ProjectView; existing: DomainView[]; onClose: () => void }) {
+  const trpc = useTRPC()
+  const queryClient = useQueryClient()
+  const router = useRouter()
+  const [hostname, setHostname] = useState('')
+  const [both, setBoth] = useState(true)
+  const asked = useSettled(hostname.trim())
+  const preview = useQuery({
+    ...trpc.domains.preview.queryOptions({ projectId: project.id, hostname: asked }),
+    enabled: asked.includes('.'),
+    placeholderData: keepPreviousData,
+    retry: false,
+  })
+  const shown = asked.includes('.') && !preview.error ? preview.data : undefined
+  const other = shown?.counterpart && !existing.some((domain) => domain.hostname === shown.counterpart) ? shown.counterpart : null
+  const add = useMutation(trpc.domains.add.mutationOptions())
+  const redirect = useMutation(trpc.domains.add.mutationOptions())
+
+  async function submit(event: FormEvent) {
+    event.preventDefault()
+    const added = await add.mutateAsync({ projectId: project.id, hostname }).catch(() => null)
+    if (!added) return
+    // The first one is there: a refusal of the second is told, and does not take it back.
+    if (other && both)
+      await redirect
+        .mutateAsync({ projectId: project.id, hostname: other, redirectTo: added.hostname })
+        .catch((error) => toast.error(`${other} was not added`, { description: wireErrorOf(error).message }))
+    await queryClient.invalidateQueries({ queryKey: trpc.domains.pathKey() })
+    onClose()
+    router.push(paths.domain(project.slug, added.hostname))
+  }
+  const problem = add.error ?? (preview.error && wireErrorOf(preview.error).code === 'ERR_INVALID_INPUT' ? preview.error : null)
+  return (
+    <Dialog open onOpenChange={(open) => !open && onClose()} title="Add a domain" description="A name you registered, or one below it.">
+      <form onSubmit={submit} className="flex flex-col gap-4">
+        <TextField
+          label="Domain"
+          value={hostname}
+          onChange={(event) => {
+            setHostname(event.target.value)
+            add.reset()
+          }}
+          placeholder="example.com"
+          hint="Like example.com, www.example.com or *.example.com"
+          autoFocus
+          autoComplete="off"
+          autoCapitalize="none"
+          mono
+        />
+        {shown ? <Preview preview={shown} /> : null}
+        {other ? (
+          <label className="flex items-start gap-2">
+            <input type="checkbox" checked={both} onChange={(event) => setBoth(event.target.checked)} className="mt-1 accent-accent" />
+            <span>
+              Also add <span className="font-medium">{other}</span> and redirect it here
+            </span>
+          </label>
+        ) : null}
+        {problem ? <ErrorPanel error={wireErrorOf(problem)} /> : null}
+        <div className="flex justify-end gap-2">
+          <Button onClick={onClose}>Cancel</Button>
+          <Button type="submit" variant="primary" pending={add.isPending || redirect.isPending} disabled={hostname.trim() === ''}>
+            Add domain
+          </Button>
+        </div>
+      </form>
+    </Dialog>
+  )
+}

@@ -1,0 +1,14 @@
+import { Status } from '@/app/components/ui/status'
+import { type DomainView, domainTraits } from '@/shared/domains'
+
+export const isServedOverHttps = (domain: Pick<DomainView, 'url'>): boolean => domain.url.startsWith('https:')
+
+/** State of a domain; verified is not all well while its certificate is missing. */
+export function DomainStatus({ domain, pill }: { domain: DomainView; pill?: boolean }) {
+  const { tone, label } = domainTraits[domain.state]
+  if (domain.state === 'unverified' && domain.checkedAt === null) return <Status tone="progress" label="Checking" pill={pill} />
+  const awaitsCertificate =
+    domain.state === 'verified' && !isServedOverHttps(domain) && domain.certificateMode === 'automatic' && domain.certificateAuthority
+  if (awaitsCertificate) return <Status tone={domain.problem ? 'bad' : 'progress'} label="Waiting for certificate" pill={pill} />
+  return <Status tone={tone} label={label} pill={pill} />
+}
