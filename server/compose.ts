@@ -12,6 +12,7 @@ import { createLocalStore } from '@/storage/local'
 import { createAccounts } from './accounts/accounts'
 import { type FirstBoot, firstBoot } from './accounts/first-boot'
 import { createApiKeys } from './api-keys/api-keys'
+import { type CertificateRoom, composeCertificates } from './certificates'
 import { type Database, openDatabase } from './database/client'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './database/embedded'
 import { migrate } from './database/migrate'
@@ -100,8 +101,13 @@ export async function compose(env: ServerEnv, roles: Set<Role>, logger: Logger):
   })
   const state = { ready: false }
   const board = hub ? createChallengeBoard(hub.talk) : null
-  const domains = composeDomains({ ...base, prisma, board, claimSecret: base.authSecret, syncRoutes: () => routes.sync() })
-  const worker = hub ? await startWorkerRole(base, hub, routes, domains) : null
+  const syncRoutes = () => routes.sync()
+  const onReady = (domainId: string) => certificates?.domainReady(domainId)
+  const domains: DomainRoom = composeDomains({ ...base, prisma, board, claimSecret: base.authSecret, syncRoutes, onReady })
+  const { checks } = domains
+  const certificates: CertificateRoom | null =
+    hub && board && checks ? composeCertificates({ ...base, ...base.database, hub, board, checks, syncRoutes }) : null
+  const worker = hub ? await startWorkerRole(base, hub, routes, domains, certificates) : null
   return {
     platform: createPlatform(base, routes, hub && ingest && { hub, totals: ingest.totals }, domains, state),
     firstAccountCode: base.boot.code,
@@ -173,7 +179,13 @@ async function servesImages(database: Database): Promise<boolean> {
 }
 
 /** Everything that changes the world: reconciles it first (V9), then takes work. */
-async function startWorkerRole(base: Foundation, hub: EdgeHub, routes: RoutePublisher, domains: DomainRoom): Promise<{ stop(): Promise<void> }> {
+async function startWorkerRole(
+  base: Foundation,
+  hub: EdgeHub,
+  routes: RoutePublisher,
+  domains: DomainRoom,
+  certificates: CertificateRoom | null,
+): Promise<{ stop(): Promise<void> }> {
   const { logger, runtime, bus, secrets, builder, installationId, env } = base
   const { prisma, pool } = base.database
   const machine = `${hostname()}/${env.home}`
@@ -200,9 +212,11 @@ async function startWorkerRole(base: Foundation, hub: EdgeHub, routes: RoutePubl
   const monitor = startMonitor(monitorDeps)
   const retention = startRetention({ pool, logger })
   const rounds = domains.start()
+  const orders = await certificates?.start(machine, owner)
   return {
     async stop() {
       retention.stop()
+      await orders?.stop()
       await rounds.stop()
       await monitor.stop()
       await worker.stop()
