@@ -5,6 +5,7 @@ test('the defaults are those of the contract', () => {
   expect(parseRouterEnv({}, true)).toMatchObject({
     home: '/var/lib/switchyard',
     httpPort: 8080,
+    httpsPort: 8443,
     host: '::',
     engine: 'http-proxy',
     workerId: 0,
@@ -22,4 +23,8 @@ test('every problem is listed at once', () => {
 
 test('an empty value means the default', () => {
   expect(parseRouterEnv({ EDGE_HTTP_PORT: '', EDGE_ENGINE: '' }, true)).toMatchObject({ httpPort: 8080, engine: 'http-proxy' })
+})
+
+test('port 0 turns HTTPS off', () => {
+  expect(parseRouterEnv({ EDGE_HTTPS_PORT: '0' }, true).httpsPort).toBeNull()
 })

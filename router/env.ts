@@ -9,8 +9,8 @@ const milliseconds = (fallback: number) => whole(fallback, 1, 86_400_000)
 const schema = z.object({
   SWITCHYARD_HOME: z.string().min(1).refine(path.isAbsolute, 'must be an absolute path').optional(),
   EDGE_HTTP_PORT: whole(8080, 0, 65_535),
-  /** Unset or empty: no HTTPS listener. */
-  EDGE_HTTPS_PORT: z.coerce.number().int().min(0).max(65_535).optional(),
+  /** 0: HTTPS is off. */
+  EDGE_HTTPS_PORT: whole(8443, 0, 65_535),
   EDGE_PROXY_PROTOCOL: z.stringbool().default(false),
   EDGE_HOST: z.union([z.ipv4(), z.ipv6()]).default('::'),
   EDGE_ENGINE: z.enum(['lean', 'http-proxy']).default('http-proxy'),
@@ -92,7 +92,7 @@ export function parseRouterEnv(source: Record<string, string | undefined>, isRoo
     controlSocket: path.join(runDirectory, 'edge.sock'),
     host: env.EDGE_HOST,
     httpPort: env.EDGE_HTTP_PORT,
-    httpsPort: env.EDGE_HTTPS_PORT ?? null,
+    httpsPort: env.EDGE_HTTPS_PORT || null,
     proxyProtocol: env.EDGE_PROXY_PROTOCOL,
     engine: env.EDGE_ENGINE,
     workerId: env.ROUTER_WORKER_ID,

@@ -38,9 +38,13 @@ async function main(): Promise<void> {
   } catch (error) {
     return crash(error, isAppError(error) ? `${error.message} ${error.details.nextAction ?? ''}` : 'the router cannot start')
   }
-  log.info({ ...worker.address, version: worker.version(), sinceStartMs: Math.round(performance.now()) }, 'listening')
+  log.info(
+    { ...worker.address, httpsPort: worker.secureAddress()?.port ?? null, version: worker.version(), sinceStartMs: Math.round(performance.now()) },
+    'listening',
+  )
   // The callback takes the error of a channel that closed meanwhile, which would be thrown otherwise.
-  if (process.connected) process.send?.({ type: 'ready', workerId: env.workerId, port: worker.address.port }, undefined, undefined, () => {})
+  const ready = { type: 'ready', workerId: env.workerId, port: worker.address.port, httpsPort: worker.secureAddress()?.port ?? null }
+  if (process.connected) process.send?.(ready, undefined, undefined, () => {})
 }
 
 function readEnvOrExit(): RouterEnv {

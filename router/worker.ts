@@ -1,27 +1,36 @@
 import { mkdirSync } from 'node:fs'
 import path from 'node:path'
 import { z } from 'zod'
-import { AppError } from '@/shared/errors'
-import type { RouteTable } from '@/shared/route-table'
+import { type Bound, openPlain, SecureDoor } from './doors'
 import type { RouterEnv } from './env'
 import { OpenGate } from './gate/open-gate'
 import { ControlLink } from './link/control-link'
 import type { HostTable } from './match/host-table'
 import { createObserver } from './observe/observe'
-import type { DrainResult, Engine, EngineFactory, EngineLog } from './proxy/engine'
+import type { DrainResult, EngineFactory, EngineLog } from './proxy/engine'
 import { createHttpProxyEngine } from './proxy/http-proxy'
 import { createLeanEngine } from './proxy/lean/engine'
-import { checkTable, supersedes } from './table/schema'
+import { ServedTable } from './served-table'
 import { SnapshotStore } from './table/snapshot'
 import { createTargets } from './targets/balanced'
+import { createTlsEdge } from './tls/edge'
+import { SessionKeys } from './tls/session-keys'
 
 const engines: Record<RouterEnv['engine'], EngineFactory> = { 'http-proxy': createHttpProxyEngine, lean: createLeanEngine }
-const snapshotRetryMs = 5_000
 const wakeAskTimeoutMs = 5_000
+const certificateAskTimeoutMs = 10_000
+/** A new table waits so long for the keys of new certificates, so that nobody is sent to a name that cannot be shown yet. */
+const certificateWaitMs = 2_000
 const watchedState = z.object({ projectIds: z.array(z.string()) })
+const challengesState = z.object({
+  http: z.record(z.string(), z.string()),
+  alpn: z.record(z.string(), z.object({ certificatePem: z.string(), keyPem: z.string() })),
+})
 
 export interface RouterWorker {
-  address: { host: string; port: number }
+  address: Bound
+  /** HTTPS; null while its port is not open. */
+  secureAddress(): Bound | null
   /** Version of the table that serves. */
   version(): number
   /** Graceful end: nothing new, what is open finishes until the deadline. */
@@ -38,6 +47,7 @@ export async function startWorker(env: RouterEnv, log: EngineLog): Promise<Route
   const loaded = snapshots.load()
   const loadedFields = { version: loaded.table.version, routes: loaded.hosts.size, from: loaded.from, problems: loaded.problems }
   log[loaded.from === 'current' ? 'info' : 'warn'](loadedFields, `serving the ${loaded.from} route table from disk`)
+  prepareRunDirectory(env, log)
   const gate = new OpenGate(loaded.hosts)
   // The link comes last, so that serving waits for nothing; until then there is nobody to tell or to ask.
   let link: ControlLink | undefined
@@ -55,13 +65,28 @@ export async function startWorker(env: RouterEnv, log: EngineLog): Promise<Route
     logEverything: env.accessLog === 'all',
   })
   const engine = engines[env.engine]({ limits: env.limits, table: loaded.hosts, log, gate, targets, observer })
-  const address = await listen(engine, env, log)
-  const apply = (hosts: HostTable) => {
+  const sessionKeys = new SessionKeys({ file: path.join(env.runDirectory, 'ticket.keys'), log })
+  const tls = createTlsEdge({
+    directory: env.runDirectory,
+    ask: async (ids) => (link ? (await link.ask('certificates', { ids }, certificateAskTimeoutMs)).certificates : []),
+    sessionKeys,
+    handshakeTimeoutMs: env.limits.clientHeadTimeoutMs,
+    log,
+  })
+  const apply = async (hosts: HostTable) => {
+    await inTime(tls.apply(hosts.certificates), certificateWaitMs)
+    gate.apply(hosts)
     targets.apply(hosts)
     observer.apply()
     engine.apply(hosts)
   }
-  const served = new ServedTable(apply, snapshots, loaded.table, log)
+  // What is on disk is enough to begin with; the rest is asked for once there is somebody to ask.
+  void tls.apply(loaded.hosts.certificates)
+  const address = await openPlain(engine, env, log)
+  const secure = new SecureDoor(engine, env, tls, log, () => void served.again())
+  const served = new ServedTable({ apply, snapshots, current: loaded.table, isSecure: () => secure.bound !== null, log })
+  await secure.open()
+  if (secure.bound === null && loaded.hosts.httpsPort !== null) await served.again()
   let listening = true
   link = new ControlLink({
     socketPath: env.controlSocket,
@@ -70,24 +95,30 @@ export async function startWorker(env: RouterEnv, log: EngineLog): Promise<Route
     onTable: (table) => served.replace(table),
     inFlight: (ids) => engine.inFlight(ids),
     handlers: {
-      states: { challenges: () => {}, watched: (state) => observer.watch(watchedState.parse(state).projectIds) },
+      states: {
+        challenges: (state) => tls.challenges(challengesState.parse(state).alpn),
+        watched: (state) => observer.watch(watchedState.parse(state).projectIds),
+      },
       commands: { purge: async () => ({ entries: 0 }) },
     },
     log,
   })
-  prepareRunDirectory(env, log)
   link.start()
   return {
     address,
+    secureAddress: () => secure.bound,
     version: () => served.version,
     drain: async () => {
       listening = false
       link?.announce()
+      secure.stop()
       const result = await engine.drain({ deadlineMs: env.drainTimeoutMs, idleGraceMs: Math.min(1_000, env.drainTimeoutMs / 2) })
       targets.close()
       await observer.close()
       link?.stop()
       served.stop()
+      tls.close()
+      sessionKeys.close()
       return result
     },
   }
@@ -102,72 +133,12 @@ function prepareRunDirectory(env: RouterEnv, log: EngineLog): void {
   }
 }
 
-async function listen(engine: Engine, env: RouterEnv, log: EngineLog): Promise<{ host: string; port: number }> {
-  const port = env.httpPort
-  try {
-    return await engine.listen({ host: env.host, port, reusePort: true })
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : ''
-    if (env.host === '::' && (code === 'EAFNOSUPPORT' || code === 'EADDRNOTAVAIL')) {
-      log.info({}, 'no IPv6 on this machine: listening on IPv4 alone')
-      return engine.listen({ host: '0.0.0.0', port, reusePort: true })
-    }
-    const nextAction =
-      code === 'EADDRINUSE'
-        ? `Stop the program that listens on port ${port}, or set EDGE_HTTP_PORT to a free one.`
-        : 'Set EDGE_HTTP_PORT to a port this user may open.'
-    throw new AppError('ERR_UNAVAILABLE', `the router cannot listen on port ${port}: ${error instanceof Error ? error.message : String(error)}`, {
-      nextAction,
-      cause: error,
-    })
-  }
-}
-
-/** The table in the engine and its copy on disk, changed together. */
-class ServedTable {
-  readonly #apply: (hosts: HostTable) => void
-  readonly #snapshots: SnapshotStore
-  readonly #log: EngineLog
-  #current: RouteTable
-  #retry: NodeJS.Timeout | undefined
-
-  constructor(apply: (hosts: HostTable) => void, snapshots: SnapshotStore, current: RouteTable, log: EngineLog) {
-    this.#apply = apply
-    this.#snapshots = snapshots
-    this.#current = current
-    this.#log = log
-  }
-
-  get version(): number {
-    return this.#current.version
-  }
-
-  /** Checks, applies, stores. @throws on a table that is invalid or older than the one that serves. */
-  async replace(input: unknown): Promise<void> {
-    const { table, hosts } = checkTable(input)
-    const current = this.#current
-    if (!supersedes(table, current)) {
-      if (table.version === current.version) return // sent again after a reconnection
-      throw new Error(`version ${table.version} is older than version ${current.version}, which serves`)
-    }
-    this.#apply(hosts)
-    this.#current = table
-    this.#log.info({ version: table.version, routes: hosts.size }, 'new route table serves')
-    await this.#store()
-  }
-
-  // A table that serves is acknowledged even when the disk is full; the copy is tried again until it is there.
-  async #store(): Promise<void> {
-    clearTimeout(this.#retry)
-    try {
-      await this.#snapshots.save(this.#current)
-    } catch (error) {
-      this.#log.error({ err: error, version: this.#current.version }, 'the route table could not be stored: a restart now would serve the one before')
-      this.#retry = setTimeout(() => void this.#store(), snapshotRetryMs)
-    }
-  }
-
-  stop(): void {
-    clearTimeout(this.#retry)
-  }
+/** Resolves when `work` is done, or after `deadlineMs`. */
+async function inTime(work: Promise<void>, deadlineMs: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, deadlineMs)
+  })
+  await Promise.race([work, late])
+  clearTimeout(timer)
 }

@@ -84,6 +84,7 @@ const workerEnv = (id: number): Record<string, string> => ({
   ...baseEnv,
   SWITCHYARD_HOME: home,
   EDGE_HTTP_PORT: String(port),
+  EDGE_HTTPS_PORT: '0',
   EDGE_HOST: '127.0.0.1',
   ROUTER_WORKER_ID: String(id),
   EDGE_DRAIN_TIMEOUT_MS: '10000',

@@ -1,0 +1,84 @@
+import { AppError } from '@/shared/errors'
+import type { RouterEnv } from './env'
+import type { Engine, EngineLog } from './proxy/engine'
+import type { TlsEdge } from './tls/tls-edge'
+
+export interface Bound {
+  host: string
+  port: number
+}
+
+const secureRetryMs = 15_000
+
+/** Opens the port of plain HTTP. @throws AppError that says what to do. */
+export async function openPlain(engine: Engine, env: RouterEnv, log: EngineLog): Promise<Bound> {
+  try {
+    return await listen(engine, env, log, env.httpPort, null)
+  } catch (error) {
+    const detail = error instanceof Error ? error.message : String(error)
+    throw new AppError('ERR_UNAVAILABLE', `the router cannot listen on port ${env.httpPort}: ${detail}`, {
+      nextAction: nextAction(error, env.httpPort, 'EDGE_HTTP_PORT'),
+      cause: error,
+    })
+  }
+}
+
+/** The port of HTTPS. That it cannot be opened never keeps HTTP from being served: it is said, and tried again. */
+export class SecureDoor {
+  /** null: not open (yet). */
+  bound: Bound | null = null
+  #timer: NodeJS.Timeout | undefined
+  #stopped = false
+
+  constructor(
+    private readonly engine: Engine,
+    private readonly env: RouterEnv,
+    private readonly tls: TlsEdge,
+    private readonly log: EngineLog,
+    private readonly onOpened: () => void,
+  ) {}
+
+  /** Resolves after the first attempt; never throws. */
+  async open(): Promise<void> {
+    const port = this.env.httpsPort
+    if (port === null || this.#stopped) return
+    const again = this.#timer !== undefined
+    try {
+      this.bound = await listen(this.engine, this.env, this.log, port, this.tls)
+      if (!again) return
+      this.log.info({ ...this.bound }, 'HTTPS is served now')
+      this.onOpened()
+    } catch (error) {
+      if (!again) {
+        const advice = nextAction(error, port, 'EDGE_HTTPS_PORT')
+        this.log.error({ err: error, port }, `HTTPS is not served: the router cannot listen on port ${port}. ${advice} HTTP is served meanwhile.`)
+      }
+      this.#timer = setTimeout(() => void this.open(), secureRetryMs).unref()
+    }
+  }
+
+  stop(): void {
+    this.#stopped = true
+    clearTimeout(this.#timer)
+  }
+}
+
+async function listen(engine: Engine, env: RouterEnv, log: EngineLog, port: number, tls: TlsEdge | null): Promise<Bound> {
+  const address = { port, reusePort: true, tls, proxyProtocol: env.proxyProtocol }
+  try {
+    return await engine.listen({ ...address, host: env.host })
+  } catch (error) {
+    const code = codeOf(error)
+    if (env.host !== '::' || (code !== 'EAFNOSUPPORT' && code !== 'EADDRNOTAVAIL')) throw error
+    log.info({}, 'no IPv6 on this machine: listening on IPv4 alone')
+    return engine.listen({ ...address, host: '0.0.0.0' })
+  }
+}
+
+const codeOf = (error: unknown) => (error instanceof Error && 'code' in error ? error.code : '')
+
+function nextAction(error: unknown, port: number, setting: string): string {
+  return codeOf(error) === 'EADDRINUSE'
+    ? `Stop the program that listens on port ${port}, or set ${setting} to a free one.`
+    : `Set ${setting} to a port this user may open.`
+}
