@@ -49,7 +49,7 @@ export function startTrafficIngest(deps: { hub: EdgeHub; pool: Pool; bus: Change
   const loops = [
     every(flushMinutesMs, logger, async () => {
       await minutes.flush()
-      if (minutes.lost > 0) logger.warn({ rows: minutes.lost }, 'traffic counts given up: the database has been away for too long')
+      if (minutes.lost > 0) logger.warn({ rows: minutes.lost }, 'traffic counts given up: the database refused them, or has been away for too long')
       minutes.lost = 0
     }),
     every(flushLinesMs, logger, async () => {

@@ -1,4 +1,5 @@
 import type { Pool } from 'pg'
+import { isRefusedForGood } from './refused'
 import type { CheckedLine } from './reports'
 
 /** Lines that may wait for the database; the oldest go first. */
@@ -46,6 +47,10 @@ export class LineStore {
       try {
         await this.#pool.query(insert, [JSON.stringify(batch.map(rowOf))])
       } catch (error) {
+        if (isRefusedForGood(error)) {
+          this.lost += batch.length
+          continue
+        }
         this.#waiting.unshift(...batch)
         throw error
       }

@@ -1,4 +1,5 @@
 import type { Pool } from 'pg'
+import { isRefusedForGood } from './refused'
 import type { CheckedCounters } from './reports'
 
 interface MinuteRow extends CheckedCounters {
@@ -65,6 +66,10 @@ export class MinuteStore {
       try {
         await this.#pool.query(upsert, [JSON.stringify(batch.map(([, row]) => row))])
       } catch (error) {
+        if (isRefusedForGood(error)) {
+          this.lost += batch.length
+          continue
+        }
         for (const [key, row] of batch) {
           const newer = this.#waiting.get(key)
           if (newer) addTo(newer, row)

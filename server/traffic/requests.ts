@@ -15,7 +15,8 @@ function whereOf(projectId: string, { status, path, host, method, requestId }: R
   return {
     projectId,
     ...(status === undefined ? {} : { status: hundreds === null ? Number(status) : { gte: hundreds, lt: hundreds + 100 } }),
-    ...(path === undefined ? {} : { target: { contains: path, mode: 'insensitive' as const } }),
+    // LIKE's own wildcards, which Prisma passes on, are letters here.
+    ...(path === undefined ? {} : { target: { contains: path.replace(/[\\%_]/g, '\\$&'), mode: 'insensitive' as const } }),
     ...(host === undefined ? {} : { host }),
     ...(method === undefined ? {} : { method }),
     ...(requestId === undefined ? {} : { requestId }),

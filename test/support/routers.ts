@@ -1,0 +1,62 @@
+import type { ChildProcess } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { build } from 'esbuild'
+import { baseEnv, start } from '@/shared/node/exec'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+
+export interface Routers {
+  /** Starts a worker on the home and port, and resolves when it says that it listens. */
+  startWorker(options: { home: string; port: number; id: number; env?: Record<string, string> }): Promise<ChildProcess>
+  /** Ends all workers and removes the bundle. */
+  close(): Promise<void>
+}
+
+/** Real router processes, bundled from the sources as they are. */
+export async function bundleRouters(): Promise<Routers> {
+  const directory = await mkdtemp(path.join(tmpdir(), 'sy-router-'))
+  const bundle = path.join(directory, 'router.mjs')
+  const running = new Set<ChildProcess>()
+  await build({
+    entryPoints: [path.join(root, 'router/main.ts')],
+    outfile: bundle,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node24',
+    alias: { '@': root.replace(/\/$/, '') },
+    banner: { js: "import { createRequire as shim } from 'node:module'; const require = shim(import.meta.url);" },
+    logLevel: 'error',
+  })
+  return {
+    async startWorker({ home, port, id, env = {} }) {
+      const all: Record<string, string> = {
+        ...baseEnv,
+        SWITCHYARD_HOME: home,
+        EDGE_HTTP_PORT: String(port),
+        EDGE_HOST: '127.0.0.1',
+        ROUTER_WORKER_ID: String(id),
+        ...env,
+      }
+      const child = start([process.execPath, bundle], { env: all as unknown as NodeJS.ProcessEnv, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+      running.add(child)
+      await new Promise<void>((resolve, reject) => {
+        child.once('message', () => resolve())
+        child.once('exit', (code) => reject(new Error(`the router ended with ${code}`)))
+      })
+      return child
+    },
+    async close() {
+      for (const child of running) {
+        if (child.exitCode !== null || child.signalCode !== null) continue
+        const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()))
+        child.kill('SIGKILL')
+        await gone
+      }
+      await rm(directory, { recursive: true, force: true })
+    },
+  }
+}
