@@ -75,6 +75,11 @@ export interface Builder {
   artifactExists(artifact: Artifact): Promise<boolean>
   /** Zip of what the artifact holds (application/zip), streamed. */
   download(artifact: Artifact): Promise<NodeJS.ReadableStream>
+  /**
+   * The same as a tar stream, entries as the artifact has them, names relative to its root. To be destroyed by who stops early.
+   * @throws ERR_NOT_FOUND when the artifact is gone, ERR_UNAVAILABLE without the engine that holds it
+   */
+  files(artifact: Artifact): Promise<NodeJS.ReadableStream>
   removeArtifact(artifact: Artifact): Promise<void>
   /** Removes containers, processes and work directories of a build that was interrupted. */
   cleanUp(deploymentId: string): Promise<void>

@@ -1,8 +1,9 @@
 import { chmod, mkdir, rm } from 'node:fs/promises'
 import path from 'node:path'
-import { AppError, isAppError } from '@/shared/errors'
+import { isAppError } from '@/shared/errors'
 import { newId } from '@/shared/node/ids'
 import type { Artifact } from '@/shared/release'
+import { artifactFiles, openArtifact } from './artifact-files'
 import type { Builder } from './builder'
 import { openEnvHash } from './cache/key'
 import { createBuildUsers } from './cache/users'
@@ -10,7 +11,6 @@ import { createWorkspaces } from './cache/workspace'
 import { detect } from './detect'
 import { zipOfTar } from './download'
 import { connectEngine, type Engine, engineCall } from './engine'
-import { openBundle } from './execute/bundle'
 import { cleanUpHostBuild } from './execute/host'
 import { createBuildNetwork } from './execute/network'
 import { createBaseImages, createTools } from './images'
@@ -42,6 +42,7 @@ export async function createBuilder(options: BuilderOptions): Promise<ManagedBui
     build: (request, events, signal) => runBuild(parts, request, events, signal),
     artifactExists: parts.artifactExists,
     download: (artifact) => downloadArtifact(parts, artifact),
+    files: (artifact) => artifactFiles(parts, artifact),
     removeArtifact: (artifact) => removeArtifact(parts, artifact),
     async cleanUp(deploymentId) {
       const files = buildFiles(options.home, deploymentId)
@@ -118,29 +119,10 @@ async function artifactExists(options: BuilderOptions, engine: Engine | null, ar
 }
 
 async function downloadArtifact(parts: BuilderParts, artifact: Artifact): Promise<NodeJS.ReadableStream> {
-  if (artifact.kind === 'bundle') return zipOfTar(await openBundle(parts.options.storage, artifact.digest))
-  const { engine } = parts
-  if (!engine) return Promise.reject(noImage())
-  // An image's files are read through a container that never runs.
-  const image = await engineCall('reading the image', 10_000, () => engine.getImage(artifact.digest).inspect())
-  const labels = { 'switchyard.installationId': parts.options.installationId, 'switchyard.role': 'download' }
-  const container = await engineCall('opening the image', removeDeadlineMs, () =>
-    engine.createContainer({ Image: artifact.digest, Cmd: ['true'], Labels: labels }),
-  )
-  const remove = () =>
-    void engineCall('closing the image', removeDeadlineMs, () => container.remove({ force: true })).catch((error) =>
-      parts.options.logger.warn({ err: error }, 'a download left its container'),
-    )
-  try {
-    const directory = image.Config.WorkingDir || '/'
-    const tar = await engineCall('reading the image', removeDeadlineMs, () => container.getArchive({ path: directory }))
-    const zip = zipOfTar(tar, directory === '/' ? 0 : 1)
-    zip.once('close', remove)
-    return zip
-  } catch (error) {
-    remove()
-    throw error
-  }
+  const { tar, strip, close } = await openArtifact(parts, artifact)
+  const zip = zipOfTar(tar, strip)
+  zip.once('close', close)
+  return zip
 }
 
 async function removeArtifact(parts: BuilderParts, artifact: Artifact): Promise<void> {
@@ -175,8 +157,4 @@ async function removeContainers(engine: Engine, installationId: string, deployme
 async function removeProjectImages(engine: Engine, installationId: string, projectId: string): Promise<void> {
   const filters = owned(installationId, `switchyard.projectId=${projectId}`)
   for (const { Id } of await engineCall('listing images', removeDeadlineMs, () => engine.listImages({ filters }))) await removeImage(engine, Id)
-}
-
-function noImage(): AppError {
-  return new AppError('ERR_UNAVAILABLE', 'The image cannot be read without the container engine.', { nextAction: 'Start Docker and try again.' })
 }
