@@ -56,42 +56,52 @@ export class SharedCache implements AnswerCache {
     })
   }
 
-  lookup(route: LiveRoute, target: string, facts: RequestFacts): Found {
+  lookup(route: LiveRoute, rewritten: string | null, facts: RequestFacts): Found {
     if (facts.method !== 'GET' && facts.method !== 'HEAD') return null
+    if (this.#store.size === 0 && this.#flights.size === 0) return null
+    const target = rewritten ?? facts.path + facts.query
     const uri = uriOf(route, target, facts)
     const found = this.#usable(uri, route, target, facts)
     if (found) return found
     const now = this.#now()
-    const flight = facts.method === 'GET' && mayWait(facts) ? this.#flights.under(uri, now) : null
+    const flight = facts.method === 'GET' && !isPersonal(facts) ? this.#flights.under(uri, now) : null
     if (!flight) return null
     return this.#flights.wait(flight, now).then(() => this.#usable(uri, route, target, facts))
   }
 
-  conditions(route: LiveRoute, target: string, facts: RequestFacts): Headers | null {
+  conditions(route: LiveRoute, target: string | null, facts: RequestFacts): Headers | null {
+    if (this.#store.size === 0) return null
     const entry = this.#toValidate(uriOf(route, target, facts), facts)
     if (!entry) return null
     return validatorsOf(entry)
   }
 
   /** An error is about to be shown: what may be sent in its place (stale-if-error). */
-  insteadOfError(route: LiveRoute, target: string, facts: RequestFacts): Found {
+  insteadOfError(route: LiveRoute, target: string | null, facts: RequestFacts): Found {
+    if (this.#store.size === 0) return null
     if (facts.method !== 'GET' && facts.method !== 'HEAD') return null
     const entry = this.#store.find(uriOf(route, target, facts), (name) => facts.header(name))
     return entry?.mayReplaceError(this.#now()) ? this.#send(entry, route, facts, 'stale') : null
   }
 
-  filter(route: LiveRoute, facts: RequestFacts, target = facts.path + facts.query): AnswerFilter | null {
-    const uri = uriOf(route, target, facts)
-    if (unsafeMethods.has(facts.method)) return this.#store.has(uri) || this.#flights.under(uri, this.#now()) ? this.#invalidator(uri) : null
+  filter(route: LiveRoute, facts: RequestFacts, rewritten: string | null = null): AnswerFilter | null {
+    if (unsafeMethods.has(facts.method)) {
+      if (this.#store.size === 0 && this.#flights.size === 0) return null
+      const uri = uriOf(route, rewritten, facts)
+      return this.#store.has(uri) || this.#flights.under(uri, this.#now()) ? this.#invalidator(uri) : null
+    }
     if (facts.method !== 'GET' || facts.header('range') !== undefined) return null
+    const uri = uriOf(route, rewritten, facts)
     const now = this.#now()
-    const flight = this.#flights.passes(uri, now) || this.#flights.under(uri, now) ? null : this.#flights.begin(uri, now)
+    const passKey = isPersonal(facts) ? `${uri} personal` : uri
+    if (this.#flights.passes(passKey, now)) return null
+    const flight = this.#flights.under(uri, now) ? null : this.#flights.begin(uri, now)
     return new StoringFilter({
       validating: this.#toValidate(uri, facts),
       stale: this.#store.size > 0 ? this.#store.find(uri, (name) => facts.header(name)) : null,
       facts,
       flight,
-      host: this.#filterHost(uri, route, target, facts, flight),
+      host: this.#filterHost({ uri, passKey, target: rewritten ?? facts.path + facts.query }, route, facts, flight),
     })
   }
 
@@ -162,13 +172,14 @@ export class SharedCache implements AnswerCache {
     }
   }
 
-  #filterHost(uri: string, route: LiveRoute, target: string, facts: RequestFacts, flight: Flight | null): FilterHost {
+  #filterHost(what: { uri: string; passKey: string; target: string }, route: LiveRoute, facts: RequestFacts, flight: Flight | null): FilterHost {
+    const { uri, passKey, target } = what
     const requestPath = facts.path
     const before = this.#removals
     return {
       maxBytes: this.#maxEntryBytes,
       now: this.#now,
-      pass: () => this.#flights.pass(uri, this.#now()),
+      pass: () => this.#flights.pass(passKey, this.#now()),
       send: (entry, state) => {
         const body = entry.body
         return body && entry.answer(facts, body, state, this.#now(), route.policy.compression ? this.#compressions : null)
@@ -176,7 +187,7 @@ export class SharedCache implements AnswerCache {
       origin: (headers) => originOf(uri, route, [requestPath, pathOf(target)], facts, headers),
       store: (origin, status, headers, body, lifetime) => {
         if (flight ? flight.void : this.#removals !== before) return
-        if (this.#store.put(new Entry(origin, status, headers, body, lifetime, this.#now()))) this.#flights.stored(uri)
+        if (this.#store.put(new Entry(origin, status, headers, body, lifetime, this.#now()))) this.#flights.stored(passKey)
       },
     }
   }
@@ -310,8 +321,8 @@ class StoringFilter implements AnswerFilter {
 }
 
 /** Project and deployment first: by them entries are let go of. */
-const uriOf = (route: LiveRoute, target: string, facts: RequestFacts) =>
-  `${route.projectId} ${route.deploymentId} ${facts.scheme}://${facts.host}${target}`
+const uriOf = (route: LiveRoute, target: string | null, facts: RequestFacts) =>
+  `${route.projectId} ${route.deploymentId} ${facts.scheme}://${facts.host}${target ?? facts.path + facts.query}`
 
 const pathOf = (target: string) => {
   const query = target.indexOf('?')
@@ -331,5 +342,5 @@ function validatorsOf(entry: Entry): Headers {
   return headers
 }
 
-/** Whoever is signed in most likely gets an answer of their own: they wait for nobody. */
-const mayWait = (facts: RequestFacts) => facts.header('authorization') === undefined && facts.header('cookie') === undefined
+/** Whoever is signed in most likely gets an answer of their own: they wait for nobody, and say nothing about the others' answers. */
+const isPersonal = (facts: RequestFacts) => facts.header('authorization') !== undefined || facts.header('cookie') !== undefined

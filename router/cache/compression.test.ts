@@ -3,7 +3,6 @@ import { brotliDecompressSync, createGunzip, gunzipSync, zstdDecompressSync } fr
 import { describe, expect, test } from 'vitest'
 import { defaultEdgePolicy } from '@/shared/edge-policy'
 import type { AnswerFilter, RequestFacts } from '../gate/gate'
-import { chainFilters } from '../http/chain-filters'
 import type { LiveRoute } from '../match/host-table'
 import { Compression } from './compression'
 
@@ -81,18 +80,4 @@ describe('compression of what instances answer', () => {
     expect(await first).toBe('shell')
     coded.stream.end()
   })
-})
-
-test('two filters in a row: the second sees what the first made', async () => {
-  const upper: AnswerFilter = {
-    cache: 'miss',
-    onHead: (status, headers) => ({ status, headers: [...headers, ['X-First', '1']], through: null }),
-    abort() {},
-  }
-  const both = chainFilters(upper, compression.filter(route(), facts('gzip')))
-  expect(both?.cache).toBe('miss')
-  const coded = through(both)
-  expect(coded?.headers).toMatchObject({ 'x-first': '1', 'content-encoding': 'gzip' })
-  coded?.stream.end(page)
-  expect(gunzipSync(await buffer(coded?.stream as NodeJS.ReadableStream)).equals(page)).toBe(true)
 })

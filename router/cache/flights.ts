@@ -12,7 +12,7 @@ export interface Flight {
 /** Concurrent misses of one address become one request; the others wait, but never long. */
 export class Flights {
   readonly #flights = new Map<string, Flight>()
-  /** Addresses whose answers turned out not to be storable: nobody waits for them again for a while. */
+  /** Addresses whose answers turned out not to be storable: for a while nobody waits for them, and nobody looks at them. */
   readonly #passes = new Map<string, number>()
   readonly #waitMs: number
   readonly #passMs: number
@@ -20,8 +20,12 @@ export class Flights {
 
   constructor(options: { waitMs?: number; passMs?: number; max?: number } = {}) {
     this.#waitMs = options.waitMs ?? 3_000
-    this.#passMs = options.passMs ?? 60_000
+    this.#passMs = options.passMs ?? 10_000
     this.#max = options.max ?? 10_000
+  }
+
+  get size(): number {
+    return this.#flights.size
   }
 
   /** The flight to wait for. */

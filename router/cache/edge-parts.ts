@@ -1,0 +1,44 @@
+import path from 'node:path'
+import type { EdgeCommands } from '@/shared/edge-link'
+import { StaticFiles } from '../content/static-content'
+import type { HostTable } from '../match/host-table'
+import type { EngineLog } from '../proxy/engine'
+import type { Targets } from '../targets/targets'
+import { defaultMaxEntryBytes, SharedCache } from './answer-cache'
+import { Compression } from './compression'
+import { createOrigin } from './origin'
+
+/** What of a worker answers without an instance, or stands between it and the visitor: to be given to the gate. */
+export interface EdgeParts {
+  content: StaticFiles
+  cache: SharedCache
+  compressor: Compression
+  /** To be called with every new table, before the engine is. */
+  apply(table: HostTable): void
+  /** The command of the control plane. */
+  purge(ask: EdgeCommands['purge']['ask']): Promise<EdgeCommands['purge']['answer']>
+  close(): void
+}
+
+/** @param options.home of the installation: the cache's disk tier lies in `cache/edge/<worker>` below it. */
+export function createEdgeParts(options: { table: HostTable; targets: Targets; home: string; workerId: number; log: EngineLog }): EdgeParts {
+  const content = new StaticFiles({ log: options.log })
+  const origin = createOrigin({ targets: options.targets, maxBytes: defaultMaxEntryBytes })
+  const cache = new SharedCache({ ask: origin.ask, directory: path.join(options.home, 'cache', 'edge', String(options.workerId)) })
+  content.apply(options.table)
+  return {
+    content,
+    cache,
+    compressor: new Compression(),
+    apply(table) {
+      content.apply(table)
+      cache.apply(table)
+    },
+    purge: async (ask) => cache.purge(ask),
+    close() {
+      content.close()
+      cache.close()
+      origin.close()
+    },
+  }
+}
