@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { PassThrough } from 'node:stream'
@@ -346,16 +346,20 @@ describe('bounds', () => {
   test('what memory has no room for comes back from disk, whole, and purging removes its files', async () => {
     const directory = await mkdtemp(path.join(tmpdir(), 'switchyard-cache-'))
     try {
+      await mkdir(path.join(directory, '4194303/left-behind'), { recursive: true })
       cache = create({ directory, memoryBytes: 400_000, maxEntryBytes: 40_000 })
       app = ({ target }) => ({ headers: minute, body: target.repeat(5_000) })
       const targets = Array.from({ length: 30 }, (_, i) => `/${i}`)
       for (const target of targets) await get(target)
-      await expect.poll(async () => (await readdir(directory)).filter((name) => !name.endsWith('.tmp')).length).toBeGreaterThan(5)
+      await expect
+        .poll(async () => (await readdir(path.join(directory, String(process.pid)))).filter((name) => !name.endsWith('.tmp')).length)
+        .toBeGreaterThan(5)
       await flush()
       for (const target of targets) expect((await get(target)).body).toBe(target.repeat(5_000))
       expect(seen).toHaveLength(30)
       expect(cache.purge({ projectId: 'p' })).toEqual({ entries: 30 })
-      await expect.poll(() => readdir(directory)).toEqual([])
+      expect(await readdir(directory)).toEqual([String(process.pid)])
+      await expect.poll(() => readdir(path.join(directory, String(process.pid)))).toEqual([])
     } finally {
       await rm(directory, { recursive: true, force: true })
     }

@@ -12,7 +12,7 @@ import { EntryStore } from './store'
 
 export interface SharedCacheOptions {
   ask: AskOrigin
-  /** A directory of this worker alone; null: memory only. */
+  /** Of all workers of the installation; null: memory only. */
   directory: string | null
   memoryBytes?: number
   diskBytes?: number

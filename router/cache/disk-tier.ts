@@ -1,10 +1,10 @@
-import { mkdirSync, rmSync } from 'node:fs'
+import { mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { readFile, rename, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 
 /**
- * Payloads that memory had no room for, in a directory of one worker, which is emptied at the start: what a file belongs to is known in
- * memory only. A write is temp + rename, and a read that does not give the very length is none.
+ * Payloads that memory had no room for, in a directory of this process alone: what a file belongs to is known in memory only, so those
+ * of processes that are gone are removed at the start. A write is temp + rename, and a read that does not give the very length is none.
  */
 export class DiskTier {
   readonly #directory: string
@@ -12,11 +12,13 @@ export class DiskTier {
   /** A disk that failed is left alone until the next start. */
   #broken = false
 
-  constructor(directory: string) {
-    this.#directory = directory
+  /** @param top shared by all workers */
+  constructor(top: string) {
+    this.#directory = path.join(top, String(process.pid))
     try {
-      rmSync(directory, { recursive: true, force: true })
-      mkdirSync(directory, { recursive: true, mode: 0o700 })
+      mkdirSync(top, { recursive: true, mode: 0o700 })
+      for (const name of readdirSync(top)) if (!isOthers(name)) rmSync(path.join(top, name), { recursive: true, force: true })
+      mkdirSync(this.#directory, { mode: 0o700 })
     } catch {
       this.#broken = true
     }
@@ -45,5 +47,17 @@ export class DiskTier {
 
   drop(file: string): void {
     void rm(file, { force: true }).catch(() => {})
+  }
+}
+
+/** Whether a directory belongs to another process that lives: an older worker that drains while this one begins. */
+function isOthers(name: string): boolean {
+  const pid = Number(name)
+  if (!Number.isInteger(pid) || pid <= 0 || pid === process.pid) return false
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM'
   }
 }

@@ -20,11 +20,11 @@ export interface EdgeParts {
   close(): void
 }
 
-/** @param options.home of the installation: the cache's disk tier lies in `cache/edge/<worker>` below it. */
-export function createEdgeParts(options: { table: HostTable; targets: Targets; home: string; workerId: number; log: EngineLog }): EdgeParts {
+/** @param options.home of the installation: the cache's disk tier lies in `cache/edge` below it. */
+export function createEdgeParts(options: { table: HostTable; targets: Targets; home: string; log: EngineLog }): EdgeParts {
   const content = new StaticFiles({ log: options.log })
   const origin = createOrigin({ targets: options.targets, maxBytes: defaultMaxEntryBytes })
-  const cache = new SharedCache({ ask: origin.ask, directory: path.join(options.home, 'cache', 'edge', String(options.workerId)) })
+  const cache = new SharedCache({ ask: origin.ask, directory: path.join(options.home, 'cache', 'edge') })
   content.apply(options.table)
   return {
     content,
