@@ -13,6 +13,8 @@ import { createAccounts } from './accounts/accounts'
 import { type FirstBoot, firstBoot } from './accounts/first-boot'
 import { createApiKeys } from './api-keys/api-keys'
 import { type CertificateRoom, composeCertificates } from './certificates'
+import { createCertificates } from './certificates/certificates'
+import { createDnsProviders } from './certificates/dns-providers'
 import { type Database, openDatabase } from './database/client'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './database/embedded'
 import { migrate } from './database/migrate'
@@ -252,6 +254,8 @@ function createPlatform(
     projects: routedProjects(base, routes),
     variables: createVariables({ prisma, bus, secrets }),
     domains,
+    certificates: createCertificates({ prisma, secrets, bus, routesChanged: () => syncSoon(base, routes) }),
+    dnsProviders: createDnsProviders({ prisma, secrets }),
     deployments: createDeployments({ prisma, bus, storage, builder, edge }),
     instances: createInstances({ prisma, runtime, bus }),
     traffic: createTraffic({ prisma, pool: base.database.pool, bus, edge: routers }),
@@ -263,9 +267,13 @@ function createPlatform(
   }
 }
 
+/** Tried again by the monitor, so a failure is no reason to refuse what was recorded. */
+const syncSoon = (base: Foundation, routes: RoutePublisher): Promise<void> =>
+  routes.sync().catch((error) => base.logger.warn({ err: error }, 'routes not published; the monitor tries again'))
+
 /** A project that is gone is gone from the routers when the answer is given. */
 function routedProjects(base: Foundation, routes: RoutePublisher): Platform['projects'] {
-  const { bus, builder, runtime, edge, logger } = base
+  const { bus, builder, runtime, edge } = base
   const { prisma } = base.database
   const projects = createProjects({
     prisma,
@@ -274,7 +282,7 @@ function routedProjects(base: Foundation, routes: RoutePublisher): Platform['pro
     edge,
     teardown: (projectId) => tearDownProject({ prisma, bus, runtime, builder }, projectId),
   })
-  const sync = () => routes.sync().catch((error) => logger.warn({ err: error }, 'routes not published; the monitor tries again'))
+  const sync = () => syncSoon(base, routes)
   return {
     ...projects,
     async create(actor, input) {

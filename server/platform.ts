@@ -1,4 +1,12 @@
 import type { z } from 'zod'
+import type {
+  CertificateDetail,
+  CertificateUpload,
+  CertificateView,
+  DnsProviderInput,
+  DnsProviderView,
+  dnsProviderPatch,
+} from '@/shared/certificates'
 import type { DomainPreview, DomainView, domainInput, domainPatch } from '@/shared/domains'
 import type { RequestFilter, RequestView, TargetEventView, TrafficRange, TrafficSeries } from '@/shared/traffic'
 import type {
@@ -92,6 +100,24 @@ export interface Platform {
     remove(actor: Actor, domain: string, confirmHostname: string): Promise<void>
     /** Examines it now; returns when that is done. */
     check(actor: Actor, domain: string): Promise<DomainView>
+  }
+  certificates: {
+    list(actor: Actor, filter: { projectId?: string | undefined }): Promise<CertificateView[]>
+    /** With the latest attempts. */
+    get(actor: Actor, certificateId: string): Promise<CertificateDetail>
+    /** Asks for it now, within the bound on asking in vain. @throws ERR_CONFLICT while it is under way */
+    retry(actor: Actor, certificateId: string): Promise<CertificateView>
+    /** A certificate of the person's own. @throws ERR_INVALID_INPUT naming what does not fit */
+    upload(actor: Actor, input: CertificateUpload): Promise<CertificateView>
+    /** @throws ERR_CONFLICT for an automatic one */
+    remove(actor: Actor, certificateId: string): Promise<void>
+  }
+  dnsProviders: {
+    list(actor: Actor): Promise<DnsProviderView[]>
+    create(actor: Actor, input: DnsProviderInput): Promise<DnsProviderView>
+    update(actor: Actor, id: string, patch: z.output<typeof dnsProviderPatch>): Promise<DnsProviderView>
+    /** @throws ERR_CONFLICT while a domain uses it */
+    remove(actor: Actor, id: string): Promise<void>
   }
   deployments: {
     /** A PENDING record exists when this returns. @throws ERR_DEPLOYMENT_RUNNING (409) */

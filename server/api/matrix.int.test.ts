@@ -28,6 +28,10 @@ interface Fixture {
   instanceId: string
   apiKeyId: string
   domain: string
+  /** Automatic; uploaded. */
+  certificateId: string
+  uploadedId: string
+  dnsProviderId: string
 }
 type Row = { statuses: Statuses; input?: (f: Fixture) => unknown; path?: (f: Fixture) => string; body?: (f: Fixture) => unknown }
 
@@ -39,6 +43,8 @@ const ourAdmins: Statuses = [401, 404, 403, 200, 200]
 const created = (statuses: Statuses): Statuses => statuses.map((status) => (status === 200 ? 201 : status)) as unknown as Statuses
 const emptied = (statuses: Statuses): Statuses => statuses.map((status) => (status === 200 ? 204 : status)) as unknown as Statuses
 const unavailable = (statuses: Statuses): Statuses => statuses.map((status) => (status === 200 ? 503 : status)) as unknown as Statuses
+
+const cloudflare = { kind: 'cloudflare', apiToken: 'a token of this test' }
 
 const trpcRows: Record<string, Row> = {
   'setup.status': { statuses: everyone },
@@ -60,6 +66,15 @@ const trpcRows: Record<string, Row> = {
   'domains.update': { statuses: ourAdmins, input: (f) => ({ domain: f.domain, patch: { httpsRedirect: false } }) },
   'domains.remove': { statuses: ourAdmins, input: (f) => ({ domain: f.domain, confirmHostname: f.domain }) },
   'domains.check': { statuses: ourMembers, input: (f) => ({ domain: f.domain }) },
+  'certificates.list': { statuses: own, input: () => ({}) },
+  'certificates.get': { statuses: ourMembers, input: (f) => ({ certificateId: f.certificateId }) },
+  'certificates.retry': { statuses: ourMembers, input: (f) => ({ certificateId: f.certificateId }) },
+  'certificates.upload': { statuses: [401, 404, 403, 400, 400], input: (f) => ({ domain: f.domain, certificate: 'x', privateKey: 'x' }) },
+  'certificates.remove': { statuses: ourAdmins, input: (f) => ({ certificateId: f.uploadedId }) },
+  'dnsProviders.list': { statuses: own },
+  'dnsProviders.create': { statuses: [401, 200, 403, 200, 200], input: () => ({ name: newId(), credentials: cloudflare }) },
+  'dnsProviders.update': { statuses: ourAdmins, input: (f) => ({ dnsProviderId: f.dnsProviderId, patch: { credentials: cloudflare } }) },
+  'dnsProviders.remove': { statuses: ourAdmins, input: (f) => ({ dnsProviderId: f.dnsProviderId }) },
   'deployments.create': { statuses: [401, 404, 400, 400, 400], input: (f) => ({ projectId: f.projectId }) },
   'deployments.list': { statuses: own, input: (f) => ({ projectId: f.projectId }) },
   'deployments.get': { statuses: ourMembers, input: (f) => ({ deploymentId: f.deploymentId }) },
@@ -101,6 +116,23 @@ const restRows: Record<string, Row> = {
   updateDomain: { statuses: ourAdmins, path: (f) => `/domains/${f.domain}`, body: () => ({ httpsRedirect: false }) },
   removeDomain: { statuses: emptied(ourAdmins), path: (f) => `/domains/${f.domain}?confirm=${f.domain}` },
   checkDomain: { statuses: ourMembers, path: (f) => `/domains/${f.domain}/check`, body: () => ({}) },
+  listCertificates: { statuses: ourMembers, path: (f) => `/certificates?projectId=${f.projectId}` },
+  uploadCertificate: {
+    statuses: [401, 404, 403, 400, 400],
+    path: () => '/certificates',
+    body: (f) => ({ domain: f.domain, certificate: 'x', privateKey: 'x' }),
+  },
+  getCertificate: { statuses: ourMembers, path: (f) => `/certificates/${f.certificateId}` },
+  retryCertificate: { statuses: ourMembers, path: (f) => `/certificates/${f.certificateId}/retry`, body: () => ({}) },
+  removeCertificate: { statuses: emptied(ourAdmins), path: (f) => `/certificates/${f.uploadedId}` },
+  listDnsProviders: { statuses: own, path: () => '/dns-providers' },
+  createDnsProvider: {
+    statuses: created([401, 200, 403, 200, 200]),
+    path: () => '/dns-providers',
+    body: () => ({ name: newId(), credentials: cloudflare }),
+  },
+  updateDnsProvider: { statuses: ourAdmins, path: (f) => `/dns-providers/${f.dnsProviderId}`, body: () => ({ name: newId() }) },
+  removeDnsProvider: { statuses: emptied(ourAdmins), path: (f) => `/dns-providers/${f.dnsProviderId}` },
   createDeployment: { statuses: [401, 404, 400, 400, 400], path: () => '/deployments', body: (f) => ({ projectId: f.projectId }) },
   deploy: { statuses: [401, 404, 400, 400, 400], path: () => '/deploy', body: (f) => ({ projectId: f.projectId }) },
   listDeployments: { statuses: own, path: (f) => `/deployments?projectId=${f.projectId}` },
@@ -190,7 +222,15 @@ async function fixture(): Promise<Fixture> {
   })
   await prisma.logLine.create({ data: { teamId, deploymentId, instanceId, step: 'app', stream: 'stdout', text: 'hello' } })
   const created = await api.platform.apiKeys.create(owner, { name: 'to revoke', role: 'member' })
-  return { projectId, slug, deploymentId, instanceId, apiKeyId: created.id, domain }
+  const { id: domainId } = await prisma.domain.findUniqueOrThrow({ where: { hostname: domain } })
+  const [certificateId, uploadedId] = [newId(), newId()]
+  await prisma.certificate.create({ data: { id: certificateId, teamId, domainId, names: [domain], state: 'failed' } })
+  await prisma.certificate.create({ data: { id: uploadedId, teamId, domainId, names: [domain], state: 'active', source: 'uploaded' } })
+  // A team has a bounded number of them.
+  await prisma.dnsProvider.deleteMany()
+  const provider = await api.platform.dnsProviders.create(owner, { name: newId(), credentials: { kind: 'cloudflare', apiToken: 'x' } })
+  const ids = { certificateId, uploadedId, dnsProviderId: provider.id }
+  return { projectId, slug, deploymentId, instanceId, apiKeyId: created.id, domain, ...ids }
 }
 
 /** A whole event that is neither the greeting nor a comment. */

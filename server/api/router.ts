@@ -1,6 +1,11 @@
 import { create as createApiKey } from './api-keys/create'
 import { list as listApiKeys } from './api-keys/list'
 import { revoke as revokeApiKey } from './api-keys/revoke'
+import { get as getCertificate } from './certificates/get'
+import { list as listCertificates } from './certificates/list'
+import { remove as removeCertificate } from './certificates/remove'
+import { retry as retryCertificate } from './certificates/retry'
+import { upload as uploadCertificate } from './certificates/upload'
 import { watch as watchChanges } from './changes/watch'
 import { cancel as cancelDeployment } from './deployments/cancel'
 import { create as createDeployment } from './deployments/create'
@@ -8,6 +13,10 @@ import { get as getDeployment } from './deployments/get'
 import { list as listDeployments } from './deployments/list'
 import { logs as deploymentLogs } from './deployments/logs'
 import { watch as watchDeployment } from './deployments/watch'
+import { create as createDnsProvider } from './dns-providers/create'
+import { list as listDnsProviders } from './dns-providers/list'
+import { remove as removeDnsProvider } from './dns-providers/remove'
+import { update as updateDnsProvider } from './dns-providers/update'
 import { add as addDomain } from './domains/add'
 import { check as checkDomain } from './domains/check'
 import { get as getDomain } from './domains/get'
@@ -59,6 +68,14 @@ export const appRouter = router({
     remove: removeDomain,
     check: checkDomain,
   }),
+  certificates: router({
+    list: listCertificates,
+    get: getCertificate,
+    retry: retryCertificate,
+    upload: uploadCertificate,
+    remove: removeCertificate,
+  }),
+  dnsProviders: router({ list: listDnsProviders, create: createDnsProvider, update: updateDnsProvider, remove: removeDnsProvider }),
   deployments: router({
     create: createDeployment,
     list: listDeployments,

@@ -8,6 +8,8 @@ import { createAccounts } from '@/server/accounts/accounts'
 import { type FirstBoot, firstBoot } from '@/server/accounts/first-boot'
 import { createApiKeys } from '@/server/api-keys/api-keys'
 import { hashApiKey, newApiKey, prefixOf } from '@/server/api-keys/key'
+import { createCertificates } from '@/server/certificates/certificates'
+import { createDnsProviders } from '@/server/certificates/dns-providers'
 import { type Database, openDatabase } from '@/server/database/client'
 import { createDeployments } from '@/server/deployments'
 import { openDns } from '@/server/domains/doctor/dns'
@@ -88,6 +90,8 @@ export async function createTestApi(bootstrap: ServerEnv['bootstrap'] = null, op
       checks: null,
       routesChanged: async () => {},
     }),
+    certificates: createCertificates({ prisma, secrets, bus, routesChanged: async () => {} }),
+    dnsProviders: createDnsProviders({ prisma, secrets }),
     deployments: createDeployments({ prisma, bus, storage: createLocalStore(path.join(home, 'storage')), builder, edge }),
     instances: createInstances({ prisma, runtime: absent<Runtime>('the runtime'), bus }),
     traffic: createTraffic({ prisma, pool: database.pool, bus, edge: null }),

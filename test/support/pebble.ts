@@ -34,10 +34,14 @@ export interface Pebble {
   rootPem(): Promise<string>
   /** What one can ask of pebble-challtestsrv: `set-txt`, `clear-txt`, `add-a`, `set-default-ipv4` … */
   dns(command: string, body: object): Promise<void>
-  /** Everything it printed. */
+  /** Requests for a new order it has seen, whatever became of them. */
+  ordersAsked(): number
+  /** What it printed, the newest end. */
   output(): string
   stop(): Promise<void>
 }
+
+const keptOutput = 256 * 1024
 
 /** Debian's pebble and its DNS on free ports of the loopback. Restarting it forgets accounts and orders. */
 export async function startPebble(options: PebbleOptions): Promise<Pebble> {
@@ -46,12 +50,15 @@ export async function startPebble(options: PebbleOptions): Promise<Pebble> {
   const port = options.port ?? chosen
   const caFile = await writeFiles(home, { ...options, port, management })
   let output = ''
+  let ordersAsked = 0
   const running: ChildProcess[] = []
   const start = (command: string, args: string[], env: Record<string, string> = {}) => {
     const child = spawn(command, args, { env: { PATH: process.env.PATH, ...env } as unknown as NodeJS.ProcessEnv, stdio: ['ignore', 'pipe', 'pipe'] })
     for (const stream of [child.stdout, child.stderr])
       stream.on('data', (chunk: Buffer) => {
-        output = (output + chunk.toString()).slice(-4 * 1024 * 1024)
+        const text = chunk.toString()
+        ordersAsked += text.split('POST /order-plz -> calling').length - 1
+        output = (output + text).slice(-keptOutput)
       })
     child.on('error', (error) => {
       output += `${command}: ${error.message} (apt-get install pebble)\n`
@@ -78,6 +85,7 @@ export async function startPebble(options: PebbleOptions): Promise<Pebble> {
       const answer = await fetch(`http://${local(control)}/${command}`, { method: 'POST', body: JSON.stringify(body) })
       if (!answer.ok) throw new Error(`challtestsrv: ${command} answered ${answer.status}`)
     },
+    ordersAsked: () => ordersAsked,
     output: () => output,
     async stop() {
       await Promise.all(running.map(ended))

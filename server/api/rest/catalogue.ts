@@ -1,3 +1,4 @@
+import { certificateRoutes } from './certificates'
 import { deploymentRoutes } from './deployments'
 import { domainRoutes } from './domains'
 import { instanceRoutes, meRoutes } from './instances'
@@ -12,6 +13,7 @@ export const catalogue: readonly RestRoute[] = [
   ...projectRoutes,
   ...variableRoutes,
   ...domainRoutes,
+  ...certificateRoutes,
   ...deploymentRoutes,
   ...instanceRoutes,
   ...trafficRoutes,

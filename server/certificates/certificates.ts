@@ -1,0 +1,109 @@
+import type { PrismaClient } from '@/server/database/generated/client'
+import type { CertificateUpload, CertificateView } from '@/shared/certificates'
+import { certificateTraits } from '@/shared/certificates'
+import { AppError } from '@/shared/errors'
+import { newId } from '@/shared/node/ids'
+import { writeAudit } from '../audit/audit'
+import { scopeTo } from '../database/scope'
+import { requireDomain } from '../domains/read'
+import type { ChangeBus } from '../events/bus'
+import type { Actor, Platform } from '../platform'
+import type { Secrets } from '../secrets/secrets'
+import { authorize } from '../teams/policy'
+import { checkPair } from './pem'
+import { getCertificate, listCertificates, presentCertificate, requireCertificate } from './read'
+
+export interface CertificateDeps {
+  prisma: PrismaClient
+  secrets: Pick<Secrets, 'seal'>
+  bus: Pick<ChangeBus, 'publish'>
+  /** What the routers are supplied with may have changed. */
+  routesChanged: () => Promise<void>
+}
+
+/** Use-cases about certificates. Ordering itself is the scheduler's (`scheduler.ts`), which the record tells what is wanted. */
+export function createCertificates(deps: CertificateDeps): Platform['certificates'] {
+  return {
+    list: (actor, filter) => listCertificates(deps.prisma, actor, filter.projectId),
+    get: (actor, id) => getCertificate(deps.prisma, actor, id),
+    retry: (actor, id) => retryCertificate(deps, actor, id),
+    upload: (actor, input) => uploadCertificate(deps, actor, input),
+    remove: (actor, id) => removeCertificate(deps, actor, id),
+  }
+}
+
+const announce = (deps: CertificateDeps, teamId: string, domainId: string, projectId: string) =>
+  deps.bus.publish({ kind: 'domain', id: domainId, teamId, projectId })
+
+/** Has it asked for now; the bound on asks in vain stays in force. @throws ERR_CONFLICT when it is under way, or a person's own */
+async function retryCertificate(deps: CertificateDeps, actor: Actor, id: string): Promise<CertificateView> {
+  authorize(actor, 'certificate.retry')
+  const db = scopeTo(deps.prisma, actor)
+  const row = await requireCertificate(db, id)
+  if (row.source === 'uploaded')
+    throw new AppError('ERR_CONFLICT', 'This certificate was uploaded: it cannot be renewed from here.', { nextAction: 'Upload its successor.' })
+  if (!certificateTraits[row.state].retryable && row.leaseOwner)
+    throw new AppError('ERR_CONFLICT', 'It is being asked for right now.', { nextAction: 'Wait for the outcome.' })
+  await db.$transaction(async (tx) => {
+    await tx.certificate.updateMany({ where: { id, leaseOwner: null }, data: { nextAttemptAt: new Date() } })
+    await writeAudit(tx, actor, { action: 'certificate.retried', subject: id, detail: { hostname: row.domain.hostname } })
+  })
+  await announce(deps, actor.teamId, row.domainId, row.domain.projectId)
+  return presentCertificate(await requireCertificate(db, id))
+}
+
+/** Takes a certificate of the person's own into use; it replaces the one uploaded before. @throws ERR_INVALID_INPUT naming what does not fit */
+async function uploadCertificate(deps: CertificateDeps, actor: Actor, input: CertificateUpload): Promise<CertificateView> {
+  authorize(actor, 'certificate.write')
+  const db = scopeTo(deps.prisma, actor)
+  const domain = await requireDomain(db, input.domain)
+  const { chainPem, keyPem, facts } = checkPair({ chainPem: input.certificate, keyPem: input.privateKey, hostname: domain.hostname, now: Date.now() })
+  const keyCiphertext = await deps.secrets.seal(actor.teamId, keyPem)
+  const id = newId()
+  await db.$transaction(async (tx) => {
+    await tx.certificate.deleteMany({ where: { domainId: domain.id, source: 'uploaded' } })
+    await tx.certificate.create({
+      data: {
+        id,
+        teamId: actor.teamId,
+        domainId: domain.id,
+        source: 'uploaded',
+        state: 'active',
+        names: facts.names,
+        issuer: facts.issuer,
+        serial: facts.serial,
+        notBefore: new Date(facts.notBefore),
+        notAfter: new Date(facts.notAfter),
+        chainPem,
+        keyCiphertext,
+      },
+    })
+    await tx.domain.updateMany({ where: { id: domain.id }, data: { certificateMode: 'uploaded', nextCheckAt: new Date() } })
+    const detail = { hostname: domain.hostname, serial: facts.serial, notAfter: new Date(facts.notAfter).toISOString() }
+    await writeAudit(tx, actor, { action: 'certificate.uploaded', subject: id, detail })
+  })
+  await deps.routesChanged()
+  await announce(deps, actor.teamId, domain.id, domain.projectId)
+  return presentCertificate(await requireCertificate(db, id))
+}
+
+/** Takes an uploaded one away; the domain goes back to automatic certificates. @throws ERR_CONFLICT for an automatic one */
+async function removeCertificate(deps: CertificateDeps, actor: Actor, id: string): Promise<void> {
+  authorize(actor, 'certificate.write')
+  const db = scopeTo(deps.prisma, actor)
+  const row = await requireCertificate(db, id)
+  if (row.source !== 'uploaded')
+    throw new AppError('ERR_CONFLICT', 'This certificate is looked after automatically: it would come again.', {
+      nextAction: 'Turn HTTPS off for the domain, upload a certificate of your own, or remove the domain.',
+    })
+  await db.$transaction(async (tx) => {
+    await tx.certificate.deleteMany({ where: { id } })
+    await tx.domain.updateMany({
+      where: { id: row.domainId, certificateMode: 'uploaded' },
+      data: { certificateMode: 'automatic', nextCheckAt: new Date() },
+    })
+    await writeAudit(tx, actor, { action: 'certificate.removed', subject: id, detail: { hostname: row.domain.hostname } })
+  })
+  await deps.routesChanged()
+  await announce(deps, actor.teamId, row.domainId, row.domain.projectId)
+}

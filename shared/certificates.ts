@@ -1,0 +1,94 @@
+import { z } from 'zod'
+import { dnsCredentials, dnsProviderLabels } from './dns-providers'
+import { certificateTransitions } from './states'
+import { wireErrorSchema } from './views'
+
+/** Certificates as the API takes and gives them. A private key goes in and never comes out. */
+
+const iso = z.iso.datetime()
+const id = z.string().min(1).max(64)
+const keysOf = <T extends object>(table: T) => Object.keys(table) as [keyof T & string, ...(keyof T & string)[]]
+
+export const certificateStates = keysOf(certificateTransitions)
+
+/** How each state looks, and whether a person can have it tried again now. */
+export const certificateTraits: Readonly<
+  Record<keyof typeof certificateTransitions, { label: string; tone: 'neutral' | 'progress' | 'good' | 'bad'; retryable: boolean }>
+> = {
+  pending: { label: 'Waiting', tone: 'progress', retryable: true },
+  issuing: { label: 'Being issued', tone: 'progress', retryable: false },
+  active: { label: 'Active', tone: 'good', retryable: true },
+  renewing: { label: 'Being renewed', tone: 'progress', retryable: false },
+  failed: { label: 'Failed', tone: 'bad', retryable: true },
+}
+
+export const certificateTry = z.object({
+  id: z.string(),
+  /** Host of the CA's directory. */
+  authority: z.string(),
+  startedAt: iso,
+  /** null: under way. */
+  endedAt: iso.nullable(),
+  /** unasked: the CA did not answer, so nothing was asked of it. */
+  outcome: z.enum(['running', 'succeeded', 'failed', 'unasked']),
+  problem: wireErrorSchema.nullable(),
+})
+export type CertificateTryView = z.infer<typeof certificateTry>
+
+export const certificateView = z.object({
+  id,
+  domainId: id,
+  hostname: z.string(),
+  projectId: id,
+  state: z.enum(certificateStates),
+  source: z.enum(['acme', 'uploaded']),
+  names: z.array(z.string()),
+  /** Who signed what is served; null: nothing yet. */
+  issuer: z.string().nullable(),
+  serial: z.string().nullable(),
+  notBefore: iso.nullable(),
+  notAfter: iso.nullable(),
+  /** When it is asked for, or renewed, next; null: never by itself. */
+  nextAttemptAt: iso.nullable(),
+  /** Failures since the last success. */
+  attempts: z.number(),
+  /** Why there is none, or why it is not renewed. */
+  problem: wireErrorSchema.nullable(),
+  /** What the CA says about the time of renewal (RFC 9773). */
+  renewalExplanationUrl: z.string().nullable(),
+  createdAt: iso,
+})
+export type CertificateView = z.infer<typeof certificateView>
+export const certificateDetail = certificateView.extend({ tries: z.array(certificateTry) })
+export type CertificateDetail = z.infer<typeof certificateDetail>
+
+const pem = z.string().trim().min(1)
+export const certificateUpload = z.object({
+  /** Id or hostname of the domain. */
+  domain: z.string().trim().min(1).max(300),
+  /** Certificate and intermediates as PEM, in any order. */
+  certificate: pem.max(100_000),
+  /** Private key as PEM, without a passphrase. */
+  privateKey: pem.max(20_000),
+})
+export type CertificateUpload = z.infer<typeof certificateUpload>
+
+export const certificatePath = z.object({ certificateId: id })
+export const certificateFilter = z.object({
+  projectId: z.string().min(1).max(64).optional().meta({ description: 'Id or slug; default: the whole team.' }),
+})
+
+const providerName = z.string().trim().min(1).max(100)
+export const dnsProviderInput = z.object({ name: providerName, credentials: dnsCredentials })
+export type DnsProviderInput = z.output<typeof dnsProviderInput>
+export const dnsProviderPatch = z.object({ name: providerName.optional(), credentials: dnsCredentials.optional() })
+export const dnsProviderView = z.object({
+  id,
+  name: z.string(),
+  kind: z.enum(keysOf(dnsProviderLabels)),
+  /** Hostnames of the domains that use it. */
+  domains: z.array(z.string()),
+  createdAt: iso,
+})
+export type DnsProviderView = z.infer<typeof dnsProviderView>
+export const dnsProviderPath = z.object({ dnsProviderId: id })
