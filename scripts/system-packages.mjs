@@ -21,6 +21,8 @@ const packages = {
   wrk: () => which('wrk'),
   // pebble-challtestsrv is in it.
   pebble: () => which('pebble'),
+  // A responder of OCSP for the router's tests.
+  openssl: () => which('openssl'),
 }
 
 /** What the benchmarks compare with; only they ask for it. */
@@ -29,9 +31,12 @@ const benchPackages = {
   haproxy: () => which('haproxy'),
   caddy: () => which('caddy'),
   'nghttp2-client': () => which('h2load'),
-  openssl: () => which('openssl'),
 }
-const known = { ...packages, ...benchPackages }
+/** Judges of the router's conformance; only `test/conformance` asks for them. */
+const conformancePackages = {
+  'testssl.sh': () => which('testssl'),
+}
+const known = { ...packages, ...benchPackages, ...conformancePackages }
 
 /** Makes sure of the named Debian packages (default: all that the tests need). Quick when nothing is missing. */
 export async function ensureSystemPackages(names = Object.keys(packages)) {
