@@ -3,7 +3,7 @@ import path from 'node:path'
 import { z } from 'zod'
 import { type Bound, openPlain, SecureDoor } from './doors'
 import type { RouterEnv } from './env'
-import { OpenGate } from './gate/open-gate'
+import { createGate } from './gate/create-gate'
 import { ControlLink } from './link/control-link'
 import type { HostTable } from './match/host-table'
 import { createObserver } from './observe/observe'
@@ -48,7 +48,7 @@ export async function startWorker(env: RouterEnv, log: EngineLog): Promise<Route
   const loadedFields = { version: loaded.table.version, routes: loaded.hosts.size, from: loaded.from, problems: loaded.problems }
   log[loaded.from === 'current' ? 'info' : 'warn'](loadedFields, `serving the ${loaded.from} route table from disk`)
   prepareRunDirectory(env, log)
-  const gate = new OpenGate(loaded.hosts)
+  const gate = createGate({ table: loaded.hosts, log })
   // The link comes last, so that serving waits for nothing; until then there is nobody to tell or to ask.
   let link: ControlLink | undefined
   const targets = createTargets({
@@ -96,7 +96,11 @@ export async function startWorker(env: RouterEnv, log: EngineLog): Promise<Route
     inFlight: (ids) => engine.inFlight(ids),
     handlers: {
       states: {
-        challenges: (state) => tls.challenges(challengesState.parse(state).alpn),
+        challenges: (state) => {
+          const { http, alpn } = challengesState.parse(state)
+          gate.setChallenges(http)
+          tls.challenges(alpn)
+        },
         watched: (state) => observer.watch(watchedState.parse(state).projectIds),
       },
       commands: { purge: async () => ({ entries: 0 }) },
@@ -113,6 +117,7 @@ export async function startWorker(env: RouterEnv, log: EngineLog): Promise<Route
       link?.announce()
       secure.stop()
       const result = await engine.drain({ deadlineMs: env.drainTimeoutMs, idleGraceMs: Math.min(1_000, env.drainTimeoutMs / 2) })
+      gate.close()
       targets.close()
       await observer.close()
       link?.stop()

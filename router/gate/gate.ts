@@ -139,17 +139,20 @@ export interface FilterSource {
 
 /** Answers of instances that may be shared (RFC 9111). Not asked where the policy turned it off, or where the visitor passed protection. */
 export interface AnswerCache extends FilterSource {
-  /** A stored answer that may be sent now. `target`: path and query after rewrites, the key beside the route's project and host. */
-  lookup(route: LiveRoute, target: string, facts: RequestFacts): Found
+  /**
+   * A stored answer that may be sent now. `target`: path and query after rewrites, the key beside the route's project and host; null: as
+   * `facts` say, which need not be asked where nothing is stored.
+   */
+  lookup(route: LiveRoute, target: string | null, facts: RequestFacts): Found
   /**
    * After `lookup` gave null: request fields to set, by which the instance may answer 304 for what is stored but no longer fresh. The
    * filter turns that 304 into the stored answer. null: none, or the visitor's own conditions are to reach the instance.
    */
-  conditions(route: LiveRoute, target: string, facts: RequestFacts): [string, string][] | null
+  conditions(route: LiveRoute, target: string | null, facts: RequestFacts): [string, string][] | null
   /** The instance could not be asked: a stored answer that allows to be sent in place of the error (stale-if-error), or null. */
-  insteadOfError(route: LiveRoute, target: string, facts: RequestFacts): Found
-  /** `target` as at `lookup`; what it sees is stored under it. To be composed with compression by `chainFilters(cache, compression)`. */
-  filter(route: LiveRoute, facts: RequestFacts, target?: string): AnswerFilter | null
+  insteadOfError(route: LiveRoute, target: string | null, facts: RequestFacts): Found
+  /** `target` as at `lookup`; what it sees is stored under it. Asked for every method: unsafe ones make what is stored invalid. */
+  filter(route: LiveRoute, facts: RequestFacts, target?: string | null): AnswerFilter | null
 }
 
 /** A gate whose table changes. */

@@ -18,6 +18,8 @@ const problems: Problem[] = [
   { kind: 'maintenance', ...app, message: null },
   { kind: 'maintenance', ...app, message: evil },
   { kind: 'rate-limited', host: evil, limit: 10, windowSeconds: 60, retryAfterSeconds: 6 },
+  { kind: 'no-file', host: evil },
+  { kind: 'read-only', host: evil },
   { kind: 'rule-failed', ...app, status: 502, detail: evil },
 ]
 

@@ -184,7 +184,7 @@ export function renderProblem(problem: Problem, context: PageContext): Page {
     ])
   if (isRuleProblem(problem)) headers.push(...ruleProblemHeaders(problem))
   else if (text.status === 503) headers.push(['Retry-After', '5'])
-  if (text.status === 405) headers.push(['Allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'])
+  if (text.status === 405 && !isRuleProblem(problem)) headers.push(['Allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'])
   return { status: text.status, reason: STATUS_CODES[text.status] ?? 'Error', headers, body }
 }
 

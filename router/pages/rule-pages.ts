@@ -6,7 +6,9 @@ export type RuleProblem =
   | { kind: 'protected'; host: string; with: 'password' | 'token' }
   | { kind: 'maintenance'; host: string; projectName: string; message: string | null }
   | { kind: 'rate-limited'; host: string; limit: number; windowSeconds: number; retryAfterSeconds: number }
-  | { kind: 'rule-failed'; status: 500 | 502 | 508; host: string; projectName: string; detail: string }
+  /** Of a deployment that is files alone. */
+  | { kind: 'no-file' | 'read-only'; host: string }
+  | { kind: 'rule-failed'; status: 500 | 502; host: string; projectName: string; detail: string }
 
 /** The words for it. */
 export function describeRuleProblem(problem: RuleProblem): PageText {
@@ -47,6 +49,25 @@ export function describeRuleProblem(problem: RuleProblem): PageText {
         message: `This app takes ${problem.limit} such requests in ${problem.windowSeconds} s from one visitor, and these were more.`,
         actions: [`Try again in ${problem.retryAfterSeconds} s.`],
       }
+    case 'no-file':
+      return {
+        status: 404,
+        code: 'ERR_NOT_FOUND',
+        title: 'There is no such page',
+        message: 'This site has no page at this address.',
+        actions: [
+          'Check the address for a typing mistake, or begin at the front page.',
+          'If this is your site: a 404.html is shown instead of this.',
+        ],
+      }
+    case 'read-only':
+      return {
+        status: 405,
+        code: 'ERR_INVALID_INPUT',
+        title: 'This site can only be read',
+        message: 'It is made of files: GET and HEAD are answered, nothing can be sent to it.',
+        actions: ['Send the request to an app that has a server.'],
+      }
     case 'rule-failed':
       return {
         status: problem.status,
@@ -62,6 +83,7 @@ export function describeRuleProblem(problem: RuleProblem): PageText {
 export function ruleProblemHeaders(problem: RuleProblem): [string, string][] {
   if (problem.kind === 'protected') return [['WWW-Authenticate', problem.with === 'password' ? 'Basic realm="protected", charset="UTF-8"' : 'Bearer']]
   if (problem.kind === 'maintenance') return [['Retry-After', '300']]
+  if (problem.kind === 'read-only') return [['Allow', 'GET, HEAD']]
   if (problem.kind !== 'rate-limited') return []
   return [
     ['Retry-After', String(problem.retryAfterSeconds)],
@@ -71,6 +93,14 @@ export function ruleProblemHeaders(problem: RuleProblem): [string, string][] {
   ]
 }
 
-const kinds: ReadonlySet<string> = new Set<RuleProblem['kind']>(['forbidden', 'protected', 'maintenance', 'rate-limited', 'rule-failed'])
+const kinds: ReadonlySet<string> = new Set<RuleProblem['kind']>([
+  'forbidden',
+  'protected',
+  'maintenance',
+  'rate-limited',
+  'no-file',
+  'read-only',
+  'rule-failed',
+])
 /** Whether a problem comes from rules. */
 export const isRuleProblem = (problem: { kind: string }): problem is RuleProblem => kinds.has(problem.kind)

@@ -38,6 +38,8 @@ export interface CompiledPolicy {
   readonly rewritesBefore: RuleIndex<CompiledRewrite> | null
   readonly redirectsAfter: RuleIndex<CompiledRedirect> | null
   readonly rewritesAfter: RuleIndex<CompiledRewrite> | null
+  /** Paths of the project's own error pages. */
+  readonly errorPages: readonly string[]
 }
 
 const maxKept = 5_000
@@ -112,7 +114,8 @@ export function compilePolicy(policy: EdgePolicy, onProblem: (at: string, proble
     redirectsAfter: indexOf(redirects.filter((rule) => rule.afterFiles)),
     rewritesAfter: indexOf(rewrites.filter((rule) => !rule.beforeFiles)),
   }
-  return { policy, plain: Object.values(parts).every((part) => part === null), ...parts }
+  const errorPages = [...new Set(Object.values(policy.errorPages))]
+  return { policy, plain: errorPages.length === 0 && Object.values(parts).every((part) => part === null), errorPages, ...parts }
 }
 
 function indexOf<R extends Matcher>(rules: R[]): RuleIndex<R> | null {

@@ -53,7 +53,7 @@ export class OutsideHosts {
     if (first === undefined) return { problem: `The name ${place.hostname}, to which this path leads, cannot be resolved.` }
     if (!allowed.privateNetwork && addresses.some((address) => !isPublic(address)))
       return { problem: `The name ${place.hostname}, to which this path leads, points into a private network.` }
-    return { target: { scheme, address: first, port, hostname: place.port === null ? place.hostname : authority.toLowerCase() } }
+    return { target: { scheme, address: first, port, hostname: place.hostname } }
   }
 
   #addresses(hostname: string, now: number): Promise<string[]> {

@@ -1,0 +1,46 @@
+import type { HostTable, LiveRoute } from '../match/host-table'
+import type { CompiledPolicy } from '../rules/compiled-policy'
+import type { RequestView } from '../rules/request-view'
+import type { Soon } from './flow'
+import type { Admission, HeaderEdits } from './gate'
+import { redirectAnswer } from './local-answers'
+
+export type Entrance = { kind: 'pass'; edits: HeaderEdits | null } | Admission
+
+/** `Strict-Transport-Security` in seconds where the answer may carry it, else null. */
+export function hstsOf(route: LiveRoute, view: RequestView): number | null {
+  return view.facts.scheme === 'https' && route.hstsSeconds !== undefined ? route.hstsSeconds : null
+}
+
+/**
+ * Who may come in, and by which door. Moves to HTTPS or the one host come before a password is asked for, so that none travels in the
+ * clear; an ACME path is never moved (RFC 8555 §8.3 lets the CA follow, but not every CA does).
+ */
+export function enter(table: HostTable, route: LiveRoute, compiled: CompiledPolicy, view: RequestView, now: number, stay: boolean): Soon<Entrance> {
+  if (compiled.addresses !== null && !compiled.addresses.has(view.facts.clientIp))
+    return { kind: 'problem', problem: { kind: 'forbidden', host: view.host } }
+  const moved = stay ? null : otherDoor(table, route, view)
+  if (moved !== null) return moved
+  return admitVisitor(route, compiled, view, now)
+}
+
+/** Maintenance and protection alone: what a rewrite from another project has to pass, too. */
+export function admitVisitor(route: LiveRoute, compiled: CompiledPolicy, view: RequestView, now: number): Soon<Entrance> {
+  const { maintenance, guard } = compiled
+  if (maintenance !== null && !maintenance.except?.has(view.facts.clientIp))
+    return { kind: 'problem', problem: { kind: 'maintenance', host: view.host, projectName: route.projectName, message: maintenance.message } }
+  return guard === null ? { kind: 'pass', edits: null } : guard.check(view, now)
+}
+
+function otherDoor(table: HostTable, route: LiveRoute, view: RequestView): Admission | null {
+  const { path, query, scheme, host } = view.facts
+  if (path === '*') return null
+  if (route.redirectTo !== undefined)
+    return {
+      kind: 'answer',
+      answer: redirectAnswer(308, `${route.redirectTo.replace(/\/$/, '')}${path}${query}`, 'host-redirect', hstsOf(route, view)),
+    }
+  if (scheme === 'https' || !route.httpsOnly || table.httpsPort === null) return null
+  const port = table.httpsPort === 443 ? '' : `:${table.httpsPort}`
+  return { kind: 'answer', answer: redirectAnswer(308, `https://${host}${port}${path}${query}`, 'https-redirect', null) }
+}

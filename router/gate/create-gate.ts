@@ -1,0 +1,169 @@
+import { MatchLimit } from '@/shared/edge-rules/linear'
+import type { HostTable, LiveRoute } from '../match/host-table'
+import type { Problem } from '../pages/pages'
+import { isRuleProblem, ruleProblemHeaders } from '../pages/rule-pages'
+import type { EngineLog } from '../proxy/engine'
+import { CompiledPolicies, type CompiledPolicy } from '../rules/compiled-policy'
+import { OutsideHosts, type Resolve } from '../rules/outside'
+import { RequestView } from '../rules/request-view'
+import { TransportSecurity } from '../rules/response-edits'
+import { enter } from './access'
+import { chainFilters } from './chain'
+import { errorPagePath, InstancePages, wantsOwnPage } from './error-pages'
+import { after, type Soon } from './flow'
+import type { Admission, AnswerCache, ContentSource, FilterSource, ForwardPlan, HeaderEdits, LocalAnswer, RequestFacts, TableGate } from './gate'
+import { takeLimits } from './limits'
+import { challengeAnswer, editAnswer, withStatus } from './local-answers'
+import { problemAnswer } from './open-gate'
+import { type GateParts, Passage } from './passage'
+
+export interface GateOptions {
+  table: HostTable
+  log: EngineLog
+  content?: ContentSource | null
+  cache?: AnswerCache | null
+  compressor?: FilterSource | null
+  /** How hosts outside of the table are resolved; the system's way unless told. */
+  resolve?: Resolve
+  /** Milliseconds that only grow; for tests. */
+  now?: () => number
+}
+
+const challengePrefix = '/.well-known/acme-challenge/'
+
+/**
+ * The gate with everything a policy can ask, in this order: ACME challenge, addresses, one-host redirect and HTTPS, maintenance,
+ * protection, rate limits, spelling of the path, redirects, headers, rewrites before files, files, rewrites, cache, instance.
+ */
+export function createGate(options: GateOptions): TableGate {
+  return new RuleGate(options)
+}
+
+class RuleGate implements TableGate {
+  readonly #parts: GateParts
+  readonly #pages = new InstancePages()
+  /** Of routes that ask for nothing: one plan for all their requests. */
+  readonly #plans = new WeakMap<LiveRoute, ForwardPlan>()
+  #challenges: ReadonlyMap<string, string> = new Map()
+
+  constructor({ table, log, content = null, cache = null, compressor = null, resolve, now = () => performance.now() }: GateOptions) {
+    const outside = new OutsideHosts(resolve)
+    outside.allow(table.outsideHosts)
+    this.#parts = { policies: new CompiledPolicies(log), outside, content, cache, compressor, hsts: new TransportSecurity(), now, table }
+  }
+
+  apply(table: HostTable): void {
+    this.#parts.table = table
+    this.#parts.outside.allow(table.outsideHosts)
+  }
+
+  setChallenges(http: Readonly<Record<string, string>>): void {
+    this.#challenges = new Map(Object.entries(http))
+  }
+
+  close(): void {
+    this.#pages.close()
+  }
+
+  admit(route: LiveRoute, facts: RequestFacts): Soon<Admission> {
+    const challenge = this.#challenge(facts)
+    if (challenge !== null) return challenge
+    const compiled = this.#parts.policies.get(route.policy)
+    if (compiled.plain && this.#isPlain(route, facts)) return this.#forward(route, facts)
+    try {
+      const admission = this.#decide(route, compiled, new RequestView(facts))
+      return admission instanceof Promise ? admission.catch((error: unknown) => limitReached(error, route)) : admission
+    } catch (error) {
+      return limitReached(error, route)
+    }
+  }
+
+  admitUnknown(facts: RequestFacts): Admission {
+    return this.#challenge(facts) ?? { kind: 'problem', problem: { kind: 'unknown-host', host: facts.host } }
+  }
+
+  problem(problem: Problem, route: LiveRoute | null, facts: RequestFacts): Soon<LocalAnswer> {
+    const cache = route?.policy.cache && !isRuleProblem(problem) && route.policy.protection === null ? this.#parts.cache : null
+    // Known only by the path as it came: a rewritten one is stored under another.
+    const stale = route && cache && problem.kind !== 'bad-request' ? cache.insteadOfError(route, null, facts) : null
+    return after(stale, (stored) => stored ?? this.#page(problem, route, facts))
+  }
+
+  #page(problem: Problem, route: LiveRoute | null, facts: RequestFacts): Soon<LocalAnswer> {
+    const ours = problemAnswer(problem, facts.requestId, facts.header('accept'), this.#parts.table.dashboardUrl)
+    const path = route && errorPagePath(route.policy.errorPages, ours.status)
+    if (route === null || path === null || !wantsOwnPage(facts)) return ours
+    const { content } = this.#parts
+    const file = content !== null && route.content !== undefined ? content.page(route, path, facts) : null
+    return after(file, (found) => {
+      const page = found ?? this.#pages.get(route, path)
+      if (page === null) return ours
+      const fields = isRuleProblem(problem) ? ruleProblemHeaders(problem) : ours.headers.filter(([name]) => name === 'Retry-After')
+      return withStatus(page, ours, fields)
+    })
+  }
+
+  // On hosts we may not know yet. Over HTTPS as well: a CA follows a redirect that a proxy in front made (RFC 8555 §8.3), and so does the domain doctor.
+  #challenge(facts: RequestFacts): Admission | null {
+    if (this.#challenges.size === 0 || !facts.path.startsWith(challengePrefix)) return null
+    const authorization = this.#challenges.get(facts.path.slice(challengePrefix.length))
+    return authorization === undefined ? null : { kind: 'answer', answer: challengeAnswer(authorization) }
+  }
+
+  /** The route itself asks for nothing either. */
+  #isPlain(route: LiveRoute, facts: RequestFacts): boolean {
+    if (route.content !== undefined || route.redirectTo !== undefined) return false
+    return !route.httpsOnly || this.#parts.table.httpsPort === null || facts.scheme === 'https'
+  }
+
+  #forward(route: LiveRoute, facts: RequestFacts): Soon<Admission> {
+    const edits = route.hstsSeconds !== undefined && facts.scheme === 'https' ? this.#parts.hsts.for(route.hstsSeconds) : null
+    const cache = route.policy.cache ? this.#parts.cache : null
+    const reads = facts.method === 'GET' || facts.method === 'HEAD'
+    const stored = cache !== null && reads ? cache.lookup(route, null, facts) : null
+    return after(stored, (answer) =>
+      answer ? { kind: 'answer', answer: editAnswer(answer, edits) } : this.#filteredPlan(route, facts, cache, reads, edits),
+    )
+  }
+
+  #filteredPlan(route: LiveRoute, facts: RequestFacts, cache: AnswerCache | null, reads: boolean, edits: HeaderEdits | null): ForwardPlan {
+    const plan = this.#constantPlan(route, edits)
+    const conditions = (reads && cache?.conditions(route, null, facts)) || null
+    const compressing = reads && route.policy.compression ? (this.#parts.compressor?.filter(route, facts) ?? null) : null
+    const filter = chainFilters(cache?.filter(route, facts, null) ?? null, compressing)
+    if (conditions === null && filter === null) return plan
+    return { ...plan, filter, requestHeaders: conditions && { remove: [], set: conditions, append: [] } }
+  }
+
+  #constantPlan(route: LiveRoute, responseHeaders: HeaderEdits | null): ForwardPlan {
+    const known = this.#plans.get(route)
+    if (known?.responseHeaders === responseHeaders) return known
+    const { maxBodyBytes } = route.policy
+    const base = { kind: 'forward', route, outside: null, target: null, requestHeaders: null, filter: null } as const
+    const plan: ForwardPlan = { ...base, responseHeaders, maxBodyBytes }
+    this.#plans.set(route, plan)
+    return plan
+  }
+
+  #decide(route: LiveRoute, compiled: CompiledPolicy, view: RequestView): Soon<Admission> {
+    const { table, now } = this.#parts
+    if (!route.content) for (const path of compiled.errorPages) this.#pages.refresh(route, path, now())
+    const challenged = view.facts.scheme === 'http' && view.facts.path.startsWith(challengePrefix)
+    return after(enter(table, route, compiled, view, now(), challenged), (entrance) => {
+      if (entrance.kind !== 'pass') return entrance
+      const limited = compiled.limits && takeLimits(compiled.limits, route.projectId, view, now())
+      if (limited && 'problem' in limited) return { kind: 'problem', problem: limited.problem }
+      return new Passage(this.#parts, route, view, entrance.edits).through(compiled, limited?.fields ?? [])
+    })
+  }
+}
+
+/** @throws what is no limit of rules. */
+function limitReached(error: unknown, route: LiveRoute): Admission {
+  if (!(error instanceof MatchLimit)) throw error
+  const { host, projectName } = route
+  return {
+    kind: 'problem',
+    problem: { kind: 'rule-failed', status: 500, host, projectName, detail: `This request cannot be decided on: ${error.message}.` },
+  }
+}

@@ -1,0 +1,92 @@
+import http from 'node:http'
+import type { LiveRoute } from '../match/host-table'
+import type { LocalAnswer, RequestFacts } from './gate'
+
+const fetchTimeoutMs = 2_000
+const maxPageBytes = 512 * 1024
+const freshMs = 60_000
+const maxPages = 500
+
+interface Kept {
+  page: LocalAnswer | null
+  /** ms: asked again after this. */
+  until: number
+  asking: boolean
+}
+
+/** `404`, `4xx`: the path the project names for a status; null: our own page is shown. */
+export function errorPagePath(pages: Record<string, string>, status: number): string | null {
+  return pages[String(status)] ?? pages[`${Math.floor(status / 100)}xx`] ?? null
+}
+
+/**
+ * Error pages that live in an app. Most are needed when the app is not answering, so they are fetched while it does: at the first
+ * request, then each minute that has requests; the last one that came is shown.
+ */
+export class InstancePages {
+  readonly #kept = new Map<string, Kept>()
+  readonly #agent = new http.Agent({ keepAlive: false, maxSockets: 8 })
+
+  /** What is there now; never waits. */
+  get(route: LiveRoute, path: string): LocalAnswer | null {
+    return this.#kept.get(keyOf(route, path))?.page ?? null
+  }
+
+  /** To be called with requests: fetches what is missing or old. */
+  refresh(route: LiveRoute, path: string, now: number): void {
+    const key = keyOf(route, path)
+    const kept = this.#kept.get(key) ?? { page: null, until: 0, asking: false }
+    const [target] = route.targets
+    if (kept.asking || kept.until > now || !target) return
+    if (!this.#kept.has(key) && this.#kept.size >= maxPages) for (const oldest of [...this.#kept.keys()].slice(0, 50)) this.#kept.delete(oldest)
+    this.#kept.set(key, { ...kept, asking: true })
+    void fetchPage(this.#agent, target, route.host, path).then((page) => {
+      this.#kept.set(key, { page: page ?? kept.page, until: now + freshMs, asking: false })
+    })
+  }
+
+  close(): void {
+    this.#agent.destroy()
+  }
+}
+
+// Another deployment has other pages.
+const keyOf = (route: LiveRoute, path: string): string => `${route.deploymentId ?? route.projectId} ${path}`
+
+/** The page with its type, or null when it did not come in time, in size, with a 2xx or with the error's own status. */
+function fetchPage(agent: http.Agent, target: { host: string; port: number }, host: string, path: string): Promise<LocalAnswer | null> {
+  return new Promise((resolve) => {
+    const signal = AbortSignal.timeout(fetchTimeoutMs)
+    const headers = { host, accept: 'text/html', 'user-agent': 'switchyard-router', 'accept-encoding': 'identity' }
+    const request = http.get({ host: target.host, port: target.port, path, headers, agent, signal }, (response) => {
+      const status = response.statusCode ?? 0
+      const chunks: Buffer[] = []
+      let size = 0
+      response.on('data', (chunk: Buffer) => {
+        size += chunk.length
+        if (size > maxPageBytes) response.destroy(new Error('too large'))
+        else chunks.push(chunk)
+      })
+      response.on('error', () => resolve(null))
+      response.on('end', () => {
+        const usable = (status >= 200 && status < 300) || status === 404 || status === 500
+        resolve(usable ? pageOf(Buffer.concat(chunks), response.headers['content-type']) : null)
+      })
+    })
+    request.on('error', () => resolve(null))
+  })
+}
+
+function pageOf(body: Buffer, type: string | undefined): LocalAnswer {
+  const headers: [string, string][] = [
+    ['Content-Type', type ?? 'text/html; charset=utf-8'],
+    ['Content-Length', String(body.length)],
+  ]
+  return { status: 200, headers, body, cache: 'none', why: null }
+}
+
+/** Programs that ask for JSON and not for HTML get JSON, whatever page there is. */
+export function wantsOwnPage(facts: RequestFacts): boolean {
+  const accept = facts.header('accept')?.toLowerCase() ?? ''
+  return !accept.includes('json') || accept.includes('html')
+}

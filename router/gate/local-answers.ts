@@ -1,0 +1,66 @@
+import type { RedirectRule } from '@/shared/edge-policy'
+import { editPairs } from '../proxy/edits'
+import type { HeaderEdits, LocalAnswer } from './gate'
+
+/** `location` is already encoded. Permanent ones may be kept for an hour by who asks, as rules change. */
+export function redirectAnswer(status: RedirectRule['status'], location: string, why: string, hstsSeconds: number | null): LocalAnswer {
+  const body = Buffer.from(`Redirecting to ${location}\n`)
+  const headers: [string, string][] = [
+    // Node writes headers as latin1: what is not ASCII is percent-encoded.
+    ['Location', location.replace(/[^\x21-\x7e]/g, (sign) => encodeURIComponent(sign.toWellFormed()))],
+    ['Content-Type', 'text/plain; charset=utf-8'],
+    ['Content-Length', String(body.length)],
+    ['Cache-Control', status === 301 || status === 308 ? 'public, max-age=3600' : 'no-store'],
+  ]
+  if (hstsSeconds !== null) headers.push(['Strict-Transport-Security', `max-age=${hstsSeconds}`])
+  return { status, headers, body, cache: 'none', why }
+}
+
+/** An http-01 challenge answered (RFC 8555 §8.3). */
+export function challengeAnswer(keyAuthorization: string): LocalAnswer {
+  const body = Buffer.from(keyAuthorization)
+  const headers: [string, string][] = [
+    ['Content-Type', 'application/octet-stream'],
+    ['Content-Length', String(body.length)],
+    ['Cache-Control', 'no-store'],
+  ]
+  return { status: 200, headers, body, cache: 'none', why: 'acme-challenge' }
+}
+
+/** Encoded lines of edits that only add; the objects live as long as their policy. */
+const encoded = new WeakMap<HeaderEdits, Buffer>()
+
+/** An answer of ours with what rules put on it. The answer itself is shared and stays as it is. */
+export function editAnswer(answer: LocalAnswer, edits: HeaderEdits | null): LocalAnswer {
+  if (edits === null) return answer
+  const headers = editPairs(answer.headers, edits)
+  if (answer.head === undefined) return { ...answer, headers }
+  const touched = new Set([...edits.remove, ...edits.set.map(([name]) => name.toLowerCase())])
+  const { head, ...rest } = answer
+  if (answer.headers.some(([name]) => touched.has(name.toLowerCase()))) return { ...rest, headers }
+  return { ...rest, headers, head: Buffer.concat([head, linesOf(edits)]) }
+}
+
+function linesOf(edits: HeaderEdits): Buffer {
+  const known = encoded.get(edits)
+  if (known) return known
+  const lines = Buffer.from([...edits.set, ...edits.append].map(([name, value]) => `${name}: ${value}\r\n`).join(''), 'latin1')
+  encoded.set(edits, lines)
+  return lines
+}
+
+/** The body of an own page in the place of our answer: its type and length stay, its validators go. `fields` are of the problem. */
+export function withStatus(page: LocalAnswer, ours: LocalAnswer, fields: [string, string][]): LocalAnswer {
+  const dropped = new Set([
+    'etag',
+    'last-modified',
+    'cache-control',
+    'accept-ranges',
+    'expires',
+    'age',
+    ...fields.map(([name]) => name.toLowerCase()),
+  ])
+  const kept = page.headers.filter(([name]) => !dropped.has(name.toLowerCase()))
+  const { status, why, close = false } = ours
+  return { status, headers: [...kept, ['Cache-Control', 'no-store'], ...fields], body: page.body, cache: 'none', why, close }
+}

@@ -1,0 +1,68 @@
+import { defaultEdgePolicy, type EdgePolicy } from '@/shared/edge-policy'
+import type { Route, RouteTable } from '@/shared/route-table'
+import { HostTable, type LiveRoute } from '../match/host-table'
+import { quietLog, routeTo, tableOf } from '../proxy/testing'
+import { createGate, type GateOptions } from './create-gate'
+import type { Admission, RequestFacts, TableGate } from './gate'
+
+export interface Asked {
+  method?: string
+  host?: string
+  scheme?: 'http' | 'https'
+  clientIp?: string
+  headers?: Record<string, string>
+}
+
+/** The facts of a request for `target` (path and query). */
+export function factsOf(
+  target: string,
+  { method = 'GET', host = 'app.test', scheme = 'http', clientIp = '203.0.113.9', headers = {} }: Asked = {},
+): RequestFacts {
+  const mark = target.indexOf('?')
+  const [path, query] = mark === -1 ? [target, ''] : [target.slice(0, mark), target.slice(mark)]
+  return { method, host, path, query, scheme, clientIp, requestId: 'id', header: (name) => headers[name] }
+}
+
+export interface TestGate {
+  gate: TableGate
+  table: HostTable
+  ask(target: string, asked?: Asked): Promise<Admission>
+}
+
+/** A gate with one app at app.test under this policy, and whatever else `more` names. */
+export function gateFor(
+  policy: Partial<EdgePolicy>,
+  route: Partial<Route> = {},
+  more: { routes?: Route[]; policies?: Record<string, EdgePolicy>; table?: Partial<RouteTable>; options?: Partial<GateOptions> } = {},
+): TestGate {
+  const target = { instanceId: 'i', host: '127.0.0.1', port: 1 }
+  const table = new HostTable({
+    ...tableOf([routeTo('app.test', [target], { policy: 'p', ...route }), ...(more.routes ?? [])]),
+    policies: { p: { ...defaultEdgePolicy, ...policy }, ...more.policies },
+    ...more.table,
+  })
+  const gate = createGate({ table, log: quietLog, ...more.options })
+  const ask = async (path: string, asked: Asked = {}) => {
+    const facts = factsOf(path, asked)
+    const found = table.find(facts.host)
+    return found ? gate.admit(found as LiveRoute, facts) : gate.admitUnknown(facts)
+  }
+  return { gate, table, ask }
+}
+
+/** An admission in a few words: `308 /new`, `forward /target`, `429 rate-limited`. */
+export function brief(admission: Admission): string {
+  if (admission.kind === 'problem') return `problem ${admission.problem.kind}`
+  if (admission.kind === 'answer')
+    return `${admission.answer.status} ${headerOf(admission.answer.headers, 'location') ?? admission.answer.why ?? ''}`.trim()
+  const { outside, route, target } = admission
+  const where = outside
+    ? `${outside.scheme}://${outside.address}:${outside.port} as ${outside.hostname} `
+    : route.host === 'app.test'
+      ? ''
+      : `${route.host} `
+  return `forward ${where}${target ?? 'as it is'}`
+}
+
+export const headerOf = (headers: readonly (readonly [string, string])[], name: string): string | undefined =>
+  headers.find(([key]) => key.toLowerCase() === name)?.[1]
