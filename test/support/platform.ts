@@ -21,7 +21,8 @@ export interface PlatformOptions {
   home?: string
   /** Without it the embedded Postgres. */
   databaseUrl?: string
-  env?: Record<string, string>
+  /** May need to know the ports of the edge, as a CA and visitors see them. */
+  env?: Record<string, string> | ((ports: { http: number; https: number }) => Promise<Record<string, string>>)
 }
 
 export type Role = 'supervisor' | 'control' | 'router'
@@ -35,6 +36,7 @@ export interface RunningPlatform {
   email: string
   password: string
   edgePort: number
+  edgeHttpsPort: number
   home: string
   /** Logs of all its processes, the newest end. */
   output(): string
@@ -84,7 +86,7 @@ export async function startPlatform(options: PlatformOptions): Promise<RunningPl
     SWITCHYARD_BOOTSTRAP_PASSWORD: account.password,
     SWITCHYARD_BOOTSTRAP_API_KEY: account.apiKey,
     ...(options.databaseUrl ? { DATABASE_URL: options.databaseUrl } : {}),
-    ...options.env,
+    ...(typeof options.env === 'function' ? await options.env({ http: edgePort, https: edgeHttpsPort }) : options.env),
     [marker.split('=')[0] as string]: marker.split('=')[1] as string,
   }
   const url = `http://127.0.0.1:${port}`
@@ -109,6 +111,7 @@ export async function startPlatform(options: PlatformOptions): Promise<RunningPl
     url,
     ...account,
     edgePort,
+    edgeHttpsPort,
     home,
     output: () => output,
     pids: () => readPids(home),
