@@ -30,6 +30,8 @@ export function LiveUpdates() {
       if ([...changed].some((kind) => !besideProjects.has(kind))) void queryClient.invalidateQueries({ queryKey: trpc.projects.pathKey() })
       if (changed.has('deployment')) void queryClient.invalidateQueries({ queryKey: trpc.deployments.pathKey() })
       if (changed.has('instance') || changed.has('deployment')) void queryClient.invalidateQueries({ queryKey: trpc.instances.pathKey() })
+      // The routers took it out of the rotation, or back.
+      if (changed.has('instance')) void queryClient.invalidateQueries({ queryKey: trpc.traffic.targetEvents.queryKey() })
       if (changed.has('domain') || changed.has('project')) void queryClient.invalidateQueries({ queryKey: trpc.domains.pathKey() })
       if (changed.has('variable')) void queryClient.invalidateQueries({ queryKey: trpc.variables.pathKey() })
     }, burstMs)

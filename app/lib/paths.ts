@@ -14,6 +14,7 @@ export const paths = {
   projectDeployments: (slug: string) => `/${slug}/deployments` as Route,
   deployment: (slug: string, id: string) => `/${slug}/deployments/${id}` as Route,
   instances: (slug: string) => `/${slug}/instances` as Route,
+  traffic: (slug: string) => `/${slug}/traffic` as Route,
   variables: (slug: string) => `/${slug}/variables` as Route,
   domains: (slug: string) => `/${slug}/domains` as Route,
   domain: (slug: string, hostname: string) => `/${slug}/domains/${encodeURIComponent(hostname)}` as Route,

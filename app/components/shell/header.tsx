@@ -19,6 +19,7 @@ const projectTabs = (slug: string): Tab[] => [
   { href: paths.project(slug), label: 'Overview' },
   { href: paths.projectDeployments(slug), label: 'Deployments', deep: true },
   { href: paths.instances(slug), label: 'Instances' },
+  { href: paths.traffic(slug), label: 'Traffic' },
   { href: paths.variables(slug), label: 'Variables' },
   { href: paths.domains(slug), label: 'Domains', deep: true },
   { href: paths.projectSettings(slug), label: 'Settings' },

@@ -1,0 +1,113 @@
+'use client'
+import Link from 'next/link'
+import type { ReactNode } from 'react'
+import { CopyButton } from '@/app/components/ui/copy-button'
+import { Dialog } from '@/app/components/ui/dialog'
+import { formatBytes } from '@/app/lib/format'
+import { paths } from '@/app/lib/paths'
+import type { RequestView } from '@/shared/traffic'
+import { formatMs } from './format-traffic'
+import { statusText, statusTone } from './request-row'
+
+const cacheTexts: Record<string, string> = {
+  hit: 'Hit: answered from the cache',
+  stale: 'Stale: answered from the cache while it was renewed',
+  revalidated: 'Revalidated: the app said that the cached answer is still good',
+  miss: 'Miss: asked the app, kept the answer',
+  bypass: 'Bypass: may not be kept',
+  static: 'Static file of the deployment',
+  none: 'Not cached',
+}
+
+function Fact({ label, children }: { label: string; children: ReactNode }) {
+  return (
+    <div className="grid gap-0.5 py-2 sm:grid-cols-[9rem_1fr] sm:gap-4">
+      <dt className="text-muted text-sm">{label}</dt>
+      <dd className="wrap-anywhere min-w-0">{children}</dd>
+    </div>
+  )
+}
+
+/** Where the time went: until the app's first byte, and the rest. */
+function Timing({ request }: { request: RequestView }) {
+  const { durationMs, upstreamMs } = request
+  const waited = upstreamMs === null ? 0 : Math.min(100, (100 * upstreamMs) / Math.max(durationMs, 0.001))
+  return (
+    <div className="mb-3 rounded-lg border bg-sunken px-4 py-3">
+      <div className="flex justify-between gap-4 text-sm tabular-nums">
+        <span>{upstreamMs === null ? 'Answered without the app' : `First byte of the app ${formatMs(upstreamMs)}`}</span>
+        <span className="font-medium">{formatMs(durationMs)} in all</span>
+      </div>
+      <div aria-hidden className="mt-2 flex h-2 overflow-hidden rounded-full bg-accent/25">
+        <div className="bg-accent" style={{ width: `${waited}%` }} />
+      </div>
+    </div>
+  )
+}
+
+function Facts({ request, slug }: { request: RequestView; slug: string }) {
+  return (
+    <dl className="divide-y">
+      <Fact label="Request id">
+        <span className="inline-flex items-center gap-1">
+          <span className="font-mono text-xs">{request.requestId}</span>
+          <CopyButton text={request.requestId} label="Copy request id" />
+        </span>
+      </Fact>
+      {request.reason ? <Fact label="Answered by">{`The router: ${request.reason}`}</Fact> : null}
+      <Fact label="Time">{new Date(request.at).toLocaleString()}</Fact>
+      <Fact label="Address">
+        <span className="font-mono text-xs">{`${request.scheme}://${request.host}${request.target}`}</span>
+      </Fact>
+      <Fact label="Protocol">{request.protocol}</Fact>
+      <Fact label="Cache">{cacheTexts[request.cache] ?? request.cache}</Fact>
+      <Fact label="Body">{`${formatBytes(request.bytesIn)} received, ${formatBytes(request.bytesOut)} sent`}</Fact>
+      <Fact label="Client">
+        <span className="font-mono text-xs">{request.clientIp}</span>
+      </Fact>
+      <Fact label="User agent">{request.userAgent || 'none'}</Fact>
+      <Fact label="Instance">
+        {request.instanceId ? (
+          <Link href={paths.instances(slug)} className="font-mono text-xs hover:text-accent-text">
+            {request.instanceId}
+          </Link>
+        ) : (
+          'none was asked'
+        )}
+      </Fact>
+      {request.deploymentId ? (
+        <Fact label="Deployment">
+          <Link href={paths.deployment(slug, request.deploymentId)} className="font-mono text-xs hover:text-accent-text">
+            {request.deploymentId}
+          </Link>
+        </Fact>
+      ) : null}
+    </dl>
+  )
+}
+
+/** Everything that is known of one request, in a drawer. */
+export function RequestDetail({ request, slug, onClose }: { request: RequestView | null; slug: string; onClose: () => void }) {
+  return (
+    <Dialog
+      open={request !== null}
+      onOpenChange={(open) => !open && onClose()}
+      title="Request"
+      shape="sheet"
+      description={
+        request ? (
+          <span className="wrap-anywhere font-mono text-xs">
+            <span className={`font-medium ${statusTone(request.status)}`}>{statusText(request.status)}</span> {request.method} {request.target}
+          </span>
+        ) : undefined
+      }
+    >
+      {request ? (
+        <div className="min-h-0 flex-1 overflow-y-auto">
+          <Timing request={request} />
+          <Facts request={request} slug={slug} />
+        </div>
+      ) : null}
+    </Dialog>
+  )
+}

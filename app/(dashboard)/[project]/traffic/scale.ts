@@ -1,0 +1,15 @@
+/** A round number at or above `max` that splits into equal round steps, and those steps. */
+export function niceScale(max: number, steps = 3): { top: number; ticks: number[] } {
+  if (!(max > 0)) return { top: 1, ticks: [0, 1] }
+  const rough = max / steps
+  const power = 10 ** Math.floor(Math.log10(rough))
+  const step = ([1, 2, 2.5, 5, 10].find((factor) => factor * power >= rough) ?? 10) * power
+  const count = Math.ceil(max / step - 1e-9)
+  return { top: step * count, ticks: Array.from({ length: count + 1 }, (_, i) => step * i) }
+}
+
+/** Indices of at most `most` labels, evenly apart, that never crowd the right edge. */
+export function labelIndices(length: number, most: number): number[] {
+  const step = Math.max(1, Math.ceil(length / Math.max(1, most)))
+  return Array.from({ length: Math.ceil(length / step) }, (_, i) => i * step)
+}

@@ -1,0 +1,58 @@
+'use client'
+import { keepPreviousData, useQuery } from '@tanstack/react-query'
+import { useState } from 'react'
+import { PageTitle } from '@/app/components/page-title'
+import { ErrorPanel } from '@/app/components/ui/error-panel'
+import { SelectField } from '@/app/components/ui/field'
+import { wireErrorOf } from '@/app/lib/errors'
+import { useTRPC } from '@/app/lib/trpc'
+import type { TrafficRange } from '@/shared/traffic'
+import { useProject } from '../use-project'
+import { Breakdown } from './breakdown'
+import { Charts } from './charts'
+import { EjectedNotice } from './ejected-notice'
+import { Figures } from './figures'
+import { LiveRequests } from './live-requests'
+import { RangeChoice } from './range-choice'
+
+/** Counts come from the routers every few seconds: a slow beat while someone looks, none while nobody does. */
+const refreshMs = 10_000
+
+/** What visitors ask for and how they are answered: charts, sums by host and instance, and each request as it comes. */
+export function Traffic() {
+  const trpc = useTRPC()
+  const project = useProject()
+  const [range, setRange] = useState<TrafficRange>('1h')
+  const [host, setHost] = useState<string | undefined>()
+  const query = { projectId: project.id, range, ...(host ? { host } : {}) }
+  const series = useQuery({ ...trpc.traffic.series.queryOptions(query), refetchInterval: refreshMs, placeholderData: keepPreviousData })
+  const all = useQuery({ ...trpc.traffic.series.queryOptions({ projectId: project.id, range }), placeholderData: keepPreviousData })
+  const hosts = all.data?.hosts.map((row) => row.host) ?? []
+  return (
+    <>
+      <PageTitle
+        title="Traffic"
+        description="What visitors asked for and how they were answered, counted by the routers."
+        actions={
+          <div className="flex flex-wrap items-center gap-2">
+            {hosts.length > 1 ? (
+              <SelectField label="Host" labelHidden value={host ?? ''} onChange={(event) => setHost(event.target.value || undefined)}>
+                <option value="">All hosts</option>
+                {hosts.map((name) => (
+                  <option key={name}>{name}</option>
+                ))}
+              </SelectField>
+            ) : null}
+            <RangeChoice value={range} onChange={setRange} />
+          </div>
+        }
+      />
+      {series.error ? <ErrorPanel className="mb-4" error={wireErrorOf(series.error)} /> : null}
+      <EjectedNotice projectId={project.id} slug={project.slug} />
+      <Figures total={series.data?.total} />
+      <Charts series={series.data} range={range} />
+      {series.data && series.data.total.requests > 0 ? <Breakdown series={series.data} /> : null}
+      <LiveRequests projectId={project.id} slug={project.slug} host={host} />
+    </>
+  )
+}
