@@ -22,6 +22,8 @@ export class ServedTable {
   readonly #options: ServedTableOptions
   #current: RouteTable
   #retry: NodeJS.Timeout | undefined
+  /** One at a time: an older table must not be applied over a newer one. */
+  #tail: Promise<void> = Promise.resolve()
 
   constructor(options: ServedTableOptions) {
     this.#options = options
@@ -33,7 +35,11 @@ export class ServedTable {
   }
 
   /** Checks, applies, stores. @throws on a table that is invalid or older than the one that serves. */
-  async replace(input: unknown): Promise<void> {
+  replace(input: unknown): Promise<void> {
+    return this.#inTurn(() => this.#replace(input))
+  }
+
+  async #replace(input: unknown): Promise<void> {
     const { table, hosts } = checkTable(input)
     const current = this.#current
     if (!supersedes(table, current)) {
@@ -47,9 +53,14 @@ export class ServedTable {
   }
 
   /** Applies the same table again: HTTPS is there now, or is not. */
-  async again(): Promise<void> {
-    const table = this.#current
-    await this.#options.apply(this.#reachable(table, new HostTable(table)))
+  again(): Promise<void> {
+    return this.#inTurn(() => this.#options.apply(this.#reachable(this.#current, new HostTable(this.#current))))
+  }
+
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const done = this.#tail.then(work)
+    this.#tail = done.catch(() => {})
+    return done
   }
 
   #reachable(table: RouteTable, hosts: HostTable): HostTable {

@@ -1,0 +1,94 @@
+import path from 'node:path'
+import type { EdgeAsks, EdgeReports } from '@/shared/edge-link'
+import { createEdgeParts, type EdgeParts } from './cache/edge-parts'
+import type { RouterEnv } from './env'
+import { createGate } from './gate/create-gate'
+import type { TableGate } from './gate/gate'
+import type { HostTable } from './match/host-table'
+import { createObserver } from './observe/observe'
+import type { EngineLog, EngineServices } from './proxy/engine'
+import { createTargets } from './targets/balanced'
+import { createTlsEdge } from './tls/edge'
+import { SessionKeys } from './tls/session-keys'
+import type { TlsEdge } from './tls/tls-edge'
+
+const wakeAskTimeoutMs = 5_000
+const certificateAskTimeoutMs = 10_000
+/** A new table waits so long for the keys of new certificates, so that nobody is sent to a name that cannot be shown yet. */
+const certificateWaitMs = 2_000
+
+/** What services say to the control plane. It may be gone: asking rejects then, and a report is lost (false). */
+export interface ControlTalk {
+  ask<K extends keyof EdgeAsks>(kind: K, ask: EdgeAsks[K]['ask'], deadlineMs: number): Promise<EdgeAsks[K]['answer']>
+  report<K extends keyof EdgeReports>(kind: K, report: EdgeReports[K]): boolean
+}
+
+/** Everything of a worker but its engine, its table and its link. */
+export interface Services extends EngineServices {
+  gate: TableGate
+  parts: EdgeParts
+  observer: ReturnType<typeof createObserver>
+  tls: TlsEdge
+  /** Makes all of them ready for a new table; the engine comes after them. */
+  apply(table: HostTable): Promise<void>
+  close(): Promise<void>
+}
+
+export function createServices(env: RouterEnv, table: HostTable, log: EngineLog, control: ControlTalk): Services {
+  const targets = createTargets({
+    table,
+    log,
+    report: (kind, report) => control.report(kind, report),
+    wake: (ask) => control.ask('wake', ask, wakeAskTimeoutMs),
+    worker: { id: env.workerId, count: env.workers },
+  })
+  const observer = createObserver({
+    report: (kind, report) => control.report(kind, report),
+    log,
+    accessLogFile: env.accessLog === 'off' ? null : path.join(env.home, 'logs', `access-${env.workerId}.log`),
+    logEverything: env.accessLog === 'all',
+  })
+  const parts = createEdgeParts({ table, targets, home: env.home, log })
+  const { content, cache, compressor } = parts
+  const gate = createGate({ table, log, content, cache, compressor })
+  const sessionKeys = new SessionKeys({ file: path.join(env.runDirectory, 'ticket.keys'), log })
+  const tls = createTlsEdge({
+    directory: env.runDirectory,
+    ask: async (ids) => (await control.ask('certificates', { ids }, certificateAskTimeoutMs)).certificates,
+    sessionKeys,
+    handshakeTimeoutMs: env.limits.clientHeadTimeoutMs,
+    log,
+  })
+  return {
+    gate,
+    targets,
+    observer,
+    parts,
+    tls,
+    async apply(next) {
+      await inTime(tls.apply(next.certificates), certificateWaitMs)
+      parts.apply(next)
+      gate.apply(next)
+      targets.apply(next)
+      observer.apply()
+    },
+    async close() {
+      gate.close()
+      parts.close()
+      targets.close()
+      await observer.close()
+      tls.close()
+      sessionKeys.close()
+    },
+  }
+}
+
+/** Resolves when `work` is done, or after `deadlineMs`. */
+async function inTime(work: Promise<void>, deadlineMs: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, deadlineMs)
+  })
+  await Promise.race([work, late])
+  clearTimeout(timer)
+}
