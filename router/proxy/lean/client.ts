@@ -130,6 +130,11 @@ export class ClientConnection implements Front {
     return this.#state === idle && this.#pending === null
   }
 
+  /** Another protocol has the socket from now on. */
+  leave(): void {
+    this.#state = dead
+  }
+
   /** Requests and tunnels that a cut now would break. */
   get openCount(): number {
     return this.exchange.open ? 1 : 0

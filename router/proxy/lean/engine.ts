@@ -7,7 +7,7 @@ import type { DrainOptions, DrainResult, Engine, EngineLog, EngineOptions, Liste
 import type { Reader } from './accept'
 import { type ClientAddress, ClientConnection, type ClientHost } from './client'
 import { Clock } from './clock'
-import { H2Sessions } from './h2'
+import { H2Sessions, isPriorKnowledge } from './h2'
 import { type ArrivedSocket, Listeners } from './listeners'
 import { Pools } from './pool'
 
@@ -67,14 +67,26 @@ class LeanEngine implements Engine, ClientHost {
   }
 
   #take({ socket, protocol }: ArrivedSocket, address: ClientAddress): Reader | null {
+    const { ip, localPort, secure } = address
+    const words = { ip, localPort: String(localPort), scheme: secure ? ('https' as const) : ('http' as const) }
     if (protocol === 'h2') {
-      const { ip, localPort, secure } = address
-      this.#h2.accept(socket, { ip, localPort: String(localPort), scheme: secure ? 'https' : 'http' }, null)
+      this.#h2.accept(socket, words)
       return null
     }
     const connection = new ClientConnection(this, socket, address)
     this.#connections.add(connection)
-    return (bytes, size) => connection.receive(bytes, size)
+    const http1: Reader = (bytes, size) => connection.receive(bytes, size)
+    // A client may know beforehand that HTTP/2 is spoken here (RFC 9113 §3.3): its first bytes say so.
+    let read: Reader = (bytes, size) => {
+      read = http1
+      if (isPriorKnowledge(bytes, size)) {
+        connection.leave()
+        this.#connections.delete(connection)
+        read = this.#h2.adopt(socket, words)
+      }
+      read(bytes, size)
+    }
+    return (bytes, size) => read(bytes, size)
   }
 
   closed(connection: OpenConnection): void {

@@ -2,7 +2,7 @@ import { Flag, FrameType, Setting } from '@/router/proxy/lean/h2/protocol'
 import { answered, type Case, check, onWire, stillAlive, streamEnded } from './verify'
 import { block, dataFrame, type Fields, frame, headersFrame, requestFields, settingsPayload, word } from './wire'
 
-const { data, headers, priority, rstStream, settings, ping, goaway, windowUpdate, continuation } = FrameType
+const { data, headers, priority, rstStream, settings, goaway, windowUpdate, continuation } = FrameType
 const get = requestFields()
 const post = requestFields('POST')
 const open = Flag.endHeaders

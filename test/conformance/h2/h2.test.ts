@@ -1,11 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { conformanceCases } from './cases'
-import { nodeServer, type Server, sessionServer } from './servers'
+import { engineServer, nodeServer, type Server, sessionServer } from './servers'
 
-describe('HTTP/2 conformance: the cases of h2spec', () => {
+describe.each([
+  ['the session alone', sessionServer],
+  ['the engine before an instance', engineServer],
+])('HTTP/2 conformance of %s: the cases of h2spec', (_what, start) => {
   let server: Server
   beforeAll(async () => {
-    server = await sessionServer()
+    server = await start()
   })
   afterAll(() => server.close())
 
@@ -19,7 +22,7 @@ describe('HTTP/2 conformance: the cases of h2spec', () => {
 })
 
 describe('HTTP/2 conformance: Node’s own server, to compare', () => {
-  test('passes no case that ours does not', { timeout: 120_000 }, async () => {
+  test('fails where ours does not', { timeout: 120_000 }, async () => {
     const server = await nodeServer()
     const failures: string[] = []
     for (const one of conformanceCases)
@@ -28,6 +31,7 @@ describe('HTTP/2 conformance: Node’s own server, to compare', () => {
     console.log(
       `node:http2 on Node ${process.version}: ${conformanceCases.length - failures.length} of ${conformanceCases.length}\n${failures.join('\n')}`,
     )
-    expect(failures.length).toBeGreaterThanOrEqual(0)
+    // 138 on Node 20, 136 on 24 by h2spec itself: far fewer would mean that the cases are wrong.
+    expect(conformanceCases.length - failures.length).toBeGreaterThan(130)
   })
 })

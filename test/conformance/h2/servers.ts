@@ -1,8 +1,9 @@
 import http2 from 'node:http2'
 import net, { type AddressInfo, type Socket } from 'node:net'
+import { createLeanEngine } from '@/router/proxy/lean/engine'
 import { encodeField, encodeStatus } from '@/router/proxy/lean/h2/hpack/encoder'
 import { Session, type SessionHost } from '@/router/proxy/lean/h2/session'
-import { testLimits } from '@/router/proxy/testing'
+import { hostTable, httpOrigin, openServices, quietLog, routeTo, testLimits } from '@/router/proxy/testing'
 
 export interface Server {
   port: number
@@ -31,8 +32,30 @@ export async function sessionServer(limits = testLimits): Promise<Server & { ses
     },
     onClosed: (session) => sessions.delete(session),
   }
-  const server = net.createServer({ noDelay: true }, (socket) => sessions.add(new Session(socket, host)))
+  const server = net.createServer({ noDelay: true }, (socket) => {
+    const session = new Session(socket, host)
+    sessions.add(session)
+    socket.on('data', (chunk: Buffer) => session.receive(chunk))
+  })
   return { sessions, ...(await listening(server, () => [...sessions].map(({ socket }) => socket))) }
+}
+
+/** The whole lean engine in front of an instance, HTTP/2 by prior knowledge. */
+export async function engineServer(): Promise<Server> {
+  const origin = await httpOrigin((req, res) => {
+    req.resume()
+    req.on('end', () => res.end('hello, world!'))
+  })
+  const table = hostTable([routeTo('app.test', [origin.target])])
+  const engine = createLeanEngine({ limits: testLimits, table, log: quietLog, ...openServices(table) })
+  const { port } = await engine.listen({ host: '127.0.0.1', port: 0, reusePort: false })
+  return {
+    port,
+    close: async () => {
+      await engine.close()
+      await origin.close()
+    },
+  }
 }
 
 /** Node's own server, on nghttp2. */

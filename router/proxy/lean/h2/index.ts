@@ -1,12 +1,18 @@
 import type { Socket } from 'node:net'
 import type { ExchangeHost } from '../exchange'
 import { H2Front } from './front'
+import { clientPreface } from './protocol'
 import { type ClientWords, LastHost } from './request'
 import type { RequestHead } from './request-head'
 import { Session, type SessionHost } from './session'
 import type { H2Stream } from './stream'
 
 export type { ClientWords } from './request'
+
+/** Whether a connection begins like one of HTTP/2 with prior knowledge (RFC 9113 §3.3): no HTTP/1 method is called PRI. */
+export function isPriorKnowledge(bytes: Buffer, size: number): boolean {
+  return size >= 4 && clientPreface.compare(bytes, 0, Math.min(size, clientPreface.length), 0, Math.min(size, clientPreface.length)) === 0
+}
 
 /** Fronts kept for the next requests; each holds some buffers. */
 const mostFronts = 1_024
@@ -36,8 +42,19 @@ export class H2Sessions {
     return open
   }
 
-  /** Speaks HTTP/2 on `socket` from now on; `first`: what was read from it already. The socket is ours. */
-  accept(socket: Socket, client: ClientWords, first: Buffer | null): void {
+  /** Speaks HTTP/2 on `socket` from now on. */
+  accept(socket: Socket, client: ClientWords): void {
+    const session = this.#begin(socket, client)
+    socket.on('data', (chunk: Buffer) => session.receive(chunk))
+  }
+
+  /** The same where somebody else reads the socket, into a buffer that is used again: what is returned takes the bytes. */
+  adopt(socket: Socket, client: ClientWords): (bytes: Buffer, size: number) => void {
+    const session = this.#begin(socket, client)
+    return (bytes, size) => session.receive(Buffer.from(bytes.subarray(0, size)))
+  }
+
+  #begin(socket: Socket, client: ClientWords): Session {
     const last = new LastHost()
     const sessionHost: SessionHost = {
       limits: this.#host.limits,
@@ -46,7 +63,7 @@ export class H2Sessions {
     }
     const session = new Session(socket, sessionHost)
     this.#sessions.add(session)
-    if (first !== null) session.start(first)
+    return session
   }
 
   #request(stream: H2Stream, head: RequestHead, tooLarge: boolean, client: ClientWords, last: LastHost): void {

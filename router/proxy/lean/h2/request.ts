@@ -62,7 +62,6 @@ function targetFault({ method, path }: RequestHead): Problem | null {
   return null
 }
 
-const requestIdName = Buffer.from('X-Request-Id: ')
 const headEnd = Buffer.from('\r\n\r\n')
 /** Without a body these say so (RFC 9110 §8.6). */
 const expectBody = new Set(['POST', 'PUT', 'PATCH'])
@@ -82,7 +81,6 @@ export function writeRequestHead(out: Outbox, head: RequestHead, plan: ForwardPl
   out.text(text)
   if (edits !== null) out.putAll(edits.lines)
   out.putAll(forwarded)
-  out.putAll(requestIdName)
   out.putAll(requestId)
   out.putAll(headEnd)
 }

@@ -77,7 +77,6 @@ export class Session implements FrameSink {
       [Setting.maxHeaderListSize, maxHeaderBytes],
     ])
     this.#output.windowUpdate(0, sessionWindow - defaultWindow)
-    socket.on('data', (chunk: Buffer) => this.#onData(chunk))
     socket.on('drain', () => this.#onDrain())
     socket.on('error', () => this.destroy())
     socket.on('end', () => this.destroy())
@@ -89,12 +88,8 @@ export class Session implements FrameSink {
     return this.#streams.size
   }
 
-  /** Bytes that were read before the session was made. */
-  start(chunk: Buffer): void {
-    if (chunk.length > 0) this.#onData(chunk)
-  }
-
-  #onData(chunk: Buffer): void {
+  /** Bytes from the socket, which nobody changes any more. */
+  receive(chunk: Buffer): void {
     if (this.#dead) return
     this.#now = Date.now()
     this.#reader.push(chunk)
