@@ -3,7 +3,7 @@ import type { Fixtures } from './fixtures'
 import { host } from './fixtures'
 import { h2load, type LoadResult, openLoop, wrk } from './load'
 import { interleave, median, type Sample } from './measure'
-import { residentMiB } from './processes'
+import { cpuSeconds, residentMiB } from './processes'
 import { type Contender, loadCore, startRouter } from './proxies'
 
 export interface Cast {
@@ -210,6 +210,7 @@ export async function growth(fixtures: Fixtures, backends: number[], settings: S
   for (const routes of [1, 100, 10_000, 1_000_000]) {
     const proxy = await startRouter(fixtures, backends, { name: `routes-${routes}`, engine: 'lean', routes })
     try {
+      await untilQuiet(proxy)
       const load = (each: Contender) => wrk({ url: plain(each), hostHeader: host, seconds: settings.seconds, connections: 64 })
       const samples = (await interleave([proxy], settings.rounds, load)).get(proxy.name) ?? []
       const figure = middle(samples, (s) => s.perCpuSecond)
@@ -224,4 +225,14 @@ export async function growth(fixtures: Fixtures, backends: number[], settings: S
     }
   }
   return reports
+}
+
+/** A million routes are parsed, stored and tidied up after for some seconds: that is another figure than this one. */
+async function untilQuiet(proxy: Contender): Promise<void> {
+  for (let before = -1; ; ) {
+    const now = cpuSeconds(proxy.pids())
+    if (now - before < 0.02) return
+    before = now
+    await new Promise((resolve) => setTimeout(resolve, 1_000))
+  }
 }
