@@ -50,7 +50,6 @@ const hasNoBody = (status: number) => status === 204 || status === 304 || status
 /** Writes the head of an instance's answer. Returns how its body is delimited; `untilClose` implies the end of the connection. */
 export function writeAnswerHead(out: Outbox, head: AnswerHead, edits: HeaderEdits | null, setCookie: string | null, context: AnswerContext): number {
   const framing = framingOf(head, context)
-  writeStatusLine(out, head)
   writeFields(out, head, edits)
   if (setCookie !== null) out.text(headerLine('Set-Cookie', setCookie))
   if (framing === chunked) out.putAll(chunkedLine)
@@ -59,10 +58,14 @@ export function writeAnswerHead(out: Outbox, head: AnswerHead, edits: HeaderEdit
   return framing
 }
 
-function writeFields(out: Outbox, { fields, bytes }: AnswerHead, edits: HeaderEdits | null): void {
+// A status line in the one usual form is passed on as it came, in one run with the lines behind it; any other is written anew.
+function writeFields(out: Outbox, head: AnswerHead, edits: HeaderEdits | null): void {
+  const { fields, bytes } = head
+  const usual = head.minor === 1 && head.reasonStart - head.start === 13
+  if (!usual) out.text(`HTTP/1.1 ${head.status} ${head.reason()}\r\n`)
   const ready = edits === null ? null : prepareEdits(edits)
   if (ready !== null && ready.cut !== null) fields.cutNames(bytes, ready.cut)
-  putFields(out, bytes, fields)
+  putFields(out, bytes, fields, usual ? head.start : -1)
   if (ready !== null) out.putAll(ready.lines)
 }
 
@@ -86,12 +89,6 @@ function writeEnd(out: Outbox, context: AnswerContext, framing: number): void {
   } else out.putAll(headEnd)
 }
 
-// Passed on as it came when it is in the one usual form; written anew otherwise.
-function writeStatusLine(out: Outbox, head: AnswerHead) {
-  if (head.minor === 1 && head.reasonStart - head.start === 13) return out.put(head.bytes, head.start, head.reasonEnd + 2)
-  out.text(`HTTP/1.1 ${head.status} ${head.reason()}\r\n`)
-}
-
 /** 103: the Link lines alone (RFC 8297), to those who know interim answers. */
 export function writeEarlyHints(out: Outbox, head: AnswerHead): void {
   const { fields, bytes } = head
@@ -107,7 +104,6 @@ export function writeEarlyHints(out: Outbox, head: AnswerHead): void {
 
 /** The head that turns the connection into a tunnel. */
 export function writeSwitch(out: Outbox, head: AnswerHead, edits: HeaderEdits | null, requestId: Buffer): void {
-  writeStatusLine(out, head)
   writeFields(out, head, edits)
   out.putAll(upgradeLines)
   out.putAll(requestIdName)

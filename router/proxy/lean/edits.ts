@@ -28,10 +28,10 @@ export function prepareEdits(edits: HeaderEdits): PreparedEdits {
   return ready
 }
 
-/** Writes the lines that are not cut, as they came. Neighbours are copied together. */
-export function putFields(out: Outbox, bytes: Buffer, fields: FieldIndex): void {
+/** Writes the lines that are not cut, as they came. Neighbours are copied together; `start`: with what precedes the first line from there. */
+export function putFields(out: Outbox, bytes: Buffer, fields: FieldIndex, start = -1): void {
   const { count, lineStart, cut } = fields
-  let from = -1
+  let from = start
   for (let line = 0; line < count; line++) {
     if (cut[line] === 0) {
       if (from === -1) from = lineStart[line] as number

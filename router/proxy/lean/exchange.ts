@@ -51,6 +51,8 @@ export class Exchange implements AnswerSink, TargetAsk, FinishedRequest {
   /** Tells promises of a former request from those of this one. */
   #turn = 0
   #open = false
+  /** A decision came later than the request: the clock has to be read again. */
+  #waited = false
   #begunAt = 0
   #sentAt = 0
   #plan: ForwardPlan | null = null
@@ -128,6 +130,7 @@ export class Exchange implements AnswerSink, TargetAsk, FinishedRequest {
   #begin(route: LiveRoute | null): void {
     this.#turn++
     this.#open = true
+    this.#waited = false
     this.#begunAt = performance.now()
     this.route = route
     this.status = 0
@@ -144,6 +147,7 @@ export class Exchange implements AnswerSink, TargetAsk, FinishedRequest {
   // Goes on when the promise is settled, unless the request is over by then.
   #later<T>(promise: Promise<T>, next: (value: T) => void, late: (value: T) => void = () => {}): void {
     const turn = this.#turn
+    this.#waited = true
     this.#front.facts.detach()
     promise.then(
       (value) => (this.#turn === turn && this.#open ? next(value) : late(value)),
@@ -232,8 +236,7 @@ export class Exchange implements AnswerSink, TargetAsk, FinishedRequest {
     this.#lease = lease
     this.instanceId = lease?.target.instanceId ?? null
     this.#upstream = upstream
-    this.#attempts++
-    this.#sentAt = performance.now()
+    this.#sentAt = this.#attempts++ === 0 && !this.#waited ? this.#begunAt : performance.now()
     const { out } = upstream
     upstream.begin(this, { head: front.facts.method === 'HEAD', upgrade: front.wantsUpgrade })
     const again = this.#sentHead !== null

@@ -7,7 +7,6 @@ import type { Outbox } from './slab'
 const version = Buffer.from(' HTTP/1.1\r\n')
 const chunkedLine = Buffer.from('Transfer-Encoding: chunked\r\n')
 const upgradeLines = Buffer.from('Connection: Upgrade\r\nUpgrade: websocket\r\n')
-const requestIdName = Buffer.from('X-Request-Id: ')
 const headEnd = Buffer.from('\r\n\r\n')
 
 export interface ForwardedFor {
@@ -19,7 +18,7 @@ export interface ForwardedFor {
   port: string
 }
 
-/** The lines that say what the router knows of the client; the same for all requests of a connection to one host. */
+/** What the router knows of the client, up to the name of X-Request-Id: the same for all requests of a connection to one host. */
 export function forwardedLines({ ip, scheme, host, port }: ForwardedFor): Buffer {
   const lines = [
     `X-Forwarded-For: ${ip}`,
@@ -27,9 +26,18 @@ export function forwardedLines({ ip, scheme, host, port }: ForwardedFor): Buffer
     `X-Forwarded-Host: ${host}`,
     `X-Forwarded-Port: ${port}`,
     `X-Real-IP: ${ip}`,
-    '',
+    'X-Request-Id: ',
   ]
   return Buffer.from(lines.join('\r\n'), 'latin1')
+}
+
+function writeRequestLine(out: Outbox, bytes: Buffer, head: RequestHead, target: string | null): void {
+  if (target === null) out.put(bytes, head.start, head.targetEnd)
+  else {
+    out.put(bytes, head.start, head.targetStart)
+    out.text(target)
+  }
+  out.putAll(version)
 }
 
 /**
@@ -38,24 +46,20 @@ export function forwardedLines({ ip, scheme, host, port }: ForwardedFor): Buffer
  */
 export function writeRequestHead(out: Outbox, bytes: Buffer, head: RequestHead, plan: ForwardPlan, forwarded: Buffer, requestId: Buffer): void {
   const { fields } = head
-  if (plan.target === null) out.put(bytes, head.start, head.targetEnd)
-  else {
-    out.put(bytes, head.start, head.targetStart)
-    out.text(plan.target)
-  }
-  out.putAll(version)
+  // The request line and the lines that follow it are one run of bytes where nothing of them changes.
+  const asItCame = plan.target === null && plan.outside === null && head.minor === 1
+  if (!asItCame) writeRequestLine(out, bytes, head, plan.target)
   if (plan.outside !== null) {
     for (let line = 0; line < fields.count; line++) if (fields.is(bytes, line, 'host')) fields.cut[line] = 1
     out.text(`Host: ${outsideHost(plan.outside)}\r\n`)
   }
   const edits = plan.requestHeaders === null ? null : prepareEdits(plan.requestHeaders)
   if (edits !== null && edits.cut !== null) fields.cutNames(bytes, edits.cut)
-  putFields(out, bytes, fields)
+  putFields(out, bytes, fields, asItCame ? head.start : -1)
   if (edits !== null) out.putAll(edits.lines)
   if (head.chunked) out.putAll(chunkedLine)
   if (head.upgrade) out.putAll(upgradeLines)
   out.putAll(forwarded)
-  out.putAll(requestIdName)
   out.putAll(requestId)
   out.putAll(headEnd)
 }

@@ -1,22 +1,14 @@
 import type { Duplex } from 'node:stream'
 
 const slabBytes = 65_536
+/** Up to here a loop is faster than a call of Buffer's copy. */
+const byHand = 48
 
-/** The memory that outgoing messages are put together in. A region that was handed to a socket is not written again. */
-class Slab {
-  bytes = Buffer.allocUnsafeSlow(slabBytes)
-  at = 0
-
-  reserve(size: number): void {
-    if (this.at + size <= this.bytes.length) return
-    this.bytes = Buffer.allocUnsafeSlow(Math.max(size, slabBytes))
-    this.at = 0
-  }
-}
-
-const slab = new Slab()
 const nothing = Buffer.alloc(0)
 const hexDigits = Buffer.from('0123456789abcdef')
+
+/** The memory that outgoing messages are put together in, by one outbox at a time. What a socket still holds is not written again. */
+const slab: { bytes: Buffer; at: number; writer: Outbox | null } = { bytes: Buffer.allocUnsafeSlow(slabBytes), at: 0, writer: null }
 
 /**
  * Bytes on their way to one socket, gathered so that a head and the first bytes of its body leave in one write. Whoever writes calls
@@ -29,6 +21,10 @@ export class Outbox {
   #bytes: Buffer = nothing
   #from = 0
   #to = 0
+  /** Up to where this outbox may write on; `#to` itself once another one took over. */
+  #limit = 0
+  /** A view of what is gathered was given away. */
+  #viewed = false
 
   constructor(socket: Duplex) {
     this.socket = socket
@@ -39,26 +35,36 @@ export class Outbox {
     return this.#to - this.#from
   }
 
-  /** Room for `size` bytes right behind what is gathered; what cannot be continued in place is sent first. */
-  #room(size: number): Buffer {
-    if (this.#to > this.#from) {
-      if (this.#bytes === slab.bytes && slab.at === this.#to && this.#to + size <= slab.bytes.length) return this.#bytes
-      this.flush()
+  /** Makes room for `size` bytes; what cannot be continued in place is sent first. */
+  #room(size: number): void {
+    if (this.#to > this.#from) this.flush()
+    if (slab.writer !== null) slab.writer.#yield()
+    if (slab.at + size > slab.bytes.length) {
+      slab.bytes = Buffer.allocUnsafeSlow(Math.max(size, slabBytes))
+      slab.at = 0
     }
-    slab.reserve(size)
+    slab.writer = this
     this.#bytes = slab.bytes
     this.#from = this.#to = slab.at
-    return this.#bytes
+    this.#limit = slab.bytes.length
+  }
+
+  #yield(): void {
+    slab.at = this.#to
+    slab.writer = null
+    this.#limit = this.#to
   }
 
   /** Copies `source` from `start` to `end`. */
   put(source: Buffer, start: number, end: number): void {
     const size = end - start
-    const bytes = this.#room(size)
+    if (this.#to + size > this.#limit) this.#room(size)
     const at = this.#to
-    if (size <= 24) for (let i = 0; i < size; i++) bytes[at + i] = source[start + i] as number
-    else source.copy(bytes, at, start, end)
-    this.#to = slab.at = at + size
+    if (size <= byHand) {
+      const bytes = this.#bytes
+      for (let i = 0; i < size; i++) bytes[at + i] = source[start + i] as number
+    } else source.copy(this.#bytes, at, start, end)
+    this.#to = at + size
   }
 
   putAll(source: Buffer): void {
@@ -67,40 +73,57 @@ export class Outbox {
 
   /** Latin-1 text. */
   text(text: string): void {
-    const bytes = this.#room(text.length)
-    bytes.write(text, this.#to, 'latin1')
-    this.#to = slab.at = this.#to + text.length
+    if (this.#to + text.length > this.#limit) this.#room(text.length)
+    this.#bytes.write(text, this.#to, 'latin1')
+    this.#to += text.length
   }
 
   /** The line before a chunk of `size` bytes. */
   chunkSize(size: number): void {
-    const bytes = this.#room(16)
+    if (this.#to + 16 > this.#limit) this.#room(16)
+    const bytes = this.#bytes
     let at = this.#to
     let shift = 0
     while (size >= 16 ** (shift / 4 + 1)) shift += 4
     for (; shift >= 0; shift -= 4) bytes[at++] = hexDigits[Math.floor(size / 2 ** shift) & 15] as number
     bytes[at++] = 13
     bytes[at++] = 10
-    this.#to = slab.at = at
+    this.#to = at
   }
 
   /** Takes out what is gathered, as a view that stays as it is; the caller writes it. */
   seal(): Buffer {
     const view = this.#bytes.subarray(this.#from, this.#to)
-    this.#bytes = nothing
-    this.#from = this.#to = 0
+    this.#forget()
     return view
   }
 
-  /** What is gathered and not yet flushed. */
+  #forget(): void {
+    if (slab.writer === this) this.#yield()
+    this.#bytes = nothing
+    this.#from = this.#to = this.#limit = 0
+    this.#viewed = false
+  }
+
+  /** What is gathered and not yet flushed; stays as it is. */
   view(): Buffer {
+    this.#viewed = true
     return this.#bytes.subarray(this.#from, this.#to)
   }
 
   /** Gives what is gathered to the socket. False: the other side is slow, wait for `drain` before giving more. */
   flush(): boolean {
-    if (this.#to === this.#from) return this.socket.writableLength < this.socket.writableHighWaterMark
-    return this.write(this.seal())
+    const { socket } = this
+    if (this.#to === this.#from) return socket.writableLength < socket.writableHighWaterMark
+    const from = this.#from
+    const again = !this.#viewed && slab.writer === this
+    const view = this.seal()
+    this.sent += view.length
+    if (!socket.writable) return true
+    const ready = socket.write(view)
+    // The kernel has taken all of it: nobody holds this piece of the slab any more.
+    if (again && socket.writableLength === 0 && slab.writer === null && slab.at === from + view.length) slab.at = from
+    return ready
   }
 
   /** Writes bytes that nobody will change, without copying them. */
@@ -112,8 +135,7 @@ export class Outbox {
 
   /** Forgets what was not flushed. */
   discard(): void {
-    this.#bytes = nothing
-    this.#from = this.#to = 0
+    this.#forget()
   }
 }
 

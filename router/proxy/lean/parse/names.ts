@@ -68,9 +68,10 @@ export function requestMeaning(bytes: Buffer, start: number, end: number): Meani
   const length = end - start
   const meaning = look(requestNames, bytes, start, length)
   if (meaning !== plain) return meaning
-  // Prefixes begin with "x-" or "x_"; an underscore anywhere is rare enough for a string.
-  const first = bytes[start] as number
-  if ((first | 32) === 120 && length >= forwardedPrefix.length) {
+  // What begins with another letter is on none of the lists, in no spelling.
+  const first = (bytes[start] as number) | 32
+  if (first !== 120 && first !== 104) return plain
+  if (first === 120 && length >= forwardedPrefix.length) {
     if (spells(bytes, start, forwardedPrefix)) return ends
     if (length >= internalPrefix.length && spells(bytes, start, internalPrefix)) return ends
   }
