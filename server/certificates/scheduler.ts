@@ -24,7 +24,8 @@ const presetConcurrency = 8
 /** Other machines make work too, and nobody tells us. */
 const maxIdleMs = 30_000
 const minIdleMs = 100
-const maxLookPauseMs = 30_000
+/** One request for a CA's directory in a quarter of a minute is no burden to it, and people wait for first certificates. */
+const maxLookPauseMs = 15_000
 const renewalInfoEveryMs = 60_000
 const forgetEveryMs = 3_600_000
 

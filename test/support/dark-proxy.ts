@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { connect, createServer, type Socket } from 'node:net'
 
@@ -27,7 +28,10 @@ export async function startDarkProxy(targetPort: number): Promise<DarkProxy> {
     client.on('close', () => upstream.destroy())
     upstream.on('close', () => client.destroy())
   })
-  const listen = (port: number) => new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, '127.0.0.1', () => resolve()))
+  const listen = async (port: number) => {
+    server.listen(port, '127.0.0.1')
+    await once(server, 'listening')
+  }
   const shut = () => {
     for (const socket of sockets) socket.destroy()
     return server.listening ? new Promise<void>((resolve) => server.close(() => resolve())) : Promise.resolve()

@@ -1,5 +1,6 @@
 import { webcrypto } from 'node:crypto'
 import {
+  AuthorityKeyIdentifierExtension,
   BasicConstraintsExtension,
   ExtendedKeyUsageExtension,
   KeyUsageFlags,
@@ -22,6 +23,10 @@ export interface LeafOptions {
   notAfter?: Date
   /** RSA of so many bits instead of EC P-256. */
   rsaBits?: number
+  /** Authority key identifier, hexadecimal; default: none. */
+  keyIdentifier?: string
+  /** Hexadecimal, as in DER. */
+  serial?: string
 }
 
 export interface TestCa {
@@ -85,15 +90,19 @@ export async function createTestCa(name = 'Test CA'): Promise<TestCa> {
   return {
     rootPem: `${root.toString('pem')}\n`,
     intermediatePem: `${middle.toString('pem')}\n`,
-    async leaf(names, { rsaBits, ...life } = {}) {
+    async leaf(names, { rsaBits, keyIdentifier, serial: serialNumber, ...life } = {}) {
       const keys = (await generate(rsaBits)) as webcrypto.CryptoKeyPair
       const alternatives = names.map((value) => ({ type: /^[\d.]+$/.test(value) ? ('ip' as const) : ('dns' as const), value }))
       const leaf = await sign(
         `CN=${names[0]}`,
         keys,
         { name: middle.subject, key: middleKeys.privateKey },
-        [new SubjectAlternativeNameExtension(alternatives), new ExtendedKeyUsageExtension(['1.3.6.1.5.5.7.3.1'])],
-        life,
+        [
+          new SubjectAlternativeNameExtension(alternatives),
+          new ExtendedKeyUsageExtension(['1.3.6.1.5.5.7.3.1']),
+          ...(keyIdentifier ? [new AuthorityKeyIdentifierExtension(keyIdentifier)] : []),
+        ],
+        { ...life, ...(serialNumber ? { serialNumber } : {}) },
       )
       return { certificatePem: `${leaf.toString('pem')}\n`, keyPem: await pem(keys.privateKey) }
     },
