@@ -11,8 +11,8 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 export interface Routers {
   /** Starts a worker on the home and port, and resolves when it says that it listens. */
   startWorker(options: { home: string; port: number; id: number; env?: Record<string, string> }): Promise<ChildProcess>
-  /** Ends all workers and removes the bundle. */
-  close(): Promise<void>
+  /** Ends all workers; removes the bundle, unless more are to come. */
+  close(last?: boolean): Promise<void>
 }
 
 /** Real router processes, bundled from the sources as they are. */
@@ -37,6 +37,7 @@ export async function bundleRouters(): Promise<Routers> {
         ...baseEnv,
         SWITCHYARD_HOME: home,
         EDGE_HTTP_PORT: String(port),
+        EDGE_HTTPS_PORT: '0',
         EDGE_HOST: '127.0.0.1',
         ROUTER_WORKER_ID: String(id),
         ...env,
@@ -49,14 +50,15 @@ export async function bundleRouters(): Promise<Routers> {
       })
       return child
     },
-    async close() {
+    async close(last = true) {
       for (const child of running) {
         if (child.exitCode !== null || child.signalCode !== null) continue
         const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()))
         child.kill('SIGKILL')
         await gone
       }
-      await rm(directory, { recursive: true, force: true })
+      running.clear()
+      if (last) await rm(directory, { recursive: true, force: true })
     },
   }
 }
