@@ -48,7 +48,6 @@ const refused: Record<string, string> = {
   TRACE: head([], 'TRACE / HTTP/1.1'),
   'an unknown version': head([], 'GET / HTTP/1.2'),
   'HTTP/2.0 as a version': head([], 'GET / HTTP/2.0'),
-  'the HTTP/2 preface': 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n',
   'a method of RTSP': 'ANNOUNCE /music RTSP/1.0\r\nHost: app.test\r\n\r\n',
   'a method of ICE': 'SOURCE /music ICE/1.0\r\nHost: app.test\r\n\r\n',
   'an unknown method': head([], 'GETT / HTTP/1.1'),
@@ -88,6 +87,15 @@ export function smugglingContract(createEngine: EngineFactory): void {
       const text = await rawRequest(port, bytes)
       expect(text).toMatch(/^HTTP\/1.1 (400|405|431|501|505) /)
       expect(text.match(/HTTP\/1\.1 \d/g)).toHaveLength(1)
+      expect(origin.text()).toBe('')
+    })
+
+    test('the HTTP/2 preface is refused, or answered in HTTP/2; never read as a request', async () => {
+      const origin = await keep(ok())
+      const { port } = await edgeTo([origin.target])
+      const text = await rawRequest(port, 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', (bytes) => bytes.charCodeAt(3) === 4)
+      // A SETTINGS frame: its type is the fourth byte.
+      if (text.charCodeAt(3) !== 4) expect(text).toMatch(/^HTTP\/1.1 (400|405|501|505) /)
       expect(origin.text()).toBe('')
     })
 
