@@ -1,4 +1,5 @@
 import type { BuildPlan, BuildSettings, DetectionReport } from '@/shared/build-plan'
+import type { EdgePolicy } from '@/shared/edge-policy'
 import type { LogRecord } from '@/shared/logs'
 import type { Artifact, ResourceLimits } from '@/shared/release'
 
@@ -61,6 +62,8 @@ export interface BuildOutcome {
   /** sha256 over tree, settings, build variables (hashed), base image and builder version. */
   buildKey: string
   reused: boolean
+  /** What the source's own files ask of the edge (`vercel.json`, `_redirects`, …). */
+  edgePolicy: Partial<EdgePolicy>
 }
 
 /** source → artifact. Throws AppError: ERR_SOURCE, ERR_DETECT, ERR_BUILD, ERR_BUILD_LIMIT (memory, time, processes, log), ERR_CANCELED. */

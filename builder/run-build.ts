@@ -7,6 +7,7 @@ import type { BuildEvents, BuildOutcome, BuildRequest, BuildStep, SourceTree } f
 import { buildKey, type EnvHash } from './cache/key'
 import type { createWorkspaces, Workspace } from './cache/workspace'
 import { detect } from './detect'
+import { readSourceRules, warningText } from './edge-rules'
 import type { Engine } from './engine'
 import { buildInContainer } from './execute/container'
 import { watchDisk } from './execute/disk'
@@ -87,6 +88,8 @@ export async function runBuild(parts: BuilderParts, request: BuildRequest, event
     )
     log.system('detect', detected.plan.summary)
     for (const warning of detected.report.warnings) log.system('detect', warning)
+    const edge = await readSourceRules(source.directory, request.settings)
+    for (const warning of edge.warnings) log.system('detect', warningText(warning))
     const base = await describeBase(parts, request, detected.plan)
     const key = buildKey({
       projectId: request.projectId,
@@ -97,7 +100,7 @@ export async function runBuild(parts: BuilderParts, request: BuildRequest, event
       envHash: parts.envHash(request.env),
     })
     const { treeId, commit, sizeBytes, fileCount } = source
-    const outcome = { ...detected, source: { treeId, commit, sizeBytes, fileCount }, buildKey: key }
+    const outcome = { ...detected, source: { treeId, commit, sizeBytes, fileCount }, buildKey: key, edgePolicy: edge.policy }
     const before = await request.reuse(key)
     if (before && (await parts.artifactExists(before)))
       return { ...outcome, artifact: await reportReuse(before, detected.plan, events, log), reused: true }

@@ -1,0 +1,12 @@
+import path from 'node:path'
+import type { BuildSettings } from '@/shared/build-plan'
+import { openTree } from '../tree-files'
+import { type EdgeRules, findRuleFiles, readEdgeRules } from './read'
+
+export { warningText } from './rule-file'
+
+/** Rules in the files of a source tree, below the project's root directory. Settings were checked by `detect`. */
+export async function readSourceRules(directory: string, settings: BuildSettings): Promise<EdgeRules> {
+  const files = await openTree(path.join(directory, settings.rootDirectory ?? ''))
+  return readEdgeRules(await findRuleFiles(files, settings.outputDirectory))
+}

@@ -1,0 +1,98 @@
+import type { EdgePolicy } from '@/shared/edge-policy'
+import { edgePolicySchema } from '@/shared/edge-policy-schema'
+import { findRuleProblems } from '@/shared/edge-rules/rules'
+import type { TreeFiles } from '../tree-files'
+import { readHeadersFile } from './headers-file'
+import { readJsonFile } from './json-file'
+import { readRedirectsFile } from './redirects-file'
+import { type EdgeRules, maxRulesOfAKind, maxWarnings, type Placed, type RuleFile, type RuleWarning } from './rule-file'
+
+const maxFileBytes = 256 * 1024
+const maxPolicyBytes = 1024 * 1024
+
+/** Rules found so far, each with its file and line. */
+type Kind = 'redirects' | 'rewrites' | 'headers' | 'rateLimits'
+type Sourced<K extends Kind> = Placed<EdgePolicy[K][number]> & { file: string }
+type Collected = { [K in Kind]: Sourced<K>[] }
+
+/**
+ * Rules of a project's own files. `files` in order of precedence: the rules of the first come first, and what it says about a switch
+ * holds. What is wrong is left out and named with file and line; strangers write these files, so nothing here throws.
+ */
+export function readEdgeRules(files: readonly RuleFile[]): EdgeRules {
+  const all: Collected = { redirects: [], rewrites: [], headers: [], rateLimits: [] }
+  const warnings: RuleWarning[] = []
+  let settings: Partial<EdgePolicy> = {}
+  for (const file of files) {
+    const found = readFile(file)
+    const sourced = <R>(rules: readonly Placed<R>[] | undefined) => (rules ?? []).map((placed) => ({ ...placed, file: file.name }))
+    all.redirects.push(...sourced(found.redirects))
+    all.rewrites.push(...sourced(found.rewrites))
+    all.headers.push(...sourced(found.headers))
+    all.rateLimits.push(...sourced(found.rateLimits))
+    settings = { ...found.settings, ...settings, ...mergedPages(found.settings, settings) }
+    warnings.push(...found.warnings)
+  }
+  const policy: Partial<EdgePolicy> = { ...settings }
+  for (const kind of Object.keys(all) as Kind[]) Object.assign(policy, usable(all, kind, warnings))
+  return bounded(policy, warnings)
+}
+
+type Found = { [K in Kind]?: Placed<EdgePolicy[K][number]>[] } & { settings: Partial<EdgePolicy>; warnings: RuleWarning[] }
+
+function readFile(file: RuleFile): Found {
+  if (file.kind === '_headers') return { ...readHeadersFile(file.text, file.name), settings: {} }
+  if (file.kind !== '_redirects') return readJsonFile(file)
+  const { notFound, ...rules } = readRedirectsFile(file.text, file.name)
+  return { ...rules, settings: notFound === null ? {} : { errorPages: { '404': notFound } } }
+}
+
+function mergedPages(later: Partial<EdgePolicy>, earlier: Partial<EdgePolicy>): Partial<EdgePolicy> {
+  return later.errorPages && earlier.errorPages ? { errorPages: { ...later.errorPages, ...earlier.errorPages } } : {}
+}
+
+/** Rules that compile, up to the bound; the others become warnings. */
+function usable<K extends Kind>(all: Collected, kind: K, warnings: RuleWarning[]): Partial<EdgePolicy> {
+  const placed: Sourced<K>[] = all[kind]
+  const problems = new Map(findRuleProblems({ [kind]: placed.map(({ rule }) => rule) }).map(({ at, message }) => [at, message]))
+  const kept = placed.filter(({ file, line }, i) => {
+    const message = problems.get(`${kind}.${i}`)
+    if (message !== undefined) warnings.push({ file, line, message: `this rule is left out: ${message}` })
+    return message === undefined
+  })
+  if (kept.length > maxRulesOfAKind)
+    warnings.push({ file: kept[0]?.file ?? kind, line: null, message: `only the first ${maxRulesOfAKind} ${kind} are taken` })
+  return kept.length > 0 ? { [kind]: kept.slice(0, maxRulesOfAKind).map(({ rule }) => rule) } : {}
+}
+
+function bounded(policy: Partial<EdgePolicy>, warnings: RuleWarning[]): EdgeRules {
+  const cut = warnings.slice(0, maxWarnings)
+  if (warnings.length > maxWarnings) cut.push({ file: 'rules', line: null, message: `${warnings.length - maxWarnings} more warnings are not shown` })
+  const refused = (message: string): EdgeRules => ({ policy: {}, warnings: [...cut, { file: 'rules', line: null, message }] })
+  if (JSON.stringify(policy).length > maxPolicyBytes) return refused('the rules of this project are more than 1 MiB, so none of them hold')
+  // A last check by the very schema the routers use: what they refuse must never reach a table.
+  const parsed = edgePolicySchema.safeParse(policy)
+  return parsed.success
+    ? { policy, warnings: cut }
+    : refused(`none of the rules hold: ${parsed.error.issues[0]?.message ?? 'they are not understood'}`)
+}
+
+/**
+ * The files with rules in a source tree: at its root, and where frameworks keep files that are published as they are. `files` is rooted at
+ * the project's root directory.
+ */
+export async function findRuleFiles(files: TreeFiles, outputDirectory: string | null): Promise<RuleFile[]> {
+  const found: RuleFile[] = []
+  for (const kind of ['switchyard.json', 'vercel.json'] as const) await add(found, files, kind, kind)
+  const folders = [...new Set(['', 'public', 'static', ...(outputDirectory ? [outputDirectory] : [])])]
+  for (const kind of ['_redirects', '_headers'] as const) {
+    const before = found.length
+    for (const folder of folders) if (found.length === before) await add(found, files, kind, folder ? `${folder}/${kind}` : kind)
+  }
+  return found
+}
+
+async function add(found: RuleFile[], files: TreeFiles, kind: RuleFile['kind'], name: string): Promise<void> {
+  const text = await files.read(name, maxFileBytes)
+  if (text !== null) found.push({ kind, name, text })
+}
