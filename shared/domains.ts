@@ -103,6 +103,8 @@ export const domainView = z.object({
   /** Records to set: the first choice, and others that do as well. */
   records: z.array(dnsRecord),
   alternatives: z.array(z.object({ when: z.string(), records: z.array(dnsRecord) })),
+  /** What to know about the records above, one sentence each. */
+  notes: z.array(z.string()),
   checks: z.array(domainCheck),
   checkedAt: iso.nullable(),
   /** null: nothing is planned. */
@@ -158,6 +160,7 @@ export const domainPreview = z.object({
   /** The other one of apex and www, which people usually want as a redirect. */
   counterpart: z.string().nullable(),
   records: z.array(dnsRecord),
+  notes: z.array(z.string()),
   /** Another team has this name: it is handed over once this record is there. */
   claim: dnsRecord.nullable(),
 })

@@ -34,6 +34,7 @@ function describe(domain: DomainView): string {
   parts.push(`Certificate: ${certificateOf(domain)}`)
   if (domain.state !== 'verified') {
     parts.push('', 'Set at your DNS host:', indented(recordTable(domain.records)))
+    for (const note of domain.notes) parts.push(indented(pc.yellow(note)))
     for (const other of domain.alternatives) parts.push('', other.when, indented(recordTable(other.records)))
   }
   if (domain.checks.length > 0) parts.push('', `Checked ${domain.checkedAt ? ago(domain.checkedAt) : 'never'}:`, ...domain.checks.map(describeCheck))

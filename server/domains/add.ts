@@ -13,7 +13,7 @@ import { claimName, claimRecord, claimToken, rivalClaim } from './claims'
 import type { DomainDeps } from './deps'
 import { counterpartOf, type DomainName, displayName, isWithin, parseDomainName } from './hostname'
 import { presentOne, requireDomain } from './read'
-import { expectedRecords } from './records'
+import { addressNotes, expectedRecords } from './records'
 import { requireRedirectTarget } from './redirects'
 
 /** A bound so that one project cannot fill the table. */
@@ -50,13 +50,15 @@ export async function previewDomain(deps: DomainDeps, actor: Actor, project: str
   const name = parseDomainName(hostname)
   refuseReserved(deps, name)
   const rival = await rivalClaim(deps.prisma, actor.teamId, name)
-  const { records } = expectedRecords({ name, addresses: deps.own().addresses, projectHost: projectHost(slug, deps.baseDomain) })
+  const own = deps.own()
+  const { records } = expectedRecords({ name, addresses: own.addresses, projectHost: projectHost(slug, deps.baseDomain) })
   return {
     hostname: name.hostname,
     displayName: displayName(name.hostname),
     kind: name.kind,
     counterpart: counterpartOf(name),
     records,
+    notes: addressNotes(own),
     claim: rival === 'none' ? null : claimRecord(name, claimToken(deps.claimSecret, actor.teamId, name.hostname)),
   }
 }

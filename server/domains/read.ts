@@ -12,7 +12,7 @@ import { covers, usableCertificate } from './covers'
 import type { DomainDeps } from './deps'
 import { displayName, parseDomainName } from './hostname'
 import { readChecks, watchedPauseMs } from './record'
-import { expectedRecords } from './records'
+import { addressNotes, expectedRecords } from './records'
 
 type Row = Domain & { environment: { name: string; project: { slug: string } } }
 type CertificateRow = Pick<Certificate, 'id' | 'domainId' | 'state' | 'names' | 'issuer' | 'notAfter' | 'nextAttemptAt' | 'problem' | 'createdAt'> & {
@@ -101,7 +101,8 @@ function wireOf(value: unknown): WireError | null {
 function presentRow(deps: DomainDeps, row: Row, certificate: CertificateRow | null, https: boolean): DomainView {
   const { id, projectId, hostname, branch, state, redirectTo, httpsRedirect, hstsSeconds, certificateMode, dnsProviderId } = row
   const name = parseDomainName(hostname)
-  const expected = expectedRecords({ name, addresses: deps.own().addresses, projectHost: projectHost(row.environment.project.slug, deps.baseDomain) })
+  const own = deps.own()
+  const expected = expectedRecords({ name, addresses: own.addresses, projectHost: projectHost(row.environment.project.slug, deps.baseDomain) })
   const secure = https && deps.ports.https !== null
   return {
     id,
@@ -120,6 +121,7 @@ function presentRow(deps: DomainDeps, row: Row, certificate: CertificateRow | nu
     certificateAuthority: deps.certificateAuthority,
     dnsProviderId,
     ...expected,
+    notes: addressNotes(own),
     checks: readChecks(row.checks).findings,
     checkedAt: iso(row.checkedAt),
     nextCheckAt: iso(row.nextCheckAt),

@@ -1,6 +1,7 @@
 import { isIPv6 } from 'node:net'
 import { parse } from 'tldts'
 import type { DnsRecord, DomainView } from '@/shared/domains'
+import type { OwnAddresses } from './doctor/own-addresses'
 import { type DomainName, relativeName } from './hostname'
 
 /** What a domain's records are made from. */
@@ -15,6 +16,15 @@ export interface RecordSource {
 export interface ExpectedRecords {
   records: DnsRecord[]
   alternatives: DomainView['alternatives']
+}
+
+/** What a person must know before they set addresses the machine found by itself. */
+export function addressNotes(own: OwnAddresses): string[] {
+  if (own.addresses.length === 0) return ['No address of this server is known. Its operator must name it: EDGE_PUBLIC_ADDRESSES.']
+  if (own.origin !== 'private') return []
+  return [
+    'This server has private addresses only, which the internet does not reach. If it has a public one, its operator must name it: EDGE_PUBLIC_ADDRESSES.',
+  ]
 }
 
 export function recordOf(type: DnsRecord['type'], name: string, value: string, registrable: string): DnsRecord {

@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises'
 import type { z } from 'zod'
 import type { DomainView, domainPatch } from '@/shared/domains'
 import { AppError } from '@/shared/errors'
@@ -9,6 +10,9 @@ import { requireEnvironment } from './add'
 import type { DomainDeps } from './deps'
 import { presentOne, requireDomain } from './read'
 import { requireRedirectTarget } from './redirects'
+
+/** An examination visits addresses that others chose: a button pressed without end must not become traffic for them. */
+const shortestIntervalMs = 2_000
 
 type Patch = z.output<typeof domainPatch>
 
@@ -66,8 +70,12 @@ export async function checkDomain(deps: DomainDeps, actor: Actor, idOrHostname: 
   authorize(actor, 'domain.check')
   const db = scopeTo(deps.prisma, actor)
   const row = await requireDomain(db, idOrHostname)
-  if (deps.checks) await deps.checks.check(row.id)
-  else {
+  if (deps.checks) {
+    const rest = (row.checkedAt?.getTime() ?? 0) + shortestIntervalMs - Date.now()
+    if (rest > 0) await setTimeout(rest)
+    await deps.checks.check(row.id)
+  }
+  if (!deps.checks) {
     await db.domain.updateMany({ where: { id: row.id }, data: { nextCheckAt: new Date() } })
     await deps.bus.publish({ kind: 'domain', id: row.id, teamId: actor.teamId, projectId: row.projectId })
   }

@@ -12,7 +12,7 @@ import { paths } from '@/app/lib/paths'
 import { useTRPC } from '@/app/lib/trpc'
 import type { DomainPreview, DomainView } from '@/shared/domains'
 import type { ProjectView } from '@/shared/views'
-import { RecordTable } from './record-table'
+import { Notes, RecordTable } from './record-table'
 
 const typingPauseMs = 300
 
@@ -37,6 +37,7 @@ function Preview({ preview }: { preview: DomainPreview }) {
       ) : null}
       <p className="text-muted text-sm">At your DNS host you will set {preview.records.length === 1 ? 'this record' : 'these records'}:</p>
       <RecordTable records={preview.records} label="Records to set" />
+      <Notes notes={preview.notes} />
     </div>
   )
 }

@@ -51,3 +51,12 @@ export function RecordTable({ records, label, className }: { records: DnsRecord[
     </div>
   )
 }
+
+/** What to know about the records above. */
+export function Notes({ notes }: { notes: string[] }) {
+  return notes.map((note) => (
+    <p key={note} className="text-sm text-warn">
+      {note}
+    </p>
+  ))
+}

@@ -10,12 +10,25 @@ import { wireErrorOf } from '@/app/lib/errors'
 import { useTRPC } from '@/app/lib/trpc'
 import type { DomainView } from '@/shared/domains'
 import type { ProjectView } from '@/shared/views'
+import { type CertificateChoice, CertificateFields } from './certificate-fields'
 
 /** Domains of the project that serve by themselves: those a redirect may lead to. */
 function useRedirectTargets(project: ProjectView, domain: DomainView): DomainView[] {
   const trpc = useTRPC()
   const { data = [] } = useQuery(trpc.domains.list.queryOptions({ projectId: project.id }))
   return data.filter((other) => other.id !== domain.id && other.kind !== 'wildcard' && other.redirectTo === null)
+}
+
+function HttpsRedirect({ checked, onChecked }: { checked: boolean; onChecked: (checked: boolean) => void }) {
+  return (
+    <label className="flex items-start gap-2 sm:col-span-2">
+      <input type="checkbox" checked={checked} onChange={(event) => onChecked(event.target.checked)} className="mt-1 accent-accent" />
+      <span>
+        Redirect HTTP to HTTPS
+        <span className="block text-muted text-sm">Once there is a certificate; browsers are told to remember it (HSTS).</span>
+      </span>
+    </label>
+  )
 }
 
 /** What visitors of the name get. In effect at once. */
@@ -26,6 +39,7 @@ export function DomainSettings({ domain, project }: { domain: DomainView; projec
   const [redirectTo, setRedirectTo] = useState(domain.redirectTo ?? '')
   const [branch, setBranch] = useState(domain.branch ?? '')
   const [httpsRedirect, setHttpsRedirect] = useState(domain.httpsRedirect)
+  const [choice, setChoice] = useState<CertificateChoice>({ certificateMode: domain.certificateMode, dnsProviderId: domain.dnsProviderId })
   const save = useMutation(
     trpc.domains.update.mutationOptions({
       onSuccess: async () => {
@@ -36,7 +50,7 @@ export function DomainSettings({ domain, project }: { domain: DomainView; projec
   )
   const submit = (event: FormEvent) => {
     event.preventDefault()
-    save.mutate({ domain: domain.id, patch: { redirectTo: redirectTo || null, branch: branch.trim() || null, httpsRedirect } })
+    save.mutate({ domain: domain.id, patch: { redirectTo: redirectTo || null, branch: branch.trim() || null, httpsRedirect, ...choice } })
   }
   return (
     <Card className="mt-6">
@@ -65,18 +79,8 @@ export function DomainSettings({ domain, project }: { domain: DomainView; projec
             disabled={redirectTo !== ''}
             mono
           />
-          <label className="flex items-start gap-2 sm:col-span-2">
-            <input
-              type="checkbox"
-              checked={httpsRedirect}
-              onChange={(event) => setHttpsRedirect(event.target.checked)}
-              className="mt-1 accent-accent"
-            />
-            <span>
-              Redirect HTTP to HTTPS
-              <span className="block text-muted text-sm">Once there is a certificate; browsers are told to remember it (HSTS).</span>
-            </span>
-          </label>
+          <CertificateFields domain={domain} choice={choice} onChoice={setChoice} />
+          <HttpsRedirect checked={httpsRedirect} onChecked={setHttpsRedirect} />
           {save.error ? <ErrorPanel className="sm:col-span-2" error={wireErrorOf(save.error)} /> : null}
         </div>
         <CardFooter className="justify-end">

@@ -11,7 +11,7 @@ import { useTRPC } from '@/app/lib/trpc'
 import type { DomainView } from '@/shared/domains'
 import { useProject } from '../../use-project'
 import { DomainStatus } from '../domain-status'
-import { RecordTable } from '../record-table'
+import { Notes, RecordTable } from '../record-table'
 import { CertificateCard } from './certificate-card'
 import { CheckList } from './check-list'
 import { DomainSettings } from './domain-settings'
@@ -28,6 +28,7 @@ function Records({ domain }: { domain: DomainView }) {
       />
       <div className="flex flex-col gap-3 px-4 pb-4 sm:px-5">
         <RecordTable records={domain.records} label="Records to set" />
+        <Notes notes={domain.notes} />
         {domain.alternatives.map((other) => (
           <details key={other.when} className="group">
             <summary className="cursor-pointer text-muted text-sm hover:text-fg">{other.when.replace(/:$/, '')}</summary>
@@ -38,6 +39,36 @@ function Records({ domain }: { domain: DomainView }) {
     </Card>
   )
 }
+
+function Heading({ domain, checking, onCheck }: { domain: DomainView; checking: boolean; onCheck: () => void }) {
+  return (
+    <div className="mb-5 flex flex-wrap items-start justify-between gap-x-6 gap-y-3">
+      <div className="min-w-0">
+        <div className="flex flex-wrap items-center gap-x-3 gap-y-1">
+          <h1 className="break-all font-semibold text-xl tracking-tight">{domain.displayName}</h1>
+          <DomainStatus domain={domain} pill />
+        </div>
+        <NextCheck domain={domain} checking={checking} />
+      </div>
+      <div className="flex items-center gap-2">
+        <Button pending={checking} onClick={onCheck}>
+          <RotateCcw /> Check again
+        </Button>
+        {domain.state === 'verified' && domain.kind !== 'wildcard' ? (
+          <Button asChild variant="primary">
+            <a href={domain.url} target="_blank" rel="noreferrer">
+              Open <ExternalLink />
+            </a>
+          </Button>
+        ) : null}
+      </div>
+    </div>
+  )
+}
+
+/** When they were changed elsewhere, the form begins anew. */
+const settingsOf = ({ redirectTo, branch, httpsRedirect, certificateMode, dnsProviderId }: DomainView): string =>
+  JSON.stringify([redirectTo, branch, httpsRedirect, certificateMode, dnsProviderId])
 
 /** One domain: what to set, what is found, its certificate, what it serves. */
 export function Domain({ name }: { name: string }) {
@@ -52,27 +83,7 @@ export function Domain({ name }: { name: string }) {
       <Link href={paths.domains(project.slug)} className="mb-3 inline-flex items-center gap-1 text-muted text-sm hover:text-fg">
         <ChevronLeft className="size-4" aria-hidden /> Domains
       </Link>
-      <div className="mb-5 flex flex-wrap items-start justify-between gap-x-6 gap-y-3">
-        <div className="min-w-0">
-          <div className="flex flex-wrap items-center gap-x-3 gap-y-1">
-            <h1 className="break-all font-semibold text-xl tracking-tight">{domain.displayName}</h1>
-            <DomainStatus domain={domain} pill />
-          </div>
-          <NextCheck domain={domain} checking={check.isPending} />
-        </div>
-        <div className="flex items-center gap-2">
-          <Button pending={check.isPending} onClick={() => check.mutate({ domain: domain.id })}>
-            <RotateCcw /> Check again
-          </Button>
-          {domain.state === 'verified' && domain.kind !== 'wildcard' ? (
-            <Button asChild variant="primary">
-              <a href={domain.url} target="_blank" rel="noreferrer">
-                Open <ExternalLink />
-              </a>
-            </Button>
-          ) : null}
-        </div>
-      </div>
+      <Heading domain={domain} checking={check.isPending} onCheck={() => check.mutate({ domain: domain.id })} />
       {check.error ? <ErrorPanel className="mb-4" error={wireErrorOf(check.error)} /> : null}
       {domain.problem ? (
         <ErrorPanel
@@ -89,7 +100,7 @@ export function Domain({ name }: { name: string }) {
       <Records domain={domain} />
       <CheckList checks={domain.checks} />
       <CertificateCard domain={domain} />
-      <DomainSettings key={`${domain.redirectTo} ${domain.branch} ${domain.httpsRedirect} ${domain.hstsSeconds}`} domain={domain} project={project} />
+      <DomainSettings key={settingsOf(domain)} domain={domain} project={project} />
       <RemoveDomain domain={domain} projectSlug={project.slug} />
     </>
   )
