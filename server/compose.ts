@@ -42,6 +42,7 @@ import { startRetention } from './retention'
 import { createRoutePublisher, type RoutePublisher } from './routes/publisher'
 import { readAuthSecret } from './secrets/key-file'
 import { openSecrets, type Secrets } from './secrets/secrets'
+import { openStaticContents, type StaticContents } from './static-content/static-content'
 import { createTeam } from './teams/team'
 import { startTrafficIngest } from './traffic/ingest'
 import { createTraffic, type TrafficDeps } from './traffic/traffic'
@@ -72,6 +73,7 @@ interface Foundation {
   storage: BlobStore
   runtime: Runtime
   builder: Builder
+  contents: StaticContents
   edge: Edge
   boot: FirstBoot
   installationId: string
@@ -99,6 +101,7 @@ export async function compose(env: ServerEnv, roles: Set<Role>, logger: Logger):
     sink,
     baseDomain: env.baseDomain,
     dashboardUrl,
+    contents: base.contents,
     ports: { http: env.domains.publicHttpPort, https: env.domains.publicHttpsPort },
   })
   const state = { ready: false }
@@ -165,10 +168,11 @@ async function foundation(env: ServerEnv, logger: Logger): Promise<Foundation> {
   // In the background: otherwise the first deployment also pays for its base image.
   if (runtime.kind === 'docker')
     void builder.prepare().catch((error) => logger.warn({ err: error }, 'base image not made yet; the first deployment makes it'))
+  const contents = await openStaticContents({ home: env.home, builder, logger })
   const bus = createChangeBus({ url, pool: database.pool, logger })
   const edge: Edge = { scheme: 'http', port: env.edgeHttpPort, baseDomain: env.baseDomain }
   const authSecret = await readAuthSecret(env.home)
-  return { env, logger, embedded, database, bus, secrets, storage, runtime, builder, edge, boot, installationId, authSecret }
+  return { env, logger, embedded, database, bus, secrets, storage, runtime, builder, contents, edge, boot, installationId, authSecret }
 }
 
 /** Live apps are images: an engine that does not answer right now is waited for, not replaced by another runtime. */
@@ -188,13 +192,13 @@ async function startWorkerRole(
   domains: DomainRoom,
   certificates: CertificateRoom | null,
 ): Promise<{ stop(): Promise<void> }> {
-  const { logger, runtime, bus, secrets, builder, installationId, env } = base
+  const { logger, runtime, bus, secrets, builder, contents, installationId, env } = base
   const { prisma, pool } = base.database
   const machine = `${hostname()}/${env.home}`
   const owner = `${machine}:${newId()}`
   const inFlight = (instanceIds: string[]) => hub.inFlight(instanceIds, { deadlineMs: 2_000 })
   const collector = createLogCollector({ prisma, pool, runtime, bus, logger })
-  const shared = { prisma, pool, bus, runtime, routes, inFlight, secrets, installationId, logger }
+  const shared = { prisma, pool, bus, runtime, routes, contents, inFlight, secrets, installationId, logger }
   const monitorDeps: MonitorDeps = { ...shared, collector }
   await reconcileAtStart(monitorDeps, machine)
   await routes.sync().catch((error) => logger.warn({ err: error }, 'routers do not serve the newest table yet; they keep the one they have'))
@@ -208,7 +212,7 @@ async function startWorkerRole(
       deploy: ({ deploymentId }, job) =>
         runDeployment({ ...shared, builder, owner, maxAttempts: jobCatalogue.deploy.maxAttempts }, deploymentId, job),
       heal: ({ environmentId }, job) => healEnvironment(monitorDeps, environmentId, job.signal),
-      prune: ({ projectId }) => pruneArtifacts({ prisma, builder, runtime, logger }, projectId),
+      prune: ({ projectId }) => pruneArtifacts({ prisma, builder, contents, runtime, logger }, projectId),
     },
   })
   const monitor = startMonitor(monitorDeps)
@@ -273,14 +277,14 @@ const syncSoon = (base: Foundation, routes: RoutePublisher): Promise<void> =>
 
 /** A project that is gone is gone from the routers when the answer is given. */
 function routedProjects(base: Foundation, routes: RoutePublisher): Platform['projects'] {
-  const { bus, builder, runtime, edge } = base
+  const { bus, builder, contents, runtime, edge } = base
   const { prisma } = base.database
   const projects = createProjects({
     prisma,
     bus,
     builder,
     edge,
-    teardown: (projectId) => tearDownProject({ prisma, bus, runtime, builder }, projectId),
+    teardown: (projectId) => tearDownProject({ prisma, bus, runtime, builder, contents }, projectId),
   })
   const sync = () => syncSoon(base, routes)
   return {

@@ -72,6 +72,8 @@ async function recordArtifact(run: DeployRun, outcome: BuildOutcome): Promise<st
   const { artifact, plan, report } = outcome
   return run.record.fenced(async (tx) => {
     const known = await tx.artifact.findFirst({ where: { projectId, digest: artifact.digest, buildKey: outcome.buildKey, removedAt: null } })
+    const { staticSite } = plan
+    const content = staticSite && { root: staticSite.directory, spa: staticSite.spaFallback }
     const row =
       known ??
       (await tx.artifact.create({
@@ -85,8 +87,11 @@ async function recordArtifact(run: DeployRun, outcome: BuildOutcome): Promise<st
           sizeBytes: artifact.sizeBytes,
           framework: artifact.framework,
           metadata: { start: artifact.start, port: artifact.port, healthCheckPath: artifact.healthCheckPath },
+          ...(content ? { content } : {}),
         },
       }))
+    // Made before routers served files: from its next release on they do.
+    if (content && known && known.content === null) await tx.artifact.update({ where: { id: row.id }, data: { content } })
     await tx.project.update({ where: { id: projectId }, data: { framework: artifact.framework } })
     await tx.deployment.update({
       where: { id: deploymentId },

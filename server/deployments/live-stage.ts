@@ -2,18 +2,27 @@ import type { Instance, Prisma } from '@/server/database/generated/client'
 import { AppError } from '@/shared/errors'
 import { newId } from '@/shared/node/ids'
 import { defaultHealthCheck, defaultInstanceLimits, otherSlot, type Slot } from '@/shared/release'
-import { launchInstance, type ReleaseConfig, watchInstance } from '../instances/launch'
+import { launchInstance, type ReleaseConfig, releaseConfig, watchInstance } from '../instances/launch'
 import { enqueue } from '../jobs/queue'
+import { contentSpec } from '../static-content/static-content'
 import type { DeployDeps, DeployRun } from './run'
+import { layOutFiles } from './static-stage'
 import { readVariables } from './variables'
 
-/** artifact → release → healthy instance → cutover. Any failure before the switch leaves traffic where it was. */
+/** artifact → release → healthy instance (or files laid out for the routers) → cutover. Any failure before the switch leaves traffic where it was. */
 export async function goLive(deps: DeployDeps, run: DeployRun, artifactId: string): Promise<void> {
   const slot = await idleSlot(run)
   // The crash marker comes before the first side effect on the runtime.
   await run.record.move('DEPLOYING', { slot })
   const releaseId = run.deployment.releaseId ?? (await createRelease(deps, run, artifactId))
   run.signal.throwIfAborted()
+  const release = await run.db.release.findUniqueOrThrow({ where: { id: releaseId }, include: { artifact: true } })
+  const spec = contentSpec(release.artifact)
+  if (spec) {
+    await layOutFiles(deps, run, release.artifact, spec, releaseConfig(release))
+    run.signal.throwIfAborted()
+    return cutOver(deps, run, { releaseId, instance: null })
+  }
   const { instance, config } = await run.record.step('start', async () => {
     const started = await launchInstance(deps, { releaseId, slot, signal: run.signal })
     const { host, port } = started.instance
@@ -99,7 +108,7 @@ async function copyLastWords(deps: DeployDeps, run: DeployRun, instanceId: strin
 }
 
 /** Every router serves the new release, then the pointer moves, in one transaction with everything that follows from it. */
-async function cutOver(deps: DeployDeps, run: DeployRun, next: { releaseId: string; instance: Instance }): Promise<void> {
+async function cutOver(deps: DeployDeps, run: DeployRun, next: { releaseId: string; instance: Instance | null }): Promise<void> {
   const { teamId, projectId, environmentId, id: deploymentId } = run.deployment
   const commit = (step: bigint) =>
     run.record.fenced(async (tx) => {
@@ -113,7 +122,7 @@ async function cutOver(deps: DeployDeps, run: DeployRun, next: { releaseId: stri
         where: { environmentId, status: 'ACTIVE', id: { not: deploymentId } },
         data: { status: 'SUPERSEDED', endedAt: now },
       })
-      await tx.instance.update({ where: { id: next.instance.id }, data: { state: 'healthy' } })
+      if (next.instance) await tx.instance.update({ where: { id: next.instance.id }, data: { state: 'healthy' } })
       await tx.step.update({ where: { id: step }, data: { status: 'done', endedAt: now } })
       await run.record.moveWithin(tx, 'ACTIVE', { liveAt: now })
       await tx.event.create({ data: { teamId, projectId, kind: 'deployment.live', payload: { deploymentId, releaseId: next.releaseId } } })

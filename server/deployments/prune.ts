@@ -4,6 +4,7 @@ import type { Runtime } from '@/runtime/driver'
 import type { PrismaClient } from '@/server/database/generated/client'
 import { runningDeploymentStatuses } from '@/shared/states'
 import { artifactOf } from '../instances/launch'
+import type { StaticContents } from '../static-content/static-content'
 
 /** Artifacts of a project that are kept although nothing runs from them. */
 const keptArtifacts = 5
@@ -11,7 +12,7 @@ const keptInstanceMs = 24 * 3_600_000
 
 /** Removes the artifacts of a project that nobody can go back to: never of a live or previous release, of a running deployment, or of an instance. */
 export async function pruneArtifacts(
-  deps: { prisma: PrismaClient; builder: Builder; runtime: Pick<Runtime, 'forget'>; logger: Logger },
+  deps: { prisma: PrismaClient; builder: Builder; contents: StaticContents; runtime: Pick<Runtime, 'forget'>; logger: Logger },
   projectId: string,
 ): Promise<void> {
   const { prisma } = deps
@@ -29,7 +30,10 @@ export async function pruneArtifacts(
   for (const artifact of artifacts.slice(keptArtifacts)) {
     if (needed.has(artifact.id)) continue
     const sharers = await prisma.artifact.count({ where: { digest: artifact.digest, removedAt: null, id: { not: artifact.id } } })
-    if (sharers === 0) await deps.builder.removeArtifact(artifactOf(artifact))
+    if (sharers === 0) {
+      await deps.contents.remove(artifact.digest)
+      await deps.builder.removeArtifact(artifactOf(artifact))
+    }
     await prisma.artifact.update({ where: { id: artifact.id }, data: { removedAt: new Date() } })
     deps.logger.info({ artifact: artifact.id, digest: artifact.digest, sizeBytes: Number(artifact.sizeBytes) }, 'artifact removed')
   }

@@ -10,6 +10,7 @@ import type { ChangeBus } from '../events/bus'
 import type { JobContext } from '../jobs/worker'
 import type { RoutePublisher } from '../routes/publisher'
 import type { Secrets } from '../secrets/secrets'
+import type { StaticContents } from '../static-content/static-content'
 import { buildArtifact } from './build-stage'
 import { goLive } from './live-stage'
 import { createLogWriter, type LogWriter } from './log-writer'
@@ -23,6 +24,7 @@ export interface DeployDeps {
   builder: Builder
   runtime: Runtime
   routes: RoutePublisher
+  contents: StaticContents
   /** Requests open towards each instance, over all routers. */
   inFlight(instanceIds: string[]): Promise<Record<string, number>>
   secrets: Secrets

@@ -5,6 +5,7 @@ import { runningDeploymentStatuses } from '@/shared/states'
 import type { PrismaClient } from '../database/client'
 import type { ChangeBus } from '../events/bus'
 import { artifactOf } from '../instances/launch'
+import type { StaticContents } from '../static-content/static-content'
 import { stopInstances } from './retire'
 
 interface TeardownDeps {
@@ -12,6 +13,7 @@ interface TeardownDeps {
   bus: ChangeBus
   runtime: Runtime
   builder: Builder
+  contents: Pick<StaticContents, 'remove'>
 }
 
 const cancelDeadlineMs = 30_000
@@ -32,7 +34,9 @@ export async function tearDownProject(deps: TeardownDeps, projectId: string): Pr
   const artifacts = await prisma.artifact.findMany({ where: { projectId, removedAt: null } })
   for (const artifact of artifacts) {
     const shared = await prisma.artifact.count({ where: { digest: artifact.digest, removedAt: null, projectId: { not: projectId } } })
-    if (shared === 0) await builder.removeArtifact(artifactOf(artifact))
+    if (shared > 0) continue
+    await deps.contents.remove(artifact.digest)
+    await builder.removeArtifact(artifactOf(artifact))
   }
   await builder.removeProject(projectId)
   await runtime.removeProject(projectId)

@@ -1,18 +1,20 @@
 import type { Logger } from 'pino'
 import type { SourceSpec } from '@/builder/builder'
 import type { ObservedInstance } from '@/runtime/driver'
-import type { Instance, Prisma, PrismaClient } from '@/server/database/generated/client'
+import type { Artifact, Instance, Prisma, PrismaClient, Release } from '@/server/database/generated/client'
 import { AppError, isAppError } from '@/shared/errors'
 import type { Slot } from '@/shared/release'
 import { scopeTo } from '../database/scope'
 import { queueDeployment } from '../deployments/create'
 import type { ChangeBus } from '../events/bus'
 import type { RoutePublisher } from '../routes/publisher'
-import { type LaunchDeps, launchInstance, markStopped, type releaseConfig, watchInstance } from './launch'
+import { type ContentSpec, contentSpec, type StaticContents } from '../static-content/static-content'
+import { artifactOf, type LaunchDeps, launchInstance, markStopped, type releaseConfig, watchInstance } from './launch'
 
 export interface HealDeps extends LaunchDeps {
   routes: RoutePublisher
   bus: ChangeBus
+  contents: StaticContents
   logger: Logger
 }
 
@@ -44,6 +46,8 @@ export async function healEnvironment(deps: HealDeps, environmentId: string, sig
   const known = await prisma.instance.findMany({ where: { releaseId }, orderBy: { createdAt: 'desc' } })
   for (const instance of known.filter((i) => i.state !== 'stopped')) if (await adopt(deps, instance)) return
   const release = await prisma.release.findUniqueOrThrow({ where: { id: releaseId }, include: { artifact: true } })
+  const spec = contentSpec(release.artifact)
+  if (spec) return layOutAgain(deps, release, spec)
   if ((release.artifact.kind === 'image') !== (runtime.kind === 'docker')) return rebuild(deps, release)
   const last = known[0]
   const restarts = (last?.restarts ?? -1) + 1
@@ -65,6 +69,34 @@ export async function healEnvironment(deps: HealDeps, environmentId: string, sig
   await deps.routes.sync()
   await deps.bus.publish({ kind: 'instance', id: instance.id, teamId: environment.teamId, projectId: environment.projectId })
   deps.logger.info({ environment: environmentId, instance: instance.id, restarts }, 'instance started again')
+}
+
+/** A site of files alone needs no instance: its files are put where the routers read them, built again where the artifact is lost. */
+async function layOutAgain(deps: HealDeps, release: Release & { artifact: Artifact }, spec: ContentSpec): Promise<void> {
+  try {
+    await deps.contents.ensure(artifactOf(release.artifact), spec)
+  } catch (error) {
+    // An engine that does not answer now is tried again; an artifact of the other kind, or one that is gone, is made anew.
+    const lost = isAppError(error) && error.code === 'ERR_NOT_FOUND'
+    const otherKind = (release.artifact.kind === 'image') !== (deps.runtime.kind === 'docker')
+    if (lost || otherKind) return rebuild(deps, release)
+    throw error
+  }
+  await deps.routes.sync()
+}
+
+/** Which of these releases the routers serve from files that are there. */
+export async function releasesOfFiles(deps: Pick<HealDeps, 'prisma' | 'contents'>, releaseIds: string[]): Promise<Set<string>> {
+  if (releaseIds.length === 0) return new Set()
+  const releases = await deps.prisma.release.findMany({
+    where: { id: { in: releaseIds } },
+    select: { id: true, artifact: { select: { digest: true, content: true } } },
+  })
+  const served = releases.filter(({ artifact }) => {
+    const spec = contentSpec(artifact)
+    return spec !== null && deps.contents.locate(artifact.digest, spec) !== null
+  })
+  return new Set(served.map(({ id }) => id))
 }
 
 /** The installation has moved between containers and processes, and the artifact is of the other kind: the same source is built again. */

@@ -4,7 +4,7 @@ import type { Instance } from '@/server/database/generated/client'
 import { runningDeploymentStatuses } from '@/shared/states'
 import { drainAndStop, type RetireDeps } from '../deployments/retire'
 import { enqueue } from '../jobs/queue'
-import { crashLoopAfter, exitOf, type HealDeps, healDelayMs } from './heal'
+import { crashLoopAfter, exitOf, type HealDeps, healDelayMs, releasesOfFiles } from './heal'
 import { markStopped } from './launch'
 import type { LogCollector } from './log-collector'
 
@@ -51,8 +51,13 @@ export async function compare(deps: MonitorDeps): Promise<void> {
     else deps.collector.follow(instance)
   }
   const alive = new Set(recorded.filter((i) => (observed.get(i.id)?.state ?? 'exited') !== 'exited').map((i) => i.releaseId))
-  for (const environment of environments)
-    if (environment.liveReleaseId && !alive.has(environment.liveReleaseId)) await requestHeal(deps, environment.id, environment.liveReleaseId)
+  const dead = environments.filter((e) => e.liveReleaseId !== null && !alive.has(e.liveReleaseId))
+  const ofFiles = await releasesOfFiles(
+    deps,
+    dead.map((e) => e.liveReleaseId ?? ''),
+  )
+  for (const environment of dead)
+    if (environment.liveReleaseId && !ofFiles.has(environment.liveReleaseId)) await requestHeal(deps, environment.id, environment.liveReleaseId)
   await deps.routes.sync()
 }
 

@@ -1,6 +1,7 @@
 import type { PrismaClient } from '@/server/database/generated/client'
 import { deploymentHost, projectHost } from '@/shared/naming'
-import type { Route, Target } from '@/shared/route-table'
+import type { Route, StaticContent, Target } from '@/shared/route-table'
+import { contentSpec, type StaticContents } from '../static-content/static-content'
 import { domainRoutes, type VisiblePorts } from './domains'
 
 /** Deployments that keep a hostname of their own after they have stopped, so that their page says so. */
@@ -28,6 +29,7 @@ export async function computeRoutes(
   baseDomain: string,
   candidates: readonly Candidate[],
   ports: VisiblePorts = { http: 80, https: null },
+  contents: Pick<StaticContents, 'locate'> | null = null,
 ): Promise<Route[]> {
   const [projects, environments, instances, deployments] = await Promise.all([
     prisma.project.findMany({ select: { id: true, teamId: true, name: true, slug: true }, orderBy: { slug: 'asc' } }),
@@ -45,11 +47,14 @@ export async function computeRoutes(
     if (candidate !== undefined) return i.releaseId === candidate
     return i.state !== 'starting'
   })
-  const environmentOf = new Map(environments.filter((e) => e.kind === 'PRODUCTION').map((e) => [e.projectId, e]))
+  const current = environments.map((e) => ({ ...e, liveReleaseId: wanted.has(e.id) ? (wanted.get(e.id) ?? null) : e.liveReleaseId }))
+  const files = await liveFiles(prisma, current, contents)
+  const environmentOf = new Map(current.filter((e) => e.kind === 'PRODUCTION').map((e) => [e.projectId, e]))
   const deploymentsOf = Map.groupBy(deployments, (d) => d.projectId)
   const routes = projects.flatMap((project) => {
     const environment = environmentOf.get(project.id)
-    const liveRelease = environment ? (wanted.has(environment.id) ? wanted.get(environment.id) : environment.liveReleaseId) : null
+    const liveRelease = environment?.liveReleaseId ?? null
+    const liveContent = files.get(liveRelease ?? '')
     const own = deploymentsOf.get(project.id) ?? []
     const live = serving.filter((i) => liveRelease && i.releaseId === liveRelease)
     const failed = own[0]?.status === 'FAILED'
@@ -57,17 +62,18 @@ export async function computeRoutes(
       route(
         project,
         projectHost(project.slug, baseDomain),
-        live[0]?.deploymentId ?? null,
+        liveContent?.deploymentId ?? live[0]?.deploymentId ?? null,
         live.map(target),
         liveRelease ? 'stopped' : failed ? 'failed' : 'not-deployed',
+        liveContent?.content,
       ),
       ...own.map((d) => {
         const targets = serving.filter((i) => i.deploymentId === d.id).map(target)
-        return route(project, deploymentHost(project.slug, d.id, baseDomain), d.id, targets, d.status === 'FAILED' ? 'failed' : 'stopped')
+        const content = files.get(d.releaseId ?? '')?.content
+        return route(project, deploymentHost(project.slug, d.id, baseDomain), d.id, targets, d.status === 'FAILED' ? 'failed' : 'stopped', content)
       }),
     ]
   })
-  const current = environments.map((e) => ({ ...e, liveReleaseId: wanted.has(e.id) ? (wanted.get(e.id) ?? null) : e.liveReleaseId }))
   return [...routes, ...(await domainRoutes(prisma, { baseDomain, projects, routes, environments: current, deployments }, ports))]
 }
 
@@ -77,15 +83,44 @@ const target = (instance: { id: string; host: string | null; port: number | null
   port: instance.port ?? 0,
 })
 
-function route(project: ProjectRow, host: string, deploymentId: string | null, targets: Target[], otherwise: Route['state']): Route {
+/** Static files of live releases, where they are laid out; by release. */
+async function liveFiles(
+  prisma: PrismaClient,
+  environments: readonly { liveReleaseId: string | null }[],
+  contents: Pick<StaticContents, 'locate'> | null,
+): Promise<Map<string, { deploymentId: string; content: StaticContent }>> {
+  const files = new Map<string, { deploymentId: string; content: StaticContent }>()
+  if (!contents) return files
+  const ids = environments.flatMap((e) => e.liveReleaseId ?? [])
+  const releases = await prisma.release.findMany({
+    where: { id: { in: ids } },
+    select: { id: true, deploymentId: true, artifact: { select: { digest: true, content: true } } },
+  })
+  for (const { id, deploymentId, artifact } of releases) {
+    const spec = contentSpec(artifact)
+    const content = spec && contents.locate(artifact.digest, spec)
+    if (content) files.set(id, { deploymentId, content })
+  }
+  return files
+}
+
+function route(
+  project: ProjectRow,
+  host: string,
+  deploymentId: string | null,
+  targets: Target[],
+  otherwise: Route['state'],
+  content?: StaticContent,
+): Route {
   return {
     host,
     teamId: project.teamId,
     projectId: project.id,
     projectName: project.name,
     deploymentId,
-    state: targets.length > 0 ? 'live' : otherwise,
+    state: targets.length > 0 || content ? 'live' : otherwise,
     targets,
+    ...(content ? { content } : {}),
   }
 }
 

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import type { PrismaClient } from '@/server/database/generated/client'
 import type { RouteTable } from '@/shared/route-table'
 import { certificateEntries } from '../certificates/supply'
+import type { StaticContents } from '../static-content/static-content'
 import { type Candidate, computeRoutes } from './compute'
 import type { VisiblePorts } from './domains'
 
@@ -31,14 +32,15 @@ export function createRoutePublisher(options: {
   baseDomain: string
   dashboardUrl: string
   ports?: VisiblePorts
+  contents?: Pick<StaticContents, 'locate'>
 }): RoutePublisher {
-  const { prisma, sink, baseDomain, dashboardUrl, ports } = options
+  const { prisma, sink, baseDomain, dashboardUrl, ports, contents } = options
   const candidates = new Map<string, Candidate>()
   let lastDigest = ''
   let tail: Promise<unknown> = Promise.resolve()
 
   async function publish(): Promise<void> {
-    const routes = await computeRoutes(prisma, baseDomain, [...candidates.values()], ports)
+    const routes = await computeRoutes(prisma, baseDomain, [...candidates.values()], ports, contents)
     const certificates = ports?.https ? await certificateEntries(prisma) : []
     const digest = createHash('sha256')
       .update(JSON.stringify([routes, certificates]))

@@ -1,0 +1,46 @@
+import { access } from 'node:fs/promises'
+import path from 'node:path'
+import type { Artifact as ArtifactRow } from '@/server/database/generated/client'
+import { AppError } from '@/shared/errors'
+import type { StaticContent } from '@/shared/route-table'
+import { artifactOf, type ReleaseConfig } from '../instances/launch'
+import type { ContentSpec } from '../static-content/static-content'
+import type { DeployDeps, DeployRun } from './run'
+
+/**
+ * What "start" and "health" mean for a site of files alone: the routers serve it from disk, so nothing is started. The files are
+ * unpacked, and the page the health check names has to be among them.
+ */
+export async function layOutFiles(deps: DeployDeps, run: DeployRun, artifact: ArtifactRow, spec: ContentSpec, config: ReleaseConfig): Promise<void> {
+  const content = await run.record.step('start', async () => {
+    const value = await deps.contents.ensure(artifactOf(artifact), spec)
+    run.log.write({ step: 'start', stream: 'system', text: 'Static files: the routers serve them without an instance.' })
+    return { value, detail: 'files for the routers' }
+  })
+  run.signal.throwIfAborted()
+  await run.record.step('health', async () => {
+    const { path: wanted, strict } = config.health
+    if (await hasPage(content, wanted)) return { value: undefined, detail: `${wanted} is there` }
+    // A site may have no page at its top; one that the person named has to be there.
+    if (!strict) return { value: undefined, detail: 'files are there' }
+    throw new AppError('ERR_HEALTH_CHECK', `The new version has no page at ${wanted}, which its health check asks for.`, {
+      nextAction: 'Correct the health check path in the settings, or make the build write that page, then deploy again.',
+    })
+  })
+}
+
+/** As the routers look for a page: the file itself, with `.html`, or the index of a directory. */
+async function hasPage(content: StaticContent, wanted: string): Promise<boolean> {
+  const name = decodeURIComponent(wanted.split('?')[0] ?? '/')
+  const at = path.join(content.directory, path.posix.normalize(`/${name}`))
+  const candidates = name.endsWith('/') ? [path.join(at, 'index.html')] : [at, `${at}.html`, path.join(at, 'index.html')]
+  if (content.spa && path.extname(name) === '') candidates.push(path.join(content.directory, 'index.html'))
+  for (const candidate of candidates) if (await readable(candidate)) return true
+  return false
+}
+
+const readable = (file: string) =>
+  access(file).then(
+    () => true,
+    () => false,
+  )
