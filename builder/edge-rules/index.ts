@@ -1,7 +1,8 @@
 import path from 'node:path'
 import type { BuildSettings } from '@/shared/build-plan'
 import { openTree } from '../tree-files'
-import { type EdgeRules, findRuleFiles, readEdgeRules } from './read'
+import { findRuleFiles, readEdgeRules } from './read'
+import type { EdgeRules } from './rule-file'
 
 export { warningText } from './rule-file'
 
