@@ -21,6 +21,7 @@ const packages = {
   wrk: () => which('wrk'),
   // pebble-challtestsrv is in it.
   pebble: () => which('pebble'),
+  bind9: () => existsSync('/usr/sbin/named'),
   // A responder of OCSP for the router's tests.
   openssl: () => which('openssl'),
 }
