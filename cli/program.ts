@@ -7,6 +7,7 @@ import { list } from './commands/list'
 import { login, logout } from './commands/login'
 import { logs } from './commands/logs'
 import { openProject } from './commands/open'
+import { purge } from './commands/purge'
 import { listVariables, removeVariable, setVariable } from './commands/variables'
 import { type CliEnv, readCliEnv } from './env'
 import { Interrupted, toWireError, UsageError } from './failure'
@@ -63,6 +64,11 @@ export function buildProgram(env: CliEnv, setCode: (code: number) => void, signa
   project(program.command('cancel [deploymentId]').description('stop a running deployment; what is live stays live')).action(
     (id: string | undefined, options) => cancel(env, id, options, signal),
   )
+  const several = (value: string, before: string[]) => [...before, value]
+  project(program.command('purge').description('have the routers forget the answers they keep of a project; without options all of them'))
+    .option('--tag <tag>', 'those the app tagged so (Cache-Tag, Surrogate-Key); may be repeated', several, [])
+    .option('--path <path>', 'those of this path, or all that begin so: "/blog/*"; may be repeated', several, [])
+    .action((options) => purge(env, options))
   api(program.command('open [project]').description('print the address of a project, and show it in a browser')).action(
     (named: string | undefined, options) => openProject(env, named, options),
   )

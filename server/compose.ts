@@ -38,6 +38,7 @@ import { startWorker } from './jobs/worker'
 import type { Actor, Platform } from './platform'
 import { createProjects } from './projects/projects'
 import { createVariables } from './projects/variables'
+import { createCacheControl } from './purge/purge'
 import { startRetention } from './retention'
 import { createRoutePublisher, type RoutePublisher } from './routes/publisher'
 import { readAuthSecret } from './secrets/key-file'
@@ -257,6 +258,7 @@ function createPlatform(
     accounts: createAccounts({ prisma }),
     projects: routedProjects(base, routes),
     variables: createVariables({ prisma, bus, secrets }),
+    cache: createCacheControl({ prisma, talk: routers?.hub.talk ?? null }),
     domains,
     certificates: createCertificates({ prisma, secrets, bus, routesChanged: () => syncSoon(base, routes) }),
     dnsProviders: createDnsProviders({ prisma, secrets }),

@@ -8,6 +8,8 @@ import type {
   dnsProviderPatch,
 } from '@/shared/certificates'
 import type { DomainPreview, DomainView, domainInput, domainPatch } from '@/shared/domains'
+import type { EdgePolicyPatch, EdgePolicyUpdated, EdgePolicyView } from '@/shared/edge-settings'
+import type { PurgeInput, PurgeView } from '@/shared/purge'
 import type { RequestFilter, RequestView, TargetEventView, TrafficRange, TrafficSeries } from '@/shared/traffic'
 import type {
   ApiKeyView,
@@ -86,6 +88,10 @@ export interface Platform {
     set(actor: Actor, projectId: string, input: z.output<typeof variableInput>, environment?: string): Promise<VariableView>
     remove(actor: Actor, projectId: string, key: string, environment?: string): Promise<void>
   }
+  cache: {
+    /** Has every router forget what it keeps of the project's answers. */
+    purge(actor: Actor, project: string, input: PurgeInput): Promise<PurgeView>
+  }
   /** A domain is named by its id or hostname. */
   domains: {
     list(actor: Actor, project: string): Promise<DomainView[]>
@@ -100,6 +106,12 @@ export interface Platform {
     remove(actor: Actor, domain: string, confirmHostname: string): Promise<void>
     /** Examines it now; returns when that is done. */
     check(actor: Actor, domain: string): Promise<DomainView>
+  }
+  /** Rules of a project: redirects, rewrites, headers, protection, limits. By id or slug. */
+  edgePolicy: {
+    get(actor: Actor, project: string): Promise<EdgePolicyView>
+    /** In effect at once. Passwords and tokens are hashed. @throws ERR_INVALID_INPUT naming the rules that cannot be */
+    update(actor: Actor, project: string, patch: EdgePolicyPatch): Promise<EdgePolicyUpdated>
   }
   certificates: {
     list(actor: Actor, filter: { projectId?: string | undefined }): Promise<CertificateView[]>

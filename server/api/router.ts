@@ -24,6 +24,8 @@ import { list as listDomains } from './domains/list'
 import { preview as previewDomain } from './domains/preview'
 import { remove as removeDomain } from './domains/remove'
 import { update as updateDomain } from './domains/update'
+import { get as getEdgePolicy } from './edge-policy/get'
+import { update as updateEdgePolicy } from './edge-policy/update'
 import { list as listInstances } from './instances/list'
 import { logs as instanceLogs } from './instances/logs'
 import { get as getMe } from './me/get'
@@ -31,6 +33,7 @@ import { create as createProject } from './projects/create'
 import { get as getProject } from './projects/get'
 import { inspect as inspectProject } from './projects/inspect'
 import { list as listProjects } from './projects/list'
+import { purge as purgeCache } from './projects/purge'
 import { remove as removeProject } from './projects/remove'
 import { update as updateProject } from './projects/update'
 import { createAccount } from './setup/create-account'
@@ -57,7 +60,9 @@ export const appRouter = router({
     update: updateProject,
     remove: removeProject,
     inspect: inspectProject,
+    purge: purgeCache,
   }),
+  edgePolicy: router({ get: getEdgePolicy, update: updateEdgePolicy }),
   variables: router({ list: listVariables, set: setVariable, remove: removeVariable }),
   domains: router({
     list: listDomains,

@@ -27,6 +27,7 @@ export const requiredRole = {
   'deployment.read': 'member',
   'deployment.create': 'member',
   'deployment.cancel': 'member',
+  'cache.purge': 'member',
   'instance.read': 'member',
   'traffic.read': 'member',
   'metrics.read': 'member',

@@ -14,12 +14,14 @@ import { type Database, openDatabase } from '@/server/database/client'
 import { createDeployments } from '@/server/deployments'
 import { openDns } from '@/server/domains/doctor/dns'
 import { createDomains } from '@/server/domains/domains'
+import { EdgeTalk } from '@/server/edge/talk'
 import type { ServerEnv } from '@/server/env'
 import { type ChangeBus, createChangeBus, isForDashboards } from '@/server/events/bus'
 import { createInstances } from '@/server/instances'
 import { type Platform, publishPlatform } from '@/server/platform'
 import { createProjects } from '@/server/projects/projects'
 import { createVariables } from '@/server/projects/variables'
+import { createCacheControl } from '@/server/purge/purge'
 import { openSecrets, type Secrets } from '@/server/secrets/secrets'
 import type { Role } from '@/server/teams/policy'
 import { createTeam } from '@/server/teams/team'
@@ -77,6 +79,7 @@ export async function createTestApi(bootstrap: ServerEnv['bootstrap'] = null, op
     accounts: createAccounts({ prisma }),
     projects: createProjects({ prisma, bus, builder, edge, teardown: async (projectId) => void tornDown.push(projectId) }),
     variables: createVariables({ prisma, bus, secrets }),
+    cache: createCacheControl({ prisma, talk: new EdgeTalk() }),
     domains: createDomains({
       prisma,
       bus,

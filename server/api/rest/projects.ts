@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { purgeInput, purgeView } from '@/shared/purge'
 import { projectInput, projectPatch, projectView } from '@/shared/views'
 import { getPlatform } from '../../platform'
 import { defineRoute } from './route'
@@ -58,6 +59,17 @@ export const projectRoutes = [
     query: z.object({ confirm: z.string().max(100).meta({ description: 'The name of the project, typed again.' }) }),
     answer: { status: 204 },
     handle: ({ actor, params, query }) => getPlatform().projects.remove(actor, params.project, query.confirm),
+  }),
+  defineRoute({
+    id: 'purgeCache',
+    method: 'POST',
+    path: '/projects/{project}/purge',
+    action: 'cache.purge',
+    summary: 'Have the routers forget the answers they keep: by tag, by path, or all',
+    params: projectPath,
+    body: purgeInput,
+    answer: { status: 200, schema: purgeView },
+    handle: ({ actor, params, body }) => getPlatform().cache.purge(actor, params.project, body),
   }),
   defineRoute({
     id: 'listInstances',

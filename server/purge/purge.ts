@@ -1,0 +1,47 @@
+import { AppError } from '@/shared/errors'
+import type { PurgeInput, PurgeView } from '@/shared/purge'
+import { writeAudit } from '../audit/audit'
+import type { PrismaClient } from '../database/client'
+import { scopeTo } from '../database/scope'
+import type { EdgeTalk } from '../edge/talk'
+import type { Actor, Platform } from '../platform'
+import { authorize } from '../teams/policy'
+
+export interface PurgeDeps {
+  prisma: PrismaClient
+  /** null: the routers are another process's. */
+  talk: Pick<EdgeTalk, 'command'> | null
+}
+
+const deadlineMs = 10_000
+
+/** What the API offers on what routers keep. */
+export function createCacheControl(deps: PurgeDeps): Platform['cache'] {
+  return { purge: (actor, project, input) => purgeCache(deps, actor, project, input) }
+}
+
+/**
+ * Every connected router forgets what it keeps of the project: by tag, by path, or all. When this returns none of it is sent any more,
+ * and what was being fetched meanwhile is not kept either. @throws ERR_NOT_FOUND, ERR_UNAVAILABLE, ERR_DEADLINE
+ */
+async function purgeCache(deps: PurgeDeps, actor: Actor, idOrSlug: string, input: PurgeInput): Promise<PurgeView> {
+  authorize(actor, 'cache.purge')
+  const db = scopeTo(deps.prisma, actor)
+  const project = await db.project.findFirst({ where: { OR: [{ id: idOrSlug }, { slug: idOrSlug }] }, select: { id: true } })
+  if (!project) throw new AppError('ERR_NOT_FOUND', 'There is no such project in this team.', { nextAction: 'List your projects to see their ids.' })
+  if (!deps.talk)
+    throw new AppError('ERR_UNAVAILABLE', 'The routers are not connected to this process.', {
+      nextAction: 'Ask the process with the role "worker".',
+    })
+  const tags = [...new Set(input.tags)]
+  const paths = [...new Set(input.paths.map(pathAsSent))]
+  const answers = await deps.talk.command('purge', { projectId: project.id, tags, paths }, { deadlineMs })
+  await writeAudit(db, actor, { action: 'cache.purged', subject: project.id, detail: { tags, paths } })
+  return { entries: answers.reduce((sum, { entries }) => sum + entries, 0), routers: answers.length }
+}
+
+/** Routers know addresses as they were asked for: percent-encoded, here without their query. */
+function pathAsSent(path: string): string {
+  const [plain = ''] = path.split(/[?#]/)
+  return encodeURI(plain.toWellFormed()).replace(/%25(?=[0-9a-fA-F]{2})/g, '%')
+}
