@@ -1,8 +1,7 @@
 import { test as base, expect } from '@playwright/test'
-import { type DnsEntry, startTestDns, type TestDns } from '@/test/support/dns'
-import { deployByCli, folder, tinyServer } from '@/test/support/journey'
-import { type Pebble, startPebble } from '@/test/support/pebble'
-import { type RunningPlatform, startPlatform } from '@/test/support/platform'
+import type { DnsEntry } from '@/test/support/dns'
+import { api, cli, deployByCli, folder, tinyServer } from '@/test/support/journey'
+import { type DomainPlatform, startDomainPlatform } from './support/domain-platform'
 import { pageErrors, signIn } from './support/sign-in'
 
 /** A custom domain from its first wrong record to HTTPS: test DNS, test CA, real router, real browser. */
@@ -22,41 +21,21 @@ const test = base.extend<object, { launchOptions: { args?: string[] } }>({
 // The test CA's root is nobody's root.
 test.use({ actionTimeout: 30_000, ignoreHTTPSErrors: true })
 
-let dns: TestDns
-let pebble: Pebble
-let platform: RunningPlatform
+let world: DomainPlatform
 
 test.beforeAll(async () => {
-  dns = await startTestDns({ [zone]: { NS: [`ns1.${zone}`] } })
-  platform = await startPlatform({
-    runtime: 'process',
-    async env(ports) {
-      pebble = await startPebble({ httpPort: ports.http, tlsPort: ports.https })
-      return {
-        DNS_SERVERS: dns.address,
-        EDGE_PUBLIC_ADDRESSES: '127.0.0.1',
-        EDGE_PUBLIC_HTTP_PORT: String(ports.http),
-        EDGE_PUBLIC_HTTPS_PORT: String(ports.https),
-        ACME_DIRECTORY: pebble.directory,
-        ACME_STAGING_DIRECTORY: 'off',
-        ACME_CA_FILE: pebble.caFile,
-        EDGE_WORKERS: '2',
-      }
-    },
-  })
+  world = await startDomainPlatform()
+  world.dns.set(zone, { NS: [`ns1.${zone}`] })
 })
 test.afterEach(async ({ page: _ }, info) => {
   if (info.status === info.expectedStatus) return
-  await info.attach('output of the platform', { body: platform.output(), contentType: 'text/plain' })
-  await info.attach('output of pebble', { body: pebble?.output() ?? '', contentType: 'text/plain' })
+  await info.attach('output of the platform', { body: world.platform.output(), contentType: 'text/plain' })
+  await info.attach('output of pebble', { body: world.pebble.output(), contentType: 'text/plain' })
 })
-test.afterAll(async () => {
-  await platform?.stop()
-  await pebble?.stop()
-  await dns?.close()
-})
+test.afterAll(() => world?.stop())
 
 test('a domain is added, what is wrong is shown, DNS is put right, the certificate arrives, the app opens over HTTPS', async ({ page }) => {
+  const { platform, dns, pebble } = world
   const errors = pageErrors(page)
   const app = await folder(tinyServer('one'))
   const { result, stderr } = await deployByCli(platform, app.directory, 'books')
@@ -131,4 +110,35 @@ test('a domain is added, what is wrong is shown, DNS is put right, the certifica
     expect((await platform.visit(www)).status).toBe(404)
   })
   expect(errors).toEqual([])
+})
+
+test('an apex brings its www along, which redirects to it; the command line waits for both', async ({ page }) => {
+  const { platform, dns } = world
+  const apex = `second-${zone}`
+  const app = await folder(tinyServer('two'))
+  expect((await deployByCli(platform, app.directory, 'second')).result.status).toBe('ACTIVE')
+  for (const name of [apex, `www.${apex}`]) dns.set(name, { A: ['127.0.0.1'] })
+  await signIn(page, platform)
+  await page.goto(`${platform.url}/second/domains`)
+  await page.getByRole('button', { name: 'Add domain' }).click()
+  const dialog = page.getByRole('dialog')
+  await dialog.getByLabel('Domain', { exact: true }).fill(apex)
+  await expect(dialog.getByLabel(`Also add www.${apex} and redirect it here`)).toBeChecked()
+  await dialog.getByRole('button', { name: 'Add domain' }).click()
+  await expect(page.getByRole('heading', { name: apex, exact: true })).toBeVisible()
+  const access = ['--api', platform.url, '--token', platform.apiKey]
+  for (const name of [apex, `www.${apex}`]) {
+    const waited = await cli(['domains', 'check', name, '--wait', '--timeout', '90', ...access])
+    expect(waited.code, waited.stderr).toBe(0)
+    expect(waited.stdout).toContain('Verified')
+  }
+  const listed = await cli(['domains', '--project', 'second', ...access])
+  expect(listed.stdout).toContain(`→ ${apex}`)
+  const secure = `https://${apex}:${platform.edgeHttpsPort}`
+  await expect.poll(async () => (await api<{ url: string }>(platform, 'GET', `/domains/${apex}`)).body.url).toBe(secure)
+  const answer = await platform.visit(`www.${apex}`, '/shelf?page=2')
+  expect([answer.status, answer.headers.location]).toEqual([308, `${secure}/shelf?page=2`])
+  const removed = await cli(['domains', 'rm', `www.${apex}`, ...access])
+  expect(removed.code, removed.stderr).toBe(0)
+  expect((await platform.visit(`www.${apex}`)).status).toBe(404)
 })

@@ -4,11 +4,13 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { chromium, type Page } from '@playwright/test'
 import { watchableApp } from '../e2e/support/apps'
+import { type DomainPlatform, startDomainPlatform } from '../e2e/support/domain-platform'
 import { signIn } from '../e2e/support/sign-in'
 import playwright from '../playwright.config'
 import { type GitServer, startGitServer } from '../test/support/git-server'
 import { api, deploymentThat } from '../test/support/journey'
 import { type RunningPlatform, startPlatform } from '../test/support/platform'
+import { until } from '../test/support/processes'
 
 /** Photographs every page of the built platform, with real projects on it: npx tsx scripts/screenshots.ts */
 
@@ -69,6 +71,23 @@ async function furnish(platform: RunningPlatform, git: GitServer) {
   return { live, failed, running }
 }
 
+const zone = 'storefront.example'
+
+/** A domain in order with its certificate, its www, and one whose records are wrong. */
+async function addDomains({ platform, dns }: DomainPlatform): Promise<void> {
+  dns.set(zone, { A: ['127.0.0.1'], NS: [`ns1.${zone}`] })
+  dns.set(`www.${zone}`, { A: ['127.0.0.1'] })
+  dns.set(`shop.${zone}`, { A: ['203.0.113.9'], AAAA: ['2001:db8::9'], CAA: ['0 issue "ca.example.net"'] })
+  const add = (hostname: string, more: object = {}) => api(platform, 'POST', '/projects/storefront/domains', { hostname, ...more })
+  await add(zone)
+  await add(`www.${zone}`, { redirectTo: zone })
+  await add(`shop.${zone}`)
+  for (const name of [zone, `www.${zone}`])
+    await until(`${name} is served over HTTPS`, 90_000, async () =>
+      (await api<{ url: string }>(platform, 'GET', `/domains/${name}`)).body.url.startsWith('https:'),
+    )
+}
+
 function scenes(platform: RunningPlatform, git: GitServer, ids: { live: string; failed: string; running: string }): Scene[] {
   const inspect = async (page: Page) => {
     await page.getByLabel('Git URL').fill(git.repositoryUrl('payments-api'))
@@ -78,6 +97,11 @@ function scenes(platform: RunningPlatform, git: GitServer, ids: { live: string; 
   const openLog = async (page: Page) => {
     await page.getByRole('button', { name: 'Logs' }).first().click()
     await page.getByRole('dialog').getByText('listens').waitFor()
+  }
+  const typeDomain = async (page: Page) => {
+    await page.getByRole('button', { name: 'Add domain' }).click()
+    await page.getByRole('dialog').getByLabel('Domain', { exact: true }).fill('acorn-books.example')
+    await page.getByRole('dialog').getByRole('table').waitFor()
   }
   return [
     { name: 'projects', route: '/' },
@@ -94,6 +118,10 @@ function scenes(platform: RunningPlatform, git: GitServer, ids: { live: string; 
     { name: 'instances', route: '/storefront/instances' },
     { name: 'instance-log', route: '/storefront/instances', prepare: openLog },
     { name: 'variables', route: '/storefront/variables' },
+    { name: 'domains', route: '/storefront/domains' },
+    { name: 'domain-add', route: '/storefront/domains', prepare: typeDomain },
+    { name: 'domain-wrong', route: `/storefront/domains/shop.${zone}` },
+    { name: 'domain-active', route: `/storefront/domains/${zone}` },
     { name: 'project-settings', route: '/storefront/settings' },
     { name: 'not-found', route: `/nothing-here` },
   ].map((scene) => ({ ...scene, route: platform.url + scene.route }))
@@ -114,6 +142,7 @@ async function main(): Promise<void> {
   const browser = await chromium.launch(playwright.use?.launchOptions)
   const withoutAccount = { SWITCHYARD_BOOTSTRAP_EMAIL: '', SWITCHYARD_BOOTSTRAP_PASSWORD: '', SWITCHYARD_BOOTSTRAP_API_KEY: '' }
   let platform = await startPlatform({ runtime: 'process', env: withoutAccount })
+  let closing = [() => platform.stop()]
   const everyLook = async (shoot: (page: Page, look: string) => Promise<void>) => {
     for (const { name, viewport } of sizes)
       for (const colorScheme of ['light', 'dark'] as const) {
@@ -128,14 +157,19 @@ async function main(): Promise<void> {
       await photograph(page, `setup-${look}`)
     })
     await platform.stop()
-    platform = await startPlatform({ runtime: 'process' })
+    closing = []
+    const world = await startDomainPlatform()
+    platform = world.platform
+    closing.push(() => world.stop())
     await everyLook(async (page, look) => {
       await page.goto(`${platform.url}/login`)
       await photograph(page, `login-${look}`)
       await signIn(page, platform)
       await photograph(page, `projects-empty-${look}`)
     })
-    const shown = scenes(platform, git, await furnish(platform, git))
+    const ids = await furnish(platform, git)
+    await addDomains(world)
+    const shown = scenes(platform, git, ids)
     await everyLook(async (page, look) => {
       await signIn(page, platform)
       for (const scene of shown) {
@@ -146,7 +180,7 @@ async function main(): Promise<void> {
     })
   } finally {
     await browser.close()
-    await platform.stop()
+    for (const close of closing) await close()
     await git.close()
     await rm(repositories, { recursive: true, force: true })
   }
