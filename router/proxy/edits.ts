@@ -1,4 +1,5 @@
-import type { HeaderEdits } from '../gate/gate'
+import type { ForwardPlan, HeaderEdits } from '../gate/gate'
+import { outsideHost } from './upstreams'
 
 /** What frames a message is never a rule's to change. */
 const framing = new Set(['connection', 'content-length', 'transfer-encoding', 'upgrade', 'keep-alive', 'te', 'trailer'])
@@ -14,8 +15,13 @@ export function editPairs(pairs: Pairs, edits: HeaderEdits | null): Pairs {
   return kept
 }
 
-/** The same for headers by name, as node:http's clients take them. */
-export function editRecord(headers: Record<string, string | string[]>, edits: HeaderEdits | null): Record<string, string | string[]> {
+/** The request's headers as `plan` wants them, by name, as node:http's clients take them; an outside target gets its own Host. */
+export function forwardedHeaders(headers: Record<string, string | string[]>, plan: ForwardPlan): Record<string, string | string[]> {
+  const { requestHeaders: edits, outside } = plan
+  if (outside) {
+    for (const name of Object.keys(headers)) if (name.toLowerCase() === 'host') delete headers[name]
+    headers.Host = outsideHost(outside)
+  }
   if (edits === null) return headers
   const pairs = Object.entries(headers).flatMap(([name, value]): Pairs => (Array.isArray(value) ? value.map((one) => [name, one]) : [[name, value]]))
   return toRecord(editPairs(pairs, edits))

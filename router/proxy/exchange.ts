@@ -1,21 +1,21 @@
 import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http'
-import { pipeline } from 'node:stream'
-import type { Admission, AnswerFilter, ForwardPlan, LocalAnswer, OutsideTarget } from '../gate/gate'
+import type { Admission, AnswerFilter, ForwardPlan, LocalAnswer } from '../gate/gate'
 import type { LiveRoute } from '../match/host-table'
 import { type Problem, renderProblem } from '../pages/pages'
 import { isLease, type Lease, type Outcome, type TargetAsk } from '../targets/targets'
-import { editPairs, editRecord, toPairs } from './edits'
+import { passBody, writeOwnBody } from './answer-body'
+import { editPairs, forwardedHeaders, toPairs } from './edits'
 import type { NodeFacts } from './facts'
-import { type ClientAddress, clientHeaders, clientTrailers, upstreamHeaders } from './headers'
+import { type ClientAddress, clientHeaders, upstreamHeaders } from './headers'
 import type { EngineHost } from './host'
-import { answerHeaders, isStreamed, openBody } from './local-answer'
+import { answerHeaders } from './local-answer'
 import { type AcceptedRequest, isIdempotent } from './request-rules'
 import { settle } from './settle'
 import {
   type Destination,
   faultOf,
   internalProblem,
-  outsideHost,
+  tooLarge,
   UnaskedUpgrade,
   type UpstreamFault,
   UpstreamSilence,
@@ -107,8 +107,7 @@ export class Exchange {
     const accepted = this.#accepted as AcceptedRequest
     const limit = admission.maxBodyBytes
     if (limit !== null && !accepted.chunked && Number(req.headers['content-length'] ?? 0) > limit) return this.fail(tooLarge(limit))
-    const headers = editRecord(upstreamHeaders(req, accepted, client, this.requestId, false), admission.requestHeaders)
-    if (admission.outside) setHost(headers, admission.outside)
+    const headers = forwardedHeaders(upstreamHeaders(req, accepted, client, this.requestId, false), admission)
     req.headers = headers as IncomingMessage['headers']
     if (admission.outside) return this.#send(null, this.#host.upstreams.outside(admission.outside))
     this.#acquire(admission.route, null, (problem) => this.fail(problem))
@@ -189,7 +188,7 @@ export class Exchange {
     this.#visit.upstreamMs = performance.now() - this.#sentAt
     let status = answer.statusCode ?? 502
     let pairs = toPairs(clientHeaders(answer))
-    const seen = this.#plan?.filter?.onHead(status, pairs) ?? null
+    const seen = this.#filtered(status, pairs)
     if (seen && 'replace' in seen) {
       this.#filterOver = true
       answer.destroy()
@@ -199,7 +198,28 @@ export class Exchange {
     if (seen) ({ status, headers: pairs } = seen)
     this.#passes = true
     if (!this.#writeHead(status, status === answer.statusCode ? answer.statusMessage : undefined, pairs, answer)) return
-    this.#pipe(answer, seen?.through ?? null, status)
+    passBody(answer, seen?.through ?? null, this.res, {
+      bodyless: this.req.method === 'HEAD' || status === 204 || status === 304,
+      count: this.#countOut,
+      broke: () => {
+        this.#brokeOff = !this.#gone
+      },
+      done: (error) => this.#onAnswerDone(error, answer.statusCode ?? 502),
+    })
+  }
+
+  readonly #countOut = (bytes: number) => {
+    this.#visit.bytesOut += bytes
+  }
+
+  #filtered(status: number, pairs: [string, string][]): ReturnType<AnswerFilter['onHead']> {
+    try {
+      return this.#plan?.filter?.onHead(status, pairs) ?? null
+    } catch (error) {
+      this.#log('error', error, 'a filter failed: the answer passes as it is')
+      this.#abortFilter()
+      return null
+    }
   }
 
   #writeHead(status: number, reason: string | undefined, pairs: [string, string][], answer: IncomingMessage): boolean {
@@ -219,33 +239,6 @@ export class Exchange {
     // A head that is not followed at once by a body must not wait for one: event streams, long polls.
     this.res.flushHeaders()
     return true
-  }
-
-  #pipe(answer: IncomingMessage, through: NodeJS.ReadWriteStream | null, status: number): void {
-    const done = (error?: Error | null) => this.#onAnswerDone(error ?? null, status)
-    const broke = () => {
-      this.#brokeOff = !this.#gone
-    }
-    answer.once('error', broke)
-    through?.once('error', broke)
-    answer.once('end', () => this.#passTrailers(answer))
-    const bodyless = this.req.method === 'HEAD' || status === 204 || status === 304
-    const count = (chunk: Buffer) => {
-      this.#visit.bytesOut += chunk.length
-    }
-    if (through && !bodyless) {
-      through.on('data', count)
-      return void pipeline(answer, through, this.res, done)
-    }
-    // What a filter would make of no body (the frame of an empty archive) must not follow a head that has none.
-    through?.on('error', () => {}).resume()
-    through?.end()
-    answer.on('data', count)
-    pipeline(answer, this.res, done)
-  }
-
-  #passTrailers(answer: IncomingMessage): void {
-    if (answer.rawTrailers.length > 0 && this.res.chunkedEncoding) this.res.addTrailers(clientTrailers(answer))
   }
 
   #onAnswerDone(error: Error | null, status: number): void {
@@ -341,21 +334,10 @@ export class Exchange {
     this.#visit.cache = answer.cache
     this.#visit.reason = answer.why
     res.writeHead(answer.status, answer.reason, headers)
-    const { body } = answer
-    if (isStreamed(body) && req.method !== 'HEAD') {
-      const source = openBody(body)
-      source.on('data', (chunk: Buffer) => {
-        this.#visit.bytesOut += chunk.length
-      })
-      pipeline(source, res, (error) => {
-        if (!error) return
-        if (!req.socket.destroyed) this.#log('warn', error, 'an answer of ours broke off midway')
-        res.destroy()
-      })
-    } else {
-      if (Buffer.isBuffer(body) && req.method !== 'HEAD') this.#visit.bytesOut += body.length
-      res.end(Buffer.isBuffer(body) ? body : undefined)
+    const failed = (error: Error) => {
+      if (!req.socket.destroyed) this.#log('warn', error, 'an answer of ours broke off midway')
     }
+    writeOwnBody(req.method === 'HEAD' ? null : answer.body, res, this.#countOut, failed)
     this.#linger()
   }
 
@@ -423,15 +405,4 @@ export class Exchange {
     }
     this.#host.log[level]({ ...fields, err: error }, message)
   }
-}
-
-const tooLarge = (limit: number): Problem => ({
-  kind: 'bad-request',
-  status: 413,
-  detail: `The body of the request is larger than the ${limit} bytes this project takes.`,
-})
-
-function setHost(headers: Record<string, string | string[]>, outside: OutsideTarget): void {
-  for (const name of Object.keys(headers)) if (name.toLowerCase() === 'host') delete headers[name]
-  headers.Host = outsideHost(outside)
 }

@@ -4,14 +4,14 @@ import { type Duplex, pipeline } from 'node:stream'
 import type { Admission, ForwardPlan, LocalAnswer } from '../gate/gate'
 import { type Problem, renderProblem } from '../pages/pages'
 import { isLease, type Lease, type Outcome } from '../targets/targets'
-import { editPairs, editRecord, toPairs, toRecord } from './edits'
+import { editPairs, forwardedHeaders, toPairs, toRecord } from './edits'
 import type { NodeFacts } from './facts'
 import { type ClientAddress, clientHeaders, upstreamHeaders } from './headers'
 import type { EngineHost } from './host'
 import { encodeAnswerHead, isStreamed, openBody } from './local-answer'
 import type { AcceptedRequest } from './request-rules'
 import { settle } from './settle'
-import { type Destination, faultOf, internalProblem, outsideHost, UpstreamSilence, upstreamProblem } from './upstreams'
+import { type Destination, faultOf, internalProblem, UpstreamSilence, upstreamProblem } from './upstreams'
 import type { Visit } from './visit'
 
 export interface UpgradeHost extends EngineHost {
@@ -100,11 +100,7 @@ export class Upgrade {
     this.#visit.route = admission.route
     if (this.#over) return
     const { outside } = admission
-    const headers = editRecord(upstreamHeaders(this.req, accepted, client, this.requestId, true), admission.requestHeaders)
-    if (outside) {
-      for (const name of Object.keys(headers)) if (name.toLowerCase() === 'host') delete headers[name]
-      headers.Host = outsideHost(outside)
-    }
+    const headers = forwardedHeaders(upstreamHeaders(this.req, accepted, client, this.requestId, true), admission)
     this.req.headers = headers as IncomingMessage['headers']
     if (outside) return this.#send(null, this.#host.upstreams.outside(outside, true))
     settle(

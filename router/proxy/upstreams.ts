@@ -199,3 +199,10 @@ export const internalProblem: Problem = {
 export function outsideHost({ scheme, hostname, port }: OutsideTarget): string {
   return port === (scheme === 'https' ? 443 : 80) ? hostname : `${hostname}:${port}`
 }
+
+/** The body of a request is larger than its project takes. */
+export const tooLarge = (limit: number): Problem => ({
+  kind: 'bad-request',
+  status: 413,
+  detail: `The body of the request is larger than the ${limit} bytes this project takes.`,
+})
