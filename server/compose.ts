@@ -27,6 +27,7 @@ import { tearDownProject } from './deployments/teardown'
 import { composeDomains, type DomainRoom } from './domains'
 import { createChallengeBoard } from './edge/challenges'
 import { EdgeHub } from './edge/hub'
+import { createEdgePolicy } from './edge-policy/edge-policy'
 import type { ServerEnv } from './env'
 import { type ChangeBus, createChangeBus, isForDashboards } from './events/bus'
 import { createInstances } from './instances'
@@ -103,6 +104,7 @@ export async function compose(env: ServerEnv, roles: Set<Role>, logger: Logger):
     baseDomain: env.baseDomain,
     dashboardUrl,
     contents: base.contents,
+    outsideHosts: env.rewriteHosts,
     ports: { http: env.domains.publicHttpPort, https: env.domains.publicHttpsPort },
   })
   const state = { ready: false }
@@ -260,6 +262,7 @@ function createPlatform(
     variables: createVariables({ prisma, bus, secrets }),
     cache: createCacheControl({ prisma, talk: routers?.hub.talk ?? null }),
     domains,
+    edgePolicy: createEdgePolicy({ prisma, bus, outsideHosts: env.rewriteHosts, routesChanged: () => syncSoon(base, routes) }),
     certificates: createCertificates({ prisma, secrets, bus, routesChanged: () => syncSoon(base, routes) }),
     dnsProviders: createDnsProviders({ prisma, secrets }),
     deployments: createDeployments({ prisma, bus, storage, builder, edge }),

@@ -32,6 +32,8 @@ export interface ServerEnv {
   acme: Authorities
   /** DNS, and how visitors reach this server. */
   domains: DomainSettings
+  /** Hosts outside of this machine that rewrites may lead to. */
+  rewriteHosts: string[]
   /** Proxies, registry and certificates a build needs to reach the network as this machine does. */
   builderEnv: Record<string, string>
   /** The environment as it was given, for processes of our own (routers, control) and no others: it may hold secrets. */
@@ -55,6 +57,8 @@ const hostname = z
   .string()
   .toLowerCase()
   .regex(/^(?=.{1,200}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/, 'must be a host name without scheme, port or trailing dot')
+/** `private:`: the name may lead into a private network. */
+const rewriteHost = /^(private:)?(\*\.)?(\[[0-9a-f:.]+\]|[a-z0-9_]([a-z0-9_.-]*[a-z0-9])?)(:\d{1,5})?$/
 const postgresUrl = z.url({ protocol: /^postgres(ql)?$/, error: 'must be a URL like postgresql://user:password@host:5432/database' })
 const dockerHost = z.string().regex(/^(unix:\/\/)?\/.+/, 'only unix sockets are supported: unix:///var/run/docker.sock')
 
@@ -85,6 +89,16 @@ const settings = z
     NODE_ENV: z.string().optional(),
     PUBLIC_URL: z.url({ protocol: /^https?$/ }).optional(),
     NODE_EXTRA_CA_CERTS: z.string().optional(),
+    EDGE_REWRITE_HOSTS: z
+      .string()
+      .transform((text) =>
+        text
+          .split(',')
+          .map((one) => one.trim().toLowerCase())
+          .filter(Boolean),
+      )
+      .pipe(z.array(z.string().regex(rewriteHost, 'must be hosts like api.example.com, *.example.com or private:billing.internal:8080')).max(1000))
+      .default([]),
     ...acmeVariables,
     ...domainVariables,
   })
@@ -144,6 +158,7 @@ export function readServerEnv(source: Record<string, string | undefined> = proce
     extraCaCerts: env.NODE_EXTRA_CA_CERTS ?? null,
     acme: acmeSettings(env),
     domains: domainSettings(env),
+    rewriteHosts: env.EDGE_REWRITE_HOSTS,
     inherited: given,
     builderEnv: Object.fromEntries(passedToBuilds.flatMap((key) => (given[key] ? [[key, given[key]]] : []))),
   }

@@ -73,6 +73,7 @@ async function recordArtifact(run: DeployRun, outcome: BuildOutcome): Promise<st
   return run.record.fenced(async (tx) => {
     const known = await tx.artifact.findFirst({ where: { projectId, digest: artifact.digest, buildKey: outcome.buildKey, removedAt: null } })
     const { staticSite } = plan
+    const edgePolicy = Object.keys(outcome.edgePolicy).length > 0 ? (outcome.edgePolicy as unknown as Prisma.InputJsonObject) : null
     const content = staticSite && { root: staticSite.directory, spa: staticSite.spaFallback }
     const row =
       known ??
@@ -88,8 +89,11 @@ async function recordArtifact(run: DeployRun, outcome: BuildOutcome): Promise<st
           framework: artifact.framework,
           metadata: { start: artifact.start, port: artifact.port, healthCheckPath: artifact.healthCheckPath },
           ...(content ? { content } : {}),
+          ...(edgePolicy ? { edgePolicy } : {}),
         },
       }))
+    // Made before rules were read.
+    if (edgePolicy && known && known.edgePolicy === null) await tx.artifact.update({ where: { id: row.id }, data: { edgePolicy } })
     // Made before routers served files: from its next release on they do.
     if (content && known && known.content === null) await tx.artifact.update({ where: { id: row.id }, data: { content } })
     await tx.project.update({ where: { id: projectId }, data: { framework: artifact.framework } })

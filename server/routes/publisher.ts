@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import type { PrismaClient } from '@/server/database/generated/client'
 import type { RouteTable } from '@/shared/route-table'
 import { certificateEntries } from '../certificates/supply'
+import { attachPolicies } from '../edge-policy/table'
 import type { StaticContents } from '../static-content/static-content'
 import { type Candidate, computeRoutes } from './compute'
 import type { VisiblePorts } from './domains'
@@ -33,17 +34,20 @@ export function createRoutePublisher(options: {
   dashboardUrl: string
   ports?: VisiblePorts
   contents?: Pick<StaticContents, 'locate'>
+  /** Where rewrites may lead outside of the table. */
+  outsideHosts?: readonly string[]
 }): RoutePublisher {
-  const { prisma, sink, baseDomain, dashboardUrl, ports, contents } = options
+  const { prisma, sink, baseDomain, dashboardUrl, ports, contents, outsideHosts = [] } = options
   const candidates = new Map<string, Candidate>()
   let lastDigest = ''
   let tail: Promise<unknown> = Promise.resolve()
 
   async function publish(): Promise<void> {
-    const routes = await computeRoutes(prisma, baseDomain, [...candidates.values()], ports, contents)
+    const computed = await computeRoutes(prisma, baseDomain, [...candidates.values()], ports, contents)
+    const { routes, policies } = await attachPolicies(prisma, computed, baseDomain)
     const certificates = ports?.https ? await certificateEntries(prisma) : []
     const digest = createHash('sha256')
-      .update(JSON.stringify([routes, certificates]))
+      .update(JSON.stringify([routes, policies, certificates]))
       .digest('hex')
     if (digest === lastDigest) return
     // Cleared first: after a failed publication nobody knows what the routers serve, so the next one must go out.
@@ -56,6 +60,8 @@ export function createRoutePublisher(options: {
       generatedAt: new Date().toISOString(),
       dashboardUrl,
       routes,
+      ...(Object.keys(policies).length > 0 ? { policies } : {}),
+      ...(outsideHosts.length > 0 ? { outsideHosts: [...outsideHosts] } : {}),
       ...(ports?.https ? { httpsPort: ports.https, certificates } : {}),
     }
     await sink.publish(table, { deadlineMs: ackDeadlineMs })

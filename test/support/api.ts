@@ -15,6 +15,7 @@ import { createDeployments } from '@/server/deployments'
 import { openDns } from '@/server/domains/doctor/dns'
 import { createDomains } from '@/server/domains/domains'
 import { EdgeTalk } from '@/server/edge/talk'
+import { createEdgePolicy } from '@/server/edge-policy/edge-policy'
 import type { ServerEnv } from '@/server/env'
 import { type ChangeBus, createChangeBus, isForDashboards } from '@/server/events/bus'
 import { createInstances } from '@/server/instances'
@@ -93,6 +94,7 @@ export async function createTestApi(bootstrap: ServerEnv['bootstrap'] = null, op
       checks: null,
       routesChanged: async () => {},
     }),
+    edgePolicy: createEdgePolicy({ prisma, bus, outsideHosts: [], routesChanged: async () => {} }),
     certificates: createCertificates({ prisma, secrets, bus, routesChanged: async () => {} }),
     dnsProviders: createDnsProviders({ prisma, secrets }),
     deployments: createDeployments({ prisma, bus, storage: createLocalStore(path.join(home, 'storage')), builder, edge }),

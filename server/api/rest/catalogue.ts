@@ -1,6 +1,7 @@
 import { certificateRoutes } from './certificates'
 import { deploymentRoutes } from './deployments'
 import { domainRoutes } from './domains'
+import { edgePolicyRoutes } from './edge-policy'
 import { instanceRoutes, meRoutes } from './instances'
 import { projectRoutes } from './projects'
 import type { Method, RestRoute } from './route'
@@ -11,6 +12,7 @@ import { variableRoutes } from './variables'
 export const catalogue: readonly RestRoute[] = [
   ...meRoutes,
   ...projectRoutes,
+  ...edgePolicyRoutes,
   ...variableRoutes,
   ...domainRoutes,
   ...certificateRoutes,

@@ -1,0 +1,122 @@
+import { BlockList, isIP } from 'node:net'
+import { Prisma, type PrismaClient } from '@/server/database/generated/client'
+import type { EdgePolicy } from '@/shared/edge-policy'
+import { findRuleProblems } from '@/shared/edge-rules/rules'
+import type { EdgePolicyPatch, EdgePolicyUpdated, EdgePolicyView } from '@/shared/edge-settings'
+import { AppError } from '@/shared/errors'
+import { writeAudit } from '../audit/audit'
+import { type ScopedClient, scopeTo } from '../database/scope'
+import type { ChangeBus } from '../events/bus'
+import type { Actor, Platform } from '../platform'
+import { requireProject } from '../projects/read'
+import { authorize } from '../teams/policy'
+import { type PartialPolicy, readStored } from './merge'
+import { makeProtection, presentProtection } from './protection'
+
+export interface EdgePolicyDeps {
+  prisma: PrismaClient
+  bus: Pick<ChangeBus, 'publish'>
+  outsideHosts: readonly string[]
+  /** The routers are to serve by it; a failure is tried again elsewhere. */
+  routesChanged: () => Promise<void>
+}
+
+const maxStoredBytes = 1024 * 1024
+
+/** Use-cases about a project's rules. A change is in effect for the live deployment at once: nothing is built or started again. */
+export function createEdgePolicy(deps: EdgePolicyDeps): Platform['edgePolicy'] {
+  return {
+    get: async (actor, project) => {
+      authorize(actor, 'project.read')
+      const db = scopeTo(deps.prisma, actor)
+      return present(deps, db, await requireProject(db, project))
+    },
+    update: (actor, project, patch) => updateEdgePolicy(deps, actor, project, patch),
+  }
+}
+
+async function updateEdgePolicy(deps: EdgePolicyDeps, actor: Actor, projectId: string, patch: EdgePolicyPatch): Promise<EdgePolicyUpdated> {
+  authorize(actor, 'project.update')
+  const db = scopeTo(deps.prisma, actor)
+  const project = await requireProject(db, projectId)
+  const before = readStored(project.edgePolicy)
+  const { next, newTokens } = await changed(before, patch)
+  refuseProblems(next)
+  const row = await db.$transaction(async (tx) => {
+    const empty = Object.keys(next).length === 0
+    const edgePolicy = empty ? Prisma.DbNull : (next as unknown as Prisma.InputJsonObject)
+    // Somebody else's change in between would be lost silently.
+    const { count } = await tx.project.updateMany({ where: { id: project.id, updatedAt: project.updatedAt }, data: { edgePolicy } })
+    if (count === 0)
+      throw new AppError('ERR_CONFLICT', 'The project was changed by somebody else at the same moment.', { nextAction: 'Look at it and try again.' })
+    const fields = [...new Set([...Object.keys(patch).filter((key) => key !== 'reset'), ...(patch.reset ?? [])])]
+    await writeAudit(tx, actor, { action: 'project.rules-updated', subject: project.id, detail: { changed: fields } })
+    return tx.project.findUniqueOrThrow({ where: { id: project.id } })
+  })
+  await deps.bus.publish({ kind: 'project', id: project.id, teamId: actor.teamId, projectId: project.id })
+  await deps.routesChanged()
+  return { ...(await present(deps, db, row)), newTokens }
+}
+
+async function changed(
+  before: PartialPolicy,
+  { reset = [], protection, ...rest }: EdgePolicyPatch,
+): Promise<{ next: PartialPolicy; newTokens: string[] }> {
+  const given = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined))
+  const next: Record<string, unknown> = { ...before, ...given }
+  let newTokens: string[] = []
+  if (protection === null) delete next.protection
+  else if (protection !== undefined) {
+    const made = await makeProtection(protection, before.protection ?? null)
+    next.protection = made.protection
+    newTokens = made.newTokens
+  }
+  for (const field of reset) delete next[field]
+  return { next: next as PartialPolicy, newTokens }
+}
+
+/** @throws ERR_INVALID_INPUT that names the first few things that are wrong. */
+function refuseProblems(policy: PartialPolicy): void {
+  const words = (at: string) => at.replace(/\.(\d+)$/, (_, index) => ` ${Number(index) + 1}`)
+  const problems = findRuleProblems(policy).map(({ at, message }) => `${words(at)}: ${message}`)
+  for (const [field, entries] of addressFields(policy))
+    for (const entry of entries) if (!isRange(entry)) problems.push(`${field}: "${entry}" is no IP address and no range like 192.0.2.0/24`)
+  if (JSON.stringify(policy).length > maxStoredBytes) problems.push('the rules are more than 1 MiB')
+  if (problems.length === 0) return
+  throw new AppError('ERR_INVALID_INPUT', problems.slice(0, 5).join('; '), { nextAction: 'Correct these rules; nothing was changed.' })
+}
+
+const addressFields = (policy: Partial<EdgePolicy>): [string, string[]][] => [
+  ['allowed addresses', policy.allowedAddresses ?? []],
+  ['maintenance', policy.maintenance?.allowedAddresses ?? []],
+]
+
+function isRange(entry: string): boolean {
+  const [address = '', bits, ...rest] = entry.split('/')
+  const family = isIP(address)
+  if (family === 0 || rest.length > 0) return false
+  if (bits === undefined) return true
+  if (!/^\d{1,3}$/.test(bits)) return false
+  try {
+    new BlockList().addSubnet(address, Number(bits), family === 6 ? 'ipv6' : 'ipv4')
+    return true
+  } catch {
+    return false
+  }
+}
+
+async function present(deps: EdgePolicyDeps, db: ScopedClient, project: { id: string; edgePolicy: unknown }): Promise<EdgePolicyView> {
+  const environment = await db.environment.findFirst({ where: { projectId: project.id, kind: 'PRODUCTION' }, select: { liveReleaseId: true } })
+  const release = environment?.liveReleaseId
+    ? await db.release.findFirst({ where: { id: environment.liveReleaseId }, select: { artifact: { select: { edgePolicy: true } } } })
+    : null
+  return {
+    settings: presentPart(readStored(project.edgePolicy)),
+    files: presentPart(readStored(release?.artifact.edgePolicy)),
+    outsideHosts: [...deps.outsideHosts],
+  }
+}
+
+function presentPart({ protection, ...open }: PartialPolicy): EdgePolicyView['settings'] {
+  return { ...open, ...(protection === undefined ? {} : { protection: presentProtection(protection) }) }
+}

@@ -1,0 +1,52 @@
+import { z } from 'zod'
+import { defaultEdgePolicy, type EdgePolicy, type RewriteRule } from '@/shared/edge-policy'
+import { edgePolicyFields } from '@/shared/edge-policy-schema'
+import { projectDestination } from '@/shared/edge-rules/destination'
+
+/** A part of a policy: what one source says. */
+export type PartialPolicy = Partial<EdgePolicy>
+
+const stored = z.object(edgePolicyFields).partial()
+
+/** A column's JSON; what cannot be read any more says nothing. */
+export function readStored(json: unknown): PartialPolicy {
+  const whole = stored.safeParse(json ?? {})
+  if (whole.success) return whole.data as PartialPolicy
+  // Field by field: one that a newer version wrote must not take the others with it.
+  const fields = Object.entries(edgePolicyFields).flatMap(([key, schema]) => {
+    const value = typeof json === 'object' && json !== null ? (json as Record<string, unknown>)[key] : undefined
+    const parsed = value === undefined ? null : schema.safeParse(value)
+    return parsed?.success ? [[key, parsed.data]] : []
+  })
+  return Object.fromEntries(fields) as PartialPolicy
+}
+
+/**
+ * default ← files ← dashboard. Of redirects, rewrites and limits the dashboard's come first, because the first that matches is taken; of
+ * headers they come last, because the last wins. Every other field is the dashboard's where it says something.
+ */
+export function mergePolicies(files: PartialPolicy, settings: PartialPolicy): EdgePolicy {
+  const { redirects, rewrites, headers, rateLimits } = defaultEdgePolicy
+  return {
+    ...defaultEdgePolicy,
+    ...files,
+    ...settings,
+    redirects: [...(settings.redirects ?? []), ...(files.redirects ?? redirects)].slice(0, 2048),
+    rewrites: [...(settings.rewrites ?? []), ...(files.rewrites ?? rewrites)].slice(0, 2048),
+    headers: [...(files.headers ?? headers), ...(settings.headers ?? [])].slice(-2048),
+    rateLimits: [...(settings.rateLimits ?? []), ...(files.rateLimits ?? rateLimits)].slice(0, 128),
+    errorPages: { ...files.errorPages, ...settings.errorPages },
+    // Who may come in is never widened by a file.
+    allowedAddresses: settings.allowedAddresses?.length ? settings.allowedAddresses : (files.allowedAddresses ?? []),
+    protection: settings.protection ?? null,
+    maintenance: settings.maintenance ?? null,
+  }
+}
+
+/** `project:<slug>/path` with the project's hostname in place of its slug, which is all that routers know. */
+export function nameProjects(rewrites: readonly RewriteRule[], hostOf: (slug: string) => string): RewriteRule[] {
+  return rewrites.map((rule) => {
+    const found = projectDestination.exec(rule.destination)
+    return found?.[1] ? { ...rule, destination: `project:${hostOf(found[1])}${found[2] ?? '/'}` } : rule
+  })
+}
