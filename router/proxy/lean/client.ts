@@ -1,40 +1,23 @@
 import type net from 'node:net'
 import type { ForwardPlan, HeaderEdits, LocalAnswer } from '../../gate/gate'
-import { parseAuthority } from '../../match/host'
-import type { HostTable, LiveRoute } from '../../match/host-table'
-import {
-  type AnswerContext,
-  chunked,
-  untilClose,
-  writeAnswerHead,
-  writeBody,
-  writeBodyEnd,
-  writeEarlyHints,
-  writeLocalHead,
-  writeSwitch,
-} from './answer-writer'
+import type { AnswerContext } from './answer-writer'
+import { type AnswersOwner, ClientAnswers } from './client-answers'
 import type { Clock } from './clock'
 import { Exchange, type ExchangeHost } from './exchange'
 import type { Front, RequestBody } from './front'
 import { HeadFacts, parsedHead } from './head-facts'
+import { type ClientAddress, KnownHost } from './known-host'
 import type { AnswerHead } from './parse/answer-head'
-import { ChunkScanner } from './parse/chunked'
 import { notHttp, parseRequestHead } from './parse/request-head'
 import { CR, LF } from './parse/tables'
-import { forwardedLines, writeRequestHead } from './request-writer'
-import { Outbox } from './slab'
+import { RequestFrame } from './request-frame'
+import { writeRequestHead } from './request-writer'
+import type { Outbox } from './slab'
 
 /** What a connection needs of its engine. */
 export interface ClientHost extends ExchangeHost {
   readonly clock: Clock
   closed(connection: ClientConnection): void
-}
-
-/** Who is at the other end, as the kernel or the PROXY protocol says it. */
-export interface ClientAddress {
-  ip: string
-  localPort: number
-  secure: boolean
 }
 
 const idle = 0
@@ -49,28 +32,27 @@ const tunnel = 4
 const closing = 5
 const dead = 6
 
-const continueLine = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n')
 /** Pipelined bytes kept while a request is under way; beyond them reading stops. */
 const mostPipelined = 65_536
-/** A body of ours below this is copied behind its head, a larger one is written beside it. */
-const smallBody = 16_384
 /** How long a client that said its last byte gets to receive its answer before it counts as gone: one cannot be told from the other. */
 const halfCloseGraceMs = 1_000
-const nothing = Buffer.alloc(0)
+/** Shared by all: made anew for each head that is written. */
+const context: AnswerContext = { isHead: false, old: false, close: false, toldKeepAlive: false, requestId: Buffer.alloc(0) }
 
 /** One HTTP/1 connection of a client: its requests one after the other, its answers in the same order. */
-export class ClientConnection implements Front {
+export class ClientConnection implements Front, AnswersOwner {
   readonly socket: net.Socket
   readonly facts: HeadFacts
+  readonly exchange: Exchange
   protocol: Front['protocol'] = 'http/1.1'
   body: RequestBody = 'none'
   contentLength = 0
   wantsUpgrade = false
   bytesIn = 0
-  readonly exchange: Exchange
   readonly #host: ClientHost
-  readonly #out: Outbox
-  readonly #address: ClientAddress
+  readonly #answers: ClientAnswers
+  readonly #known: KnownHost
+  readonly #frame = new RequestFrame()
   #state = idle
   /** Received and not yet looked at; our own memory. */
   #pending: Buffer | null = null
@@ -78,34 +60,24 @@ export class ClientConnection implements Front {
   #paused = false
   /** The body may be given to the exchange. */
   #ready = false
-  #left = 0
-  #chunks: ChunkScanner | null = null
   #expectsContinue = false
+  /** The connection ends after this answer. */
   #close = false
   #old = false
   #keepOld = false
-  #framing = 0
-  #trailers: [string, string][] | null = null
-  #source: NodeJS.ReadableStream | null = null
-  #sentBefore = 0
-  #stalled = false
+  /** The client said its last byte. */
   #ended = false
   #settled = false
   /** Clock time at which the present state, or the silence in it, began. */
   #since: number
-  #hostBytes: Buffer = nothing
-  #hostName = ''
-  #table: HostTable | null = null
-  #route: LiveRoute | null = null
-  #forwarded: Buffer = nothing
 
   constructor(host: ClientHost, socket: net.Socket, address: ClientAddress) {
     this.#host = host
     this.socket = socket
-    this.#address = address
     this.#since = host.clock.now
+    this.#known = new KnownHost(address)
     this.facts = new HeadFacts(address.secure ? 'https' : 'http', address.ip)
-    this.#out = new Outbox(socket)
+    this.#answers = new ClientAnswers(socket, this, host.limits.clientIdleTimeoutMs)
     this.exchange = new Exchange(host, this)
     socket.on('drain', () => this.#drained())
     socket.on('end', () => this.#clientEnded())
@@ -115,24 +87,14 @@ export class ClientConnection implements Front {
     })
     socket.on('close', () => {
       this.#state = dead
-      this.#dropSource()
+      this.#answers.dropSource()
       this.exchange.clientLeft()
       host.closed(this)
     })
   }
 
   get bytesOut(): number {
-    return this.#out.sent + this.#out.gathered - this.#sentBefore
-  }
-
-  /** No request is under way, none has begun. */
-  get isIdle(): boolean {
-    return this.#state === idle && this.#pending === null
-  }
-
-  /** Another protocol has the socket from now on. */
-  leave(): void {
-    this.#state = dead
+    return this.#answers.bytesOut
   }
 
   /** Requests and tunnels that a cut now would break. */
@@ -140,13 +102,18 @@ export class ClientConnection implements Front {
     return this.exchange.open ? 1 : 0
   }
 
-  // ── what the client says ──
+  /** Another protocol has the socket from now on. */
+  leave(): void {
+    this.#state = dead
+  }
+
+  // What the client says.
 
   /** Bytes from the socket: a view that is used again. */
   receive(bytes: Buffer, size: number) {
     if (this.#state >= closing) return
-    if (this.#state === waiting || this.#state === idle || this.#pending !== null) this.#noteBegin()
-    else this.#since = this.#host.clock.now
+    // The time of a head runs from its first byte; anything else is a sign of life.
+    if (this.#state !== idle || this.#pending === null) this.#since = this.#host.clock.now
     if (this.#state === tunnel) {
       this.bytesIn += size
       if (!this.exchange.sendTunnel(bytes, 0, size)) this.#pause()
@@ -157,18 +124,13 @@ export class ClientConnection implements Front {
     this.#pending = grown
     // A head that drips in is looked at again only when a line of it ended.
     const worth = this.#state !== idle || grown.length > this.#host.limits.maxHeaderBytes || bytes.subarray(0, size).includes(LF)
-    if (worth && !this.#processing) this.#processPending()
-  }
-
-  // The time of a head runs from its first byte.
-  #noteBegin(): void {
-    if (this.#state === idle && this.#pending === null) this.#since = this.#host.clock.now
-    else if (this.#state === receiving) this.#since = this.#host.clock.now
+    if (worth) this.#processPending()
+    else if (grown.length > mostPipelined) this.#pause()
   }
 
   #processPending(): void {
     const bytes = this.#pending
-    if (bytes === null) return
+    if (bytes === null || this.#processing) return
     this.#pending = null
     this.#process(bytes, 0, bytes.length, true)
   }
@@ -206,9 +168,9 @@ export class ClientConnection implements Front {
     // RFC 9112 §2.2: empty lines before a request line are passed over.
     while (start + 1 < end && bytes[start] === CR && bytes[start + 1] === LF) start += 2
     if (start === end) return end
-    if (start + 1 === end && bytes[start] === CR) return start
+    if (start + 1 === end && bytes[start] === CR) return at
     const after = parseRequestHead(parsedHead, bytes, start, end, this.#host.limits)
-    if (after === 0) return start === at ? at : this.#shift(bytes, start, end)
+    if (after === 0) return at
     this.#begin()
     if (after < 0) {
       this.facts.takeNothing()
@@ -220,20 +182,12 @@ export class ClientConnection implements Front {
     return after
   }
 
-  // The empty lines before an unfinished head are forgotten.
-  #shift(bytes: Buffer, start: number, end: number): number {
-    this.#pending = Buffer.from(bytes.subarray(start, end))
-    return end
-  }
-
   #begin(): void {
-    this.#sentBefore = this.#out.sent
-    this.#framing = 0
-    this.#trailers = null
-    this.#settled = false
-    this.#ready = false
+    this.#answers.begin()
     this.#state = waiting
     this.#since = this.#host.clock.now
+    this.#settled = false
+    this.#ready = false
     this.protocol = 'http/1.1'
     this.body = 'none'
     this.wantsUpgrade = false
@@ -251,63 +205,31 @@ export class ClientConnection implements Front {
 
   #request(bytes: Buffer) {
     const head = parsedHead
-    const known = head.hostStart !== -1 && this.#sameHost(bytes, head.hostStart, head.hostEnd)
-    if (!known && head.hostStart !== -1) this.#newHost(bytes.toString('latin1', head.hostStart, head.hostEnd))
-    this.facts.take(bytes, head.hostStart === -1 ? '' : this.#hostName)
-    if (head.refusal === null && this.#hostName === '') head.refusal = { status: 400, detail: 'The Host header is not a hostname.' }
+    const known = this.#known
+    if (head.hostStart !== -1) known.read(this.#host.table, bytes, head.hostStart, head.hostEnd)
+    this.facts.take(bytes, head.hostStart === -1 ? '' : known.name)
+    if (head.refusal === null && known.name === '') head.refusal = notHost
     if (head.refusal !== null) return this.#refuse()
     this.#old = head.minor === 0
-    if (this.#old) this.protocol = 'http/1.0'
     this.#keepOld = this.#old && head.keepAlive
     this.#close = head.close || (this.#old && !head.keepAlive)
     this.#expectsContinue = head.expectsContinue
     this.wantsUpgrade = head.upgrade
-    if (head.upgrade) this.protocol = 'websocket'
+    if (this.#old) this.protocol = 'http/1.0'
+    else if (head.upgrade) this.protocol = 'websocket'
     this.contentLength = head.contentLength
     if (head.hasBody) {
       this.#state = receiving
       this.body = head.chunked ? 'chunked' : 'length'
-      this.#left = head.contentLength
-      if (head.chunked) {
-        this.#chunks ??= new ChunkScanner()
-        this.#chunks.reset()
-      }
+      this.#frame.begin(head)
     }
     if (head.targetEnd - head.targetStart === 1 && bytes[head.targetStart] === 42) return this.exchange.answerOwn(optionsAnswer)
-    this.exchange.start(this.#route)
-  }
-
-  #sameHost(bytes: Buffer, start: number, end: number): boolean {
-    const known = this.#hostBytes
-    if (this.#table !== this.#host.table || end - start !== known.length || known.length === 0) return false
-    for (let i = 0; i < known.length; i++) if (bytes[start + i] !== known[i]) return false
-    return true
-  }
-
-  #newHost(text: string): void {
-    const authority = parseAuthority(text)
-    const { table } = this.#host
-    this.#table = table
-    this.#hostBytes = Buffer.from(text, 'latin1')
-    this.#hostName = authority?.host ?? ''
-    this.#route = authority === null ? null : (table.find(authority.host) ?? null)
-    const { ip, localPort, secure } = this.#address
-    const port = authority?.port || String(localPort)
-    this.#forwarded = forwardedLines({ ip, scheme: secure ? 'https' : 'http', host: text, port })
+    this.exchange.start(known.route)
   }
 
   #body(bytes: Buffer, at: number, end: number): number {
-    if (this.body === 'length') {
-      const run = Math.min(this.#left, end - at)
-      this.#left -= run
-      this.bytesIn += run
-      if (this.#left === 0) this.#state = waiting
-      this.exchange.sendBody(bytes, at, at + run)
-      if (this.#left === 0) this.exchange.endBody(null)
-      return at + run
-    }
-    const chunks = this.#chunks as ChunkScanner
-    const after = chunks.scan(bytes, at, end)
+    const frame = this.#frame
+    const after = frame.take(bytes, at, end)
     if (after < 0) {
       this.#close = true
       this.#state = waiting
@@ -315,37 +237,29 @@ export class ClientConnection implements Front {
       return end
     }
     this.bytesIn += after - at
-    if (chunks.done) this.#state = waiting
-    if (chunks.to > chunks.from) this.exchange.sendBody(bytes, chunks.from, chunks.to)
-    if (chunks.done) this.exchange.endBody(chunks.trailers)
+    if (frame.done) this.#state = waiting
+    if (frame.to > frame.from) this.exchange.sendBody(bytes, frame.from, frame.to)
+    if (frame.done) this.exchange.endBody(frame.trailers)
     return after
   }
 
   #drop(bytes: Buffer, at: number, end: number): number {
-    if (this.body === 'length') {
-      const run = Math.min(this.#left, end - at)
-      this.#left -= run
-      if (this.#left === 0) this.#next()
-      return at + run
-    }
-    const chunks = this.#chunks as ChunkScanner
-    const after = chunks.scan(bytes, at, end)
+    const after = this.#frame.take(bytes, at, end)
     if (after < 0) {
       this.#end()
       return end
     }
-    if (chunks.done) this.#next()
+    if (this.#frame.done) this.#next()
     return after
   }
 
-  #clientEnded(): void {
+  #clientEnded() {
     this.#ended = true
-    if (this.#state === tunnel) {
-      this.#since = this.#host.clock.now
-      this.exchange.endTunnel()
-    } else if (this.#state === waiting && this.exchange.open) this.#since = this.#host.clock.now
-    else if (this.#state === idle) this.#end()
-    else this.destroy()
+    this.#since = this.#host.clock.now
+    if (this.#state === tunnel) return this.exchange.endTunnel()
+    if (this.#state === idle) return this.#end()
+    // Whoever said all of its request may still wait for the answer.
+    if (this.#state !== waiting || !this.exchange.open) this.destroy()
   }
 
   #pause(): void {
@@ -361,18 +275,18 @@ export class ClientConnection implements Front {
     this.socket.resume()
   }
 
-  // ── what the exchange says ──
+  // What the exchange says.
 
   writeHead(out: Outbox, plan: ForwardPlan): void {
     const bytes = this.facts.lend(this.#host.limits)
-    writeRequestHead(out, bytes, parsedHead, plan, this.#forwarded, this.facts.id)
+    writeRequestHead(out, bytes, parsedHead, plan, this.#known.forwarded, this.facts.id)
   }
 
   onForwarding(): void {
     this.#ready = true
     if (this.#expectsContinue) {
       this.#expectsContinue = false
-      this.#out.write(continueLine)
+      this.#answers.sayContinue()
     }
     if (this.#processing) return
     // The decision took a while; what came meanwhile is the body.
@@ -386,7 +300,7 @@ export class ClientConnection implements Front {
   }
 
   #context(): AnswerContext {
-    // A client that waits for "100 Continue" and gets an answer instead may send its body or not: nobody can tell where a next request begins.
+    // Who waits for "100 Continue" and gets an answer instead may send its body or not: nobody can tell where a next request begins.
     if (this.#host.draining || this.wantsUpgrade || this.#expectsContinue || this.#ended) this.#close = true
     context.isHead = this.facts.method === 'HEAD'
     context.old = this.#old || this.wantsUpgrade
@@ -397,53 +311,51 @@ export class ClientConnection implements Front {
   }
 
   onInformation(head: AnswerHead): void {
-    if (this.#old) return
-    writeEarlyHints(this.#out, head)
-    this.#out.flush()
+    if (!this.#old) this.#answers.earlyHints(head)
   }
 
   onHead(head: AnswerHead, edits: HeaderEdits | null, setCookie: string | null): void {
-    this.#framing = writeAnswerHead(this.#out, head, edits, setCookie, this.#context())
-    if (this.#framing === untilClose) this.#close = true
+    this.#answers.head(head, edits, setCookie, this.#context())
+    if (this.#answers.endsByClose) this.#close = true
   }
 
   onBody(bytes: Buffer, start: number, end: number): void {
-    if (this.#state === tunnel) {
-      this.#since = this.#host.clock.now
-      this.#out.put(bytes, start, end)
-    } else writeBody(this.#out, this.#framing, bytes, start, end)
+    if (this.#state === tunnel) this.#answers.raw(bytes, start, end)
+    else this.#answers.body(bytes, start, end)
   }
 
   onTrailers(trailers: [string, string][]): void {
-    this.#trailers = trailers
+    this.#answers.trailers(trailers)
   }
 
   onFlush(): void {
+    // For a client that half-closed, progress is a sign of life.
     if (this.#ended) this.#since = this.#host.clock.now
-    if (this.#out.flush()) return
-    this.exchange.pauseAnswer()
-    this.#stall()
+    if (!this.#answers.flush()) this.exchange.pauseAnswer()
   }
 
   onEnd(): void {
-    writeBodyEnd(this.#out, this.#framing, this.#trailers)
-    if (!this.#out.flush()) this.#stall()
+    this.#answers.end()
     this.#answered()
   }
 
   onSwitch(head: AnswerHead, edits: HeaderEdits | null): void {
     this.#state = tunnel
-    writeSwitch(this.#out, head, edits, this.facts.id)
+    this.#answers.switched(head, edits, this.facts.id)
+    // A peer that vanished without a word is found out by the kernel: a quiet WebSocket may be quiet for hours.
     this.socket.setKeepAlive(true, 30_000)
     const early = this.#pending
     this.#pending = null
     this.#resume()
-    if (early !== null && !this.exchange.sendTunnel(early, 0, early.length)) this.#pause()
+    if (early !== null) {
+      this.bytesIn += early.length
+      if (!this.exchange.sendTunnel(early, 0, early.length)) this.#pause()
+    }
     if (this.#ended) this.exchange.endTunnel()
   }
 
   onTunnelEnd(): void {
-    this.#out.flush()
+    this.#answers.flush()
     this.#since = this.#host.clock.now
     this.#ended = true
     this.socket.end()
@@ -451,88 +363,47 @@ export class ClientConnection implements Front {
 
   /** What came of the answer is passed on; its end must not look like one. */
   abort(): void {
-    this.#out.flush()
-    if (this.#framing === untilClose) this.socket.resetAndDestroy()
+    this.#answers.flush()
+    if (this.#answers.endsByClose) this.socket.resetAndDestroy()
     this.destroy()
   }
 
-  answer(answer: LocalAnswer) {
+  answer(answer: LocalAnswer): void {
     if (answer.close) this.#close = true
-    const framing = writeLocalHead(this.#out, answer, this.#context())
-    this.#framing = framing
-    if (framing === untilClose) this.#close = true
-    const { body } = answer
-    if (framing === 0 || body === null) return this.#localDone()
-    if (Buffer.isBuffer(body)) {
-      if (body.length <= smallBody) this.#out.putAll(body)
-      else {
-        // One system call for both.
-        this.socket.cork()
-        this.#out.flush()
-        this.#out.write(body)
-        this.socket.uncork()
-      }
-      return this.#localDone()
-    }
-    this.#stream(body.open(), framing)
+    const whole = this.#answers.local(answer, this.#context())
+    if (this.#answers.endsByClose) this.#close = true
+    if (whole) this.onStreamed()
   }
 
-  #localDone(): void {
-    if (!this.#out.flush()) this.#stall()
+  onStreamed(): void {
     this.exchange.localDone()
     this.#answered()
   }
 
-  #stream(source: NodeJS.ReadableStream, framing: number): void {
-    this.#source = source
-    source.on('data', (chunk: Buffer) => {
-      if (this.#source !== source) return
-      if (this.#ended) this.#since = this.#host.clock.now
-      writeBody(this.#out, framing, chunk, 0, chunk.length)
-      if (this.#out.flush()) return
-      source.pause()
-      this.#stall()
-    })
-    source.on('end', () => {
-      if (this.#source !== source) return
-      this.#source = null
-      writeBodyEnd(this.#out, framing, null)
-      this.#localDone()
-    })
-    source.on('error', () => {
-      if (this.#source === source) this.abort()
-    })
-    if (framing === chunked) this.#out.flush()
+  onStreamBroken(): void {
+    this.abort()
   }
 
-  #dropSource(): void {
-    const source = this.#source
-    this.#source = null
-    if (source !== null && 'destroy' in source && typeof source.destroy === 'function') source.destroy()
-  }
-
-  // ── after an answer ──
+  // After an answer.
 
   #answered() {
     if (this.#state >= closing) return
     if (this.#close) return this.#end()
-    if (this.#state === receiving) {
-      this.#state = dropping
-      this.#since = this.#host.clock.now
-      this.#resume()
-      if (!this.#processing) this.#processPending()
-    } else this.#next()
+    if (this.#state !== receiving) return this.#next()
+    this.#state = dropping
+    this.#since = this.#host.clock.now
+    this.#resume()
+    this.#processPending()
   }
 
   #next(): void {
     this.#state = idle
     this.#since = this.#host.clock.now
     if (this.#processing || this.socket.writableNeedDrain) return
-    if (this.#pending !== null) this.#processPending()
-    if (this.#state === idle) {
-      if (this.#ended && this.#pending === null) this.#end()
-      this.#resume()
-    }
+    this.#processPending()
+    if (this.#state !== idle) return
+    if (this.#ended) this.#end()
+    else this.#resume()
   }
 
   /** Says the last byte and waits a moment for the client to do so: to close at once could reset what is on its way. */
@@ -541,55 +412,40 @@ export class ClientConnection implements Front {
     this.#state = closing
     this.#since = this.#host.clock.now
     this.#pending = null
-    this.#out.flush()
+    this.#answers.flush()
     this.socket.end()
-    if (this.#ended) return
-    this.#paused = true
+    // What still comes is read and dropped.
     this.#resume()
   }
 
   /** Ends a connection on which nothing is under way. */
   endIdle(): void {
-    if (this.isIdle) this.#end()
+    if (this.#state === idle && this.#pending === null) this.#end()
   }
 
   destroy(): void {
     this.#state = dead
-    this.#out.discard()
+    this.#answers.discard()
     this.socket.destroy()
   }
 
-  // ── silence ──
-
-  // A client that takes nothing is given up by the socket's own timer, which knows of progress within one write.
-  #stall(): void {
-    if (this.#stalled) return
-    this.#stalled = true
-    this.socket.setTimeout(this.#host.limits.clientIdleTimeoutMs)
-  }
-
   #drained(): void {
-    if (this.#stalled) {
-      this.#stalled = false
-      this.socket.setTimeout(0)
-    }
-    this.#source?.resume()
+    this.#answers.drained()
     this.exchange.resumeAnswer()
     if (this.#state === idle && !this.#processing) this.#next()
   }
 
+  // Silence.
+
   /** Called every tick: who was silent for too long is given up. */
-  watch(): void {
+  watch() {
     const { clock, limits } = this.#host
     if (this.#state === idle) {
-      if (this.#pending !== null) {
-        if (clock.passed(this.#since, limits.clientHeadTimeoutMs)) this.#headTooLate()
-      } else if (clock.passed(this.#since, limits.keepAliveMs)) this.#end()
-    } else if (this.#state === dropping || this.#state === closing) {
-      if (clock.passed(this.#since, limits.lingerMs)) this.destroy()
-    } else if (this.#state === tunnel) {
-      if (this.#ended && clock.passed(this.#since, limits.lingerMs)) this.destroy()
-    } else this.#watchRequest(clock)
+      if (this.#pending === null) {
+        if (clock.passed(this.#since, limits.keepAliveMs)) this.#end()
+      } else if (clock.passed(this.#since, limits.clientHeadTimeoutMs)) this.#headTooLate()
+    } else if (this.#state === receiving || this.#state === waiting) this.#watchRequest(clock)
+    else if ((this.#state !== tunnel || this.#ended) && clock.passed(this.#since, limits.lingerMs)) this.destroy()
   }
 
   #watchRequest(clock: Clock) {
@@ -598,7 +454,7 @@ export class ClientConnection implements Front {
       this.#close = true
       return this.exchange.clientSilent()
     }
-    if (this.#ended && !this.#stalled && clock.passed(this.#since, halfCloseGraceMs)) return this.destroy()
+    if (this.#ended && !this.#answers.stalled && clock.passed(this.#since, halfCloseGraceMs)) return this.destroy()
     if (!this.#settled && this.exchange.open && clock.passed(this.#since, 0)) {
       this.#settled = true
       this.exchange.settle()
@@ -614,7 +470,7 @@ export class ClientConnection implements Front {
   }
 }
 
-const context: AnswerContext = { isHead: false, old: false, close: false, toldKeepAlive: false, requestId: nothing }
+const notHost = { status: 400, detail: 'The Host header is not a hostname.' } as const
 
 // `OPTIONS *` asks about this server, not about an app (RFC 9110 §9.3.7).
 const optionsAnswer: LocalAnswer = {

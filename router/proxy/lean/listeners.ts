@@ -5,7 +5,7 @@ import type { EngineLog, ListenAddress } from '../engine'
 import { plainAddress } from '../headers'
 import { readProxyHeader } from '../proxy-header'
 import { type Reader, rewrapWorks, startReading } from './accept'
-import type { ClientAddress } from './client'
+import type { ClientAddress } from './known-host'
 
 /** A connection that is ready to speak HTTP. */
 export interface ArrivedSocket {

@@ -1,0 +1,46 @@
+import { parseAuthority } from '../../match/host'
+import type { HostTable, LiveRoute } from '../../match/host-table'
+import { forwardedLines } from './request-writer'
+
+/** Who is at the other end, as the kernel or the PROXY protocol says it. */
+export interface ClientAddress {
+  ip: string
+  localPort: number
+  secure: boolean
+}
+
+/** The host a connection asked for last: nearly every request names it again, which a comparison of bytes tells. */
+export class KnownHost {
+  /** Canonical; empty when the header was no hostname. */
+  name = ''
+  route: LiveRoute | null = null
+  /** See `forwardedLines`. */
+  forwarded: Buffer = Buffer.alloc(0)
+  readonly #address: ClientAddress
+  #bytes: Buffer = Buffer.alloc(0)
+  #table: HostTable | null = null
+
+  constructor(address: ClientAddress) {
+    this.#address = address
+  }
+
+  /** Reads the Host header in these bytes. */
+  read(table: HostTable, bytes: Buffer, start: number, end: number): void {
+    if (this.#table === table && this.#same(bytes, start, end)) return
+    const text = bytes.toString('latin1', start, end)
+    const authority = parseAuthority(text)
+    const { ip, localPort, secure } = this.#address
+    this.#table = table
+    this.#bytes = Buffer.from(text, 'latin1')
+    this.name = authority?.host ?? ''
+    this.route = authority === null ? null : (table.find(authority.host) ?? null)
+    this.forwarded = forwardedLines({ ip, scheme: secure ? 'https' : 'http', host: text, port: authority?.port || String(localPort) })
+  }
+
+  #same(bytes: Buffer, start: number, end: number): boolean {
+    const known = this.#bytes
+    if (end - start !== known.length || known.length === 0) return false
+    for (let i = 0; i < known.length; i++) if (bytes[start + i] !== known[i]) return false
+    return true
+  }
+}
