@@ -192,11 +192,12 @@ describe('lines', () => {
   test('have their words cut, and are not kept for a control plane that is away', () => {
     const observer = observing()
     const long = 'x'.repeat(10_000)
-    const describe = () => ({ ...finished().describe(), target: `/${long}`, userAgent: long, method: long })
+    const describe = () => ({ ...finished().describe(), host: 'Shop.test:8080', target: `/${long}`, userAgent: long, method: long })
     observer.end(finished({ describe }))
     vi.advanceTimersByTime(250)
     const [line] = lines()
     expect([line?.target.length, line?.userAgent.length, line?.method.length]).toEqual([2_048, 512, 512])
+    expect(line?.host).toBe('shop.test')
     access = []
     connected = false
     times(5, () => observer.end(finished()))

@@ -152,7 +152,7 @@ function lineOf(request: FinishedRequest): AccessLine {
     projectId: request.route?.projectId ?? null,
     deploymentId: request.route?.deploymentId ?? null,
     instanceId: request.instanceId,
-    host: words.host.slice(0, maxWordLength),
+    host: hostOf(words.host),
     method: words.method.slice(0, maxWordLength),
     target: words.target.slice(0, maxTargetLength),
     status: request.status,
@@ -168,6 +168,9 @@ function lineOf(request: FinishedRequest): AccessLine {
     reason: request.reason,
   }
 }
+
+/** As routes are named: without port, in lower case; brackets of IPv6 stay. */
+const hostOf = (host: string) => host.slice(0, maxWordLength).replace(/:\d*$/, '').toLowerCase()
 
 /** Microseconds are as much as the clock tells. */
 const round = (ms: number) => Math.round(ms * 1_000) / 1_000

@@ -10,14 +10,16 @@ const linesToBeginWith = 50
 /** Lines of one read of a live view: who cannot keep up misses none, but sees them later. */
 const pageLines = 200
 
+// LIKE's own wildcards, which Prisma passes on, are letters here.
+const literal = (text: string) => text.replace(/[\\%_]/g, '\\$&')
+
 function whereOf(projectId: string, { status, path, host, method, requestId }: RequestFilter): Prisma.AccessLineWhereInput {
   const hundreds = status?.endsWith('xx') ? Number(status[0]) * 100 : null
   return {
     projectId,
     ...(status === undefined ? {} : { status: hundreds === null ? Number(status) : { gte: hundreds, lt: hundreds + 100 } }),
-    // LIKE's own wildcards, which Prisma passes on, are letters here.
-    ...(path === undefined ? {} : { target: { contains: path.replace(/[\\%_]/g, '\\$&'), mode: 'insensitive' as const } }),
-    ...(host === undefined ? {} : { host }),
+    ...(path === undefined ? {} : { target: { contains: literal(path), mode: 'insensitive' as const } }),
+    ...(host === undefined ? {} : { host: host.startsWith('*.') ? { endsWith: literal(host.slice(1)) } : host }),
     ...(method === undefined ? {} : { method }),
     ...(requestId === undefined ? {} : { requestId }),
   }

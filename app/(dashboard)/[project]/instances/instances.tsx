@@ -13,6 +13,7 @@ import { wireErrorOf } from '@/app/lib/errors'
 import { paths } from '@/app/lib/paths'
 import { useTRPC } from '@/app/lib/trpc'
 import type { InstanceView } from '@/shared/views'
+import { EjectedNotice } from '../traffic/ejected-notice'
 import { useProject } from '../use-project'
 import { InstanceLogs } from './instance-logs'
 import { InstanceRow } from './instance-row'
@@ -33,6 +34,7 @@ export function Instances() {
     <>
       <PageTitle title="Instances" description="The running copies of this app. Traffic goes to healthy ones only." />
       {instances.error ? <ErrorPanel className="mb-4" error={wireErrorOf(instances.error)} /> : null}
+      <EjectedNotice projectId={project.id} slug={project.slug} />
       <Card>
         {instances.isPending ? <SkeletonRows count={2} className="h-[4.5rem]" /> : null}
         {instances.data && present.length === 0 ? (

@@ -9,14 +9,16 @@ function Table({ title, rows }: { title: string; rows: (TrafficSums & { name: st
       <table className="w-full text-sm">
         <caption className="px-4 pt-3.5 pb-2 text-left font-semibold text-base sm:px-5">{title}</caption>
         <thead className="text-faint">
-          <tr className="border-t *:px-2 *:py-1.5 *:text-right *:font-normal first:*:pl-4 last:*:pr-4 sm:first:*:pl-5">
-            <th scope="col" className="pl-4 text-left! sm:pl-5">
+          <tr className="border-t *:px-2 *:py-1.5 *:text-right *:font-normal">
+            <th scope="col" className="pl-4! text-left! sm:pl-5!">
               <span className="sr-only">{title}</span>
             </th>
             <th scope="col">Requests</th>
             <th scope="col">5xx</th>
-            <th scope="col">p95</th>
-            <th scope="col" className="hidden sm:table-cell">
+            <th scope="col" className="max-sm:pr-4!">
+              p95
+            </th>
+            <th scope="col" className="hidden pr-5! sm:table-cell">
               Sent
             </th>
           </tr>
@@ -24,15 +26,15 @@ function Table({ title, rows }: { title: string; rows: (TrafficSums & { name: st
         <tbody className="divide-y border-t">
           {rows.map((row) => (
             <tr key={row.name} className="tabular-nums *:px-2 *:py-2 *:text-right">
-              <th scope="row" className="max-w-0 pl-4 text-left! font-normal sm:pl-5">
+              <th scope="row" className="max-w-0 pl-4! text-left! font-normal sm:pl-5!">
                 <span className="block truncate font-mono text-xs leading-5" title={row.name}>
                   {row.name}
                 </span>
               </th>
               <td className="w-16">{formatCount(row.requests)}</td>
               <td className={(row.statuses[5] ?? 0) > 0 ? 'w-16 text-bad' : 'w-16 text-faint'}>{formatShare(row.statuses[5] ?? 0, row.requests)}</td>
-              <td className="w-18">{formatMs(row.p95)}</td>
-              <td className="hidden w-20 sm:table-cell">{formatBytes(row.bytesOut)}</td>
+              <td className="w-20 max-sm:pr-4!">{formatMs(row.p95)}</td>
+              <td className="hidden w-24 pr-5! sm:table-cell">{formatBytes(row.bytesOut)}</td>
             </tr>
           ))}
         </tbody>

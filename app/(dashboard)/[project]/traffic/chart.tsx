@@ -19,6 +19,8 @@ interface ChartProps {
   ticks: readonly string[]
   moments: readonly string[]
   format: (value: number) => string
+  /** Round numbers are those of 1024. */
+  binary?: boolean
 }
 
 const height = 168
@@ -108,12 +110,12 @@ function Legend({
   )
 }
 
-function Plot({ kind, lines, ticks, format, width, at }: ChartProps & { width: number; at: number | null }) {
+function Plot({ kind, lines, ticks, format, binary = false, width, at }: ChartProps & { width: number; at: number | null }) {
   const count = ticks.length
   const inner = width - left - right
   const step = inner / Math.max(1, count)
   const highest = Math.max(0, ...Array.from({ length: count }, (_, i) => heightAt(lines, i, kind)))
-  const scale = niceScale(highest)
+  const scale = niceScale(highest, binary)
   const y = (value: number) => top + (height - top - bottom) * (1 - value / scale.top)
   const x = (i: number) => left + i * step
   const labels = labelIndices(count, Math.floor(inner / 72))

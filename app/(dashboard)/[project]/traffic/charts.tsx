@@ -40,7 +40,7 @@ export function Charts({ series, range }: { series: TrafficSeries | undefined; r
   const charts = [
     { title: 'Requests', kind: 'bars', lines: series ? statusLines(series) : [], format: formatCount },
     { title: 'Time to answer', kind: 'lines', lines: series ? latencyLines(series) : [], format: formatMs },
-    { title: 'Bytes', kind: 'bars', lines: series ? byteLines(series) : [], format: formatBytes },
+    { title: 'Bytes', kind: 'bars', lines: series ? byteLines(series) : [], format: formatBytes, binary: true },
   ] as const
   return (
     <div className="grid gap-4 lg:grid-cols-2">

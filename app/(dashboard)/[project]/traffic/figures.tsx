@@ -20,9 +20,9 @@ export function Figures({ total }: { total: TrafficSums | undefined }) {
   const text = (value: string) => (total ? value : '–')
   return (
     <Card className="mb-4">
-      <dl className="grid grid-cols-2 gap-px overflow-hidden rounded-xl bg-line *:bg-surface sm:grid-cols-3 lg:grid-cols-5">
+      <dl className="grid grid-cols-2 gap-px overflow-hidden rounded-xl bg-line *:bg-surface *:last:col-span-2 sm:grid-cols-3 lg:grid-cols-5 lg:*:last:col-span-1">
         <Figure label="Requests" value={text(formatCount(requests))} />
-        <Figure label="Server errors" value={text(formatShare(errors, requests))} note={text(`${formatCount(errors)} of 5xx`)} bad={errors > 0} />
+        <Figure label="Server errors" value={text(formatShare(errors, requests))} note={text(`${formatCount(errors)} answers`)} bad={errors > 0} />
         <Figure label="Median time" value={text(formatMs(total?.p50 ?? null))} note={text(`p99 ${formatMs(total?.p99 ?? null)}`)} />
         <Figure label="Sent" value={text(formatBytes(total?.bytesOut ?? 0))} note={text(`${formatBytes(total?.bytesIn ?? 0)} received`)} />
         <Figure

@@ -9,6 +9,7 @@ export const formatCount = (count: number): string => (count < 10_000 ? whole.fo
 /** "0.8 ms", "12 ms", "1.4 s"; a dash where nothing was measured. */
 export function formatMs(ms: number | null): string {
   if (ms === null) return '–'
+  if (ms === 0) return '0 ms'
   if (ms >= 1_000) return `${(ms / 1_000).toFixed(ms < 10_000 ? 1 : 0)} s`
   return ms < 10 ? `${ms.toFixed(1)} ms` : `${Math.round(ms)} ms`
 }

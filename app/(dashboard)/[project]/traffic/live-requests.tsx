@@ -41,7 +41,7 @@ export function LiveRequests({ projectId, slug, host }: { projectId: string; slu
         <h2 className="font-semibold text-lg">Requests</h2>
         <Status {...(paused ? { tone: 'neutral' as const, label: 'Paused' } : states[state])} />
         <div className="ml-auto flex w-full flex-wrap items-center gap-2 sm:w-auto">
-          <label className="relative min-w-40 flex-1">
+          <label className="relative min-w-40 flex-1 basis-full sm:basis-auto">
             <span className="sr-only">Part of path or query</span>
             <Search className="pointer-events-none absolute top-2.5 left-2.5 size-3.5 text-faint" aria-hidden />
             <input
@@ -53,7 +53,13 @@ export function LiveRequests({ projectId, slug, host }: { projectId: string; slu
               className={cn(inputLook, 'h-8.5 pl-8 text-sm sm:w-52')}
             />
           </label>
-          <SelectField label="Status" labelHidden className="w-32" value={status} onChange={(event) => setStatus(event.target.value)}>
+          <SelectField
+            label="Status"
+            labelHidden
+            className="flex-1 sm:w-32 sm:flex-none"
+            value={status}
+            onChange={(event) => setStatus(event.target.value)}
+          >
             <option value="">Any status</option>
             {statusChoices.map((choice) => (
               <option key={choice}>{choice}</option>

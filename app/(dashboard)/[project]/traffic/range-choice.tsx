@@ -20,11 +20,18 @@ export function RangeChoice({ value, onChange }: { value: TrafficRange; onChange
           key={range}
           title={names[range]}
           className={cn(
-            'cursor-pointer rounded px-2.5 py-1 text-sm has-focus-visible:outline-2 has-focus-visible:outline-accent',
+            'relative rounded px-2.5 py-1 text-sm has-focus-visible:outline-2 has-focus-visible:outline-accent',
             range === value ? 'bg-hover font-medium text-fg' : 'text-muted hover:text-fg',
           )}
         >
-          <input type="radio" name="range" className="sr-only" aria-label={names[range]} checked={range === value} onChange={() => onChange(range)} />
+          <input
+            type="radio"
+            name="range"
+            className="absolute inset-0 cursor-pointer opacity-0"
+            aria-label={names[range]}
+            checked={range === value}
+            onChange={() => onChange(range)}
+          />
           {range}
         </label>
       ))}

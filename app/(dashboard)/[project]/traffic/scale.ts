@@ -1,6 +1,11 @@
-/** A round number at or above `max` that splits into equal round steps, and those steps. */
-export function niceScale(max: number, steps = 3): { top: number; ticks: number[] } {
+/** A round number at or above `max` that splits into equal round steps, and those steps; `binary`: round in KB, MB and so on of 1024. */
+export function niceScale(max: number, binary = false, steps = 3): { top: number; ticks: number[] } {
   if (!(max > 0)) return { top: 1, ticks: [0, 1] }
+  if (binary && max >= 1024) {
+    const unit = 1024 ** Math.floor(Math.log2(max) / 10)
+    const { top, ticks } = niceScale(max / unit, false, steps)
+    return { top: top * unit, ticks: ticks.map((tick) => tick * unit) }
+  }
   const rough = max / steps
   const power = 10 ** Math.floor(Math.log10(rough))
   const step = ([1, 2, 2.5, 5, 10].find((factor) => factor * power >= rough) ?? 10) * power

@@ -26,6 +26,7 @@ describe('an axis', () => {
       expect(ticks.at(-1)).toBeCloseTo(top)
       expect(ticks.length).toBeLessThanOrEqual(4)
     }
+    expect(niceScale(5_000_000, true).ticks.map((tick) => tick / 1024 ** 2)).toEqual([0, 2, 4, 6])
     expect(niceScale(0)).toEqual({ top: 1, ticks: [0, 1] })
   })
 
