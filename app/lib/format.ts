@@ -73,3 +73,8 @@ export function deploymentTitle(deployment: Pick<DeploymentSummary, 'commitMessa
   const subject = deployment.commitMessage?.split('\n')[0]?.trim()
   return subject || (deployment.source.kind === 'archive' ? 'Uploaded folder' : 'Deployment')
 }
+
+const fileFrameworks: ReadonlySet<string> = new Set<Framework>(['vite', 'static'])
+/** Its live version is files alone, which the routers serve without an instance. */
+export const isServedFromFiles = (project: { liveDeployment: Pick<DeploymentSummary, 'framework'> | null }): boolean =>
+  fileFrameworks.has(project.liveDeployment?.framework ?? '')

@@ -10,7 +10,7 @@ import { CopyButton } from '@/app/components/ui/copy-button'
 import { Skeleton } from '@/app/components/ui/skeleton'
 import { InstanceStatus, Status } from '@/app/components/ui/status'
 import { RelativeTime } from '@/app/components/ui/time'
-import { deploymentTitle, formatBytes, hostOf } from '@/app/lib/format'
+import { deploymentTitle, formatBytes, hostOf, isServedFromFiles } from '@/app/lib/format'
 import { paths } from '@/app/lib/paths'
 import { useTRPC } from '@/app/lib/trpc'
 import type { DeploymentSummary, ProjectView } from '@/shared/views'
@@ -37,7 +37,11 @@ function InstanceSummary({ project }: { project: ProjectView }) {
         </Link>
       </div>
       {instances.isPending ? <Skeleton className="h-12" /> : null}
-      {instances.data && present.length === 0 ? <p className="text-muted">No instance is running.</p> : null}
+      {instances.data && present.length === 0 ? (
+        <p className="text-muted">
+          {isServedFromFiles(project) ? 'Files alone: the routers serve them, nothing has to run.' : 'No instance is running.'}
+        </p>
+      ) : null}
       <ul className="flex flex-col gap-2">
         {present.map((instance) => (
           <li key={instance.id} className="flex items-center justify-between gap-3 rounded-lg border bg-sunken px-3 py-2">

@@ -10,6 +10,7 @@ import { EmptyState } from '@/app/components/ui/empty-state'
 import { ErrorPanel } from '@/app/components/ui/error-panel'
 import { SkeletonRows } from '@/app/components/ui/skeleton'
 import { wireErrorOf } from '@/app/lib/errors'
+import { isServedFromFiles } from '@/app/lib/format'
 import { paths } from '@/app/lib/paths'
 import { useTRPC } from '@/app/lib/trpc'
 import type { InstanceView } from '@/shared/views'
@@ -47,7 +48,9 @@ export function Instances() {
               </Button>
             }
           >
-            An instance starts with a deployment and runs until the next one has taken over.
+            {isServedFromFiles(project)
+              ? 'This project is files alone: the routers serve them, so nothing has to run.'
+              : 'An instance starts with a deployment and runs until the next one has taken over.'}
           </EmptyState>
         ) : null}
         <ul className="divide-y">

@@ -2,6 +2,7 @@
 import { PageTitle } from '@/app/components/page-title'
 import { useProject } from '../use-project'
 import { DeleteProject } from './delete-project'
+import { PurgeCache } from './purge-cache'
 import { SettingsForm } from './settings-form'
 
 /** What a project is built from and how, and its end. */
@@ -63,6 +64,7 @@ export function ProjectSettings() {
             },
           ]}
         />
+        <PurgeCache project={project} />
         <DeleteProject project={project} />
       </div>
     </>
