@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer as createHttp, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -29,6 +29,8 @@ export interface Responder {
   current(): Challenges
   /** Questions it was asked, per method. */
   asked: { http: number; alpn: number }
+  /** Has no answer to anything. */
+  deaf: boolean
   /** Called before each answer to http-01. */
   onQuestion?: (token: string) => Promise<void>
   close(): Promise<void>
@@ -41,7 +43,7 @@ export async function startResponder(): Promise<Responder> {
     const token = /^\/\.well-known\/acme-challenge\/([\w-]+)$/.exec(request.url ?? '')?.[1] ?? ''
     asked.http++
     void (responder.onQuestion?.(token) ?? Promise.resolve()).then(() => {
-      const answer = state.http[token]
+      const answer = responder.deaf ? undefined : state.http[token]
       response.writeHead(answer ? 200 : 404).end(answer ?? 'not found')
     })
   })
@@ -50,7 +52,7 @@ export async function startResponder(): Promise<Responder> {
     SNICallback: (name, done) => {
       const pair = state.alpn[name]
       asked.alpn++
-      if (pair) done(null, createSecureContext({ cert: pair.certificatePem, key: pair.keyPem }))
+      if (pair && !responder.deaf) done(null, createSecureContext({ cert: pair.certificatePem, key: pair.keyPem }))
       else done(new Error(`nothing for ${name}`))
     },
   })
@@ -63,12 +65,20 @@ export async function startResponder(): Promise<Responder> {
     },
     current: () => state,
     asked,
+    deaf: false,
     close: async () => {
       http.closeAllConnections()
       await Promise.all([http, tls].map((server) => new Promise((resolve) => server.close(resolve))))
     },
   }
   return responder
+}
+
+async function oneFile(home: string, given: string | string[]): Promise<string> {
+  if (typeof given === 'string') return given
+  const file = path.join(home, `${newId()}.pem`)
+  await writeFile(file, (await Promise.all(given.map((one) => readFile(one, 'utf8')))).join(''))
+  return file
 }
 
 function listening(server: Server | TlsServer): Promise<number> {
@@ -90,7 +100,8 @@ export interface CertificateStage {
 export interface StageOptions extends Partial<Omit<SchedulerOptions, 'authorities'>> {
   production: Authority[]
   staging?: Authority | null
-  caFile: string
+  /** Several are put together. */
+  caFile: string | string[]
   dnsServers?: string[]
   openProvider?: () => DnsProvider
   routers?: () => number
@@ -126,7 +137,8 @@ export async function createCertificateStage(database: Pick<Database, 'prisma' |
       return id
     },
     async start(options) {
-      const { production, staging = null, caFile, dnsServers = [], openProvider, routers = () => 1, timeoutMs, ...rest } = options
+      const { production, staging = null, caFile: given, dnsServers = [], openProvider, routers = () => 1, timeoutMs, ...rest } = options
+      const caFile = await oneFile(home, given)
       const transport = await createAcmeTransport({ caFile, timeoutMs: timeoutMs ?? 5_000 })
       transports.push(transport)
       const authorities: Authorities = { production, staging, email: 'ops@example.test', caFile }

@@ -19,8 +19,6 @@ export interface PebbleOptions {
   blocked?: string[]
   /** External account binding: key id → base64url HMAC key. */
   bindings?: Record<string, string>
-  /** Keeps accounts apart when a test restarts it on the same port. */
-  port?: number
 }
 
 export interface Pebble {
@@ -38,16 +36,17 @@ export interface Pebble {
   ordersAsked(): number
   /** What it printed, the newest end. */
   output(): string
+  /** Starts it anew at the same place: accounts and orders are gone. */
+  restart(): Promise<void>
   stop(): Promise<void>
 }
 
 const keptOutput = 256 * 1024
 
-/** Debian's pebble and its DNS on free ports of the loopback. Restarting it forgets accounts and orders. */
+/** Debian's pebble and its DNS on free ports of the loopback. */
 export async function startPebble(options: PebbleOptions): Promise<Pebble> {
   const home = await mkdtemp(path.join(tmpdir(), 'sy-pebble-'))
-  const [chosen, management, dnsPort, control] = (await freePorts(4)) as [number, number, number, number]
-  const port = options.port ?? chosen
+  const [port, management, dnsPort, control] = (await freePorts(4)) as [number, number, number, number]
   const caFile = await writeFiles(home, { ...options, port, management })
   let output = ''
   let ordersAsked = 0
@@ -64,17 +63,27 @@ export async function startPebble(options: PebbleOptions): Promise<Pebble> {
       output += `${command}: ${error.message} (apt-get install pebble)\n`
     })
     running.push(child)
+    return child
   }
   const local = (p: number) => `127.0.0.1:${p}`
   const off = ['-http01', '', '-https01', '', '-tlsalpn01', '']
   start('pebble-challtestsrv', ['-dns01', local(dnsPort), '-management', local(control), ...off, '-defaultIPv4', '127.0.0.1', '-defaultIPv6', ''])
-  start('pebble', ['-config', path.join(home, 'pebble.json'), '-dnsserver', local(dnsPort), '-strict=true'], {
-    PEBBLE_VA_NOSLEEP: '1',
-    PEBBLE_WFE_NONCEREJECT: String(options.badNonces ?? 0),
-    // Every order is validated anew.
-    PEBBLE_AUTHZREUSE: '0',
-  })
+  const startCa = () =>
+    start('pebble', ['-config', path.join(home, 'pebble.json'), '-dnsserver', local(dnsPort), '-strict=true'], {
+      PEBBLE_VA_NOSLEEP: '1',
+      PEBBLE_WFE_NONCEREJECT: String(options.badNonces ?? 0),
+      // Every order is validated anew.
+      PEBBLE_AUTHZREUSE: '0',
+    })
+  let ca = startCa()
   const trusted = await readFile(caFile, 'utf8')
+  const answers = () =>
+    until('pebble answers', 15_000, async () =>
+      getText(pebble.directory, trusted).then(
+        () => fetch(`http://${local(control)}/`).then(() => true),
+        () => false,
+      ),
+    )
   const pebble: Pebble = {
     directory: `https://localhost:${port}/dir`,
     port,
@@ -87,18 +96,18 @@ export async function startPebble(options: PebbleOptions): Promise<Pebble> {
     },
     ordersAsked: () => ordersAsked,
     output: () => output,
+    async restart() {
+      await ended(ca)
+      ca = startCa()
+      await answers()
+    },
     async stop() {
       await Promise.all(running.map(ended))
       await rm(home, { recursive: true, force: true })
     },
   }
   try {
-    await until('pebble answers', 15_000, async () =>
-      getText(pebble.directory, trusted).then(
-        () => fetch(`http://${local(control)}/`).then(() => true),
-        () => false,
-      ),
-    )
+    await answers()
     return pebble
   } catch (error) {
     await pebble.stop()
@@ -107,7 +116,7 @@ export async function startPebble(options: PebbleOptions): Promise<Pebble> {
 }
 
 async function writeFiles(home: string, options: PebbleOptions & { port: number; management: number }): Promise<string> {
-  const ca = await createTestCa('Pebble front')
+  const ca = await createTestCa(`Pebble ${options.port}`)
   const front = await ca.leaf(['localhost', '127.0.0.1'])
   const file = (name: string) => path.join(home, name)
   const config = {

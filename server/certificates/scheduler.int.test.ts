@@ -1,0 +1,220 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { type CertificateStage, createCertificateStage } from '@/test/support/certificates'
+import { type DarkProxy, startDarkProxy } from '@/test/support/dark-proxy'
+import { openTestDatabase } from '@/test/support/factory'
+import { type Pebble, type PebbleOptions, startPebble } from '@/test/support/pebble'
+import { until } from '@/test/support/processes'
+import { precheckStep } from './attempt'
+import { breakLeases, domainReady } from './record'
+import type { CertificateScheduler } from './scheduler'
+
+let db: Awaited<ReturnType<typeof openTestDatabase>>
+let stage: CertificateStage
+let pebble: Pebble
+const opened: { close(): Promise<void> }[] = []
+beforeAll(async () => {
+  db = await openTestDatabase()
+})
+afterAll(() => db.close())
+beforeEach(async () => {
+  await db.pool.query('TRUNCATE "Team", "CertificateTry", "AcmeAccount" CASCADE')
+  stage = await createCertificateStage(db)
+  pebble = await anotherCa()
+})
+afterEach(async () => {
+  await stage.close()
+  for (const one of opened.splice(0)) await one.close()
+})
+
+async function anotherCa(options: Partial<PebbleOptions> = {}): Promise<Pebble> {
+  const made = await startPebble({ httpPort: stage.responder.httpPort, tlsPort: stage.responder.tlsPort, ...options })
+  opened.push({ close: () => made.stop() })
+  return made
+}
+async function proxyOf(ca: Pebble): Promise<DarkProxy & { authority: { directory: string; binding: null } }> {
+  const proxy = await startDarkProxy(ca.port)
+  opened.push(proxy)
+  return { ...proxy, authority: { directory: `https://localhost:${proxy.port}/dir`, binding: null } }
+}
+const authority = (ca: Pebble) => ({ directory: ca.directory, binding: null })
+const start = (options: Partial<Parameters<CertificateStage['start']>[0]> = {}) =>
+  stage.start({ production: [authority(pebble)], caFile: pebble.caFile, ...options })
+const certificateOf = (domainId: string) => db.prisma.certificate.findFirst({ where: { domainId } })
+const reached = (domainId: string, state: string) =>
+  until(`the certificate is ${state}`, 20_000, async () => (await certificateOf(domainId))?.state === state)
+const tries = () => db.prisma.certificateTry.findMany({ orderBy: { id: 'asc' } })
+/** Its pause is over. */
+async function again(scheduler: CertificateScheduler, domainId: string): Promise<void> {
+  await db.prisma.certificate.updateMany({ where: { domainId }, data: { nextAttemptAt: new Date() } })
+  scheduler.wake()
+}
+
+describe('what is asked of which CA', () => {
+  test('the staging CA first, once; what fails there never reaches production', async () => {
+    const staging = await anotherCa()
+    const { id } = await stage.addDomain('first.example.test')
+    stage.responder.deaf = true
+    const scheduler = await start({ staging: authority(staging), caFile: [pebble.caFile, staging.caFile] })
+    await reached(id, 'failed')
+    expect((await tries()).map((one) => [one.directory, one.succeeded])).toEqual([[staging.directory, false]])
+    expect(pebble.ordersAsked()).toBe(0)
+    stage.responder.deaf = false
+    await again(scheduler, id)
+    await reached(id, 'active')
+    expect((await tries()).map((one) => [one.directory, one.succeeded])).toEqual([
+      [staging.directory, false],
+      [staging.directory, true],
+      [pebble.directory, true],
+    ])
+    await again(scheduler, id)
+    await until('it is renewed', 20_000, async () => (await tries()).length === 4 && (await certificateOf(id))?.state === 'active')
+    expect((await tries()).at(-1)?.directory).toBe(pebble.directory)
+  })
+
+  test('a second CA when the first is dark, or refuses by its policy', async () => {
+    const second = await anotherCa()
+    const refusing = await anotherCa({ blocked: ['blocked.example.test'] })
+    const dark = await proxyOf(pebble)
+    await dark.set('refuse')
+    const a = await stage.addDomain('a.example.test')
+    const caFile = [pebble.caFile, second.caFile, refusing.caFile]
+    const first = await start({ production: [dark.authority, authority(second)], caFile })
+    await reached(a.id, 'active')
+    expect(await certificateOf(a.id)).toMatchObject({ directory: second.directory })
+    await first.stop()
+    const b = await stage.addDomain('blocked.example.test')
+    await start({ production: [authority(refusing), authority(second)], caFile })
+    await reached(b.id, 'active')
+    expect((await tries()).filter((one) => one.name === 'blocked.example.test').map((one) => one.succeeded)).toEqual([false, true])
+  })
+
+  test('not the second CA, when the fault is the domain’s own', async () => {
+    const second = await anotherCa()
+    stage.responder.deaf = true
+    const { id } = await stage.addDomain('wrong.example.test')
+    await start({ production: [authority(pebble), authority(second)], caFile: [pebble.caFile, second.caFile] })
+    await reached(id, 'failed')
+    expect(second.ordersAsked()).toBe(0)
+  })
+})
+
+describe('nothing is asked', () => {
+  test('before the checks of the domain pass, and at once when they do', async () => {
+    let ready = false
+    const { id } = await stage.addDomain('early.example.test')
+    const problem = { code: 'ERR_INVALID_INPUT', message: 'The A record is missing.', step: 'dns' } as const
+    const scheduler = await start({ precheck: async () => (ready ? null : problem) })
+    await reached(id, 'failed')
+    expect((await certificateOf(id))?.problem).toMatchObject({ message: 'The A record is missing.', step: precheckStep })
+    expect([pebble.ordersAsked(), await tries()]).toEqual([0, []])
+    ready = true
+    expect(await domainReady(db.pool, id, precheckStep, Date.now())).toBe(true)
+    scheduler.wake()
+    await reached(id, 'active')
+  })
+
+  test('for a domain that is not verified', async () => {
+    await stage.addDomain('unverified.example.test', { state: 'unverified' })
+    const { id } = await stage.addDomain('verified.example.test')
+    await start()
+    await reached(id, 'active')
+    expect(await db.prisma.certificate.count()).toBe(1)
+  })
+
+  test('while no router could answer', async () => {
+    let routers = 0
+    const { id } = await stage.addDomain('alone.example.test')
+    const scheduler = await start({ routers: () => routers })
+    await until('it says why', 10_000, async () => JSON.stringify((await certificateOf(id))?.problem ?? '').includes('No router is connected'))
+    expect(pebble.ordersAsked()).toBe(0)
+    routers = 1
+    await again(scheduler, id)
+    await reached(id, 'active')
+  })
+
+  test('a sixth time within the hour, whatever restarts and presses the button meanwhile', async () => {
+    stage.responder.deaf = true
+    const { id } = await stage.addDomain('vain.example.test')
+    for (let i = 1; i <= 5; i++) {
+      const scheduler = await start()
+      await again(scheduler, id)
+      await until(`ask ${i} failed`, 10_000, async () => (await tries()).filter((one) => one.succeeded === false).length >= i)
+      await scheduler.stop()
+    }
+    const first = (await tries())[0]?.startedAt.getTime() ?? 0
+    const scheduler = await start()
+    await again(scheduler, id)
+    await until('it is put off', 10_000, async () => ((await certificateOf(id))?.nextAttemptAt?.getTime() ?? 0) >= first + 3_600_000)
+    expect(pebble.ordersAsked()).toBe(5)
+    // The bound outlives the certificate: removing and adding the domain again is no way around it.
+    await db.prisma.domain.deleteMany({ where: { id } })
+    const anew = await stage.addDomain('vain.example.test')
+    scheduler.wake()
+    await until('it is put off again', 10_000, async () => ((await certificateOf(anew.id))?.nextAttemptAt?.getTime() ?? 0) >= first + 3_600_000)
+    expect(pebble.ordersAsked()).toBe(5)
+  })
+})
+
+describe('one order per name', () => {
+  test('with two control planes at work', async () => {
+    const ids = await Promise.all(Array.from({ length: 12 }, async (_, i) => (await stage.addDomain(`n${i}.example.test`)).id))
+    await Promise.all([start(), start(), start()])
+    for (const id of ids) await reached(id, 'active')
+    expect(await tries()).toHaveLength(12)
+    expect(pebble.ordersAsked()).toBe(12)
+  })
+
+  test('is gone on with by the next process when the first died in the middle of it; what the dead one writes late is lost', async () => {
+    const { id } = await stage.addDomain('crash.example.test')
+    let release = () => {}
+    const held = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    let asked = 0
+    stage.responder.onQuestion = async () => {
+      asked++
+      await held
+    }
+    await start({ owner: 'machine:dead' })
+    await until('the CA looks', 10_000, () => asked > 0)
+    const before = await certificateOf(id)
+    expect(before).toMatchObject({ state: 'issuing', orderUrl: expect.any(String) })
+    await breakLeases(db.pool, 'machine')
+    await start({ owner: 'machine:next' })
+    await until('the next one holds it', 10_000, async () => (await certificateOf(id))?.leaseOwner?.startsWith('machine:next') === true)
+    release()
+    await reached(id, 'active')
+    expect(await tries()).toMatchObject([{ succeeded: true }])
+    expect(pebble.ordersAsked()).toBe(1)
+    // The "dead" one lives on in this test, and takes its answer back as well.
+    await until('nothing is left at the routers', 20_000, () => Object.keys(stage.responder.current().http).length === 0)
+  })
+
+  test('is gone on with when the CA was lost in the middle of it, which costs no ask', async () => {
+    const proxy = await proxyOf(pebble)
+    const { id } = await stage.addDomain('lost.example.test')
+    let lost = false
+    stage.responder.onQuestion = async () => {
+      if (!lost) await proxy.set('refuse')
+      lost = true
+    }
+    await start({ production: [proxy.authority] })
+    await until('it says that the CA is silent', 10_000, async () =>
+      JSON.stringify((await certificateOf(id))?.problem ?? '').includes('does not answer'),
+    )
+    await proxy.set('open')
+    await reached(id, 'active')
+    expect(await tries()).toMatchObject([{ succeeded: true }])
+    expect(pebble.ordersAsked()).toBe(1)
+  })
+
+  test('begins anew when the CA has forgotten account and order', async () => {
+    const { id } = await stage.addDomain('amnesia.example.test')
+    const scheduler = await start()
+    await reached(id, 'active')
+    await pebble.restart()
+    await again(scheduler, id)
+    await until('it is renewed', 20_000, async () => (await tries()).filter((one) => one.succeeded).length === 2)
+    await reached(id, 'active')
+  })
+})
