@@ -1,0 +1,155 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import type { EdgePolicyPatch } from '@/shared/edge-settings'
+import { verifyPassword } from '@/shared/node/access-secrets'
+import type { RouteTable } from '@/shared/route-table'
+import { createDeploymentRow, createProject, createReleaseWithInstance, openTestDatabase } from '@/test/support/factory'
+import type { Actor } from '../platform'
+import { createRoutePublisher } from '../routes/publisher'
+import { createEdgePolicy } from './edge-policy'
+
+let db: Awaited<ReturnType<typeof openTestDatabase>>
+beforeAll(async () => {
+  db = await openTestDatabase()
+})
+afterAll(() => db.close())
+beforeEach(() => db.pool.query('TRUNCATE "Team", "Artifact" CASCADE'))
+
+async function setUp(slug = 'shop') {
+  const { prisma } = db
+  const owner = await createProject(prisma, { slug })
+  const projectId = owner.project.id
+  const actor: Actor = { kind: 'system', id: 'test', name: 'test', teamId: owner.project.teamId, role: 'admin', operator: false }
+  const tables: RouteTable[] = []
+  const routes = createRoutePublisher({
+    prisma,
+    sink: { publish: async (table) => ({ acknowledged: tables.push(table) }) },
+    baseDomain: 'localhost',
+    dashboardUrl: 'http://localhost:3000',
+    outsideHosts: ['api.example.com'],
+  })
+  const rules = createEdgePolicy({ prisma, bus: { publish: async () => {} }, outsideHosts: ['api.example.com'], routesChanged: () => routes.sync() })
+  const update = (patch: EdgePolicyPatch) => rules.update(actor, projectId, patch)
+  const policyOf = (host: string) => {
+    const table = tables.at(-1)
+    const key = table?.routes.find((route) => route.host === host)?.policy
+    return key === undefined ? undefined : table?.policies?.[key]
+  }
+  return { owner, projectId, actor, routes, rules, update, tables, policyOf }
+}
+
+const live = async (owner: Awaited<ReturnType<typeof createProject>>, edgePolicy: object) => {
+  const deployment = await createDeploymentRow(db.prisma, owner, { status: 'ACTIVE' })
+  const { release } = await createReleaseWithInstance(db.prisma, owner, deployment.id, { state: 'healthy', port: 1001 })
+  await db.prisma.artifact.update({ where: { id: release.artifactId }, data: { edgePolicy } })
+  await db.prisma.deployment.update({ where: { id: deployment.id }, data: { artifactId: release.artifactId } })
+  await db.prisma.environment.update({ where: { id: owner.environment.id }, data: { liveReleaseId: release.id } })
+  return deployment
+}
+
+test('what is set is laid over what the files of the live deployment say, and reaches the routers at once', async () => {
+  const { owner, update, rules, actor, policyOf, tables, routes } = await setUp()
+  const deployment = await live(owner, {
+    cleanUrls: true,
+    trailingSlash: true,
+    redirects: [{ source: '/file', destination: '/f', status: 308 }],
+    headers: [{ source: '/(.*)', headers: [{ key: 'X-A', value: 'file' }] }],
+    rewrites: [{ source: '/other/(.*)', destination: 'project:blog/$1' }],
+  })
+  await update({
+    trailingSlash: null,
+    redirects: [{ source: '/set', destination: '/s', status: 307 }],
+    headers: [{ source: '/(.*)', headers: [{ key: 'X-A', value: 'set' }] }],
+  })
+  const policy = policyOf('shop.localhost')
+  expect(policy).toMatchObject({ cleanUrls: true, trailingSlash: null, compression: true, maintenance: null })
+  expect(policy?.redirects.map(({ source }) => source)).toEqual(['/set', '/file'])
+  expect(policy?.headers.map(({ headers }) => headers[0]?.value)).toEqual(['file', 'set'])
+  expect(policy?.rewrites[0]?.destination).toBe('project:blog.localhost/$1')
+  expect(policyOf(`shop-${deployment.id}.localhost`)).toEqual(policy)
+  expect(tables.at(-1)?.outsideHosts).toEqual(['api.example.com'])
+  const before = tables.length
+  await routes.sync()
+  expect(tables.length).toBe(before)
+  const view = await rules.get(actor, 'shop')
+  expect(view.files).toMatchObject({ cleanUrls: true, redirects: [{ source: '/file' }] })
+  expect(view.settings).toMatchObject({ trailingSlash: null, redirects: [{ source: '/set' }] })
+  await update({ reset: ['trailingSlash', 'redirects', 'headers'] })
+  expect(policyOf('shop.localhost')).toMatchObject({ trailingSlash: true, redirects: [{ source: '/file' }] })
+  expect((await db.prisma.project.findUniqueOrThrow({ where: { id: owner.project.id } })).edgePolicy).toBeNull()
+})
+
+test('projects without rules share the default, which has no name; equal policies are one', async () => {
+  const { update, routes, tables, actor, rules } = await setUp()
+  await createProject(db.prisma, { slug: 'plain' })
+  await routes.sync()
+  expect(tables.at(-1)?.policies).toBeUndefined()
+  expect(tables.at(-1)?.routes.every((route) => route.policy === undefined)).toBe(true)
+  await update({ compression: true })
+  expect(tables.at(-1)?.policies).toBeUndefined()
+  const second = await db.prisma.project.create({ data: { id: 'second', teamId: actor.teamId, name: 'second', slug: 'second' } })
+  await update({ cleanUrls: true })
+  await rules.update(actor, second.id, { cleanUrls: true })
+  expect(Object.keys(tables.at(-1)?.policies ?? {})).toHaveLength(1)
+})
+
+describe('protection', () => {
+  test('passwords are kept as hashes, stay when they are not sent, and never come back', async () => {
+    const { update, projectId, policyOf } = await setUp()
+    const answer = await update({ protection: { kind: 'basic', users: [{ name: 'ann', password: 'correct horse' }] } })
+    expect(JSON.stringify(answer)).not.toMatch(/correct horse|scrypt/)
+    const stored = JSON.stringify((await db.prisma.project.findUniqueOrThrow({ where: { id: projectId } })).edgePolicy)
+    expect(stored).not.toContain('correct horse')
+    await update({ protection: { kind: 'basic', users: [{ name: 'ann' }, { name: 'bob', password: 'battery staple' }] } })
+    const protection = policyOf('shop.localhost')?.protection
+    const hashOf = (name: string) => (protection?.kind === 'basic' ? protection.users.find((user) => user.name === name)?.hash : '') ?? ''
+    expect(await verifyPassword('correct horse', hashOf('ann'))).toBe(true)
+    expect(await verifyPassword('battery staple', hashOf('bob'))).toBe(true)
+    await expect(update({ protection: { kind: 'basic', users: [{ name: 'eve' }] } })).rejects.toMatchObject({ code: 'ERR_INVALID_INPUT' })
+    await update({ protection: null })
+    expect(policyOf('shop.localhost')).toBeUndefined()
+  })
+
+  test('a token is shown once; only its digest is kept; it can be taken away', async () => {
+    const { update, policyOf } = await setUp()
+    const { newTokens, settings } = await update({ protection: { kind: 'token', keep: [], create: 2 } })
+    expect(newTokens).toHaveLength(2)
+    const ids = settings.protection?.kind === 'token' ? settings.protection.tokens.map(({ id }) => id) : []
+    expect(ids).toHaveLength(2)
+    expect(JSON.stringify(policyOf('shop.localhost'))).not.toContain(newTokens[0])
+    const after = await update({ protection: { kind: 'token', keep: [ids[0] ?? ''], create: 0 } })
+    expect(after.newTokens).toEqual([])
+    expect(after.settings.protection).toEqual({ kind: 'token', tokens: [{ id: ids[0] }] })
+    await expect(update({ protection: { kind: 'token', keep: [], create: 0 } })).rejects.toMatchObject({ code: 'ERR_INVALID_INPUT' })
+  })
+
+  test('files cannot turn protection off, nor widen who may come in', async () => {
+    const { owner, update, policyOf } = await setUp()
+    await live(owner, { allowedAddresses: ['0.0.0.0/0'], protection: null, maintenance: null })
+    await update({
+      allowedAddresses: ['192.0.2.0/24'],
+      protection: { kind: 'token', keep: [], create: 1 },
+      maintenance: { message: 'x', allowedAddresses: [] },
+    })
+    expect(policyOf('shop.localhost')).toMatchObject({
+      allowedAddresses: ['192.0.2.0/24'],
+      protection: { kind: 'token' },
+      maintenance: { message: 'x' },
+    })
+  })
+})
+
+test('rules that cannot be are refused by name, and nothing changes', async () => {
+  const { update, rules, actor } = await setUp()
+  await update({ cleanUrls: true })
+  await expect(
+    update({
+      cleanUrls: false,
+      redirects: [
+        { source: '/ok', destination: '/', status: 308 },
+        { source: '/(', destination: '/', status: 308 },
+      ],
+    }),
+  ).rejects.toThrow(/^redirects 2: /)
+  await expect(update({ allowedAddresses: ['10.0.0.0/33'] })).rejects.toThrow('10.0.0.0/33')
+  expect((await rules.get(actor, 'shop')).settings).toEqual({ cleanUrls: true })
+})
