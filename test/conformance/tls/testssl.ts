@@ -20,6 +20,13 @@ interface Finding {
 }
 
 const host = 'app.switchyard.test'
+/** What testssl.sh would miss is the app's to say. */
+const appHeaders = {
+  'Content-Security-Policy': "default-src 'self'",
+  'X-Frame-Options': 'DENY',
+  'X-Content-Type-Options': 'nosniff',
+  'Referrer-Policy': 'no-referrer',
+}
 const bad = new Set(['MEDIUM', 'HIGH', 'CRITICAL', 'FATAL'])
 /** About the test's own certificate and DNS, not about the router: the CA of a test publishes no list of what it revoked. */
 const notOurs = new Set(['cert_revocation', 'cert_crlDistributionPoints', 'cert_ocspURL', 'DNS_CAArecord', 'certificate_transparency'])
@@ -28,13 +35,13 @@ async function main(engine: string): Promise<number> {
   const home = await mkdtemp(path.join(tmpdir(), 'sy-testssl-'))
   const routers = await bundleRouters()
   const hub = new EdgeHub({ socketPath: path.join(home, 'run/edge.sock'), expectedWorkers: 1 })
-  const app = http.createServer((_req, res) => res.end('hello'))
+  const app = http.createServer((_req, res) => res.writeHead(200, appHeaders).end('hello'))
   try {
     await new Promise<void>((resolve) => app.listen(0, '127.0.0.1', resolve))
     const [port = 0, securePort = 0] = await freePorts(2)
     const ca = await createTestCa()
-    const notAfter = new Date(Date.now() + 60 * 86_400_000)
-    const { certificatePem, keyPem } = await ca.leaf([host], { notAfter })
+    const notAfter = new Date(Date.now() + 85 * 86_400_000)
+    const { certificatePem, keyPem } = await ca.leaf([host], { notAfter, serial: '5f0123456789abcdef0123456789abcd' })
     hub.talk.onAsk('certificates', async () => ({
       certificates: [{ id: 'c', chainPem: `${certificatePem}\n${ca.intermediatePem}`, keyPem }],
     }))
