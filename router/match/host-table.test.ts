@@ -8,7 +8,7 @@ const find = (table: HostTable, header: string) => {
   return authority === null ? undefined : table.find(authority.host)?.projectName
 }
 
-describe.each([1, 100, 101, 10_000])('with %d hosts', (size) => {
+describe.each([1, 100, 101, 10_000, 100_000])('with %d hosts', (size) => {
   const hosts = Array.from({ length: size }, (_, i) => `app-${i}.example.test`)
   const table = new HostTable(tableOf(hosts.map((host, i) => routeTo(host, [], { projectName: `p${i}` }))))
 
@@ -83,3 +83,52 @@ test.each([
 test('a table that names a host twice is refused', () => {
   expect(() => new HostTable(tableOf([routeTo('a.test', []), routeTo('A.test.', [])]))).toThrow('two routes')
 })
+
+describe.each([1, 100, 101, 10_000, 100_000])('with %d wildcards', (size) => {
+  const table = new HostTable(
+    tableOf([
+      ...Array.from({ length: size }, (_, i) => routeTo(`*.w${i}.example.test`, [], { projectName: `w${i}` })),
+      routeTo('own.w0.example.test', [], { projectName: 'own' }),
+    ]),
+  )
+
+  test('one label more is found, no label more or two more are not, and an exact host goes first', () => {
+    for (const i of new Set([0, size >> 1, size - 1])) {
+      expect(find(table, `a.w${i}.example.test`)).toBe(`w${i}`)
+      expect(find(table, `A-B.W${i}.Example.TEST.:8080`)).toBe(`w${i}`)
+      expect(find(table, `xn--bcher-kva.w${i}.example.test`)).toBe(`w${i}`)
+      expect(find(table, `w${i}.example.test`)).toBeUndefined()
+      expect(find(table, `a.b.w${i}.example.test`)).toBeUndefined()
+      expect(find(table, `xw${i}.example.test`)).toBeUndefined()
+    }
+    expect(find(table, 'own.w0.example.test')).toBe('own')
+    expect(find(table, 'own.w0.example.test.')).toBe('own')
+    expect(find(table, '*.w0.example.test')).toBeUndefined()
+  })
+})
+
+test('a look-up costs the same among a million routes as among a hundred', () => {
+  const make = (size: number) =>
+    new HostTable(
+      tableOf(
+        Array.from({ length: size }, (_, i) => routeTo(i % 2 ? `app-${i}.example.test` : `*.app-${i}.example.test`, [], { projectName: `p${i}` })),
+      ),
+    )
+  const time = (table: HostTable, size: number) => {
+    const hosts = Array.from({ length: 1000 }, (_, i) => {
+      const n = Math.floor((i * size) / 1000)
+      return n % 2 ? `app-${n}.example.test` : `x.app-${n}.example.test`
+    })
+    let best = Infinity
+    for (let round = 0; round < 20; round += 1) {
+      const begun = performance.now()
+      for (const host of hosts) if (table.find(host) === undefined) throw new Error(`${host} was not found`)
+      best = Math.min(best, performance.now() - begun)
+    }
+    return best
+  }
+  const small = time(make(100), 100)
+  const large = time(make(1_000_000), 1_000_000)
+  // A million keys do not fit the caches of a processor: some ten times is memory, ten thousand times would be a walk.
+  expect(large).toBeLessThan(Math.max(small * 50, 5))
+}, 60_000)
