@@ -1,12 +1,12 @@
 import { createHmac } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
+import { startApi } from '@/test/support/json-api'
 import { createCloudflare } from './cloudflare'
 import { type ContractServer, credentials, describeDnsProvider } from './contract'
 import { createDigitalOcean } from './digitalocean'
 import { pinHost } from './guard'
 import { createRoute53 } from './route53'
 import { signV4 } from './sigv4'
-import { startApi } from './testing'
 import { createWebhook } from './webhook'
 
 const zone = 'example.test'

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 export interface Answer {
   status: number
   body?: unknown
+  headers?: Record<string, string>
 }
 
 /** An HTTP server on a free port that answers with what `handle` returns; a string body is sent as it is. */
@@ -19,7 +20,9 @@ export async function startApi(
       const url = new URL(request.url ?? '/', 'http://api')
       const answer = await handle({ method: request.method ?? 'GET', url, headers: request.headers, body })
       const text = answer.body === undefined ? '' : typeof answer.body === 'string' ? answer.body : JSON.stringify(answer.body)
-      response.writeHead(answer.status, { 'content-type': typeof answer.body === 'string' ? 'text/xml' : 'application/json' }).end(text)
+      response
+        .writeHead(answer.status, { 'content-type': typeof answer.body === 'string' ? 'text/xml' : 'application/json', ...answer.headers })
+        .end(text)
     })
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
