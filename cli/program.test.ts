@@ -47,7 +47,17 @@ it.each([
 })
 
 it('without a sign-in every command says how to sign in', async () => {
-  for (const argv of [['ls'], ['deploy', home], ['logs', 'x'], ['open'], ['env', 'ls'], ['cancel', 'x'], ['link', home, '--project', 'x']]) {
+  for (const argv of [
+    ['ls'],
+    ['deploy', home],
+    ['logs', 'x'],
+    ['open'],
+    ['env', 'ls'],
+    ['domains'],
+    ['domains', 'add', 'x.example'],
+    ['cancel', 'x'],
+    ['link', home, '--project', 'x'],
+  ]) {
     stderr = ''
     expect(await main(argv, env())).not.toBe(0)
     expect(stderr).toContain('switchyard login')

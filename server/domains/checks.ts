@@ -6,6 +6,7 @@ import { projectHost } from '@/shared/naming'
 import { canMove, domainTransitions } from '@/shared/states'
 import type { ChangeBus } from '../events/bus'
 import { rivalClaim } from './claims'
+import { covers, usableCertificate } from './covers'
 import { examine, judge, type Verdict } from './doctor/examine'
 import { type FactSources, gatherFacts } from './doctor/facts'
 import { parseDomainName } from './hostname'
@@ -105,13 +106,19 @@ export function nextState(state: Domain['state'], { traffic }: Pick<Verdict, 'tr
 
 const outcomeOf = (findings: readonly DomainCheck[]): string => findings.map((one) => `${one.id}:${one.state}`).join()
 
+/** Until it is there the checks stay frequent: what it depends on may change meanwhile, and HTTPS can only be tried with it. */
+async function hasCertificate(prisma: PrismaClient, row: Domain): Promise<boolean> {
+  const usable = await prisma.certificate.findMany({ where: { ...usableCertificate(new Date()), teamId: row.teamId }, select: { names: true } })
+  return usable.some((one) => covers(new Set(one.names), row.hostname))
+}
+
 /** False when the domain was removed, or moved by somebody else, meanwhile. */
 async function writeOutcome(prisma: PrismaClient, row: Domain, state: Domain['state'], findings: DomainCheck[], verdict: Verdict): Promise<boolean> {
   const now = new Date()
   const before = readChecks(row.checks)
   const same = before.since !== null && outcomeOf(before.findings) === outcomeOf(findings)
   const since = same && before.since ? before.since : now
-  const settled = verdict.traffic === 'yes' && (verdict.certificate || row.certificateMode === 'off') && verdict.problem === null
+  const settled = verdict.traffic === 'yes' && verdict.problem === null && (row.certificateMode === 'off' || (await hasCertificate(prisma, row)))
   const { count } = await prisma.domain.updateMany({
     where: { id: row.id, state: row.state, teamId: row.teamId },
     data: {

@@ -22,6 +22,7 @@ export interface OwnHosts {
 }
 
 interface DomainRow {
+  teamId: string
   hostname: string
   projectId: string
   environmentId: string
@@ -38,20 +39,32 @@ export async function domainRoutes(prisma: PrismaClient, own: OwnHosts, ports: V
   const [domains, certificates] = await Promise.all([
     prisma.domain.findMany({
       where: { state: { in: routedStates } },
-      select: { hostname: true, projectId: true, environmentId: true, branch: true, redirectTo: true, httpsRedirect: true, hstsSeconds: true },
+      select: {
+        teamId: true,
+        hostname: true,
+        projectId: true,
+        environmentId: true,
+        branch: true,
+        redirectTo: true,
+        httpsRedirect: true,
+        hstsSeconds: true,
+      },
       orderBy: { hostname: 'asc' },
     }),
-    prisma.certificate.findMany({ where: usableCertificate(new Date()), select: { names: true } }),
+    prisma.certificate.findMany({ where: usableCertificate(new Date()), select: { teamId: true, names: true } }),
   ])
   if (domains.length === 0) return []
-  const names = new Set(certificates.flatMap((one) => one.names))
-  const secure = (hostname: string) => ports.https !== null && covers(names, hostname)
+  const names = new Map(
+    [...Map.groupBy(certificates, (one) => one.teamId)].map(([teamId, own]) => [teamId, new Set(own.flatMap((one) => one.names))]),
+  )
+  // Another team's wildcard is no reason to send visitors of this team to HTTPS.
+  const secure = (teamId: string, hostname: string) => ports.https !== null && covers(names.get(teamId) ?? new Set(), hostname)
   const routed = new Set(domains.map((one) => one.hostname))
   const templateOf = templates(own)
   return domains.flatMap((domain) => {
     const template = templateOf(domain)
     if (!template) return []
-    const https = secure(domain.hostname)
+    const https = secure(domain.teamId, domain.hostname)
     // A redirect to a name that does not lead here yet would send visitors away for good: browsers keep a 308.
     const target = domain.redirectTo && routed.has(domain.redirectTo) ? domain.redirectTo : null
     return {
@@ -60,7 +73,7 @@ export async function domainRoutes(prisma: PrismaClient, own: OwnHosts, ports: V
       ...(https && domain.httpsRedirect ? { httpsOnly: true } : {}),
       // Said even when it is 0: that takes back what browsers remember.
       ...(https && domain.httpsRedirect ? { hstsSeconds: domain.hstsSeconds } : {}),
-      ...(target ? { redirectTo: originOf(target, secure(target), ports) } : {}),
+      ...(target ? { redirectTo: originOf(target, secure(domain.teamId, target), ports) } : {}),
     }
   })
 }

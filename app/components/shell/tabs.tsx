@@ -2,6 +2,7 @@
 import type { Route } from 'next'
 import Link from 'next/link'
 import { usePathname } from 'next/navigation'
+import { useEffect, useRef } from 'react'
 import { cn } from '@/app/lib/cn'
 
 export interface Tab {
@@ -14,8 +15,13 @@ export interface Tab {
 /** Navigation as a row of tabs; scrolls sideways where it does not fit. */
 export function Tabs({ tabs, label }: { tabs: Tab[]; label: string }) {
   const pathname = usePathname()
+  const row = useRef<HTMLElement>(null)
+  useEffect(() => {
+    // The tab of a new page may lie outside of a narrow screen.
+    if (pathname) row.current?.querySelector('[aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' })
+  }, [pathname])
   return (
-    <nav aria-label={label} className="-mx-2.5 flex gap-0.5 overflow-x-auto [scrollbar-width:none]">
+    <nav ref={row} aria-label={label} className="-mx-2.5 flex gap-0.5 overflow-x-auto [scrollbar-width:none]">
       {tabs.map(({ href, label: text, deep }) => {
         const active = pathname === href || (deep === true && pathname.startsWith(`${href}/`))
         return (

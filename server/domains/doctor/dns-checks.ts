@@ -77,7 +77,7 @@ export function checkAddress(facts: Facts): DomainCheck {
   const foreign = remove.map((record) => record.value)
   if (aliases.length > 0)
     return finding('address', 'fail', `${name.hostname} is an alias of ${aliases.at(-1)}, which leads to ${listed(foreign)}, not to this server.`, {
-      fix: `Point it at this server instead.`,
+      fix: 'Point it at this server instead.',
       set,
       remove: [recordOf('CNAME', name.hostname, aliases[0] ?? '', name.registrable)],
       blocks,
@@ -90,7 +90,7 @@ export function checkAddress(facts: Facts): DomainCheck {
       ? `Some visitors are sent to ${listed(foreign)}, which is not this server.`
       : `The A record leads to ${listed(foreign)}, which is not this server.`,
     {
-      fix: some ? 'Take away the records that lead elsewhere.' : 'Replace it by this.',
+      fix: some ? 'Take away the records that lead elsewhere.' : 'Replace it with this record.',
       set: some ? [] : set,
       remove,
       blocks,

@@ -188,7 +188,7 @@ describe('the doctor', () => {
     dns.set('shop.example.com', { A: ['127.0.0.1', '169.254.169.254', '10.0.0.5'] })
     const own = { addresses: ['203.0.113.7'], origin: 'configured', local: [] } as const
     const { of } = await diagnose('shop.example.com', {}, { own: { ...own, addresses: ['203.0.113.7'], local: [] } })
-    expect(of('http')).toMatchObject({ state: 'fail', cause: expect.stringContaining('private network') })
+    expect(of('http')).toMatchObject({ state: 'fail', cause: expect.stringContaining('private or reserved network') })
     expect(offered.size).toBe(0)
   })
 

@@ -50,6 +50,6 @@ function problemOf(check: DomainCheck): WireError {
     code: 'ERR_DOMAIN',
     message: check.cause,
     step: checkTitles[check.id],
-    ...(check.fix ? { nextAction: `${check.fix}${exact}` } : {}),
+    ...(check.fix ? { nextAction: exact ? `${check.fix.replace(/\.$/, ':')}${exact}` : check.fix } : {}),
   }
 }

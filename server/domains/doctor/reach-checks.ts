@@ -66,7 +66,7 @@ function explain(one: Visit, facts: Facts, port: number): { cause: string; fix: 
       return { cause: `${at} does not answer.`, fix: `Open port ${port} in the firewall, and forward it to this server.`, state: 'fail' }
     case 'forbidden':
       return {
-        cause: `${one.address} lies in a private network and is not an address of this server.`,
+        cause: `${one.address} lies in a private or reserved network and is not an address of this server.`,
         fix: 'Point the record at this server.',
         state: 'fail',
       }
@@ -104,7 +104,7 @@ export function checkHttps(facts: Facts, port: number | null): DomainCheck {
       'ok',
       facts.https.every((one) => one.kind === 'ours')
         ? `A request for https://${facts.probed} arrived here.`
-        : 'The port is open; the certificate is still to come.',
+        : 'The port is open; it is this server’s to answer once there is a certificate.',
     )
   const { cause, fix, state } = explain(first, facts, port)
   return finding('https', state, cause, { fix, blocks: state === 'fail' ? 'certificate' : null })

@@ -26,7 +26,9 @@ export function DomainRow({ domain, projectSlug }: { domain: DomainView; project
               <ArrowRight className="size-3.5 shrink-0" aria-label="redirects to" /> <span className="truncate">{domain.redirectTo}</span>
             </>
           ) : (
-            <span className="truncate">{domain.problem?.message ?? (domain.branch ? `Branch ${domain.branch}` : domain.environment)}</span>
+            <span className="truncate">
+              {domain.problem?.message ?? (domain.branch ? `Serves branch ${domain.branch}` : `Serves ${domain.environment}`)}
+            </span>
           )}
         </p>
       </div>
