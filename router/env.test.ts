@@ -7,7 +7,7 @@ test('the defaults are those of the contract', () => {
     httpPort: 8080,
     httpsPort: 8443,
     host: '::',
-    engine: 'http-proxy',
+    engine: 'lean',
     workerId: 0,
     controlSocket: '/var/lib/switchyard/run/edge.sock',
   })
@@ -22,7 +22,7 @@ test('every problem is listed at once', () => {
 })
 
 test('an empty value means the default', () => {
-  expect(parseRouterEnv({ EDGE_HTTP_PORT: '', EDGE_ENGINE: '' }, true)).toMatchObject({ httpPort: 8080, engine: 'http-proxy' })
+  expect(parseRouterEnv({ EDGE_HTTP_PORT: '', EDGE_ENGINE: '' }, true)).toMatchObject({ httpPort: 8080, engine: 'lean' })
 })
 
 test('port 0 turns HTTPS off', () => {

@@ -13,7 +13,7 @@ const schema = z.object({
   EDGE_HTTPS_PORT: whole(8443, 0, 65_535),
   EDGE_PROXY_PROTOCOL: z.stringbool().default(false),
   EDGE_HOST: z.union([z.ipv4(), z.ipv6()]).default('::'),
-  EDGE_ENGINE: z.enum(['lean', 'http-proxy']).default('http-proxy'),
+  EDGE_ENGINE: z.enum(['lean', 'http-proxy']).default('lean'),
   ROUTER_WORKER_ID: whole(0, 0, 4095),
   EDGE_WORKERS: whole(1, 1, 256),
   /** What `$SWITCHYARD_HOME/logs/access-<worker>.log` holds: what the dashboard is told, every request, or nothing. */
