@@ -57,6 +57,27 @@ function InstanceSummary({ project }: { project: ProjectView }) {
   )
 }
 
+/** Names of its own, those that serve first; the rest are a click away. */
+function DomainSummary({ project }: { project: ProjectView }) {
+  const trpc = useTRPC()
+  const { data: domains = [] } = useQuery(trpc.domains.list.queryOptions({ projectId: project.id }))
+  const serving = domains.filter((domain) => domain.state === 'verified' && domain.redirectTo === null && domain.kind !== 'wildcard')
+  const [first] = serving
+  const others = domains.length - (first ? 1 : 0)
+  return (
+    <Fact term="Domains">
+      {first ? (
+        <a href={first.url} target="_blank" rel="noreferrer" className="block truncate font-medium hover:text-accent-text">
+          {first.displayName}
+        </a>
+      ) : null}
+      <Link href={paths.domains(project.slug)} className="block truncate text-muted text-sm hover:text-fg">
+        {domains.length === 0 ? 'Add a name of your own' : others > 0 ? `${others} ${first ? 'more' : 'not ready yet'}` : 'Settings and certificate'}
+      </Link>
+    </Fact>
+  )
+}
+
 /** The deployment that serves right now. */
 export function LiveCard({ project, deployment }: { project: ProjectView; deployment: DeploymentSummary }) {
   return (
@@ -94,6 +115,7 @@ export function LiveCard({ project, deployment }: { project: ProjectView; deploy
               {hostOf(deployment.url)}
             </a>
           </Fact>
+          <DomainSummary project={project} />
         </dl>
       </div>
       <InstanceSummary project={project} />
