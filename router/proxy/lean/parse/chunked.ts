@@ -167,6 +167,8 @@ export class ChunkScanner {
     for (let i = 0; i < colon; i++) if (tokenByte[this.#line.charCodeAt(i)] !== 1) return false
     const name = this.#line.slice(0, colon)
     const lower = name.toLowerCase()
+    // Odd framing is refused, not repaired; what is merely forbidden is left out.
+    if (lower === 'content-length' || lower === 'transfer-encoding') return false
     if (forbiddenTrailers.has(lower) || lower.startsWith('x-forwarded-') || lower.startsWith('x-switchyard-')) return true
     this.#trailers ??= []
     this.#trailers.push([name, trimmed(this.#line.slice(colon + 1))])

@@ -73,7 +73,8 @@ export function parseRequestHead(head: RequestHead, bytes: Buffer, start: number
   if (after === malformed) return refused(head, notHttp)
   if (after - start > limits.maxHeaderBytes) return refused(head, tooLarge(limits))
   head.end = after
-  head.refusal ??= readFields(head, bytes)
+  const inFields = readFields(head, bytes)
+  head.refusal ??= inFields
   return after
 }
 
@@ -148,6 +149,8 @@ function readFields(head: RequestHead, bytes: Buffer): Refusal | null {
   let websocket = false
   let refusal: Refusal | null = null
   let nominated = false
+  let codings = 0
+  let coding = 0
   for (let line = 0; line < fields.count; line++) {
     const meaning = names.requestMeaning(bytes, fields.lineStart[line] as number, fields.nameEnd[line] as number)
     if (meaning === names.plain) continue
@@ -161,11 +164,13 @@ function readFields(head: RequestHead, bytes: Buffer): Refusal | null {
         if (said.keepAlive) head.keepAlive = true
         if (said.upgrade) wantsUpgrade = true
         if (said.nominates) nominated = true
-      } else if (meaning === names.transferEncoding) refusal ??= readCoding(head, bytes, line)
-      else if (meaning === names.upgrade) websocket = valueIs(head, bytes, line, websocketName)
+      } else if (meaning === names.transferEncoding) {
+        if (codings++ === 0) coding = line
+      } else if (meaning === names.upgrade) websocket = valueIs(head, bytes, line, websocketName)
       else if (meaning === names.expect) refusal ??= readExpect(head, bytes, line)
     }
   }
+  if (codings > 0) refusal ??= readCoding(head, bytes, codings, coding)
   if (refusal !== null) return refusal
   if (head.hostStart === -1) return refusals.host
   if (nominated && !cutNominated(head, bytes)) return refusals.nominated
@@ -187,7 +192,6 @@ function readHost(head: RequestHead, line: number): Refusal | null {
 
 function readLength(head: RequestHead, bytes: Buffer, line: number): Refusal | null {
   if (head.contentLength !== -1) return refusals.lengths
-  if (head.chunked) return refusals.both
   const length = readDigits(bytes, head.fields.valueStart[line] as number, head.fields.valueEnd[line] as number)
   if (length < 0) return refusals.length
   head.contentLength = length
@@ -206,14 +210,12 @@ export function readDigits(bytes: Uint8Array, start: number, end: number): numbe
   return value
 }
 
-function readCoding(head: RequestHead, bytes: Buffer, line: number): Refusal | null {
+/** `lines` of Transfer-Encoding there are, `line` is the first. */
+function readCoding(head: RequestHead, bytes: Buffer, lines: number, line: number): Refusal | null {
   if (head.contentLength !== -1) return refusals.both
-  if (head.chunked) return refusals.coding
-  if (!valueIs(head, bytes, line, chunkedName)) {
-    // A last coding that is not "chunked" leaves the length of the body unknown (RFC 9112 §6.3): 400, not 501.
-    const last = head.fields.value(bytes, line).split(',').at(-1)?.trim().toLowerCase()
-    return last === 'chunked' ? refusals.coding : notHttp
-  }
+  // Nothing may come after the coding that says where the body ends (RFC 9112 §6.1).
+  if (!valueIs(head, bytes, line, chunkedName)) return /^$|chunked[ \t]*,/i.test(head.fields.value(bytes, line)) ? notHttp : refusals.coding
+  if (lines > 1) return notHttp
   if (head.minor === 0) return refusals.codingInOld
   head.chunked = true
   return null
