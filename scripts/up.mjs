@@ -63,7 +63,13 @@ function isFree(port) {
 /** What would make the start fail later, said now and all at once. */
 async function checkMachine() {
   const taken = []
-  for (const [name, port] of Object.entries(ports)) if (port !== 0 && !(await isFree(port))) taken.push({ name, port })
+  for (const [name, port] of Object.entries(ports)) {
+    if (port === 0 || (await isFree(port))) continue
+    // Nobody asked for this very port: apps are served over HTTP alone then, and over HTTPS once it is free.
+    if (name === 'EDGE_HTTPS_PORT' && !process.env[name])
+      console.log(`Port ${port} is in use: no HTTPS. EDGE_HTTPS_PORT=${port + 1000} chooses another.`)
+    else taken.push({ name, port })
+  }
   if (taken.length > 0)
     throw new Stop(
       `Already in use: ${taken.map(({ port }) => `port ${port}`).join(', ')}.`,
