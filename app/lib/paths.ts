@@ -18,5 +18,6 @@ export const paths = {
   variables: (slug: string) => `/${slug}/variables` as Route,
   domains: (slug: string) => `/${slug}/domains` as Route,
   domain: (slug: string, hostname: string) => `/${slug}/domains/${encodeURIComponent(hostname)}` as Route,
+  rules: (slug: string) => `/${slug}/rules` as Route,
   projectSettings: (slug: string) => `/${slug}/settings` as Route,
 }

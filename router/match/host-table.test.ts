@@ -13,9 +13,11 @@ describe.each([1, 100, 101, 10_000, 100_000])('with %d hosts', (size) => {
   const table = new HostTable(tableOf(hosts.map((host, i) => routeTo(host, [], { projectName: `p${i}` }))))
 
   test('every host is found in any case, with a dot, with a port', () => {
+    const step = Math.ceil(size / 2000)
     for (const [i, host] of hosts.entries())
-      for (const header of [host, host.toUpperCase(), `${host}.`, `${host}:8080`, `${host.replace('app', 'aPp')}.:443`])
-        expect(find(table, header)).toBe(`p${i}`)
+      if (i % step === 0)
+        for (const header of [host, host.toUpperCase(), `${host}.`, `${host}:8080`, `${host.replace('app', 'aPp')}.:443`])
+          expect(find(table, header)).toBe(`p${i}`)
   })
 
   test('nothing is found by a part, a prefix or a suffix', () => {

@@ -22,6 +22,7 @@ const projectTabs = (slug: string): Tab[] => [
   { href: paths.traffic(slug), label: 'Traffic' },
   { href: paths.variables(slug), label: 'Variables' },
   { href: paths.domains(slug), label: 'Domains', deep: true },
+  { href: paths.rules(slug), label: 'Rules' },
   { href: paths.projectSettings(slug), label: 'Settings' },
 ]
 

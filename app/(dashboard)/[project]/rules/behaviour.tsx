@@ -1,0 +1,76 @@
+'use client'
+import { useState } from 'react'
+import { SelectField, TextField } from '@/app/components/ui/field'
+import { defaultEdgePolicy } from '@/shared/edge-policy'
+import type { EdgePolicyPatch, EdgePolicyView } from '@/shared/edge-settings'
+import { RuleCard, Toggle } from './rule-card'
+import { useSaveRules } from './use-rules'
+
+type Edits = Pick<
+  EdgePolicyPatch,
+  'cleanUrls' | 'trailingSlash' | 'compression' | 'cache' | 'sticky' | 'balance' | 'maxRequestsPerTarget' | 'maxBodyBytes'
+>
+const MiB = 1024 * 1024
+const number = (text: string): number | null => (text === '' ? null : Number(text))
+
+/** Switches about addresses, answers and instances. Untouched ones stay as the files say. */
+export function Behaviour({ settings, files }: EdgePolicyView) {
+  const [edits, setEdits] = useState<Edits>({})
+  const { save, pending, error } = useSaveRules('Behaviour', () => setEdits({}))
+  const now = { ...defaultEdgePolicy, ...files, ...settings, ...edits }
+  const set = (part: Edits) => setEdits({ ...edits, ...part })
+  return (
+    <RuleCard
+      title="Behaviour"
+      description="How addresses look, how answers travel, and which instance gives them."
+      dirty={Object.keys(edits).length > 0}
+      pending={pending}
+      error={error}
+      onSave={() => save(edits)}
+      onDiscard={() => setEdits({})}
+    >
+      <div className="grid grid-cols-1 gap-4 sm:grid-cols-2">
+        <Toggle label="Clean URLs" hint="/about.html is found at /about." checked={now.cleanUrls} onChange={(cleanUrls) => set({ cleanUrls })} />
+        <Toggle
+          label="Compression"
+          hint="What shrinks is sent compressed."
+          checked={now.compression}
+          onChange={(compression) => set({ compression })}
+        />
+        <Toggle label="Cache" hint="Answers your app marks as shared are kept." checked={now.cache} onChange={(cache) => set({ cache })} />
+        <Toggle label="Sticky visitors" hint="Each stays with the instance they met." checked={now.sticky} onChange={(sticky) => set({ sticky })} />
+        <SelectField
+          label="Slash at the end"
+          value={String(now.trailingSlash)}
+          onChange={(event) => set({ trailingSlash: event.target.value === 'null' ? null : event.target.value === 'true' })}
+        >
+          <option value="null">As it was asked</option>
+          <option value="false">Taken away</option>
+          <option value="true">Added</option>
+        </SelectField>
+        <SelectField label="Balance" value={now.balance} onChange={(event) => set({ balance: event.target.value as Edits['balance'] })}>
+          <option value="least-loaded">The least busy instance</option>
+          <option value="round-robin">Each in turn</option>
+        </SelectField>
+        <TextField
+          label="Requests at once per instance"
+          type="number"
+          min={1}
+          placeholder="No limit"
+          value={now.maxRequestsPerTarget ?? ''}
+          onChange={(event) => set({ maxRequestsPerTarget: number(event.target.value) })}
+          hint="More wait for their turn."
+        />
+        <TextField
+          label="Largest upload in MiB"
+          type="number"
+          min={1}
+          placeholder="No limit"
+          value={now.maxBodyBytes === null ? '' : Math.round(now.maxBodyBytes / MiB)}
+          onChange={(event) => set({ maxBodyBytes: event.target.value === '' ? null : Number(event.target.value) * MiB })}
+          hint="Larger ones are refused with 413."
+        />
+      </div>
+    </RuleCard>
+  )
+}

@@ -1,0 +1,64 @@
+'use client'
+import type { FormEvent, ReactNode } from 'react'
+import { Button } from '@/app/components/ui/button'
+import { Card, CardFooter, CardHeader } from '@/app/components/ui/card'
+import { ErrorPanel } from '@/app/components/ui/error-panel'
+import type { WireError } from '@/shared/errors'
+
+interface RuleCardProps {
+  title: string
+  description: ReactNode
+  actions?: ReactNode
+  children: ReactNode
+  /** Something differs from what is saved. */
+  dirty: boolean
+  pending: boolean
+  error: WireError | null
+  onSave(): void
+  onDiscard(): void
+}
+
+/** A part of the rules that is saved together. */
+export function RuleCard({ title, description, actions, children, dirty, pending, error, onSave, onDiscard }: RuleCardProps) {
+  const submit = (event: FormEvent) => {
+    event.preventDefault()
+    onSave()
+  }
+  return (
+    <Card aria-label={title}>
+      <CardHeader title={title} description={description} actions={actions} />
+      <form onSubmit={submit}>
+        <div className="flex flex-col gap-4 px-4 pb-5 sm:px-5">
+          {children}
+          {error ? <ErrorPanel error={error} /> : null}
+        </div>
+        {dirty || pending ? (
+          <CardFooter className="justify-end">
+            <Button variant="ghost" onClick={onDiscard} disabled={pending}>
+              Discard
+            </Button>
+            <Button type="submit" variant="primary" pending={pending}>
+              Save
+            </Button>
+          </CardFooter>
+        ) : null}
+      </form>
+    </Card>
+  )
+}
+
+/** A switch with a word of explanation. */
+export function Toggle({ label, hint, checked, onChange }: { label: string; hint: string; checked: boolean; onChange(checked: boolean): void }) {
+  return (
+    <label className="flex items-start gap-2.5">
+      <input type="checkbox" checked={checked} onChange={(event) => onChange(event.target.checked)} className="mt-1 accent-accent" />
+      <span className="min-w-0">
+        <span className="block font-medium text-sm">{label}</span>
+        <span className="block text-faint text-sm">{hint}</span>
+      </span>
+    </label>
+  )
+}
+
+/** One address or range in each line, as a list. */
+export const linesOf = (text: string): string[] => text.split(/[\s,]+/).filter((line) => line !== '')
