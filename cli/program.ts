@@ -1,5 +1,6 @@
 import { Command, CommanderError, Option } from 'commander'
 import { cancel } from './commands/cancel'
+import { inspectCertificate, listCertificates, removeCertificate, renewCertificate, uploadCertificate } from './commands/certificates'
 import { deploy } from './commands/deploy'
 import { addDomain, checkDomain, inspectDomain, listDomains, removeDomain } from './commands/domains'
 import { init, linkFolder } from './commands/init'
@@ -74,6 +75,7 @@ export function buildProgram(env: CliEnv, setCode: (code: number) => void, signa
   )
   addVariables(program, env)
   addDomains(program, env, signal)
+  addCertificates(program, env)
   return program
 }
 
@@ -104,6 +106,27 @@ function addDomains(program: Command, env: CliEnv, signal: AbortSignal): void {
   )
   api(domains.command('rm <hostname>').description('take it away, with its certificates')).action((hostname: string, options) =>
     removeDomain(env, hostname, options),
+  )
+}
+
+function addCertificates(program: Command, env: CliEnv): void {
+  const certificates = program.command('certs').description('certificates of domains: automatic ones, and your own')
+  project(certificates.command('ls', { isDefault: true }).description('certificates with state, end and next renewal'))
+    .option('-a, --all', 'of the whole team')
+    .action((options) => listCertificates(env, options))
+  api(certificates.command('inspect <domain>').description('why it is in its state, and the latest attempts')).action((domain: string, options) =>
+    inspectCertificate(env, domain, options),
+  )
+  api(certificates.command('renew <domain>').description('ask for it, or renew it, now')).action((domain: string, options) =>
+    renewCertificate(env, domain, options),
+  )
+  api(certificates.command('upload <domain>').description('serve a domain with a certificate of your own'))
+    .requiredOption('--cert <file>', 'certificate as PEM, with its intermediates')
+    .requiredOption('--key <file>', 'private key as PEM, without a passphrase')
+    .option('--chain <file>', 'intermediates, when they are in a file of their own')
+    .action((domain: string, options) => uploadCertificate(env, domain, options))
+  api(certificates.command('rm <domain>').description('take an uploaded certificate away; an automatic one takes its place')).action(
+    (domain: string, options) => removeCertificate(env, domain, options),
   )
 }
 

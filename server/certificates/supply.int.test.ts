@@ -27,6 +27,7 @@ beforeAll(async () => {
   const project = await api.platform.projects.create(owner, projectInput.parse({ name: 'shop' }))
   hostname = 'shop.example.net'
   await api.platform.domains.add(owner, project.id, domainInput.parse({ hostname }))
+  await api.database.prisma.domain.updateMany({ data: { state: 'verified' } })
   supply = createCertificateSupply({ prisma: api.database.prisma, secrets: api.secrets, logger: { warn: () => {} } })
 })
 afterAll(() => api.close())
@@ -74,6 +75,18 @@ describe('an uploaded certificate', () => {
     expect(await certificateEntries(api.database.prisma)).toEqual([])
   })
 
+  test('that names hosts of others is served for the team’s own domains alone', async () => {
+    const { certificatePem, keyPem } = await ca.leaf([hostname, 'victim.example.org', '*.example.net'])
+    await api.platform.certificates.upload(owner, { domain: hostname, certificate: certificatePem, privateKey: keyPem })
+    const [row] = await api.database.prisma.domain.findMany()
+    const other = await api.addTeam('rival')
+    const theirs = { teamId: other, projectId: newId(), environmentId: row?.environmentId ?? '', token: newId(), state: 'verified' as const }
+    await api.database.prisma.domain.create({ data: { ...theirs, id: newId(), hostname: 'rival.example.net' } })
+    expect((await certificateEntries(api.database.prisma)).map((one) => one.names)).toEqual([[hostname]])
+    await api.database.prisma.certificate.deleteMany()
+    await api.database.prisma.domain.updateMany({ where: { hostname }, data: { certificateMode: 'automatic' } })
+  })
+
   test('that does not fit the domain is refused, and nothing is recorded', async () => {
     const { certificatePem, keyPem } = await ca.leaf(['other.example.net'])
     const input = { domain: hostname, certificate: certificatePem, privateKey: keyPem }
@@ -87,7 +100,7 @@ describe('routers', () => {
     const { view } = await upload()
     const { teamId } = owner
     const { domainId } = await api.database.prisma.certificate.findUniqueOrThrow({ where: { id: view.id } })
-    const fields = { teamId, domainId, names: ['x'], state: 'active' as const, chainPem: 'x', serial: '1', notAfter: new Date() }
+    const fields = { teamId, domainId, names: [hostname], state: 'active' as const, chainPem: 'x', serial: '1', notAfter: new Date() }
     const broken = newId()
     await api.database.prisma.certificate.create({ data: { ...fields, id: broken, keyCiphertext: new Uint8Array(40) } })
     const ids = (await certificateEntries(api.database.prisma)).map((one) => one.id)

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { PrismaClient } from '@/server/database/generated/client'
 import type { EdgeAsks } from '@/shared/edge-link'
 import type { CertificateEntry } from '@/shared/route-table'
+import { covers } from '../domains/covers'
 import type { Secrets } from '../secrets/secrets'
 import { pairId } from './pem'
 
@@ -20,10 +21,25 @@ const batch = 500
 export async function certificateEntries(prisma: PrismaClient): Promise<CertificateEntry[]> {
   const rows = await prisma.certificate.findMany({
     where: { chainPem: { not: null }, keyCiphertext: { not: null }, domain: { certificateMode: { not: 'off' } } },
-    select: { id: true, names: true, notAfter: true, serial: true },
+    select: { id: true, teamId: true, source: true, names: true, notAfter: true, serial: true },
     orderBy: { id: 'asc' },
   })
-  return rows.map(({ id, names, notAfter, serial }) => ({ id: pairId(id, serial), names, notAfter: notAfter?.getTime() ?? 0 }))
+  const own = await hostnamesOf(prisma, [...new Set(rows.filter((row) => row.source === 'uploaded').map((row) => row.teamId))])
+  return rows.flatMap(({ id, teamId, source, names, notAfter, serial }) => {
+    // What was uploaded may name anything: it is served for the team's own domains, never for those of others.
+    const served = source === 'uploaded' ? (own.get(teamId) ?? []).filter((hostname) => covers(new Set(names), hostname)) : names
+    return served.length > 0 ? { id: pairId(id, serial), names: served, notAfter: notAfter?.getTime() ?? 0 } : []
+  })
+}
+
+async function hostnamesOf(prisma: PrismaClient, teamIds: string[]): Promise<Map<string, string[]>> {
+  if (teamIds.length === 0) return new Map()
+  const domains = await prisma.domain.findMany({
+    where: { teamId: { in: teamIds }, state: { not: 'unverified' } },
+    select: { teamId: true, hostname: true },
+    orderBy: { hostname: 'asc' },
+  })
+  return new Map([...Map.groupBy(domains, (one) => one.teamId)].map(([teamId, list]) => [teamId, list.map((one) => one.hostname)]))
 }
 
 /** Answers routers: chains and keys of the pairs they name; what is unknown, replaced meanwhile or cannot be decrypted is left out. */

@@ -1,0 +1,111 @@
+import { readFile } from 'node:fs/promises'
+import pc from 'picocolors'
+import { type CertificateDetail, type CertificateTryView, type CertificateView, certificateTraits } from '@/shared/certificates'
+import { type ApiOptions, type Context, currentProject, openContext, printResult } from '../context'
+import type { CliEnv } from '../env'
+import { UsageError } from '../failure'
+import { ago, table } from '../terminal'
+
+type Options = ApiOptions & { project?: string }
+
+const tones = { neutral: pc.dim, progress: pc.cyan, good: pc.green, bad: pc.red }
+const stateOf = ({ state }: CertificateView): string => tones[certificateTraits[state].tone](certificateTraits[state].label)
+const dayOf = (iso: string | null): string => iso?.slice(0, 10) ?? '–'
+const minuteOf = (iso: string | null): string => iso?.slice(0, 16).replace('T', ' ') ?? '–'
+const outcomes: Record<CertificateTryView['outcome'], string> = {
+  running: pc.cyan('under way'),
+  succeeded: pc.green('issued'),
+  failed: pc.red('failed'),
+  unasked: pc.dim('CA not reached'),
+}
+
+/** By id or hostname; of a domain with an uploaded and an automatic one, the uploaded. @throws UsageError */
+async function findCertificate(context: Context, named: string): Promise<CertificateView> {
+  const { items } = await context.client.call<{ items: CertificateView[] }>('/certificates')
+  const hostname = named.toLowerCase().replace(/\.$/, '')
+  const found = items.find((one) => one.id === named) ?? items.find((one) => one.hostname === hostname && one.source === 'uploaded')
+  const certificate = found ?? items.find((one) => one.hostname === hostname)
+  if (certificate) return certificate
+  const there = [...new Set(items.map((one) => one.hostname))].slice(0, 10)
+  throw new UsageError(
+    `There is no certificate for ${named}.`,
+    there.length > 0 ? `There are: ${there.join(', ')}` : 'Add a domain first: switchyard domains add example.com',
+  )
+}
+
+/** Of the project that is named or linked; `--all`: of the whole team. */
+export async function listCertificates(env: CliEnv, options: Options & { all?: boolean }): Promise<void> {
+  const context = await openContext(env, options)
+  const project = options.all ? null : await currentProject(context, options.project)
+  const page = await context.client.call<{ items: CertificateView[] }>(`/certificates${project ? `?projectId=${project.id}` : ''}`)
+  if (context.json) return printResult(page)
+  if (page.items.length === 0) return context.progress.note('No certificate yet. They come by themselves once a domain is verified.')
+  const rows = page.items.map((one) => [
+    one.hostname,
+    stateOf(one),
+    one.issuer ?? '–',
+    dayOf(one.notAfter),
+    one.source === 'uploaded' ? pc.dim('uploaded') : minuteOf(one.nextAttemptAt),
+    one.problem?.message ?? '',
+  ])
+  printResult(table([['DOMAIN', 'STATE', 'ISSUER', 'VALID UNTIL', 'NEXT RENEWAL (UTC)', 'PROBLEM'].map(pc.dim), ...rows]))
+}
+
+/** State, cause, and the latest attempts. */
+export async function inspectCertificate(env: CliEnv, named: string, options: ApiOptions): Promise<void> {
+  const context = await openContext(env, options)
+  const { id } = await findCertificate(context, named)
+  const detail = await context.client.call<CertificateDetail>(`/certificates/${id}`)
+  if (context.json) return printResult(detail)
+  const lines = [
+    `${pc.bold(detail.names.join(', '))}  ${stateOf(detail)}`,
+    `Issuer:       ${detail.issuer ?? '–'}`,
+    `Valid:        ${dayOf(detail.notBefore)} to ${dayOf(detail.notAfter)}`,
+    `Next attempt: ${minuteOf(detail.nextAttemptAt)}${detail.nextAttemptAt ? ' UTC' : ''}`,
+  ]
+  if (detail.problem) {
+    lines.push('', pc.red(detail.problem.message))
+    for (const text of [detail.problem.stillServing, detail.problem.nextAction]) if (text) lines.push(text)
+  }
+  const rows = detail.tries.map((one) => [ago(one.startedAt), one.authority, outcomes[one.outcome], one.problem?.message ?? ''])
+  if (rows.length > 0) lines.push('', table([['ASKED', 'AUTHORITY', 'OUTCOME', 'PROBLEM'].map(pc.dim), ...rows]))
+  printResult(lines.join('\n'))
+}
+
+/** Has it asked for, or renewed, now. */
+export async function renewCertificate(env: CliEnv, named: string, options: ApiOptions): Promise<void> {
+  const context = await openContext(env, options)
+  const { id, hostname } = await findCertificate(context, named)
+  const certificate = await context.client.call<CertificateView>(`/certificates/${id}/retry`, { method: 'POST', body: {} })
+  if (context.json) return printResult(certificate)
+  context.progress.done(`The certificate of ${hostname} is asked for now`, `see: switchyard certs inspect ${hostname}`)
+}
+
+/** A certificate of one's own, from PEM files. */
+export async function uploadCertificate(
+  env: CliEnv,
+  domain: string,
+  options: ApiOptions & { cert: string; key: string; chain?: string },
+): Promise<void> {
+  const read = (file: string) =>
+    readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+      throw new UsageError(`${file} cannot be read (${error.code}).`, 'Give the paths of PEM files: --cert fullchain.pem --key key.pem')
+    })
+  const [certificate, chain, privateKey] = await Promise.all([read(options.cert), options.chain ? read(options.chain) : '', read(options.key)])
+  const context = await openContext(env, options)
+  const saved = await context.client.call<CertificateView>('/certificates', {
+    method: 'POST',
+    body: { domain, certificate: `${certificate}\n${chain}`, privateKey },
+  })
+  if (context.json) return printResult(saved)
+  context.progress.done(`${saved.hostname} is served with your certificate`, `${saved.issuer}, until ${dayOf(saved.notAfter)}`)
+}
+
+/** Takes an uploaded one away. */
+export async function removeCertificate(env: CliEnv, named: string, options: ApiOptions): Promise<void> {
+  const context = await openContext(env, options)
+  const { id, hostname } = await findCertificate(context, named)
+  await context.client.call(`/certificates/${id}`, { method: 'DELETE' })
+  if (context.json) return printResult({ id, removed: true })
+  context.progress.done(`The uploaded certificate of ${hostname} is removed`, 'an automatic one takes its place')
+}
