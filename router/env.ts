@@ -11,6 +11,7 @@ const schema = z.object({
   EDGE_HTTP_PORT: whole(8080, 0, 65_535),
   /** 0: HTTPS is off. */
   EDGE_HTTPS_PORT: whole(8443, 0, 65_535),
+  /** Whoever reaches the ports then says which address it has: for ports that only the balancer reaches. */
   EDGE_PROXY_PROTOCOL: z.stringbool().default(false),
   EDGE_HOST: z.union([z.ipv4(), z.ipv6()]).default('::'),
   EDGE_ENGINE: z.enum(['lean', 'http-proxy']).default('lean'),

@@ -168,3 +168,26 @@ test('many first handshakes at once ask for the key once', async () => {
   expect(new Set(ends)).toEqual(new Set([certificate.entry.notAfter]))
   expect(asks).toBe(1)
 })
+
+test.each([undefined, null, {}, [null, 1, { id: 'a' }], [{ id: 1, chainPem: '', keyPem: '' }]])(
+  'an answer that is none (%j) is taken for nothing',
+  async (answer) => {
+    const certificate = await authority.issue(['a.test'])
+    const { edge, port } = await listening({ ask: async () => answer as never })
+    await edge.apply([certificate.entry])
+    await expect(shakeHands(port, 'a.test')).rejects.toThrow(/alert/i)
+  },
+)
+
+test('garbage in place of a chain or key is passed over', async () => {
+  const good = await authority.issue(['a.test'], { notAfterMs: day })
+  const garbage = ['', 'not PEM', good.keyPem, good.chainPem.slice(0, 200), good.chainPem].map((chainPem, i) => ({
+    ...good,
+    keyPem: chainPem === good.chainPem ? '' : good.keyPem,
+    id: `bad-${i}`,
+    chainPem,
+    entry: { ...good.entry, id: `bad-${i}`, notAfter: good.entry.notAfter + (i + 1) * day },
+  }))
+  const { endOf } = await listening({ certificates: [good, ...garbage] })
+  expect(await endOf('a.test')).toBe(good.entry.notAfter)
+})

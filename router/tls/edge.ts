@@ -1,3 +1,4 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto'
 import path from 'node:path'
 import { createSecureContext, type SecureContext, type Server, type TLSSocket, type TlsOptions } from 'node:tls'
 import type { EdgeStates } from '@/shared/edge-link'
@@ -162,6 +163,8 @@ class NodeTlsEdge implements TlsEdge {
   }
 
   #context(cert: string, key: string, ticketKeys: Buffer): SecureContext {
+    // Node makes a context of nothing without a word.
+    if (!new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))) throw new Error('the key is not that of the certificate')
     return createSecureContext({ ...contextSettings, cert, key, ticketKeys, sessionTimeout: sessionTimeoutSeconds })
   }
 

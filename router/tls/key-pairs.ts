@@ -51,20 +51,28 @@ export class KeyPairs {
     const came = new Map<string, KeyPair>()
     for (let i = 0; i < ids.length; i += batch) {
       const asked = ids.slice(i, i + batch)
-      const pairs = await this.#ask(asked).catch((error: unknown) => {
-        this.#log.warn({ err: error, certificates: asked.length }, 'the keys of certificates could not be fetched: trying again')
-        return []
-      })
-      for (const pair of pairs)
-        if (asked.includes(pair.id) && isPair(pair)) {
-          came.set(pair.id, pair)
-          await this.#keep(pair)
-        }
+      const pairs = await this.#askFor(asked)
+      for (const pair of pairs) {
+        if (!asked.includes(pair.id)) continue
+        came.set(pair.id, pair)
+        await this.#keep(pair)
+      }
       for (const id of asked) if (!came.has(id)) this.#vain.set(id, Date.now())
       if (pairs.length === 0) break // the next would fail the same way
     }
     for (const id of came.keys()) this.#vain.delete(id)
     return came
+  }
+
+  // The answer is another process's, maybe of another version: only what is a pair is taken.
+  async #askFor(ids: string[]): Promise<KeyPair[]> {
+    try {
+      const pairs: unknown = await this.#ask(ids)
+      return Array.isArray(pairs) ? pairs.filter(isPair) : []
+    } catch (error) {
+      this.#log.warn({ err: error, certificates: ids.length }, 'the keys of certificates could not be fetched: trying again')
+      return []
+    }
   }
 
   async #keep(pair: KeyPair): Promise<void> {
@@ -93,4 +101,7 @@ export class KeyPairs {
   }
 }
 
-const isPair = (pair: KeyPair) => typeof pair.chainPem === 'string' && typeof pair.keyPem === 'string'
+function isPair(value: unknown): value is KeyPair {
+  const pair = value as Partial<KeyPair> | null
+  return typeof pair?.id === 'string' && typeof pair.chainPem === 'string' && typeof pair.keyPem === 'string'
+}
