@@ -1,4 +1,6 @@
-import { type OriginConnection, type RawOrigin, rawOrigin } from '../../testing'
+import net, { type AddressInfo } from 'node:net'
+import type { Target } from '@/shared/route-table'
+import type { Closable } from '../../testing'
 
 /** A request as an instance saw it, in a form that can be compared. */
 export interface SeenRequest {
@@ -8,7 +10,8 @@ export interface SeenRequest {
   body: string
 }
 
-export interface RecordingOrigin extends RawOrigin {
+export interface RecordingOrigin extends Closable {
+  target: Target
   requests: SeenRequest[]
   /** Bytes that are no clean HTTP/1.1 request. */
   unclean: string[]
@@ -86,29 +89,48 @@ function readTrailers(text: string, start: number, payload: string): { end: numb
 
 /** An instance that answers each request it can read, and remembers what it read and what it could not. */
 export async function recordingOrigin(): Promise<RecordingOrigin> {
-  const read = new WeakMap<OriginConnection, number>()
   const requests: SeenRequest[] = []
   const unclean: string[] = []
-  const onData = (connection: OriginConnection) => {
-    for (;;) {
-      const from = read.get(connection) ?? 0
-      const parsed = readRequest(connection.bytes.toString('latin1', from))
-      if (parsed === null) return
-      if (typeof parsed === 'string') {
-        unclean.push(parsed)
-        connection.socket.destroy()
-        return
+  const open = new Set<net.Socket>()
+  const server = net.createServer((socket) => {
+    let held = ''
+    open.add(socket)
+    socket.setNoDelay(true)
+    socket.on('error', () => {})
+    socket.on('close', () => open.delete(socket))
+    socket.on('data', (bytes: Buffer) => {
+      held += bytes.toString('latin1')
+      for (let parsed = readRequest(held); parsed !== null; parsed = readRequest(held)) {
+        if (typeof parsed === 'string') {
+          unclean.push(`${parsed} in ${JSON.stringify(held.slice(0, 400))}`)
+          socket.destroy()
+          return
+        }
+        held = held.slice(parsed.length)
+        requests.push(parsed.request)
+        socket.write(answerTo(parsed.request), 'latin1')
       }
-      read.set(connection, from + parsed.length)
-      requests.push(parsed.request)
-      const body = parsed.request.line.startsWith('HEAD ') ? '' : 'ok'
-      connection.socket.write(`HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Origin: yes\r\n\r\n${body}`)
-    }
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  return {
+    target: { instanceId: 'app', host: '127.0.0.1', port },
+    requests,
+    unclean,
+    reset: () => {
+      requests.length = 0
+      unclean.length = 0
+    },
+    close: async () => {
+      for (const socket of open) socket.destroy()
+      await new Promise<void>((resolve) => server.close(() => resolve()))
+    },
   }
-  const origin = await rawOrigin(onData, 'app')
-  const reset = () => {
-    requests.length = 0
-    unclean.length = 0
-  }
-  return Object.assign(origin, { requests, unclean, reset })
+}
+
+// Says which request it is the answer to.
+function answerTo({ line }: SeenRequest): string {
+  const target = line.split(' ')[1]?.slice(0, 100) ?? ''
+  return `HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Target: ${target}\r\n\r\n${line.startsWith('HEAD ') ? '' : 'ok'}`
 }
