@@ -116,7 +116,7 @@ export class Exchange {
   #acquire(route: LiveRoute, avoid: Lease | null, otherwise: (problem: Problem) => void): void {
     const facts = this.#facts
     const { signal } = this.#abort
-    const ask: TargetAsk = { cookie: () => facts?.header('cookie'), avoid: avoid?.target ?? null, signal }
+    const ask: TargetAsk = { cookie: () => facts?.header('cookie'), secure: facts?.scheme === 'https', avoid: avoid?.target ?? null, signal }
     settle(
       () => this.#host.targets.acquire(route, ask),
       (result) => {

@@ -103,8 +103,11 @@ export class Upgrade {
     const headers = forwardedHeaders(upstreamHeaders(this.req, accepted, client, this.requestId, true), admission)
     this.req.headers = headers as IncomingMessage['headers']
     if (outside) return this.#send(null, this.#host.upstreams.outside(outside, true))
+    const facts = this.#facts
+    const { signal } = this.#abort
+    const ask = { cookie: () => facts?.header('cookie'), secure: facts?.scheme === 'https', avoid: null, signal }
     settle(
-      () => this.#host.targets.acquire(admission.route, { cookie: () => this.#facts?.header('cookie'), avoid: null, signal: this.#abort.signal }),
+      () => this.#host.targets.acquire(admission.route, ask),
       (result) => {
         if (!isLease(result)) return this.fail(result)
         if (this.#over) return result.done({ kind: 'client-left' })

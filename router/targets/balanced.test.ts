@@ -145,6 +145,7 @@ describe('sticky visitors', () => {
     const first = lease(targets, routeOf(table))
     expect(first.setCookie).toMatch(/^sy_target=[\w-]{16}; Path=\/; HttpOnly; SameSite=Lax$/)
     expect(first.setCookie).not.toContain(first.target.instanceId)
+    expect(lease(targets, routeOf(table), { ...anyone, secure: true }).setCookie).toMatch(/; Secure$/)
     const cookie = () => `theme=dark; ${first.setCookie?.split(';')[0]}; xsy_target=no`
     for (let i = 0; i < 20; i++) {
       const next = lease(targets, routeOf(table), { ...anyone, cookie })
@@ -375,11 +376,12 @@ describe('sleeping deployments', () => {
     const waiting = many(5, () => targets.acquire(routeOf(table), anyone))
     await vi.advanceTimersByTimeAsync(2_000)
     targets.apply(asleep())
+    waiting.push(targets.acquire(routeOf(table), anyone))
     expect(wake).toHaveBeenCalledTimes(1)
     expect(wake).toHaveBeenCalledWith({ deploymentId: 'd' })
     targets.apply(tableOf(targetsNamed(1)))
     for (const result of await Promise.all(waiting)) expect(isLease(result)).toBe(true)
-    expect(targets.inFlight(['i0'])).toEqual({ i0: 5 })
+    expect(targets.inFlight(['i0'])).toEqual({ i0: 6 })
   })
 
   test('that cannot be woken, or not in time, or nobody is there to wake, get a page at once or at the deadline', async () => {

@@ -69,14 +69,14 @@ class BalancedTargets implements Targets, TargetsHost {
     // Who waits already comes first.
     if (pool.waiters.size === 0) {
       const state = pool.choose(wanted, ask.avoid)
-      if (state) return this.#lease(pool, state, wanted)
+      if (state) return this.#lease(pool, state, wanted, ask)
     }
     return this.#enqueue(pool, route, ask, wanted, Date.now() + pool.queueTimeoutMs)
   }
 
-  #lease(pool: Pool, state: TargetState, wanted: TargetState | null): Lease {
+  #lease(pool: Pool, state: TargetState, wanted: TargetState | null, ask: TargetAsk): Lease {
     state.inFlight++
-    const setCookie = pool.sticky && state !== wanted ? setTargetCookie(state.token(pool.projectId)) : null
+    const setCookie = pool.sticky && state !== wanted ? setTargetCookie(state.token(pool.projectId), ask.secure === true) : null
     return new TargetLease(this, state, setCookie)
   }
 
@@ -204,7 +204,7 @@ class BalancedTargets implements Targets, TargetsHost {
         avoid: ask.avoid,
         deadline,
         pool,
-        give: (state, from) => settle(state ? this.#lease(from, state, wanted) : overloaded),
+        give: (state, from) => settle(state ? this.#lease(from, state, wanted, ask) : overloaded),
         move: (to) => settle(to()),
       }
       const leave = () => {
@@ -228,7 +228,7 @@ class BalancedTargets implements Targets, TargetsHost {
       if (pool.states.length === 0) return this.#withoutTargets(route, waiter.ask)
       const wanted = pool.sticky ? pool.stuckTo(waiter.ask.cookie(), waiter.avoid) : null
       const state = pool.waiters.size === 0 ? pool.choose(wanted, waiter.avoid) : null
-      return state ? this.#lease(pool, state, wanted) : this.#enqueue(pool, route, waiter.ask, wanted, waiter.deadline)
+      return state ? this.#lease(pool, state, wanted, waiter.ask) : this.#enqueue(pool, route, waiter.ask, wanted, waiter.deadline)
     })
   }
 }

@@ -27,7 +27,8 @@ interface Sleeper {
 export class Sleepers {
   readonly #options: SleepersOptions
   readonly #waiting = new Set<Sleeper>()
-  readonly #asked = new Set<string>()
+  /** Deployments that were asked for and have somebody waiting, and how many. */
+  readonly #asked = new Map<string, number>()
 
   constructor(options: SleepersOptions) {
     this.#options = options
@@ -44,7 +45,7 @@ export class Sleepers {
         settle: (result) => {
           clearTimeout(timer)
           ask.signal?.removeEventListener('abort', leave)
-          this.#waiting.delete(sleeper)
+          if (this.#waiting.delete(sleeper)) this.#countOut(deploymentId)
           resolve(result)
         },
       }
@@ -53,7 +54,9 @@ export class Sleepers {
       ask.signal?.addEventListener('abort', leave, { once: true })
       this.#waiting.add(sleeper)
     })
-    if (!this.#asked.has(deploymentId)) void this.#wake(deploymentId)
+    const others = this.#asked.get(deploymentId) ?? 0
+    this.#asked.set(deploymentId, others + 1)
+    if (others === 0) void this.#wake(deploymentId)
     return held
   }
 
@@ -70,16 +73,19 @@ export class Sleepers {
     for (const sleeper of [...this.#waiting]) sleeper.settle(asleep(sleeper.route))
   }
 
+  #countOut(deploymentId: string): void {
+    const others = (this.#asked.get(deploymentId) ?? 1) - 1
+    if (others > 0) this.#asked.set(deploymentId, others)
+    else this.#asked.delete(deploymentId)
+  }
+
   async #wake(deploymentId: string): Promise<void> {
-    this.#asked.add(deploymentId)
     try {
       const { accepted } = await this.#options.wake({ deploymentId })
       if (!accepted) this.#giveUp(deploymentId)
     } catch (error) {
       this.#options.log.warn({ err: error, deploymentId }, 'a sleeping deployment could not be woken')
       this.#giveUp(deploymentId)
-    } finally {
-      this.#asked.delete(deploymentId)
     }
   }
 

@@ -1,8 +1,9 @@
 /** Cookie of visitors who stay with the instance they met. Its value means something to the router alone. */
 export const targetCookie = 'sy_target'
 
-/** `Set-Cookie` for it, without `Secure`, which whoever writes an answer over HTTPS adds. Lives as long as the browser's session. */
-export const setTargetCookie = (token: string): string => `${targetCookie}=${token}; Path=/; HttpOnly; SameSite=Lax`
+/** `Set-Cookie` for it. Lives as long as the browser's session. */
+export const setTargetCookie = (token: string, secure: boolean): string =>
+  `${targetCookie}=${token}; Path=/; HttpOnly; SameSite=Lax${secure ? '; Secure' : ''}`
 
 /** The first value of `name` in a Cookie header (RFC 6265, 4.2.1), or null. */
 export function readCookie(header: string, name: string): string | null {

@@ -22,6 +22,8 @@ export interface TargetAsk {
   cookie(): string | undefined
   /** Chosen only when there is no other: an attempt there has just failed. */
   avoid: Target | null
+  /** The visitor came by HTTPS: their cookie may not travel without it. */
+  readonly secure?: boolean | undefined
   /** The client left or the router ends: leaves the queue. */
   signal?: AbortSignal
 }

@@ -436,7 +436,7 @@ export class Exchange implements AnswerSink, TargetAsk, FinishedRequest {
 
   #again(avoid: TargetAsk['avoid']): TargetAsk {
     const { signal } = this
-    return { cookie: () => this.cookie(), avoid, signal }
+    return { cookie: () => this.cookie(), secure: this.secure, avoid, signal }
   }
 
   /** The client owes body bytes and is silent. */
@@ -479,6 +479,10 @@ export class Exchange implements AnswerSink, TargetAsk, FinishedRequest {
 
   cookie(): string | undefined {
     return this.#front.facts.header('cookie')
+  }
+
+  get secure(): boolean {
+    return this.#front.facts.scheme === 'https'
   }
 
   #dropUpstream(outcome: Outcome): void {
