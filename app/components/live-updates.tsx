@@ -32,7 +32,11 @@ export function LiveUpdates() {
       if (changed.has('instance') || changed.has('deployment')) void queryClient.invalidateQueries({ queryKey: trpc.instances.pathKey() })
       // The routers took it out of the rotation, or back.
       if (changed.has('instance')) void queryClient.invalidateQueries({ queryKey: trpc.traffic.targetEvents.queryKey() })
-      if (changed.has('domain') || changed.has('project')) void queryClient.invalidateQueries({ queryKey: trpc.domains.pathKey() })
+      if (changed.has('domain') || changed.has('project')) {
+        void queryClient.invalidateQueries({ queryKey: trpc.domains.pathKey() })
+        // A certificate's changes are told as its domain's.
+        void queryClient.invalidateQueries({ queryKey: trpc.certificates.pathKey() })
+      }
       if (changed.has('variable')) void queryClient.invalidateQueries({ queryKey: trpc.variables.pathKey() })
     }, burstMs)
   }

@@ -9,6 +9,8 @@ export const paths = {
   setup: '/setup' as Route,
   newProject: '/new' as Route,
   deployments: '/deployments' as Route,
+  certificates: '/certificates' as Route,
+  certificate: (id: string) => `/certificates/${id}` as Route,
   settings: '/settings' as Route,
   project: (slug: string) => `/${slug}` as Route,
   projectDeployments: (slug: string) => `/${slug}/deployments` as Route,

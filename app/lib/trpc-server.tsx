@@ -7,6 +7,7 @@ import { connection } from 'next/server'
 import { cache, type ReactNode } from 'react'
 import { createContext } from '@/server/api/context'
 import { appRouter, createCaller } from '@/server/api/router'
+import type { CertificateDetail } from '@/shared/certificates'
 import type { DomainView } from '@/shared/domains'
 import type { DeploymentView, ProjectView } from '@/shared/views'
 import { makeQueryClient } from './query-client'
@@ -63,4 +64,10 @@ export const loadDomain = cache(
 /** The deployment; null when there is none for this person. */
 export const loadDeployment = cache(
   (deploymentId: string): Promise<DeploymentView | null> => orNull(getQueryClient().fetchQuery(trpc.deployments.get.queryOptions({ deploymentId }))),
+)
+
+/** The certificate; null when there is none for this person. */
+export const loadCertificate = cache(
+  (certificateId: string): Promise<CertificateDetail | null> =>
+    orNull(getQueryClient().fetchQuery(trpc.certificates.get.queryOptions({ certificateId }))),
 )

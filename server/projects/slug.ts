@@ -3,7 +3,21 @@ import { AppError } from '@/shared/errors'
 import { deploymentIdLength, maxSlugLength, slugify } from '@/shared/naming'
 
 /** First path segments of the dashboard's own pages, and names people would take for the platform itself. */
-const reserved = new Set(['api', 'login', 'setup', 'new', 'deployments', 'settings', 'team', 'account', 'admin', 'dashboard', 'www', 'switchyard'])
+const reserved = new Set([
+  'api',
+  'login',
+  'setup',
+  'new',
+  'deployments',
+  'certificates',
+  'settings',
+  'team',
+  'account',
+  'admin',
+  'dashboard',
+  'www',
+  'switchyard',
+])
 
 const suffixAlphabet = 'abcdefghijkmnpqrstuvwxyz23456789'
 const suffixLength = 4

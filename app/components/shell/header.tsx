@@ -13,6 +13,7 @@ import { UserMenu } from './user-menu'
 const teamTabs: Tab[] = [
   { href: paths.home, label: 'Projects' },
   { href: paths.deployments, label: 'Deployments' },
+  { href: paths.certificates, label: 'Certificates', deep: true },
   { href: paths.settings, label: 'Settings' },
 ]
 const projectTabs = (slug: string): Tab[] => [

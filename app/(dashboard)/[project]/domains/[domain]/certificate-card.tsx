@@ -1,7 +1,11 @@
+import Link from 'next/link'
+import { RetryCertificate } from '@/app/components/certificate-retry'
+import { UploadCertificate } from '@/app/components/certificate-upload'
 import { Card, CardHeader } from '@/app/components/ui/card'
 import { ErrorPanel } from '@/app/components/ui/error-panel'
 import { Status, type Tone } from '@/app/components/ui/status'
 import { RelativeTime } from '@/app/components/ui/time'
+import { paths } from '@/app/lib/paths'
 import type { DomainView } from '@/shared/domains'
 
 type Certificate = NonNullable<DomainView['certificate']>
@@ -69,6 +73,15 @@ export function CertificateCard({ domain }: { domain: DomainView }) {
           ) : null}
         </div>
       ) : null}
+      <div className="flex flex-wrap items-center gap-2 border-t px-4 py-3 sm:px-5">
+        {certificate?.nextAttemptAt ? <RetryCertificate certificate={certificate} size="sm" /> : null}
+        <UploadCertificate domain={domain.hostname} size="sm" />
+        {certificate ? (
+          <Link href={paths.certificate(certificate.id)} className="ml-auto text-muted text-sm hover:text-fg">
+            Details and attempts
+          </Link>
+        ) : null}
+      </div>
     </Card>
   )
 }

@@ -1,0 +1,52 @@
+'use client'
+import { useMutation, useQueryClient } from '@tanstack/react-query'
+import { useRouter } from 'next/navigation'
+import { useState } from 'react'
+import { toast } from 'sonner'
+import { Button } from '@/app/components/ui/button'
+import { Card, CardHeader } from '@/app/components/ui/card'
+import { ConfirmDialog } from '@/app/components/ui/confirm-dialog'
+import { wireErrorOf } from '@/app/lib/errors'
+import { paths } from '@/app/lib/paths'
+import { useTRPC } from '@/app/lib/trpc'
+import type { CertificateView } from '@/shared/certificates'
+
+/** Takes an uploaded certificate away. */
+export function RemoveUploaded({ certificate }: { certificate: CertificateView }) {
+  const trpc = useTRPC()
+  const queryClient = useQueryClient()
+  const router = useRouter()
+  const [asking, setAsking] = useState(false)
+  const remove = useMutation(
+    trpc.certificates.remove.mutationOptions({
+      onSuccess: async () => {
+        toast.success('The uploaded certificate was removed')
+        router.push(paths.certificates)
+        await queryClient.invalidateQueries({ queryKey: trpc.certificates.list.queryKey() })
+      },
+    }),
+  )
+  return (
+    <Card>
+      <CardHeader
+        title="Remove this certificate"
+        description="The domain goes back to automatic certificates."
+        actions={
+          <Button variant="danger" onClick={() => setAsking(true)}>
+            Remove certificate
+          </Button>
+        }
+      />
+      <ConfirmDialog
+        open={asking}
+        onOpenChange={setAsking}
+        title={`Remove the certificate of ${certificate.hostname}?`}
+        description="Until an automatic one is there, the domain may not be reachable over HTTPS."
+        confirmLabel="Remove certificate"
+        pending={remove.isPending}
+        error={remove.error ? wireErrorOf(remove.error) : null}
+        onConfirm={() => remove.mutate({ certificateId: certificate.id })}
+      />
+    </Card>
+  )
+}

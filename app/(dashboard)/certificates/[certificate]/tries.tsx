@@ -1,0 +1,41 @@
+import { Card, CardHeader } from '@/app/components/ui/card'
+import { Status, type Tone } from '@/app/components/ui/status'
+import { Duration, RelativeTime } from '@/app/components/ui/time'
+import type { CertificateTryView } from '@/shared/certificates'
+
+const looks: Record<CertificateTryView['outcome'], { tone: Tone; label: string }> = {
+  running: { tone: 'progress', label: 'Under way' },
+  succeeded: { tone: 'good', label: 'Issued' },
+  failed: { tone: 'bad', label: 'Failed' },
+  unasked: { tone: 'neutral', label: 'CA not reached' },
+}
+
+function TryRow({ one }: { one: CertificateTryView }) {
+  return (
+    <li className="flex flex-wrap items-start gap-x-4 gap-y-1 px-4 py-3 sm:px-5">
+      <div className="min-w-0 flex-1">
+        <p className="truncate">{one.authority}</p>
+        {one.problem ? <p className="mt-0.5 break-words text-muted text-sm">{one.problem.message}</p> : null}
+      </div>
+      <p className="text-faint text-sm">
+        <RelativeTime value={one.startedAt} /> · <Duration from={one.startedAt} to={one.endedAt} />
+      </p>
+      <Status {...looks[one.outcome]} />
+    </li>
+  )
+}
+
+/** What was asked of which CA, newest first. */
+export function Tries({ tries }: { tries: CertificateTryView[] }) {
+  return (
+    <Card>
+      <CardHeader title="Attempts" description="A name is asked for at most 5 times an hour in vain." />
+      {tries.length === 0 ? <p className="border-t px-4 py-5 text-muted sm:px-5">Nothing has been asked of a certificate authority yet.</p> : null}
+      <ul className="divide-y border-t empty:hidden">
+        {tries.map((one) => (
+          <TryRow key={one.id} one={one} />
+        ))}
+      </ul>
+    </Card>
+  )
+}

@@ -1,0 +1,65 @@
+'use client'
+import { useQuery } from '@tanstack/react-query'
+import { ChevronRight, ShieldCheck } from 'lucide-react'
+import Link from 'next/link'
+import { CertificateStatus, Day } from '@/app/components/certificate-state'
+import { Card } from '@/app/components/ui/card'
+import { EmptyState } from '@/app/components/ui/empty-state'
+import { ErrorPanel } from '@/app/components/ui/error-panel'
+import { SkeletonRows } from '@/app/components/ui/skeleton'
+import { wireErrorOf } from '@/app/lib/errors'
+import { paths } from '@/app/lib/paths'
+import { useTRPC } from '@/app/lib/trpc'
+import { useNow } from '@/app/lib/use-now'
+import type { CertificateView } from '@/shared/certificates'
+
+function Line({ certificate }: { certificate: CertificateView }) {
+  if (certificate.problem) return <span className="truncate">{certificate.problem.message}</span>
+  if (!certificate.notAfter) return <span>Not issued yet</span>
+  return (
+    <span className="truncate">
+      {certificate.issuer} · until <Day value={certificate.notAfter} />
+      {certificate.source === 'uploaded' ? ' · uploaded' : ''}
+    </span>
+  )
+}
+
+function CertificateRow({ certificate, now }: { certificate: CertificateView; now: number }) {
+  return (
+    <li className="relative flex min-h-16 items-center gap-4 px-4 py-3 hover:bg-hover/60 sm:px-5">
+      <div className="min-w-0 flex-1">
+        <Link href={paths.certificate(certificate.id)} className="block truncate font-medium after:absolute after:inset-0">
+          {certificate.hostname}
+        </Link>
+        <p className="mt-0.5 flex min-w-0 text-muted text-sm">
+          <Line certificate={certificate} />
+        </p>
+      </div>
+      <CertificateStatus certificate={certificate} now={now} />
+      <ChevronRight className="size-4 shrink-0 text-faint" aria-hidden />
+    </li>
+  )
+}
+
+/** Every certificate of the team. */
+export function Certificates() {
+  const trpc = useTRPC()
+  const now = useNow(60_000)
+  const { data, error, isPending } = useQuery(trpc.certificates.list.queryOptions({}))
+  return (
+    <Card>
+      {error ? <ErrorPanel className="m-4" error={wireErrorOf(error)} /> : null}
+      {isPending ? <SkeletonRows count={3} className="h-16" /> : null}
+      {data?.length === 0 ? (
+        <EmptyState icon={ShieldCheck} title="No certificates yet">
+          Add a domain to a project: once its DNS is right, its certificate is asked for by itself.
+        </EmptyState>
+      ) : null}
+      <ul className="divide-y">
+        {data?.map((certificate) => (
+          <CertificateRow key={certificate.id} certificate={certificate} now={now} />
+        ))}
+      </ul>
+    </Card>
+  )
+}

@@ -1,0 +1,21 @@
+import type { Metadata } from 'next'
+import { UploadCertificate } from '@/app/components/certificate-upload'
+import { PageTitle } from '@/app/components/page-title'
+import { HydrateClient, prefetch, trpc } from '@/app/lib/trpc-server'
+import { Certificates } from './certificates'
+
+export const metadata: Metadata = { title: 'Certificates' }
+
+export default async function CertificatesPage() {
+  await prefetch(trpc.certificates.list.queryOptions({}))
+  return (
+    <HydrateClient>
+      <PageTitle
+        title="Certificates"
+        description="Of every domain of the team: asked for and renewed by themselves, or your own."
+        actions={<UploadCertificate />}
+      />
+      <Certificates />
+    </HydrateClient>
+  )
+}

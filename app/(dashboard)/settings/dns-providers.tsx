@@ -1,0 +1,94 @@
+'use client'
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
+import { Plus } from 'lucide-react'
+import { useState } from 'react'
+import { toast } from 'sonner'
+import { Button } from '@/app/components/ui/button'
+import { Card, CardHeader } from '@/app/components/ui/card'
+import { ConfirmDialog } from '@/app/components/ui/confirm-dialog'
+import { ErrorPanel } from '@/app/components/ui/error-panel'
+import { SkeletonRows } from '@/app/components/ui/skeleton'
+import { wireErrorOf } from '@/app/lib/errors'
+import { useTRPC } from '@/app/lib/trpc'
+import type { DnsProviderView } from '@/shared/certificates'
+import { dnsProviderLabels } from '@/shared/dns-providers'
+import { EditDnsProvider } from './edit-dns-provider'
+
+function RemoveDialog({ provider, onClose }: { provider: DnsProviderView; onClose: () => void }) {
+  const trpc = useTRPC()
+  const queryClient = useQueryClient()
+  const remove = useMutation(
+    trpc.dnsProviders.remove.mutationOptions({
+      onSuccess: async () => {
+        toast.success(`${provider.name} was removed`)
+        onClose()
+        await queryClient.invalidateQueries({ queryKey: trpc.dnsProviders.list.queryKey() })
+      },
+    }),
+  )
+  return (
+    <ConfirmDialog
+      open
+      onOpenChange={(open) => !open && onClose()}
+      title={`Remove ${provider.name}?`}
+      description="Its credentials are forgotten. Domains that use it must choose another first."
+      confirmLabel="Remove provider"
+      pending={remove.isPending}
+      error={remove.error ? wireErrorOf(remove.error) : null}
+      onConfirm={() => remove.mutate({ dnsProviderId: provider.id })}
+    />
+  )
+}
+
+function ProviderRow({ provider, onEdit, onRemove }: { provider: DnsProviderView; onEdit: () => void; onRemove: () => void }) {
+  return (
+    <li className="flex min-h-14 items-center gap-3 px-4 py-2 sm:px-5">
+      <div className="min-w-0 flex-1">
+        <p className="truncate font-medium">{provider.name}</p>
+        <p className="truncate text-faint text-sm">
+          {dnsProviderLabels[provider.kind]}
+          {provider.domains.length > 0 ? ` · ${provider.domains.join(', ')}` : ' · not used yet'}
+        </p>
+      </div>
+      <Button size="sm" onClick={onEdit} aria-label={`Replace credentials of ${provider.name}`}>
+        Replace credentials
+      </Button>
+      <Button size="sm" onClick={onRemove} aria-label={`Remove ${provider.name}`}>
+        Remove
+      </Button>
+    </li>
+  )
+}
+
+/** DNS hosts that prove names for wildcard certificates. */
+export function DnsProviders() {
+  const trpc = useTRPC()
+  const providers = useQuery(trpc.dnsProviders.list.queryOptions())
+  const [editing, setEditing] = useState<DnsProviderView | 'new' | null>(null)
+  const [removing, setRemoving] = useState<DnsProviderView | null>(null)
+  return (
+    <Card>
+      <CardHeader
+        title="DNS providers"
+        description="For wildcard certificates, and for servers that no CA can reach. Credentials go in and never come out."
+        actions={
+          <Button variant="primary" onClick={() => setEditing('new')}>
+            <Plus /> Add provider
+          </Button>
+        }
+      />
+      <div className="border-t">
+        {providers.error ? <ErrorPanel className="m-4" error={wireErrorOf(providers.error)} /> : null}
+        {providers.isPending ? <SkeletonRows count={1} className="h-14" /> : null}
+        {providers.data?.length === 0 ? <p className="px-4 py-5 text-muted sm:px-5">None yet. Only wildcard domains need one.</p> : null}
+        <ul className="divide-y">
+          {providers.data?.map((provider) => (
+            <ProviderRow key={provider.id} provider={provider} onEdit={() => setEditing(provider)} onRemove={() => setRemoving(provider)} />
+          ))}
+        </ul>
+      </div>
+      {editing ? <EditDnsProvider provider={editing === 'new' ? null : editing} onClose={() => setEditing(null)} /> : null}
+      {removing ? <RemoveDialog provider={removing} onClose={() => setRemoving(null)} /> : null}
+    </Card>
+  )
+}
