@@ -57,7 +57,7 @@ export class Session implements FrameSink {
   #idleSince = this.#now
   #midwaySince = this.#now
   #blockSince = 0
-  #stuckSince = 0
+  #stuckSince = this.#now
   #writesDone = 0
   #timer: NodeJS.Timeout | undefined
 
