@@ -20,6 +20,7 @@ export class KeyPairs {
   readonly #loading = new Map<string, Promise<KeyPair | null>>()
   /** id → when it was asked for in vain. */
   readonly #vain = new Map<string, number>()
+  #complained = false
 
   constructor(store: SealedStore, ask: AskForPairs, log: EngineLog) {
     this.#store = store
@@ -79,8 +80,12 @@ export class KeyPairs {
     try {
       await this.#store.save(pair)
       this.#unsaved.delete(pair.id)
+      this.#complained = false
     } catch (error) {
-      this.#log.error({ err: error, certificate: pair.id }, 'a certificate could not be stored: it is served from memory until the disk takes it')
+      // A full disk refuses thousands in a row: said once.
+      if (!this.#complained)
+        this.#log.error({ err: error, certificate: pair.id }, 'certificates cannot be stored: they are served from memory until the disk takes them')
+      this.#complained = true
       this.#unsaved.set(pair.id, pair)
       for (const id of this.#unsaved.keys()) {
         if (this.#unsaved.size <= maxUnsaved) break

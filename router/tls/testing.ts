@@ -48,7 +48,7 @@ export async function testAuthority(): Promise<TestAuthority> {
     keys,
     extensions: [new x509.BasicConstraintsExtension(true, undefined, true), new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign, true)],
   })
-  const issue = async (names: string[], { id = `c${serial}`, notAfterMs = 60 * day, extensions = [] }: IssueOptions = {}) => {
+  const issue = async (names: string[], { id = `c${nextSerial()}`, notAfterMs = 60 * day, extensions = [] }: IssueOptions = {}) => {
     const own = await newKeys()
     const notAfter = new Date(Math.floor((Date.now() + notAfterMs) / 1000) * 1000)
     const certificate = await x509.X509CertificateGenerator.create({
