@@ -4,6 +4,9 @@ import { formatDuration } from '@/app/lib/format'
 import { useNow } from '@/app/lib/use-now'
 import type { DomainView } from '@/shared/domains'
 
+/** Whole seconds, as a countdown is read. */
+const countdown = (ms: number): string => (ms < 60_000 ? `${Math.ceil(ms / 1000)} s` : formatDuration(ms))
+
 /** When it was looked at, and when it is again. */
 export function NextCheck({ domain, checking }: { domain: DomainView; checking: boolean }) {
   const now = useNow(1000)
@@ -18,7 +21,7 @@ export function NextCheck({ domain, checking }: { domain: DomainView; checking: 
       ) : (
         'Not checked yet'
       )}
-      {running ? ' · checking now…' : wait === null ? '' : ` · next check in ${formatDuration(Math.max(1000, Math.round(wait / 1000) * 1000))}`}
+      {running ? ' · checking now…' : wait === null ? '' : ` · next check in ${countdown(wait)}`}
     </p>
   )
 }
