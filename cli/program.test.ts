@@ -4,7 +4,7 @@ import path from 'node:path'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { readCliEnv } from './env'
 import { main } from './program'
-import { readSignIn, writeLink, writeSignIn } from './settings'
+import { readProjectFile, readSignIn, writeLink, writeSignIn } from './settings'
 import { logText, table } from './terminal'
 
 let home: string
@@ -39,6 +39,7 @@ it.each([
   ['a scope that does not exist', ['env', 'set', 'A=1', '--scope', 'moon'], /Allowed choices are build, runtime, both/],
   ['a variable name that cannot be one', ['env', 'set', '1A=1'], /letters, digits and underscores/],
   ['an address that is none', ['ls', '--api', 'ftp://x'], /not the address of a dashboard/],
+  ['a status that cannot be', ['requests', '--status', '6xx'], /a status \(404\) or a class \(5xx\)/],
   ['a tail that is no number', ['logs', 'x', '--tail', 'many'], /not a number of lines/],
 ])('%s ends with code 2 and says what is wrong', async (_, argv, message) => {
   expect(await main(argv, env(signedIn))).toBe(2)
@@ -51,6 +52,7 @@ it('without a sign-in every command says how to sign in', async () => {
     ['ls'],
     ['deploy', home],
     ['logs', 'x'],
+    ['requests'],
     ['open'],
     ['env', 'ls'],
     ['domains'],
@@ -87,6 +89,14 @@ it('init writes switchyard.json once, and anew only with --force', async () => {
   expect(await main(['init', home, '--name', 'Other'], env())).toBe(2)
   expect(await main(['init', home, '--name', 'Other', '--force'], env())).toBe(0)
   expect(JSON.parse(await readFile(path.join(home, 'switchyard.json'), 'utf8'))).toEqual({ name: 'Other' })
+})
+
+it('switchyard.json may hold rules of the edge beside settings, or nothing else', async () => {
+  await writeFile(path.join(home, 'switchyard.json'), '{"redirects":[{"source":"/a","destination":"/b"}],"cleanUrls":true,"buildCommand":"make"}')
+  const read = await readProjectFile(home)
+  expect(read).toMatchObject({ buildCommand: 'make' })
+  expect(read).not.toHaveProperty('redirects')
+  expect(read).not.toHaveProperty('name')
 })
 
 it('a broken switchyard.json is named with what is wrong in it', async () => {

@@ -1,6 +1,7 @@
 import { mkdir, readFile, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { z } from 'zod'
+import { edgePolicyKeys } from '@/shared/edge-settings'
 import { writeFileAtomic } from '@/shared/node/atomic-file'
 import { type ProjectInput, projectInput } from '@/shared/views'
 import { UsageError } from './failure'
@@ -11,7 +12,13 @@ const signIn = z.object({ api: z.url(), token: z.string().min(1) })
 export type SignIn = z.infer<typeof signIn>
 const link = z.object({ projectId: z.string().min(1), name: z.string(), slug: z.string(), api: z.url() })
 export type ProjectLink = z.infer<typeof link>
-const projectFile = projectInput.omit({ repository: true, branch: true }).strict()
+// Rules of the edge stand in the same file; the platform reads them from the source and says what is wrong in the log.
+const ruleFields = Object.fromEntries(['$schema', ...edgePolicyKeys].map((key) => [key, z.unknown().optional()]))
+const projectFields = projectInput.omit({ repository: true, branch: true }).partial({ name: true })
+const projectFile = projectFields
+  .extend(ruleFields)
+  .strict()
+  .transform((file) => projectFields.parse(file))
 export type ProjectFile = Omit<ProjectInput, 'repository' | 'branch'>
 
 const signInPath = (configDirectory: string) => path.join(configDirectory, 'config.json')
@@ -49,7 +56,7 @@ export async function writeLink(directory: string, value: ProjectLink): Promise<
   await writeFileAtomic(file, `${text}${text === '' || text.endsWith('\n') ? '' : '\n'}.switchyard\n`, 0o644)
 }
 
-export const readProjectFile = (directory: string): Promise<ProjectFile | null> =>
+export const readProjectFile = (directory: string): Promise<Partial<ProjectFile> | null> =>
   readJson(projectFilePath(directory), projectFile, 'Correct switchyard.json, or write a new one: switchyard init')
 
 export async function writeProjectFile(directory: string, value: ProjectFile): Promise<string> {

@@ -181,7 +181,7 @@ test('_headers: paths, splats, several headers, and what is refused', () => {
     },
     { source: '/assets/(.*).js', headers: [{ key: 'Cache-Control', value: 'public, max-age=1' }] },
   ])
-  expect(warnings.map(({ line }) => line)).toEqual([9, 10, 8])
+  expect(warnings.map(({ line }) => line)).toEqual([9, 10, 11])
 })
 
 test('the first file wins about switches, its rules come first', () => {

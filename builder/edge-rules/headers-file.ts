@@ -1,4 +1,6 @@
 import type { HeaderRule } from '@/shared/edge-policy'
+import { ExpressionProblem } from '@/shared/edge-rules/expression'
+import { checkResponseHeader } from '@/shared/edge-rules/response-headers'
 import { readNetlifyPath } from './netlify-path'
 import { maxLines, type Placed, type RuleWarning } from './rule-file'
 
@@ -29,7 +31,21 @@ export function readHeadersFile(text: string, file: string): HeadersFile {
     if (current === null) warn('there is no path above it')
     else if (key === undefined || value === undefined) warn('"Name: value" is expected')
     else if (key.toLowerCase() === 'basic-auth') warn('passwords are set in the dashboard under Rules, not in a file')
-    else current.headers.push({ key, value })
+    else {
+      const problem = problemOf(key, value)
+      if (problem === null) current.headers.push({ key, value })
+      else warn(problem)
+    }
   }
   return { headers: headers.filter(({ rule }) => rule.headers.length > 0), warnings }
+}
+
+function problemOf(key: string, value: string): string | null {
+  try {
+    checkResponseHeader(key, value)
+    return null
+  } catch (error) {
+    if (error instanceof ExpressionProblem) return error.message
+    throw error
+  }
 }

@@ -12,7 +12,7 @@ import { ask } from '../prompt'
 import { type ProjectFile, readLink, readProjectFile, writeLink } from '../settings'
 import { bytes, seconds } from '../terminal'
 import { getDeployment, requestCancel } from './cancel'
-import { lineOf } from './logs'
+import { carriedBy } from './logs'
 
 export type DeployOptions = ApiOptions & { project?: string; link?: boolean }
 
@@ -109,7 +109,7 @@ async function ship(context: Context, directory: string, options: DeployOptions,
 
 interface Wanted {
   name: string
-  settings: ProjectFile | null
+  settings: Partial<ProjectFile> | null
   id: string | null
 }
 
@@ -119,7 +119,7 @@ async function projectWanted(context: Context, directory: string, options: Deplo
   if (options.project) return { name: options.project, settings, id: null }
   const link = await readLink(directory)
   if (link && link.api === context.client.api) return { name: link.name, settings, id: link.projectId }
-  if (settings) return { name: settings.name, settings, id: null }
+  if (settings?.name !== undefined) return { name: settings.name, settings, id: null }
   const name = await ask('Name of the project', { preset: path.basename(directory), instead: 'Give --project NAME (it is made when it is missing).' })
   return { name, settings, id: null }
 }
@@ -145,7 +145,7 @@ async function follow(context: Context, run: DeployRun, id: string): Promise<Dep
   for (;;) {
     for await (const event of events(client, `/deployments/${id}/logs`, signal, after)) {
       after = event.id ?? after
-      const line = lineOf(event)
+      const line = carriedBy<LogLineView>(event)
       if (line.step !== step) {
         step = line.step
         progress.status(step)
