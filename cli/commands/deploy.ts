@@ -12,7 +12,7 @@ import { ask } from '../prompt'
 import { type ProjectFile, readLink, readProjectFile, writeLink } from '../settings'
 import { bytes, seconds } from '../terminal'
 import { getDeployment, requestCancel } from './cancel'
-import { carriedBy } from './logs'
+import { lineOf } from './logs'
 
 export type DeployOptions = ApiOptions & { project?: string; link?: boolean }
 
@@ -145,7 +145,7 @@ async function follow(context: Context, run: DeployRun, id: string): Promise<Dep
   for (;;) {
     for await (const event of events(client, `/deployments/${id}/logs`, signal, after)) {
       after = event.id ?? after
-      const line = carriedBy<LogLineView>(event)
+      const line = lineOf(event)
       if (line.step !== step) {
         step = line.step
         progress.status(step)
