@@ -140,3 +140,18 @@ it('logs shows the build and the app, and follows until it is told to stop', asy
   expect(all.stdout).toContain('[source]')
   expect(all.stdout).toContain('the app has started')
 }, 120_000)
+
+it('requests shows what visitors asked for, and goes on with what they ask for meanwhile', async () => {
+  const folder = await nodeApp('asked', server("res.statusCode = _.url.startsWith('/no') ? 404 : 200; res.end()"))
+  const { last } = await runCli(target, ['deploy', folder, '--project', 'asked', '--json'])
+  const host = new URL(String(last.url)).hostname
+  await platform.visit(host, '/first')
+  await platform.visit(host, '/no-such-page')
+  const shown = async (...argv: string[]) => (await runCli(target, ['requests', '--project', 'asked', ...argv])).stdout
+  await expect.poll(() => shown(), { timeout: 20_000 }).toMatch(/200 GET \S+\/first [\s\S]*404 GET \S+\/no-such-page \d/)
+  expect(await shown('--status', '4xx')).not.toContain('/first')
+  expect(JSON.parse(await shown('--path', 'FIRST', '--json'))).toMatchObject({ target: '/first', status: 200 })
+  const following = interruptCli(target, ['requests', '--project', 'asked', '--follow', '--path', '/later'], /later\/3/)
+  for (let i = 0; i < 4; i++) await platform.visit(host, `/later/${i}`)
+  expect((await following).stdout).toMatch(/later\/3/)
+})

@@ -9,6 +9,7 @@ import { login, logout } from './commands/login'
 import { logs } from './commands/logs'
 import { openProject } from './commands/open'
 import { purge } from './commands/purge'
+import { requests } from './commands/requests'
 import { listVariables, removeVariable, setVariable } from './commands/variables'
 import { type CliEnv, readCliEnv } from './env'
 import { Interrupted, toWireError, UsageError } from './failure'
@@ -59,6 +60,12 @@ export function buildProgram(env: CliEnv, setCode: (code: number) => void, signa
     .option('-f, --follow', 'stay until the app no longer serves')
     .option('--tail <lines>', 'only the last lines')
     .action((id: string | undefined, options) => logs(env, id, options, signal))
+  project(program.command('requests').description('what visitors asked for: all errors, a sample of the rest; all of them while following'))
+    .option('-f, --follow', 'stay, and show requests as they come')
+    .option('--status <status>', 'a status (404) or a class (5xx)')
+    .option('--path <text>', 'part of path or query')
+    .addOption(new Option('--limit <n>', 'requests shown to begin with, at most 200').default('50'))
+    .action((options) => requests(env, options, signal))
   api(program.command('ls [project]').description('list projects, or the deployments of one'))
     .addOption(new Option('--limit <n>', 'deployments shown').default('20'))
     .action((named: string | undefined, options) => list(env, named, options))

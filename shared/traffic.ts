@@ -97,6 +97,7 @@ export const requestView = z.object({
 })
 export type RequestView = z.output<typeof requestView>
 export const requestList = z.object({ items: z.array(requestView), nextCursor: z.string().nullable() })
+export type RequestList = z.output<typeof requestList>
 
 /** A router took an instance out of the rotation, or back in. */
 export const targetEventView = z.object({

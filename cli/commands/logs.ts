@@ -27,12 +27,17 @@ async function newestDeployment(context: Context, named: string | undefined): Pr
   return project.latestDeployment.id
 }
 
+type StreamEvent = { event?: string | undefined; data: string }
+
 /** @throws AppError when the event is the server's report of a failure */
-export function lineOf(event: { event?: string | undefined; data: string }): LogLineView {
+export const lineOf = (event: StreamEvent): LogLineView => carriedBy(event)
+
+/** What an event of any stream carries. @throws AppError when the event is the server's report of a failure */
+export function carriedBy<T>(event: StreamEvent): T {
   const value: unknown = JSON.parse(event.data)
-  if (event.event !== 'error') return value as LogLineView
+  if (event.event !== 'error') return value as T
   const wire = (value as { error?: unknown }).error
-  if (!isWireError(wire)) throw new AppError('ERR_UNAVAILABLE', 'The log ended with an error.')
+  if (!isWireError(wire)) throw new AppError('ERR_UNAVAILABLE', 'The stream ended with an error.')
   const { code, message, ...details } = wire
   throw new AppError(code, message, details)
 }
