@@ -131,6 +131,21 @@ describe('balancing', () => {
     }
   })
 
+  test('one that joins others by a new table begins slowly, too; a whole new set does not', () => {
+    const table = tableOf(targetsNamed(2))
+    const targets = balancing(table)
+    serve(targets, routeOf(table))
+    const joined = tableOf(targetsNamed(3))
+    targets.apply(joined)
+    const share = () => (counted(many(3000, () => serve(targets, routeOf(joined)))).i2 ?? 0) / 3000
+    expect(share()).toBeLessThan(0.1)
+    vi.setSystemTime(Date.now() + 10_000)
+    expect(share()).toBeCloseTo(1 / 3, 2)
+    const replaced = tableOf(targetsNamed(5).slice(3))
+    targets.apply(replaced)
+    expect(counted(many(100, () => serve(targets, routeOf(replaced))))).toEqual({ i3: 50, i4: 50 })
+  })
+
   test('newcomers alone share at once', () => {
     const table = tableOf(targetsNamed(2, Date.now()))
     const targets = balancing(table)

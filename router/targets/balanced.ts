@@ -101,9 +101,20 @@ class BalancedTargets implements Targets, TargetsHost {
       const route = table.find(host)
       if (route) this.#poolOf(route)
     }
+    this.#greetNewcomers(new Set(known))
     for (const state of known) if (state.pools.length === 0) this.#retire(state)
     for (const pool of before) for (const waiter of pool.waiters) this.#waitElsewhere(pool, waiter as QueuedWaiter)
     this.#sleepers.apply(table, (route, ask) => this.acquire(route, ask))
+  }
+
+  // A cutover replaces all targets at once, and they share at once; a newcomer beside others begins slowly.
+  #greetNewcomers(known: ReadonlySet<TargetState>): void {
+    const now = Date.now()
+    for (const pool of this.#byTargets.values()) {
+      if (!pool.states.some((state) => known.has(state))) continue
+      for (const state of pool.states) if (!known.has(state)) state.joinedAt = now
+      pool.refresh()
+    }
   }
 
   inFlight(instanceIds: readonly string[]): Record<string, number> {

@@ -20,6 +20,8 @@ export class TargetState {
   /** Requests and upgraded connections open. */
   inFlight = 0
   readonly health: Health
+  /** ms since 1970 when it came beside others that served already; 0: it was there from the beginning. */
+  joinedAt = 0
   /** Pools of the present table with this target in them. */
   pools: Pool[] = []
   #token: string | undefined
@@ -40,7 +42,7 @@ export class TargetState {
 
   /** When its share began to grow, ms since 1970. */
   get since(): number {
-    return Math.max(this.target.since ?? 0, this.health.restoredAt)
+    return Math.max(this.target.since ?? 0, this.joinedAt, this.health.restoredAt)
   }
 
   /** Share of a whole one that it takes now, (0, 1]. */
