@@ -52,6 +52,19 @@ describe('readServerEnv', () => {
     })
   })
 
+  it('reads where rewrites may lead outside of the machine', () => {
+    const hosts = (list: string) => readServerEnv({ EDGE_REWRITE_HOSTS: list }).rewriteHosts
+    expect(hosts('')).toEqual([])
+    expect(hosts('API.example.com, *.example.org:8443,private:billing.internal,10.0.0.5:8080,[::1]:80')).toEqual([
+      'api.example.com',
+      '*.example.org:8443',
+      'private:billing.internal',
+      '10.0.0.5:8080',
+      '[::1]:80',
+    ])
+    for (const wrong of ['https://a.test', '*', 'a.test/path', 'user@a.test']) expect(() => hosts(wrong)).toThrow('EDGE_REWRITE_HOSTS')
+  })
+
   it('refuses two listeners on one port', () => {
     expect(() => readServerEnv({ PORT: '8080' })).toThrow('must differ')
   })
