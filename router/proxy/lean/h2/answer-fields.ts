@@ -1,6 +1,7 @@
 import type { HeaderEdits, LocalAnswer } from '../../../gate/gate'
 import { prepareEdits } from '../edits'
 import type { AnswerHead } from '../parse/answer-head'
+import { requestIdBytes } from '../request-id'
 import { encodeField, encodeStatus } from './hpack/encoder'
 
 const slots = 2_048
@@ -60,16 +61,8 @@ function date(): Buffer {
   return dateField
 }
 
-// The id is new each time: its name is encoded once, its 36 characters are sent as they are.
-const requestIdName = encodeField('x-request-id', '').subarray(0, -1)
-
-function requestIdField(id: Buffer): Buffer {
-  const field = Buffer.allocUnsafe(requestIdName.length + 1 + id.length)
-  field.set(requestIdName, 0)
-  field[requestIdName.length] = id.length
-  field.set(id, requestIdName.length + 1)
-  return field
-}
+// The id is new each time: its name is encoded once, its characters are sent as they are, behind their number.
+const requestIdName = Buffer.concat([encodeField('x-request-id', '').subarray(0, -1), Buffer.from([requestIdBytes])])
 
 interface EncodedEdits {
   cut: ReadonlySet<string> | null
@@ -107,7 +100,7 @@ export function encodeAnswerHead(fields: Buffer[], head: AnswerHead, edits: Head
   if (ready !== null) fields.push(...ready.fields)
   if (setCookie !== null) fields.push(encodeField('set-cookie', clean(setCookie)))
   if (!head.hasDate) fields.push(date())
-  fields.push(requestIdField(id))
+  fields.push(requestIdName, id)
 }
 
 /** The writer's own, and what HTTP/2 does not know (RFC 9113 §8.2.2). */
@@ -120,7 +113,7 @@ export function encodeLocalHead(answer: LocalAnswer, id: Buffer): Buffer[] {
     const lower = name.toLowerCase()
     if (!notPassed.has(lower)) fields.push(encodeField(lower, clean(value)))
   }
-  fields.push(date(), requestIdField(id))
+  fields.push(date(), requestIdName, id)
   return fields
 }
 

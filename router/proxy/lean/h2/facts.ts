@@ -43,10 +43,10 @@ export class H2Facts implements KeptFacts {
   header(name: string): string | undefined {
     const head = this.#head
     if (head === null) return undefined
-    if (name === 'cookie') return head.cookie ?? undefined
     if (name === 'host') return head.authority || undefined
+    const separator = name === 'cookie' ? '; ' : ', '
     let text: string | undefined
-    for (const field of head.fields) if (field.name === name) text = text === undefined ? field.value : `${text}, ${field.value}`
+    for (const field of head.fields) if (field.name === name) text = text === undefined ? field.value : `${text}${separator}${field.value}`
     return text
   }
 

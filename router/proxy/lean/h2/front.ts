@@ -274,7 +274,7 @@ export class H2Front implements Front, RequestTaker {
     this.#head = null
     this.facts.drop()
     this.#forwarded = nothing
-    this.#early = []
+    if (this.#early.length > 0) this.#early = []
     this.#trailers = null
     this.#fields.length = 0
     this.#bytes = null

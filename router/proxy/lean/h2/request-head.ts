@@ -11,18 +11,16 @@ export interface RequestHead {
   authority: string
   /** The `:protocol` of an extended CONNECT (RFC 8441), or null. */
   protocol: string | null
-  /** All Cookie fields joined (§8.2.3), or null. */
-  cookie: string | null
   /** -1: none was named. */
   contentLength: number
-  /** The client takes trailers (`te: trailers`). */
-  takesTrailers: boolean
-  /** Every field but pseudo-headers, Host, Cookie, TE and what a client must not say, as HTTP/1.1 lines, each with its CRLF. */
-  lines: string
+  /** Every field but pseudo-headers, Host and what a client must not say, as HTTP/1.1 lines, each with its CRLF. */
+  lines: Buffer
   fields: readonly Field[]
   /** Nothing follows the head. */
   endStream: boolean
 }
+
+const nothing = Buffer.alloc(0)
 
 const seenMethod = 1
 const seenScheme = 2
@@ -40,24 +38,63 @@ const bitOf: Record<number, number> = {
   [FieldKind.protocol]: seenProtocol,
 }
 
+/**
+ * The lines of a connection's last request. A client says most of them again, and what came out of HPACK's table again is the very same
+ * object: then they are not put together anew.
+ */
+export class LastLines {
+  #fields: readonly Field[] = []
+  #from = 0
+  #bytes: Buffer = Buffer.alloc(0)
+
+  /** The lines of `fields` from index `from` on. */
+  of(fields: readonly Field[], from: number): Buffer {
+    if (!this.#same(fields, from)) {
+      this.#bytes = Buffer.from(linesOf(fields, from, null), 'latin1')
+      this.#fields = fields
+      this.#from = from
+    }
+    return this.#bytes
+  }
+
+  #same(fields: readonly Field[], from: number): boolean {
+    const shift = this.#from - from
+    if (fields.length + shift !== this.#fields.length) return false
+    for (let i = from; i < fields.length; i++) if (fields[i] !== this.#fields[i + shift]) return false
+    return true
+  }
+}
+
+/** HTTP/1.1 lines of `fields` from index `from` on, without those whose names are in `cut`; cookies in one line (§8.2.3). */
+export function linesOf(fields: readonly Field[], from: number, cut: ReadonlySet<string> | null): string {
+  let lines = ''
+  let cookie = ''
+  for (let i = from; i < fields.length; i++) {
+    const { kind, line, name, value } = fields[i] as Field
+    if (cut?.has(name)) continue
+    if (kind === FieldKind.cookie) cookie = cookie === '' ? value : `${cookie}; ${value}`
+    // TE is of this hop alone, and says so (RFC 9110 §10.1.4).
+    else if (kind === FieldKind.te) lines += 'te: trailers\r\nConnection: TE\r\n'
+    else lines += line
+  }
+  return cookie === '' ? lines : `${lines}cookie: ${cookie}\r\n`
+}
+
 /** The head that `fields` say, or null when they are malformed (§8.1.1). */
-export function readRequestHead(fields: readonly Field[], endStream: boolean): RequestHead | null {
+export function readRequestHead(fields: readonly Field[], endStream: boolean, last: LastLines): RequestHead | null {
   const head: RequestHead = {
     method: '',
     scheme: '',
     path: '',
     authority: '',
     protocol: null,
-    cookie: null,
     contentLength: -1,
-    takesTrailers: false,
-    lines: '',
+    lines: nothing,
     fields,
     endStream,
   }
   let seen = 0
   let host = ''
-  let lines = ''
   let at = 0
   // Pseudo-headers come first, each once.
   for (; at < fields.length; at++) {
@@ -72,23 +109,20 @@ export function readRequestHead(fields: readonly Field[], endStream: boolean): R
     else if (bit === seenAuthority) head.authority = value
     else head.protocol = value
   }
+  const regularFrom = at
   for (; at < fields.length; at++) {
     const field = fields[at] as Field
-    if (field.kind === FieldKind.regular) lines += field.line
-    else if (field.kind === FieldKind.cookie) head.cookie = head.cookie === null ? field.value : `${head.cookie}; ${field.value}`
-    else if (field.kind === FieldKind.contentLength) {
+    if (field.kind === FieldKind.regular || field.kind === FieldKind.cookie || field.kind === FieldKind.te) continue
+    if (field.kind === FieldKind.contentLength) {
       // One alone: two that differ could be read in two ways, and two that agree are not worth a rule.
       if (head.contentLength !== -1) return null
       head.contentLength = Number(field.value)
-      lines += field.line
-    } else if (field.kind === FieldKind.te) head.takesTrailers = true
-    else if (field.kind === FieldKind.host) {
+    } else if (field.kind === FieldKind.host) {
       if (seen & seenHost) return null
       seen |= seenHost
       host = field.value
     } else if (field.kind !== FieldKind.dropped) return null
   }
-  head.lines = lines
   if (!pseudoComplete(head, seen)) return null
   if (seen & seenHost) {
     // §8.3.1: Host beside :authority must name the same.
@@ -96,6 +130,7 @@ export function readRequestHead(fields: readonly Field[], endStream: boolean): R
     head.authority = host
   }
   if (endStream && head.contentLength > 0) return null
+  head.lines = last.of(fields, regularFrom)
   return head
 }
 
@@ -121,10 +156,8 @@ export function cutHead(fields: readonly Field[], endStream: boolean): RequestHe
     path: value(':path') || '/',
     authority: value(':authority'),
     protocol: null,
-    cookie: null,
     contentLength: -1,
-    takesTrailers: false,
-    lines: '',
+    lines: nothing,
     fields,
     endStream,
   }

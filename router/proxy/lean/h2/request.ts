@@ -6,7 +6,7 @@ import type { Problem } from '../../../pages/pages'
 import { prepareEdits } from '../edits'
 import { forwardedLines } from '../request-writer'
 import type { Outbox } from '../slab'
-import type { RequestHead } from './request-head'
+import { linesOf, type RequestHead } from './request-head'
 
 /** What is known of a connection's client, the same for all its streams. */
 export interface ClientWords {
@@ -71,14 +71,11 @@ export function writeRequestHead(out: Outbox, head: RequestHead, plan: ForwardPl
   const edits = plan.requestHeaders === null ? null : prepareEdits(plan.requestHeaders)
   const cut = edits?.cut ?? null
   let text = `${head.method} ${plan.target ?? head.path} HTTP/1.1\r\nHost: ${hostOf(head, plan)}\r\n`
-  if (cut === null) text += head.lines
-  else for (const { line, name } of head.fields) if (!cut.has(name)) text += line
-  if (head.cookie !== null && !cut?.has('cookie')) text += `cookie: ${head.cookie}\r\n`
-  // TE is of this hop alone, and says so (RFC 9110 §10.1.4).
-  if (head.takesTrailers) text += 'te: trailers\r\nConnection: TE\r\n'
   if (chunked) text += 'Transfer-Encoding: chunked\r\n'
   else if (head.contentLength === -1 && expectBody.has(head.method)) text += 'Content-Length: 0\r\n'
   out.text(text)
+  if (cut === null) out.putAll(head.lines)
+  else out.text(linesOf(head.fields, 0, cut))
   if (edits !== null) out.putAll(edits.lines)
   out.putAll(forwarded)
   out.putAll(requestId)

@@ -8,7 +8,7 @@ import { FrameReader, type FrameSink } from './input'
 import { Output } from './output'
 import { PeerSettings } from './peer-settings'
 import { defaultWindow, ErrorCode, Flag, FrameType, maxStreamId, maxWindow, Setting } from './protocol'
-import { areTrailers, cutHead, type RequestHead, readRequestHead } from './request-head'
+import { areTrailers, cutHead, LastLines, type RequestHead, readRequestHead } from './request-head'
 import { H2Stream, streamWindow } from './stream'
 import { StreamSet, sessionWindow } from './streams'
 
@@ -43,6 +43,7 @@ export class Session implements FrameSink {
   readonly #decoder: HpackDecoder
   readonly #block: HeaderBlock
   readonly #guard = new FloodGuard()
+  readonly #lastLines = new LastLines()
   readonly #peer = new PeerSettings()
   readonly #control: ControlFrames
   readonly #streams: StreamSet
@@ -249,7 +250,7 @@ export class Session implements FrameSink {
     this.#lastStreamId = streamId
     this.#guard.earnWindowUpdates()
     if (streamId > this.#acceptUpTo || this.#streams.size >= maxConcurrentStreams) return this.#refuse(streamId, ErrorCode.refusedStream)
-    const head = readRequestHead(fields, ends)
+    const head = readRequestHead(fields, ends, this.#lastLines)
     if (head === null && !tooLarge) return this.#refuse(streamId, ErrorCode.protocolError)
     const stream = new H2Stream(this.#streams, streamId, this.#peer.initialWindow, !ends, head?.contentLength ?? -1, this.#now)
     this.#streams.add(stream)

@@ -63,7 +63,7 @@ export class H2Stream {
   // Given to the taker while it said "no more".
   #withheld = 0
   #held = false
-  #pending: Buffer[] = []
+  #pending: Buffer[] = none
   #endAfterPending = false
   #trailers: readonly Buffer[] | null = null
 
@@ -168,7 +168,7 @@ export class H2Stream {
     }
     const from = this.#push(bytes, start, end)
     if (from < end) {
-      this.#pending.push(Buffer.from(bytes.subarray(from, end)))
+      this.#pending = [Buffer.from(bytes.subarray(from, end))]
       this.movedAt = Date.now()
       this.#owner.wait(this)
       return false
@@ -213,7 +213,7 @@ export class H2Stream {
 
   #ended(): void {
     this.localOpen = false
-    this.#pending = []
+    this.#pending = none
     this.#endAfterPending = false
     this.#owner.finish(this)
   }
@@ -245,7 +245,7 @@ export class H2Stream {
   abandon(tell: boolean): void {
     this.localOpen = false
     this.remoteOpen = false
-    this.#pending = []
+    this.#pending = none
     this.#endAfterPending = false
     const { taker } = this
     this.taker = null
@@ -254,3 +254,5 @@ export class H2Stream {
 }
 
 const nothing = Buffer.alloc(0)
+/** Shared by all streams that have nothing to wait for: never added to. */
+const none: Buffer[] = []
