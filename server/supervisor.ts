@@ -23,6 +23,8 @@ const maxRestartMs = 5_000
 /** A child that ran this long starts again without a growing pause. */
 const stableMs = 10_000
 const stopDeadlineMs = 45_000
+/** A router makes little garbage but never stops: with a young generation of 16 MiB it is collected an eighth as often, as cheaply each time. */
+const memoryOf = (script: string): string[] => (script === 'router.mjs' ? ['--min-semi-space-size=16'] : [])
 /** Linux 5.14: connections waiting at a listener that closes move to another one of the same port, instead of being reset. */
 const migrateFile = '/proc/sys/net/ipv4/tcp_migrate_req'
 
@@ -119,7 +121,7 @@ class Supervisor {
   private spawn(child: Child): Promise<void> {
     const file = fileURLToPath(new URL(child.script, import.meta.url))
     // A group of its own, so that Ctrl-C in a terminal reaches only this process, which stops the rest in order.
-    const running = start([process.execPath, '--enable-source-maps', file, ...child.args], {
+    const running = start([process.execPath, '--enable-source-maps', ...memoryOf(child.script), file, ...child.args], {
       env: { ...this.base, ...child.env } as NodeJS.ProcessEnv,
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       detached: true,

@@ -150,7 +150,8 @@ export class ClientConnection implements Front, AnswersOwner {
     this.#processing = false
     if (this.#ready && this.body !== 'none' && (this.#state === receiving || this.#state === waiting)) this.#flushBody()
     if (at < end && this.#state < closing) this.#keep(bytes, at, end, own)
-    else if (this.#state === idle && this.#ended) this.#end()
+    // No more comes, not even the rest of a head.
+    if (this.#state === idle && this.#ended) this.#end()
   }
 
   #keep(bytes: Buffer, at: number, end: number, own: boolean): void {
