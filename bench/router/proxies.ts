@@ -126,7 +126,7 @@ export async function startRouter(
     EDGE_LOG_LEVEL: 'warn',
     EDGE_KEEP_ALIVE_MS: '300000',
   }
-  const router = startOn(proxyCore, [nodeBinary, ...(process.env.BENCH_NODE_FLAGS?.split(' ') ?? []), 'dist/router.mjs'], {
+  const router = startOn(proxyCore, [nodeBinary, ...(process.env.BENCH_NODE_FLAGS ?? '--min-semi-space-size=16').split(' '), 'dist/router.mjs'], {
     env: env as unknown as NodeJS.ProcessEnv,
   })
   await untilListening(httpPort, router)
