@@ -78,8 +78,9 @@ export async function openStaticContents(options: { home: string; builder: Pick<
     },
     locate: (digest, spec) => (ready.has(nameOf(digest)) ? located(digest, spec) : null),
     async remove(digest) {
-      const name = nameOf(digest)
-      if (!ready.delete(name)) return
+      const name = ready.has(digest.slice('sha256:'.length)) ? nameOf(digest) : null
+      if (name === null) return
+      ready.delete(name)
       // Out of the way at once, whole: a crash in the middle of the removal must not leave half a site under its name.
       const gone = path.join(top, `.${name}.${randomBytes(6).toString('hex')}`)
       await rename(path.join(top, name), gone).catch(() => {})
