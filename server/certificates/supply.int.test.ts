@@ -100,7 +100,7 @@ describe('routers', () => {
     const { view } = await upload()
     const { teamId } = owner
     const { domainId } = await api.database.prisma.certificate.findUniqueOrThrow({ where: { id: view.id } })
-    const fields = { teamId, domainId, names: [hostname], state: 'active' as const, chainPem: 'x', serial: '1', notAfter: new Date() }
+    const fields = { teamId, domainId, names: ['broken.example.net'], state: 'active' as const, chainPem: 'x', serial: '1', notAfter: new Date() }
     const broken = newId()
     await api.database.prisma.certificate.create({ data: { ...fields, id: broken, keyCiphertext: new Uint8Array(40) } })
     const ids = (await certificateEntries(api.database.prisma)).map((one) => one.id)

@@ -14,32 +14,67 @@ const askSchema = z.object({ ids: z.array(z.string().min(1).max(200)).max(maxAsk
 /** Rows of keys read at a time: what is decrypted stays small. */
 const batch = 500
 
+/** A pair as the record has it. */
+export interface Pair {
+  id: string
+  teamId: string
+  source: string
+  names: string[]
+  serial: string | null
+  notAfter: Date | null
+}
+/** A domain that routers serve, and whose certificate is wanted for it. */
+export interface Served {
+  teamId: string
+  hostname: string
+  certificateMode: string
+}
+
 /**
- * Every pair a domain could be served with, whatever becomes of its renewal; expired ones too, for the router chooses the better and
- * nothing else may be there. A domain whose HTTPS is off has none.
+ * Every pair routers may need, with the names each is for. A renewal that fails changes nothing: the pair in use stays in the table, and
+ * an expired one does too while nothing better is there. A domain whose HTTPS is off has none.
  */
-export async function certificateEntries(prisma: PrismaClient): Promise<CertificateEntry[]> {
-  const rows = await prisma.certificate.findMany({
+export async function certificateEntries(prisma: PrismaClient, now = Date.now()): Promise<CertificateEntry[]> {
+  const pairs = await prisma.certificate.findMany({
     where: { chainPem: { not: null }, keyCiphertext: { not: null }, domain: { certificateMode: { not: 'off' } } },
     select: { id: true, teamId: true, source: true, names: true, notAfter: true, serial: true },
     orderBy: { id: 'asc' },
   })
-  const own = await hostnamesOf(prisma, [...new Set(rows.filter((row) => row.source === 'uploaded').map((row) => row.teamId))])
-  return rows.flatMap(({ id, teamId, source, names, notAfter, serial }) => {
-    // What was uploaded may name anything: it is served for the team's own domains, never for those of others.
-    const served = source === 'uploaded' ? (own.get(teamId) ?? []).filter((hostname) => covers(new Set(names), hostname)) : names
-    return served.length > 0 ? { id: pairId(id, serial), names: served, notAfter: notAfter?.getTime() ?? 0 } : []
-  })
+  const uploaders = [...new Set(pairs.filter((one) => one.source === 'uploaded').map((one) => one.teamId))]
+  const domains =
+    uploaders.length === 0
+      ? []
+      : await prisma.domain.findMany({
+          where: { teamId: { in: uploaders }, state: { not: 'unverified' }, certificateMode: { not: 'off' } },
+          select: { teamId: true, hostname: true, certificateMode: true },
+          orderBy: { hostname: 'asc' },
+        })
+  return assignNames(pairs, domains, now)
 }
 
-async function hostnamesOf(prisma: PrismaClient, teamIds: string[]): Promise<Map<string, string[]>> {
-  if (teamIds.length === 0) return new Map()
-  const domains = await prisma.domain.findMany({
-    where: { teamId: { in: teamIds }, state: { not: 'unverified' } },
-    select: { teamId: true, hostname: true },
-    orderBy: { hostname: 'asc' },
+/**
+ * Which pair is for which names. An automatic one is for its own name. An uploaded one may name anything, so it is for domains of its
+ * team alone: where the person wants it, and where there is no other. One that is valid goes before one that is wanted.
+ */
+export function assignNames(pairs: readonly Pair[], domains: readonly Served[], now: number): CertificateEntry[] {
+  const valid = (pair: Pair) => (pair.notAfter?.getTime() ?? 0) > now
+  const automatic = new Map(pairs.filter((one) => one.source !== 'uploaded').flatMap((one) => one.names.map((name) => [name, one] as const)))
+  const uploaded = pairs.filter((one) => one.source === 'uploaded')
+  const names = new Map<string, string[]>(pairs.map((one) => [one.id, one.source === 'uploaded' ? [] : [...one.names]]))
+  for (const { teamId, hostname, certificateMode } of domains) {
+    const own = automatic.get(hostname)
+    const theirs = uploaded.filter((one) => one.teamId === teamId && covers(new Set(one.names), hostname))
+    const chosen = theirs.filter(valid)
+    const wanted = certificateMode === 'uploaded' ? chosen.length > 0 : !own || (!valid(own) && chosen.length > 0)
+    if (wanted && own) names.set(own.id, names.get(own.id)?.filter((name) => name !== hostname) ?? [])
+    // Nothing is valid: the newest of what there is, for the visitor to be told what is wrong with it.
+    const served = wanted ? (chosen.length > 0 ? chosen : theirs) : own ? [] : theirs
+    for (const { id } of served) names.get(id)?.push(hostname)
+  }
+  return pairs.flatMap(({ id, serial, notAfter }) => {
+    const own = names.get(id) ?? []
+    return own.length > 0 ? { id: pairId(id, serial), names: own, notAfter: notAfter?.getTime() ?? 0 } : []
   })
-  return new Map([...Map.groupBy(domains, (one) => one.teamId)].map(([teamId, list]) => [teamId, list.map((one) => one.hostname)]))
 }
 
 /** Answers routers: chains and keys of the pairs they name; what is unknown, replaced meanwhile or cannot be decrypted is left out. */

@@ -27,11 +27,6 @@ export function zoneCandidates(name: string): string[] {
   return labels.slice(0, -1).map((_, i) => labels.slice(i).join('.'))
 }
 
-export interface JsonAnswer {
-  status: number
-  body: unknown
-}
-
 const deadlineMs = 20_000
 
 /** One request to a host's API, with a deadline. @throws DnsProviderError when nobody answers */
