@@ -70,6 +70,8 @@ export function startScheduler(options: SchedulerOptions): CertificateScheduler 
   }
 
   async function look(): Promise<void> {
+    // Only uploaded certificates on this installation: nothing is promised that nobody would keep.
+    if (authorities.production.length === 0) return
     await createMissing(pool, now())
     const ahead = await outlook(pool, now())
     expiresAt = ahead.expiresAt
