@@ -18,7 +18,7 @@ export interface DomainCheckDeps {
   logger: Pick<Logger, 'warn'>
   baseDomain: string
   /** Called for each examination: addresses of interfaces and CAs may change while we run. */
-  sources: () => FactSources
+  sources: () => Promise<FactSources>
   /** The set of routed domains has changed. */
   onRouted: () => Promise<void>
   /** Every check that a CA depends on has passed. Told after each examination that says so. */
@@ -72,7 +72,7 @@ async function checkNow(deps: DomainCheckDeps, domainId: string): Promise<void> 
   const { prisma } = deps
   const row = await prisma.domain.findUnique({ where: { id: domainId } })
   if (!row) return
-  const sources = deps.sources()
+  const sources = await deps.sources()
   const findings = examine(await gatherFacts(await subjectOf(deps, row), sources), sources.ports)
   const verdict = judge(findings)
   const state = nextState(row.state, verdict)

@@ -137,7 +137,7 @@ describe('a domain in time', () => {
       bus: api.bus,
       logger: { warn: () => {} },
       baseDomain: 'localhost',
-      sources: () => ({
+      sources: async () => ({
         dns: openDns({ servers: [dns.address], deadlineMs: 800 }),
         own: { addresses: ['203.0.113.7'], origin: 'configured', local: [] },
         issuers: [],

@@ -1,15 +1,16 @@
 import type { Logger } from 'pino'
 import type { PrismaClient } from '@/server/database/generated/client'
+import { type AcmeTransport, createAcmeTransport } from '../certificates/acme'
 import type { ChallengeBoard } from '../edge/challenges'
 import type { ServerEnv } from '../env'
 import type { ChangeBus } from '../events/bus'
 import type { Platform } from '../platform'
 import { createDomainChecks, type DomainChecks } from './checks'
 import { openDns } from './doctor/dns'
+import { createIssuers } from './doctor/issuers'
 import { ownAddresses } from './doctor/own-addresses'
 import { createDomains } from './domains'
 import { startDomainRounds } from './rounds'
-import { issuersOf } from './settings'
 
 export interface DomainRoom {
   domains: Platform['domains']
@@ -39,14 +40,20 @@ export function composeDomains(options: DomainRoomOptions): DomainRoom {
   const own = () => ownAddresses(publicAddresses)
   const dns = () => openDns({ servers: dnsServers })
   const ports = { http: publicHttpPort, https: publicHttpsPort }
-  const issuers = issuersOf(env.acme.production.map((authority) => authority.directory))
+  const directories = env.acme.production.map((authority) => authority.directory)
+  // Made with the first question: most processes that are started never ask one.
+  let transport: Promise<AcmeTransport> | undefined
+  const issuers = createIssuers(directories, async (url, signal) => {
+    transport ??= createAcmeTransport({ caFile: env.acme.caFile })
+    return (await transport).get(url, signal)
+  })
   const checks = board
     ? createDomainChecks({
         prisma,
         bus,
         logger,
         baseDomain: env.baseDomain,
-        sources: () => ({ dns: dns(), own: own(), issuers, board, ports }),
+        sources: async () => ({ dns: dns(), own: own(), issuers: await issuers.names(), board, ports }),
         onRouted: syncRoutes,
         ...(options.onReady ? { onReady: options.onReady } : {}),
       })

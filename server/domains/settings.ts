@@ -39,16 +39,3 @@ export function domainSettings(env: z.output<z.ZodObject<typeof domainVariables>
     publicHttpsPort: env.EDGE_PUBLIC_HTTPS_PORT,
   }
 }
-
-/** CAs by the host of their ACME directory, and how CAA records call them (their `caaIdentities`, RFC 8555 §9.7.6). */
-const identities: Readonly<Record<string, readonly string[]>> = {
-  'acme-v02.api.letsencrypt.org': ['letsencrypt.org'],
-  'acme-staging-v02.api.letsencrypt.org': ['letsencrypt.org'],
-  'acme.zerossl.com': ['sectigo.com', 'zerossl.com'],
-  'dv.acme-v02.api.pki.goog': ['pki.goog'],
-  'api.buypass.com': ['buypass.com'],
-  'acme.ssl.com': ['ssl.com'],
-}
-export const issuersOf = (directories: readonly string[]): string[] => [
-  ...new Set(directories.flatMap((directory) => identities[URL.parse(directory)?.hostname ?? ''] ?? [])),
-]
