@@ -204,20 +204,19 @@ export class Exchange implements AnswerSink, TargetAsk, FinishedRequest {
     this.#plan = plan
     this.#filtered = plan.filter === null ? null : new FilteredAnswer(plan.filter)
     this.route = plan.route
-    if (plan.filter !== null || plan.target !== null || plan.requestHeaders !== null) front.facts.detach()
     if (plan.maxBodyBytes !== null && front.body === 'length' && front.contentLength > plan.maxBodyBytes) return this.#tooLarge(plan.maxBodyBytes)
     this.#acquire(plan)
   }
 
   #acquire(plan: ForwardPlan) {
     if (plan.outside !== null) return this.#send(null, this.#host.pools.outside(plan.outside).take(this.#attempts > 0))
-    this.#lent(() => this.#host.targets.acquire(plan.route, this))
+    this.#ask(plan.route, this)
   }
 
-  #lent(acquire: () => ReturnType<Targets['acquire']>) {
+  #ask(route: LiveRoute, ask: TargetAsk) {
     let lease: ReturnType<Targets['acquire']>
     try {
-      lease = acquire()
+      lease = this.#host.targets.acquire(route, ask)
     } catch (error) {
       return this.#broken(error)
     }
@@ -253,9 +252,12 @@ export class Exchange implements AnswerSink, TargetAsk, FinishedRequest {
     }
   }
 
+  // What was asked stays known: as it was sent, or in a copy where it was sent otherwise.
   #keepHead(head: Buffer): void {
-    if (this.#sentHead === null && this.#filtered === null && this.#plan?.target === null && this.#plan.requestHeaders === null)
-      this.#front.facts.movedTo(head)
+    if (this.#sentHead === null) {
+      if (this.#plan?.target === null && this.#plan.requestHeaders === null) this.#front.facts.movedTo(head)
+      else this.#front.facts.detach()
+    }
     this.#sentHead = head
   }
 
@@ -430,7 +432,7 @@ export class Exchange implements AnswerSink, TargetAsk, FinishedRequest {
     // A kept connection that was closed between two requests says nothing about its instance's health.
     this.#release(sentNothing ? { kind: 'fault', fault } : { kind: 'client-left' })
     if (plan.outside !== null) this.#acquire(plan)
-    else this.#lent(() => this.#host.targets.acquire(route, this.#again(avoid)))
+    else this.#ask(route, this.#again(avoid))
     return true
   }
 

@@ -68,7 +68,14 @@ export class Outbox {
   }
 
   putAll(source: Buffer): void {
-    this.put(source, 0, source.length)
+    const size = source.length
+    if (this.#to + size > this.#limit) this.#room(size)
+    const at = this.#to
+    if (size <= byHand) {
+      const bytes = this.#bytes
+      for (let i = 0; i < size; i++) bytes[at + i] = source[i] as number
+    } else this.#bytes.set(source, at)
+    this.#to = at + size
   }
 
   /** Latin-1 text. */
