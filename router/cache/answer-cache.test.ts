@@ -147,6 +147,12 @@ describe('storing and serving', () => {
     await get('/')
     expect(seen).toHaveLength(2)
   })
+  test('a port that only one visitor wrote stays with that visitor', async () => {
+    app = ({ headers }) => ({ headers: minute, body: `http://${headers.host ?? 'a.test'}/` })
+    await get('/', { host: 'a.test:1337' })
+    expect((await get('/', { host: 'a.test' })).body).toBe('http://a.test/')
+    expect((await get('/')).cache).toBe('hit')
+  })
   test('host, scheme, deployment, project and query keep answers apart', async () => {
     app = () => ({ headers: minute })
     await get('/x')

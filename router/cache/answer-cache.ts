@@ -198,7 +198,7 @@ export class SharedCache implements AnswerCache {
     const varied = entry.origin.vary.flatMap(({ name, raw }): Headers => (raw === undefined ? [] : [[name, raw]]))
     const headers: Headers = [...varied, ...validatorsOf(entry)]
     const flight = this.#flights.begin(entry.origin.uri, this.#now())
-    void this.#ask({ route, target, host: facts.host, scheme: facts.scheme, headers })
+    void this.#ask({ route, target, host: hostOf(facts), scheme: facts.scheme, headers })
       .then((answer) => {
         if (!answer || failures.has(answer.status) || flight.void) return
         const lifetime = lifetimeOf({ authorized: false }, answer.status === 304 ? entry.status : answer.status, reader(answer.headers))
@@ -320,9 +320,17 @@ class StoringFilter implements AnswerFilter {
   }
 }
 
-/** Project and deployment first: by them entries are let go of. */
+/**
+ * Project and deployment first: by them entries are let go of. The host with the port the visitor wrote: apps make addresses from it, and
+ * nobody's odd port may get into the answers of others.
+ */
 const uriOf = (route: LiveRoute, target: string | null, facts: RequestFacts) =>
-  `${route.projectId} ${route.deploymentId} ${facts.scheme}://${facts.host}${target ?? facts.path + facts.query}`
+  `${route.projectId} ${route.deploymentId} ${facts.scheme}://${hostOf(facts)}${target ?? facts.path + facts.query}`
+
+const hostOf = (facts: RequestFacts) => {
+  const written = facts.header('host')
+  return written === undefined || written === facts.host ? facts.host : written.toLowerCase()
+}
 
 const pathOf = (target: string) => {
   const query = target.indexOf('?')
