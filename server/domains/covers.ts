@@ -6,4 +6,9 @@ export function covers(names: ReadonlySet<string>, hostname: string): boolean {
 }
 
 /** A certificate a router can use right now, whatever becomes of its renewal. */
-export const usableCertificate = (now: Date) => ({ chainPem: { not: null }, keyCiphertext: { not: null }, notAfter: { gt: now } })
+export const usableCertificate = (now: Date) => ({
+  chainPem: { not: null },
+  keyCiphertext: { not: null },
+  notAfter: { gt: now },
+  domain: { certificateMode: { not: 'off' as const } },
+})

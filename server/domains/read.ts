@@ -86,7 +86,7 @@ async function present(deps: DomainDeps, db: ScopedClient, rows: Row[]): Promise
     }),
   ])
   return rows.map((row) => {
-    const serving = usable.find((one) => covers(new Set(one.names), row.hostname))
+    const serving = row.certificateMode === 'off' ? undefined : usable.find((one) => covers(new Set(one.names), row.hostname))
     return presentRow(deps, row, serving ?? attempts.find((one) => one.domainId === row.id) ?? null, serving !== undefined)
   })
 }

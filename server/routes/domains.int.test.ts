@@ -51,6 +51,7 @@ test('HTTP is redirected and HSTS said only while a certificate covers the name'
   const apex = await addDomain(owner, 'shop.example')
   await addDomain(owner, 'www.shop.example')
   await addDomain(owner, 'plain.shop.example', { httpsRedirect: false })
+  await addDomain(owner, 'off.shop.example', { certificateMode: 'off' })
   const late = await addDomain(owner, 'late.example')
   await addCertificate(owner, apex.id, ['shop.example', '*.shop.example'], inAnHour())
   await addCertificate(owner, late.id, ['late.example'], new Date(Date.now() - 1000))
@@ -59,6 +60,7 @@ test('HTTP is redirected and HSTS said only while a certificate covers the name'
   expect(table.get('www.shop.example')).toMatchObject({ httpsOnly: true })
   expect(table.get('plain.shop.example')).not.toHaveProperty('httpsOnly')
   expect(table.get('plain.shop.example')).not.toHaveProperty('hstsSeconds')
+  expect(table.get('off.shop.example')).not.toHaveProperty('httpsOnly')
   expect(table.get('late.example')).not.toHaveProperty('httpsOnly')
 })
 

@@ -28,6 +28,7 @@ interface DomainRow {
   environmentId: string
   branch: string | null
   redirectTo: string | null
+  certificateMode: string
   httpsRedirect: boolean
   hstsSeconds: number
 }
@@ -46,6 +47,7 @@ export async function domainRoutes(prisma: PrismaClient, own: OwnHosts, ports: V
         environmentId: true,
         branch: true,
         redirectTo: true,
+        certificateMode: true,
         httpsRedirect: true,
         hstsSeconds: true,
       },
@@ -58,22 +60,23 @@ export async function domainRoutes(prisma: PrismaClient, own: OwnHosts, ports: V
     [...Map.groupBy(certificates, (one) => one.teamId)].map(([teamId, own]) => [teamId, new Set(own.flatMap((one) => one.names))]),
   )
   // Another team's wildcard is no reason to send visitors of this team to HTTPS.
-  const secure = (teamId: string, hostname: string) => ports.https !== null && covers(names.get(teamId) ?? new Set(), hostname)
-  const routed = new Set(domains.map((one) => one.hostname))
+  const secure = ({ teamId, hostname, certificateMode }: DomainRow) =>
+    ports.https !== null && certificateMode !== 'off' && covers(names.get(teamId) ?? new Set(), hostname)
+  const routed = new Map(domains.map((one) => [one.hostname, one]))
   const templateOf = templates(own)
   return domains.flatMap((domain) => {
     const template = templateOf(domain)
     if (!template) return []
-    const https = secure(domain.teamId, domain.hostname)
+    const https = secure(domain)
     // A redirect to a name that does not lead here yet would send visitors away for good: browsers keep a 308.
-    const target = domain.redirectTo && routed.has(domain.redirectTo) ? domain.redirectTo : null
+    const target = routed.get(domain.redirectTo ?? '')
     return {
       ...template,
       host: domain.hostname,
       ...(https && domain.httpsRedirect ? { httpsOnly: true } : {}),
       // Said even when it is 0: that takes back what browsers remember.
       ...(https && domain.httpsRedirect ? { hstsSeconds: domain.hstsSeconds } : {}),
-      ...(target ? { redirectTo: originOf(target, secure(domain.teamId, target), ports) } : {}),
+      ...(target?.projectId === domain.projectId ? { redirectTo: originOf(target.hostname, secure(target), ports) } : {}),
     }
   })
 }
