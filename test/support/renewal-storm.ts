@@ -130,14 +130,16 @@ async function runWeather(
   let spells = 0
   const spell = async (seconds: number) => {
     const began = Date.now()
-    await wait(seconds * (0.5 + Math.random()) * 1000, undefined, { signal }).catch(() => {})
+    await wait(seconds * 1000, undefined, { signal }).catch(() => {})
     return Date.now() - began
   }
   while (!signal.aborted) {
-    await spell(options.openSeconds)
+    // One draw for both, so that the shares are kept whatever is drawn.
+    const length = 0.5 + Math.random()
+    await spell(options.openSeconds * length)
     if (signal.aborted) break
     await proxy.set(spells++ % 2 === 0 ? 'refuse' : 'hang')
-    darkMs += await spell(options.darkSeconds)
+    darkMs += await spell(options.darkSeconds * length)
     await proxy.set('open')
   }
   return { darkMs, spells }
