@@ -15,6 +15,9 @@ import { after, type Soon } from './flow'
 import type { Admission, AnswerCache, ContentSource, FilterSource, HeaderEdits, LocalAnswer, OutsideTarget } from './gate'
 import { editAnswer, redirectAnswer } from './local-answers'
 
+/** Files that steer the edge lie among those of a site, and are nobody's to read: they name hosts and paths that are not public. */
+const unpublished = new Set(['/_redirects', '/_headers', '/vercel.json', '/switchyard.json'])
+
 /** What all requests of a worker share while they are decided on. */
 export interface GateParts {
   readonly policies: CompiledPolicies
@@ -145,7 +148,7 @@ export class Passage {
 
   #file(): Soon<LocalAnswer | null> {
     const { content } = this.#parts
-    if (content === null || this.#route.content === undefined || !this.#reads()) return null
+    if (content === null || this.#route.content === undefined || !this.#reads() || unpublished.has(this.#path)) return null
     return content.find(this.#route, this.#sent, this.#view.facts)
   }
 

@@ -63,6 +63,9 @@ describe('order', () => {
     expect(brief(await gate.ask('/gone?r'))).toBe('302 /elsewhere?r')
     expect(brief(await gate.ask('/other'))).toBe('200 file /late')
     expect(brief(await gate.ask('/page', { method: 'POST' }))).toBe('problem read-only')
+    files['/vercel.json'] = 1
+    const sees = gateFor({}, { targets: [], content: { digest: 'd', directory: '/x', spa: false } }, { options: { content } })
+    for (const path of ['/vercel.json', '/%5fredirects', '/./_headers']) expect(brief(await sees.ask(path))).toBe('200 fallback')
     const noRules = gateFor({}, { targets: [], content: { digest: 'd', directory: '/x', spa: false } }, { options: { content } })
     expect(brief(await noRules.ask('/nothing'))).toBe('200 fallback')
   })
