@@ -370,6 +370,24 @@ describe('bounds', () => {
       await rm(directory, { recursive: true, force: true })
     }
   })
+  test('answers on their way into the store share a bound; what finds no room passes, and room is given back', async () => {
+    cache = create({ maxCollectingBytes: 10_000 })
+    app = ({ target }) => ({ headers: minute, body: target.repeat(1_000), cut: target === '/cut-off' })
+    for (let i = 0; i < 20; i++) await expect(get('/cut-off')).rejects.toThrow('cut')
+    expect((await get('/more-than-there-is-room-for')).body).toHaveLength(28_000)
+    for (let i = 0; i < 20; i++) expect((await get(`/${i}`)).cache).toBe('miss')
+    await flush()
+    for (let i = 0; i < 20; i++) expect((await get(`/${i}`)).cache).toBe('hit')
+    expect((await get('/more-than-there-is-room-for')).cache).toBe('miss')
+  })
+  test('what is coded suits only who takes the coding, though the instance forgot to say so', async () => {
+    app = ({ headers }) => ({
+      headers: { ...minute, ...(headers['accept-encoding'] ? { 'Content-Encoding': 'gzip' } : {}) },
+      body: headers['accept-encoding'] ?? 'plain',
+    })
+    await get('/', { 'accept-encoding': 'gzip' })
+    expect((await get('/')).body).toBe('plain')
+  })
   test('without a disk the least used goes; a payload that is too large passes', async () => {
     cache = create({ memoryBytes: 400_000, maxEntryBytes: 20_000 })
     app = ({ target }) => ({ headers: minute, body: target.repeat(target === '/big' ? 50_000 : 2_000) })

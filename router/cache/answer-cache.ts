@@ -18,6 +18,7 @@ export interface SharedCacheOptions {
   diskBytes?: number
   /** Payloads beyond this are passed on, not stored. */
   maxEntryBytes?: number
+  maxCollectingBytes?: number
   now?: () => number
 }
 
@@ -26,6 +27,8 @@ export const defaultMaxEntryBytes = 8 * MiB
 const unsafeMethods = new Set(['POST', 'PUT', 'DELETE', 'PATCH'])
 const failures = new Set([500, 502, 503, 504])
 const maxRevalidations = 32
+/** Bytes of answers that are on their way into the store, all together: beyond it answers are passed on and not stored. */
+const defaultMaxCollecting = 32 * MiB
 const maxCompressions = 64
 
 /**
@@ -41,6 +44,8 @@ export class SharedCache implements AnswerCache {
   readonly #ask: AskOrigin
   readonly #now: () => number
   readonly #maxEntryBytes: number
+  readonly #maxCollecting: number
+  #collecting = 0
   readonly #revalidating = new Set<Entry>()
   /** Purges and invalidations so far: an answer asked for before one must not be stored after it. */
   #removals = 0
@@ -49,6 +54,7 @@ export class SharedCache implements AnswerCache {
     this.#ask = options.ask
     this.#now = options.now ?? Date.now
     this.#maxEntryBytes = options.maxEntryBytes ?? defaultMaxEntryBytes
+    this.#maxCollecting = options.maxCollectingBytes ?? defaultMaxCollecting
     this.#store = new EntryStore({
       memoryBytes: options.memoryBytes ?? 64 * MiB,
       diskBytes: options.diskBytes ?? 512 * MiB,
@@ -178,6 +184,11 @@ export class SharedCache implements AnswerCache {
     const before = this.#removals
     return {
       maxBytes: this.#maxEntryBytes,
+      collect: (bytes) => {
+        if (bytes > 0 && this.#collecting + bytes > this.#maxCollecting) return false
+        this.#collecting += bytes
+        return true
+      },
       now: this.#now,
       pass: () => this.#flights.pass(passKey, this.#now()),
       send: (entry, state) => {
@@ -216,6 +227,8 @@ export class SharedCache implements AnswerCache {
 
 interface FilterHost {
   readonly maxBytes: number
+  /** Takes room for bytes that are held until they are stored, or gives it back (negative). False: there is none. */
+  collect(bytes: number): boolean
   now(): number
   /** It is not worth waiting for this address. */
   pass(): void
@@ -231,6 +244,8 @@ class StoringFilter implements AnswerFilter {
   readonly #what: { validating: Entry | null; stale: Entry | null; facts: RequestFacts; flight: Flight | null; host: FilterHost }
   readonly #authorized: boolean
   #aborted = false
+  /** Lets go of what was collected. */
+  #giveUp: (() => void) | null = null
 
   constructor(what: { validating: Entry | null; stale: Entry | null; facts: RequestFacts; flight: Flight | null; host: FilterHost }) {
     this.#what = what
@@ -271,6 +286,7 @@ class StoringFilter implements AnswerFilter {
 
   abort(): void {
     this.#aborted = true
+    this.#giveUp?.()
     this.#what.flight?.land()
   }
 
@@ -296,27 +312,33 @@ class StoringFilter implements AnswerFilter {
   }
 
   #collector(status: number, headers: Headers, lifetime: Lifetime, length: number | null): Transform {
-    const parts: Buffer[] = []
+    const { host, flight } = this.#what
+    const origin = host.origin(headers)
+    let parts: Buffer[] | null = []
     let size = 0
-    const { maxBytes } = this.#what.host
-    const origin = this.#what.host.origin(headers)
-    return new Transform({
+    const giveUp = () => {
+      if (parts === null) return
+      parts = null
+      host.collect(-size)
+      flight?.land()
+    }
+    const collector = new Transform({
       transform: (chunk: Buffer, _encoding, done) => {
-        size += chunk.length
-        if (size <= maxBytes) parts.push(chunk)
-        else if (parts.length > 0) {
-          parts.length = 0
-          this.abort()
-        }
+        if (parts !== null && size + chunk.length <= host.maxBytes && host.collect(chunk.length)) {
+          size += chunk.length
+          parts.push(chunk)
+        } else giveUp()
         done(null, chunk)
       },
       flush: (done) => {
-        if (!this.#aborted && size <= maxBytes && (length === null || length === size))
+        if (parts !== null && !this.#aborted && (length === null || length === size))
           this.#keep(origin, status, headers, Buffer.concat(parts), lifetime)
-        else this.#what.flight?.land()
         done()
       },
     })
+    collector.once('close', giveUp)
+    this.#giveUp = giveUp
+    return collector
   }
 }
 
@@ -338,9 +360,13 @@ const pathOf = (target: string) => {
 }
 
 function originOf(uri: string, route: LiveRoute, paths: string[], facts: RequestFacts, headers: Headers): EntryOrigin {
-  const names = [...new Set((reader(headers)('vary') ?? '').toLowerCase().split(','))].map((name) => name.trim()).filter((name) => name !== '')
-  const vary = names.sort().map((name) => ({ name, normalized: normalizeVaried(name, facts.header(name)), raw: facts.header(name) }))
-  return { uri, projectId: route.projectId, paths: [...new Set(paths)], vary }
+  const read = reader(headers)
+  const vary = (read('vary') ?? '').toLowerCase().split(',')
+  // What is coded suits only who takes that coding, whether the instance says so or not.
+  if (read('content-encoding') !== undefined) vary.push('accept-encoding')
+  const names = [...new Set(vary.map((name) => name.trim()))].filter((name) => name !== '')
+  const varied = names.sort().map((name) => ({ name, normalized: normalizeVaried(name, facts.header(name)), raw: facts.header(name) }))
+  return { uri, projectId: route.projectId, paths: [...new Set(paths)], vary: varied }
 }
 
 function validatorsOf(entry: Entry): Headers {

@@ -62,6 +62,7 @@ function exchange(ask: OriginAsk, lease: Lease, agent: http.Agent, signal: Abort
   headers.Host = ask.host
   headers['X-Forwarded-Proto'] = ask.scheme
   headers['X-Forwarded-Host'] = ask.host
+  headers['X-Forwarded-Port'] = /:(\d+)$/.exec(ask.host)?.[1] ?? (ask.scheme === 'https' ? '443' : '80')
   return new Promise((resolve, reject) => {
     const request = http.request({ host, port, method: 'GET', path: ask.target, headers, agent, signal, setHost: false }, (response) => {
       const parts: Buffer[] = []

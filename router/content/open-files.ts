@@ -1,4 +1,3 @@
-import { createReadStream } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 
@@ -9,7 +8,7 @@ interface OpenFile {
   retired: boolean
 }
 
-const chunkBytes = 256 * 1024
+const chunkBytes = 64 * 1024
 
 /** Descriptors of files that are asked for again and again. A file that is replaced or removed meanwhile is read to its end. */
 export class OpenFiles {
@@ -20,25 +19,51 @@ export class OpenFiles {
     this.#max = max
   }
 
-  /** Bytes `first` to `last` of a file, both inclusive. Errors are the stream's. */
+  /** Bytes `first` to `last` of a file, both inclusive, read one piece at a time as they are wanted. Errors are the stream's. */
   read(file: string, first: number, last: number): Readable {
-    if (last < first) return Readable.from([])
-    return Readable.from(this.#chunks(file, first, last), { objectMode: false, highWaterMark: chunkBytes })
-  }
-
-  async *#chunks(file: string, first: number, last: number): AsyncGenerator<Buffer> {
-    const opened = await this.#acquire(file)
-    try {
-      const stream = createReadStream('', { fd: opened.handle.fd, autoClose: false, start: first, end: last, highWaterMark: chunkBytes })
-      let left = last - first + 1
-      for await (const chunk of stream as AsyncIterable<Buffer>) {
-        left -= chunk.length
-        yield chunk
-      }
-      if (left > 0) throw new Error(`${file} is shorter than it was`)
-    } finally {
-      this.#release(opened)
+    let opened: OpenFile | null = null
+    let at = first
+    const release = () => {
+      if (opened !== null) this.#release(opened)
+      opened = null
     }
+    const next = async (stream: Readable) => {
+      opened ??= await this.#acquire(file)
+      if (stream.destroyed) return release()
+      const wanted = Math.min(chunkBytes, last + 1 - at)
+      const { bytesRead, buffer } = await opened.handle.read(Buffer.allocUnsafeSlow(wanted), 0, wanted, at)
+      if (stream.destroyed) return release()
+      if (bytesRead === 0) throw new Error(`${file} is shorter than it was`)
+      at += bytesRead
+      stream.push(buffer.subarray(0, bytesRead))
+    }
+    let reading = 0
+    return new Readable({
+      // Nothing is read ahead: ten thousand slow readers must not hold two pieces each.
+      highWaterMark: 1,
+      read() {
+        if (at > last) {
+          release()
+          this.push(null)
+          return
+        }
+        reading++
+        next(this).then(
+          () => {
+            reading--
+          },
+          (error: Error) => {
+            release()
+            this.destroy(error)
+          },
+        )
+      },
+      destroy(error, done) {
+        // A read that is under way still needs the descriptor; it lets go of it itself.
+        if (reading === 0) release()
+        done(error)
+      },
+    })
   }
 
   async #acquire(file: string): Promise<OpenFile> {

@@ -1,6 +1,8 @@
 import { mkdir, mkdtemp, rm, symlink, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import type { Readable } from 'node:stream'
+import { buffer } from 'node:stream/consumers'
 import { brotliDecompressSync, gunzipSync, gzipSync, zstdDecompressSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { defaultEdgePolicy } from '@/shared/edge-policy'
@@ -175,6 +177,18 @@ describe('answers', () => {
       expect(Buffer.concat(parts).equals(whole)).toBe(true)
     }
     expect(whole.equals(target === '/app.js' ? script : big)).toBe(true)
+  })
+  test('a file that is read by many at once is whole for each, also when some leave midway', async () => {
+    const answers = await Promise.all(Array.from({ length: 40 }, () => need('/big.bin')))
+    const read = answers.map(async (answer, at) => {
+      if (answer.body === null || Buffer.isBuffer(answer.body)) throw new Error('it is in memory')
+      const stream = answer.body.open() as Readable
+      if (at % 2 === 0) return buffer(stream)
+      stream.once('data', () => stream.destroy())
+      await new Promise((resolve) => stream.once('close', resolve))
+      return null
+    })
+    for (const content of await Promise.all(read)) if (content) expect(content.equals(big)).toBe(true)
   })
   test('416 names the size; a stale If-Range gives the whole; HEAD ignores Range', async () => {
     const beyond = await need('/big.bin', { range: `bytes=${big.length}-` })
