@@ -11,3 +11,9 @@ export async function readSourceRules(directory: string, settings: BuildSettings
   const files = await openTree(path.join(directory, settings.rootDirectory ?? ''))
   return readEdgeRules(await findRuleFiles(files, settings.outputDirectory))
 }
+
+/** Rules among the files a build made: plugins write `_redirects` and `_headers` there. */
+export async function readOutputRules(directory: string): Promise<EdgeRules> {
+  const files = await findRuleFiles(await openTree(directory), null)
+  return readEdgeRules(files.filter(({ kind, name }) => name === kind && kind.startsWith('_')))
+}

@@ -3,6 +3,7 @@ import path from 'node:path'
 import type { Artifact as ArtifactRow } from '@/server/database/generated/client'
 import { AppError } from '@/shared/errors'
 import type { StaticContent } from '@/shared/route-table'
+import { adoptOutputRules } from '../edge-policy/output-rules'
 import { artifactOf, type ReleaseConfig } from '../instances/launch'
 import type { ContentSpec } from '../static-content/static-content'
 import type { DeployDeps, DeployRun } from './run'
@@ -14,6 +15,7 @@ import type { DeployDeps, DeployRun } from './run'
 export async function layOutFiles(deps: DeployDeps, run: DeployRun, artifact: ArtifactRow, spec: ContentSpec, config: ReleaseConfig): Promise<void> {
   const content = await run.record.step('start', async () => {
     const value = await deps.contents.ensure(artifactOf(artifact), spec)
+    await adoptOutputRules(run, artifact, value.directory)
     run.log.write({ step: 'start', stream: 'system', text: 'Static files: the routers serve them without an instance.' })
     return { value, detail: 'files for the routers' }
   })

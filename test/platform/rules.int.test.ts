@@ -104,6 +104,22 @@ describe.each(['lean', 'http-proxy'] as const)('on the engine %s', (engine) => {
     expect(log).toMatch(/_headers:3: the header Content-Length is not set by rules: this line is left out/)
   })
 
+  test('rules that a build writes among its public files hold, and those of the source are not taken twice', async () => {
+    const { result } = await deploy('built', {
+      'package.json': JSON.stringify({ name: 'built', private: true }),
+      'build.js':
+        "const fs = require('node:fs')\nfs.mkdirSync('dist', { recursive: true })\nfs.writeFileSync('dist/index.html', 'made')\nfs.writeFileSync('dist/_redirects', '/made /new 302!\\n/same /s 302!')",
+      'public/_redirects': '/same /s 302!',
+      'switchyard.json': JSON.stringify({ name: 'built', buildCommand: 'node build.js', outputDirectory: 'dist' }),
+    })
+    expect(await where('built.localhost', '/made')).toBe('302 /new')
+    expect(await where('built.localhost', '/same')).toBe('302 /s')
+    expect((await ask('built.localhost', '/_redirects')).status).toBe(404)
+    const { body } = await api<{ files: { redirects: unknown[] } }>(platform, 'GET', '/projects/built/rules')
+    expect(body.files.redirects).toHaveLength(2)
+    expect(result.status).toBe('ACTIVE')
+  })
+
   test('an app gets rewritten paths, and rewrites lead to another project of the team', async () => {
     await deploy('mirror', {
       'package.json': JSON.stringify({ name: 'mirror', private: true, scripts: { start: 'node server.js' } }),
