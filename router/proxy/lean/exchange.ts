@@ -1,53 +1,27 @@
-import type { AccessLine, CacheState } from '@/shared/edge-link'
-import type { EngineLimits } from '../../env'
-import type { Admission, ForwardPlan, Gate, LocalAnswer } from '../../gate/gate'
+import type { Admission, ForwardPlan, LocalAnswer } from '../../gate/gate'
 import { problemAnswer } from '../../gate/open-gate'
-import type { HostTable, LiveRoute } from '../../match/host-table'
-import type { FinishedRequest, Observer } from '../../observe/observer'
+import type { LiveRoute } from '../../match/host-table'
 import type { Problem } from '../../pages/pages'
 import { isLease, type Lease, type Outcome, type TargetAsk, type Targets } from '../../targets/targets'
-import type { EngineLog } from '../engine'
-import { isIdempotent } from '../request-rules'
 import { faultOf, internalProblem, type UpstreamFault, upstreamProblem } from '../upstreams'
-import { editList } from './edits'
+import { chunked, counted, writeBody, writeBodyEnd } from './answer-writer'
+import type { ExchangeHost } from './exchange-host'
 import { FilteredAnswer } from './filtered-answer'
 import type { Front } from './front'
 import type { AnswerHead } from './parse/answer-head'
-import type { Pools } from './pool'
+import { RequestRecord } from './request-record'
+import { mayRetry, sentNothing } from './retry'
 import type { AnswerSink, UpstreamConnection } from './upstream'
-
-/** What every exchange of an engine shares. */
-export interface ExchangeHost {
-  readonly gate: Gate
-  readonly targets: Targets
-  readonly observer: Observer
-  readonly pools: Pools
-  readonly limits: EngineLimits
-  readonly log: EngineLog
-  readonly table: HostTable
-  readonly draining: boolean
-}
-
-const crlf = Buffer.from('\r\n')
-const lastChunk = Buffer.from('0\r\n')
 
 /**
  * The way of one request, the same for every protocol towards clients: gate, target, instance, answer, log. The client sees exactly one
  * of: the instance's answer, an answer of ours, or, once an answer has begun and cannot be finished, a broken connection or stream.
  * An exchange may be used for one request after the other.
  */
-export class Exchange implements AnswerSink, TargetAsk, FinishedRequest {
-  route: LiveRoute | null = null
-  instanceId: string | null = null
-  status = 0
-  durationMs = 0
-  upstreamMs: number | null = null
-  cache: CacheState = 'none'
-  reason: string | null = null
+export class Exchange extends RequestRecord implements AnswerSink, TargetAsk {
   /** As the ask of a first attempt. */
   readonly avoid = null
   readonly #host: ExchangeHost
-  readonly #front: Front
   /** Tells promises of a former request from those of this one. */
   #turn = 0
   #open = false
@@ -70,8 +44,8 @@ export class Exchange implements AnswerSink, TargetAsk, FinishedRequest {
   #left: AbortController | null = null
 
   constructor(host: ExchangeHost, front: Front) {
+    super(front)
     this.#host = host
-    this.#front = front
   }
 
   /** Whether a request is under way. */
@@ -84,26 +58,11 @@ export class Exchange implements AnswerSink, TargetAsk, FinishedRequest {
     return this.status !== 0
   }
 
-  get bytesIn(): number {
-    return this.#front.bytesIn
-  }
-
-  get bytesOut(): number {
-    return this.#front.bytesOut
-  }
-
-  describe(): Pick<AccessLine, 'requestId' | 'method' | 'host' | 'target' | 'protocol' | 'scheme' | 'clientIp' | 'userAgent'> {
-    const { facts, protocol } = this.#front
-    const { requestId, method, host, scheme, clientIp } = facts
-    const userAgent = facts.header('user-agent') ?? ''
-    return { requestId, method, host, target: `${facts.path}${facts.query}`.slice(0, 2048), protocol, scheme, clientIp, userAgent }
-  }
-
   /** Begins with a request that is well-formed; `route` is what the table has for its host. */
   start(route: LiveRoute | null) {
     this.#begin(route)
     const { gate } = this.#host
-    const { facts } = this.#front
+    const { facts } = this.front
     let admission: Admission | Promise<Admission>
     try {
       admission = route === null ? gate.admitUnknown(facts) : gate.admit(route, facts)
@@ -117,7 +76,7 @@ export class Exchange implements AnswerSink, TargetAsk, FinishedRequest {
   /** Answers a head that breaks the rules: no gate is asked. */
   refuse(problem: Problem): void {
     this.#begin(null)
-    const { facts } = this.#front
+    const { facts } = this.front
     this.#local(problemAnswer(problem, facts.requestId, facts.header('accept'), this.#host.table.dashboardUrl))
   }
 
@@ -132,12 +91,7 @@ export class Exchange implements AnswerSink, TargetAsk, FinishedRequest {
     this.#open = true
     this.#waited = false
     this.#begunAt = performance.now()
-    this.route = route
-    this.status = 0
-    this.upstreamMs = null
-    this.cache = 'none'
-    this.reason = null
-    this.instanceId = null
+    this.forget(route)
     this.#attempts = 0
     this.#forwarded = false
     this.#bodySize = 0
@@ -148,7 +102,7 @@ export class Exchange implements AnswerSink, TargetAsk, FinishedRequest {
   #later<T>(promise: Promise<T>, next: (value: T) => void, late: (value: T) => void = () => {}): void {
     const turn = this.#turn
     this.#waited = true
-    this.#front.facts.detach()
+    this.front.facts.detach()
     promise.then(
       (value) => (this.#turn === turn && this.#open ? next(value) : late(value)),
       (error) => {
@@ -159,8 +113,8 @@ export class Exchange implements AnswerSink, TargetAsk, FinishedRequest {
 
   // A decision that threw is a fault of ours, and one request's alone.
   #broken(error: unknown): void {
-    this.#host.log.error({ ...this.#words(), err: error }, 'a request could not be decided')
-    const { facts } = this.#front
+    this.#host.log.error({ ...this.words(), err: error }, 'a request could not be decided')
+    const { facts } = this.front
     this.#local(problemAnswer(internalProblem, facts.requestId, facts.header('accept'), this.#host.table.dashboardUrl))
   }
 
@@ -171,7 +125,7 @@ export class Exchange implements AnswerSink, TargetAsk, FinishedRequest {
   }
 
   #problem(problem: Problem) {
-    const { facts } = this.#front
+    const { facts } = this.front
     let answer: LocalAnswer | Promise<LocalAnswer>
     try {
       answer = this.#host.gate.problem(problem, this.route, facts)
@@ -189,7 +143,7 @@ export class Exchange implements AnswerSink, TargetAsk, FinishedRequest {
     this.cache = answer.cache
     this.reason = answer.why
     this.#passed = false
-    this.#front.answer(answer)
+    this.front.answer(answer)
   }
 
   /** An answer of ours was written to its end. */
@@ -200,7 +154,7 @@ export class Exchange implements AnswerSink, TargetAsk, FinishedRequest {
   }
 
   #forward(plan: ForwardPlan) {
-    const front = this.#front
+    const front = this.front
     this.#plan = plan
     this.#filtered = plan.filter === null ? null : new FilteredAnswer(plan.filter)
     this.route = plan.route
@@ -226,12 +180,12 @@ export class Exchange implements AnswerSink, TargetAsk, FinishedRequest {
 
   #acquired(lease: Lease | Problem) {
     if (!isLease(lease)) return this.#problem(lease)
-    const fresh = this.#attempts > 0 || this.#front.wantsUpgrade
+    const fresh = this.#attempts > 0 || this.front.wantsUpgrade
     this.#send(lease, this.#host.pools.of(lease.target).take(fresh))
   }
 
   #send(lease: Lease | null, upstream: UpstreamConnection): void {
-    const front = this.#front
+    const front = this.front
     this.#lease = lease
     this.instanceId = lease?.target.instanceId ?? null
     this.#upstream = upstream
@@ -255,8 +209,8 @@ export class Exchange implements AnswerSink, TargetAsk, FinishedRequest {
   // What was asked stays known: as it was sent, or in a copy where it was sent otherwise.
   #keepHead(head: Buffer): void {
     if (this.#sentHead === null) {
-      if (this.#plan?.target === null && this.#plan.requestHeaders === null) this.#front.facts.movedTo(head)
-      else this.#front.facts.detach()
+      if (this.#plan?.target === null && this.#plan.requestHeaders === null) this.front.facts.movedTo(head)
+      else this.front.facts.detach()
     }
     this.#sentHead = head
   }
@@ -264,7 +218,7 @@ export class Exchange implements AnswerSink, TargetAsk, FinishedRequest {
   /** Called once when a request takes long: it must not hold the shared memory its head was put together in. */
   settle(): void {
     if (this.#sentHead !== null) this.#sentHead = Buffer.from(this.#sentHead)
-    this.#front.facts.detach()
+    this.front.facts.detach()
   }
 
   /** Payload of the request. False: wait for `onDrain`. Leaves with the next `flush`. */
@@ -274,12 +228,7 @@ export class Exchange implements AnswerSink, TargetAsk, FinishedRequest {
     this.#bodySize += end - start
     const most = this.#plan?.maxBodyBytes ?? null
     if (most !== null && this.#bodySize > most) return this.#tooLarge(most)
-    const { out } = upstream
-    if (this.#front.body === 'chunked') {
-      out.chunkSize(end - start)
-      out.put(bytes, start, end)
-      out.putAll(crlf)
-    } else out.put(bytes, start, end)
+    writeBody(upstream.out, this.#framing(), bytes, start, end)
   }
 
   /** The request's body is whole. */
@@ -287,10 +236,11 @@ export class Exchange implements AnswerSink, TargetAsk, FinishedRequest {
     const upstream = this.#upstream
     if (upstream === null) return
     upstream.requestEnded()
-    if (this.#front.body !== 'chunked') return
-    upstream.out.putAll(lastChunk)
-    if (trailers !== null) for (const [name, value] of trailers) upstream.out.text(`${name}: ${value}\r\n`)
-    upstream.out.putAll(crlf)
+    writeBodyEnd(upstream.out, this.#framing(), trailers)
+  }
+
+  #framing(): number {
+    return this.front.body === 'chunked' ? chunked : counted
   }
 
   /** Sends what was given. False: the instance is slow, `onDrain` says when to go on. */
@@ -326,7 +276,7 @@ export class Exchange implements AnswerSink, TargetAsk, FinishedRequest {
   }
 
   onInformation(head: AnswerHead): void {
-    if (head.status === 103) this.#front.onInformation(head)
+    if (head.status === 103) this.front.onInformation(head)
   }
 
   onHead(head: AnswerHead): void {
@@ -335,102 +285,98 @@ export class Exchange implements AnswerSink, TargetAsk, FinishedRequest {
     this.#passed = true
     const plan = this.#plan as ForwardPlan
     const setCookie = this.#lease?.setCookie ?? null
-    if (this.#filtered !== null && this.#filter(this.#filtered, head, setCookie)) return
-    this.#front.onHead(head, plan.responseHeaders, setCookie)
+    if (this.#filtered === null || !this.#filter(this.#filtered, head, setCookie)) this.front.onHead(head, plan.responseHeaders, setCookie)
   }
 
   #filter(filtered: FilteredAnswer, head: AnswerHead, setCookie: string | null): boolean {
-    const verdict = filtered.onHead(head)
+    const headMs = this.upstreamMs ?? 0
+    let verdict: ReturnType<FilteredAnswer['onHead']>
+    try {
+      verdict = filtered.onHead(head, this.front.facts.method === 'HEAD', this.#plan?.responseHeaders ?? null, setCookie)
+    } catch (error) {
+      this.#dropUpstream({ kind: 'answered', status: head.status, headMs })
+      this.#broken(error)
+      return true
+    }
     if (verdict === null) return false
-    if ('replace' in verdict) {
-      this.#dropUpstream({ kind: 'answered', status: head.status, headMs: this.upstreamMs ?? 0 })
-      this.#local(verdict.replace)
+    if (verdict.kind === 'replace') {
+      this.#dropUpstream({ kind: 'answered', status: head.status, headMs })
+      this.#local(verdict.answer)
       return true
     }
-    const { status } = verdict
-    const headers = editList(verdict.headers, this.#plan?.responseHeaders ?? null)
-    if (setCookie !== null) headers.push(['Set-Cookie', setCookie])
-    this.status = status
-    const answer: LocalAnswer = { status, headers, body: null, cache: this.cache, why: null }
-    if (this.#front.facts.method === 'HEAD' || head.status === 204 || head.status === 304) {
-      filtered.drop()
-      this.#deferred = answer
-      return true
-    }
+    this.status = verdict.answer.status
+    if (verdict.kind === 'bodiless') this.#deferred = verdict.answer
+    else this.#stream(filtered, verdict.answer)
+    return true
+  }
+
+  #stream(filtered: FilteredAnswer, answer: LocalAnswer): void {
     const turn = this.#turn
     const onBroken = () => {
       if (this.#turn === turn && this.#open) this.#breakOff()
     }
     const open = () => filtered.open(() => this.resumeAnswer(), onBroken)
-    this.#front.answer({ ...answer, body: { length: null, open } })
-    return true
+    this.front.answer({ ...answer, body: { length: null, open } })
   }
 
   onBody(bytes: Buffer, start: number, end: number): void {
-    if (this.#filtered === null || !this.#filtered.streams) this.#front.onBody(bytes, start, end)
+    if (this.#filtered === null || !this.#filtered.streams) this.front.onBody(bytes, start, end)
     else if (!this.#filtered.write(bytes, start, end)) this.pauseAnswer()
   }
 
   onTrailers(trailers: [string, string][]): void {
-    if (this.#filtered === null || !this.#filtered.streams) this.#front.onTrailers(trailers)
+    if (this.#filtered === null || !this.#filtered.streams) this.front.onTrailers(trailers)
   }
 
   onFlush(): void {
-    if (this.status !== 0 && (this.#filtered === null || !this.#filtered.streams)) this.#front.onFlush()
+    if (this.status !== 0 && (this.#filtered === null || !this.#filtered.streams)) this.front.onFlush()
   }
 
   onEnd() {
     this.#upstream = null
     this.#release({ kind: 'answered', status: this.status, headMs: this.upstreamMs ?? 0 })
-    if (this.#deferred !== null) return this.#front.answer(this.#deferred)
+    if (this.#deferred !== null) return this.front.answer(this.#deferred)
     if (this.#filtered?.streams) return this.#filtered.end()
     this.#filtered?.finished()
     this.#finish()
-    this.#front.onEnd()
+    this.front.onEnd()
   }
 
   onSwitch(head: AnswerHead): void {
     this.status = 101
     this.upstreamMs = performance.now() - this.#sentAt
-    this.#front.onSwitch(head, this.#plan?.responseHeaders ?? null)
+    this.front.onSwitch(head, this.#plan?.responseHeaders ?? null)
   }
 
   onTunnelEnd(): void {
-    this.#front.onTunnelEnd()
+    this.front.onTunnelEnd()
   }
 
   onDrain(): void {
-    this.#front.onDrain()
+    this.front.onDrain()
   }
 
   onFault(error: Error, before: { head: boolean; anyByte: boolean; reused: boolean }) {
     const fault = faultOf(error)
     this.#upstream = null
     if (before.head) {
-      if (this.status !== 101) this.#host.log.warn({ ...this.#words(), err: error }, 'the answer broke off midway')
+      if (this.status !== 101) this.#host.log.warn({ ...this.words(), err: error }, 'the answer broke off midway')
       return this.#breakOff(fault)
     }
     if (this.#retry(fault, before.reused && !before.anyByte)) return
-    this.#host.log.warn({ ...this.#words(), err: error }, `upstream fault: ${fault}`)
+    this.#host.log.warn({ ...this.words(), err: error }, `upstream fault: ${fault}`)
     this.#release({ kind: 'fault', fault })
     this.#problem(upstreamProblem(fault, this.#plan as ForwardPlan, this.#host.limits))
   }
 
-  /**
-   * A second attempt, once, and only when it cannot repeat anything: the request has no body, and either nothing of it was sent (the
-   * connection was refused, and another target is there), or it is idempotent and a kept connection closed before any byte of answer.
-   */
   #retry(fault: UpstreamFault, keptClosed: boolean): boolean {
-    const front = this.#front
     const plan = this.#plan
-    if (this.#attempts > 1 || plan === null || front.body !== 'none' || front.wantsUpgrade) return false
-    const sentNothing = fault === 'refused' && this.#lease !== null && plan.route.targets.length > 1
-    if (!sentNothing && !(fault === 'reset' && keptClosed && isIdempotent(front.facts.method))) return false
+    if (plan === null || !mayRetry(this.front, plan, { fault, keptClosed, attempts: this.#attempts })) return false
     // The newest table: the instance may be gone because its successor took over.
     const route = this.#host.table.find(plan.route.host) ?? plan.route
     const avoid = this.#lease?.target ?? null
     // A kept connection that was closed between two requests says nothing about its instance's health.
-    this.#release(sentNothing ? { kind: 'fault', fault } : { kind: 'client-left' })
+    this.#release(sentNothing(fault) ? { kind: 'fault', fault } : { kind: 'client-left' })
     if (plan.outside !== null) this.#acquire(plan)
     else this.#ask(route, this.#again(avoid))
     return true
@@ -460,7 +406,7 @@ export class Exchange implements AnswerSink, TargetAsk, FinishedRequest {
     this.#filtered?.abort()
     this.#dropUpstream(fault === undefined ? { kind: 'client-left' } : { kind: 'fault', fault })
     this.#finish()
-    this.#front.abort()
+    this.front.abort()
   }
 
   /** The client is gone, or its connection is cut. */
@@ -480,11 +426,11 @@ export class Exchange implements AnswerSink, TargetAsk, FinishedRequest {
   }
 
   cookie(): string | undefined {
-    return this.#front.facts.header('cookie')
+    return this.front.facts.header('cookie')
   }
 
   get secure(): boolean {
-    return this.#front.facts.scheme === 'https'
+    return this.front.facts.scheme === 'https'
   }
 
   #dropUpstream(outcome: Outcome): void {
@@ -512,12 +458,6 @@ export class Exchange implements AnswerSink, TargetAsk, FinishedRequest {
     this.#filtered = null
     this.#deferred = null
     this.#left = null
-  }
-
-  #words(): object {
-    const { facts } = this.#front
-    const { requestId, method, path } = facts
-    return { requestId, method, host: this.route?.host, path: path.slice(0, 512), instanceId: this.instanceId, attempts: this.#attempts }
   }
 }
 

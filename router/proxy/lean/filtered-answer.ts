@@ -1,6 +1,13 @@
 import { PassThrough } from 'node:stream'
-import type { AnswerFilter, LocalAnswer } from '../../gate/gate'
+import type { AnswerFilter, HeaderEdits, LocalAnswer } from '../../gate/gate'
+import { editList } from './edits'
 import type { AnswerHead } from './parse/answer-head'
+
+/** `replace`: at once; `bodiless`: once the instance's is over; `streamed`: with the body that `open` gives. */
+export interface FilterVerdict {
+  kind: 'replace' | 'bodiless' | 'streamed'
+  answer: LocalAnswer
+}
 
 /** One answer of an instance under the eyes of a filter: the slow path, through streams. */
 export class FilteredAnswer {
@@ -18,20 +25,24 @@ export class FilteredAnswer {
     return this.#through !== null
   }
 
-  /** What is to be sent instead of the instance's head; null: the answer passes as it is. */
-  onHead(head: AnswerHead): null | { replace: LocalAnswer } | { status: number; headers: [string, string][] } {
+  /** What is to be sent instead of the instance's answer; null: it passes as it is. */
+  onHead(head: AnswerHead, isHead: boolean, edits: HeaderEdits | null, setCookie: string | null): FilterVerdict | null {
     const { filter } = this
-    const read = (name: string) => head.fields.joined(head.bytes, name, ', ')
-    if (filter.wants && !filter.wants(head.status, read)) return null
+    if (filter.wants && !filter.wants(head.status, (name) => head.fields.joined(head.bytes, name, ', '))) return null
     const verdict = filter.onHead(head.status, head.list())
     if (verdict === null) return null
     if ('replace' in verdict) {
       this.#over = true
-      return verdict
+      return { kind: 'replace', answer: verdict.replace }
     }
+    const headers = [...editList(verdict.headers, edits)]
+    if (setCookie !== null) headers.push(['Set-Cookie', setCookie])
+    const answer: LocalAnswer = { status: verdict.status, headers, body: null, cache: 'none', why: null }
     // Where only the head changed the body passes through a stream all the same: one way for all rewritten answers.
     this.#through = verdict.through ?? new PassThrough()
-    return verdict
+    if (!isHead && head.status !== 204 && head.status !== 304) return { kind: 'streamed', answer }
+    this.#drop()
+    return { kind: 'bodiless', answer }
   }
 
   /** The body as it comes out. `onDrain`: the stream takes more; `onBroken`: it failed. */
@@ -43,7 +54,7 @@ export class FilteredAnswer {
   }
 
   /** What a filter would make of no body (the frame of an empty archive) must not follow a head that has none. */
-  drop(): void {
+  #drop(): void {
     this.#through?.on('error', () => {}).resume()
     this.#through?.end()
     this.#through = null

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import type { ExchangeHost } from '../exchange'
+import type { ExchangeHost } from '../exchange-host'
 import { H2Front } from './front'
 import { clientPreface } from './protocol'
 import { type ClientWords, LastHost } from './request'

@@ -1,0 +1,24 @@
+import type { ForwardPlan } from '../../gate/gate'
+import { isIdempotent } from '../request-rules'
+import type { UpstreamFault } from '../upstreams'
+import type { Front } from './front'
+
+export interface FailedAttempt {
+  fault: UpstreamFault
+  /** A kept connection closed before any byte of the answer. */
+  keptClosed: boolean
+  /** With this one. */
+  attempts: number
+}
+
+/**
+ * Whether there may be a second attempt, once, and only when it cannot repeat anything: the request has no body, and either nothing of
+ * it was sent (the connection was refused, and another target is there), or it is idempotent and a kept connection closed.
+ */
+export function mayRetry(front: Front, plan: ForwardPlan, { fault, keptClosed, attempts }: FailedAttempt): boolean {
+  if (attempts > 1 || front.body !== 'none' || front.wantsUpgrade) return false
+  if (sentNothing(fault)) return plan.outside === null && plan.route.targets.length > 1
+  return fault === 'reset' && keptClosed && isIdempotent(front.facts.method)
+}
+
+export const sentNothing = (fault: UpstreamFault) => fault === 'refused'
