@@ -8,7 +8,7 @@ import { type ScopedClient, scopeTo } from '../database/scope'
 import type { Actor } from '../platform'
 import { requireProject } from '../projects/read'
 import { authorize } from '../teams/policy'
-import { covers, usableCertificate } from './covers'
+import { coveringNames, usableCertificate } from './covers'
 import type { DomainDeps } from './deps'
 import { displayName, parseDomainName } from './hostname'
 import { readChecks, watchedPauseMs } from './record'
@@ -85,9 +85,13 @@ async function present(deps: DomainDeps, db: ScopedClient, rows: Row[]): Promise
       distinct: ['domainId'],
     }),
   ])
+  const byName = new Map<string, CertificateRow>()
+  // Latest end first: the one that is there already lasts longer.
+  for (const one of usable) for (const name of one.names) if (!byName.has(name)) byName.set(name, one)
+  const attemptOf = new Map(attempts.map((one) => [one.domainId, one]))
   return rows.map((row) => {
-    const serving = row.certificateMode === 'off' ? undefined : usable.find((one) => covers(new Set(one.names), row.hostname))
-    return presentRow(deps, row, serving ?? attempts.find((one) => one.domainId === row.id) ?? null, serving !== undefined)
+    const serving = row.certificateMode === 'off' ? [] : coveringNames(row.hostname).flatMap((name) => byName.get(name) ?? [])
+    return presentRow(deps, row, serving[0] ?? attemptOf.get(row.id) ?? null, serving.length > 0)
   })
 }
 
