@@ -78,12 +78,42 @@ describe('a password', () => {
   })
 
   test('cannot be guessed at length', async () => {
-    const gate = gateFor({ protection: { kind: 'basic', users: [] } })
+    const gate = gateFor({ protection: { kind: 'basic', users: [] } }, {}, { options: { now: () => 0 } })
     const answers = []
     for (let i = 0; i < 25; i += 1) answers.push(brief(await gate.ask('/', { headers: basic('a', String(i)) })))
     expect(answers.filter((answer) => answer === 'problem protected')).toHaveLength(20)
     expect(answers.at(-1)).toBe('problem rate-limited')
     expect(brief(await gate.ask('/', { headers: basic('a', 'b'), clientIp: '198.51.100.1' }))).toBe('problem protected')
+  }, 20_000)
+
+  test('keeps what it guards out of shared caches', async () => {
+    const page: LocalAnswer = {
+      status: 200,
+      headers: [['Cache-Control', 'public, max-age=0']],
+      body: null,
+      head: Buffer.from('x'),
+      cache: 'static',
+      why: null,
+    }
+    const content = { find: () => page, fallback: () => null, page: () => null }
+    const protection = { kind: 'basic' as const, users: [{ name: 'ann', hash: await hashPassword('12345678') }] }
+    const site = { targets: [], content: { digest: 'd', directory: '/x', spa: false } }
+    const gate = gateFor({ protection }, site, { options: { content } })
+    const shown = await gate.ask('/', { headers: basic('ann', '12345678') })
+    expect(shown).toMatchObject({ answer: { headers: [['Cache-Control', 'private, max-age=0']] } })
+    expect(shown.kind === 'answer' && shown.answer.head).toBeUndefined()
+    expect(await gateFor({}, site, { options: { content } }).ask('/')).toMatchObject({ answer: { headers: page.headers } })
+  })
+
+  test('is verified a few at a time, and every one gets its answer', async () => {
+    const gate = gateFor({ protection: { kind: 'basic', users: [{ name: 'ann', hash: await hashPassword('12345678') }] } })
+    const answers = await Promise.all(Array.from({ length: 12 }, (_, i) => gate.ask('/', { headers: basic('ann', i % 2 ? '12345678' : `no ${i}`) })))
+    expect(answers.map(brief)).toEqual(answers.map((_, i) => (i % 2 ? 'forward as it is' : 'problem protected')))
+    const crowd = await Promise.all(
+      Array.from({ length: 40 }, (_, i) => gate.ask('/', { headers: basic('ann', `no ${i}`), clientIp: `198.51.100.${i}` })),
+    )
+    expect(new Set(crowd.map(brief))).toEqual(new Set(['problem protected', 'problem rate-limited']))
+    expect(brief(await gate.ask('/', { headers: basic('ann', 'again'), clientIp: '192.0.2.99' }))).toBe('problem protected')
   }, 20_000)
 
   test('is asked for over HTTPS only, where there is HTTPS', async () => {

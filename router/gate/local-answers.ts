@@ -10,7 +10,7 @@ export function redirectAnswer(status: RedirectRule['status'], location: string,
     ['Location', location.replace(/[^\x21-\x7e]/g, (sign) => encodeURIComponent(sign.toWellFormed()))],
     ['Content-Type', 'text/plain; charset=utf-8'],
     ['Content-Length', String(body.length)],
-    ['Cache-Control', status === 301 || status === 308 ? 'public, max-age=3600' : 'no-store'],
+    ['Cache-Control', status === 301 || status === 308 ? 'max-age=3600' : 'no-store'],
   ]
   if (hstsSeconds !== null) headers.push(['Strict-Transport-Security', `max-age=${hstsSeconds}`])
   return { status, headers, body, cache: 'none', why }
@@ -25,6 +25,15 @@ export function challengeAnswer(keyAuthorization: string): LocalAnswer {
     ['Cache-Control', 'no-store'],
   ]
   return { status: 200, headers, body, cache: 'none', why: 'acme-challenge' }
+}
+
+/** What was shown to a visitor who proved who they are is not for caches that others share. */
+export function asPrivate(answer: LocalAnswer): LocalAnswer {
+  const shared = answer.headers.some(([name, value]) => name.toLowerCase() === 'cache-control' && /\b(?:public|s-maxage)\b/i.test(value))
+  if (!shared) return answer
+  const { head: _, ...rest } = answer
+  const privately = (value: string) => value.replace(/\bpublic\b/i, 'private').replace(/,?\s*\bs-maxage=\d+/i, '')
+  return { ...rest, headers: answer.headers.map(([name, value]) => [name, name.toLowerCase() === 'cache-control' ? privately(value) : value]) }
 }
 
 /** Encoded lines of edits that only add; the objects live as long as their policy. */

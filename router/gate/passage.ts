@@ -13,7 +13,7 @@ import { admitVisitor, hstsOf } from './access'
 import { chainFilters } from './chain'
 import { after, type Soon } from './flow'
 import type { Admission, AnswerCache, ContentSource, FilterSource, HeaderEdits, LocalAnswer, OutsideTarget } from './gate'
-import { editAnswer, redirectAnswer } from './local-answers'
+import { asPrivate, editAnswer, redirectAnswer } from './local-answers'
 
 /** Files that steer the edge lie among those of a site, and are nobody's to read: they name hosts and paths that are not public. */
 const unpublished = new Set(['/_redirects', '/_headers', '/vercel.json', '/switchyard.json'])
@@ -153,7 +153,7 @@ export class Passage {
   }
 
   #answer(answer: LocalAnswer): Admission {
-    return { kind: 'answer', answer: editAnswer(answer, this.#responseEdits) }
+    return { kind: 'answer', answer: editAnswer(this.#private ? asPrivate(answer) : answer, this.#responseEdits) }
   }
 
   /** No rule and no file answered. */

@@ -203,18 +203,22 @@ test('a path that would cost too much is refused, not let past the rules', async
   expect(brief(await gate.ask('/ok'))).toBe('forward as it is')
 })
 
-test('2,048 rules cost an ordinary request little', async () => {
-  const redirects = Array.from({ length: 2048 }, (_, i) => ({ source: `/old-${i}/:slug*`, destination: `/new-${i}/:slug*`, status: 308 as const }))
-  const { gate, table } = gateFor({ redirects })
-  const route = table.find('app.test')
-  if (!route) throw new Error('no route')
-  const run = (count: number) => {
-    for (let i = 0; i < count; i += 1) void gate.admit(route, factsOf(`/page/${i}`))
+test('2,048 rules cost an ordinary request no more than two do', () => {
+  const best = (count: number) => {
+    const redirects = Array.from({ length: count }, (_, i) => ({ source: `/old-${i}/:slug*`, destination: `/new-${i}/:slug*`, status: 308 as const }))
+    const { gate, table } = gateFor({ redirects })
+    const route = table.find('app.test')
+    if (!route) throw new Error('no route')
+    let least = Infinity
+    for (let round = 0; round < 20; round += 1) {
+      const begun = performance.now()
+      for (let i = 0; i < 500; i += 1) void gate.admit(route, factsOf(`/page/${i}`))
+      least = Math.min(least, performance.now() - begun)
+    }
+    return least
   }
-  run(2000)
-  const begun = performance.now()
-  run(10_000)
-  expect((performance.now() - begun) / 10_000).toBeLessThan(0.05)
+  // Walked, it would be a thousand times.
+  expect(best(2048)).toBeLessThan(20 * best(2))
 })
 
 test('a route that asks for nothing gets one and the same plan', async () => {

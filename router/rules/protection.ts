@@ -12,9 +12,14 @@ export const accessParameter = 'switchyard_token'
 const cookieSeconds = 7 * 24 * 3600
 const rememberedMs = 5 * 60_000
 const maxRemembered = 2_000
-/** Passwords being verified at once, each 16 MiB and a thread; more wait their turn. */
+/**
+ * Passwords being verified at once by this process, each 16 MiB and one of the four threads that files and names are read on, too; more
+ * wait their turn, so many for one project.
+ */
 const maxVerifying = 2
-const maxWaiting = 64
+const maxWaiting = 16
+let verifying = 0
+const waiting: (() => void)[] = []
 const triesPerMinute = 20
 const maxCredentialBytes = 1024
 /** Costs what a real one costs, so that a wrong name is not told from a wrong password by the clock. */
@@ -33,8 +38,7 @@ export class Guard {
   /** Hash of a credential → until when it holds (ms). */
   readonly #verified = new Map<string, number>()
   readonly #failures = new RateLimit(triesPerMinute, 60)
-  #verifying = 0
-  readonly #waiting: (() => void)[] = []
+  #waiting = 0
 
   constructor(protection: Protection) {
     this.#protection = protection
@@ -52,7 +56,7 @@ export class Guard {
     if ((this.#verified.get(key) ?? 0) > now) return { kind: 'pass', edits: withoutAuthorization }
     const tries = this.#failures.take(visitorOf(view.facts.clientIp), now)
     if (tries.retryAfterSeconds > 0) return tooMany(view, tries.limit, tries.windowSeconds, tries.retryAfterSeconds)
-    if (this.#waiting.length >= maxWaiting) return tooMany(view, tries.limit, tries.windowSeconds, 5)
+    if (this.#waiting >= maxWaiting) return tooMany(view, tries.limit, tries.windowSeconds, 5)
     return this.#verify(users, given).then((right) => {
       if (!right) return this.#refuse(view, 'password')
       this.#remember(key, now)
@@ -61,15 +65,19 @@ export class Guard {
   }
 
   async #verify(users: { name: string; hash: string }[], given: { name: string; password: string }): Promise<boolean> {
-    if (this.#verifying >= maxVerifying) await new Promise<void>((resolve) => this.#waiting.push(resolve))
-    this.#verifying += 1
+    this.#waiting += 1
+    // Who is let go takes over the place of who lets go, so that nobody slips in between.
+    if (verifying >= maxVerifying) await new Promise<void>((resolve) => waiting.push(resolve))
+    else verifying += 1
+    this.#waiting -= 1
     try {
       const user = users.find((one) => one.name === given.name)
       const right = await verifyPassword(given.password, user?.hash ?? nobodysHash)
       return right && user !== undefined
     } finally {
-      this.#verifying -= 1
-      this.#waiting.shift()?.()
+      const next = waiting.shift()
+      if (next) next()
+      else verifying -= 1
     }
   }
 
