@@ -24,7 +24,7 @@ export interface AnswersOwner {
   /** The stream of an answer of ours gave its last byte. */
   onStreamed(): void
   /** It failed: what was sent must be seen to be incomplete. */
-  onStreamBroken(): void
+  abort(): void
 }
 
 /** The way out of one HTTP/1 connection: heads and bodies as bytes, in the framing that the client understands. */
@@ -150,7 +150,7 @@ export class ClientAnswers {
       this.#owner.onStreamed()
     })
     const broken = () => {
-      if (this.#source === source) this.#owner.onStreamBroken()
+      if (this.#source === source) this.#owner.abort()
     }
     source.on('error', broken)
     source.on('close', broken)

@@ -2,54 +2,25 @@ import type net from 'node:net'
 import type { ForwardPlan, HeaderEdits, LocalAnswer } from '../../gate/gate'
 import type { AnswerContext } from './answer-writer'
 import { type AnswersOwner, ClientAnswers } from './client-answers'
+import { type ClientHost, ClientRequest, optionsAnswer } from './client-request'
+import { closing, dead, dropping, halfCloseGraceMs, idle, mostPipelined, receiving, tunnel, waiting } from './client-states'
 import type { Clock } from './clock'
 import { Exchange } from './exchange'
-import type { ExchangeHost } from './exchange-host'
-import type { Front, RequestBody } from './front'
+import type { Front } from './front'
 import { HeadFacts, parsedHead } from './head-facts'
 import { type ClientAddress, KnownHost } from './known-host'
 import type { AnswerHead } from './parse/answer-head'
-import { notHttp, parseRequestHead } from './parse/request-head'
+import { notHost, notHttp, parseRequestHead } from './parse/request-head'
 import { CR, LF } from './parse/tables'
 import { RequestFrame } from './request-frame'
 import { writeRequestHead } from './request-writer'
 import type { Outbox } from './slab'
 
-/** What a connection needs of its engine. */
-export interface ClientHost extends ExchangeHost {
-  readonly clock: Clock
-  closed(connection: ClientConnection): void
-}
-
-const idle = 0
-/** A request's body is coming. */
-const receiving = 1
-/** The request is whole, its answer is not. */
-const waiting = 2
-/** Answered before its body ended: the rest is dropped. */
-const dropping = 3
-const tunnel = 4
-/** Nothing more is sent; the client gets a moment to read and close. */
-const closing = 5
-const dead = 6
-
-/** Pipelined bytes kept while a request is under way; beyond them reading stops. */
-const mostPipelined = 65_536
-/** How long a client that said its last byte gets to receive its answer before it counts as gone: one cannot be told from the other. */
-const halfCloseGraceMs = 1_000
-/** Shared by all: made anew for each head that is written. */
-const context: AnswerContext = { isHead: false, old: false, close: false, toldKeepAlive: false, requestId: Buffer.alloc(0) }
-
 /** One HTTP/1 connection of a client: its requests one after the other, its answers in the same order. */
-export class ClientConnection implements Front, AnswersOwner {
+export class ClientConnection extends ClientRequest implements Front, AnswersOwner {
   readonly socket: net.Socket
   readonly facts: HeadFacts
   readonly exchange: Exchange
-  protocol: Front['protocol'] = 'http/1.1'
-  body: RequestBody = 'none'
-  contentLength = 0
-  wantsUpgrade = false
-  bytesIn = 0
   readonly #host: ClientHost
   readonly #answers: ClientAnswers
   readonly #known: KnownHost
@@ -61,11 +32,6 @@ export class ClientConnection implements Front, AnswersOwner {
   #paused = false
   /** The body may be given to the exchange. */
   #ready = false
-  #expectsContinue = false
-  /** The connection ends after this answer. */
-  #close = false
-  #old = false
-  #keepOld = false
   /** The client said its last byte. */
   #ended = false
   #settled = false
@@ -73,6 +39,7 @@ export class ClientConnection implements Front, AnswersOwner {
   #since: number
 
   constructor(host: ClientHost, socket: net.Socket, address: ClientAddress) {
+    super()
     this.#host = host
     this.socket = socket
     this.#since = host.clock.now
@@ -190,18 +157,12 @@ export class ClientConnection implements Front, AnswersOwner {
     this.#since = this.#host.clock.now
     this.#settled = false
     this.#ready = false
-    this.protocol = 'http/1.1'
-    this.body = 'none'
-    this.wantsUpgrade = false
-    this.#expectsContinue = false
-    this.#old = false
-    this.#keepOld = false
-    this.bytesIn = 0
+    this.forgetRequest()
   }
 
   #refuse(): void {
     const { status, detail } = parsedHead.refusal ?? notHttp
-    this.#close = true
+    this.close = true
     this.exchange.refuse({ kind: 'bad-request', status, detail })
   }
 
@@ -212,17 +173,9 @@ export class ClientConnection implements Front, AnswersOwner {
     this.facts.take(bytes, head.hostStart === -1 ? '' : known.name)
     if (head.refusal === null && known.name === '') head.refusal = notHost
     if (head.refusal !== null) return this.#refuse()
-    this.#old = head.minor === 0
-    this.#keepOld = this.#old && head.keepAlive
-    this.#close = head.close || (this.#old && !head.keepAlive)
-    this.#expectsContinue = head.expectsContinue
-    this.wantsUpgrade = head.upgrade
-    if (this.#old) this.protocol = 'http/1.0'
-    else if (head.upgrade) this.protocol = 'websocket'
-    this.contentLength = head.contentLength
+    this.readRequest(head)
     if (head.hasBody) {
       this.#state = receiving
-      this.body = head.chunked ? 'chunked' : 'length'
       this.#frame.begin(head)
     }
     if (head.targetEnd - head.targetStart === 1 && bytes[head.targetStart] === 42) return this.exchange.answerOwn(optionsAnswer)
@@ -233,7 +186,7 @@ export class ClientConnection implements Front, AnswersOwner {
     const frame = this.#frame
     const after = frame.take(bytes, at, end)
     if (after < 0) {
-      this.#close = true
+      this.close = true
       this.#state = waiting
       this.exchange.clientBroken()
       return end
@@ -286,8 +239,8 @@ export class ClientConnection implements Front, AnswersOwner {
 
   onForwarding(): void {
     this.#ready = true
-    if (this.#expectsContinue) {
-      this.#expectsContinue = false
+    if (this.expectsContinue) {
+      this.expectsContinue = false
       this.#answers.sayContinue()
     }
     if (this.#processing) return
@@ -302,23 +255,16 @@ export class ClientConnection implements Front, AnswersOwner {
   }
 
   #context(): AnswerContext {
-    // Who waits for "100 Continue" and gets an answer instead may send its body or not: nobody can tell where a next request begins.
-    if (this.#host.draining || this.wantsUpgrade || this.#expectsContinue || this.#ended) this.#close = true
-    context.isHead = this.facts.method === 'HEAD'
-    context.old = this.#old || this.wantsUpgrade
-    context.close = this.#close
-    context.toldKeepAlive = this.#keepOld
-    context.requestId = this.facts.id
-    return context
+    return this.answerContext(this.facts, this.#host.draining || this.#ended)
   }
 
   onInformation(head: AnswerHead): void {
-    if (!this.#old) this.#answers.earlyHints(head)
+    if (!this.old) this.#answers.earlyHints(head)
   }
 
   onHead(head: AnswerHead, edits: HeaderEdits | null, setCookie: string | null): void {
     this.#answers.head(head, edits, setCookie, this.#context())
-    if (this.#answers.endsByClose) this.#close = true
+    if (this.#answers.endsByClose) this.close = true
   }
 
   onBody(bytes: Buffer, start: number, end: number): void {
@@ -371,9 +317,9 @@ export class ClientConnection implements Front, AnswersOwner {
   }
 
   answer(answer: LocalAnswer): void {
-    if (answer.close) this.#close = true
+    if (answer.close) this.close = true
     const whole = this.#answers.local(answer, this.#context())
-    if (this.#answers.endsByClose) this.#close = true
+    if (this.#answers.endsByClose) this.close = true
     if (whole) this.onStreamed()
   }
 
@@ -382,15 +328,11 @@ export class ClientConnection implements Front, AnswersOwner {
     this.#answered()
   }
 
-  onStreamBroken(): void {
-    this.abort()
-  }
-
   // After an answer.
 
   #answered() {
     if (this.#state >= closing) return
-    if (this.#close) return this.#end()
+    if (this.close) return this.#end()
     if (this.#state !== receiving) return this.#next()
     this.#state = dropping
     this.#since = this.#host.clock.now
@@ -453,7 +395,7 @@ export class ClientConnection implements Front, AnswersOwner {
   #watchRequest(clock: Clock) {
     const { limits } = this.#host
     if (this.#state === receiving && this.#ready && !this.#paused && clock.passed(this.#since, limits.clientIdleTimeoutMs)) {
-      this.#close = true
+      this.close = true
       return this.exchange.clientSilent()
     }
     if (this.#ended && !this.#answers.stalled && clock.passed(this.#since, halfCloseGraceMs)) return this.destroy()
@@ -466,19 +408,8 @@ export class ClientConnection implements Front, AnswersOwner {
   #headTooLate(): void {
     this.#begin()
     this.#pending = null
-    this.#close = true
+    this.close = true
     this.facts.takeNothing()
     this.exchange.refuse({ kind: 'bad-request', status: 408, detail: 'The request head did not arrive in time.' })
   }
-}
-
-const notHost = { status: 400, detail: 'The Host header is not a hostname.' } as const
-
-// `OPTIONS *` asks about this server, not about an app (RFC 9110 §9.3.7).
-const optionsAnswer: LocalAnswer = {
-  status: 204,
-  headers: [['Allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS']],
-  body: null,
-  cache: 'none',
-  why: 'options',
 }

@@ -5,7 +5,8 @@ import type { Observer } from '../../observe/observer'
 import type { Targets } from '../../targets/targets'
 import type { DrainOptions, DrainResult, Engine, EngineLog, EngineOptions, ListenAddress } from '../engine'
 import type { Reader } from './accept'
-import { ClientConnection, type ClientHost } from './client'
+import { ClientConnection } from './client'
+import type { ClientHost } from './client-request'
 import { Clock } from './clock'
 import { H2Sessions, isPriorKnowledge } from './h2'
 import type { ClientAddress } from './known-host'
@@ -90,8 +91,8 @@ class LeanEngine implements Engine, ClientHost {
     return (bytes, size) => read(bytes, size)
   }
 
-  closed(connection: OpenConnection): void {
-    this.#connections.delete(connection)
+  closed(connection: object): void {
+    this.#connections.delete(connection as OpenConnection)
     this.#onOneLess()
   }
 

@@ -4,21 +4,20 @@ import type { LiveRoute } from '../../match/host-table'
 import type { Problem } from '../../pages/pages'
 import { isLease, type Lease, type Outcome, type TargetAsk, type Targets } from '../../targets/targets'
 import { faultOf, internalProblem, type UpstreamFault, upstreamProblem } from '../upstreams'
-import { chunked, counted, writeBody, writeBodyEnd } from './answer-writer'
 import type { ExchangeHost } from './exchange-host'
 import { FilteredAnswer } from './filtered-answer'
 import type { Front } from './front'
 import type { AnswerHead } from './parse/answer-head'
-import { RequestRecord } from './request-record'
 import { mayRetry, sentNothing } from './retry'
 import type { AnswerSink, UpstreamConnection } from './upstream'
+import { abandon, UpstreamSide } from './upstream-side'
 
 /**
  * The way of one request, the same for every protocol towards clients: gate, target, instance, answer, log. The client sees exactly one
  * of: the instance's answer, an answer of ours, or, once an answer has begun and cannot be finished, a broken connection or stream.
  * An exchange may be used for one request after the other.
  */
-export class Exchange extends RequestRecord implements AnswerSink, TargetAsk {
+export class Exchange extends UpstreamSide implements AnswerSink, TargetAsk {
   /** As the ask of a first attempt. */
   readonly avoid = null
   readonly #host: ExchangeHost
@@ -29,13 +28,10 @@ export class Exchange extends RequestRecord implements AnswerSink, TargetAsk {
   #waited = false
   #begunAt = 0
   #sentAt = 0
-  #plan: ForwardPlan | null = null
   #lease: Lease | null = null
-  #upstream: UpstreamConnection | null = null
   #attempts = 0
   #forwarded = false
   #sentHead: Buffer | null = null
-  #bodySize = 0
   #filtered: FilteredAnswer | null = null
   /** Sent once the instance's bodiless answer is over. */
   #deferred: LocalAnswer | null = null
@@ -94,7 +90,7 @@ export class Exchange extends RequestRecord implements AnswerSink, TargetAsk {
     this.forget(route)
     this.#attempts = 0
     this.#forwarded = false
-    this.#bodySize = 0
+    this.bodySize = 0
     this.#passed = false
   }
 
@@ -155,10 +151,10 @@ export class Exchange extends RequestRecord implements AnswerSink, TargetAsk {
 
   #forward(plan: ForwardPlan) {
     const front = this.front
-    this.#plan = plan
+    this.plan = plan
     this.#filtered = plan.filter === null ? null : new FilteredAnswer(plan.filter)
     this.route = plan.route
-    if (plan.maxBodyBytes !== null && front.body === 'length' && front.contentLength > plan.maxBodyBytes) return this.#tooLarge(plan.maxBodyBytes)
+    if (plan.maxBodyBytes !== null && front.body === 'length' && front.contentLength > plan.maxBodyBytes) return this.tooLarge(plan.maxBodyBytes)
     this.#acquire(plan)
   }
 
@@ -188,12 +184,12 @@ export class Exchange extends RequestRecord implements AnswerSink, TargetAsk {
     const front = this.front
     this.#lease = lease
     this.instanceId = lease?.target.instanceId ?? null
-    this.#upstream = upstream
+    this.upstream = upstream
     this.#sentAt = this.#attempts++ === 0 && !this.#waited ? this.#begunAt : performance.now()
     const { out } = upstream
     upstream.begin(this, { head: front.facts.method === 'HEAD', upgrade: front.wantsUpgrade })
     const again = this.#sentHead !== null
-    if (this.#sentHead === null) front.writeHead(out, this.#plan as ForwardPlan)
+    if (this.#sentHead === null) front.writeHead(out, this.plan as ForwardPlan)
     if (front.body === 'none') {
       const head = this.#sentHead ?? out.seal()
       this.#keepHead(head)
@@ -209,7 +205,7 @@ export class Exchange extends RequestRecord implements AnswerSink, TargetAsk {
   // What was asked stays known: as it was sent, or in a copy where it was sent otherwise.
   #keepHead(head: Buffer): void {
     if (this.#sentHead === null) {
-      if (this.#plan?.target === null && this.#plan.requestHeaders === null) this.front.facts.movedTo(head)
+      if (this.plan?.target === null && this.plan.requestHeaders === null) this.front.facts.movedTo(head)
       else this.front.facts.detach()
     }
     this.#sentHead = head
@@ -221,58 +217,10 @@ export class Exchange extends RequestRecord implements AnswerSink, TargetAsk {
     this.front.facts.detach()
   }
 
-  /** Payload of the request. False: wait for `onDrain`. Leaves with the next `flush`. */
-  sendBody(bytes: Buffer, start: number, end: number) {
-    const upstream = this.#upstream
-    if (upstream === null || end === start) return
-    this.#bodySize += end - start
-    const most = this.#plan?.maxBodyBytes ?? null
-    if (most !== null && this.#bodySize > most) return this.#tooLarge(most)
-    writeBody(upstream.out, this.#framing(), bytes, start, end)
-  }
-
-  /** The request's body is whole. */
-  endBody(trailers: [string, string][] | null): void {
-    const upstream = this.#upstream
-    if (upstream === null) return
-    upstream.requestEnded()
-    writeBodyEnd(upstream.out, this.#framing(), trailers)
-  }
-
-  #framing(): number {
-    return this.front.body === 'chunked' ? chunked : counted
-  }
-
-  /** Sends what was given. False: the instance is slow, `onDrain` says when to go on. */
-  flush(): boolean {
-    return this.#upstream?.flush() ?? true
-  }
-
-  /** Bytes of a switched connection. */
-  sendTunnel(bytes: Buffer, start: number, end: number): boolean {
-    const upstream = this.#upstream
-    if (upstream === null) return true
-    upstream.out.put(bytes, start, end)
-    return upstream.flush()
-  }
-
-  endTunnel(): void {
-    this.#upstream?.endTunnel()
-  }
-
-  #tooLarge(most: number) {
+  protected tooLarge(most: number) {
     if (this.answering) return this.#breakOff()
     this.#dropUpstream({ kind: 'client-left' })
     this.#problem({ kind: 'bad-request', status: 413, detail: `The body of the request is larger than the ${most} bytes this project takes.` })
-  }
-
-  /** The client is slow: nothing more is read from the instance until `resumeAnswer`. */
-  pauseAnswer(): void {
-    this.#upstream?.pause()
-  }
-
-  resumeAnswer(): void {
-    this.#upstream?.resume()
   }
 
   onInformation(head: AnswerHead): void {
@@ -283,7 +231,7 @@ export class Exchange extends RequestRecord implements AnswerSink, TargetAsk {
     this.status = head.status
     this.upstreamMs = performance.now() - this.#sentAt
     this.#passed = true
-    const plan = this.#plan as ForwardPlan
+    const plan = this.plan as ForwardPlan
     const setCookie = this.#lease?.setCookie ?? null
     if (this.#filtered === null || !this.#filter(this.#filtered, head, setCookie)) this.front.onHead(head, plan.responseHeaders, setCookie)
   }
@@ -292,7 +240,7 @@ export class Exchange extends RequestRecord implements AnswerSink, TargetAsk {
     const headMs = this.upstreamMs ?? 0
     let verdict: ReturnType<FilteredAnswer['onHead']>
     try {
-      verdict = filtered.onHead(head, this.front.facts.method === 'HEAD', this.#plan?.responseHeaders ?? null, setCookie)
+      verdict = filtered.onHead(head, this.front.facts.method === 'HEAD', this.plan?.responseHeaders ?? null, setCookie)
     } catch (error) {
       this.#dropUpstream({ kind: 'answered', status: head.status, headMs })
       this.#broken(error)
@@ -333,7 +281,7 @@ export class Exchange extends RequestRecord implements AnswerSink, TargetAsk {
   }
 
   onEnd() {
-    this.#upstream = null
+    this.upstream = null
     this.#release({ kind: 'answered', status: this.status, headMs: this.upstreamMs ?? 0 })
     if (this.#deferred !== null) return this.front.answer(this.#deferred)
     if (this.#filtered?.streams) return this.#filtered.end()
@@ -345,7 +293,7 @@ export class Exchange extends RequestRecord implements AnswerSink, TargetAsk {
   onSwitch(head: AnswerHead): void {
     this.status = 101
     this.upstreamMs = performance.now() - this.#sentAt
-    this.front.onSwitch(head, this.#plan?.responseHeaders ?? null)
+    this.front.onSwitch(head, this.plan?.responseHeaders ?? null)
   }
 
   onTunnelEnd(): void {
@@ -358,7 +306,7 @@ export class Exchange extends RequestRecord implements AnswerSink, TargetAsk {
 
   onFault(error: Error, before: { head: boolean; anyByte: boolean; reused: boolean }) {
     const fault = faultOf(error)
-    this.#upstream = null
+    this.upstream = null
     if (before.head) {
       if (this.status !== 101) this.#host.log.warn({ ...this.words(), err: error }, 'the answer broke off midway')
       return this.#breakOff(fault)
@@ -366,11 +314,11 @@ export class Exchange extends RequestRecord implements AnswerSink, TargetAsk {
     if (this.#retry(fault, before.reused && !before.anyByte)) return
     this.#host.log.warn({ ...this.words(), err: error }, `upstream fault: ${fault}`)
     this.#release({ kind: 'fault', fault })
-    this.#problem(upstreamProblem(fault, this.#plan as ForwardPlan, this.#host.limits))
+    this.#problem(upstreamProblem(fault, this.plan as ForwardPlan, this.#host.limits))
   }
 
   #retry(fault: UpstreamFault, keptClosed: boolean): boolean {
-    const plan = this.#plan
+    const plan = this.plan
     if (plan === null || !mayRetry(this.front, plan, { fault, keptClosed, attempts: this.#attempts })) return false
     // The newest table: the instance may be gone because its successor took over.
     const route = this.#host.table.find(plan.route.host) ?? plan.route
@@ -425,17 +373,9 @@ export class Exchange extends RequestRecord implements AnswerSink, TargetAsk {
     return this.#left.signal
   }
 
-  cookie(): string | undefined {
-    return this.front.facts.header('cookie')
-  }
-
-  get secure(): boolean {
-    return this.front.facts.scheme === 'https'
-  }
-
   #dropUpstream(outcome: Outcome): void {
-    const upstream = this.#upstream
-    this.#upstream = null
+    const upstream = this.upstream
+    this.upstream = null
     upstream?.abort()
     this.#release(outcome)
   }
@@ -452,16 +392,11 @@ export class Exchange extends RequestRecord implements AnswerSink, TargetAsk {
     this.durationMs = performance.now() - this.#begunAt
     if (this.#filtered !== null && this.#passed) this.cache = this.#filtered.filter.cache
     this.#host.observer.end(this)
-    this.#plan = null
+    this.plan = null
     this.#lease = null
     this.#sentHead = null
     this.#filtered = null
     this.#deferred = null
     this.#left = null
   }
-}
-
-// The request is over: what it waited for goes back.
-function abandon(lease: Lease | Problem): void {
-  if (isLease(lease)) lease.done({ kind: 'client-left' })
 }

@@ -8,6 +8,8 @@ import { readConnection } from './tokens'
 
 const refuse = (status: Refusal['status'], detail: string): Refusal => ({ status, detail })
 export const notHttp = refuse(400, 'The request is not valid HTTP/1.1.')
+/** For who reads the value of Host. */
+export const notHost = refuse(400, 'The Host header is not a hostname.')
 const refusals = {
   version: refuse(505, 'Only HTTP/1.1 and HTTP/1.0 are spoken here.'),
   trace: refuse(405, 'TRACE is not served here.'),

@@ -1,0 +1,77 @@
+import type { ForwardPlan } from '../../gate/gate'
+import type { Problem } from '../../pages/pages'
+import { isLease, type Lease } from '../../targets/targets'
+import { chunked, counted, writeBody, writeBodyEnd } from './answer-writer'
+import { RequestRecord } from './request-record'
+import type { UpstreamConnection } from './upstream'
+
+/** What a front gives an exchange of its request, on the way to the instance. */
+export abstract class UpstreamSide extends RequestRecord {
+  protected upstream: UpstreamConnection | null = null
+  protected plan: ForwardPlan | null = null
+  /** Payload given so far. */
+  protected bodySize = 0
+
+  protected abstract tooLarge(most: number): void
+
+  cookie(): string | undefined {
+    return this.front.facts.header('cookie')
+  }
+
+  get secure(): boolean {
+    return this.front.facts.scheme === 'https'
+  }
+
+  /** Payload of the request. False: wait for `onDrain`. Leaves with the next `flush`. */
+  sendBody(bytes: Buffer, start: number, end: number) {
+    const upstream = this.upstream
+    if (upstream === null || end === start) return
+    this.bodySize += end - start
+    const most = this.plan?.maxBodyBytes ?? null
+    if (most !== null && this.bodySize > most) return this.tooLarge(most)
+    writeBody(upstream.out, this.#framing(), bytes, start, end)
+  }
+
+  /** The request's body is whole. */
+  endBody(trailers: [string, string][] | null): void {
+    const upstream = this.upstream
+    if (upstream === null) return
+    upstream.requestEnded()
+    writeBodyEnd(upstream.out, this.#framing(), trailers)
+  }
+
+  #framing(): number {
+    return this.front.body === 'chunked' ? chunked : counted
+  }
+
+  /** Sends what was given. False: the instance is slow, `onDrain` says when to go on. */
+  flush(): boolean {
+    return this.upstream?.flush() ?? true
+  }
+
+  /** Bytes of a switched connection. */
+  sendTunnel(bytes: Buffer, start: number, end: number): boolean {
+    const upstream = this.upstream
+    if (upstream === null) return true
+    upstream.out.put(bytes, start, end)
+    return upstream.flush()
+  }
+
+  endTunnel(): void {
+    this.upstream?.endTunnel()
+  }
+
+  /** The client is slow: nothing more is read from the instance until `resumeAnswer`. */
+  pauseAnswer(): void {
+    this.upstream?.pause()
+  }
+
+  resumeAnswer(): void {
+    this.upstream?.resume()
+  }
+}
+
+/** The request is over: what it waited for goes back. */
+export function abandon(lease: Lease | Problem): void {
+  if (isLease(lease)) lease.done({ kind: 'client-left' })
+}
