@@ -1,8 +1,11 @@
 import { createHash } from 'node:crypto'
 import http2 from 'node:http2'
+import { Readable, Transform } from 'node:stream'
 import { afterEach, describe, expect, test } from 'vitest'
+import type { AnswerFilter, Gate } from '../../../gate/gate'
+import { OpenGate } from '../../../gate/open-gate'
 import { useEdge } from '../../contract/harness'
-import { httpOrigin, rawOrigin, scriptedOrigin, until } from '../../testing'
+import { hostTable, httpOrigin, openServices, quietLog, rawOrigin, routeTo, scriptedOrigin, testLimits, until } from '../../testing'
 import { createLeanEngine } from '../engine'
 
 interface Answer {
@@ -306,4 +309,50 @@ describe('HTTP/2 towards clients, HTTP/1.1 towards instances', () => {
     stream.resume()
     await until('the idle connection is closed', () => session.destroyed)
   })
+
+  test('answers of our own that are streams, and answers that pass through a filter, come whole to slow clients', async () => {
+    const large = pattern(2_000_000)
+    const origin = await keep(httpOrigin((_req, res) => void res.end(large)))
+    const table = hostTable([routeTo('app.test', [origin.target])])
+    const services = openServices(table)
+    const open = new OpenGate(table)
+    const gate: Gate = {
+      admitUnknown: (facts) => open.admitUnknown(facts),
+      problem: (problem, route, facts) => open.problem(problem, route, facts),
+      admit: async (route, facts) => {
+        const admission = open.admit(route)
+        if (facts.path === '/filtered' && admission.kind === 'forward') admission.filter = doubled()
+        if (facts.path !== '/file') return admission
+        const body = { length: large.length, open: () => Readable.from([large.subarray(0, 700_000), large.subarray(700_000)]) }
+        return { kind: 'answer', answer: { status: 200, headers: [['Content-Length', String(large.length)]], body, cache: 'none', why: null } }
+      },
+    }
+    const engine = await keep(createLeanEngine({ limits: testLimits, table, log: quietLog, ...services, gate }))
+    const { port } = await engine.listen({ host: '127.0.0.1', port: 0, reusePort: false })
+    const session = client(port, { initialWindowSize: 30_000 })
+    const [file, filtered, plain, head] = await Promise.all([
+      ask(session, { ':path': '/file' }),
+      ask(session, { ':path': '/filtered' }),
+      ask(session, { ':path': '/plain' }),
+      ask(session, { ':path': '/file', ':method': 'HEAD' }),
+    ])
+    expect(digest(file?.body ?? Buffer.alloc(0))).toBe(digest(large))
+    expect(digest(plain?.body ?? Buffer.alloc(0))).toBe(digest(large))
+    expect(filtered?.body.length).toBe(large.length * 2)
+    expect(filtered?.headers['x-filtered']).toBe('yes')
+    expect([head?.headers['content-length'], head?.body.length]).toEqual([String(large.length), 0])
+  })
 })
+
+/** Says every byte twice. */
+function doubled(): AnswerFilter {
+  return {
+    cache: 'none',
+    abort: () => {},
+    onHead: (status) => ({
+      status,
+      headers: [['X-Filtered', 'yes']],
+      through: new Transform({ transform: (chunk: Buffer, _encoding, done) => done(null, Buffer.concat([chunk, chunk])) }),
+    }),
+  }
+}
