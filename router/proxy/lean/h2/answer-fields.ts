@@ -28,11 +28,18 @@ class LineCache {
     const encoded = encodeLine(bytes, start, nameEnd, valueStart, end)
     // Cookies belong to one visitor.
     if (!isSetCookie(bytes, start, nameEnd)) {
-      this.#lines[slot] = Buffer.from(bytes.subarray(start, end))
-      this.#encoded[slot] = encoded
+      this.#lines[slot] = ownCopy(bytes.subarray(start, end))
+      this.#encoded[slot] = ownCopy(encoded)
     }
     return encoded
   }
+}
+
+/** Memory of its own: a small Buffer from Node's pool would keep 8 KiB alive. */
+function ownCopy(bytes: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(bytes.length)
+  copy.set(bytes)
+  return copy
 }
 
 function sameBytes(line: Buffer, bytes: Buffer, start: number): boolean {

@@ -57,6 +57,14 @@ export class LastLines {
     return this.#bytes
   }
 
+  /** Gives the memory back: the connection is idle. */
+  clear(): void {
+    if (this.#fields.length === 0) return
+    this.#fields = []
+    this.#from = 0
+    this.#bytes = nothing
+  }
+
   #same(fields: readonly Field[], from: number): boolean {
     const shift = this.#from - from
     if (fields.length + shift !== this.#fields.length) return false

@@ -17,6 +17,8 @@ export const maxConcurrentStreams = 128
 const maxBacklog = 1_048_576
 /** After an error, bytes on their way are read and dropped for so long: to close at once could cost the client our GOAWAY. */
 const lingerMs = 1_000
+/** After so long without a request a connection keeps no more than it must. */
+const idleMs = 1_000
 
 export interface SessionLimits {
   maxHeaderBytes: number
@@ -371,6 +373,7 @@ export class Session implements FrameSink {
     else if (this.#takesNothing(now, clientIdleTimeoutMs)) this.destroy()
     else if (this.#streams.size > 0) this.#streams.tick(now, clientIdleTimeoutMs)
     else if (now - this.#idleSince > keepAliveMs) this.#lastCall()
+    else if (now - this.#idleSince > idleMs) this.#lastLines.clear()
   }
 
   #midwayTooLong(now: number, headLimitMs: number, bodyLimitMs: number): boolean {
