@@ -7,7 +7,7 @@ import { passBody, writeOwnBody } from './answer-body'
 import { editPairs, forwardedHeaders, toPairs } from './edits'
 import type { NodeFacts } from './facts'
 import { type ClientAddress, clientHeaders, upstreamHeaders } from './headers'
-import type { EngineHost } from './host'
+import type { Arrival, ExchangeHost } from './host'
 import { answerHeaders } from './local-answer'
 import { type AcceptedRequest, isIdempotent } from './request-rules'
 import { settle } from './settle'
@@ -22,23 +22,6 @@ import {
   upstreamProblem,
 } from './upstreams'
 import type { Visit } from './visit'
-
-/** What an exchange needs of its engine. */
-export interface ExchangeHost extends EngineHost {
-  readonly draining: boolean
-  /** Starts an upstream request; its events come back by `onUpstream`, `onAnswer` and `onError`. */
-  forward(exchange: Exchange, to: Destination): void
-}
-
-/** What arrived. */
-export interface Arrival {
-  req: IncomingMessage
-  res: ServerResponse
-  requestId: string
-  visit: Visit
-  /** Asked by the client to wait for "100 Continue" before its body. */
-  expectsContinue: boolean
-}
 
 /**
  * One request and its answer. The client sees exactly one of: the instance's answer, an answer of ours, or, once an answer has begun

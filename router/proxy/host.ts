@@ -1,7 +1,10 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { EngineLimits } from '../env'
 import type { HostTable } from '../match/host-table'
 import type { EngineLog, EngineServices } from './engine'
-import type { Upstreams } from './upstreams'
+import type { Exchange } from './exchange'
+import type { Destination, Upstreams } from './upstreams'
+import type { Visit } from './visit'
 
 /** What requests and upgrades see of the engine that carries them. */
 export interface EngineHost extends EngineServices {
@@ -10,4 +13,21 @@ export interface EngineHost extends EngineServices {
   readonly upstreams: Upstreams
   /** The newest. */
   readonly table: HostTable
+}
+
+/** What an exchange needs of its engine. */
+export interface ExchangeHost extends EngineHost {
+  readonly draining: boolean
+  /** Starts an upstream request; its events come back by `onUpstream`, `onAnswer` and `onError`. */
+  forward(exchange: Exchange, to: Destination): void
+}
+
+/** What arrived. */
+export interface Arrival {
+  req: IncomingMessage
+  res: ServerResponse
+  requestId: string
+  visit: Visit
+  /** Asked by the client to wait for "100 Continue" before its body. */
+  expectsContinue: boolean
 }
