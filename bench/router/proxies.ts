@@ -126,9 +126,13 @@ export async function startRouter(
     EDGE_LOG_LEVEL: 'warn',
     EDGE_KEEP_ALIVE_MS: '300000',
   }
-  const router = startOn(proxyCore, [nodeBinary, ...(process.env.BENCH_NODE_FLAGS ?? '--min-semi-space-size=16').split(' '), 'dist/router.mjs'], {
-    env: env as unknown as NodeJS.ProcessEnv,
-  })
+  const router = startOn(
+    proxyCore,
+    [nodeBinary, ...(process.env.BENCH_NODE_FLAGS ?? '--min-semi-space-size=4 --max-semi-space-size=4').split(' '), 'dist/router.mjs'],
+    {
+      env: env as unknown as NodeJS.ProcessEnv,
+    },
+  )
   await untilListening(httpPort, router)
   await hub.publish(makeTable(fixtures, options.routes, backends, httpsPort), { deadlineMs: 120_000 })
   return {

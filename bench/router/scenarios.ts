@@ -60,7 +60,7 @@ const scenarios: RateScenario[] = [
     name: 'http2',
     cast: ['ours', 'nginx', 'haproxy', 'caddy'],
     bar: 1,
-    load: (proxy, seconds) => h2load({ port: proxy.httpsPort, seconds, clients: 16, streams: 8 }),
+    load: (proxy, seconds) => h2load({ port: proxy.httpsPort, requests: seconds * 20_000, clients: 16, streams: 8 }),
   },
   {
     name: 'handshake',
