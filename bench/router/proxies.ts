@@ -128,7 +128,11 @@ export async function startRouter(
   }
   const router = startOn(
     proxyCore,
-    [nodeBinary, ...(process.env.BENCH_NODE_FLAGS ?? '--min-semi-space-size=4 --max-semi-space-size=4').split(' '), 'dist/router.mjs'],
+    [
+      nodeBinary,
+      ...(process.env.BENCH_NODE_FLAGS ?? '--min-semi-space-size=4 --max-semi-space-size=4 --no-parallel-scavenge').split(' '),
+      'dist/router.mjs',
+    ],
     {
       env: env as unknown as NodeJS.ProcessEnv,
     },
