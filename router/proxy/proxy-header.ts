@@ -23,8 +23,6 @@ const signature = Buffer.from('\r\n\r\n\0\r\nQUIT\n', 'latin1')
 const maxLineBytes = 107
 /** Addresses and TLVs; senders use a few hundred, the field could say 65,535. */
 const maxBodyBytes = 4096
-/** No header is longer. */
-export const maxProxyHeaderBytes = 16 + maxBodyBytes
 
 const invalid = (reason: string): ProxyHeader => ({ state: 'invalid', reason })
 
