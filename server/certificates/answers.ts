@@ -6,7 +6,7 @@ import type { Secrets } from '../secrets/secrets'
 import { newKeyPem } from './accounts'
 import { recordNameFor, waitUntilVisible } from './dns/propagation'
 import type { DnsProvider } from './dns/provider'
-import type { ChallengeAnswer, ChallengeMethod } from './order'
+import type { ChallengeAnswer, ChallengeMethod, Offer } from './order'
 import { ChallengeError } from './problems'
 
 /** Answers to the CA's questions, wherever it looks for them: at the routers, or in DNS. */
@@ -14,7 +14,7 @@ export interface Answers {
   /** What keeps answers of this kind from being given at all right now; asked before the CA is. */
   obstacle(method: ChallengeMethod): WireError | null
   /** Resolves when the CA would see it. @throws ChallengeError: nothing was asked of the CA yet */
-  offer(domain: Domain, answer: ChallengeAnswer, signal: AbortSignal): Promise<() => Promise<void>>
+  offer(domain: Domain, answer: ChallengeAnswer, signal: AbortSignal): Promise<Offer>
 }
 
 const noRouter: WireError = {
@@ -24,6 +24,8 @@ const noRouter: WireError = {
   nextAction: 'Check that the router workers are running.',
 }
 const cleanupDeadlineMs = 30_000
+/** A CA that was told to look does so within this. */
+const lingerMs = 120_000
 
 export function createAnswers(deps: {
   prisma: PrismaClient
@@ -73,8 +75,27 @@ export function createAnswers(deps: {
       })
     }
   }
+  const lingering = new Map<string, { withdraw: () => Promise<void>; timer: NodeJS.Timeout }>()
+  const keyOf = ({ method, hostname, token }: ChallengeAnswer) => `${method} ${hostname} ${token}`
+  const offered = (key: string, withdraw: () => Promise<void>): Offer => ({
+    withdraw,
+    linger() {
+      const timer = setTimeout(() => {
+        lingering.delete(key)
+        void withdraw()
+      }, lingerMs)
+      lingering.set(key, { withdraw, timer: timer.unref() })
+    },
+  })
   return {
     obstacle: (method) => (method === 'dns-01' || deps.routers() > 0 ? null : noRouter),
-    offer: (domain, answer, signal) => (answer.method === 'dns-01' ? byDns(domain, answer, signal) : byRouters(answer)),
+    async offer(domain, answer, signal) {
+      const key = keyOf(answer)
+      const kept = lingering.get(key)
+      if (!kept) return offered(key, await (answer.method === 'dns-01' ? byDns(domain, answer, signal) : byRouters(answer)))
+      clearTimeout(kept.timer)
+      lingering.delete(key)
+      return offered(key, kept.withdraw)
+    },
   }
 }

@@ -29,6 +29,8 @@ export interface CertificateRoomOptions {
   syncRoutes: () => Promise<void>
 }
 
+const cleanAfterMs = 120_000
+
 /** The part of certificates that acts: orders and renews, and supplies the routers. */
 export interface CertificateRoom {
   /** A CA may be asked about this domain now. */
@@ -53,6 +55,8 @@ export function composeCertificates(options: CertificateRoomOptions): Certificat
       const running = start(options, transport, owner)
       scheduler = running
       const stopping = new AbortController()
+      // Not at once: a CA may be looking for what the process before this one offered.
+      const cleaning = setTimeout(() => void options.board.clean(), cleanAfterMs).unref()
       const listening = (async () => {
         // From a process without routers: a certificate to try again, a domain that changed.
         for await (const _ of bus.listen((change) => change.kind === 'domain', stopping.signal)) running.wake()
@@ -60,6 +64,7 @@ export function composeCertificates(options: CertificateRoomOptions): Certificat
       return {
         async stop() {
           stopping.abort()
+          clearTimeout(cleaning)
           await Promise.all([running.stop(), listening])
           transport.close()
         },

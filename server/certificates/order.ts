@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto'
 import { setTimeout as wait } from 'node:timers/promises'
 import * as acme from 'acme-client'
 import type { AcmeClient } from './acme'
-import { AcmeProblem } from './problems'
+import { AcmeProblem, AuthoritySilent } from './problems'
 
 export type ChallengeMethod = 'http-01' | 'tls-alpn-01' | 'dns-01'
 
@@ -14,6 +14,17 @@ export interface ChallengeAnswer {
   token: string
   /** What http-01 shows, the digest that dns-01 shows, what tls-alpn-01 puts into its certificate. */
   value: string
+}
+
+/** An answer that is there to be seen. */
+export interface Offer {
+  /** Takes it back. */
+  withdraw(): Promise<void>
+  /**
+   * Leaves it a while: we have lost sight of the CA, but it may be looking this very moment, and not finding the answer would spoil the
+   * order. Offering it again takes it up again.
+   */
+  linger(): void
 }
 
 export interface OrderWork {
@@ -29,8 +40,8 @@ export interface OrderWork {
   keyPem: string
   /** Called before anything else is asked of a new order. */
   onOrder(url: string): Promise<void>
-  /** Resolves when the CA would see the answer; what it returns takes the answer back. */
-  offer(answer: ChallengeAnswer, signal: AbortSignal): Promise<() => Promise<void>>
+  /** Resolves when the CA would see the answer. */
+  offer(answer: ChallengeAnswer, signal: AbortSignal): Promise<Offer>
   signal: AbortSignal
 }
 
@@ -54,7 +65,14 @@ export async function runOrder(work: OrderWork): Promise<string> {
   if (order.status === 'ready') {
     const csr = await createRequest(work)
     const current = order
-    order = await client.run(signal, (api) => api.finalizeOrder({ ...current }, csr))
+    order = await client
+      .run(signal, (api) => api.finalizeOrder({ ...current }, csr))
+      .catch(async (error) => {
+        // Asked for already, by a request whose answer was lost, or by a process that does not know yet that it was given up.
+        const seen = error instanceof AcmeProblem && error.type === 'orderNotReady' ? await fetchOrder(client, current.url, signal) : null
+        if (seen?.status === 'processing' || seen?.status === 'valid') return seen
+        throw error
+      })
   }
   const { url } = order
   if (order.status === 'processing')
@@ -108,7 +126,7 @@ async function validate(work: OrderWork, authorization: acme.Authorization): Pro
     })
   }
   const value = await client.run(signal, (api) => api.getChallengeKeyAuthorization(challenge))
-  const withdraw = await work.offer({ method, hostname: authorization.identifier.value, token: challenge.token, value }, signal)
+  const offer = await work.offer({ method, hostname: authorization.identifier.value, token: challenge.token, value }, signal)
   try {
     // A challenge that was answered before a crash is being looked at already.
     if (challenge.status === 'pending') await client.run(signal, (api) => api.completeChallenge(challenge))
@@ -118,9 +136,12 @@ async function validate(work: OrderWork, authorization: acme.Authorization): Pro
       if (seen.status !== 'valid') throw problemOfAuthorization(seen)
       return seen
     })
-  } finally {
-    await withdraw()
+  } catch (error) {
+    if (error instanceof AuthoritySilent) offer.linger()
+    else await offer.withdraw()
+    throw error
   }
+  await offer.withdraw()
 }
 
 interface Subproblem {

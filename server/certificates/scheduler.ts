@@ -1,6 +1,6 @@
 import type { AcmeTransport } from './acme'
 import { type AttemptDeps, attempt } from './attempt'
-import { createAuthorityGate } from './authority-gate'
+import { type AuthorityGate, createAuthorityGate } from './authority-gate'
 import { type Claimed, claim, createMissing, forgetOldTries, LeaseLost, leaseSeconds, outlook, released, renewLease, write } from './record'
 import { pollRenewalInfo } from './renewal-info'
 import { backoff } from './schedule'
@@ -26,107 +26,132 @@ const maxIdleMs = 30_000
 const minIdleMs = 100
 /** One request for a CA's directory in a quarter of a minute is no burden to it, and people wait for first certificates. */
 const maxLookPauseMs = 15_000
+const minLookPauseMs = 1_000
 const renewalInfoEveryMs = 60_000
 const forgetEveryMs = 3_600_000
+const brokenPauseMs = 2_000
 
 /** Runs whatever is due, as many orders at a time as allowed, each under a lease; level-triggered from the record, so that a crash loses nothing. */
 export function startScheduler(options: SchedulerOptions): CertificateScheduler {
-  const { pool, prisma, owner, logger, now, authorities, transport } = options
-  const concurrency = options.concurrency ?? presetConcurrency
-  const stopping = new AbortController()
-  const running = new Set<Promise<void>>()
-  let timer: NodeJS.Timeout | undefined
-  let round: Promise<void> | undefined
-  let again = false
-  let expiresAt: number | null = null
-  let infoAt = 0
-  let forgetAt = 0
+  const scheduler = new Scheduler(options)
+  scheduler.wake()
+  return scheduler
+}
 
-  const gate = createAuthorityGate({
-    look: (directory, signal) => transport.directory(directory, signal),
-    now,
-    random: options.random,
-    // Where lifetimes are short, an outage is noticed to be over soon.
-    maxPauseMs: () => (expiresAt === null ? maxLookPauseMs : Math.min(Math.max((expiresAt - now()) / 40, 1_000), maxLookPauseMs)),
-  })
-  const deps: AttemptDeps = { ...options, gate }
+class Scheduler implements CertificateScheduler {
+  readonly #options: SchedulerOptions
+  readonly #gate: AuthorityGate
+  readonly #stopping = new AbortController()
+  readonly #running = new Set<Promise<void>>()
+  #timer: NodeJS.Timeout | undefined
+  #round: Promise<void> | undefined
+  /** Somebody woke us while we were looking. */
+  #again = false
+  /** When the first of what is due expires. */
+  #expiresAt: number | null = null
+  #infoAt = 0
+  #forgetAt = 0
 
-  async function anyOpen(): Promise<boolean> {
-    for (const { directory } of authorities.production) if (await gate.open(directory, stopping.signal)) return true
-    return false
+  constructor(options: SchedulerOptions) {
+    this.#options = options
+    const { now, random, transport } = options
+    this.#gate = createAuthorityGate({
+      look: (directory, signal) => transport.directory(directory, signal),
+      now,
+      random,
+      // Where lifetimes are short, an outage is noticed to be over soon.
+      maxPauseMs: () =>
+        this.#expiresAt === null ? maxLookPauseMs : Math.min(Math.max((this.#expiresAt - now()) / 40, minLookPauseMs), maxLookPauseMs),
+    })
   }
 
-  async function fill(): Promise<void> {
-    while (!stopping.signal.aborted && running.size < concurrency) {
-      if (!(await anyOpen())) return
-      const row = await claim({ pool, prisma }, owner, now())
-      if (!row) return
-      const work = runOne(row).finally(() => {
-        running.delete(work)
-        wake()
-      })
-      running.add(work)
+  wake(): void {
+    if (this.#stopping.signal.aborted) return
+    if (this.#round) {
+      this.#again = true
+      return
     }
+    clearTimeout(this.#timer)
+    this.#round = this.#look()
+      .then(() => this.#idleMs())
+      .catch((error) => {
+        if (!this.#stopping.signal.aborted) this.#options.logger.warn({ err: error }, 'certificates: cannot look for work, trying again')
+        return brokenPauseMs
+      })
+      .then((pause) => this.#rest(pause))
   }
 
-  async function look(): Promise<void> {
+  async stop(): Promise<void> {
+    this.#stopping.abort(new Error('the certificate scheduler stops'))
+    clearTimeout(this.#timer)
+    await this.#round
+    await Promise.allSettled(this.#running)
+  }
+
+  #rest(pause: number): void {
+    this.#round = undefined
+    if (this.#again) {
+      this.#again = false
+      this.wake()
+    } else if (!this.#stopping.signal.aborted) this.#timer = setTimeout(() => this.wake(), pause)
+  }
+
+  async #look(): Promise<void> {
+    const { pool, authorities, now } = this.#options
     // Only uploaded certificates on this installation: nothing is promised that nobody would keep.
     if (authorities.production.length === 0) return
     await createMissing(pool, now())
-    const ahead = await outlook(pool, now())
-    expiresAt = ahead.expiresAt
-    await fill()
-    await upkeep()
+    this.#expiresAt = (await outlook(pool, now())).expiresAt
+    await this.#fill()
+    await this.#upkeep()
   }
 
-  /** Never in the way of orders. */
-  async function upkeep(): Promise<void> {
-    if (now() >= infoAt) {
-      infoAt = now() + renewalInfoEveryMs
+  async #fill(): Promise<void> {
+    const { owner, now, concurrency = presetConcurrency } = this.#options
+    while (!this.#stopping.signal.aborted && this.#running.size < concurrency) {
+      if (!(await this.#anyOpen())) return
+      const row = await claim(this.#options, owner, now())
+      if (!row) return
+      const work = this.#runOne(row).finally(() => {
+        this.#running.delete(work)
+        this.wake()
+      })
+      this.#running.add(work)
+    }
+  }
+
+  async #anyOpen(): Promise<boolean> {
+    for (const { directory } of this.#options.authorities.production) if (await this.#gate.open(directory, this.#stopping.signal)) return true
+    return false
+  }
+
+  /** Beside the orders, never in their way. */
+  async #upkeep(): Promise<void> {
+    const { pool, authorities, logger, now } = this.#options
+    if (now() >= this.#infoAt) {
+      this.#infoAt = now() + renewalInfoEveryMs
       const directories = authorities.production.map((one) => one.directory)
-      await pollRenewalInfo({ pool, prisma, transport, now, random: options.random }, directories, stopping.signal).catch((error) =>
+      await pollRenewalInfo(this.#options, directories, this.#stopping.signal).catch((error) =>
         logger.debug({ err: error }, 'no renewal information; the last known stays good'),
       )
     }
-    if (now() >= forgetAt) {
-      forgetAt = now() + forgetEveryMs
+    if (now() >= this.#forgetAt) {
+      this.#forgetAt = now() + forgetEveryMs
       await forgetOldTries(pool)
     }
   }
 
-  async function idleMs(): Promise<number> {
-    const { nextAt, expiresAt: due } = await outlook(pool, now())
-    const looks = authorities.production.flatMap((one) => gate.nextLookAt(one.directory) ?? [])
-    // Something is due but all CAs are dark: the next look decides.
-    const wakeAt = due !== null && looks.length > 0 ? Math.min(...looks) : (nextAt ?? Number.POSITIVE_INFINITY)
-    return Math.min(Math.max(Math.min(wakeAt, ...looks) - now(), minIdleMs), maxIdleMs)
+  async #idleMs(): Promise<number> {
+    const { pool, authorities, now } = this.#options
+    const { nextAt } = await outlook(pool, now())
+    const looks = authorities.production.flatMap((one) => this.#gate.nextLookAt(one.directory) ?? [])
+    const wakeAt = Math.min(nextAt ?? Number.POSITIVE_INFINITY, ...looks)
+    return Math.min(Math.max(wakeAt - now(), minIdleMs), maxIdleMs)
   }
 
-  function wake(): void {
-    if (stopping.signal.aborted) return
-    if (round) {
-      again = true
-      return
-    }
-    clearTimeout(timer)
-    round = look()
-      .then(idleMs)
-      .catch((error) => {
-        if (!stopping.signal.aborted) logger.warn({ err: error }, 'certificates: cannot look for work, trying again')
-        return 2_000
-      })
-      .then((pause) => {
-        round = undefined
-        if (again) {
-          again = false
-          wake()
-        } else if (!stopping.signal.aborted) timer = setTimeout(wake, pause)
-      })
-  }
-
-  async function runOne(row: Claimed): Promise<void> {
+  async #runOne(row: Claimed): Promise<void> {
+    const { pool, logger } = this.#options
     const lost = new AbortController()
-    const signal = AbortSignal.any([stopping.signal, lost.signal])
     const heartbeat = setInterval(
       () =>
         renewLease(pool, row).then(
@@ -136,34 +161,24 @@ export function startScheduler(options: SchedulerOptions): CertificateScheduler 
       (leaseSeconds * 1000) / 4,
     )
     try {
-      await attempt(deps, row, signal)
+      await attempt({ ...this.#options, gate: this.#gate }, row, AbortSignal.any([this.#stopping.signal, lost.signal]))
     } catch (error) {
       if (lost.signal.aborted || error instanceof LeaseLost) logger.warn({ certificate: row.id }, 'certificate taken over by another process')
-      else await giveBack(row, error)
+      else await this.#giveBack(row, error)
     } finally {
       clearInterval(heartbeat)
     }
   }
 
   /** Stopped, or met something nobody expected, such as a database that is gone: the order on record is gone on with later. */
-  async function giveBack(row: Claimed, error: unknown): Promise<void> {
-    const stopped = stopping.signal.aborted
+  async #giveBack(row: Claimed, error: unknown): Promise<void> {
+    const { prisma, logger, now, random } = this.#options
+    const stopped = this.#stopping.signal.aborted
     if (!stopped) logger.error({ err: error, certificate: row.id }, 'an attempt for a certificate broke off')
     const attempts = row.attempts + (stopped ? 0 : 1)
-    const pause = stopped ? 0 : backoff(attempts, { now: now(), notAfter: row.notAfter?.getTime() ?? null, random: options.random() })
+    const pause = stopped ? 0 : backoff(attempts, { now: now(), notAfter: row.notAfter?.getTime() ?? null, random: random() })
     await write(prisma, row, { ...released, attempts, nextAttemptAt: new Date(now() + pause) }).catch((cause) =>
       logger.warn({ err: cause, certificate: row.id }, 'the certificate could not be given back; its lease will run out'),
     )
-  }
-
-  wake()
-  return {
-    wake,
-    async stop() {
-      stopping.abort(new Error('the certificate scheduler stops'))
-      clearTimeout(timer)
-      await round
-      await Promise.allSettled(running)
-    },
   }
 }

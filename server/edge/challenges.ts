@@ -15,6 +15,8 @@ export interface ChallengeBoard {
   offerHttp(token: string, answer: string): Promise<Withdraw>
   /** tls-alpn-01 (RFC 8737) for one hostname. */
   offerAlpn(hostname: string, pair: { certificatePem: string; keyPem: string }): Promise<Withdraw>
+  /** Routers answer what is offered now and nothing else: what a process before this one left with them is gone. */
+  clean(): Promise<void>
 }
 
 const deadlineMs = 5_000
@@ -42,5 +44,6 @@ export function createChallengeBoard(talk: Pick<EdgeTalk, 'setState'>): Challeng
   return {
     offerHttp: (token, answer) => offer(http, token, answer),
     offerAlpn: (hostname, pair) => offer(alpn, hostname, pair),
+    clean: () => tell().catch(() => {}),
   }
 }

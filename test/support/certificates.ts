@@ -12,7 +12,7 @@ import type { Authorities, Authority } from '@/server/certificates/authorities'
 import type { DnsProvider } from '@/server/certificates/dns/provider'
 import { type CertificateScheduler, type SchedulerOptions, startScheduler } from '@/server/certificates/scheduler'
 import type { Database } from '@/server/database/client'
-import { createChallengeBoard } from '@/server/edge/challenges'
+import { type ChallengeBoard, createChallengeBoard } from '@/server/edge/challenges'
 import { openSecrets, type Secrets } from '@/server/secrets/secrets'
 import type { EdgeStates } from '@/shared/edge-link'
 import { newId } from '@/shared/node/ids'
@@ -74,6 +74,9 @@ export async function startResponder(): Promise<Responder> {
   return responder
 }
 
+const mortalBoard = (responder: Responder, life: { dead: boolean }) =>
+  createChallengeBoard({ setState: async (kind, state, options) => (life.dead ? undefined : responder.setState(kind, state, options)) })
+
 async function oneFile(home: string, given: string | string[]): Promise<string> {
   if (typeof given === 'string') return given
   const file = path.join(home, `${newId()}.pem`)
@@ -89,6 +92,7 @@ export interface CertificateStage {
   secrets: Secrets
   teamId: string
   responder: Responder
+  board: ChallengeBoard
   /** A verified domain that wants a certificate. */
   addDomain(hostname: string, data?: { dnsProviderId?: string; state?: 'unverified' | 'verified' | 'misconfigured' }): Promise<{ id: string }>
   /** A DNS provider row, opened by `openProvider` of the start options. */
@@ -106,6 +110,8 @@ export interface StageOptions extends Partial<Omit<SchedulerOptions, 'authoritie
   openProvider?: () => DnsProvider
   routers?: () => number
   timeoutMs?: number
+  /** It loses its routers when this is set: as a process that has died, but for its talk with the CA. */
+  life?: { dead: boolean }
 }
 
 /** A team with a project on a real database, a responder in the routers' place, and schedulers as the control plane composes them. */
@@ -125,6 +131,7 @@ export async function createCertificateStage(database: Pick<Database, 'prisma' |
     secrets,
     teamId,
     responder,
+    board,
     async addDomain(hostname, data = {}) {
       const id = newId()
       const row = { id, teamId, projectId, environmentId, hostname, token: newId(), state: 'verified' as const, ...data }
@@ -137,7 +144,7 @@ export async function createCertificateStage(database: Pick<Database, 'prisma' |
       return id
     },
     async start(options) {
-      const { production, staging = null, caFile: given, dnsServers = [], openProvider, routers = () => 1, timeoutMs, ...rest } = options
+      const { production, staging = null, caFile: given, dnsServers = [], openProvider, routers = () => 1, timeoutMs, life, ...rest } = options
       const caFile = await oneFile(home, given)
       const transport = await createAcmeTransport({ caFile, timeoutMs: timeoutMs ?? 5_000 })
       transports.push(transport)
@@ -155,7 +162,7 @@ export async function createCertificateStage(database: Pick<Database, 'prisma' |
         answers: createAnswers({
           prisma,
           secrets,
-          board,
+          board: life ? mortalBoard(responder, life) : board,
           routers,
           openProvider: openProvider ?? noProvider,
           dnsServers,

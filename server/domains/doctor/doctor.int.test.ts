@@ -18,6 +18,7 @@ const board: ChallengeBoard = {
     offered.set(token, answer)
     return async () => void offered.delete(token)
   },
+  clean: async () => {},
   offerAlpn: () => Promise.reject(new Error('not part of this')),
 }
 const answerOffered: RequestListener = (request, response) => {
