@@ -26,10 +26,17 @@ export class RuleIndex<R extends Matcher> {
     }
   }
 
-  /** Rules that may match a decoded path, with their numbers. */
-  *candidates(path: string): IterableIterator<Numbered<R>> {
-    const exact = this.#exact.get(path) ?? none
+  /** Rules that may match a decoded path, with their numbers. Most paths have none, or those of one list: these cost no iterator. */
+  candidates(path: string): Iterable<Numbered<R>> {
+    const exact = this.#exact.size > 0 ? (this.#exact.get(path) ?? none) : none
     const segment = this.#segment.size > 0 ? (this.#segment.get(firstSegment(path)) ?? none) : none
+    if (exact.length === 0 && segment.length === 0) return this.#open
+    if (this.#open.length === 0 && segment.length === 0) return exact
+    if (this.#open.length === 0 && exact.length === 0) return segment
+    return this.#merged(exact, segment)
+  }
+
+  *#merged(exact: readonly Numbered<R>[], segment: readonly Numbered<R>[]): IterableIterator<Numbered<R>> {
     const open = this.#open
     let [a, b, c] = [0, 0, 0]
     for (;;) {
