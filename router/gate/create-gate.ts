@@ -16,6 +16,7 @@ import { takeLimits } from './limits'
 import { challengeAnswer, editAnswer, withStatus } from './local-answers'
 import { problemAnswer } from './open-gate'
 import { type GateParts, Passage } from './passage'
+import { UntouchedPaths } from './untouched-paths'
 
 export interface GateOptions {
   table: HostTable
@@ -44,6 +45,7 @@ class RuleGate implements TableGate {
   readonly #pages = new InstancePages()
   /** Of routes that ask for nothing: one plan for all their requests. */
   readonly #plans = new WeakMap<LiveRoute, ForwardPlan>()
+  readonly #untouched = new UntouchedPaths()
   #challenges: ReadonlyMap<string, string> = new Map()
 
   constructor({ table, log, content = null, cache = null, compressor = null, resolve, now = () => performance.now() }: GateOptions) {
@@ -69,9 +71,14 @@ class RuleGate implements TableGate {
     const challenge = this.#challenge(facts)
     if (challenge !== null) return challenge
     const compiled = this.#parts.policies.get(route.policy)
-    if (compiled.plain && this.#isPlain(route, facts)) return this.#forward(route, facts)
+    const plain = this.#isPlain(route, facts)
+    if (compiled.plain && plain) return this.#forward(route, facts, this.#hsts(route, facts))
+    const byPath = plain && compiled.byPathAlone
+    const edits = byPath ? this.#untouched.get(route, facts) : undefined
+    if (edits !== undefined) return this.#forward(route, facts, edits)
     try {
       const admission = this.#decide(route, compiled, new RequestView(facts))
+      if (byPath && 'kind' in admission) this.#untouched.note(route, facts, admission)
       return admission instanceof Promise ? admission.catch((error: unknown) => limitReached(error, route)) : admission
     } catch (error) {
       return limitReached(error, route)
@@ -116,8 +123,11 @@ class RuleGate implements TableGate {
     return !route.httpsOnly || this.#parts.table.httpsPort === null || facts.scheme === 'https'
   }
 
-  #forward(route: LiveRoute, facts: RequestFacts): Soon<Admission> {
-    const edits = route.hstsSeconds !== undefined && facts.scheme === 'https' ? this.#parts.hsts.for(route.hstsSeconds) : null
+  #hsts(route: LiveRoute, facts: RequestFacts): HeaderEdits | null {
+    return route.hstsSeconds !== undefined && facts.scheme === 'https' ? this.#parts.hsts.for(route.hstsSeconds) : null
+  }
+
+  #forward(route: LiveRoute, facts: RequestFacts, edits: HeaderEdits | null): Soon<Admission> {
     const cache = route.policy.cache ? this.#parts.cache : null
     const reads = facts.method === 'GET' || facts.method === 'HEAD'
     const stored = cache !== null && reads ? cache.lookup(route, null, facts) : null

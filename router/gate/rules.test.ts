@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { defaultEdgePolicy, type EdgePolicy } from '@/shared/edge-policy'
 import { HostTable } from '../match/host-table'
 import { routeTo, tableOf } from '../proxy/testing'
-import type { ContentSource, ForwardPlan, LocalAnswer } from './gate'
+import type { Admission, ContentSource, ForwardPlan, LocalAnswer } from './gate'
 import { brief, factsOf, gateFor, headerOf } from './testing'
 
 const says = async (policy: Partial<EdgePolicy>, target: string) => brief(await gateFor(policy).ask(target))
@@ -224,4 +224,42 @@ test('2,048 rules cost an ordinary request no more than two do', () => {
 test('a route that asks for nothing gets one and the same plan', async () => {
   const gate = gateFor({})
   expect(await gate.ask('/a')).toBe(await gate.ask('/b?c'))
+})
+
+describe('what was found for a path once', () => {
+  const policy = {
+    redirects: [{ source: '/old/:path*', destination: '/new/:path*', status: 308 as const }],
+    headers: [{ source: '/files/:path*', headers: [{ key: 'X-Kind', value: 'file' }] }],
+  }
+  const edits = (admission: Admission) => (admission.kind === 'forward' ? admission.responseHeaders : admission.kind)
+
+  test('holds for the next request, with what it adds, and for no other path', async () => {
+    const { ask } = gateFor(policy)
+    for (let round = 0; round < 3; round++) {
+      expect(edits(await ask('/files/a?x=1'))).toMatchObject({ set: [['X-Kind', 'file']] })
+      expect(edits(await ask('/plain'))).toBeNull()
+      expect(edits(await ask('/old/a'))).toBe('answer')
+    }
+    expect(edits(await ask('/files/a'))).toBe(edits(await ask('/files/a')))
+  })
+
+  test('does not carry HSTS to plain HTTP', async () => {
+    const { ask } = gateFor(policy, { hstsSeconds: 60 })
+    expect(edits(await ask('/plain', { scheme: 'https' }))).toMatchObject({ set: [['Strict-Transport-Security', 'max-age=60']] })
+    expect(edits(await ask('/plain'))).toBeNull()
+    expect(edits(await ask('/plain', { scheme: 'https' }))).toMatchObject({ set: [['Strict-Transport-Security', 'max-age=60']] })
+  })
+
+  test('is not kept where a rule looks at more than the path', async () => {
+    const has = [{ type: 'header' as const, key: 'x-old', value: '1' }]
+    const { ask } = gateFor({ redirects: [{ source: '/a', destination: '/b', status: 308, has }] })
+    expect(edits(await ask('/a'))).toBeNull()
+    expect(edits(await ask('/a', { headers: { 'x-old': '1' } }))).toBe('answer')
+  })
+
+  test('is not kept where visitors are told apart', async () => {
+    const { ask } = gateFor({ ...policy, allowedAddresses: ['203.0.113.0/24'] })
+    expect(edits(await ask('/plain'))).toBeNull()
+    expect(edits(await ask('/plain', { clientIp: '198.51.100.1' }))).toBe('problem')
+  })
 })

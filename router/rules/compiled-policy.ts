@@ -28,6 +28,8 @@ export interface CompiledPolicy {
   readonly policy: EdgePolicy
   /** Nothing here concerns any request: one look is enough. */
   readonly plain: boolean
+  /** What it does to a request depends on the path and nothing else of it: what was found for a path once holds for the next. */
+  readonly byPathAlone: boolean
   readonly addresses: AddressList | null
   readonly maintenance: { message: string | null; except: AddressList | null } | null
   readonly guard: Guard | null
@@ -115,7 +117,11 @@ export function compilePolicy(policy: EdgePolicy, onProblem: (at: string, proble
     rewritesAfter: indexOf(rewrites.filter((rule) => !rule.beforeFiles)),
   }
   const errorPages = [...new Set(Object.values(policy.errorPages))]
-  return { policy, plain: errorPages.length === 0 && Object.values(parts).every((part) => part === null), errorPages, ...parts }
+  const plain = errorPages.length === 0 && Object.values(parts).every((part) => part === null)
+  const unconditional = [...redirects, ...rewrites, ...headers].every((rule) => rule.conditions === null)
+  const { addresses, guard, limits: limited } = parts
+  const forEverybody = addresses === null && parts.maintenance === null && guard === null && limited === null
+  return { policy, plain, byPathAlone: unconditional && forEverybody && errorPages.length === 0, errorPages, ...parts }
 }
 
 function indexOf<R extends Matcher>(rules: R[]): RuleIndex<R> | null {
