@@ -33,7 +33,8 @@ export class Exchange {
   readonly requestId: string
   readonly #host: ExchangeHost
   readonly #visit: Visit
-  readonly #abort = new AbortController()
+  /** Only made for requests that have to wait for a target. */
+  #abort: AbortController | null = null
   #expectsContinue: boolean
   #accepted: AcceptedRequest | undefined
   #facts: NodeFacts | undefined
@@ -98,8 +99,18 @@ export class Exchange {
 
   #acquire(route: LiveRoute, avoid: Lease | null, otherwise: (problem: Problem) => void): void {
     const facts = this.#facts
-    const { signal } = this.#abort
-    const ask: TargetAsk = { cookie: () => facts?.header('cookie'), secure: facts?.scheme === 'https', avoid: avoid?.target ?? null, signal }
+    const signal = () => {
+      this.#abort ??= new AbortController()
+      return this.#abort.signal
+    }
+    const ask: TargetAsk = {
+      cookie: () => facts?.header('cookie'),
+      secure: facts?.scheme === 'https',
+      avoid: avoid?.target ?? null,
+      get signal() {
+        return signal()
+      },
+    }
     settle(
       () => this.#host.targets.acquire(route, ask),
       (result) => {
@@ -351,7 +362,7 @@ export class Exchange {
   onClientClose(): void {
     if (this.#gone) return
     this.#gone = true
-    this.#abort.abort()
+    this.#abort?.abort()
     if (!this.res.writableFinished) {
       this.#upstream?.destroy()
       this.#visit.reason ??= 'client-left'
