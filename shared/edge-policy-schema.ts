@@ -1,6 +1,9 @@
 import { z } from 'zod'
 import { defaultEdgePolicy, type EdgePolicy, type HeaderRule, type RateLimitRule, type RedirectRule, type RewriteRule } from './edge-policy'
 
+/** Characters of where a redirect or rewrite leads. */
+export const maxDestinationLength = 4096
+
 const condition = z.object({
   type: z.enum(['header', 'cookie', 'query', 'host']),
   key: z.string().max(256).optional(),
@@ -15,13 +18,13 @@ const protection = z.discriminatedUnion('kind', [
 
 export const redirectRuleSchema: z.ZodType<RedirectRule> = z.object({
   ...match,
-  destination: z.string().max(4096),
+  destination: z.string().max(maxDestinationLength),
   status: z.literal([301, 302, 303, 307, 308]),
   afterFiles: z.boolean().optional(),
 })
 export const rewriteRuleSchema: z.ZodType<RewriteRule> = z.object({
   ...match,
-  destination: z.string().max(4096),
+  destination: z.string().max(maxDestinationLength),
   beforeFiles: z.boolean().optional(),
 })
 export const headerRuleSchema: z.ZodType<HeaderRule> = z.object({

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { defaultEdgePolicy, type EdgePolicy, type RewriteRule } from '@/shared/edge-policy'
-import { edgePolicyFields } from '@/shared/edge-policy-schema'
+import { edgePolicyFields, maxDestinationLength } from '@/shared/edge-policy-schema'
 import { projectDestination } from '@/shared/edge-rules/destination'
 
 /** A part of a policy: what one source says. */
@@ -43,10 +43,14 @@ export function mergePolicies(files: PartialPolicy, settings: PartialPolicy): Ed
   }
 }
 
-/** `project:<slug>/path` with the project's hostname in place of its slug, which is all that routers know. */
+/**
+ * `project:<slug>/path` with the project's hostname in place of its slug, which is all that routers know. One that is too long with it
+ * stays as it is, and leads nowhere: routers refuse a table with a rule beyond the bounds, and with it everybody's routes.
+ */
 export function nameProjects(rewrites: readonly RewriteRule[], hostOf: (slug: string) => string): RewriteRule[] {
   return rewrites.map((rule) => {
     const found = projectDestination.exec(rule.destination)
-    return found?.[1] ? { ...rule, destination: `project:${hostOf(found[1])}${found[2] ?? '/'}` } : rule
+    const destination = found?.[1] ? `project:${hostOf(found[1])}${found[2] ?? '/'}` : rule.destination
+    return destination.length > maxDestinationLength ? rule : { ...rule, destination }
   })
 }
