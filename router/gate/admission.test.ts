@@ -225,18 +225,22 @@ describe('error pages', () => {
     expect(String((await gate.problem({ kind: 'no-file', host: 'app.test' }, route, factsOf('/'))).body)).toContain('ERR_NOT_FOUND')
   })
 
-  test('of the app are fetched while it answers and shown when it does not', async () => {
+  test.each([
+    ['/sorry', '/sorry'],
+    ['/so sorry', '/so%20sorry'],
+    ['/č', '/%C4%8D'],
+  ])('of the app (%s) are fetched while it answers and shown when it does not', async (named, path) => {
     const server = createServer((req, res) => res.setHeader('content-type', 'text/html').end(`sorry from ${req.url}`))
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     onTestFinished(() => void server.close())
     const { port } = server.address() as AddressInfo
     const targets = [{ instanceId: 'i', host: '127.0.0.1', port }]
-    const { gate, table, ask } = gateFor({ errorPages: { '503': '/sorry' } }, { targets })
+    const { gate, table, ask } = gateFor({ errorPages: { '503': named } }, { targets })
     const route = table.find('app.test') ?? null
     const body = async () => String((await gate.problem(problem, route, factsOf('/'))).body)
     expect(await body()).toContain('ERR_UNAVAILABLE')
     await ask('/')
-    await until('the page was fetched', async () => (await body()) === 'sorry from /sorry')
+    await until('the page was fetched', async () => (await body()) === `sorry from ${path}`)
     gate.close()
   })
 })

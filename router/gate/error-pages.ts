@@ -40,9 +40,8 @@ export class InstancePages {
     if (kept.asking || kept.until > now || !target) return
     if (!this.#kept.has(key) && this.#kept.size >= maxPages) for (const oldest of [...this.#kept.keys()].slice(0, 50)) this.#kept.delete(oldest)
     this.#kept.set(key, { ...kept, asking: true })
-    void fetchPage(this.#agent, target, route.host, path).then((page) => {
-      this.#kept.set(key, { page: page ?? kept.page, until: now + freshMs, asking: false })
-    })
+    const done = (page: LocalAnswer | null) => void this.#kept.set(key, { page: page ?? kept.page, until: now + freshMs, asking: false })
+    fetchPage(this.#agent, target, route.host, path).then(done, () => done(null))
   }
 
   close(): void {
@@ -58,7 +57,9 @@ function fetchPage(agent: http.Agent, target: { host: string; port: number }, ho
   return new Promise((resolve) => {
     const signal = AbortSignal.timeout(fetchTimeoutMs)
     const headers = { host, accept: 'text/html', 'user-agent': 'switchyard-router', 'accept-encoding': 'identity' }
-    const request = http.get({ host: target.host, port: target.port, path, headers, agent, signal }, (response) => {
+    // The path is what a project's file says; Node throws at a blank in it.
+    const sent = path.replace(/[^\x21-\x7e]+/g, (signs) => encodeURIComponent(signs.toWellFormed()))
+    const request = http.get({ host: target.host, port: target.port, path: sent, headers, agent, signal }, (response) => {
       const status = response.statusCode ?? 0
       const chunks: Buffer[] = []
       let size = 0

@@ -29,13 +29,17 @@ export interface Rendered {
 /** `project:<host>/path`; the control plane writes the project's hostname for its slug. */
 export const projectDestination = /^project:([^/?#]+)([/?#].*)?$/
 
+/** Heads are written as latin1, where the low byte of a letter like č would end the line. */
+const notAscii = /[^\x21-\x7e]+/g
+
 /** @throws ExpressionProblem */
 export function compileDestination(text: string, known: ReadonlySet<string>): Destination {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
   if (/[\x00-\x20\x7f\\]/.test(text)) throw new ExpressionProblem('a destination has no spaces, control characters or backslashes')
   const { kind, scheme, authority, rest } = split(text)
+  const sent = rest.replace(notAscii, (signs) => encodeURIComponent(signs.toWellFormed()))
   // `/b/:x?` is an optional parameter, `/b/:x?y=1` one with a query after it.
-  const [, path = '', query = '', hash = ''] = /^((?::\w+\?(?=[/#]|$)|[^?#])*)(\?[^#]*)?(#.*)?$/.exec(rest) ?? []
+  const [, path = '', query = '', hash = ''] = /^((?::\w+\?(?=[/#]|$)|[^?#])*)(\?[^#]*)?(#.*)?$/.exec(sent) ?? []
   const templates = {
     authority: compileTemplate(authority, known, 'authority'),
     path: compileTemplate(path || '/', known, 'path'),

@@ -41,7 +41,7 @@ test.each([
   ['/old{/}?', '/new', '/old/', '', '/new'],
   ['/a/:x?', '/b/:x?', '/a', '', '/b'],
   ['/docs/:v.html', '/d/:v', '/docs/1.html', '', '/d/1'],
-  ['/é/:x', '/ü/:x', '/%C3%A9/%C3%A4', '', '/ü/%C3%A4'],
+  ['/é/:x', '/ü/:x', '/%C3%A9/%C3%A4', '', '/%C3%BC/%C3%A4'],
   ['/s/:x', '/t?q=:x', '/s/a%26b', '', '/t?q=a%26b'],
   ['/s/:x', '/t#:x', '/s/a', '?k=1', '/t?k=1#a'],
   ['/p/:x', 'http://h.test:8080/:x', '/p/1', '', 'http://h.test:8080/1'],
@@ -137,4 +137,13 @@ test.each([
 
 test('what is decoded is encoded again as it was', () => {
   for (const path of ['/a%20b', '/a%2Fb', '/%C3%A9', '/100%25', '/a%3Fb%23c', "/a!$&'()*+,;=:@-._~"]) expect(encodePath(decodePath(path))).toBe(path)
+})
+
+test.each([
+  ['/café', '/caf%C3%A9'],
+  ['/xĠHTTP/1.1čĊHost:b', '/x%C4%A0HTTP/1.1%C4%8D%C4%8AHost:b'],
+  ['/a?q=Ċ', '/a?q=%C4%8A'],
+])('no letter of a destination (%s) becomes a byte that ends the request line', (destination, target) => {
+  const to = compileRewrite({ source: '/a', destination }).destination.render(new Map(), '')
+  expect(`${to?.path}${to?.query}`).toBe(target)
 })
