@@ -1,10 +1,12 @@
 import { createHmac } from 'node:crypto'
+import { type AddressInfo, createServer } from 'node:net'
 import { describe, expect, test } from 'vitest'
 import { startApi } from '@/test/support/json-api'
 import { createCloudflare } from './cloudflare'
 import { type ContractServer, credentials, describeDnsProvider } from './contract'
 import { createDigitalOcean } from './digitalocean'
 import { pinHost } from './guard'
+import { createRfc2136 } from './rfc2136'
 import { createRoute53 } from './route53'
 import { signV4 } from './sigv4'
 import { createWebhook } from './webhook'
@@ -210,4 +212,21 @@ describe('where a webhook may lead', () => {
     outer.close()
     await inner.close()
   })
+})
+
+test('a name server that trickles its answer is given up at the deadline', async () => {
+  const server = createServer((socket) => {
+    socket.on('error', () => {})
+    socket.write(Buffer.from([0xff, 0xff]))
+    const timer = setInterval(() => socket.write(Buffer.alloc(1)), 20)
+    socket.on('close', () => clearInterval(timer))
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  const provider = createRfc2136(
+    { server: '127.0.0.1', port, zone, keyName: 'acme', keySecret: 'c2VjcmV0', allowPrivateNetwork: true },
+    { deadlineMs: 200 },
+  )
+  await expect(provider.present(`_acme-challenge.${zone}`, 'x', AbortSignal.timeout(5_000))).rejects.toMatchObject({ name: 'DnsProviderError' })
+  await new Promise((resolve) => server.close(resolve))
 })

@@ -15,12 +15,12 @@ export interface Rfc2136Credentials {
   allowPrivateNetwork: boolean
 }
 
-const deadlineMs = 15_000
+const presetDeadlineMs = 15_000
 /** NOTAUTH, NOTZONE: not this zone; REFUSED: BIND says so for a zone it does not know. */
 const notThisZone = new Set([5, 9, 10])
 
 /** Dynamic updates (RFC 2136), signed with TSIG HMAC-SHA256 (RFC 8945), over TCP. */
-export function createRfc2136(credentials: Rfc2136Credentials): DnsProvider {
+export function createRfc2136(credentials: Rfc2136Credentials, { deadlineMs = presetDeadlineMs } = {}): DnsProvider {
   const key: TsigKey = { name: credentials.keyName, secret: Buffer.from(credentials.keySecret, 'base64') }
   async function update(action: 'add' | 'delete', name: string, value: string, signal: AbortSignal): Promise<void> {
     const ip = await pinHost(credentials.server, credentials.allowPrivateNetwork)
@@ -28,7 +28,7 @@ export function createRfc2136(credentials: Rfc2136Credentials): DnsProvider {
     let code = 0
     for (const zone of zones) {
       const message = encodeUpdate({ zone, name, value, action, ttl: challengeTtl }, key, new Date())
-      const answer = await exchange(ip, credentials.port, message.bytes, signal)
+      const answer = await exchange(ip, credentials.port, message.bytes, deadlineMs, signal)
       code = verifyAnswer(answer, message, key)
       if (code === 0) return
       if (!notThisZone.has(code)) break
@@ -42,11 +42,12 @@ export function createRfc2136(credentials: Rfc2136Credentials): DnsProvider {
 }
 
 /** One message and its answer over TCP: two bytes of length before each (RFC 1035 §4.2.2). */
-function exchange(host: string, port: number, message: Buffer, signal: AbortSignal): Promise<Buffer> {
+function exchange(host: string, port: number, message: Buffer, deadlineMs: number, signal: AbortSignal): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const socket = connect({ host, port })
     let received = Buffer.alloc(0)
     const end = (error: unknown, answer?: Buffer) => {
+      clearTimeout(timer)
       socket.destroy()
       signal.removeEventListener('abort', onAbort)
       if (answer) resolve(answer)
@@ -54,7 +55,8 @@ function exchange(host: string, port: number, message: Buffer, signal: AbortSign
     }
     const onAbort = () => end(signal.reason)
     signal.addEventListener('abort', onAbort, { once: true })
-    socket.setTimeout(deadlineMs, () => end(new DnsProviderError(`the name server ${host} does not answer`)))
+    // For the whole answer: a server that sends a byte now and then must not hold one of the few places for orders.
+    const timer = setTimeout(() => end(new DnsProviderError(`the name server ${host} does not answer`)), deadlineMs)
     socket.on('error', (cause) => end(new DnsProviderError(`the name server ${host} does not answer`, cause)))
     socket.on('close', () => end(new DnsProviderError(`the name server ${host} closed the connection`)))
     socket.on('data', (chunk: Buffer) => {
