@@ -24,6 +24,9 @@ const routerMessage = z.discriminatedUnion('type', [
   z.object({ type: z.literal('report'), kind: z.string(), report: z.unknown() }),
 ])
 
+const knownKinds = new Set<string>(routerMessage.options.map((option) => option.shape.type.value))
+const newerKind = z.object({ type: z.string().refine((type) => !knownKinds.has(type)) })
+
 export interface EdgeHubOptions {
   socketPath: string
   /** Workers that must serve a table before it counts as published: ids 0 … n-1. */
@@ -224,6 +227,10 @@ export class EdgeHub {
   }
 
   #onMessage(worker: Worker, frame: unknown) {
+    // While versions are exchanged routers are newer than we: what they say beyond our words must not cost the connection.
+    const kind = newerKind.safeParse(frame)
+    if (kind.success)
+      return this.#options.log?.warn({ kind: kind.data.type, worker: worker.status }, 'message of an unknown kind from a router ignored')
     const message = routerMessage.parse(frame)
     if (message.type === 'hello') return this.#onHello(worker, message)
     if (message.type === 'in-flight') return this.#onCounts(worker, message.requestId, message.counts)
