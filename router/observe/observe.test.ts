@@ -274,3 +274,20 @@ describe('the file', () => {
     expect(text.trimEnd().split('\n').at(-1)).toMatch(/"dropped":9/)
   })
 })
+
+test('the token of a link that opens a protected project is written down nowhere, however it is spelled', () => {
+  const observer = observing()
+  const target = (text: string) => {
+    const { describe: words } = finished()
+    observer.end(finished({ status: 500, describe: () => ({ ...words(), target: text }) }))
+  }
+  target('/a?x=1&switchyard_token=secret&y=2')
+  target('/?%73witchyard%5Ftoken=secret')
+  target('/switchyard_token=open?my_switchyard_token=open')
+  vi.advanceTimersByTime(1_000)
+  expect(lines().map((line) => line.target)).toEqual([
+    '/a?x=1&switchyard_token=***&y=2',
+    '/?%73witchyard%5Ftoken=***',
+    '/switchyard_token=open?my_switchyard_token=open',
+  ])
+})

@@ -1,6 +1,7 @@
 import type { AccessLine, EdgeReports } from '@/shared/edge-link'
 import type { LiveRoute } from '../match/host-table'
 import type { EngineLog } from '../proxy/engine'
+import { accessParameter } from '../rules/protection'
 import { AccessFile } from './access-file'
 import { Counters, TrafficBacklog } from './counters'
 import type { FinishedRequest, Observer } from './observer'
@@ -31,8 +32,14 @@ const linesMs = 250
 const forgetFlushes = 60
 const maxTargetLength = 2_048
 const maxWordLength = 512
+// A name in a query may be written with percent signs as well, and the gate reads it all the same.
+const tokenValue = new RegExp(`([?&]${[...accessParameter].map(letterOrPercent).join('')}=)[^&#]*`, 'gi')
 /** Lines of one message: about 400 KiB of JSON at their usual length, 3 MiB at their longest. */
 const maxLinesOfReport = 500
+
+function letterOrPercent(letter: string): string {
+  return `(?:${letter}|%${letter.charCodeAt(0).toString(16)})`
+}
 
 /** What is kept for one route. */
 class RouteRecord {
@@ -154,7 +161,7 @@ function lineOf(request: FinishedRequest): AccessLine {
     instanceId: request.instanceId,
     host: hostOf(words.host),
     method: words.method.slice(0, maxWordLength),
-    target: words.target.slice(0, maxTargetLength),
+    target: withoutToken(words.target).slice(0, maxTargetLength),
     status: request.status,
     durationMs: round(request.durationMs),
     upstreamMs: request.upstreamMs === null ? null : round(request.upstreamMs),
@@ -168,6 +175,9 @@ function lineOf(request: FinishedRequest): AccessLine {
     reason: request.reason,
   }
 }
+
+/** The link that opens a protected project carries its token, which is kept nowhere but as a digest. */
+const withoutToken = (target: string): string => (target.includes('?') ? target.replace(tokenValue, '$1***') : target)
 
 /** As routes are named: without port, in lower case; brackets of IPv6 stay. */
 const hostOf = (host: string) => host.slice(0, maxWordLength).replace(/:\d*$/, '').toLowerCase()
