@@ -4,7 +4,7 @@ import type { AnswerCache, AnswerFilter, Found, LocalAnswer, RequestFacts } from
 import { WorkQueue } from '../http/work-queue'
 import type { HostTable, LiveRoute } from '../match/host-table'
 import { DiskTier } from './disk-tier'
-import { Entry, type EntryOrigin, type EntryState, type Headers, normalizeVaried, reader } from './entry'
+import { Entry, type EntryOrigin, type EntryState, type Headers, isCookie, normalizeVaried, reader } from './entry'
 import { type Flight, Flights } from './flights'
 import { type Lifetime, lifetimeOf } from './freshness'
 import type { AskOrigin } from './origin'
@@ -96,11 +96,11 @@ export class SharedCache implements AnswerCache {
       const uri = uriOf(route, rewritten, facts)
       return this.#store.has(uri) || this.#flights.under(uri, this.#now()) ? this.#invalidator(uri) : null
     }
-    if (facts.method !== 'GET' || facts.header('range') !== undefined) return null
+    if (facts.method !== 'GET') return null
     const uri = uriOf(route, rewritten, facts)
     const now = this.#now()
     const passKey = isPersonal(facts) ? `${uri} personal` : uri
-    if (this.#flights.passes(passKey, now)) return null
+    if (this.#flights.passes(passKey, now) || asksMore(facts)) return null
     const flight = this.#flights.under(uri, now) ? null : this.#flights.begin(uri, now)
     return new StoringFilter({
       validating: this.#toValidate(uri, facts),
@@ -149,9 +149,8 @@ export class SharedCache implements AnswerCache {
 
   /** The stored answer a 304 would speak of: only where the visitor has no conditions of its own. */
   #toValidate(uri: string, facts: RequestFacts): Entry | null {
-    if (this.#store.size === 0 || facts.method !== 'GET') return null
-    for (const name of ['if-none-match', 'if-modified-since', 'if-match', 'if-unmodified-since', 'range'])
-      if (facts.header(name) !== undefined) return null
+    if (this.#store.size === 0 || facts.method !== 'GET' || asksMore(facts)) return null
+    for (const name of ['if-none-match', 'if-modified-since', 'if-match', 'if-unmodified-since']) if (facts.header(name) !== undefined) return null
     const entry = this.#store.find(uri, (name) => facts.header(name))
     // Only what is in memory: by the time the 304 comes it must be there.
     return entry?.body && (entry.etag || entry.lastModified !== null) ? entry : null
@@ -297,7 +296,10 @@ class StoringFilter implements AnswerFilter {
     const answer = host.send(entry, 'revalidated')
     if (!answer) return null
     this.cache = 'revalidated'
-    return { replace: answer }
+    const cookies = headers.filter(([name]) => isCookie(name))
+    if (cookies.length === 0) return { replace: answer }
+    const { head: _, ...rest } = answer
+    return { replace: { ...rest, headers: [...answer.headers, ...cookies] } }
   }
 
   // An error says nothing about whether the next answer can be stored.
@@ -375,6 +377,16 @@ function validatorsOf(entry: Entry): Headers {
   if (entry.lastModified !== null) headers.push(['If-Modified-Since', new Date(entry.lastModified * 1000).toUTCString()])
   return headers
 }
+
+/**
+ * Whether an answer may depend on more than the address: a range, a body, a protocol to switch to, or another method than the one that is
+ * written. What is said to one who asks so is not said to others.
+ */
+function asksMore(facts: RequestFacts): boolean {
+  for (const name of steering) if (facts.header(name) !== undefined) return true
+  return (facts.header('content-length') ?? '0') !== '0'
+}
+const steering = ['range', 'transfer-encoding', 'upgrade', 'x-http-method-override', 'x-http-method', 'x-method-override']
 
 /** Whoever is signed in most likely gets an answer of their own: they wait for nobody, and say nothing about the others' answers. */
 const isPersonal = (facts: RequestFacts) => facts.header('authorization') !== undefined || facts.header('cookie') !== undefined

@@ -6,7 +6,7 @@ import { acceptedEncodings, type Encoding, isCompressible, minCompressBytes } fr
 import { parseHttpDate } from '../http/http-date'
 import { parseRange } from '../http/ranges'
 import type { WorkQueue } from '../http/work-queue'
-import { initialAgeMs, isUntransformable, type Lifetime, tagsOf } from './freshness'
+import { initialAgeMs, isUnshared, isUntransformable, type Lifetime, tagsOf } from './freshness'
 
 export type Headers = [string, string][]
 export type EntryState = 'hit' | 'stale' | 'revalidated' | 'miss'
@@ -22,6 +22,7 @@ export const reader = (headers: Headers) => (name: string) => {
 const perTransfer = new Set(['age', 'content-length', 'connection', 'keep-alive', 'transfer-encoding', 'trailer', 'date', 'cache-status', 'x-cache'])
 /** Fields of a 304 that describe no body and so must not replace those of the stored one. */
 const ofTheBody = new Set(['content-encoding', 'content-type', 'content-range', 'etag'])
+const dead: Lifetime = { freshMs: 0, staleWhileRevalidateMs: 0, staleIfErrorMs: 0 }
 
 export interface EntryOrigin {
   /** Scheme, host, deployment and target. */
@@ -75,7 +76,18 @@ export class Entry {
 
   /** What it costs to hold in memory, its coded forms estimated. */
   get heldBytes(): number {
-    return 2048 + Math.ceil(this.bodyBytes * 1.6)
+    return this.describedBytes + Math.ceil(this.bodyBytes * 1.6)
+  }
+
+  /** What stays in memory when the payload leaves it: addresses and fields are as long as visitors and instances make them. */
+  get describedBytes(): number {
+    const { uri, paths, vary } = this.origin
+    let bytes = 2048 + 2 * uri.length
+    for (const path of paths) bytes += path.length
+    for (const { raw } of vary) bytes += 2 * (raw?.length ?? 0)
+    // As pairs, and as the bytes of a head for each way they were sent.
+    for (const [name, value] of this.headers) bytes += 4 * (name.length + value.length)
+    return bytes
   }
 
   /** Leaves memory; the payload is elsewhere. */
@@ -104,13 +116,16 @@ export class Entry {
     return this.origin.vary.every(({ name, normalized }) => normalizeVaried(name, header(name)) === normalized)
   }
 
-  /** A 304 came: the stored answer counts anew, with the fields it brought (RFC 9111 §4.3.4). */
+  /**
+   * A 304 came: the stored answer counts anew, with the fields it brought (RFC 9111 §4.3.4), but for cookies, which are one visitor's.
+   * What the 304 forbids to share is never sent again without being asked for.
+   */
   freshen(headers: Headers, lifetime: Lifetime | null, now: number): void {
-    const news = headers.filter(([name]) => !perTransfer.has(name.toLowerCase()) && !ofTheBody.has(name.toLowerCase()))
+    const news = headers.filter(([name]) => !perTransfer.has(name.toLowerCase()) && !ofTheBody.has(name.toLowerCase()) && !isCookie(name))
     const replaced = new Set(news.map(([name]) => name.toLowerCase()))
     const age = headers.filter(([name]) => name.toLowerCase() === 'age')
     this.#describe([...this.headers.filter(([name]) => !replaced.has(name.toLowerCase())), ...news, ...age])
-    if (lifetime) this.lifetime = lifetime
+    this.lifetime = isUnshared(reader(headers)) ? dead : (lifetime ?? this.lifetime)
     this.#storedAt = now
   }
 
@@ -208,6 +223,8 @@ export class Entry {
     if (!queue.add(work)) this.#coding.delete(encoding)
   }
 }
+
+export const isCookie = (name: string) => name.toLowerCase() === 'set-cookie'
 
 function addVary(headers: Headers): void {
   const at = headers.findIndex(([name]) => name.toLowerCase() === 'vary')

@@ -9,11 +9,15 @@ export interface Flight {
   land(): void
 }
 
+/** Of the addresses that are remembered: visitors write them as long as they like. */
+const maxPassesLength = 8_000_000
+
 /** Concurrent misses of one address become one request; the others wait, but never long. */
 export class Flights {
   readonly #flights = new Map<string, Flight>()
   /** Addresses whose answers turned out not to be storable: for a while nobody waits for them, and nobody looks at them. */
   readonly #passes = new Map<string, number>()
+  #passesLength = 0
   readonly #waitMs: number
   readonly #passMs: number
   readonly #max: number
@@ -71,7 +75,12 @@ export class Flights {
   }
 
   pass(uri: string, now: number): void {
-    if (this.#passes.size >= this.#max) this.#passes.clear()
+    if (this.#passes.size >= this.#max || this.#passesLength + uri.length > maxPassesLength) {
+      this.#passes.clear()
+      this.#passesLength = 0
+    }
+    // What was removed one by one counts until then, too: the bound is kept all the same.
+    if (!this.#passes.has(uri)) this.#passesLength += uri.length
     this.#passes.set(uri, now + this.#passMs)
   }
 

@@ -55,6 +55,12 @@ export function lifetimeOf(request: { authorized: boolean }, status: number, rea
   return lifetime.freshMs + lifetime.staleWhileRevalidateMs > 0 ? lifetime : null
 }
 
+/** Whether an answer says outright that it is not for sharing. */
+export function isUnshared(read: ReadHeader): boolean {
+  const directives = targetedDirectives(read('cdn-cache-control')) ?? parseDirectives(read('cache-control'))
+  return ['no-store', 'no-cache', 'private'].some((name) => directives.has(name))
+}
+
 function freshMsOf(directives: Map<string, string | null>, read: ReadHeader): number {
   for (const name of ['s-maxage', 'max-age']) if (directives.has(name)) return secondsOf(directives.get(name)) * 1000
   const until = parseHttpDate(read('expires'))

@@ -145,7 +145,8 @@ export class EntryStore {
       if (file) this.#disk.drop(file)
       return this.#forget(place)
     }
-    const held: Held = { bytes: entry.bodyBytes + 512, used: false, drop: () => this.#forget(place) }
+    // What describes it stays in memory, which is dearer than disk.
+    const held: Held = { bytes: entry.bodyBytes + 8 * entry.describedBytes, used: false, drop: () => this.#forget(place) }
     place.disk = { held, file }
     entry.unload()
     if (!this.#diskBound.add(held)) this.#forget(place)

@@ -25,6 +25,8 @@ const maxCompressBytes = 16 * 1024 * 1024
 /** Compression is for what is asked for again. */
 const hotAfter = 2
 const maxPaths = 20_000
+/** Longer paths are looked up each time: they are not asked for often enough to be worth their memory. */
+const maxPathLength = 512
 
 /** The public files of one artifact. */
 export class Site {
@@ -48,8 +50,10 @@ export class Site {
     const wanted = publicPath(path)
     const file = wanted === null ? null : findFile(this.#index, wanted)
     const entry = file && this.#entryOf(file)
+    if (path.length > maxPathLength) return entry
     if (this.#paths.size >= maxPaths) this.#paths.clear()
-    this.#paths.set(path, entry)
+    // A copy: a piece of a request's target would keep all of it, with a query of any length.
+    this.#paths.set(Buffer.from(path).toString(), entry)
     return entry
   }
 

@@ -31,7 +31,8 @@ export class UntouchedPaths {
       routes.set(route, paths)
     }
     if (paths.size >= maxPathsOfRoute) paths.clear()
-    paths.set(path, admission.responseHeaders)
+    // A copy: a piece of a request's target would keep all of it, with a query of any length.
+    paths.set(Buffer.from(path).toString(), admission.responseHeaders)
   }
 
   // HSTS is said over HTTPS alone.

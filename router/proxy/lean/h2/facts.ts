@@ -44,6 +44,8 @@ export class H2Facts implements KeptFacts {
     const head = this.#head
     if (head === null) return undefined
     if (name === 'host') return head.authority || undefined
+    // As the instance is told: HTTP/2 has other words for it.
+    if (name === 'transfer-encoding') return head.endStream || head.contentLength >= 0 ? undefined : 'chunked'
     const separator = name === 'cookie' ? '; ' : ', '
     let text: string | undefined
     for (const field of head.fields) if (field.name === name) text = text === undefined ? field.value : `${text}${separator}${field.value}`

@@ -1,0 +1,118 @@
+import { buffer } from 'node:stream/consumers'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { defaultEdgePolicy } from '@/shared/edge-policy'
+import type { LocalAnswer, RequestFacts } from '../gate/gate'
+import type { LiveRoute } from '../match/host-table'
+import { SharedCache } from './answer-cache'
+import { Entry, type Headers } from './entry'
+import { Flights } from './flights'
+
+const route: LiveRoute = {
+  host: 'a.test',
+  teamId: 't',
+  projectId: 'p',
+  projectName: 'shop',
+  deploymentId: 'd1',
+  state: 'live',
+  targets: [],
+  policy: defaultEdgePolicy,
+  turn: 0,
+}
+let now: number
+let cache: SharedCache
+beforeEach(() => {
+  now = 1_000_000
+  cache = new SharedCache({ ask: async () => null, directory: null, now: () => now })
+})
+afterEach(() => cache.close())
+
+interface Got {
+  cache: string
+  headers: Headers
+  body: string
+}
+
+/** One visitor's GET, as an engine does it; `app` sees the conditions the cache added. */
+async function visit(
+  headers: Record<string, string>,
+  app: (conditions: Headers | null) => { status: number; headers: Headers; body: string },
+): Promise<Got> {
+  const facts: RequestFacts = {
+    method: 'GET',
+    host: 'a.test',
+    path: '/',
+    query: '',
+    scheme: 'https',
+    clientIp: '::1',
+    requestId: 'r',
+    header: (name) => headers[name],
+  }
+  const local = (answer: LocalAnswer): Got => ({ cache: answer.cache, headers: answer.headers, body: String(answer.body) })
+  const stored = await cache.lookup(route, null, facts)
+  if (stored) return local(stored)
+  const reply = app(cache.conditions(route, null, facts))
+  const filter = cache.filter(route, facts)
+  const verdict = filter?.onHead(reply.status, reply.headers) ?? null
+  if (verdict === null) return { cache: filter?.cache ?? 'none', headers: reply.headers, body: reply.body }
+  if ('replace' in verdict) return local(verdict.replace)
+  verdict.through?.end(reply.body)
+  if (verdict.through) await buffer(verdict.through as unknown as AsyncIterable<Buffer>)
+  return { cache: filter?.cache ?? 'none', headers: verdict.headers, body: reply.body }
+}
+
+const shared: Headers = [
+  ['Cache-Control', 's-maxage=60'],
+  ['ETag', '"1"'],
+]
+const page = () => ({ status: 200, headers: shared, body: 'page' })
+const cookiesOf = ({ headers }: Got) => headers.filter(([name]) => name.toLowerCase() === 'set-cookie').map(([, value]) => value)
+
+test('a cookie that came with a 304 is for the one who asked, not for those the stored answer is sent to', async () => {
+  await visit({}, page)
+  now += 61_000
+  const asked = await visit({}, () => ({ status: 304, headers: [...shared, ['Set-Cookie', 'session=mine']], body: '' }))
+  expect(asked).toMatchObject({ cache: 'revalidated', body: 'page' })
+  expect(cookiesOf(asked)).toEqual(['session=mine'])
+  const other = await visit({}, page)
+  expect(other).toMatchObject({ cache: 'hit', body: 'page' })
+  expect(cookiesOf(other)).toEqual([])
+})
+
+test.each(['private', 'no-store', 'no-cache'])('what a 304 calls %s is not sent to others unasked', async (directive) => {
+  await visit({}, page)
+  now += 61_000
+  await visit({}, () => ({ status: 304, headers: [['Cache-Control', directive]], body: '' }))
+  const conditions: (Headers | null)[] = []
+  await visit({}, (given) => {
+    conditions.push(given)
+    return page()
+  })
+  expect(conditions).toEqual([[['If-None-Match', '"1"']]])
+})
+
+test.each([
+  ['a body', { 'content-length': '3' }],
+  ['a body of unknown length', { 'transfer-encoding': 'chunked' }],
+  ['a wish to switch protocols', { upgrade: 'websocket' }],
+  ['another method in a header', { 'x-http-method-override': 'HEAD' }],
+])('an answer to a GET with %s is not given to others', async (_name, headers) => {
+  const one = await visit(headers, () => ({ status: 200, headers: shared, body: 'odd' }))
+  expect(one.cache).toBe('none')
+  expect(await visit({}, page)).toMatchObject({ cache: 'miss', body: 'page' })
+})
+
+test('long addresses count for what they hold in memory', () => {
+  const uri = `p d1 https://a.test/?${'x'.repeat(30_000)}`
+  const lifetime = { freshMs: 1, staleWhileRevalidateMs: 0, staleIfErrorMs: 0 }
+  const entry = new Entry({ uri, projectId: 'p', paths: ['/'], vary: [] }, 200, shared, Buffer.from('x'), lifetime, now)
+  expect(entry.heldBytes).toBeGreaterThan(uri.length)
+})
+
+test('addresses nobody waits for are forgotten before their length fills the memory', () => {
+  const flights = new Flights()
+  const long = 'x'.repeat(30_000)
+  flights.pass(`first ${long}`, now)
+  for (let i = 0; i < 300; i++) flights.pass(`${i} ${long}`, now)
+  expect(flights.passes(`first ${long}`, now)).toBe(false)
+  expect(flights.passes(`299 ${long}`, now)).toBe(true)
+})
