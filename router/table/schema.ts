@@ -29,7 +29,8 @@ const route = z.object({
   redirectTo: z.string().optional(),
 })
 
-const certificate = z.object({ id: z.string().min(1).max(200), names: z.array(z.string()).max(1000), notAfter: z.number() })
+// One wildcard may be for as many names as there are routes.
+const certificate = z.object({ id: z.string().min(1).max(200), names: z.array(z.string()).max(5_000_000), notAfter: z.number() })
 
 export const routeTableSchema: z.ZodType<RouteTable> = z.object({
   version: z.number().int().min(0),

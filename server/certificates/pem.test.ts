@@ -76,3 +76,10 @@ test('what a certificate says is read from its leaf', async () => {
   const { certificatePem } = await ca.leaf(['Shop.example.test', '*.shop.example.test'])
   expect(readFacts(certificatePem + ca.intermediatePem)).toMatchObject({ names: ['shop.example.test', '*.shop.example.test'], issuer: 'Test CA' })
 })
+
+test('the name of a pair is short whatever serial a person’s certificate has, and still its own', () => {
+  expect(pairId('abcdefghijkl', 'AB12')).toBe('abcdefghijkl.ab12')
+  const [one, two] = [pairId('abcdefghijkl', '7F'.repeat(5_000)), pairId('abcdefghijkl', `${'7F'.repeat(4_999)}7E`)]
+  expect(one.length).toBeLessThan(100)
+  expect(one).not.toBe(two)
+})

@@ -1,4 +1,4 @@
-import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
+import { createHash, createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { X509Certificate as Asn1Certificate, AuthorityKeyIdentifierExtension } from '@peculiar/x509'
 import { AppError } from '@/shared/errors'
 import { covers } from '../domains/covers'
@@ -64,7 +64,11 @@ const namesOf = (leaf: X509Certificate): string[] =>
     .map((entry) => entry.slice(4).toLowerCase())
 
 /** Names a pair of chain and key: that of a renewed certificate is another one, and an upload has a row of its own. */
-export const pairId = (certificateId: string, serial: string | null): string => `${certificateId}.${(serial ?? '0').toLowerCase()}`
+export function pairId(certificateId: string, serial: string | null): string {
+  const digits = (serial ?? '0').toLowerCase()
+  // RFC 5280 §4.1.2.2: 20 octets. A person's own may have any number, and routers refuse a table with a longer id, everybody's routes with it.
+  return `${certificateId}.${digits.length <= 41 ? digits : createHash('sha256').update(digits).digest('hex')}`
+}
 
 /** certID of RFC 9773 §4.1: base64url of the authority key identifier, a dot, base64url of the serial's DER bytes. null: the leaf names no such key. */
 export function renewalId(chainPem: string): string | null {
