@@ -17,7 +17,7 @@ const schema = z.object({
   EDGE_ENGINE: z.enum(['lean', 'http-proxy']).default('lean'),
   ROUTER_WORKER_ID: whole(0, 0, 4095),
   EDGE_WORKERS: whole(1, 1, 256),
-  /** What `$SWITCHYARD_HOME/logs/access-<worker>.log` holds: what the dashboard is told, every request, or nothing. */
+  /** What `$SWITCHYARD_HOME/log/access-<worker>.log` holds: what the dashboard is told, every request, or nothing. */
   EDGE_ACCESS_LOG: z.enum(['sampled', 'all', 'off']).default('sampled'),
   EDGE_LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent']).default('info'),
   EDGE_DRAIN_TIMEOUT_MS: milliseconds(30_000),

@@ -45,7 +45,7 @@ export function createServices(env: RouterEnv, table: HostTable, log: EngineLog,
   const observer = createObserver({
     report: (kind, report) => control.report(kind, report),
     log,
-    accessLogFile: env.accessLog === 'off' ? null : path.join(env.home, 'logs', `access-${env.workerId}.log`),
+    accessLogFile: env.accessLog === 'off' ? null : path.join(env.home, 'log', `access-${env.workerId}.log`),
     logEverything: env.accessLog === 'all',
   })
   const parts = createEdgeParts({ table, targets, home: env.home, log })

@@ -73,8 +73,8 @@ describe.each(['process', 'docker'] as const)('sites of files alone on the %s ru
     const steps = (await getDeployment(platform, deploymentId)).steps.map((step) => `${step.name} ${step.status}`)
     expect(steps).toEqual(expect.arrayContaining(['start done', 'health done', 'cutover done']))
     await until('the access log says that it came from files', 10_000, async () => {
-      const logs = (await readdir(path.join(platform.home, 'logs'))).filter((name) => name.startsWith('access-'))
-      const lines = await Promise.all(logs.map((name) => readFile(path.join(platform.home, 'logs', name), 'utf8')))
+      const logs = (await readdir(path.join(platform.home, 'log')).catch(() => [])).filter((name) => name.startsWith('access-'))
+      const lines = await Promise.all(logs.map((name) => readFile(path.join(platform.home, 'log', name), 'utf8')))
       return lines.join('').includes('"cache":"static"')
     })
   })
