@@ -1,10 +1,10 @@
-import type { PrismaClient } from '@/server/database/generated/client'
+import type { Certificate, PrismaClient } from '@/server/database/generated/client'
 import type { CertificateUpload, CertificateView } from '@/shared/certificates'
 import { certificateTraits } from '@/shared/certificates'
 import { AppError } from '@/shared/errors'
 import { newId } from '@/shared/node/ids'
 import { writeAudit } from '../audit/audit'
-import { scopeTo } from '../database/scope'
+import { type ScopedClient, scopeTo } from '../database/scope'
 import { requireDomain } from '../domains/read'
 import type { ChangeBus } from '../events/bus'
 import type { Actor, Platform } from '../platform'
@@ -12,6 +12,10 @@ import type { Secrets } from '../secrets/secrets'
 import { authorize } from '../teams/policy'
 import { checkPair } from './pem'
 import { getCertificate, listCertificates, presentCertificate, requireCertificate } from './read'
+import { nameOf } from './record'
+
+const renewalWindowMs = 24 * 3_600_000
+const renewalsPerWindow = 3
 
 export interface CertificateDeps {
   prisma: PrismaClient
@@ -35,7 +39,10 @@ export function createCertificates(deps: CertificateDeps): Platform['certificate
 const announce = (deps: CertificateDeps, teamId: string, domainId: string, projectId: string) =>
   deps.bus.publish({ kind: 'domain', id: domainId, teamId, projectId })
 
-/** Has it asked for now; the bound on asks in vain stays in force. @throws ERR_CONFLICT when it is under way, or a person's own */
+/**
+ * Has it asked for now; the bound on asks in vain stays in force.
+ * @throws ERR_CONFLICT when it is under way, a person's own, or was renewed too often
+ */
 async function retryCertificate(deps: CertificateDeps, actor: Actor, id: string): Promise<CertificateView> {
   authorize(actor, 'certificate.retry')
   const db = scopeTo(deps.prisma, actor)
@@ -44,12 +51,31 @@ async function retryCertificate(deps: CertificateDeps, actor: Actor, id: string)
     throw new AppError('ERR_CONFLICT', 'This certificate was uploaded: it cannot be renewed from here.', { nextAction: 'Upload its successor.' })
   if (!certificateTraits[row.state].retryable && row.leaseOwner)
     throw new AppError('ERR_CONFLICT', 'It is being asked for right now.', { nextAction: 'Wait for the outcome.' })
+  if (row.state === 'active') await refuseTooMany(db, row)
   await db.$transaction(async (tx) => {
     await tx.certificate.updateMany({ where: { id, leaseOwner: null }, data: { nextAttemptAt: new Date() } })
     await writeAudit(tx, actor, { action: 'certificate.retried', subject: id, detail: { hostname: row.domain.hostname } })
   })
   await announce(deps, actor.teamId, row.domainId, row.domain.projectId)
   return presentCertificate(await requireCertificate(db, id))
+}
+
+/**
+ * CAs count certificates of a name (Let's Encrypt: 5 a week), and orders of our one account over all teams: a valid one that is renewed
+ * again and again would leave nothing for the renewal that is needed.
+ */
+async function refuseTooMany(db: ScopedClient, { names, directory }: Pick<Certificate, 'names' | 'directory'>): Promise<void> {
+  const since = new Date(Date.now() - renewalWindowMs)
+  const where = { name: nameOf({ names }), directory: directory ?? '', succeeded: true, startedAt: { gt: since } }
+  if ((await db.certificateTry.count({ where })) < renewalsPerWindow) return
+  throw new AppError(
+    'ERR_CONFLICT',
+    `It was issued ${renewalsPerWindow} times within a day already; certificate authorities allow few of one name.`,
+    {
+      stillServing: 'The certificate in use is valid, and renewed by itself in time.',
+      nextAction: 'Wait a day, or upload a certificate of your own.',
+    },
+  )
 }
 
 /** Takes a certificate of the person's own into use; it replaces the one uploaded before. @throws ERR_INVALID_INPUT naming what does not fit */

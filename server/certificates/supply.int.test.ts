@@ -181,3 +181,18 @@ describe('DNS providers', () => {
     })
   })
 })
+
+test('a valid certificate is renewed by hand a few times a day, so that a CA has some left when it is needed', async () => {
+  const { prisma } = api.database
+  const { id: domainId } = await prisma.domain.findUniqueOrThrow({ where: { hostname } })
+  const fields = { teamId: owner.teamId, names: [hostname], directory: 'https://ca.example.org/dir' }
+  const { id } = await prisma.certificate.create({ data: { ...fields, id: newId(), domainId, state: 'active' } })
+  const asked = { teamId: owner.teamId, name: hostname, directory: fields.directory, succeeded: true }
+  await prisma.certificateTry.createMany({ data: [asked, asked, { ...asked, startedAt: new Date(Date.now() - 2 * day) }] })
+  await api.platform.certificates.retry(owner, id)
+  await prisma.certificateTry.create({ data: asked })
+  await expect(api.platform.certificates.retry(owner, id)).rejects.toMatchObject({ code: 'ERR_CONFLICT' })
+  await prisma.certificate.update({ where: { id }, data: { state: 'failed' } })
+  await api.platform.certificates.retry(owner, id)
+  await prisma.certificate.delete({ where: { id } })
+})
