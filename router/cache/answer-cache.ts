@@ -26,6 +26,8 @@ const MiB = 1024 * 1024
 export const defaultMaxEntryBytes = 8 * MiB
 const unsafeMethods = new Set(['POST', 'PUT', 'DELETE', 'PATCH'])
 const failures = new Set([500, 502, 503, 504])
+/** Led to by conditions, ranges, preferences and faults of one request. */
+const askersOwn = new Set([304, 400, 406, 412, 416, 431])
 const maxRevalidations = 32
 /** Bytes of answers that are on their way into the store, all together: beyond it answers are passed on and not stored. */
 const defaultMaxCollecting = 32 * MiB
@@ -302,9 +304,9 @@ class StoringFilter implements AnswerFilter {
     return { replace: { ...rest, headers: [...answer.headers, ...cookies] } }
   }
 
-  // An error says nothing about whether the next answer can be stored.
+  // An error says nothing about whether the next answer can be stored, nor does what only this visitor's fields led to.
   #settle(status: number): void {
-    if (status < 500) this.#what.host.pass()
+    if (status < 500 && !askersOwn.has(status)) this.#what.host.pass()
     this.#what.flight?.land()
   }
 

@@ -101,6 +101,11 @@ test.each([
   expect(await visit({}, page)).toMatchObject({ cache: 'miss', body: 'page' })
 })
 
+test.each([304, 400, 412])('a visitor whose own fields led to %s does not keep the answer from being stored for others', async (status) => {
+  await visit({ 'if-none-match': '"1"' }, () => ({ status, headers: [], body: '' }))
+  expect(await visit({}, page)).toMatchObject({ cache: 'miss' })
+})
+
 test('long addresses count for what they hold in memory', () => {
   const uri = `p d1 https://a.test/?${'x'.repeat(30_000)}`
   const lifetime = { freshMs: 1, staleWhileRevalidateMs: 0, staleIfErrorMs: 0 }

@@ -10,7 +10,7 @@ import type { Front } from './front'
 import type { AnswerHead } from './parse/answer-head'
 import { mayRetry, sentNothing } from './retry'
 import type { AnswerSink, UpstreamConnection } from './upstream'
-import { abandon, UpstreamSide } from './upstream-side'
+import { abandon, UpstreamSide, unwanted } from './upstream-side'
 
 /**
  * The way of one request, the same for every protocol towards clients: gate, target, instance, answer, log. The client sees exactly one
@@ -20,6 +20,8 @@ import { abandon, UpstreamSide } from './upstream-side'
 export class Exchange extends UpstreamSide implements AnswerSink, TargetAsk {
   /** As the ask of a first attempt. */
   readonly avoid = null
+  /** Decisions asked for and not made yet, of this request and of ones before it: what they look at must not become another request. */
+  undecided = 0
   readonly #host: ExchangeHost
   /** Tells promises of a former request from those of this one. */
   #turn = 0
@@ -65,7 +67,7 @@ export class Exchange extends UpstreamSide implements AnswerSink, TargetAsk {
     } catch (error) {
       return this.#broken(error)
     }
-    if (admission instanceof Promise) this.#later(admission, (value) => this.#admitted(value))
+    if (admission instanceof Promise) this.#later(admission, (value) => this.#admitted(value), unwanted)
     else this.#admitted(admission)
   }
 
@@ -99,10 +101,15 @@ export class Exchange extends UpstreamSide implements AnswerSink, TargetAsk {
     const turn = this.#turn
     this.#waited = true
     this.front.facts.detach()
+    this.undecided++
+    const current = () => {
+      this.undecided--
+      return this.#turn === turn && this.#open
+    }
     promise.then(
-      (value) => (this.#turn === turn && this.#open ? next(value) : late(value)),
+      (value) => (current() ? next(value) : late(value)),
       (error) => {
-        if (this.#turn === turn && this.#open) this.#broken(error)
+        if (current()) this.#broken(error)
       },
     )
   }

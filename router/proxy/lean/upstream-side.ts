@@ -1,4 +1,4 @@
-import type { ForwardPlan } from '../../gate/gate'
+import type { Admission, ForwardPlan } from '../../gate/gate'
 import type { Problem } from '../../pages/pages'
 import { isLease, type Lease } from '../../targets/targets'
 import { chunked, counted, writeBody, writeBodyEnd } from './answer-writer'
@@ -74,4 +74,9 @@ export abstract class UpstreamSide extends RequestRecord {
 /** The request is over: what it waited for goes back. */
 export function abandon(lease: Lease | Problem): void {
   if (isLease(lease)) lease.done({ kind: 'client-left' })
+}
+
+/** The same for a plan: others may be waiting for what its filter would have seen. */
+export function unwanted(admission: Admission): void {
+  if (admission.kind === 'forward') admission.filter?.abort()
 }

@@ -273,7 +273,9 @@ export class H2Front implements Front, RequestTaker {
   #over(): void {
     if (this.#head === null) return
     this.#head = null
-    this.facts.drop()
+    // Who still decides on this request must not find the next one in its place: then this front serves no other.
+    const free = this.#exchange.undecided === 0
+    if (free) this.facts.drop()
     this.#forwarded = nothing
     if (this.#early.length > 0) this.#early = []
     this.#trailers = null
@@ -283,7 +285,7 @@ export class H2Front implements Front, RequestTaker {
     const source = this.#source
     this.#source = null
     source?.destroy()
-    this.#release(this)
+    if (free) this.#release(this)
   }
 }
 
