@@ -74,7 +74,10 @@ export async function computeRoutes(
       }),
     ]
   })
-  return [...routes, ...(await domainRoutes(prisma, { baseDomain, projects, routes, environments: current, deployments }, ports))]
+  const own = new Set(routes.map(({ host }) => host))
+  const domains = await domainRoutes(prisma, { baseDomain, projects, routes, environments: current, deployments }, ports)
+  // An operator who moves the base domain may put the platform's own hosts where somebody's domain is; routers refuse a table with one host twice.
+  return [...routes, ...domains.filter(({ host }) => !own.has(host))]
 }
 
 const target = (instance: { id: string; host: string | null; port: number | null }): Target => ({

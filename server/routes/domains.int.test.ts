@@ -84,3 +84,16 @@ test('a domain of a branch serves the newest deployment of the branch, and says 
   await createReleaseWithInstance(db.prisma, owner, deployment.id, { state: 'healthy', port: 1002 })
   expect((await routes()).get('next.shop.example')).toMatchObject({ state: 'live', deploymentId: deployment.id, targets: [{ port: 1002 }] })
 })
+
+test('a domain that a new base domain has made a host of the platform itself is routed once: routers refuse a host that stands twice', async () => {
+  const { owner, deployment } = await liveShop()
+  const other = await createProject(db.prisma, { slug: 'other', teamId: owner.teamId })
+  await db.prisma.domain.create({
+    data: {
+      ...{ id: newId(), teamId: owner.teamId, projectId: other.project.id, environmentId: other.environment.id },
+      ...{ hostname: 'shop.example', token: 't', state: 'verified' },
+    },
+  })
+  const found = (await computeRoutes(db.prisma, 'example', [], ports)).filter(({ host }) => host === 'shop.example')
+  expect(found).toMatchObject([{ deploymentId: deployment.id }])
+})
