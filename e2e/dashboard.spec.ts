@@ -157,11 +157,11 @@ test('settings are kept, and a pasted .env file becomes variables', async ({ pag
   await newProject('settled', watchableApp('settled'))
   await signIn(page, platform)
   await page.goto(`${platform.url}/settled/settings`)
-  await page.getByLabel('Path').fill('/healthz')
+  await page.getByLabel('Path', { exact: true }).fill('/healthz')
   await page.getByRole('button', { name: 'Save' }).last().click()
   await expect(page.getByText('Health check saved')).toBeVisible()
   await page.reload()
-  await expect(page.getByLabel('Path')).toHaveValue('/healthz')
+  await expect(page.getByLabel('Path', { exact: true })).toHaveValue('/healthz')
 
   await page.getByRole('link', { name: 'Variables' }).click()
   await expect(page.getByRole('heading', { name: 'Variables', exact: true })).toBeVisible()
