@@ -222,3 +222,17 @@ test('files are found at the root and where frameworks keep public files; links 
   const files = await findRuleFiles(await openTree(directory), null)
   expect(files.map(({ name }) => name)).toEqual(['vercel.json', 'public/_redirects'])
 })
+
+test('one rule beyond the bounds is left out alone: who may come in is never widened by it', () => {
+  const { policy, warnings } = readEdgeRules([
+    { kind: 'switchyard.json', name: 'switchyard.json', text: JSON.stringify({ allowedAddresses: ['192.0.2.0/24'] }) },
+    { kind: '_redirects', name: '_redirects', text: `/a /b\n/${'x'.repeat(3_000)} /c\n/* /${'y'.repeat(3_000)} 404\n` },
+  ])
+  expect(policy.allowedAddresses).toEqual(['192.0.2.0/24'])
+  expect(policy.redirects).toHaveLength(1)
+  expect(policy.errorPages).toBeUndefined()
+  expect(warnings.map(({ file, line }) => [file, line])).toEqual([
+    ['_redirects', null],
+    ['_redirects', 2],
+  ])
+})

@@ -1,5 +1,12 @@
 import type { EdgePolicy } from '@/shared/edge-policy'
-import { edgePolicySchema } from '@/shared/edge-policy-schema'
+import {
+  edgePolicyFields,
+  edgePolicySchema,
+  headerRuleSchema,
+  rateLimitRuleSchema,
+  redirectRuleSchema,
+  rewriteRuleSchema,
+} from '@/shared/edge-policy-schema'
 import { findRuleProblems } from '@/shared/edge-rules/rules'
 import type { TreeFiles } from '../tree-files'
 import { readHeadersFile } from './headers-file'
@@ -30,7 +37,8 @@ export function readEdgeRules(files: readonly RuleFile[]): EdgeRules {
     all.rewrites.push(...sourced(found.rewrites))
     all.headers.push(...sourced(found.headers))
     all.rateLimits.push(...sourced(found.rateLimits))
-    settings = { ...found.settings, ...settings, ...mergedPages(found.settings, settings) }
+    const own = usableSettings(found.settings, file.name, warnings)
+    settings = { ...own, ...settings, ...mergedPages(own, settings) }
     warnings.push(...found.warnings)
   }
   const policy: Partial<EdgePolicy> = { ...settings }
@@ -51,12 +59,24 @@ function mergedPages(later: Partial<EdgePolicy>, earlier: Partial<EdgePolicy>): 
   return later.errorPages && earlier.errorPages ? { errorPages: { ...later.errorPages, ...earlier.errorPages } } : {}
 }
 
-/** Rules that compile, up to the bound; the others become warnings. */
+/** Fields within the bounds of routers; the others become warnings. */
+function usableSettings(given: Partial<EdgePolicy>, file: string, warnings: RuleWarning[]): Partial<EdgePolicy> {
+  const kept = Object.entries(given).filter(([field, value]) => {
+    const problem = edgePolicyFields[field as keyof EdgePolicy].safeParse(value).error?.issues[0]
+    if (problem) warnings.push({ file, line: null, message: `${field} is left out: ${problem.message}` })
+    return !problem
+  })
+  return Object.fromEntries(kept)
+}
+
+const ruleSchemas = { redirects: redirectRuleSchema, rewrites: rewriteRuleSchema, headers: headerRuleSchema, rateLimits: rateLimitRuleSchema }
+
+/** Rules that compile and are within the bounds of routers, up to so many; the others become warnings. */
 function usable<K extends Kind>(all: Collected, kind: K, warnings: RuleWarning[]): Partial<EdgePolicy> {
   const placed: Sourced<K>[] = all[kind]
   const problems = new Map(findRuleProblems({ [kind]: placed.map(({ rule }) => rule) }).map(({ at, message }) => [at, message]))
-  const kept = placed.filter(({ file, line }, i) => {
-    const message = problems.get(`${kind}.${i}`)
+  const kept = placed.filter(({ rule, file, line }, i) => {
+    const message = problems.get(`${kind}.${i}`) ?? ruleSchemas[kind].safeParse(rule).error?.issues[0]?.message
     if (message !== undefined) warnings.push({ file, line, message: `this rule is left out: ${message}` })
     return message === undefined
   })
