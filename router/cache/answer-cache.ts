@@ -215,7 +215,9 @@ export class SharedCache implements AnswerCache {
         if (!answer || failures.has(answer.status) || flight.void) return
         const lifetime = lifetimeOf({ authorized: false }, answer.status === 304 ? entry.status : answer.status, reader(answer.headers))
         if (answer.status === 304) return entry.freshen(answer.headers, lifetime, this.#now())
-        if (!lifetime || !this.#store.put(new Entry(entry.origin, answer.status, answer.headers, answer.body, lifetime, this.#now())))
+        // Other fields decide now, and what this visitor said in them was not asked with.
+        const same = varyNames(reader(answer.headers)).join() === entry.origin.vary.map(({ name }) => name).join()
+        if (!same || !lifetime || !this.#store.put(new Entry(entry.origin, answer.status, answer.headers, answer.body, lifetime, this.#now())))
           this.#store.remove(entry)
       })
       .catch(() => {})
@@ -364,13 +366,16 @@ const pathOf = (target: string) => {
 }
 
 function originOf(uri: string, route: LiveRoute, paths: string[], facts: RequestFacts, headers: Headers): EntryOrigin {
-  const read = reader(headers)
+  const varied = varyNames(reader(headers)).map((name) => ({ name, normalized: normalizeVaried(name, facts.header(name)), raw: facts.header(name) }))
+  return { uri, projectId: route.projectId, paths: [...new Set(paths)], vary: varied }
+}
+
+/** Request fields that an answer depends on, sorted. */
+function varyNames(read: ReturnType<typeof reader>): string[] {
   const vary = (read('vary') ?? '').toLowerCase().split(',')
   // What is coded suits only who takes that coding, whether the instance says so or not.
   if (read('content-encoding') !== undefined) vary.push('accept-encoding')
-  const names = [...new Set(vary.map((name) => name.trim()))].filter((name) => name !== '')
-  const varied = names.sort().map((name) => ({ name, normalized: normalizeVaried(name, facts.header(name)), raw: facts.header(name) }))
-  return { uri, projectId: route.projectId, paths: [...new Set(paths)], vary: varied }
+  return [...new Set(vary.map((name) => name.trim()))].filter((name) => name !== '').sort()
 }
 
 function validatorsOf(entry: Entry): Headers {

@@ -6,6 +6,7 @@ import type { LiveRoute } from '../match/host-table'
 import { SharedCache } from './answer-cache'
 import { Entry, type Headers } from './entry'
 import { Flights } from './flights'
+import type { OriginAnswer } from './origin'
 
 const route: LiveRoute = {
   host: 'a.test',
@@ -20,9 +21,11 @@ const route: LiveRoute = {
 }
 let now: number
 let cache: SharedCache
+let refreshed: OriginAnswer | null
 beforeEach(() => {
   now = 1_000_000
-  cache = new SharedCache({ ask: async () => null, directory: null, now: () => now })
+  refreshed = null
+  cache = new SharedCache({ ask: async () => refreshed, directory: null, now: () => now })
 })
 afterEach(() => cache.close())
 
@@ -104,6 +107,16 @@ test.each([
 test.each([304, 400, 412])('a visitor whose own fields led to %s does not keep the answer from being stored for others', async (status) => {
   await visit({ 'if-none-match': '"1"' }, () => ({ status, headers: [], body: '' }))
   expect(await visit({}, page)).toMatchObject({ cache: 'miss' })
+})
+
+test('a refreshed answer that now depends on the cookie is not given to visitors with another one', async () => {
+  const stale: Headers = [['Cache-Control', 's-maxage=60, stale-while-revalidate=600']]
+  await visit({}, () => ({ status: 200, headers: stale, body: 'for all' }))
+  now += 61_000
+  refreshed = { status: 200, headers: [...stale, ['Vary', 'Cookie']], body: Buffer.from('for those without') }
+  expect((await visit({}, page)).cache).toBe('stale')
+  await new Promise((resolve) => setImmediate(resolve))
+  expect(await visit({ cookie: 'user=1' }, page)).toMatchObject({ cache: 'miss', body: 'page' })
 })
 
 test('long addresses count for what they hold in memory', () => {

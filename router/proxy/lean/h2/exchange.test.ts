@@ -182,6 +182,21 @@ describe('HTTP/2 towards clients, HTTP/1.1 towards instances', () => {
     expect(trailers).toMatchObject({ 'grpc-status': '0', 'x-echo': '42' })
   })
 
+  test('what authenticates, routes or describes a request does not pass behind its body', async () => {
+    const origin = await keep(httpOrigin((req, res) => void req.resume().on('end', () => res.end(JSON.stringify(req.trailers)))))
+    const { port } = await edgeTo([origin.target])
+    const late = {
+      'x-sum': '1',
+      authorization: 'Basic eA==',
+      cookie: 'a=b',
+      'content-type': 'x/y',
+      'x-forwarded-for': '6.6.6.6',
+      x_real_ip: '6.6.6.6',
+    }
+    const { body } = await ask(client(port), { ':method': 'POST' }, 'hello', late)
+    expect(JSON.parse(body.toString())).toEqual({ 'x-sum': '1' })
+  })
+
   test('HEAD, 204 and 304 have no body, and end with their head', async () => {
     const origin = await keep(
       httpOrigin((req, res) => {

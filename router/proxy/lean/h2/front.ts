@@ -5,6 +5,7 @@ import { Exchange } from '../exchange'
 import type { ExchangeHost } from '../exchange-host'
 import type { Front, RequestBody } from '../front'
 import type { AnswerHead } from '../parse/answer-head'
+import { mayTrail } from '../parse/chunked'
 import type { Outbox } from '../slab'
 import { encodeAnswerHead, encodedContinue, encodeEarlyHints, encodeLocalHead, encodeTrailers } from './answer-fields'
 import { H2Facts } from './facts'
@@ -102,7 +103,7 @@ export class H2Front implements Front, RequestTaker {
     if (this.body === 'none') return
     const pairs: [string, string][] = []
     // Nothing that frames or routes a message (RFC 9110 §6.5.1).
-    for (const { kind, name, value } of this.#trailers ?? []) if (kind === FieldKind.regular) pairs.push([name, value])
+    for (const { kind, name, value } of this.#trailers ?? []) if (kind === FieldKind.regular && mayTrail(name)) pairs.push([name, value])
     this.#exchange.endBody(pairs.length > 0 ? pairs : null)
     this.#exchange.flush()
   }

@@ -42,6 +42,9 @@ const forbiddenTrailers = new Set([
   'x-request-id',
 ])
 
+/** Whether a field of this name, in lower case, passes on behind a body. */
+export const mayTrail = (name: string) => !forbiddenTrailers.has(name) && !name.startsWith('x-forwarded-') && !name.startsWith('x-switchyard-')
+
 /**
  * Strict scanner of a chunked body (RFC 9112 §7.1), fed bytes as they come, cut wherever the network cut them. It finds the runs of
  * payload; framing is never passed on but written anew, so that no reading of odd framing but ours exists.
@@ -169,7 +172,7 @@ export class ChunkScanner {
     const lower = name.toLowerCase()
     // Odd framing is refused, not repaired; what is merely forbidden is left out.
     if (lower === 'content-length' || lower === 'transfer-encoding') return false
-    if (forbiddenTrailers.has(lower) || lower.startsWith('x-forwarded-') || lower.startsWith('x-switchyard-')) return true
+    if (!mayTrail(lower)) return true
     this.#trailers ??= []
     this.#trailers.push([name, trimmed(this.#line.slice(colon + 1))])
     return true
