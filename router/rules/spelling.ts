@@ -5,7 +5,7 @@
 export function properSpelling(path: string, { cleanUrls, trailingSlash }: { cleanUrls: boolean; trailingSlash: boolean | null }): string | null {
   if (path.startsWith('/.well-known/') || path === '*') return null
   let proper = cleanUrls ? withoutHtml(path) : path
-  if (trailingSlash === false && proper.length > 1 && proper.endsWith('/')) proper = proper.replace(/\/+$/, '') || '/'
+  if (trailingSlash === false && proper.length > 1 && proper.endsWith('/')) proper = bareOf(proper) || '/'
   if (trailingSlash === true) proper = withSlash(proper)
   if (proper === path) return null
   // Two slashes at the front of a Location name a host.
@@ -21,9 +21,16 @@ function withoutHtml(path: string): string {
 
 // Files keep their name (`/app.js`), and a slash after a file name goes.
 function withSlash(path: string): string {
-  const bare = path.replace(/\/+$/, '')
+  const bare = bareOf(path)
   const last = bare.slice(bare.lastIndexOf('/') + 1)
   if (bare === '') return '/'
   if (/\.\w+$/.test(last)) return bare
   return last.includes('.') ? path : `${bare}/`
+}
+
+// By hand: the expression for it begins anew at every slash of a long run, which costs a visitor nothing and us half a second.
+function bareOf(path: string): string {
+  let end = path.length
+  while (end > 0 && path.charCodeAt(end - 1) === 47) end--
+  return path.slice(0, end)
 }
