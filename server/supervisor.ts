@@ -23,6 +23,8 @@ const maxRestartMs = 5_000
 /** A child that ran this long starts again without a growing pause. */
 const stableMs = 10_000
 const stopDeadlineMs = 45_000
+/** A new router listens within a second; one that takes this long hangs. */
+const readyDeadlineMs = 20_000
 /**
  * A router makes little garbage but never stops. Its young generation need not start small, and 10,000 idle connections must not let it grow;
  * there is one router a core, so no core is free to help collecting. */
@@ -48,7 +50,7 @@ class Supervisor {
   private readonly children: Child[] = []
   private stopping: Promise<void> | null = null
   private reloading: Promise<void> | null = null
-  /** Replaced routers that still finish what they have open. */
+  /** Routers that are being replaced, until they have finished what they have open. */
   private readonly leaving = new Set<ChildProcess>()
 
   constructor(
@@ -175,16 +177,17 @@ class Supervisor {
 
   private async reloadAll(): Promise<void> {
     for (const child of this.children.filter((c) => c.name !== 'control')) {
-      const old = child.process
+      const { process: old, ended } = child
       if (!old || this.stopping) continue
-      await this.spawn(child)
-      if (child.process === null || child.process === old) {
-        this.logger.error(`the new ${child.name} did not start: the old one goes on, nothing else is replaced`)
-        if (old.exitCode === null) this.keep(child, old)
-        return
-      }
+      // From here on it is nobody's child: a stop meanwhile must find it.
       this.leaving.add(old)
       old.once('exit', () => this.leaving.delete(old))
+      const ready = await Promise.race([this.spawn(child).then(() => true), deadline(readyDeadlineMs)])
+      if (!ready || child.process === null || child.process === old) {
+        this.logger.error(`the new ${child.name} did not start: the old one goes on, nothing else is replaced`)
+        this.keep(child, old, ended)
+        return
+      }
       old.kill('SIGTERM')
     }
     const control = this.children.find((c) => c.name === 'control')
@@ -194,10 +197,17 @@ class Supervisor {
     this.logger.info('reloaded: routers replaced, the control process is being replaced')
   }
 
-  private keep(child: Child, old: ChildProcess): void {
+  /** The old process is the child's again; what was to replace it goes. */
+  private keep(child: Child, old: ChildProcess, ended: Promise<void>): void {
     if (child.restartTimer) clearTimeout(child.restartTimer)
+    const failed = child.process
+    this.leaving.delete(old)
     child.process = old
+    child.ended = ended
+    if (failed !== old) failed?.kill('SIGKILL')
     if (old.pid) void writePidFile(this.runFile(child.name), old.pid)
+    // It may have ended meanwhile, while nobody minded it.
+    if (old.exitCode !== null || old.signalCode !== null) void this.spawn(child)
   }
 
   stop(): Promise<void> {
@@ -232,6 +242,11 @@ class Supervisor {
     )
   }
 }
+
+const deadline = (ms: number) =>
+  new Promise<false>((resolve) => {
+    setTimeout(() => resolve(false), ms).unref()
+  })
 
 /** Kills a process that is not a child and waits for its end. */
 async function endProcess(process_: ProcessIdentity): Promise<void> {
