@@ -8,6 +8,8 @@ const version = Buffer.from(' HTTP/1.1\r\n')
 const chunkedLine = Buffer.from('Transfer-Encoding: chunked\r\n')
 const upgradeLines = Buffer.from('Connection: Upgrade\r\nUpgrade: websocket\r\n')
 const headEnd = Buffer.from('\r\n\r\n')
+/** More than the words above and the router's own Host line come to. */
+const fixedBytes = 256
 
 export interface ForwardedFor {
   ip: string
@@ -46,6 +48,9 @@ function writeRequestLine(out: Outbox, bytes: Buffer, head: RequestHead, target:
  */
 export function writeRequestHead(out: Outbox, bytes: Buffer, head: RequestHead, plan: ForwardPlan, forwarded: Buffer, requestId: Buffer): void {
   const { fields } = head
+  const edits = plan.requestHeaders === null ? null : prepareEdits(plan.requestHeaders)
+  const added = (plan.target?.length ?? 0) + (plan.outside?.hostname.length ?? 0) + (edits?.lines.length ?? 0)
+  out.reserve(head.end - head.start + added + forwarded.length + requestId.length + fixedBytes)
   // The request line and the lines that follow it are one run of bytes where nothing of them changes.
   const asItCame = plan.target === null && plan.outside === null && head.minor === 1
   if (!asItCame) writeRequestLine(out, bytes, head, plan.target)
@@ -53,7 +58,6 @@ export function writeRequestHead(out: Outbox, bytes: Buffer, head: RequestHead, 
     for (let line = 0; line < fields.count; line++) if (fields.is(bytes, line, 'host')) fields.cut[line] = 1
     out.text(`Host: ${outsideHost(plan.outside)}\r\n`)
   }
-  const edits = plan.requestHeaders === null ? null : prepareEdits(plan.requestHeaders)
   if (edits !== null && edits.cut !== null) fields.cutNames(bytes, edits.cut)
   putFields(out, bytes, fields, asItCame ? head.start : -1)
   if (edits !== null) out.putAll(edits.lines)

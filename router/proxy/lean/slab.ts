@@ -49,6 +49,11 @@ export class Outbox {
     this.#limit = slab.bytes.length
   }
 
+  /** What is written next, up to `size` bytes, stays in one piece: for who asks for it as a whole. */
+  reserve(size: number): void {
+    if (this.#to + size > this.#limit) this.#room(size)
+  }
+
   #yield(): void {
     slab.at = this.#to
     slab.writer = null

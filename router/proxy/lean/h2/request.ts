@@ -73,9 +73,11 @@ export function writeRequestHead(out: Outbox, head: RequestHead, plan: ForwardPl
   let text = `${head.method} ${plan.target ?? head.path} HTTP/1.1\r\nHost: ${hostOf(head, plan)}\r\n`
   if (chunked) text += 'Transfer-Encoding: chunked\r\n'
   else if (head.contentLength === -1 && expectBody.has(head.method)) text += 'Content-Length: 0\r\n'
+  const lines = cut === null ? head.lines : linesOf(head.fields, 0, cut)
+  out.reserve(text.length + lines.length + (edits?.lines.length ?? 0) + forwarded.length + requestId.length + headEnd.length)
   out.text(text)
-  if (cut === null) out.putAll(head.lines)
-  else out.text(linesOf(head.fields, 0, cut))
+  if (typeof lines === 'string') out.text(lines)
+  else out.putAll(lines)
   if (edits !== null) out.putAll(edits.lines)
   out.putAll(forwarded)
   out.putAll(requestId)
