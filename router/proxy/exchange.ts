@@ -9,7 +9,7 @@ import type { NodeFacts } from './facts'
 import { type ClientAddress, clientHeaders, upstreamHeaders } from './headers'
 import type { Arrival, ExchangeHost } from './host'
 import { answerHeaders } from './local-answer'
-import { type AcceptedRequest, isIdempotent } from './request-rules'
+import { type AcceptedRequest, isSafe } from './request-rules'
 import { settle } from './settle'
 import {
   type Destination,
@@ -262,7 +262,7 @@ export class Exchange {
 
   /**
    * A second attempt, once, and only when it cannot repeat anything: the request has no body, and either nothing of it was sent (the
-   * connection was refused, and another target is there), or it is idempotent and a kept connection closed before any byte of answer.
+   * connection was refused, and another target is there), or its method is safe and a kept connection closed before any byte of answer.
    */
   #retry(error: Error): boolean {
     const lease = this.#lease
@@ -271,7 +271,7 @@ export class Exchange {
     const upstream = this.#upstream
     const sentNothing = fault === 'refused'
     const keptClosed =
-      fault === 'reset' && upstream?.reusedSocket === true && upstream.socket?.bytesRead === this.#bytesBefore && isIdempotent(this.req.method ?? '')
+      fault === 'reset' && upstream?.reusedSocket === true && upstream.socket?.bytesRead === this.#bytesBefore && isSafe(this.req.method ?? '')
     if (!sentNothing && !keptClosed) return false
     // The newest table: the instance may be gone because its successor took over.
     const route = this.#host.table.find(this.#plan.route.host)

@@ -92,7 +92,10 @@ export function isWebSocketUpgrade(req: IncomingMessage): boolean {
   )
 }
 
-/** Whether a request may be sent a second time although the first may have been acted upon (RFC 9110 §9.2.2). */
-export function isIdempotent(method: string): boolean {
-  return ['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'].includes(method)
+/**
+ * Whether a request may be sent a second time although the first may have been acted upon: safe methods alone (RFC 9110 §9.2.1). PUT and
+ * DELETE are idempotent, but a second DELETE is answered otherwise than the first.
+ */
+export function isSafe(method: string): boolean {
+  return ['GET', 'HEAD', 'OPTIONS'].includes(method)
 }
