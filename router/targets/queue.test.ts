@@ -1,0 +1,86 @@
+import { describe, expect, test, vi } from 'vitest'
+import type { EdgePolicy } from '@/shared/edge-policy'
+import { isLease, type Lease } from './targets'
+import { anyone, lease, many, ok, refused, routeOf, serve, tableOf, targetsNamed, targetsWorld } from './testing'
+
+const world = targetsWorld()
+
+describe('limits', () => {
+  const limited = (policy: Partial<EdgePolicy> = {}, count = 1) =>
+    tableOf(targetsNamed(count), { maxRequestsPerTarget: 1, queueTimeoutMs: 1_000, ...policy })
+
+  test('requests beyond the limit wait and are served in the order they came, also by a target that comes with a new table', async () => {
+    const table = limited()
+    const targets = world.balancing(table)
+    const first = lease(targets, routeOf(table))
+    const order: number[] = []
+    const waiting = many(3, async (i) => {
+      const got = await targets.acquire(routeOf(table, i === 1 ? 'www.test' : 'app.test'), anyone)
+      order.push(i)
+      return got as Lease
+    })
+    first.done(ok)
+    const second = (await waiting[0]) as Lease
+    expect(order).toEqual([0])
+    targets.apply(limited({}, 2))
+    const third = (await waiting[1]) as Lease
+    expect(order).toEqual([0, 1])
+    expect(third.target.instanceId).toBe('i1')
+    second.done(ok)
+    ;((await waiting[2]) as Lease).done(ok)
+    third.done(ok)
+    expect(order).toEqual([0, 1, 2])
+    expect(targets.inFlight(['i0', 'i1'])).toEqual({ i0: 0, i1: 0 })
+  })
+
+  test('who waits too long is told that the app is busy; a client that left leaves the queue', async () => {
+    const table = limited()
+    const targets = world.balancing(table)
+    const first = lease(targets, routeOf(table))
+    const left = new AbortController()
+    const [leaving, late, served] = [{ ...anyone, signal: left.signal }, anyone, anyone].map((ask) => targets.acquire(routeOf(table), ask))
+    left.abort()
+    expect(await leaving).toMatchObject({ kind: 'overloaded', projectName: 'shop' })
+    await vi.advanceTimersByTimeAsync(999)
+    first.done(ok)
+    expect(isLease((await late) as Lease)).toBe(true)
+    await vi.advanceTimersByTimeAsync(1)
+    expect(await served).toMatchObject({ kind: 'overloaded' })
+    expect(targets.inFlight(['i0'])).toEqual({ i0: 1 })
+  })
+
+  test('the queue is bounded', async () => {
+    const table = limited()
+    const targets = world.balancing(table, { maxWaiting: 2 })
+    lease(targets, routeOf(table))
+    const [, , third] = many(3, () => targets.acquire(routeOf(table), anyone))
+    expect(third).toMatchObject({ kind: 'overloaded' })
+  })
+
+  test.each([
+    [10, 4],
+    [4, 4],
+    [1, 4],
+    [7, 2],
+  ])('%i at once over %i workers: their parts add up, and each may serve one', (limit, count) => {
+    const table = tableOf(targetsNamed(1), { maxRequestsPerTarget: limit, queueTimeoutMs: 0 })
+    const parts = many(count, (id) => {
+      const targets = world.balancing(table, { worker: { id, count } })
+      let part = 0
+      while (isLease(targets.acquire(routeOf(table), anyone) as Lease)) part++
+      return part
+    })
+    expect(parts.reduce((sum, part) => sum + part)).toBe(Math.max(limit, count))
+  })
+
+  test('those who wait are served by a target that comes back', async () => {
+    const table = limited({}, 2)
+    const targets = world.balancing(table)
+    for (let i = 0; i < 20; i++) serve(targets, routeOf(table), (target) => (target.instanceId === 'i0' ? refused : ok))
+    lease(targets, routeOf(table))
+    const waiting = targets.acquire(routeOf(table), anyone)
+    world.accepting.add(1000)
+    await vi.advanceTimersByTimeAsync(1_000)
+    expect(((await waiting) as Lease).target.instanceId).toBe('i0')
+  })
+})
