@@ -4,6 +4,7 @@ import net from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { EngineLimits } from '../env'
 import type { TlsEdge } from '../tls/tls-edge'
+import { bind } from './bind'
 import type { EngineLog, ListenAddress } from './engine'
 import { plainAddress } from './headers'
 import { readProxyHeader } from './proxy-header'
@@ -58,18 +59,9 @@ export class NodeListeners {
   async listen(address: ListenAddress): Promise<{ host: string; port: number }> {
     const server = this.#create(address.tls ?? null)
     if (address.proxyProtocol) this.#expectProxyHeader(server)
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject)
-      server.listen({ host: address.host, port: address.port, reusePort: address.reusePort, backlog: 4096 }, () => {
-        server.off('error', reject)
-        server.on('error', (error) => this.#options.log.error({ err: error }, 'listener error'))
-        resolve()
-      })
-    })
+    const bound = await bind(server, address, this.#options.log)
     this.#servers.push(server)
-    const bound = server.address()
-    if (bound === null || typeof bound === 'string') throw new Error('the listener has no address')
-    return { host: bound.address, port: bound.port }
+    return bound
   }
 
   #create(edge: TlsEdge | null): http.Server {

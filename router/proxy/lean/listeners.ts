@@ -1,6 +1,7 @@
 import net from 'node:net'
 import tls from 'node:tls'
 import type { TlsEdge } from '../../tls/tls-edge'
+import { bind } from '../bind'
 import type { EngineLog, ListenAddress } from '../engine'
 import { plainAddress } from '../headers'
 import { readProxyHeader } from '../proxy-header'
@@ -54,18 +55,9 @@ export class Listeners {
       if (address.proxyProtocol) this.#behindProxy(socket, enter)
       else enter(socket, null)
     })
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject)
-      server.listen({ host: address.host, port: address.port, reusePort: address.reusePort, backlog: 4096 }, () => {
-        server.off('error', reject)
-        server.on('error', (error) => this.#options.log.error({ err: error }, 'listener error'))
-        resolve()
-      })
-    })
+    const bound = await bind(server, address, this.#options.log)
     this.#servers.add(server)
-    const bound = server.address()
-    if (bound === null || typeof bound === 'string') throw new Error('the listener has no address')
-    return { host: bound.address, port: bound.port }
+    return bound
   }
 
   #plain(accepted: net.Socket, behind: Behind | null): void {
