@@ -1,20 +1,16 @@
 /** From a verified domain to a browser that trusts it: the control plane's parts, real router workers, a real CA. */
-import type { ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { connect } from 'node:tls'
-import { fileURLToPath } from 'node:url'
-import { build } from 'esbuild'
 import { pino } from 'pino'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { baseEnv, start } from '@/shared/node/exec'
 import { newId } from '@/shared/node/ids'
 import { openTestDatabase } from '@/test/support/factory'
 import { type Pebble, startPebble } from '@/test/support/pebble'
 import { freePorts } from '@/test/support/ports'
 import { until } from '@/test/support/processes'
+import { bundleRouters, type Routers } from '@/test/support/routers'
 import { createChallengeBoard } from '../edge/challenges'
 import { EdgeHub } from '../edge/hub'
 import { createChangeBus } from '../events/bus'
@@ -22,12 +18,11 @@ import { createRoutePublisher } from '../routes/publisher'
 import { openSecrets } from '../secrets/secrets'
 import { composeCertificates } from '.'
 
-const root = fileURLToPath(new URL('../..', import.meta.url))
 const logger = pino({ level: 'silent' })
-const workers: ChildProcess[] = []
 const closers: (() => Promise<unknown>)[] = []
 let db: Awaited<ReturnType<typeof openTestDatabase>>
 let home: string
+let routers: Routers | undefined
 let pebble: Pebble
 let httpsPort: number
 let addDomain: (hostname: string, attempts?: number) => Promise<string>
@@ -53,7 +48,8 @@ beforeAll(async () => {
     domains: { dnsServers: [pebble.dnsServer], publicAddresses: [], publicHttpPort: httpPort, publicHttpsPort: httpsPort },
   }
   const room = composeCertificates({ env, prisma, pool, secrets, bus, logger, hub, board, checks, syncRoutes: () => routes.sync() })
-  await startWorkers({ EDGE_HTTP_PORT: String(httpPort), EDGE_HTTPS_PORT: String(httpsPort) })
+  routers = await bundleRouters()
+  for (const id of [0, 1]) await routers.startWorker({ home, port: httpPort, id, env: { EDGE_HTTPS_PORT: String(httpsPort) } })
   await until('both routers are there', 20_000, () => hub.status().workers.filter((one) => one.listening).length === 2)
   const running = await room.start('machine', `machine:${newId()}`)
   closers.push(
@@ -65,37 +61,12 @@ beforeAll(async () => {
   wake = (domainId) => room.domainReady(domainId)
 }, 120_000)
 afterAll(async () => {
-  for (const worker of workers) {
-    worker.kill('SIGKILL')
-    await once(worker, 'exit')
-  }
+  await routers?.close()
   for (const close of closers) await close()
   await pebble?.stop()
   await db.close()
   await rm(home, { recursive: true, force: true })
 })
-
-async function startWorkers(ports: Record<string, string>): Promise<void> {
-  const bundle = path.join(home, 'router.mjs')
-  const banner = "import { createRequire as shim } from 'node:module'; const require = shim(import.meta.url);"
-  await build({
-    entryPoints: [path.join(root, 'router/main.ts')],
-    outfile: bundle,
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'node24',
-    alias: { '@': root.replace(/\/$/, '') },
-    banner: { js: banner },
-    logLevel: 'error',
-  })
-  for (const id of [0, 1]) {
-    const env = { ...baseEnv, SWITCHYARD_HOME: home, EDGE_HOST: '127.0.0.1', ROUTER_WORKER_ID: String(id), ...ports }
-    const worker = start([process.execPath, bundle], { env: env as unknown as NodeJS.ProcessEnv, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
-    workers.push(worker)
-    await once(worker, 'message')
-  }
-}
 
 async function prepareProject(createDataKey: (teamId: string) => Uint8Array<ArrayBuffer>) {
   const { prisma } = db

@@ -5,34 +5,20 @@ import http from 'node:http'
 import net, { type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { build } from 'esbuild'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { baseEnv, start } from '@/shared/node/exec'
+import { start } from '@/shared/node/exec'
 import type { RouteTable, Target } from '@/shared/route-table'
+import { freePort } from '@/test/support/ports'
+import { until as eventually } from '@/test/support/processes'
+import { bundleRouters, killed, type Routers, workerEnv } from '@/test/support/routers'
 import { EdgeHub } from './hub'
 
-const root = fileURLToPath(new URL('../..', import.meta.url))
-let bundleDirectory: string
-let bundle: string
+let routers: Routers
 
 beforeAll(async () => {
-  bundleDirectory = await mkdtemp(path.join(tmpdir(), 'switchyard-router-'))
-  bundle = path.join(bundleDirectory, 'router.mjs')
-  const banner = "import { createRequire as shim } from 'node:module'; const require = shim(import.meta.url);"
-  await build({
-    entryPoints: [path.join(root, 'router/main.ts')],
-    outfile: bundle,
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'node24',
-    alias: { '@': root.replace(/\/$/, '') },
-    banner: { js: banner },
-    logLevel: 'error',
-  })
+  routers = await bundleRouters()
 })
-afterAll(() => rm(bundleDirectory, { recursive: true, force: true }))
+afterAll(() => routers.close())
 
 let home: string
 let port: number
@@ -40,7 +26,6 @@ let app: http.Server
 let target: Target
 /** Requests to /slow that the app holds back. */
 const held: http.ServerResponse[] = []
-const running = new Set<ChildProcess>()
 const hubs: EdgeHub[] = []
 
 beforeEach(async () => {
@@ -54,7 +39,7 @@ beforeEach(async () => {
   port = await freePort()
 })
 afterEach(async () => {
-  for (const child of running) await killed(child)
+  await routers.close(false)
   for (const hub of hubs.splice(0)) await hub.close()
   for (const res of held.splice(0)) res.destroy()
   app.closeAllConnections()
@@ -62,44 +47,9 @@ afterEach(async () => {
   await rm(home, { recursive: true, force: true })
 })
 
-async function freePort(): Promise<number> {
-  const server = net.createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const free = (server.address() as AddressInfo).port
-  await new Promise<void>((resolve) => server.close(() => resolve()))
-  return free
-}
-
-async function killed(child: ChildProcess, signal: NodeJS.Signals = 'SIGKILL'): Promise<number | null> {
-  if (child.exitCode === null && child.signalCode === null) {
-    const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()))
-    child.kill(signal)
-    await gone
-  }
-  running.delete(child)
-  return child.exitCode
-}
-
-const workerEnv = (id: number): Record<string, string> => ({
-  ...baseEnv,
-  SWITCHYARD_HOME: home,
-  EDGE_HTTP_PORT: String(port),
-  EDGE_HTTPS_PORT: '0',
-  EDGE_HOST: '127.0.0.1',
-  ROUTER_WORKER_ID: String(id),
-  EDGE_DRAIN_TIMEOUT_MS: '10000',
-})
-
-/** Starts a worker and resolves when it says that it listens. */
-async function startWorker(id: number): Promise<ChildProcess> {
-  const child = start([process.execPath, bundle], { env: workerEnv(id) as NodeJS.ProcessEnv, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
-  running.add(child)
-  await new Promise<void>((resolve, reject) => {
-    child.once('message', () => resolve())
-    child.once('exit', (code) => reject(new Error(`the worker ended with ${code}`)))
-  })
-  return child
-}
+const env = { EDGE_DRAIN_TIMEOUT_MS: '10000' }
+const startWorker = (id: number) => routers.startWorker({ home, port, id, env })
+const until = (what: string, condition: () => boolean | Promise<boolean>) => eventually(what, 20_000, condition)
 
 async function startHub(expectedWorkers: number): Promise<EdgeHub> {
   const hub = new EdgeHub({ socketPath: path.join(home, 'run/edge.sock'), expectedWorkers })
@@ -123,14 +73,6 @@ function get(host = 'app.test', pathname = '/'): Promise<number> {
     })
     req.on('error', reject)
   })
-}
-
-async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
-  const end = Date.now() + 20_000
-  while (!(await condition())) {
-    if (Date.now() > end) throw new Error(`never happened: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 10))
-  }
 }
 
 describe('publishing', () => {
@@ -254,12 +196,11 @@ describe('surviving', () => {
   })
 
   test('it outlives its supervisor and the control plane, and follows the next control plane', async () => {
-    const parentScript = `const {spawn}=require('child_process');const c=spawn(process.execPath,[${JSON.stringify(bundle)}],{env:process.env,stdio:['ignore','pipe','pipe','ipc'],detached:true});c.on('message',()=>console.log(c.pid))`
+    const parentScript = `const {spawn}=require('child_process');const c=spawn(process.execPath,[${JSON.stringify(routers.bundle)}],{env:process.env,stdio:['ignore','pipe','pipe','ipc'],detached:true});c.on('message',()=>console.log(c.pid))`
     const parent = start([process.execPath, '-e', parentScript], {
-      env: { ...workerEnv(0), EDGE_LOG_LEVEL: 'debug' } as unknown as NodeJS.ProcessEnv,
+      env: workerEnv({ home, port, id: 0, env: { ...env, EDGE_LOG_LEVEL: 'debug' } }) as unknown as NodeJS.ProcessEnv,
       stdio: ['ignore', 'pipe', 'inherit'],
     })
-    running.add(parent)
     const pid = await new Promise<number>((resolve) => parent.stdout?.once('data', (text: Buffer) => resolve(Number(text.toString()))))
     try {
       const hub = await startHub(1)
@@ -275,6 +216,7 @@ describe('surviving', () => {
       expect(await get()).toBe(200)
       expect(next.status().workers).toMatchObject([{ pid }])
     } finally {
+      await killed(parent)
       process.kill(pid, 'SIGKILL')
     }
   })
