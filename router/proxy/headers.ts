@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { AcceptedRequest } from './request-rules'
+import { isUntrusted } from './untrusted-names'
 
 /** Names that end at this hop whatever Connection says (RFC 9110 §7.6.1). */
 const hopByHop = new Set([
@@ -15,24 +16,6 @@ const hopByHop = new Set([
   'transfer-encoding',
   'upgrade',
 ])
-
-/** What only a proxy may say: a client that says it is lying. The last three let a client walk around checks of common frameworks. */
-const untrusted = new Set([
-  'forwarded',
-  'x-real-ip',
-  'x-request-id',
-  'http2-settings',
-  'expect',
-  'x-middleware-subrequest',
-  'x-original-url',
-  'x-rewrite-url',
-])
-
-// Many servers read `X_Real_IP` as `X-Real-IP`: both spellings are the same name here.
-const isUntrusted = (name: string) => {
-  const dashed = name.includes('_') ? name.replaceAll('_', '-') : name
-  return untrusted.has(dashed) || dashed.startsWith('x-forwarded-') || dashed.startsWith('x-switchyard-')
-}
 
 /** Lower-case names that a message's Connection headers nominate. */
 function nominated(raw: readonly string[]): Set<string> {
@@ -80,7 +63,7 @@ export function upstreamHeaders(
     const written = raw[i] ?? ''
     const value = raw[i + 1] ?? ''
     const name = written.toLowerCase()
-    if (hopByHop.has(name) || cut.has(name) || isUntrusted(name)) continue
+    if (hopByHop.has(name) || name === 'expect' || cut.has(name) || isUntrusted(name)) continue
     const key = spelling.get(name) ?? written
     const present = headers[key]
     spelling.set(name, key)
@@ -121,7 +104,8 @@ export function clientTrailers(answer: IncomingMessage): [string, string][] {
   for (let i = 0; i + 1 < answer.rawTrailers.length; i += 2) {
     const name = answer.rawTrailers[i] ?? ''
     const lower = name.toLowerCase()
-    if (!hopByHop.has(lower) && lower !== 'content-length' && lower !== 'host') pairs.push([name, answer.rawTrailers[i + 1] ?? ''])
+    if (hopByHop.has(lower) || lower === 'content-length' || lower === 'host' || isUntrusted(lower)) continue
+    pairs.push([name, answer.rawTrailers[i + 1] ?? ''])
   }
   return pairs
 }

@@ -50,6 +50,35 @@ export function headerContract(createEngine: EngineFactory): void {
       expect(head.join('\n')).not.toMatch(/6\.6\.6\.6|evil|mine|switchyard|subrequest|^forwarded|_/im)
     })
 
+    test("nothing a client says becomes the app's own proxy, the length of its body, or what its framework renders", async () => {
+      const { head } = await received(
+        'Host: app.test',
+        'Proxy: http://6.6.6.6',
+        'PROXY: 6.6.6.6',
+        'Content_Length: 666',
+        'Transfer_Encoding: chunked',
+        'X-Request_Id: 666',
+        'X-Invoke-Status: 666',
+        'X-Now-Route-Matches: 666',
+        'x_now_route_matches: 666',
+        'X-Matched-Path: /666',
+        'X_Harmless: yes',
+        'Content_Type_Of_Mine: yes',
+      )
+      expect(head.join('\n')).not.toMatch(/6666?|chunked|^proxy/im)
+      expect(valuesOf(head, 'X_Harmless')).toEqual(['yes'])
+      expect(valuesOf(head, 'Content_Type_Of_Mine')).toEqual(['yes'])
+    })
+
+    test('trailers say nothing either that only the router may say', async () => {
+      const origin = await keep(scriptedOrigin((head) => (head.includes('POST') ? ok : null)))
+      const { port } = await edgeTo([origin.target])
+      const trailers = ['Proxy: 666', 'X-Forwarded-For: 666', 'x_forwarded_for: 666', 'X_Real_IP: 666', 'Forwarded: 666', 'X-Middleware-Subrequest: 666']
+      const text = `POST / HTTP/1.1\r\nHost: app.test\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n${trailers.join('\r\n')}\r\n\r\n`
+      expect(await rawRequest(port, text, (answer) => answer.endsWith('ok'))).toMatch(/^HTTP\/1.1 200 /)
+      expect(origin.text()).not.toContain('666')
+    })
+
     test('the request id is new for each request and the same on both sides', async () => {
       const { head, answer } = await received('Host: app.test')
       const [id] = valuesOf(head, 'X-Request-Id')

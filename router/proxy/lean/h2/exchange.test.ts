@@ -63,6 +63,9 @@ describe('HTTP/2 towards clients, HTTP/1.1 towards instances', () => {
       'x-one': 'two',
       'x-forwarded-for': '6.6.6.6',
       x_real_ip: '6.6.6.6',
+      proxy: '6.6.6.6',
+      content_length: '6.6.6.6',
+      'x-invoke-status': '6.6.6.6',
       expect: '100-continue',
       'proxy-authorization': 'secret',
     })

@@ -1,3 +1,4 @@
+import { isUntrusted } from '../../untrusted-names'
 import { CR, hexValue, LF, SPACE, TAB, tokenByte, valueByte } from './tables'
 
 const sizeState = 0
@@ -37,13 +38,10 @@ const forbiddenTrailers = new Set([
   'content-range',
   'expect',
   'cache-control',
-  'forwarded',
-  'x-real-ip',
-  'x-request-id',
 ])
 
 /** Whether a field of this name, in lower case, passes on behind a body. */
-export const mayTrail = (name: string) => !forbiddenTrailers.has(name) && !name.startsWith('x-forwarded-') && !name.startsWith('x-switchyard-')
+export const mayTrail = (name: string) => !forbiddenTrailers.has(name) && !isUntrusted(name)
 
 /**
  * Strict scanner of a chunked body (RFC 9112 §7.1), fed bytes as they come, cut wherever the network cut them. It finds the runs of

@@ -1,3 +1,4 @@
+import { isUntrusted, untrustedNames, untrustedPrefixes } from '../../untrusted-names'
 import { nameBytes, spells } from './tables'
 
 /** What a header line means to the router; any other line is only passed on. */
@@ -34,23 +35,19 @@ const shared = {
   trailer: ends,
   'x-request-id': ends,
 }
-// The last three let a client walk around checks of common frameworks.
 const requestNames = byLength({
   ...shared,
   host,
   expect,
-  forwarded: ends,
-  'x-real-ip': ends,
-  'http2-settings': ends,
-  'x-middleware-subrequest': ends,
-  'x-original-url': ends,
-  'x-rewrite-url': ends,
+  ...Object.fromEntries(untrustedNames.map((name) => [name, ends])),
+  // Those of `isUntrusted` that begin with another letter than the names looked at closer below.
+  content_length: ends,
+  transfer_encoding: ends,
 })
 const answerNames = byLength({ ...shared, date })
 
-const forwardedPrefix = nameBytes('x-forwarded-')
-const internalPrefix = nameBytes('x-switchyard-')
-const untrusted = new Set(['forwarded', 'x-real-ip', 'x-request-id', 'http2-settings', 'x-middleware-subrequest', 'x-original-url', 'x-rewrite-url'])
+const forwardedPrefix = nameBytes(untrustedPrefixes[0])
+const internalPrefix = nameBytes(untrustedPrefixes[1])
 const none: { name: Uint8Array; meaning: Meaning }[] = []
 const UNDERSCORE = 95
 
@@ -75,13 +72,9 @@ export function requestMeaning(bytes: Buffer, start: number, end: number): Meani
     if (spells(bytes, start, forwardedPrefix)) return ends
     if (length >= internalPrefix.length && spells(bytes, start, internalPrefix)) return ends
   }
-  for (let i = start; i < end; i++) if (bytes[i] === UNDERSCORE) return underscored(bytes.toString('latin1', start, end).toLowerCase())
+  for (let i = start; i < end; i++)
+    if (bytes[i] === UNDERSCORE) return isUntrusted(bytes.toString('latin1', start, end).toLowerCase()) ? ends : plain
   return plain
-}
-
-function underscored(name: string): Meaning {
-  const dashed = name.replaceAll('_', '-')
-  return untrusted.has(dashed) || dashed.startsWith('x-forwarded-') || dashed.startsWith('x-switchyard-') ? ends : plain
 }
 
 /** Meaning of an answer's header name. */

@@ -1,3 +1,5 @@
+import { isUntrusted } from '../../../untrusted-names'
+
 /** What a header field of a request is to a proxy; decided once, when the field enters a decoder. */
 export const FieldKind = {
   /** Passed on as it is: `line` is its HTTP/1.1 form. */
@@ -32,26 +34,8 @@ const valuePattern = /^(?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x
 /** Connection-specific: malformed in HTTP/2 (RFC 9113 §8.2.2). */
 const connectionSpecific = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade'])
 
-/** What ends at this hop, and what a client says that only a proxy may say; with the HTTP/1.1 engines' lists (`proxy/headers.ts`). */
-const untrusted = new Set([
-  'proxy-authenticate',
-  'proxy-authorization',
-  'trailer',
-  'forwarded',
-  'x-real-ip',
-  'x-request-id',
-  'http2-settings',
-  'expect',
-  'x-middleware-subrequest',
-  'x-original-url',
-  'x-rewrite-url',
-])
-
-// Many servers read `X_Real_IP` as `X-Real-IP`: both spellings are the same name here.
-function isUntrusted(name: string): boolean {
-  const dashed = name.includes('_') ? name.replaceAll('_', '-') : name
-  return untrusted.has(dashed) || dashed.startsWith('x-forwarded-') || dashed.startsWith('x-switchyard-')
-}
+/** What ends at this hop, beside what only the router may say. */
+const ending = new Set(['proxy-authenticate', 'proxy-authorization', 'trailer', 'expect'])
 
 function regularKind(name: string, value: string): number {
   switch (name) {
@@ -65,7 +49,7 @@ function regularKind(name: string, value: string): number {
       return value.toLowerCase() === 'trailers' ? FieldKind.te : FieldKind.malformed
     default:
       if (connectionSpecific.has(name)) return FieldKind.malformed
-      return isUntrusted(name) ? FieldKind.dropped : FieldKind.regular
+      return ending.has(name) || isUntrusted(name) ? FieldKind.dropped : FieldKind.regular
   }
 }
 

@@ -1,0 +1,39 @@
+/**
+ * Names that a client may not say to an instance, in lower case: what only a proxy says of a client, and what lets a client walk around
+ * checks of common frameworks or choose what they render. `Proxy` would become HTTP_PROXY of an app's own requests (httpoxy,
+ * CVE-2016-5385).
+ */
+export const untrustedNames = [
+  'forwarded',
+  'x-real-ip',
+  'x-request-id',
+  'proxy',
+  'http2-settings',
+  'x-middleware-subrequest',
+  'x-original-url',
+  'x-rewrite-url',
+  'x-matched-path',
+  'x-now-route-matches',
+  'x-invoke-path',
+  'x-invoke-query',
+  'x-invoke-output',
+  'x-invoke-status',
+  'x-invoke-error',
+] as const
+export const untrustedPrefixes = ['x-forwarded-', 'x-switchyard-'] as const
+
+/**
+ * Many servers make `HTTP_X_REAL_IP` of `X_Real_IP` and `X-Real-IP` alike, and CGI's CONTENT_LENGTH of the one is at hand for the other:
+ * a name with an underscore that would collide with one the router says or decides on is not passed on (nginx drops all of them).
+ */
+const framingAlike = new Set(['content-length', 'transfer-encoding'])
+const names: ReadonlySet<string> = new Set(untrustedNames)
+
+/** Whether a header or trailer of this name, in lower case, is nobody's to say but the router's. */
+export function isUntrusted(name: string): boolean {
+  const underscored = name.includes('_')
+  const dashed = underscored ? name.replaceAll('_', '-') : name
+  if (names.has(dashed) || (underscored && framingAlike.has(dashed))) return true
+  for (const prefix of untrustedPrefixes) if (dashed.startsWith(prefix)) return true
+  return false
+}
