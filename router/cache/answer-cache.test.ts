@@ -6,7 +6,8 @@ import { buffer } from 'node:stream/consumers'
 import { brotliDecompressSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { defaultEdgePolicy } from '@/shared/edge-policy'
-import type { LocalAnswer, RequestFacts } from '../gate/gate'
+import type { LocalAnswer } from '../gate/gate'
+import { factsOf } from '../gate/testing'
 import { HostTable, type LiveRoute } from '../match/host-table'
 import { SharedCache, type SharedCacheOptions } from './answer-cache'
 import type { OriginAnswer, OriginAsk } from './origin'
@@ -70,17 +71,7 @@ async function get(
   more: { method?: string; route?: LiveRoute; host?: string; scheme?: 'http' | 'https' } = {},
 ): Promise<Got> {
   const to = more.route ?? route()
-  const [pathname = '', query] = target.split('?')
-  const facts: RequestFacts = {
-    method: more.method ?? 'GET',
-    host: more.host ?? 'a.test',
-    path: pathname,
-    query: query === undefined ? '' : `?${query}`,
-    scheme: more.scheme ?? 'http',
-    clientIp: '::1',
-    requestId: 'r',
-    header: (name) => headers[name],
-  }
+  const facts = factsOf(target, { host: 'a.test', ...more, headers })
   const looked = cache.lookup(to, target, facts)
   const stored = looked instanceof Promise ? await looked : looked
   if (stored) return local(stored)
@@ -240,16 +231,7 @@ describe('going stale', () => {
     now += 10_000
     app = () => ({ status: 503, body: 'bad' })
     expect(await get('/')).toMatchObject({ status: 200, cache: 'stale', body: 'good' })
-    const facts = {
-      method: 'GET',
-      host: 'a.test',
-      path: '/',
-      query: '',
-      scheme: 'http',
-      clientIp: '',
-      requestId: '',
-      header: () => undefined,
-    } as const
+    const facts = factsOf('/', { host: 'a.test' })
     expect(await cache.insteadOfError(route(), '/', facts)).toMatchObject({ status: 200 })
     now += 600_000
     expect(await get('/')).toMatchObject({ status: 503 })

@@ -1,6 +1,7 @@
 import { Transform } from 'node:stream'
 import type { EdgeCommands } from '@/shared/edge-link'
 import type { AnswerCache, AnswerFilter, Found, LocalAnswer, RequestFacts } from '../gate/gate'
+import { nominatesFields } from '../http/nominated'
 import { WorkQueue } from '../http/work-queue'
 import type { HostTable, LiveRoute } from '../match/host-table'
 import { DiskTier } from './disk-tier'
@@ -8,6 +9,7 @@ import { Entry, type EntryOrigin, type EntryState, type Headers, isCookie, norma
 import { type Flight, Flights } from './flights'
 import { type Lifetime, lifetimeOf } from './freshness'
 import type { AskOrigin } from './origin'
+import { Passes } from './passes'
 import { EntryStore } from './store'
 
 export interface SharedCacheOptions {
@@ -42,6 +44,7 @@ const maxCompressions = 64
 export class SharedCache implements AnswerCache {
   readonly #store: EntryStore
   readonly #flights = new Flights()
+  readonly #passes = new Passes()
   readonly #compressions = new WorkQueue(maxCompressions)
   readonly #ask: AskOrigin
   readonly #now: () => number
@@ -67,7 +70,7 @@ export class SharedCache implements AnswerCache {
   lookup(route: LiveRoute, rewritten: string | null, facts: RequestFacts): Found {
     if (facts.method !== 'GET' && facts.method !== 'HEAD') return null
     if (this.#store.size === 0 && this.#flights.size === 0) return null
-    const target = rewritten ?? facts.path + facts.query
+    const target = rewritten ?? facts.target
     const uri = uriOf(route, target, facts)
     const found = this.#usable(uri, route, target, facts)
     if (found) return found
@@ -99,17 +102,18 @@ export class SharedCache implements AnswerCache {
       return this.#store.has(uri) || this.#flights.under(uri, this.#now()) ? this.#invalidator(uri) : null
     }
     if (facts.method !== 'GET') return null
-    const uri = uriOf(route, rewritten, facts)
     const now = this.#now()
-    const passKey = isPersonal(facts) ? `${uri} personal` : uri
-    if (this.#flights.passes(passKey, now) || asksMore(facts)) return null
+    const target = rewritten ?? facts.target
+    const personal = isPersonal(facts)
+    if (this.#passes.has(route, facts, target, personal, now) || asksMore(facts)) return null
+    const uri = uriOf(route, target, facts)
     const flight = this.#flights.under(uri, now) ? null : this.#flights.begin(uri, now)
     return new StoringFilter({
       validating: this.#toValidate(uri, facts),
       stale: this.#store.size > 0 ? this.#store.find(uri, (name) => facts.header(name)) : null,
       facts,
       flight,
-      host: this.#filterHost({ uri, passKey, target: rewritten ?? facts.path + facts.query }, route, facts, flight),
+      host: this.#filterHost({ uri, target, personal }, route, facts, flight),
     })
   }
 
@@ -152,7 +156,7 @@ export class SharedCache implements AnswerCache {
   /** The stored answer a 304 would speak of: only where the visitor has no conditions of its own. */
   #toValidate(uri: string, facts: RequestFacts): Entry | null {
     if (this.#store.size === 0 || facts.method !== 'GET' || asksMore(facts)) return null
-    for (const name of ['if-none-match', 'if-modified-since', 'if-match', 'if-unmodified-since']) if (facts.header(name) !== undefined) return null
+    for (const name of ['if-none-match', 'if-modified-since', 'if-match', 'if-unmodified-since']) if (facts.has(name)) return null
     const entry = this.#store.find(uri, (name) => facts.header(name))
     // Only what is in memory: by the time the 304 comes it must be there.
     return entry?.body && (entry.etag || entry.lastModified !== null) ? entry : null
@@ -179,8 +183,10 @@ export class SharedCache implements AnswerCache {
     }
   }
 
-  #filterHost(what: { uri: string; passKey: string; target: string }, route: LiveRoute, facts: RequestFacts, flight: Flight | null): FilterHost {
-    const { uri, passKey, target } = what
+  #filterHost(what: { uri: string; target: string; personal: boolean }, route: LiveRoute, facts: RequestFacts, flight: Flight | null): FilterHost {
+    const { uri, target, personal } = what
+    // By the time the answer is whole, the facts may be those of another request.
+    const way = { scheme: facts.scheme, authority: facts.authority }
     const requestPath = facts.path
     const before = this.#removals
     return {
@@ -191,7 +197,7 @@ export class SharedCache implements AnswerCache {
         return true
       },
       now: this.#now,
-      pass: () => this.#flights.pass(passKey, this.#now()),
+      pass: () => this.#passes.note(route, way, target, personal, this.#now()),
       send: (entry, state) => {
         const body = entry.body
         return body && entry.answer(facts, body, state, this.#now(), route.policy.compression ? this.#compressions : null)
@@ -199,7 +205,7 @@ export class SharedCache implements AnswerCache {
       origin: (headers) => originOf(uri, route, [requestPath, pathOf(target)], facts, headers),
       store: (origin, status, headers, body, lifetime) => {
         if (flight ? flight.void : this.#removals !== before) return
-        if (this.#store.put(new Entry(origin, status, headers, body, lifetime, this.#now()))) this.#flights.stored(passKey)
+        if (this.#store.put(new Entry(origin, status, headers, body, lifetime, this.#now()))) this.#passes.forget(route, way, target, personal)
       },
     }
   }
@@ -210,7 +216,7 @@ export class SharedCache implements AnswerCache {
     const varied = entry.origin.vary.flatMap(({ name, raw }): Headers => (raw === undefined ? [] : [[name, raw]]))
     const headers: Headers = [...varied, ...validatorsOf(entry)]
     const flight = this.#flights.begin(entry.origin.uri, this.#now())
-    void this.#ask({ route, target, host: hostOf(facts), scheme: facts.scheme, headers })
+    void this.#ask({ route, target, host: facts.authority, scheme: facts.scheme, headers })
       .then((answer) => {
         if (!answer || failures.has(answer.status) || flight.void) return
         const lifetime = lifetimeOf({ authorized: false }, answer.status === 304 ? entry.status : answer.status, reader(answer.headers))
@@ -252,7 +258,7 @@ class StoringFilter implements AnswerFilter {
 
   constructor(what: { validating: Entry | null; stale: Entry | null; facts: RequestFacts; flight: Flight | null; host: FilterHost }) {
     this.#what = what
-    this.#authorized = what.facts.header('authorization') !== undefined
+    this.#authorized = what.facts.has('authorization')
   }
 
   wants(status: number, read: (name: string) => string | undefined): boolean {
@@ -353,12 +359,7 @@ class StoringFilter implements AnswerFilter {
  * nobody's odd port may get into the answers of others.
  */
 const uriOf = (route: LiveRoute, target: string | null, facts: RequestFacts) =>
-  `${route.projectId} ${route.deploymentId} ${facts.scheme}://${hostOf(facts)}${target ?? facts.path + facts.query}`
-
-const hostOf = (facts: RequestFacts) => {
-  const written = facts.header('host')
-  return written === undefined || written === facts.host ? facts.host : written.toLowerCase()
-}
+  `${route.projectId} ${route.deploymentId} ${facts.scheme}://${facts.authority}${target ?? facts.target}`
 
 const pathOf = (target: string) => {
   const query = target.indexOf('?')
@@ -390,10 +391,10 @@ function validatorsOf(entry: Entry): Headers {
  * written. What is said to one who asks so is not said to others.
  */
 function asksMore(facts: RequestFacts): boolean {
-  for (const name of steering) if (facts.header(name) !== undefined) return true
-  return (facts.header('content-length') ?? '0') !== '0'
+  for (const name of steering) if (facts.has(name)) return true
+  return (facts.has('content-length') && facts.header('content-length') !== '0') || nominatesFields(facts.header('connection'))
 }
 const steering = ['range', 'transfer-encoding', 'upgrade', 'x-http-method-override', 'x-http-method', 'x-method-override']
 
 /** Whoever is signed in most likely gets an answer of their own: they wait for nobody, and say nothing about the others' answers. */
-const isPersonal = (facts: RequestFacts) => facts.header('authorization') !== undefined || facts.header('cookie') !== undefined
+const isPersonal = (facts: RequestFacts) => facts.has('authorization') || facts.has('cookie')

@@ -16,10 +16,13 @@ const ofTheBytes = new Set(['content-length', 'accept-ranges', 'content-md5', 'd
 /** Compresses answers of instances that did not do it themselves, where the client can read it and the type shrinks. */
 export class Compression implements FilterSource {
   readonly #maxAtOnce: number
+  readonly #filters: Record<Encoding, AnswerFilter>
   #running = 0
 
   constructor(options: { maxAtOnce?: number } = {}) {
     this.#maxAtOnce = options.maxAtOnce ?? defaultMaxAtOnce
+    const filter = (encoding: Encoding) => new CompressingFilter(encoding, () => this.#acquire())
+    this.#filters = { br: filter('br'), zstd: filter('zstd'), gzip: filter('gzip') }
   }
 
   get running(): number {
@@ -29,7 +32,7 @@ export class Compression implements FilterSource {
   filter(route: LiveRoute, facts: RequestFacts): AnswerFilter | null {
     if (!route.policy.compression || facts.method === 'HEAD') return null
     const encoding = acceptedEncodings(facts.header('accept-encoding'))[0]
-    return encoding === undefined ? null : new CompressingFilter(encoding, () => this.#acquire())
+    return encoding === undefined ? null : this.#filters[encoding]
   }
 
   /** null: too many at once. */
@@ -44,22 +47,22 @@ export class Compression implements FilterSource {
   }
 }
 
+/** For all answers that are sent in one coding: whatever belongs to one of them hangs on its coder. */
 class CompressingFilter implements AnswerFilter {
   readonly cache = 'none'
+  readonly shared = true
   readonly #encoding: Encoding
   readonly #acquire: () => (() => void) | null
-  #coder: Transform | null = null
-  #release: (() => void) | null = null
 
   constructor(encoding: Encoding, acquire: () => (() => void) | null) {
     this.#encoding = encoding
     this.#acquire = acquire
   }
 
-  wants(status: number, read: Read): boolean {
+  wants(status: number, read: Read, length?: number): boolean {
     if (status < 200 || status === 204 || status === 205 || status === 206 || status === 304) return false
-    const length = read('content-length')
-    if (length !== undefined && Number(length) < minCompressBytes) return false
+    const bytes = length ?? Number(read('content-length') ?? -1)
+    if (bytes >= 0 && bytes < minCompressBytes) return false
     return (
       isCompressible(read('content-type')) &&
       read('content-encoding') === undefined &&
@@ -71,19 +74,15 @@ class CompressingFilter implements AnswerFilter {
   onHead(status: number, headers: Headers): ReturnType<AnswerFilter['onHead']> {
     const read = reader(headers)
     if (!this.wants(status, read)) return null
-    this.#release = this.#acquire()
-    if (!this.#release) return null
+    const release = this.#acquire()
+    if (release === null) return null
     // Without a length it may be written bit by bit to be seen bit by bit: nothing is held back then.
     const coder = coderOf(this.#encoding, read('content-length') === undefined)
-    coder.once('close', this.#release)
-    this.#coder = coder
+    coder.once('close', release)
     return { status, headers: codedHeaders(headers, this.#encoding), through: coder }
   }
 
-  abort(): void {
-    this.#release?.()
-    this.#coder?.destroy()
-  }
+  abort(): void {}
 }
 
 function codedHeaders(headers: Headers, encoding: Encoding): Headers {

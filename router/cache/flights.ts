@@ -9,22 +9,14 @@ export interface Flight {
   land(): void
 }
 
-/** Of the addresses that are remembered: visitors write them as long as they like. */
-const maxPassesLength = 8_000_000
-
 /** Concurrent misses of one address become one request; the others wait, but never long. */
 export class Flights {
   readonly #flights = new Map<string, Flight>()
-  /** Addresses whose answers turned out not to be storable: for a while nobody waits for them, and nobody looks at them. */
-  readonly #passes = new Map<string, number>()
-  #passesLength = 0
   readonly #waitMs: number
-  readonly #passMs: number
   readonly #max: number
 
-  constructor(options: { waitMs?: number; passMs?: number; max?: number } = {}) {
+  constructor(options: { waitMs?: number; max?: number } = {}) {
     this.#waitMs = options.waitMs ?? 3_000
-    this.#passMs = options.passMs ?? 10_000
     this.#max = options.max ?? 10_000
   }
 
@@ -36,14 +28,6 @@ export class Flights {
   under(uri: string, now: number): Flight | null {
     const flight = this.#flights.get(uri)
     return flight && now - flight.at < this.#waitMs ? flight : null
-  }
-
-  passes(uri: string, now: number): boolean {
-    const until = this.#passes.get(uri)
-    if (until === undefined) return false
-    if (until > now) return true
-    this.#passes.delete(uri)
-    return false
   }
 
   /** This request goes; an older one that is still on its way no longer keeps anybody. */
@@ -72,20 +56,6 @@ export class Flights {
     })
     await Promise.race([flight.landed, late])
     clearTimeout(timer)
-  }
-
-  pass(uri: string, now: number): void {
-    if (this.#passes.size >= this.#max || this.#passesLength + uri.length > maxPassesLength) {
-      this.#passes.clear()
-      this.#passesLength = 0
-    }
-    // What was removed one by one counts until then, too: the bound is kept all the same.
-    if (!this.#passes.has(uri)) this.#passesLength += uri.length
-    this.#passes.set(uri, now + this.#passMs)
-  }
-
-  stored(uri: string): void {
-    this.#passes.delete(uri)
   }
 
   /** What is on its way for these addresses is not to be stored. */

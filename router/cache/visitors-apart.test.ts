@@ -1,12 +1,13 @@
 import { buffer } from 'node:stream/consumers'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { defaultEdgePolicy } from '@/shared/edge-policy'
-import type { LocalAnswer, RequestFacts } from '../gate/gate'
+import type { LocalAnswer } from '../gate/gate'
+import { factsOf } from '../gate/testing'
 import type { LiveRoute } from '../match/host-table'
 import { SharedCache } from './answer-cache'
 import { Entry, type Headers } from './entry'
-import { Flights } from './flights'
 import type { OriginAnswer } from './origin'
+import { Passes } from './passes'
 
 const route: LiveRoute = {
   host: 'a.test',
@@ -40,16 +41,7 @@ async function visit(
   headers: Record<string, string>,
   app: (conditions: Headers | null) => { status: number; headers: Headers; body: string },
 ): Promise<Got> {
-  const facts: RequestFacts = {
-    method: 'GET',
-    host: 'a.test',
-    path: '/',
-    query: '',
-    scheme: 'https',
-    clientIp: '::1',
-    requestId: 'r',
-    header: (name) => headers[name],
-  }
+  const facts = factsOf('/', { host: 'a.test', scheme: 'https', headers })
   const local = (answer: LocalAnswer): Got => ({ cache: answer.cache, headers: answer.headers, body: String(answer.body) })
   const stored = await cache.lookup(route, null, facts)
   if (stored) return local(stored)
@@ -127,10 +119,29 @@ test('long addresses count for what they hold in memory', () => {
 })
 
 test('addresses nobody waits for are forgotten before their length fills the memory', () => {
-  const flights = new Flights()
+  const passes = new Passes()
+  const way = { scheme: 'https', authority: 'a.test' } as const
   const long = 'x'.repeat(30_000)
-  flights.pass(`first ${long}`, now)
-  for (let i = 0; i < 300; i++) flights.pass(`${i} ${long}`, now)
-  expect(flights.passes(`first ${long}`, now)).toBe(false)
-  expect(flights.passes(`299 ${long}`, now)).toBe(true)
+  passes.note(route, way, `first ${long}`, false, now)
+  for (let i = 0; i < 300; i++) passes.note(route, way, `${i} ${long}`, false, now)
+  expect(passes.has(route, way, `first ${long}`, false, now)).toBe(false)
+  expect(passes.has(route, way, `299 ${long}`, false, now)).toBe(true)
+})
+
+test('an address is passed for who came the same way, and not for the signed in or on another spelling of the host', () => {
+  const passes = new Passes()
+  const way = { scheme: 'https', authority: 'a.test' } as const
+  passes.note(route, way, '/x', false, now)
+  expect(passes.has(route, way, '/x', false, now)).toBe(true)
+  expect(passes.has(route, way, '/x', true, now)).toBe(false)
+  expect(passes.has(route, { ...way, authority: 'a.test:8443' }, '/x', false, now)).toBe(false)
+  expect(passes.has(route, { ...way, scheme: 'http' }, '/x', false, now)).toBe(false)
+  expect(passes.has(route, way, '/x', false, now + 60_000)).toBe(false)
+})
+
+test('spellings of a host beyond a bound do not fill the memory', () => {
+  const passes = new Passes()
+  for (let port = 0; port < 100; port++) passes.note(route, { scheme: 'https', authority: `a.test:${port}` }, '/x', false, now)
+  expect(passes.has(route, { scheme: 'https', authority: 'a.test:0' }, '/x', false, now)).toBe(false)
+  expect(passes.has(route, { scheme: 'https', authority: 'a.test:99' }, '/x', false, now)).toBe(true)
 })

@@ -7,6 +7,7 @@ import { brotliDecompressSync, gunzipSync, gzipSync, zstdDecompressSync } from '
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { defaultEdgePolicy } from '@/shared/edge-policy'
 import type { LocalAnswer, RequestFacts } from '../gate/gate'
+import { factsOf } from '../gate/testing'
 import { HostTable, type LiveRoute } from '../match/host-table'
 import { contentTypeOf, isImmutable } from './content-type'
 import { publicPath } from './public-path'
@@ -71,7 +72,7 @@ function route(spa = false): LiveRoute {
   }
 }
 function facts(target: string, headers: Record<string, string> = {}, method = 'GET'): RequestFacts {
-  return { method, host: 'a.test', path: target, query: '', scheme: 'http', clientIp: '::1', requestId: 'r', header: (name) => headers[name] }
+  return factsOf(target, { method, host: 'a.test', headers })
 }
 const find = async (target: string, headers?: Record<string, string>) => files.find(route(), target, facts(target, headers))
 const need = async (target: string, headers?: Record<string, string>): Promise<LocalAnswer> => {

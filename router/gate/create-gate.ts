@@ -11,7 +11,18 @@ import { enter } from './access'
 import { chainFilters } from './chain'
 import { errorPagePath, InstancePages, wantsOwnPage } from './error-pages'
 import { after, type Soon } from './flow'
-import type { Admission, AnswerCache, ContentSource, FilterSource, ForwardPlan, HeaderEdits, LocalAnswer, RequestFacts, TableGate } from './gate'
+import type {
+  Admission,
+  AnswerCache,
+  AnswerFilter,
+  ContentSource,
+  FilterSource,
+  ForwardPlan,
+  HeaderEdits,
+  LocalAnswer,
+  RequestFacts,
+  TableGate,
+} from './gate'
 import { takeLimits } from './limits'
 import { challengeAnswer, editAnswer, withStatus } from './local-answers'
 import { problemAnswer } from './open-gate'
@@ -137,20 +148,18 @@ class RuleGate implements TableGate {
   }
 
   #filteredPlan(route: LiveRoute, facts: RequestFacts, cache: AnswerCache | null, reads: boolean, edits: HeaderEdits | null): ForwardPlan {
-    const plan = this.#constantPlan(route, edits)
     const conditions = (reads && cache?.conditions(route, null, facts)) || null
     const compressing = reads && route.policy.compression ? (this.#parts.compressor?.filter(route, facts) ?? null) : null
     const filter = chainFilters(cache?.filter(route, facts, null) ?? null, compressing)
-    if (conditions === null && filter === null) return plan
-    return { ...plan, filter, requestHeaders: conditions && { remove: [], set: conditions, append: [] } }
+    if (conditions === null && (filter === null || filter.shared === true)) return this.#constantPlan(route, edits, filter)
+    return { ...this.#constantPlan(route, edits, null), filter, requestHeaders: conditions && { remove: [], set: conditions, append: [] } }
   }
 
-  #constantPlan(route: LiveRoute, responseHeaders: HeaderEdits | null): ForwardPlan {
+  #constantPlan(route: LiveRoute, responseHeaders: HeaderEdits | null, filter: AnswerFilter | null): ForwardPlan {
     const known = this.#plans.get(route)
-    if (known?.responseHeaders === responseHeaders) return known
+    if (known !== undefined && known.responseHeaders === responseHeaders && known.filter === filter) return known
     const { maxBodyBytes } = route.policy
-    const base = { kind: 'forward', route, outside: null, target: null, requestHeaders: null, filter: null } as const
-    const plan: ForwardPlan = { ...base, responseHeaders, maxBodyBytes }
+    const plan: ForwardPlan = { kind: 'forward', route, outside: null, target: null, requestHeaders: null, filter, responseHeaders, maxBodyBytes }
     this.#plans.set(route, plan)
     return plan
   }

@@ -11,12 +11,18 @@ export interface RequestFacts {
   readonly path: string
   /** With its `?`, or empty. */
   readonly query: string
+  /** `path` and `query`, as sent. */
+  readonly target: string
+  /** What `host` was read from: with the port, as the visitor wrote it, in lower case. */
+  readonly authority: string
   readonly scheme: 'http' | 'https'
   /** IP literal of the visitor (the PROXY protocol's, where that is on). */
   readonly clientIp: string
   readonly requestId: string
   /** `name` in lower case; repeated lines joined by `, ` (cookies by `; `). */
   header(name: string): string | undefined
+  /** Whether there is such a header, which costs less than to read it. */
+  has(name: string): boolean
 }
 
 /** A body that is not in memory: a range of a file, or a compressed stream. */
@@ -60,8 +66,11 @@ export interface AnswerFilter {
   /**
    * A look at the head before anything is made of it: `read` gives a field by its lower-case name, repeated lines joined by `, `. False:
    * `onHead` need not be called, the answer passes as it is. Engines with a fast path ask it first; without it every head is wanted.
+   * `length`: Content-Length where the engine has read it already, -1 when there is none.
    */
-  wants?(status: number, read: (name: string) => string | undefined): boolean
+  wants?(status: number, read: (name: string) => string | undefined, length?: number): boolean
+  /** One object for many answers: it knows nothing of any, and need not be told that one broke off; what it made is closed. */
+  readonly shared?: boolean
   /**
    * Called once with the final head (never 1xx), hop-by-hop headers already cut, Content-Length still there.
    * null: pass the answer as it is. `through`: payload (de-chunked) is written into it, and what it gives is sent instead, chunked unless

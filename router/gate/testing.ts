@@ -20,7 +20,9 @@ export function factsOf(
 ): RequestFacts {
   const mark = target.indexOf('?')
   const [path, query] = mark === -1 ? [target, ''] : [target.slice(0, mark), target.slice(mark)]
-  return { method, host, path, query, scheme, clientIp, requestId: 'id', header: (name) => headers[name] }
+  const authority = (headers.host ?? host).toLowerCase()
+  const lines = { header: (name: string) => headers[name], has: (name: string) => headers[name] !== undefined }
+  return { method, host, authority, path, query, target, scheme, clientIp, requestId: 'id', ...lines }
 }
 
 export interface TestGate {

@@ -9,6 +9,7 @@ export class NodeFacts implements RequestFacts {
   readonly host: string
   readonly path: string
   readonly query: string
+  readonly target: string
   readonly scheme: 'http' | 'https'
   readonly clientIp: string
   readonly requestId: string
@@ -20,6 +21,7 @@ export class NodeFacts implements RequestFacts {
     const mark = target.indexOf('?')
     this.method = req.method ?? 'GET'
     this.host = accepted.authority.host
+    this.target = target
     this.path = mark === -1 ? target : target.slice(0, mark)
     this.query = mark === -1 ? '' : target.slice(mark)
     this.scheme = client.secure ? 'https' : 'http'
@@ -28,8 +30,16 @@ export class NodeFacts implements RequestFacts {
     this.#raw = req.rawHeaders
   }
 
+  get authority(): string {
+    return this.header('host')?.toLowerCase() ?? this.host
+  }
+
   header(name: string): string | undefined {
     return joinedHeader(this.#raw, name)
+  }
+
+  has(name: string): boolean {
+    return this.header(name) !== undefined
   }
 }
 

@@ -170,7 +170,8 @@ export class ClientConnection extends ClientRequest implements Front, AnswersOwn
     const head = parsedHead
     const known = this.#known
     if (head.hostStart !== -1) known.read(this.#host.table, bytes, head.hostStart, head.hostEnd)
-    this.facts.take(bytes, head.hostStart === -1 ? '' : known.name)
+    if (head.hostStart === -1) this.facts.take(bytes, '', '')
+    else this.facts.take(bytes, known.name, known.authority)
     if (head.refusal === null && known.name === '') head.refusal = notHost
     if (head.refusal !== null) return this.#refuse()
     this.readRequest(head)

@@ -159,7 +159,7 @@ export class Exchange extends UpstreamSide implements AnswerSink, TargetAsk {
   #forward(plan: ForwardPlan) {
     const front = this.front
     this.plan = plan
-    this.#filtered = plan.filter === null ? null : new FilteredAnswer(plan.filter)
+    this.#filtered = plan.filter === null || plan.filter.shared === true ? null : new FilteredAnswer(plan.filter)
     this.route = plan.route
     if (plan.maxBodyBytes !== null && front.body === 'length' && front.contentLength > plan.maxBodyBytes) return this.tooLarge(plan.maxBodyBytes)
     this.#acquire(plan)
@@ -240,6 +240,9 @@ export class Exchange extends UpstreamSide implements AnswerSink, TargetAsk {
     this.#passed = true
     const plan = this.plan as ForwardPlan
     const setCookie = this.#lease?.setCookie ?? null
+    const { filter } = plan
+    if (filter !== null && filter.shared === true && (filter.wants?.(head.status, head.read, head.contentLength) ?? true))
+      this.#filtered = new FilteredAnswer(filter)
     if (this.#filtered === null || !this.#filter(this.#filtered, head, setCookie)) this.front.onHead(head, plan.responseHeaders, setCookie)
   }
 

@@ -28,7 +28,7 @@ export class FilteredAnswer {
   /** What is to be sent instead of the instance's answer; null: it passes as it is. */
   onHead(head: AnswerHead, isHead: boolean, edits: HeaderEdits | null, setCookie: string | null): FilterVerdict | null {
     const { filter } = this
-    if (filter.wants && !filter.wants(head.status, (name) => head.fields.joined(head.bytes, name, ', '))) return null
+    if (filter.wants && !filter.wants(head.status, head.read, head.contentLength)) return null
     const verdict = filter.onHead(head.status, head.list())
     if (verdict === null) return null
     if ('replace' in verdict) {

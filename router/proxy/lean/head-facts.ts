@@ -20,6 +20,7 @@ const afterTarget = 11
 export class HeadFacts implements KeptFacts {
   method = ''
   host = ''
+  authority = ''
   /** The text of the request id, as bytes. */
   readonly id = Buffer.allocUnsafeSlow(requestIdBytes)
   readonly scheme: 'http' | 'https'
@@ -40,11 +41,12 @@ export class HeadFacts implements KeptFacts {
   }
 
   /** The facts of the head that was just parsed. */
-  take(bytes: Buffer, host: string): void {
+  take(bytes: Buffer, host: string, authority: string): void {
     this.#reset()
     this.#own = false
     this.method = parsedHead.method
     this.host = host
+    this.authority = authority
     this.#bytes = bytes
     this.#start = parsedHead.start
     this.#end = parsedHead.end
@@ -58,6 +60,7 @@ export class HeadFacts implements KeptFacts {
     this.#reset()
     this.method = ''
     this.host = ''
+    this.authority = ''
     this.#bytes = nothing
     this.#start = this.#end = this.#targetStart = this.#targetEnd = 0
     parsedFor = null
@@ -94,14 +97,21 @@ export class HeadFacts implements KeptFacts {
   }
 
   header(name: string): string | undefined {
-    const separator = name === 'cookie' ? '; ' : ', '
-    if (parsedFor === this && this.#bytes !== nothing) return parsedHead.fields.joined(this.#bytes, name, separator)
-    if (this.#end === this.#start) return undefined
+    return this.#lines()?.joined(this.#bytes, name, name === 'cookie' ? '; ' : ', ')
+  }
+
+  has(name: string): boolean {
+    return this.#lines()?.has(this.#bytes, name) ?? false
+  }
+
+  #lines(): FieldIndex | null {
+    if (parsedFor === this && this.#bytes !== nothing) return parsedHead.fields
+    if (this.#end === this.#start) return null
     if (laterFor !== this) {
       scanFields(laterLines, this.#bytes, this.#targetEnd + afterTarget, this.#end, Number.POSITIVE_INFINITY)
       laterFor = this
     }
-    return laterLines.joined(this.#bytes, name, separator)
+    return laterLines
   }
 
   detach(): void {

@@ -13,6 +13,8 @@ export interface ClientAddress {
 export class KnownHost {
   /** Canonical; empty when the header was no hostname. */
   name = ''
+  /** As it was written, in lower case. */
+  authority = ''
   route: LiveRoute | null = null
   /** See `forwardedLines`. */
   forwarded: Buffer = Buffer.alloc(0)
@@ -33,6 +35,7 @@ export class KnownHost {
     this.#table = table
     this.#bytes = Buffer.from(text, 'latin1')
     this.name = authority?.host ?? ''
+    this.authority = text.toLowerCase()
     this.route = authority === null ? null : (table.find(authority.host) ?? null)
     this.forwarded = forwardedLines({ ip, scheme: secure ? 'https' : 'http', host: text, port: authority?.port || String(localPort) })
   }

@@ -28,14 +28,22 @@ export class H2Facts implements KeptFacts {
     return this.#idText
   }
 
+  get target(): string {
+    return this.#head?.path ?? ''
+  }
+
+  get authority(): string {
+    return this.#head?.authority.toLowerCase() ?? ''
+  }
+
   get path(): string {
-    const target = this.#head?.path ?? ''
+    const { target } = this
     const mark = target.indexOf('?')
     return mark === -1 ? target : target.slice(0, mark)
   }
 
   get query(): string {
-    const target = this.#head?.path ?? ''
+    const { target } = this
     const mark = target.indexOf('?')
     return mark === -1 ? '' : target.slice(mark)
   }
@@ -50,6 +58,10 @@ export class H2Facts implements KeptFacts {
     let text: string | undefined
     for (const field of head.fields) if (field.name === name) text = text === undefined ? field.value : `${text}${separator}${field.value}`
     return text
+  }
+
+  has(name: string): boolean {
+    return this.header(name) !== undefined
   }
 
   detach(): void {}

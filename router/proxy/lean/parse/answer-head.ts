@@ -27,6 +27,9 @@ export class AnswerHead {
   keepAlive = false
   hasDate = false
 
+  /** A field by its lower-case name, repeated lines joined. */
+  readonly read = (name: string): string | undefined => this.fields.joined(this.bytes, name, ', ')
+
   reason(): string {
     return this.bytes.toString('latin1', this.reasonStart, this.reasonEnd)
   }
@@ -110,6 +113,8 @@ function readFields(head: AnswerHead): boolean {
   if (nominated) cutNominated(head)
   // A 1.0 answer in chunks is faulty, yet its end is known; the connection is not used again (RFC 9112 §6.1).
   if (head.minor === 0 && (head.chunked || !head.keepAlive)) head.close = true
+  // No body whatever the head says (RFC 9112 §6.3); but who says that chunks follow, or bytes where a 204 has none, may send them.
+  if (head.chunked ? head.status === 204 || head.status === 304 : head.status === 204 && head.contentLength > 0) head.close = true
   return true
 }
 

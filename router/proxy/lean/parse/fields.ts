@@ -43,6 +43,12 @@ export class FieldIndex {
     return true
   }
 
+  /** Whether there is a line of this name, given in lower case. */
+  has(bytes: Uint8Array, name: string): boolean {
+    for (let line = 0; line < this.count; line++) if (this.is(bytes, line, name)) return true
+    return false
+  }
+
   /** All values of a name, repeated lines joined by `separator`; undefined when there is none. */
   joined(bytes: Buffer, name: string, separator: string): string | undefined {
     let text: string | undefined
