@@ -58,6 +58,7 @@ class LeanEngine implements Engine, ClientHost {
     this.#h2 = new H2Sessions(this)
     this.#listeners = new Listeners({
       log,
+      clock: this.clock,
       headTimeoutMs: limits.clientHeadTimeoutMs,
       take: (arrived, address) => this.#take(arrived, address),
       oneLess: () => this.#onOneLess(),
@@ -108,6 +109,7 @@ class LeanEngine implements Engine, ClientHost {
   #tick(): void {
     this.pools.watch(this.limits)
     this.#h2.tick()
+    this.#listeners.watch()
     if (this.draining) this.#onOneLess()
     for (const connection of this.#connections) {
       connection.watch()

@@ -6,6 +6,8 @@ import type { EngineLog, ListenAddress } from '../engine'
 import { plainAddress } from '../headers'
 import { readProxyHeader } from '../proxy-header'
 import { type Reader, rewrapWorks, startReading } from './accept'
+import type { Clock } from './clock'
+import { Handshakes } from './handshakes'
 import type { ClientAddress } from './known-host'
 
 /** A connection that is ready to speak HTTP. */
@@ -17,6 +19,7 @@ export interface ArrivedSocket {
 
 export interface ListenersOptions {
   log: EngineLog
+  clock: Clock
   /** For a PROXY header or a TLS handshake. */
   headTimeoutMs: number
   /** Takes a connection over and says who reads its bytes; null: that is seen to. */
@@ -35,6 +38,7 @@ export class Listeners {
   readonly #options: ListenersOptions
   readonly #servers = new Set<net.Server>()
   readonly #early = new Set<net.Socket>()
+  readonly #handshakes = new Set<Handshakes>()
   #useRewrap = false
 
   constructor(options: ListenersOptions) {
@@ -43,7 +47,14 @@ export class Listeners {
 
   /** Connections that are not at HTTP yet. */
   get early(): number {
-    return this.#early.size
+    let early = this.#early.size
+    for (const handshakes of this.#handshakes) early += handshakes.size
+    return early
+  }
+
+  /** Called every tick: ends handshakes that took too long. */
+  watch(): void {
+    for (const handshakes of this.#handshakes) handshakes.watch()
   }
 
   /** @throws Error of the system when the address cannot be bound. */
@@ -70,13 +81,21 @@ export class Listeners {
 
   #secure(edge: TlsEdge): (socket: net.Socket, behind: Behind | null) => void {
     const behindOf = new WeakMap<net.Socket, Behind>()
-    const options = { ...edge.serverOptions(['h2', 'http/1.1']), allowHalfOpen: true, handshakeTimeout: this.#options.headTimeoutMs }
-    const server = tls.createServer(options)
+    const { clock, headTimeoutMs, oneLess } = this.#options
+    const server = tls.createServer({ ...edge.serverOptions(['h2', 'http/1.1']), handshakeTimeout: headTimeoutMs })
     edge.attach(server)
+    const start = (socket: net.Socket) => {
+      // The TLS socket takes it over: a client that ends within its handshake is gone.
+      socket.allowHalfOpen = false
+      server.emit('connection', socket)
+    }
+    const handshakes = new Handshakes({ clock, deadlineMs: headTimeoutMs, start, oneLess })
+    this.#handshakes.add(handshakes)
     server.on('secureConnection', (socket) => {
       const raw = rawOf(socket)
       const address = addressOf(socket, raw === null ? null : (behindOf.get(raw) ?? null), true)
-      if (raw !== null) this.#early.delete(raw)
+      if (raw !== null) handshakes.done(raw)
+      socket.allowHalfOpen = true
       if (address === null) return void socket.destroy()
       const read = this.#options.take({ socket, protocol: socket.alpnProtocol ?? false }, address)
       if (read !== null) socket.on('data', (bytes: Buffer) => read(bytes, bytes.length))
@@ -84,8 +103,7 @@ export class Listeners {
     server.on('tlsClientError', (_error, socket) => socket.destroy())
     return (socket, behind) => {
       if (behind !== null) behindOf.set(socket, behind)
-      this.#begin(socket)
-      server.emit('connection', socket)
+      handshakes.enter(socket)
     }
   }
 
@@ -118,6 +136,7 @@ export class Listeners {
   /** Drops what has not come to HTTP. */
   closeEarly(): void {
     for (const socket of this.#early) socket.destroy()
+    for (const handshakes of this.#handshakes) handshakes.close()
   }
 }
 
