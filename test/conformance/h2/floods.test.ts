@@ -44,6 +44,46 @@ describe('HTTP/2 floods', () => {
     await until('nothing is in flight', () => engine.inFlight(['app']).app === 0)
   })
 
+  test('a request that is reset in the same breath reaches no instance; its neighbours of that breath do, bodies and all', async () => {
+    const asked: string[] = []
+    const origin = await keep(
+      httpOrigin((req, res) => {
+        req.setEncoding('utf8')
+        let body = ''
+        req.on('data', (text: string) => {
+          body += text
+        })
+        req.on('end', () => {
+          asked.push(`${req.url} ${body}`)
+          res.end('ok')
+        })
+      }),
+    )
+    const { port } = await edgeTo([origin.target])
+    const wire = await open(port)
+    const cancel = (id: number) => frame(rstStream, 0, id, word(8))
+    const at = (path: string, method?: string) => requestFields(method, path)
+    wire.write(
+      Buffer.concat([
+        headersFrame(1, at('/one')),
+        headersFrame(3, at('/two')),
+        headersFrame(5, at('/three', 'POST'), Flag.endHeaders),
+        cancel(1),
+        cancel(3),
+        dataFrame(5, 'some', 0),
+        headersFrame(7, at('/four')),
+        dataFrame(5, ' body'),
+        headersFrame(9, at('/five')),
+        cancel(9),
+      ]),
+    )
+    expect(await wire.status(5)).toBe('200')
+    expect(await wire.status(7)).toBe('200')
+    expect(asked.toSorted()).toEqual(['/four ', '/three some body'])
+    expect(origin.accepted()).toBe(2)
+    expect(await wire.alive()).toBe(true)
+  })
+
   test('streams that the client makes us reset count the same (CVE-2025-8671)', async () => {
     const { port } = await edge()
     const wire = await open(port)

@@ -5,6 +5,7 @@ import { HeaderBlock, stripPadding } from './header-block'
 import { Decoded, HpackDecoder } from './hpack/decoder'
 import type { Field } from './hpack/field'
 import { FrameReader, type FrameSink } from './input'
+import { OpenedStreams } from './opened'
 import { Output } from './output'
 import { PeerSettings } from './peer-settings'
 import { defaultWindow, ErrorCode, Flag, FrameType, maxStreamId, maxWindow, Setting } from './protocol'
@@ -49,6 +50,7 @@ export class Session implements FrameSink {
   readonly #peer = new PeerSettings()
   readonly #control: ControlFrames
   readonly #streams: StreamSet
+  readonly #opened: OpenedStreams
   #settled = false
   #lastStreamId = 0
   // Streams above it are refused: what our last GOAWAY said.
@@ -67,6 +69,7 @@ export class Session implements FrameSink {
   constructor(socket: Socket, host: SessionHost) {
     this.socket = socket
     this.#host = host
+    this.#opened = new OpenedStreams(host)
     const { maxHeaderBytes, maxHeaders } = host.limits
     // Pseudo-headers are no header lines, and HPACK counts 32 bytes for each field.
     this.#decoder = new HpackDecoder({ maxListBytes: maxHeaderBytes + maxHeaders * 32, maxFields: maxHeaders + 4 })
@@ -96,6 +99,7 @@ export class Session implements FrameSink {
     if (this.#dead) return
     this.#now = Date.now()
     this.#reader.push(chunk)
+    this.#opened.begin()
     if (this.#output.backlog > maxBacklog && !this.#dead) this.socket.pause()
   }
 
@@ -161,6 +165,7 @@ export class Session implements FrameSink {
   }
 
   #onDataFrame(flags: number, streamId: number, bytes: Buffer, start: number, end: number): number {
+    this.#opened.begin()
     if (this.#isIdle(streamId)) return ErrorCode.protocolError
     const flow = end - start
     if (!this.#streams.receive(flow)) return ErrorCode.flowControlError
@@ -240,6 +245,7 @@ export class Session implements FrameSink {
     const decoded = this.#decoder.decode(bytes, start, end, fields)
     if (decoded === Decoded.corrupt) return ErrorCode.compressionError
     if (streamId > this.#lastStreamId) return this.#open(streamId, fields, ends, decoded === Decoded.tooLarge, end - start)
+    this.#opened.begin()
     const stream = this.#streams.get(streamId)
     if (!stream) return this.#lateFrame(streamId)
     if (!stream.remoteOpen) return this.#streamError(stream, ErrorCode.streamClosed)
@@ -257,8 +263,7 @@ export class Session implements FrameSink {
     const stream = new H2Stream(this.#streams, streamId, this.#peer.initialWindow, !ends, head?.contentLength ?? -1, this.#now)
     this.#streams.add(stream)
     stream.bytesIn = blockBytes
-    this.#host.onRequest(stream, head ?? cutHead(fields, ends), tooLarge)
-    if (ends) stream.taker?.takeEnd(null)
+    this.#opened.add(stream, head ?? cutHead(fields, ends), tooLarge)
     return ErrorCode.noError
   }
 
