@@ -14,11 +14,26 @@ export interface BodyPassage {
   done: (error: Error | null) => void
 }
 
+/**
+ * Whether an answer that has no body (RFC 9112 §6.3) says that one follows, and so may send it all the same: the client is not kept
+ * waiting for it, and the connection is not used again.
+ */
+function isUncertain({ statusCode, headers }: IncomingMessage): boolean {
+  if (headers['transfer-encoding'] !== undefined) return statusCode === 204 || statusCode === 304
+  return statusCode === 204 && Number(headers['content-length'] ?? 0) > 0
+}
+
 /** Passes the body of an instance's answer, and its trailers, through a filter or as it is. */
 export function passBody(answer: IncomingMessage, through: NodeJS.ReadWriteStream | null, res: ServerResponse, passage: BodyPassage): void {
   const { broke } = passage
   const done = (error?: Error | null) => passage.done(error ?? null)
   const count = (chunk: Buffer) => passage.count(chunk.length)
+  if (isUncertain(answer)) {
+    endUnread(through)
+    res.end()
+    answer.on('error', () => {}).destroy()
+    return done()
+  }
   answer.once('error', broke)
   through?.once('error', broke)
   answer.once('end', () => {
@@ -29,8 +44,7 @@ export function passBody(answer: IncomingMessage, through: NodeJS.ReadWriteStrea
     return void pipeline(answer, through, res, done)
   }
   // What a filter would make of no body (the frame of an empty archive) must not follow a head that has none.
-  through?.on('error', () => {}).resume()
-  through?.end()
+  endUnread(through)
   answer.on('data', count)
   pipeline(answer, res, done)
 }
@@ -48,4 +62,10 @@ export function writeOwnBody(body: LocalAnswer['body'], res: ServerResponse, cou
     failed(error)
     res.destroy()
   })
+}
+
+/** Ends a filter's stream whose bytes nobody wants, so that it gives back what it holds. */
+export function endUnread(through: NodeJS.ReadWriteStream | null): void {
+  through?.on('error', () => {}).resume()
+  through?.end()
 }

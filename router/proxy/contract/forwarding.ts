@@ -1,7 +1,7 @@
 import http from 'node:http'
 import { describe, expect, test } from 'vitest'
 import type { EngineFactory } from '../engine'
-import { httpOrigin, rawRequest, request, routeTo, scriptedOrigin } from '../testing'
+import { httpOrigin, RawClient, rawRequest, request, routeTo, scriptedOrigin, until } from '../testing'
 import { useEdge } from './harness'
 
 export function forwardingContract(createEngine: EngineFactory): void {
@@ -98,6 +98,33 @@ export function forwardingContract(createEngine: EngineFactory): void {
       expect(first).toMatch(/etag: "a"/i)
       expect(first).not.toMatch(/transfer-encoding/i)
       expect(second).toMatch(/\r\n\r\nnext$/)
+    })
+
+    test.each([
+      ['204 in chunks', '204 x\r\nTransfer-Encoding: chunked', 2],
+      ['204 with a length', '204 x\r\nContent-Length: 5', 2],
+      ['304 in chunks', '304 x\r\nTransfer-Encoding: chunked', 2],
+      ['204 with a length of none', '204 x\r\nContent-Length: 0', 1],
+      ['304 with the length of what was not changed', '304 x\r\nContent-Length: 5', 1],
+    ])('%s: passes at once and without a body; a connection on which one may still come is not used again', async (_what, answer, connections) => {
+      const origin = await keep(
+        scriptedOrigin((head) =>
+          head.startsWith('GET /first') ? `HTTP/1.1 ${answer}\r\nETag: "a"\r\n\r\n` : 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nnext',
+        ),
+      )
+      const { engine, port } = await edgeTo([origin.target], { upstreamTimeoutMs: 20_000 })
+      const client = await RawClient.connect(port)
+      client.write('GET /first HTTP/1.1\r\nHost: app.test\r\n\r\n')
+      const first = await client.read((text) => text.endsWith('\r\n\r\n'))
+      expect(first).toMatch(new RegExp(`^HTTP/1.1 ${answer.slice(0, 3)} `))
+      expect(first).toMatch(/etag: "a"/i)
+      expect(first).not.toMatch(/transfer-encoding/i)
+      await until('nothing is in flight', () => engine.inFlight(['raw']).raw === 0)
+      if (connections === 2) await until('the connection is closed', () => origin.connections[0]?.closed === true)
+      client.write('GET / HTTP/1.1\r\nHost: app.test\r\n\r\n')
+      await client.read((text) => text.endsWith('\r\n\r\nnext'))
+      expect(origin.connections).toHaveLength(connections)
+      client.destroy()
     })
 
     test('repeated answer headers stay apart, in order, with their spelling', async () => {
