@@ -191,3 +191,23 @@ test('garbage in place of a chain or key is passed over', async () => {
   const { endOf } = await listening({ certificates: [good, ...garbage] })
   expect(await endOf('a.test')).toBe(good.entry.notAfter)
 })
+
+test('renegotiation is refused to a client that asks for it (TLS 1.2)', async () => {
+  const certificate = await authority.issue(['a.test'])
+  const { edge, close } = await testTls({ certificates: [certificate] })
+  const server = tls.createServer(edge.serverOptions(['http/1.1']), (socket) => socket.on('error', () => {}).resume())
+  edge.attach(server)
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  open.push({ close }, server)
+  const options: tls.ConnectionOptions = { maxVersion: 'TLSv1.2', rejectUnauthorized: false }
+  const { socket, protocol } = await shakeHands((server.address() as AddressInfo).port, 'a.test', options)
+  expect(protocol).toBe('TLSv1.2')
+  const refused = new Promise<NodeJS.ErrnoException>((resolve) => socket.once('error', resolve))
+  let renegotiated = false
+  socket.renegotiate({ rejectUnauthorized: false }, (error) => {
+    renegotiated = error === null
+  })
+  expect((await refused).code).toBe('ERR_SSL_NO_RENEGOTIATION')
+  expect(renegotiated).toBe(false)
+  socket.destroy()
+})

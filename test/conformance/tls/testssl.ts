@@ -71,9 +71,34 @@ async function main(engine: string): Promise<number> {
   }
 }
 
+/**
+ * testssl.sh names no host where it asks about renegotiation ("no SNI needed here"), and whoever names none is refused by the router, so
+ * that nothing was judged. This openssl names it there, and only there: who asks without TLS 1.3 asks for that.
+ */
+const openssl = `#!/bin/bash
+[[ " $* " == *" -no_tls1_3 "* ]] && set -- "\${@/#-noservername/-servername=${host}}"
+exec openssl "$@"
+`
+
 async function judge(home: string, port: number): Promise<Finding[]> {
   const file = path.join(home, 'findings.json')
-  const options = ['--quiet', '--color', '0', '--warnings', 'off', '--add-ca', path.join(home, 'root.pem'), '--ip', '127.0.0.1', '--jsonfile', file]
+  const program = path.join(home, 'openssl')
+  await writeFile(program, openssl, { mode: 0o755 })
+  const options = [
+    '--quiet',
+    '--color',
+    '0',
+    '--warnings',
+    'off',
+    '--openssl',
+    program,
+    '--add-ca',
+    path.join(home, 'root.pem'),
+    '--ip',
+    '127.0.0.1',
+    '--jsonfile',
+    file,
+  ]
   const env = { ...baseEnv, HOME: home, TERM: 'dumb' }
   const { stdout } = await exec(['testssl', ...options, `https://${host}:${port}/`], { deadlineMs: 1_800_000, env, maxOutputBytes: 4 * 1024 * 1024 })
   try {
@@ -88,10 +113,13 @@ function report(engine: string, findings: Finding[]): number {
   console.log(`${engine}: ${findings.length} findings: ${counts.join(', ')}`)
   const grave = findings.filter(({ id, severity }) => bad.has(severity) && !notOurs.has(id.replace(/ .*/, '')))
   for (const { id, severity, finding } of findings)
-    if (!['OK', 'INFO', 'DEBUG'].includes(severity))
+    if (id.endsWith('_renego')) console.log(`${severity.padEnd(8)} ${id}: ${finding}`)
+    else if (!['OK', 'INFO', 'DEBUG'].includes(severity))
       console.log(`${severity.padEnd(8)} ${id}: ${finding}${notOurs.has(id) ? ' (the test certificate)' : ''}`)
   console.log(grave.length === 0 ? 'nothing of MEDIUM or worse' : `${grave.length} of MEDIUM or worse`)
-  return grave.length === 0 && findings.length > 100 ? 0 : 1
+  const renegotiation = findings.filter(({ id }) => id.endsWith('_renego'))
+  const judged = findings.length > 100 && renegotiation.length === 2 && renegotiation.every(({ severity }) => severity === 'OK')
+  return grave.length === 0 && judged ? 0 : 1
 }
 
 process.exitCode = await main(process.argv[2] ?? 'lean')
