@@ -32,7 +32,8 @@ export function passBody(answer: IncomingMessage, through: NodeJS.ReadWriteStrea
     endUnread(through)
     res.end()
     answer.on('error', () => {}).destroy()
-    return done()
+    done()
+    return
   }
   answer.once('error', broke)
   through?.once('error', broke)
