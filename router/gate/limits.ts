@@ -2,6 +2,7 @@ import { matchRule } from '@/shared/edge-rules/rules'
 import type { Problem } from '../pages/pages'
 import { visitorOf } from '../rules/addresses'
 import type { LimitedRoute } from '../rules/compiled-policy'
+import { pathReadings } from '../rules/path-readings'
 import type { LimitState } from '../rules/rate-limits'
 import type { RequestView } from '../rules/request-view'
 import type { RuleIndex } from '../rules/rule-index'
@@ -9,15 +10,18 @@ import type { RuleIndex } from '../rules/rule-index'
 /** Fields for the answer (draft-ietf-httpapi-ratelimit-headers-07), or the refusal; null: no limit concerns the request. */
 export type Limited = { fields: [string, string][] } | { problem: Problem } | null
 
-/** Counts the request against every limit that matches it; the tightest is told. `now` in ms. */
+/** Counts the request against every limit that matches it, however its app may read the path; the tightest is told. `now` in ms. */
 export function takeLimits(limits: RuleIndex<LimitedRoute>, projectId: string, view: RequestView, now: number): Limited {
   const key = `${projectId} ${visitorOf(view.facts.clientIp)}`
+  const taken = new Set<LimitedRoute>()
   let tightest: LimitState | null = null
-  for (const { rule } of limits.candidates(view.path)) {
-    if (matchRule(rule, view.path, view, view.budget) === null) continue
-    const state = rule.buckets.take(key, now)
-    if (tightest === null || isTighter(state, tightest)) tightest = state
-  }
+  for (const path of pathReadings(view.facts.path))
+    for (const { rule } of limits.candidates(path)) {
+      if (taken.has(rule) || matchRule(rule, path, view, view.budget) === null) continue
+      taken.add(rule)
+      const state = rule.buckets.take(key, now)
+      if (tightest === null || isTighter(state, tightest)) tightest = state
+    }
   if (tightest === null) return null
   const { limit, windowSeconds, remaining, retryAfterSeconds, resetSeconds } = tightest
   if (retryAfterSeconds > 0) return { problem: { kind: 'rate-limited', host: view.host, limit, windowSeconds, retryAfterSeconds } }

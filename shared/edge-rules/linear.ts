@@ -40,10 +40,12 @@ export class LinearExpression {
   /** Names of capturing groups in order; null where one has none. */
   readonly groups: readonly (string | null)[]
   readonly #program: Instruction[] = []
+  readonly #foldCase: boolean
 
-  /** @throws ExpressionProblem on what is wrong, unsupported or too large. */
-  constructor(source: string) {
+  /** @param foldCase letters match in either case. @throws ExpressionProblem on what is wrong, unsupported or too large. */
+  constructor(source: string, { foldCase = false } = {}) {
     const { root, groups } = parseExpression(source)
+    this.#foldCase = foldCase
     this.groups = groups
     this.#emit(root)
     this.#add(op.end)
@@ -85,7 +87,7 @@ export class LinearExpression {
   #emit(expression: Expression): void {
     switch (expression.kind) {
       case 'set':
-        this.#add(op.set, { set: new CompiledSet(expression.set) })
+        this.#add(op.set, { set: new CompiledSet(this.#foldCase ? inEitherCase(expression.set) : expression.set) })
         return
       case 'sequence':
         for (const item of expression.items) this.#emit(item)
@@ -202,6 +204,19 @@ function holds(assertion: Instruction['at'], text: string, at: number): boolean 
   if (assertion === 'end') return at === text.length
   const boundary = wordSet.test(text.charAt(at - 1)) !== wordSet.test(text.charAt(at))
   return boundary === (assertion === 'word')
+}
+
+/** As flag `i` has it, for ASCII letters and single signs. */
+function inEitherCase({ ranges, negated }: CharacterSet): CharacterSet {
+  const folded: [number, number][] = [...ranges]
+  for (const [low, high] of ranges) {
+    if (low <= 90 && high >= 65) folded.push([Math.max(low, 65) + 32, Math.min(high, 90) + 32])
+    if (low <= 122 && high >= 97) folded.push([Math.max(low, 97) - 32, Math.min(high, 122) - 32])
+    if (low !== high || low < 128) continue
+    const sign = String.fromCharCode(low)
+    for (const other of [sign.toLowerCase(), sign.toUpperCase()]) if (other.length === 1) folded.push([other.charCodeAt(0), other.charCodeAt(0)])
+  }
+  return { ranges: folded, negated }
 }
 
 class CompiledSet {

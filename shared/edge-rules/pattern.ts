@@ -24,21 +24,26 @@ export interface PathPattern {
   match(path: string, budget: StepBudget): string[] | null
 }
 
+export interface PatternOptions {
+  /** Letters match in either case; `literal` and `firstSegment` are in lower case, and so must be the paths that are matched. */
+  foldCase?: boolean
+}
+
 /** @throws ExpressionProblem that says what is wrong. */
-export function compilePattern(source: string): PathPattern {
+export function compilePattern(source: string, { foldCase = false }: PatternOptions = {}): PathPattern {
   if (!source.startsWith('/') && !source.startsWith('{/') && !source.startsWith('(') && !source.startsWith(':'))
     throw new ExpressionProblem(`a source must begin with "/": "${source.slice(0, 100)}"`)
   try {
-    return build(source)
+    return build(source, foldCase)
   } catch (error) {
     if (error instanceof ExpressionProblem) throw error
     throw new ExpressionProblem(`"${source.slice(0, 100)}" cannot be understood: ${error instanceof Error ? error.message : String(error)}`)
   }
 }
 
-function build(source: string): PathPattern {
+function build(source: string, foldCase: boolean): PathPattern {
   const tokens = parse(source, options)
-  const [only] = tokens
+  const only = typeof tokens[0] === 'string' && foldCase ? tokens[0].toLowerCase() : tokens[0]
   if (tokens.length === 1 && typeof only === 'string')
     return { literal: only, firstSegment: firstSegmentOf(only, true), names: [], match: (path) => (path === only ? [] : null) }
   const keys: Key[] = []
@@ -46,7 +51,9 @@ function build(source: string): PathPattern {
   const names = keys.map((key) => String(key.name))
   const next = tokens[1]
   const first = typeof only === 'string' ? firstSegmentOf(only, typeof next === 'object' && next.prefix.startsWith('/')) : null
-  const match = provablyFast(tokens) ? nativeMatch(new RegExp(expression.source, 's'), names.length) : linearMatch(expression.source, names.length)
+  const match = provablyFast(tokens)
+    ? nativeMatch(new RegExp(expression.source, foldCase ? 'si' : 's'), names.length)
+    : linearMatch(new LinearExpression(expression.source, { foldCase }), names.length)
   return { literal: null, firstSegment: first, names, match }
 }
 
@@ -95,8 +102,7 @@ function nativeMatch(expression: RegExp, count: number): PathPattern['match'] {
   }
 }
 
-function linearMatch(source: string, count: number): PathPattern['match'] {
-  const expression = new LinearExpression(source)
+function linearMatch(expression: LinearExpression, count: number): PathPattern['match'] {
   if (expression.groups.length !== count) throw new ExpressionProblem('groups within a parameter must be (?:…)')
   return (path, budget) => {
     const found = expression.match(path, budget)

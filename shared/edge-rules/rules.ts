@@ -3,7 +3,7 @@ import { type ConditionFacts, type Conditions, compileConditions } from './condi
 import { compileDestination, type Destination } from './destination'
 import { ExpressionProblem } from './expression'
 import type { StepBudget } from './linear'
-import { compilePattern, type PathPattern } from './pattern'
+import { compilePattern, type PathPattern, type PatternOptions } from './pattern'
 import { checkResponseHeader } from './response-headers'
 import { compileTemplate, type Template } from './template'
 
@@ -35,8 +35,8 @@ export interface CompiledRateLimit extends Matcher {
 }
 
 /** @throws ExpressionProblem */
-export function compileMatcher(rule: Matching): Matcher {
-  const pattern = compilePattern(rule.source)
+export function compileMatcher(rule: Matching, options?: PatternOptions): Matcher {
+  const pattern = compilePattern(rule.source, options)
   const conditions = compileConditions(rule.has, rule.missing)
   const known = new Set([...pattern.names, ...(conditions?.names ?? [])])
   for (let i = 1; i <= pattern.names.length; i += 1) known.add(`$${i}`)
@@ -81,9 +81,10 @@ export function compileHeaders(rule: HeaderRule): CompiledHeaders {
   return { ...matcher, headers }
 }
 
-/** @throws ExpressionProblem */
+/** It guards: case and a slash at the end make no difference, as they make none to many an app. @throws ExpressionProblem */
 export function compileRateLimit(rule: RateLimitRule): CompiledRateLimit {
-  return { ...compileMatcher(rule), requests: rule.requests, windowSeconds: rule.windowSeconds }
+  const source = /[^\\/]\/$/.test(rule.source) ? rule.source.slice(0, -1) : rule.source
+  return { ...compileMatcher({ ...rule, source }, { foldCase: true }), requests: rule.requests, windowSeconds: rule.windowSeconds }
 }
 
 export interface RuleProblem {
