@@ -6,7 +6,7 @@ import { acceptedEncodings, type Encoding, isCompressible, minCompressBytes } fr
 import { parseHttpDate } from '../http/http-date'
 import { parseRange } from '../http/ranges'
 import type { WorkQueue } from '../http/work-queue'
-import { initialAgeMs, isUnshared, isUntransformable, type Lifetime, tagsOf } from './freshness'
+import { heldByKey, initialAgeMs, isUnshared, isUntransformable, type Lifetime, tagsOf } from './freshness'
 
 export type Headers = [string, string][]
 export type EntryState = 'hit' | 'stale' | 'revalidated' | 'miss'
@@ -243,6 +243,8 @@ export function cacheStatus(state: EntryState, ttl: number): string {
 /** Spellings of Accept-Encoding that lead to the same choice are one variant. */
 export function normalizeVaried(name: string, value: string | undefined): string {
   if (name === 'accept-encoding') return acceptedEncodings(value).join(',')
+  // Whatever the client says there: the instance is told by the router.
+  if (heldByKey.has(name)) return ''
   return (value ?? '').trim().replace(/\s+/g, ' ')
 }
 

@@ -101,3 +101,8 @@ test('directives with quotes and commas inside', () => {
 test('tags of both fields, each once', () => {
   expect(tagsOf(read({ 'cache-tag': 'a, b,,a', 'surrogate-key': 'b c  d' }))).toEqual(['a', 'b', 'c', 'd'])
 })
+
+test.each(['X-Forwarded-For', 'accept, x-real-ip', 'X-Request-Id', 'Forwarded', 'x_forwarded_for', '*'])('Vary: %s is each visitor’s own', (vary) => {
+  expect(fresh({ 'cache-control': 's-maxage=5', vary })).toBeNull()
+  expect(fresh({ 'cache-control': 's-maxage=5', vary: 'Accept, X-Forwarded-Proto, X-Forwarded-Host, Host' })).toBe(5)
+})

@@ -1,4 +1,5 @@
 import { parseHttpDate } from '../http/http-date'
+import { isUntrusted } from '../proxy/untrusted-names'
 
 /** Reads a header by its lower-case name; repeated lines joined by `, `. */
 export type ReadHeader = (name: string) => string | undefined
@@ -36,7 +37,8 @@ function secondsOf(value: string | null | undefined): number {
 /**
  * Whether a shared cache may store an answer, and for how long: only where the instance said so outright, by `s-maxage`, by `public` with
  * `max-age` or Expires, or by CDN-Cache-Control (RFC 9213), which then counts alone. Never with Set-Cookie, `private`, `no-store`,
- * `no-cache` (also for single fields), `Vary: *`; with Authorization only as RFC 9111 §3.5 allows.
+ * `no-cache` (also for single fields), `Vary: *` or with a name that the router itself says (whose value is each visitor's own); with
+ * Authorization only as RFC 9111 §3.5 allows.
  */
 export function lifetimeOf(request: { authorized: boolean }, status: number, read: ReadHeader): Lifetime | null {
   if (!storableStatuses.has(status)) return null
@@ -44,7 +46,7 @@ export function lifetimeOf(request: { authorized: boolean }, status: number, rea
   const directives = targeted ?? parseDirectives(read('cache-control'))
   if (directives.size === 0) return null
   for (const name of ['no-store', 'no-cache', 'private']) if (directives.has(name)) return null
-  if (read('set-cookie') !== undefined || read('content-range') !== undefined || read('vary')?.includes('*')) return null
+  if (read('set-cookie') !== undefined || read('content-range') !== undefined || variesByVisitor(read('vary'))) return null
   const shared = directives.has('public') || directives.has('s-maxage')
   if (request.authorized && !shared && !directives.has('must-revalidate')) return null
   if (!shared && !targeted) return null
@@ -53,6 +55,19 @@ export function lifetimeOf(request: { authorized: boolean }, status: number, rea
   const extra = (name: string) => (revalidates ? 0 : secondsOf(directives.get(name)) * 1000)
   const lifetime = { freshMs, staleWhileRevalidateMs: extra('stale-while-revalidate'), staleIfErrorMs: extra('stale-if-error') }
   return lifetime.freshMs + lifetime.staleWhileRevalidateMs > 0 ? lifetime : null
+}
+
+/** Of what the router says of a visitor, these are part of an answer's key. */
+export const heldByKey: ReadonlySet<string> = new Set(['x-forwarded-proto', 'x-forwarded-host'])
+
+/** Whether an answer depends on more than what a client itself says. */
+function variesByVisitor(vary: string | undefined): boolean {
+  if (vary === undefined) return false
+  if (vary.includes('*')) return true
+  return vary.split(',').some((field) => {
+    const name = field.trim().toLowerCase()
+    return isUntrusted(name) && !heldByKey.has(name)
+  })
 }
 
 /** Whether an answer says outright that it is not for sharing. */

@@ -3,6 +3,7 @@ import { decodeQuery } from '@/shared/edge-rules/destination'
 import { StepBudget } from '@/shared/edge-rules/linear'
 import { decodePath } from '@/shared/edge-rules/template'
 import type { RequestFacts } from '../gate/gate'
+import { isUntrusted } from '../proxy/untrusted-names'
 
 /** Work all rules together may cost one request: some 10 ms. */
 const stepsPerRequest = 1_000_000
@@ -29,8 +30,26 @@ export class RequestView implements ConditionFacts {
     return this.facts.host
   }
 
+  /** As the instance will see it: what only the router says is the router's, not the client's. */
   header(name: string): string | undefined {
-    return this.facts.header(name)
+    return isUntrusted(name) ? this.#ours(name) : this.facts.header(name)
+  }
+
+  #ours(name: string): string | undefined {
+    const { clientIp, scheme, requestId } = this.facts
+    switch (name) {
+      case 'x-forwarded-for':
+      case 'x-real-ip':
+        return clientIp
+      case 'x-forwarded-proto':
+        return scheme
+      case 'x-forwarded-host':
+        return this.facts.header('host')
+      case 'x-request-id':
+        return requestId
+      default:
+        return undefined
+    }
   }
 
   cookie(name: string): string | undefined {
