@@ -1,0 +1,62 @@
+import { afterEach, describe, expect, test } from 'vitest'
+import { createGate } from '../gate/create-gate'
+import { useEdge } from '../proxy/contract/harness'
+import { createHttpProxyEngine } from '../proxy/http-proxy'
+import { createLeanEngine } from '../proxy/lean/engine'
+import { hostTable, httpOrigin, quietLog, request, routeTo } from '../proxy/testing'
+import { SharedCache } from './answer-cache'
+
+describe.each([
+  ['http-proxy', createHttpProxyEngine],
+  ['lean', createLeanEngine],
+])('what one visitor puts into the cache of the %s engine', (_name, createEngine) => {
+  const { keep, edgeTo } = useEdge(createEngine)
+  const caches: SharedCache[] = []
+  afterEach(() => {
+    for (const cache of caches.splice(0)) cache.close()
+  })
+  /** An app whose page tells what it was asked with, and says that it depends on `vary`; how often it was asked. */
+  const app = async (vary: string) => {
+    let asked = 0
+    const origin = await keep(
+      httpOrigin((req, res) => {
+        asked++
+        const names = vary.toLowerCase().split(', ')
+        res.writeHead(200, { 'Cache-Control': 's-maxage=60', Vary: vary })
+        res.end(names.map((name) => `${name}=${req.headers[name] ?? 'none'}`).join())
+      }),
+    )
+    const cache = new SharedCache({ ask: async () => null, directory: null })
+    caches.push(cache)
+    const gate = createGate({ table: hostTable([routeTo('app.test', [origin.target])]), log: quietLog, cache })
+    const { port } = await edgeTo([origin.target], {}, { gate })
+    const visit = async (headers: Record<string, string> = {}) => String((await request({ port, headers })).body)
+    return { visit, asked: () => asked }
+  }
+
+  test('is no page that suits nobody: a field taken away by Connection is not one the answer depends on', async () => {
+    const { visit, asked } = await app('Accept-Language')
+    expect(await visit({ 'accept-language': 'de', connection: 'close, Accept-Language' })).toBe('accept-language=none')
+    expect(await visit({ 'accept-language': 'de' })).toBe('accept-language=de')
+    expect(await visit({ 'accept-language': 'de', connection: 'close' })).toBe('accept-language=de')
+    expect(asked()).toBe(2)
+  })
+
+  test.each(['X-Forwarded-For', 'X-Real-IP', 'Accept-Encoding, X-Request-Id', 'Forwarded', 'X-Forwarded-Port'])(
+    'is no answer that depends on %s, which the router says',
+    async (vary) => {
+      const { visit, asked } = await app(vary)
+      await visit()
+      await visit({ 'x-forwarded-for': '6.6.6.6', 'x-real-ip': '6.6.6.6' })
+      expect(asked()).toBe(2)
+    },
+  )
+
+  test.each(['X-Forwarded-Proto', 'X-Forwarded-Host'])('depends on the true %s, whatever a visitor claims', async (vary) => {
+    const { visit, asked } = await app(vary)
+    const name = vary.toLowerCase()
+    const honest = await visit()
+    expect(await visit({ [name]: 'evil' })).toBe(honest)
+    expect(asked()).toBe(1)
+  })
+})
