@@ -65,7 +65,7 @@ export function headerContract(createEngine: EngineFactory): void {
         'X_Harmless: yes',
         'Content_Type_Of_Mine: yes',
       )
-      expect(head.join('\n')).not.toMatch(/6666?|chunked|^proxy/im)
+      expect(head.join('\n')).not.toMatch(/^(?:proxy|content_length|transfer_encoding|x-request_id|x.invoke|x.now|x-matched)/im)
       expect(valuesOf(head, 'X_Harmless')).toEqual(['yes'])
       expect(valuesOf(head, 'Content_Type_Of_Mine')).toEqual(['yes'])
     })
@@ -73,10 +73,10 @@ export function headerContract(createEngine: EngineFactory): void {
     test('trailers say nothing either that only the router may say', async () => {
       const origin = await keep(scriptedOrigin((head) => (head.includes('POST') ? ok : null)))
       const { port } = await edgeTo([origin.target])
-      const trailers = ['Proxy: 666', 'X-Forwarded-For: 666', 'x_forwarded_for: 666', 'X_Real_IP: 666', 'Forwarded: 666', 'X-Middleware-Subrequest: 666']
+      const trailers = ['Proxy: evil', 'X-Forwarded-For: evil', 'x_forwarded_for: evil', 'X_Real_IP: evil', 'Forwarded: evil', 'X-Invoke-Path: evil']
       const text = `POST / HTTP/1.1\r\nHost: app.test\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n${trailers.join('\r\n')}\r\n\r\n`
       expect(await rawRequest(port, text, (answer) => answer.endsWith('ok'))).toMatch(/^HTTP\/1.1 200 /)
-      expect(origin.text()).not.toContain('666')
+      expect(origin.text()).not.toContain('evil')
     })
 
     test('the request id is new for each request and the same on both sides', async () => {
