@@ -1,11 +1,12 @@
 import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http'
-import type { Admission, AnswerFilter, ForwardPlan, LocalAnswer } from '../gate/gate'
+import type { Admission, ForwardPlan, LocalAnswer } from '../gate/gate'
 import type { LiveRoute } from '../match/host-table'
 import { type Problem, renderProblem } from '../pages/pages'
 import { isLease, type Lease, type Outcome, type TargetAsk } from '../targets/targets'
 import { passBody, writeOwnBody } from './answer-body'
 import { editPairs, forwardedHeaders, toPairs } from './edits'
 import type { NodeFacts } from './facts'
+import { FilterOnce } from './filter-once'
 import { type ClientAddress, clientHeaders, upstreamHeaders } from './headers'
 import type { Arrival, ExchangeHost } from './host'
 import { answerHeaders } from './local-answer'
@@ -45,8 +46,7 @@ export class Exchange {
   #upstream: ClientRequest | undefined
   #bytesBefore = 0
   #answered = false
-  /** The filter of the answer was told everything, or that nothing more will come. */
-  #filterOver = false
+  #filter = new FilterOnce(null)
   /** What the client gets is the instance's answer, filtered or not. */
   #passes = false
   /** The answer failed on the instance's side, or on ours. */
@@ -85,8 +85,9 @@ export class Exchange {
     if (admission.kind === 'answer') return this.answer(admission.answer)
     if (admission.kind === 'problem') return this.fail(admission.problem)
     this.#plan = admission
+    this.#filter = new FilterOnce(admission.filter)
     this.#visit.route = admission.route
-    if (this.#gone) return this.#abortFilter()
+    if (this.#gone) return this.#filter.abort()
     const { req } = this
     const accepted = this.#accepted as AcceptedRequest
     const limit = admission.maxBodyBytes
@@ -182,9 +183,9 @@ export class Exchange {
     this.#visit.upstreamMs = performance.now() - this.#sentAt
     let status = answer.statusCode ?? 502
     let pairs = toPairs(clientHeaders(answer))
-    const seen = this.#filtered(status, pairs)
+    const seen = this.#filter.onHead(status, pairs, (error) => this.#log('error', error, 'a filter failed: the answer passes as it is'))
     if (seen && 'replace' in seen) {
-      this.#filterOver = true
+      this.#filter.finish()
       answer.destroy()
       this.#release({ kind: 'answered', status, headMs: this.#visit.upstreamMs })
       return this.answer(seen.replace)
@@ -204,16 +205,6 @@ export class Exchange {
 
   readonly #countOut = (bytes: number) => {
     this.#visit.bytesOut += bytes
-  }
-
-  #filtered(status: number, pairs: [string, string][]): ReturnType<AnswerFilter['onHead']> {
-    try {
-      return this.#plan?.filter?.onHead(status, pairs) ?? null
-    } catch (error) {
-      this.#log('error', error, 'a filter failed: the answer passes as it is')
-      this.#abortFilter()
-      return null
-    }
   }
 
   #writeHead(status: number, reason: string | undefined, pairs: [string, string][], answer: IncomingMessage): boolean {
@@ -241,10 +232,10 @@ export class Exchange {
     if (error && !clientLeft) this.#log('warn', error, 'the answer broke off midway')
     if (error) {
       this.#visit.reason = clientLeft ? 'client-left' : 'broke-off'
-      this.#abortFilter()
+      this.#filter.abort()
       this.res.destroy()
     }
-    this.#filterOver = true
+    this.#filter.finish()
     // Answered before the whole body was read: the instance does not want the rest.
     if (!this.req.complete) this.#upstream?.destroy()
     const fault = error && !clientLeft
@@ -320,7 +311,7 @@ export class Exchange {
   /** Writes an answer of our own. */
   answer(answer: LocalAnswer): void {
     const { res, req } = this
-    this.#abortFilter()
+    this.#filter.abort()
     if (res.headersSent || res.closed) return void res.destroy()
     const headers = answerHeaders(answer, this.requestId)
     if (answer.close || this.#host.draining) headers.push('Connection', 'close')
@@ -368,17 +359,10 @@ export class Exchange {
       this.#visit.reason ??= 'client-left'
     }
     if (!this.#answered) this.#release({ kind: 'client-left' })
-    if (this.#passes && this.res.writableFinished) this.#filterOver = true
-    this.#abortFilter()
-    if (this.#passes && this.#plan?.filter) this.#visit.cache = this.#plan.filter.cache
+    if (this.#passes && this.res.writableFinished) this.#filter.finish()
+    this.#filter.abort()
+    if (this.#passes) this.#visit.cache = this.#filter.cache ?? this.#visit.cache
     this.#visit.end()
-  }
-
-  #abortFilter(): void {
-    const filter: AnswerFilter | null = this.#plan?.filter ?? null
-    if (this.#filterOver || !filter) return
-    this.#filterOver = true
-    filter.abort()
   }
 
   #release(outcome: Outcome): void {
