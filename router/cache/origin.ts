@@ -1,4 +1,5 @@
 import http from 'node:http'
+import { hopByHop } from '@/shared/hop-by-hop'
 import type { LiveRoute } from '../match/host-table'
 import { isLease, type Lease, type Targets } from '../targets/targets'
 import type { Headers } from './entry'
@@ -28,7 +29,7 @@ export interface OriginOptions {
   maxBytes: number
 }
 
-const hopByHop = new Set(['connection', 'keep-alive', 'proxy-authenticate', 'te', 'trailer', 'transfer-encoding', 'upgrade'])
+const endsHere: ReadonlySet<string> = new Set(hopByHop)
 const defaultDeadlineMs = 20_000
 
 /** Asks the route's own instances, as one more visitor: within their limits, counted, with a deadline. */
@@ -89,5 +90,5 @@ function endToEnd(raw: readonly string[]): Headers {
   const nominated = new Set(
     pairs.filter(([name]) => name.toLowerCase() === 'connection').flatMap(([, value]) => value.split(',').map((token) => token.trim().toLowerCase())),
   )
-  return pairs.filter(([name]) => !hopByHop.has(name.toLowerCase()) && !nominated.has(name.toLowerCase()))
+  return pairs.filter(([name]) => !endsHere.has(name.toLowerCase()) && !nominated.has(name.toLowerCase()))
 }

@@ -1,8 +1,9 @@
+import { hopByHop } from '@/shared/hop-by-hop'
 import type { ForwardPlan, HeaderEdits } from '../gate/gate'
 import { outsideHost } from './upstreams'
 
-/** What frames a message is never a rule's to change. */
-const framing = new Set(['connection', 'content-length', 'transfer-encoding', 'upgrade', 'keep-alive', 'te', 'trailer'])
+/** Where a message ends and what the connection is for are never a rule's to say. */
+export const framing: ReadonlySet<string> = new Set([...hopByHop, 'content-length'])
 
 type Pairs = [string, string][]
 

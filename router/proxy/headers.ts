@@ -1,21 +1,12 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { hopByHop } from '@/shared/hop-by-hop'
 import type { AcceptedRequest } from './request-rules'
+import { mayTrail } from './trailers'
 import { isUntrusted } from './untrusted-names'
 
-/** Names that end at this hop whatever Connection says (RFC 9110 §7.6.1). */
-const hopByHop = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-connection',
-  'proxy-authenticate',
-  'proxy-authorization',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-])
+const endsHere: ReadonlySet<string> = new Set(hopByHop)
 
 /** Lower-case names that a message's Connection headers nominate. */
 function nominated(raw: readonly string[]): Set<string> {
@@ -63,7 +54,7 @@ export function upstreamHeaders(
     const written = raw[i] ?? ''
     const value = raw[i + 1] ?? ''
     const name = written.toLowerCase()
-    if (hopByHop.has(name) || name === 'expect' || cut.has(name) || isUntrusted(name)) continue
+    if (endsHere.has(name) || name === 'expect' || cut.has(name) || isUntrusted(name)) continue
     const key = spelling.get(name) ?? written
     const present = headers[key]
     spelling.set(name, key)
@@ -90,7 +81,7 @@ export function clientHeaders(answer: IncomingMessage): string[] {
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const written = raw[i] ?? ''
     const name = written.toLowerCase()
-    if (hopByHop.has(name) || cut.has(name) || name === 'x-request-id' || name.startsWith('x-switchyard-')) continue
+    if (endsHere.has(name) || cut.has(name) || name === 'x-request-id' || name.startsWith('x-switchyard-')) continue
     // RFC 9110 §8.6: a 204 has no Content-Length.
     if (noBody && name === 'content-length') continue
     headers.push(written, raw[i + 1] ?? '')
@@ -98,14 +89,12 @@ export function clientHeaders(answer: IncomingMessage): string[] {
   return headers
 }
 
-/** Trailer fields that may pass: none that frame or route a message (RFC 9110 §6.5.1). */
+/** Trailer fields that may pass. */
 export function clientTrailers(answer: IncomingMessage): [string, string][] {
   const pairs: [string, string][] = []
   for (let i = 0; i + 1 < answer.rawTrailers.length; i += 2) {
     const name = answer.rawTrailers[i] ?? ''
-    const lower = name.toLowerCase()
-    if (hopByHop.has(lower) || lower === 'content-length' || lower === 'host' || isUntrusted(lower)) continue
-    pairs.push([name, answer.rawTrailers[i + 1] ?? ''])
+    if (mayTrail(name.toLowerCase())) pairs.push([name, answer.rawTrailers[i + 1] ?? ''])
   }
   return pairs
 }

@@ -1,25 +1,11 @@
+import { hopByHop } from '../hop-by-hop'
 import { ExpressionProblem } from './expression'
 
 const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 const valueText = /^[\t\x20-\x7e\x80-\xff]*$/
 
 /** Names a rule may not touch: they frame the message, belong to one connection (RFC 9110 §7.6.1), or are the router's own. */
-const reserved = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-connection',
-  'proxy-authenticate',
-  'proxy-authorization',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-  'content-length',
-  'content-range',
-  'date',
-  'host',
-  'x-request-id',
-])
+const reserved = new Set([...hopByHop, 'content-length', 'content-range', 'date', 'host', 'x-request-id'])
 
 /** @throws ExpressionProblem when a rule may not set this header. */
 export function checkResponseHeader(key: string, value: string): void {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { EngineFactory } from '../engine'
-import { rawRequest, scriptedOrigin } from '../testing'
+import { rawRequest, request, scriptedOrigin } from '../testing'
 import { useEdge } from './harness'
 
 const ok = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
@@ -77,6 +77,17 @@ export function headerContract(createEngine: EngineFactory): void {
       const text = `POST / HTTP/1.1\r\nHost: app.test\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n${trailers.join('\r\n')}\r\n\r\n`
       expect(await rawRequest(port, text, (answer) => answer.endsWith('ok'))).toMatch(/^HTTP\/1.1 200 /)
       expect(origin.text()).not.toContain('evil')
+    })
+
+    test('what describes or authenticates an answer does not come behind it', async () => {
+      const trailers = ['X-Sum: 6', 'Set-Cookie: a=b', 'Content-Type: x/y', 'Cache-Control: public', 'Content-Encoding: gzip', 'Expect: 100-continue']
+      const origin = await keep(
+        scriptedOrigin(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n${trailers.join('\r\n')}\r\n\r\n`),
+      )
+      const { port } = await edgeTo([origin.target])
+      const answer = await request({ port })
+      expect(answer.body.toString()).toBe('abc')
+      expect(answer.trailers).toEqual({ 'x-sum': '6' })
     })
 
     test('the request id is new for each request and the same on both sides', async () => {

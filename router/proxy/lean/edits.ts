@@ -1,4 +1,5 @@
 import type { HeaderEdits } from '../../gate/gate'
+import { framing } from '../edits'
 import type { FieldIndex } from './parse/fields'
 import type { Outbox } from './slab'
 
@@ -9,8 +10,6 @@ interface PreparedEdits {
   lines: Buffer
 }
 
-/** Where a message ends and what the connection is for are never a rule's to say. */
-const framing = new Set(['content-length', 'transfer-encoding', 'connection', 'keep-alive', 'upgrade', 'te', 'trailer'])
 const prepared = new WeakMap<HeaderEdits, PreparedEdits>()
 
 /** Rules give the same edits for thousands of requests: made ready once for each object. */

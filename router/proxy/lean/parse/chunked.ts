@@ -1,4 +1,4 @@
-import { isUntrusted } from '../../untrusted-names'
+import { mayTrail } from '../../trailers'
 import { CR, hexValue, LF, SPACE, TAB, tokenByte, valueByte } from './tables'
 
 const sizeState = 0
@@ -16,32 +16,6 @@ const mostSizeDigits = 13
 /** Of a whole body, not of one chunk. */
 const mostExtensionBytes = 16_384
 const mostTrailerBytes = 16_384
-
-/** Trailer fields that frame, route or authenticate a message may not come after it (RFC 9110 §6.5.1). */
-const forbiddenTrailers = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-connection',
-  'proxy-authenticate',
-  'proxy-authorization',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-  'content-length',
-  'host',
-  'authorization',
-  'cookie',
-  'set-cookie',
-  'content-encoding',
-  'content-type',
-  'content-range',
-  'expect',
-  'cache-control',
-])
-
-/** Whether a field of this name, in lower case, passes on behind a body. */
-export const mayTrail = (name: string) => !forbiddenTrailers.has(name) && !isUntrusted(name)
 
 /**
  * Strict scanner of a chunked body (RFC 9112 §7.1), fed bytes as they come, cut wherever the network cut them. It finds the runs of

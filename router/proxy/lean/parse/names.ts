@@ -1,3 +1,4 @@
+import { hopByHop } from '@/shared/hop-by-hop'
 import { isUntrusted, untrustedNames, untrustedPrefixes } from '../../untrusted-names'
 import { nameBytes, spells } from './tables'
 
@@ -23,16 +24,11 @@ function byLength(names: Record<string, Meaning>): { name: Uint8Array; meaning: 
 }
 
 const shared = {
+  ...Object.fromEntries(hopByHop.map((name) => [name, ends])),
   connection,
   'content-length': contentLength,
   'transfer-encoding': transferEncoding,
   upgrade,
-  'keep-alive': ends,
-  'proxy-connection': ends,
-  'proxy-authenticate': ends,
-  'proxy-authorization': ends,
-  te: ends,
-  trailer: ends,
   'x-request-id': ends,
 }
 const requestNames = byLength({
@@ -72,8 +68,7 @@ export function requestMeaning(bytes: Buffer, start: number, end: number): Meani
     if (spells(bytes, start, forwardedPrefix)) return ends
     if (length >= internalPrefix.length && spells(bytes, start, internalPrefix)) return ends
   }
-  for (let i = start; i < end; i++)
-    if (bytes[i] === UNDERSCORE) return isUntrusted(bytes.toString('latin1', start, end).toLowerCase()) ? ends : plain
+  for (let i = start; i < end; i++) if (bytes[i] === UNDERSCORE) return isUntrusted(bytes.toString('latin1', start, end).toLowerCase()) ? ends : plain
   return plain
 }
 
