@@ -12,10 +12,12 @@ import {
   writeLocalHead,
   writeSwitch,
 } from './answer-writer'
+import { readers } from './crowd'
 import type { AnswerHead } from './parse/answer-head'
 import { Outbox } from './slab'
 
 const continueLine = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n')
+const nothing = Buffer.alloc(0)
 /** A body of ours below this is copied behind its head, a larger one is written beside it. */
 const smallBody = 16_384
 
@@ -104,11 +106,17 @@ export class ClientAnswers {
 
   /** Sends what was gathered. False: the client is slow. */
   flush(): boolean {
-    if (this.#out.flush()) return true
+    const socket = this.#socket
+    if (this.#out.flush()) {
+      if (!readers.dense || socket.writableLength === 0) return true
+      // In a crowd nothing more is read for a client before it took what it has, however little that is.
+      if (!this.#stalled) socket.write(nothing, () => !socket.destroyed && socket.emit('drain'))
+    }
     // A client that takes nothing is given up by the socket's own timer, which knows of progress within one write.
     if (!this.#stalled) {
       this.#stalled = true
-      this.#socket.setTimeout(this.#idleTimeoutMs)
+      readers.enter()
+      socket.setTimeout(this.#idleTimeoutMs)
     }
     return false
   }
@@ -159,15 +167,20 @@ export class ClientAnswers {
 
   /** The client takes more. */
   drained(): void {
-    if (this.#stalled) {
-      this.#stalled = false
-      this.#socket.setTimeout(0)
-    }
+    if (this.#stalled) this.#socket.setTimeout(0)
+    this.#goOn()
     this.#source?.resume()
+  }
+
+  #goOn(): void {
+    if (!this.#stalled) return
+    this.#stalled = false
+    readers.leave()
   }
 
   /** Closes what an answer was read from: its client is gone. */
   dropSource(): void {
+    this.#goOn()
     const source = this.#source
     this.#source = null
     if (source !== null && 'destroy' in source && typeof source.destroy === 'function') source.destroy()

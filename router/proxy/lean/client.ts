@@ -15,6 +15,7 @@ import { CR, LF } from './parse/tables'
 import { RequestFrame } from './request-frame'
 import { writeRequestHead } from './request-writer'
 import type { Outbox } from './slab'
+import { isEnough, Upload } from './upload'
 
 /** One HTTP/1 connection of a client: its requests one after the other, its answers in the same order. */
 export class ClientConnection extends ClientRequest implements Front, AnswersOwner {
@@ -25,6 +26,7 @@ export class ClientConnection extends ClientRequest implements Front, AnswersOwn
   readonly #answers: ClientAnswers
   readonly #known: KnownHost
   readonly #frame = new RequestFrame()
+  readonly #upload = new Upload()
   #state = idle
   /** Received and not yet looked at; our own memory. */
   #pending: Buffer | null = null
@@ -55,6 +57,7 @@ export class ClientConnection extends ClientRequest implements Front, AnswersOwn
     })
     socket.on('close', () => {
       this.#state = dead
+      this.#upload.over()
       this.#answers.dropSource()
       this.exchange.clientLeft()
       host.closed(this)
@@ -125,6 +128,7 @@ export class ClientConnection extends ClientRequest implements Front, AnswersOwn
   #keep(bytes: Buffer, at: number, end: number, own: boolean): void {
     this.#pending = own ? bytes.subarray(at, end) : Buffer.from(bytes.subarray(at, end))
     if (this.#state !== idle && this.#pending.length > mostPipelined) this.#pause()
+    if (this.#upload.held && isEnough(this.#pending, this.body, this.contentLength)) this.#upload.goOn()
   }
 
   #flushBody(): void {
@@ -177,6 +181,7 @@ export class ClientConnection extends ClientRequest implements Front, AnswersOwn
     this.readRequest(head)
     if (head.hasBody) {
       this.#state = receiving
+      this.#upload.begin()
       this.#frame.begin(head)
     }
     if (head.targetEnd - head.targetStart === 1 && bytes[head.targetStart] === 42) return this.exchange.answerOwn(optionsAnswer)
@@ -186,6 +191,7 @@ export class ClientConnection extends ClientRequest implements Front, AnswersOwn
   #body(bytes: Buffer, at: number, end: number): number {
     const frame = this.#frame
     const after = frame.take(bytes, at, end)
+    if (after < 0 || frame.done) this.#upload.over()
     if (after < 0) {
       this.close = true
       this.#state = waiting
@@ -238,12 +244,21 @@ export class ClientConnection extends ClientRequest implements Front, AnswersOwn
     writeRequestHead(out, bytes, parsedHead, plan, this.#known.forwarded, this.facts.id)
   }
 
+  untilWorthAsking(): Promise<void> | null {
+    if (!this.#upload.early || isEnough(this.#pending, this.body, this.contentLength)) return null
+    this.#sayContinue()
+    return this.#upload.hold()
+  }
+
+  #sayContinue(): void {
+    if (!this.expectsContinue) return
+    this.expectsContinue = false
+    this.#answers.sayContinue()
+  }
+
   onForwarding(): void {
     this.#ready = true
-    if (this.expectsContinue) {
-      this.expectsContinue = false
-      this.#answers.sayContinue()
-    }
+    this.#sayContinue()
     if (this.#processing) return
     // The decision took a while; what came meanwhile is the body.
     if (this.body !== 'none' && this.#pending === null) this.#flushBody()
@@ -332,6 +347,7 @@ export class ClientConnection extends ClientRequest implements Front, AnswersOwn
   // After an answer.
 
   #answered() {
+    this.#upload.over()
     if (this.#state >= closing) return
     if (this.close) return this.#end()
     if (this.#state !== receiving) return this.#next()
@@ -395,7 +411,8 @@ export class ClientConnection extends ClientRequest implements Front, AnswersOwn
 
   #watchRequest(clock: Clock) {
     const { limits } = this.#host
-    if (this.#state === receiving && this.#ready && !this.#paused && clock.passed(this.#since, limits.clientIdleTimeoutMs)) {
+    const expected = this.#ready || this.#upload.held
+    if (this.#state === receiving && expected && !this.#paused && clock.passed(this.#since, limits.clientIdleTimeoutMs)) {
       this.close = true
       return this.exchange.clientSilent()
     }

@@ -162,7 +162,9 @@ export class Exchange extends UpstreamSide implements AnswerSink, TargetAsk {
     this.#filtered = plan.filter === null || plan.filter.shared === true ? null : new FilteredAnswer(plan.filter)
     this.route = plan.route
     if (plan.maxBodyBytes !== null && front.body === 'length' && front.contentLength > plan.maxBodyBytes) return this.tooLarge(plan.maxBodyBytes)
-    this.#acquire(plan)
+    const held = front.untilWorthAsking()
+    if (held === null) this.#acquire(plan)
+    else this.#later(held, () => this.#acquire(plan))
   }
 
   #acquire(plan: ForwardPlan) {

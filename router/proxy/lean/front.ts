@@ -32,6 +32,8 @@ export interface Front {
    * that say what the router knows of the client are added by the front (see `writeForwarded`).
    */
   writeHead(out: Outbox, plan: ForwardPlan): void
+  /** In a crowd of uploads: resolves when enough of the body is here, or the request is over. null: an instance may be asked now. */
+  untilWorthAsking(): Promise<void> | null
   /** The head is on its way to an instance: the body may be given now. Not called again for a second attempt. */
   onForwarding(): void
   onInformation(head: AnswerHead): void

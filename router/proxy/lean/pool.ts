@@ -5,7 +5,7 @@ import type { EngineLimits } from '../../env'
 import type { OutsideTarget } from '../../gate/gate'
 import type { HostTable } from '../../match/host-table'
 import type { Clock } from './clock'
-import { readBuffer } from './slab'
+import { nextRead } from './crowd'
 import { type ConnectionHome, UpstreamConnection } from './upstream'
 
 const mostIdle = 1024
@@ -92,7 +92,7 @@ export class Pools {
     if (!pool) {
       const { host, port } = target
       pool = new Pool(
-        (callback) => net.connect({ host, port, noDelay: true, allowHalfOpen: true, onread: { buffer: readBuffer, callback } }),
+        (callback) => net.connect({ host, port, noDelay: true, allowHalfOpen: true, onread: { buffer: nextRead, callback } }),
         this.#clock,
       )
       this.#targets.set(key, pool)
@@ -107,7 +107,7 @@ export class Pools {
     if (!pool) {
       const connect = { host: address, port, noDelay: true, allowHalfOpen: true }
       const open = (callback: OnRead): net.Socket => {
-        const onread = { buffer: readBuffer, callback }
+        const onread = { buffer: nextRead, callback }
         if (scheme === 'http') return net.connect({ ...connect, onread })
         const servername = net.isIP(hostname) === 0 ? hostname : undefined
         return tls.connect({ ...connect, servername, ALPNProtocols: ['http/1.1'], onread } as tls.ConnectionOptions)

@@ -7,6 +7,7 @@ import type { ExchangeHost } from '../exchange-host'
 import type { Front, RequestBody } from '../front'
 import type { AnswerHead } from '../parse/answer-head'
 import type { Outbox } from '../slab'
+import { enoughOf, Upload } from '../upload'
 import { encodeAnswerHead, encodedContinue, encodeEarlyHints, encodeLocalHead, encodeTrailers } from './answer-fields'
 import { H2Facts } from './facts'
 import { type Field, FieldKind } from './hpack/field'
@@ -32,7 +33,9 @@ export class H2Front implements Front, RequestTaker {
   #forwarding = false
   // Body that came before the instance was chosen.
   #early: Buffer[] = []
+  #earlyBytes = 0
   #ended = false
+  readonly #upload = new Upload()
   #trailers: readonly Field[] | null = null
   // The answer's head and the last run of its body wait for what follows within the same turn, which may be the end.
   readonly #fields: Buffer[] = []
@@ -72,6 +75,7 @@ export class H2Front implements Front, RequestTaker {
     this.facts.take(head, client.scheme, client.ip)
     this.contentLength = head.contentLength
     this.body = head.endStream || head.contentLength === 0 ? 'none' : head.contentLength > 0 ? 'length' : 'chunked'
+    if (this.body !== 'none') this.#upload.begin()
     const refusal = refusalOf(head, tooLarge, last, table, client)
     if (refusal !== null) {
       this.#exchange.refuse(refusal)
@@ -87,6 +91,10 @@ export class H2Front implements Front, RequestTaker {
   takeBody(bytes: Buffer): boolean {
     if (!this.#forwarding) {
       this.#early.push(bytes)
+      this.#earlyBytes += bytes.length
+      if (!this.#upload.held) return false
+      if (this.#earlyBytes < enoughOf(this.contentLength)) return true
+      this.#upload.goOn()
       return false
     }
     this.#exchange.sendBody(bytes, 0, bytes.length)
@@ -96,6 +104,7 @@ export class H2Front implements Front, RequestTaker {
   takeEnd(trailers: readonly Field[] | null): void {
     this.#ended = true
     this.#trailers = trailers
+    this.#upload.over()
     if (this.#forwarding) this.#endBody()
   }
 
@@ -129,9 +138,18 @@ export class H2Front implements Front, RequestTaker {
     writeRequestHead(out, this.#head as RequestHead, plan, this.body === 'chunked', this.#forwarded, this.facts.id)
   }
 
+  // Not for bodies of unknown length: they may converse (gRPC).
+  untilWorthAsking(): Promise<void> | null {
+    if (!this.#upload.early || this.body !== 'length' || this.#earlyBytes >= enoughOf(this.contentLength)) return null
+    // It is waited for, and may be more than came before the decision.
+    this.#stream?.resume()
+    return this.#upload.hold()
+  }
+
   onForwarding(): void {
     const stream = this.#stream
     this.#forwarding = true
+    this.#earlyBytes = 0
     if (stream === null || this.body === 'none') return
     if (this.#early.length === 0 && this.facts.header('expect') !== undefined) stream.inform(encodedContinue)
     const early = this.#early
@@ -274,6 +292,8 @@ export class H2Front implements Front, RequestTaker {
   #over(): void {
     if (this.#head === null) return
     this.#head = null
+    this.#upload.over()
+    this.#earlyBytes = 0
     // Who still decides on this request must not find the next one in its place: then this front serves no other.
     const free = this.#exchange.undecided === 0
     if (free) this.facts.drop()
