@@ -104,6 +104,7 @@ export class Session implements FrameSink {
   }
 
   #onDrain(): void {
+    if (this.#dead) return
     if (this.socket.isPaused()) this.socket.resume()
     this.#now = Date.now()
     this.#streams.pump(this.#now)
@@ -323,7 +324,8 @@ export class Session implements FrameSink {
     if (this.#dead) return
     this.#abandonAll()
     this.#output.endWith(this.#lastStreamId, code)
-    this.socket.resume()
+    // A flood is not even read: to decrypt it would be what it wants.
+    this.socket[code === ErrorCode.enhanceYourCalm ? 'pause' : 'resume']()
     clearTimeout(this.#timer)
     this.#timer = setTimeout(() => this.socket.destroy(), lingerMs)
   }
