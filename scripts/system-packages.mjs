@@ -32,6 +32,7 @@ const benchPackages = {
   haproxy: () => which('haproxy'),
   caddy: () => which('caddy'),
   'nghttp2-client': () => which('h2load'),
+  slowhttptest: () => which('slowhttptest'),
 }
 /** Judges of the router's conformance; only `test/conformance` asks for them. */
 const conformancePackages = {

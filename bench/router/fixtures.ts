@@ -12,7 +12,7 @@ export interface Fixtures {
   directory: string
   chainPem: string
   keyPem: string
-  /** 2k.bin and 100k.bin, as text of no pattern that would be compressed on the way. */
+  /** 2k.bin, 100k.bin and big.bin (1 MiB, for who reads slowly), as text of no pattern that would be compressed on the way. */
   files: string
 }
 
@@ -21,6 +21,7 @@ export function makeFixtures(directory: string): Fixtures {
   mkdirSync(files, { recursive: true })
   writeFileSync(path.join(files, '2k.bin'), randomBytes(2048))
   writeFileSync(path.join(files, '100k.bin'), randomBytes(102_400))
+  writeFileSync(path.join(files, 'big.bin'), randomBytes(1_048_576))
   const [key, chain] = [path.join(directory, 'key.pem'), path.join(directory, 'chain.pem')]
   const subject = ['-subj', `/CN=${host}`, '-addext', `subjectAltName=DNS:${host}`]
   const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1']

@@ -7,10 +7,11 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
+import { underAttack } from './attacks'
 import { makeFixtures } from './fixtures'
 import { run } from './processes'
 import { startBackend, startCaddy, startHaproxy, startNginxProxy, startRouter } from './proxies'
-import { attacks, growth, halfOfSaturation, idleConnections, type Report, rates } from './scenarios'
+import { growth, halfOfSaturation, idleConnections, type Report, rates } from './scenarios'
 
 const { values } = parseArgs({
   options: {
@@ -23,7 +24,11 @@ const { values } = parseArgs({
 })
 
 async function main(): Promise<void> {
-  await run(0, ['node', 'scripts/system-packages.mjs', 'wrk', 'nginx-light', 'haproxy', 'caddy', 'nghttp2-client', 'openssl'], 600_000)
+  await run(
+    0,
+    ['node', 'scripts/system-packages.mjs', 'wrk', 'nginx-light', 'haproxy', 'caddy', 'nghttp2-client', 'slowhttptest', 'openssl'],
+    600_000,
+  )
   const directory = mkdtempSync(path.join(tmpdir(), 'switchyard-bench-router-'))
   const stops: (() => Promise<void>)[] = []
   const keep = <T extends { stop(): Promise<void> }>(running: T): T => {
@@ -39,14 +44,15 @@ async function main(): Promise<void> {
     const ours = keep(await startRouter(fixtures, backend.ports, { name: 'switchyard', engine: 'lean', routes }))
     const reference = keep(await startRouter(fixtures, backend.ports, { name: 'http-proxy', engine: 'http-proxy', routes }))
     const nginx = keep(await startNginxProxy(fixtures, backend.ports))
+    const careful = keep(await startNginxProxy(fixtures, backend.ports, 'careful'))
     const haproxy = keep(await startHaproxy(fixtures, backend.ports))
     const caddy = keep(await startCaddy(fixtures, backend.ports))
-    const cast = { ours, reference, nginx, haproxy, caddy }
+    const cast = { ours, reference, nginx, careful, haproxy, caddy }
     const reports: Report[] = [
       ...(await rates(cast, settings)),
       ...(await halfOfSaturation(cast, settings)),
       ...(await idleConnections(cast, settings)),
-      ...(await attacks(cast, settings)),
+      ...(await underAttack(cast, settings)),
       ...(await growth(fixtures, backend.ports, settings)),
     ]
     process.stdout.write(`${JSON.stringify({ rounds: settings.rounds, seconds: settings.seconds, routes, reports })}\n`)

@@ -74,16 +74,25 @@ export async function h2load({ port, requests, clients, streams }: H2loadOptions
   return { requests: succeeded, seconds: Number(took) * (scale[unit] ?? 1), failures: requests - succeeded, p50Ms: null, p99Ms: null }
 }
 
-/** A fixed rate whatever the proxy does (h2load, HTTP/1.1): latencies count from when the request went out. */
-export async function openLoop({ port, seconds, perSecond }: { port: number; seconds: number; perSecond: number }): Promise<LoadResult> {
+export interface OpenLoopOptions {
+  port: number
+  seconds: number
+  perSecond: number
+  /** HTTP/2 over TLS, a request at a time on each connection; otherwise plain HTTP/1.1. */
+  secure?: boolean
+}
+
+/** A fixed rate whatever the proxy does (h2load): latencies count from when the request went out. */
+export async function openLoop({ port, seconds, perSecond, secure = false }: OpenLoopOptions): Promise<LoadResult> {
   const clients = 50
   const directory = mkdtempSync(path.join(tmpdir(), 'switchyard-open-loop-'))
   const log = path.join(directory, 'log')
   try {
     const headers = browserHeaders.flatMap((h) => ['-H', h])
     const rate = `--rps=${Math.max(1, Math.round(perSecond / clients))}`
-    const argv = ['h2load', '--h1', '-t1', `-c${clients}`, '-m1', `-n${perSecond * seconds}`, rate, `--log-file=${log}`, ...headers]
-    await run(loadCore, [...argv, `--connect-to=127.0.0.1:${port}`, `http://${host}:${port}/`], (seconds + 25) * 1000)
+    const [scheme, protocol] = secure ? ['https', []] : ['http', ['--h1']]
+    const argv = ['h2load', ...protocol, '-t1', `-c${clients}`, '-m1', `-n${perSecond * seconds}`, rate, `--log-file=${log}`, ...headers]
+    await run(loadCore, [...argv, `--connect-to=127.0.0.1:${port}`, `${scheme}://${host}:${port}/`], (seconds + 25) * 1000)
     // Start (µs), status, duration (µs).
     const rows = readFileSync(log, 'utf8')
       .trim()
@@ -92,7 +101,7 @@ export async function openLoop({ port, seconds, perSecond }: { port: number; sec
     const durations = rows.filter((row) => (row[1] ?? 0) >= 200 && (row[1] ?? 0) < 300).map((row) => (row[2] ?? 0) / 1000)
     durations.sort((a, b) => a - b)
     const at = (share: number) => durations[Math.min(durations.length - 1, Math.floor(durations.length * share))] ?? Number.NaN
-    return { requests: durations.length, seconds, failures: rows.length - durations.length, p50Ms: at(0.5), p99Ms: at(0.99) }
+    return { requests: durations.length, seconds, failures: perSecond * seconds - durations.length, p50Ms: at(0.5), p99Ms: at(0.99) }
   } finally {
     rmSync(directory, { recursive: true, force: true })
   }

@@ -18,37 +18,42 @@ const nodeBinary = path.resolve('node_modules/.bin/node')
 /** What every proxy stands in front of: nginx, 1 KiB from memory. */
 export async function startBackend(fixtures: Fixtures): Promise<{ ports: number[]; stop(): Promise<void> }> {
   const ports = await freePorts(2)
-  const servers = ports.map((port) => `server { listen 127.0.0.1:${port} backlog=4096; location / { return 200 "${'x'.repeat(1024)}"; } }`).join('\n')
+  // An upload is read to its end before it is answered.
+  const others = `location = /big.bin { root ${fixtures.files}; } location = /upload { proxy_pass http://127.0.0.1:${ports[0]}/; }`
+  const servers = ports
+    .map((port) => `server { listen 127.0.0.1:${port} backlog=4096; location / { return 200 "${'x'.repeat(1024)}"; } ${others} }`)
+    .join('\n')
   const backend = await startNginx(fixtures, 'backend', loadCore, servers)
   await untilListening(ports[0] ?? 0, backend)
   return { ports, stop: backend.stop }
 }
 
-async function startNginx(fixtures: Fixtures, name: string, core: number, servers: string) {
+/** `limits`: how much one connection may ask for; nginx's own answer to a flood of streams. */
+async function startNginx(fixtures: Fixtures, name: string, core: number, servers: string, limits = 'keepalive_requests 1000000000;') {
   const directory = path.join(fixtures.directory, name)
   mkdirSync(directory, { recursive: true })
   const config = `daemon off; worker_processes 1; pid ${directory}/pid; error_log ${directory}/error.log; worker_rlimit_nofile 60000;
 ${process.getuid?.() === 0 ? 'user root;' : ''}
 events { worker_connections 30000; }
-http { access_log off; keepalive_requests 1000000000; keepalive_timeout 300s; default_type text/plain; client_body_temp_path ${directory}/b;
+http { access_log off; ${limits} keepalive_timeout 300s; default_type text/plain; client_body_temp_path ${directory}/b;
 proxy_temp_path ${directory}/p; fastcgi_temp_path ${directory}/f; uwsgi_temp_path ${directory}/u; scgi_temp_path ${directory}/s;
 ${servers} }`
   writeFileSync(path.join(directory, 'nginx.conf'), config)
   return startOn(core, ['nginx', '-p', directory, '-c', path.join(directory, 'nginx.conf')])
 }
 
-/** No access log, no rules: the most it can do. */
-export async function startNginxProxy(fixtures: Fixtures, backends: number[]): Promise<Contender> {
+/** No access log, no rules: the most it can do; `careful`: with its own limits. */
+export async function startNginxProxy(fixtures: Fixtures, backends: number[], name: 'nginx' | 'careful' = 'nginx'): Promise<Contender> {
   const [httpPort = 0, httpsPort = 0] = await freePorts(2)
   const proxy = `location / { proxy_pass http://app; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $host;
-proxy_set_header X-Forwarded-For $remote_addr; proxy_set_header X-Forwarded-Proto $scheme; }`
+proxy_set_header X-Forwarded-For $remote_addr; proxy_set_header X-Forwarded-Proto $scheme; proxy_max_temp_file_size 0; }`
   const servers = `upstream app { ${backends.map((port) => `server 127.0.0.1:${port};`).join(' ')} keepalive 256; keepalive_requests 1000000000; }
 ssl_certificate ${fixtures.directory}/chain.pem; ssl_certificate_key ${fixtures.directory}/key.pem; ssl_protocols TLSv1.2 TLSv1.3; ssl_session_tickets on;
 server { listen 127.0.0.1:${httpPort} backlog=4096; listen 127.0.0.1:${httpsPort} ssl http2 backlog=4096; server_name ${host}; ${proxy} }
 server { listen 127.0.0.1:${httpPort}; server_name static.example.test; sendfile on; tcp_nopush on; open_file_cache max=1000; root ${fixtures.files}; }`
-  const nginx = await startNginx(fixtures, 'nginx', proxyCore, servers)
+  const nginx = await startNginx(fixtures, name, proxyCore, servers, name === 'careful' ? '' : undefined)
   await untilListening(httpPort, nginx)
-  return { ...nginx, name: 'nginx', httpPort, httpsPort }
+  return { ...nginx, name, httpPort, httpsPort }
 }
 
 export async function startHaproxy(fixtures: Fixtures, backends: number[]): Promise<Contender> {
@@ -131,7 +136,7 @@ export async function startRouter(
     [
       nodeBinary,
       ...(process.env.BENCH_NODE_FLAGS ?? '--min-semi-space-size=4 --max-semi-space-size=4 --no-parallel-scavenge').split(' '),
-      'dist/router.mjs',
+      process.env.BENCH_ROUTER ?? 'dist/router.mjs',
     ],
     {
       env: env as unknown as NodeJS.ProcessEnv,

@@ -10,6 +10,8 @@ export interface Cast {
   ours: Contender
   reference: Contender
   nginx: Contender
+  /** nginx with its own limits, which cost it speed. */
+  careful: Contender
   haproxy: Contender
   caddy: Contender
 }
@@ -40,7 +42,7 @@ interface RateScenario {
   load(proxy: Contender, seconds: number): Promise<LoadResult>
 }
 
-const everyone: (keyof Cast)[] = ['ours', 'nginx', 'haproxy', 'caddy', 'reference']
+const everyone: Exclude<keyof Cast, 'careful'>[] = ['ours', 'nginx', 'haproxy', 'caddy', 'reference']
 const plain = (proxy: Contender, pathname = '/') => `http://127.0.0.1:${proxy.httpPort}${pathname}`
 const secure = (proxy: Contender) => `https://${host}:${proxy.httpsPort}/`
 const staticFile = (file: string) => (proxy: Contender, seconds: number) =>
@@ -130,42 +132,6 @@ export async function halfOfSaturation(cast: Cast, settings: Settings): Promise<
       reports.push({ scenario: `p99 at ${rate}/s`, who, figure: p99, unit: 'ms', ratio: p99 / base, met, note: `${Math.round(served)}/s served` })
       say(`  ${who.padEnd(12)}${p99.toFixed(3).padStart(10)} ms${(p99 / base).toFixed(2).padStart(8)}   ${Math.round(served)}/s served`)
     }
-  }
-  return reports
-}
-
-/** Honest visitors beside 10,000 slow clients, and beside a flood of HTTP/2 resets: p99 at most twice, memory at most 256 MB more. */
-export async function attacks(cast: Cast, settings: Settings): Promise<Report[]> {
-  if (!settings.wanted('attacks')) return []
-  const { ours } = cast
-  const honest = async () => (await openLoop({ port: ours.httpPort, seconds: settings.seconds, perSecond: 2_000 })).p99Ms ?? Number.NaN
-  const reports: Report[] = []
-  for (const attack of [
-    { mode: 'slow', port: ours.httpPort, count: 10_000 },
-    { mode: 'reset', port: ours.httpsPort, count: 8 },
-  ]) {
-    const calm: number[] = []
-    for (let round = 0; round < settings.rounds; round++) calm.push(await honest())
-    const before = residentMiB(ours.pids())
-    const attackers = await startHelper('bench/router/attackers.ts', [attack.mode, String(attack.port), String(attack.count)])
-    const under: number[] = []
-    for (let round = 0; round < settings.rounds; round++) under.push(await honest())
-    const grown = residentMiB(ours.pids()) - before
-    attackers.kill('SIGKILL')
-    const ratio = median(under) / median(calm)
-    say(
-      `\n${attack.mode} × ${attack.count}: p99 of honest visitors ${median(calm).toFixed(2)} → ${median(under).toFixed(2)} ms (${ratio.toFixed(2)} ×), memory +${grown.toFixed(0)} MiB`,
-    )
-    const note = `memory +${grown.toFixed(0)} MiB`
-    reports.push({
-      scenario: `attack ${attack.mode}`,
-      who: 'switchyard',
-      figure: median(under),
-      unit: 'ms',
-      ratio,
-      met: ratio <= 2 && grown <= 256,
-      note,
-    })
   }
   return reports
 }
