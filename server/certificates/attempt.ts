@@ -1,7 +1,7 @@
 import type { Pool } from 'pg'
 import type { Logger } from 'pino'
 import { type Domain, Prisma, type PrismaClient } from '@/server/database/generated/client'
-import type { WireError } from '@/shared/errors'
+import { isAppError, type WireError } from '@/shared/errors'
 import type { Secrets } from '../secrets/secrets'
 import { type AcmeAccounts, newKeyPem } from './accounts'
 import type { Answers } from './answers'
@@ -10,8 +10,8 @@ import type { AuthorityGate } from './authority-gate'
 import { type ChallengeMethod, runOrder } from './order'
 import { pairId, readFacts, renewalId } from './pem'
 import { AcmeProblem, AuthoritySilent, ChallengeError, type Fault, faultOf, toCertificateProblem } from './problems'
-import { beginTry, type Claimed, endTry, nameOf, noOrder, released, vainAsks, write } from './record'
-import { allowedAt, backoff, renewAt } from './schedule'
+import { beginTry, type Claimed, endTry, nameOf, noOrder, released, successes, vainAsks, write } from './record'
+import { allowedAt, backoff, firstAllowedAt, firstsWindowMs, renewAt, vainAsksPerHour } from './schedule'
 
 export interface AttemptDeps {
   pool: Pool
@@ -52,8 +52,10 @@ export async function attempt(deps: AttemptDeps, row: Claimed, signal: AbortSign
     const done = await rehearse(deps, row, staging, signal)
     if (!done) return
   } else if (staging && row.orderDirectory === staging.directory) await dropOrder(deps, row, null)
-  const candidates = await openAuthorities(deps, row, production, signal)
-  if (candidates.length === 0) return putOff(deps, row, deps.now() + 1_000)
+  const open = await openAuthorities(deps, row, production, signal)
+  if (open.length === 0) return putOff(deps, row, deps.now() + 1_000)
+  const { candidates, nextAt } = await withinBounds(deps, row, open)
+  if (candidates.length === 0) return wait(deps, row, nextAt, tooManyFirsts(row))
   let last: Outcome | null = null
   for (const authority of candidates) {
     last = await ask(deps, row, authority, signal)
@@ -88,6 +90,34 @@ async function openAuthorities(deps: AttemptDeps, row: Claimed, production: Auth
   return open
 }
 
+/** Those that have not issued too many first certificates of the name lately, and when the next one may be asked. */
+async function withinBounds(deps: AttemptDeps, row: Claimed, open: Authority[]): Promise<{ candidates: Authority[]; nextAt: number }> {
+  let nextAt = Number.POSITIVE_INFINITY
+  if (row.chainPem || row.orderUrl) return { candidates: open, nextAt }
+  const candidates: Authority[] = []
+  for (const authority of open) {
+    const since = deps.now() - firstsWindowMs
+    const at = firstAllowedAt(await successes(deps.prisma, { name: nameOf(row), directory: authority.directory, since }), deps.now())
+    if (at === null) candidates.push(authority)
+    else nextAt = Math.min(nextAt, at)
+  }
+  return { candidates, nextAt }
+}
+
+const tooManyFirsts = (row: Claimed): WireError => ({
+  code: 'ERR_RATE_LIMITED',
+  message: `${nameOf(row)} got several certificates within a week already; certificate authorities allow few of one name.`,
+  step: 'order',
+  nextAction: 'Wait, or upload a certificate of your own.',
+})
+
+const tooManyInVain = (row: Claimed): WireError => ({
+  code: 'ERR_RATE_LIMITED',
+  message: `${nameOf(row)} was asked for ${vainAsksPerHour} times within an hour in vain; certificate authorities allow no more.`,
+  step: 'order',
+  nextAction: 'Correct what the latest attempts say. It is asked for again by itself.',
+})
+
 /** The dry run: the same order at the staging CA. False: it failed, which is on record. */
 async function rehearse(deps: AttemptDeps, row: Claimed, staging: Authority, signal: AbortSignal): Promise<boolean> {
   const outcome = await ask(deps, row, staging, signal)
@@ -120,7 +150,7 @@ async function ask(deps: AttemptDeps, row: Claimed, authority: Authority, signal
   if (!row.orderTryId) {
     const at = allowedAt(await vainAsks(deps.prisma, nameOf(row), deps.now()), deps.now())
     if (at !== null) {
-      await putOff(deps, row, at)
+      await wait(deps, row, at, tooManyInVain(row))
       return null
     }
   }
@@ -171,6 +201,8 @@ async function tryOrder(deps: AttemptDeps, row: Claimed, authority: Authority, s
     return { chainPem, keyPem }
   } catch (error) {
     signal.throwIfAborted()
+    // Neither a CA's nor the domain's: a database that is away, a mistake of ours. It must not make a CA seem dark to everybody.
+    if (!(error instanceof AuthoritySilent || error instanceof AcmeProblem || error instanceof ChallengeError || isAppError(error))) throw error
     return { error, fault: faultOf(error) }
   }
 }
@@ -262,6 +294,19 @@ async function refuse(deps: AttemptDeps, row: Claimed, problem: WireError): Prom
     state: 'failed',
     problem: { ...problem, ...(stillServing ? { stillServing } : {}) },
     nextAttemptAt: new Date(now + pause),
+  })
+  await deps.changed(row, false)
+}
+
+/** A bound says so. It looks as it is: nothing is under way, and why. */
+async function wait(deps: AttemptDeps, row: Claimed, until: number, problem: WireError): Promise<void> {
+  const now = deps.now()
+  const stillServing = servedUntil(row, now)
+  await write(deps.prisma, row, {
+    ...released,
+    state: 'failed',
+    problem: { ...problem, ...(stillServing ? { stillServing } : {}), retryAfterSeconds: Math.ceil((until - now) / 1000) },
+    nextAttemptAt: new Date(until),
   })
   await deps.changed(row, false)
 }

@@ -1,4 +1,4 @@
-import { AppError, type WireError } from '@/shared/errors'
+import { type AppError, isAppError, type WireError } from '@/shared/errors'
 
 /**
  * Whose fault it is decides what happens next.
@@ -60,6 +60,8 @@ const orderFaults = new Set(['orderNotReady', 'badCSR', 'conflict', 'malformed']
 
 export function faultOf(error: unknown): Fault {
   if (error instanceof ChallengeError) return 'domain'
+  // Our own refusal, such as a key or credentials that cannot be decrypted: nobody was asked, and pressing on would be in vain.
+  if (isAppError(error)) return 'authority'
   if (!(error instanceof AcmeProblem)) return 'network'
   if (error.validation) return error.type === 'serverInternal' ? 'authority' : 'domain'
   if (error.type === 'accountDoesNotExist') return 'account'
@@ -84,7 +86,7 @@ const nextActions: Readonly<Record<string, string>> = {
 /** For the person: what happened, whose fault, what keeps serving, what to do. */
 export function toCertificateProblem(error: unknown, context: { step: string; stillServing?: string | null }): WireError {
   const common = { step: context.step, ...(context.stillServing ? { stillServing: context.stillServing } : {}) }
-  if (error instanceof AppError) return { ...error.toWire(), ...common }
+  if (isAppError(error)) return { ...(error as AppError).toWire(), ...common }
   const text = error instanceof Error ? error.message : String(error)
   if (error instanceof ChallengeError)
     return { code: 'ERR_UNAVAILABLE', message: text, ...common, ...(error.nextAction ? { nextAction: error.nextAction } : {}) }

@@ -131,6 +131,16 @@ export async function vainAsks(prisma: PrismaClient, name: string, now: number):
   return rows.map((row) => row.startedAt.getTime())
 }
 
+/** When the certificates of the name that this CA has issued since then were asked for; oldest first. */
+export async function successes(prisma: PrismaClient, ask: { name: string; directory: string; since: number }): Promise<number[]> {
+  const rows = await prisma.certificateTry.findMany({
+    where: { name: ask.name, directory: ask.directory, succeeded: true, startedAt: { gt: new Date(ask.since) } },
+    select: { startedAt: true },
+    orderBy: { startedAt: 'asc' },
+  })
+  return rows.map((row) => row.startedAt.getTime())
+}
+
 /** What the CA is asked about, as the bound counts it. */
 export const nameOf = (row: { names: string[] }): string => row.names[0] ?? ''
 

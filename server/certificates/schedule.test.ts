@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { nextInfo } from './renewal-info'
-import { allowedAt, backoff, pollDelay, renewAt, selectWithin } from './schedule'
+import { allowedAt, backoff, firstAllowedAt, pollDelay, renewAt, selectWithin } from './schedule'
 
 const minute = 60_000
 const hour = 60 * minute
@@ -46,6 +46,15 @@ describe('the pause after a failure', () => {
 
   test('of an expired certificate is that of one that never was', () => {
     expect(backoff(1, { now: day, notAfter: 0, random: 0 })).toBe(minute)
+  })
+})
+
+describe('first certificates of one name', () => {
+  test('are at most four in any week, which leaves one of the five that CAs count for its renewal', () => {
+    const now = 100 * day
+    expect(firstAllowedAt([now - 3, now - 2, now - 1], now)).toBeNull()
+    expect(firstAllowedAt([now - 40, now - 3, now - 2, now - 1], now)).toBe(now - 40 + 7 * day)
+    expect(firstAllowedAt([now - 7 * day, now - 3, now - 2, now - 1], now)).toBeNull()
   })
 })
 

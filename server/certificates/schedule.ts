@@ -9,6 +9,12 @@ const backoffMs = [minuteMs, 10 * minuteMs, 100 * minuteMs, dayMs] as const
 /** Asks in vain a name may cost within an hour; CAs count 5 (Let's Encrypt: failed validations per hostname and hour). */
 export const vainAsksPerHour = 5
 export const vainWindowMs = hourMs
+/**
+ * First certificates of one name and CA within a week. CAs count all of them (Let's Encrypt: 5), and the last is for the renewal; the
+ * renewals themselves are bounded by their time.
+ */
+export const firstsPerWeek = 4
+export const firstsWindowMs = 7 * dayMs
 
 export interface RenewalInfo {
   /** The window the CA suggests (RFC 9773 §4.1). */
@@ -56,6 +62,13 @@ export function allowedAt(vainAsks: readonly number[], now: number): number | nu
   const recent = vainAsks.filter((at) => at > now - vainWindowMs).sort((a, b) => b - a)
   const decisive = recent[vainAsksPerHour - 1]
   return decisive === undefined ? null : decisive + vainWindowMs
+}
+
+/** When a first certificate may be asked for at the earliest, given when those of the last week were. null: now. */
+export function firstAllowedAt(issued: readonly number[], now: number): number | null {
+  const recent = issued.filter((at) => at > now - firstsWindowMs).sort((a, b) => b - a)
+  const decisive = recent[firstsPerWeek - 1]
+  return decisive === undefined ? null : decisive + firstsWindowMs
 }
 
 /** A point of the window, chosen uniformly; now when the window is over. */

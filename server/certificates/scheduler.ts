@@ -1,6 +1,7 @@
 import type { AcmeTransport } from './acme'
 import { type AttemptDeps, attempt } from './attempt'
 import { type AuthorityGate, createAuthorityGate } from './authority-gate'
+import { adoptKept, forgetEndedKept } from './kept'
 import { type Claimed, claim, createMissing, forgetOldTries, LeaseLost, leaseSeconds, outlook, released, renewLease, write } from './record'
 import { pollRenewalInfo } from './renewal-info'
 import { backoff } from './schedule'
@@ -100,10 +101,23 @@ class Scheduler implements CertificateScheduler {
     const { pool, authorities, now } = this.#options
     // Only uploaded certificates on this installation: nothing is promised that nobody would keep.
     if (authorities.production.length === 0) return
+    await this.#takeUpKept()
     await createMissing(pool, now())
     this.#expiresAt = (await outlook(pool, now())).expiresAt
     await this.#fill()
     await this.#upkeep()
+  }
+
+  /** Of domains that came back. */
+  async #takeUpKept(): Promise<void> {
+    const { pool, prisma, authorities, changed, logger, now } = this.#options
+    const directories = authorities.production.map((one) => one.directory)
+    const ids = await adoptKept(pool, directories, now())
+    if (ids.length === 0) return
+    for (const row of await prisma.certificate.findMany({ where: { id: { in: ids } }, include: { domain: true } })) {
+      logger.info({ certificate: row.id, names: row.names, notAfter: row.notAfter }, 'certificate taken up again')
+      await changed(row, true)
+    }
   }
 
   async #fill(): Promise<void> {
@@ -138,6 +152,7 @@ class Scheduler implements CertificateScheduler {
     if (now() >= this.#forgetAt) {
       this.#forgetAt = now() + forgetEveryMs
       await forgetOldTries(pool)
+      await forgetEndedKept(pool, now())
     }
   }
 
