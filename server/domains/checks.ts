@@ -6,10 +6,10 @@ import { projectHost } from '@/shared/naming'
 import { canMove, domainTransitions } from '@/shared/states'
 import type { ChangeBus } from '../events/bus'
 import { rivalClaim } from './claims'
-import { covers, usableCertificate } from './covers'
+import { coveringNames, usableCertificate } from './covers'
 import { examine, judge, type Verdict } from './doctor/examine'
 import { type FactSources, gatherFacts } from './doctor/facts'
-import { parseDomainName } from './hostname'
+import { storedDomainName } from './hostname'
 import { pauseMs, readChecks, writeChecks } from './record'
 
 export interface DomainCheckDeps {
@@ -86,7 +86,7 @@ async function checkNow(deps: DomainCheckDeps, domainId: string): Promise<void> 
 
 async function subjectOf(deps: DomainCheckDeps, row: Domain) {
   const project = await deps.prisma.project.findUniqueOrThrow({ where: { id: row.projectId }, select: { slug: true } })
-  const name = parseDomainName(row.hostname)
+  const name = storedDomainName(row.hostname)
   return {
     name,
     projectHost: projectHost(project.slug, deps.baseDomain),
@@ -108,8 +108,8 @@ const outcomeOf = (findings: readonly DomainCheck[]): string => findings.map((on
 
 /** Until it is there the checks stay frequent: what it depends on may change meanwhile, and HTTPS can only be tried with it. */
 async function hasCertificate(prisma: PrismaClient, row: Domain): Promise<boolean> {
-  const usable = await prisma.certificate.findMany({ where: { ...usableCertificate(new Date()), teamId: row.teamId }, select: { names: true } })
-  return usable.some((one) => covers(new Set(one.names), row.hostname))
+  const where = { ...usableCertificate(new Date()), teamId: row.teamId, names: { hasSome: coveringNames(row.hostname) } }
+  return (await prisma.certificate.findFirst({ where, select: { id: true } })) !== null
 }
 
 /** False when the domain was removed, or moved by somebody else, meanwhile. */
@@ -119,15 +119,16 @@ async function writeOutcome(prisma: PrismaClient, row: Domain, state: Domain['st
   const same = before.since !== null && outcomeOf(before.findings) === outcomeOf(findings)
   const since = same && before.since ? before.since : now
   const settled = verdict.traffic === 'yes' && verdict.problem === null && (row.certificateMode === 'off' || (await hasCertificate(prisma, row)))
-  const { count } = await prisma.domain.updateMany({
-    where: { id: row.id, state: row.state, teamId: row.teamId },
-    data: {
-      state,
-      checks: writeChecks(since, findings),
-      problem: verdict.problem ? { ...verdict.problem } : Prisma.DbNull,
-      checkedAt: now,
-      nextCheckAt: new Date(now.getTime() + pauseMs({ settled, since, now })),
-    },
-  })
-  return count === 1
+  const where = { id: row.id, state: row.state, teamId: row.teamId }
+  const data = {
+    state,
+    checks: writeChecks(since, findings),
+    problem: verdict.problem ? { ...verdict.problem } : Prisma.DbNull,
+    checkedAt: now,
+  }
+  const nextCheckAt = new Date(now.getTime() + pauseMs({ settled, since, now }))
+  const { count } = await prisma.domain.updateMany({ where: { ...where, nextCheckAt: row.nextCheckAt }, data: { ...data, nextCheckAt } })
+  if (count === 1) return true
+  // While this one ran somebody changed the domain, or asked to look sooner: what was found stands, and so does the time they set.
+  return (await prisma.domain.updateMany({ where, data })).count === 1
 }

@@ -107,6 +107,19 @@ describe('a redirect', () => {
     expect(await update('apex.example', 'WWW.apex.example')).toMatchObject({ redirectTo: 'www.apex.example' })
   })
 
+  it('makes no circle when two people change both ends at once', async () => {
+    for (let i = 0; i < 10; i++) {
+      const [a, b] = [`a${i}.circle.example`, `b${i}.circle.example`]
+      await add(ours, shop, a)
+      await add(ours, shop, b)
+      const outcomes = await Promise.allSettled([
+        api.platform.domains.update(ours, a, { redirectTo: b }),
+        api.platform.domains.update(ours, b, { redirectTo: a }),
+      ])
+      expect(outcomes.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
+    }
+  })
+
   it('ends with its target; removing asks for the name', async () => {
     await add(ours, blog, 'old.example')
     await add(ours, blog, 'new.example', { redirectTo: 'old.example' })
@@ -117,7 +130,54 @@ describe('a redirect', () => {
   })
 })
 
+it('a name that has become a public suffix since it was added is still listed, and can be removed', async () => {
+  const { id } = await add(ours, blog, 'suffix-to-be.example')
+  await api.database.prisma.domain.update({ where: { id }, data: { hostname: 'github.io' } })
+  expect((await api.platform.domains.list(ours, blog)).map((one) => one.hostname)).toContain('github.io')
+  await api.platform.domains.remove(ours, id, 'github.io')
+})
+
 describe('a domain in time', () => {
+  it('that is changed while it is examined is looked at again at once: the examination does not put that off', async () => {
+    const { prisma } = api.database
+    const { id } = await add(ours, shop, `changed-${newId()}.example`)
+    await prisma.domain.updateMany({ data: { nextCheckAt: null } })
+    let examine = () => {}
+    const held = new Promise<void>((resolve) => {
+      examine = resolve
+    })
+    let began = () => {}
+    const begun = new Promise<void>((resolve) => {
+      began = resolve
+    })
+    const checks = createDomainChecks({
+      prisma,
+      bus: api.bus,
+      logger: { warn: () => {} },
+      baseDomain: 'localhost',
+      sources: async () => {
+        began()
+        await held
+        return {
+          dns: openDns({ servers: [dns.address], deadlineMs: 800 }),
+          own: { addresses: ['203.0.113.7'], origin: 'configured' as const, local: [] },
+          issuers: [],
+          board: null,
+          ports: { http: 80, https: null },
+        }
+      },
+      onRouted: async () => {},
+    })
+    const checked = checks.check(id)
+    await begun
+    await api.platform.domains.update(ours, id, { certificateMode: 'off' })
+    examine()
+    await checked
+    const row = await prisma.domain.findUniqueOrThrow({ where: { id } })
+    expect(row.checkedAt).not.toBeNull()
+    expect(row.nextCheckAt?.getTime()).toBeLessThanOrEqual(Date.now())
+  })
+
   it('is verified by what is found, stays so while nothing can be found out, and is misconfigured when it leads elsewhere', () => {
     expect(nextState('unverified', { traffic: 'no' })).toBe('unverified')
     expect(nextState('unverified', { traffic: 'unknown' })).toBe('unverified')

@@ -56,6 +56,20 @@ export function parseDomainName(input: string): DomainName {
   return { hostname: wildcard ? `*.${base}` : base, kind: wildcard ? 'wildcard' : base === domain ? 'apex' : 'subdomain', base, registrable: domain }
 }
 
+/**
+ * A name that was accepted once. Public suffixes change with each version: one that has become a suffix since must not keep the list it
+ * is in from being shown, nor itself from being removed.
+ */
+export function storedDomainName(hostname: string): DomainName {
+  try {
+    return parseDomainName(hostname)
+  } catch {
+    const wildcard = hostname.startsWith('*.')
+    const base = wildcard ? hostname.slice(2) : hostname
+    return { hostname, kind: wildcard ? 'wildcard' : 'subdomain', base, registrable: base }
+  }
+}
+
 /** `*.` and IDN as people read them. */
 export const displayName = (hostname: string): string =>
   hostname.startsWith('*.') ? `*.${domainToUnicode(hostname.slice(2))}` : domainToUnicode(hostname)

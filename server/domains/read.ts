@@ -10,7 +10,7 @@ import { requireProject } from '../projects/read'
 import { authorize } from '../teams/policy'
 import { coveringNames, usableCertificate } from './covers'
 import type { DomainDeps } from './deps'
-import { displayName, parseDomainName } from './hostname'
+import { displayName, storedDomainName } from './hostname'
 import { readChecks, watchedPauseMs } from './record'
 import { addressNotes, expectedRecords } from './records'
 
@@ -74,10 +74,17 @@ const certificateFields = {
   createdAt: true,
 } as const
 
+/** Of so many domains the names of their certificates are asked for; of more, all of the team's. */
+const namedRows = 100
+
 async function present(deps: DomainDeps, db: ScopedClient, rows: Row[]): Promise<DomainView[]> {
   if (rows.length === 0) return []
+  const usableHere = {
+    ...usableCertificate(new Date()),
+    ...(rows.length <= namedRows ? { names: { hasSome: rows.flatMap((row) => coveringNames(row.hostname)) } } : {}),
+  }
   const [usable, attempts] = await Promise.all([
-    db.certificate.findMany({ where: usableCertificate(new Date()), select: certificateFields, orderBy: { notAfter: 'desc' } }),
+    db.certificate.findMany({ where: usableHere, select: certificateFields, orderBy: { notAfter: 'desc' } }),
     db.certificate.findMany({
       where: { domainId: { in: rows.map((row) => row.id) } },
       select: certificateFields,
@@ -104,7 +111,7 @@ function wireOf(value: unknown): WireError | null {
 
 function presentRow(deps: DomainDeps, row: Row, certificate: CertificateRow | null, https: boolean): DomainView {
   const { id, projectId, hostname, branch, state, redirectTo, httpsRedirect, hstsSeconds, certificateMode, dnsProviderId } = row
-  const name = parseDomainName(hostname)
+  const name = storedDomainName(hostname)
   const own = deps.own()
   const expected = expectedRecords({ name, addresses: own.addresses, projectHost: projectHost(row.environment.project.slug, deps.baseDomain) })
   const secure = https && deps.ports.https !== null

@@ -1,5 +1,5 @@
 import { AppError } from '@/shared/errors'
-import type { ScopedClient } from '../database/scope'
+import type { ScopedClient, ScopedTransaction } from '../database/scope'
 import { parseDomainName } from './hostname'
 
 /**
@@ -7,7 +7,11 @@ import { parseDomainName } from './hostname'
  * chains nor circles.
  * @throws ERR_INVALID_INPUT
  */
-export async function requireRedirectTarget(db: ScopedClient, from: { projectId: string; hostname: string }, wanted: string): Promise<string> {
+export async function requireRedirectTarget(
+  db: ScopedClient | ScopedTransaction,
+  from: { projectId: string; hostname: string },
+  wanted: string,
+): Promise<string> {
   const { hostname, kind } = parseDomainName(wanted)
   const refuse = (message: string, nextAction: string) => new AppError('ERR_INVALID_INPUT', message, { nextAction })
   if (kind === 'wildcard') throw refuse('A redirect leads to one name, not to a wildcard.', 'Choose another domain of this project.')

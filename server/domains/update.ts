@@ -3,7 +3,8 @@ import type { z } from 'zod'
 import type { DomainView, domainPatch } from '@/shared/domains'
 import { AppError } from '@/shared/errors'
 import { writeAudit } from '../audit/audit'
-import { type ScopedClient, scopeTo } from '../database/scope'
+import { keepCertificates } from '../certificates/kept'
+import { type ScopedClient, type ScopedTransaction, scopeTo } from '../database/scope'
 import type { Actor } from '../platform'
 import { authorize } from '../teams/policy'
 import { requireEnvironment } from './add'
@@ -25,19 +26,26 @@ export async function updateDomain(deps: DomainDeps, actor: Actor, idOrHostname:
   const data = {
     ...(patch.environment === undefined ? {} : { environmentId: (await requireEnvironment(db, row.projectId, patch.environment)).id }),
     ...(patch.branch === undefined ? {} : { branch: patch.branch || null }),
-    ...(patch.redirectTo === undefined ? {} : { redirectTo: patch.redirectTo && (await requireRedirectTarget(db, row, patch.redirectTo)) }),
     ...(httpsRedirect === undefined ? {} : { httpsRedirect }),
     ...(hstsSeconds === undefined ? {} : { hstsSeconds }),
     ...(certificateMode === undefined ? {} : { certificateMode }),
     ...(patch.dnsProviderId === undefined ? {} : { dnsProviderId: patch.dnsProviderId && (await requireProvider(db, patch.dnsProviderId)) }),
   }
   await db.$transaction(async (tx) => {
-    await tx.domain.updateMany({ where: { id: row.id }, data: { ...data, nextCheckAt: new Date() } })
-    await writeAudit(tx, actor, { action: 'domain.updated', subject: row.id, detail: { hostname: row.hostname, changed: Object.keys(data) } })
+    const all = patch.redirectTo === undefined ? data : { ...data, redirectTo: await redirectOf(tx, row, patch.redirectTo) }
+    await tx.domain.updateMany({ where: { id: row.id }, data: { ...all, nextCheckAt: new Date() } })
+    await writeAudit(tx, actor, { action: 'domain.updated', subject: row.id, detail: { hostname: row.hostname, changed: Object.keys(all) } })
   })
   await deps.routesChanged()
   await deps.bus.publish({ kind: 'domain', id: row.id, teamId: actor.teamId, projectId: row.projectId })
   return presentOne(deps, db, await requireDomain(db, row.id))
+}
+
+/** Redirects of a project are changed one at a time: two changes at once could make a circle that neither of them sees. */
+async function redirectOf(tx: ScopedTransaction, row: { projectId: string; hostname: string }, wanted: string | null): Promise<string | null> {
+  // Any write to the project's row holds it until the transaction ends.
+  await tx.project.updateMany({ where: { id: row.projectId }, data: { id: row.projectId } })
+  return wanted ? requireRedirectTarget(tx, row, wanted) : null
 }
 
 async function requireProvider(db: ScopedClient, id: string): Promise<string> {
@@ -47,7 +55,8 @@ async function requireProvider(db: ScopedClient, id: string): Promise<string> {
 }
 
 /**
- * Takes a domain away, with its certificates: it is no longer routed when this returns. Domains that redirected to it serve by themselves.
+ * Takes a domain away: it is no longer routed when this returns. Domains that redirected to it serve by themselves. A certificate that is
+ * still valid is kept, sealed, for the day the team adds the name again.
  * @throws ERR_INVALID_INPUT when `confirmHostname` is not its name
  */
 export async function removeDomain(deps: DomainDeps, actor: Actor, idOrHostname: string, confirmHostname: string): Promise<void> {
@@ -58,6 +67,7 @@ export async function removeDomain(deps: DomainDeps, actor: Actor, idOrHostname:
     throw new AppError('ERR_INVALID_INPUT', `Type ${row.hostname} to confirm that it is to be removed.`)
   await db.$transaction(async (tx) => {
     await tx.domain.updateMany({ where: { projectId: row.projectId, redirectTo: row.hostname }, data: { redirectTo: null } })
+    await keepCertificates(tx, actor.teamId, row.id)
     await tx.domain.deleteMany({ where: { id: row.id } })
     await writeAudit(tx, actor, { action: 'domain.removed', subject: row.id, detail: { hostname: row.hostname } })
   })

@@ -30,7 +30,7 @@ export function RemoveDomain({ domain, projectSlug }: { domain: DomainView; proj
     <Card className="mt-6 border-bad/40">
       <CardHeader
         title="Remove this domain"
-        description="It is no longer served, and its certificate is removed. Domains that redirect to it serve the app themselves."
+        description="It is no longer served. Its certificate is kept encrypted until it ends, for the case that you add the name again. Domains that redirect to it serve the app themselves."
       />
       <CardFooter className="justify-end">
         <Button variant="danger" onClick={() => setOpen(true)}>
