@@ -3,6 +3,7 @@ import type { Prisma } from '@/server/database/generated/client'
 import { newId } from '@/shared/node/ids'
 import type { Artifact, ResourceLimits } from '@/shared/release'
 import { artifactOf } from '../instances/launch'
+import { isArtifactThere } from './artifact-lock'
 import type { DeployDeps, DeployRun } from './run'
 import { readVariables } from './variables'
 
@@ -16,30 +17,37 @@ export async function buildArtifact(deps: DeployDeps, run: DeployRun): Promise<s
   await record.move('BUILDING', { startedAt: deployment.startedAt ?? new Date(), attempts: { increment: 1 } })
   const project = await run.db.project.findUniqueOrThrow({ where: { id: projectId } })
   const env = await readVariables(run.db, deps.secrets, { teamId, environmentId, scope: 'BUILD' })
-  const outcome = await deps.builder.build(
-    {
-      installationId: deps.installationId,
-      teamId,
-      projectId,
-      projectSlug: project.slug,
-      deploymentId: deployment.id,
-      source: deployment.source as unknown as SourceSpec,
-      settings: {
-        rootDirectory: project.rootDirectory,
-        installCommand: project.installCommand,
-        buildCommand: project.buildCommand,
-        startCommand: project.startCommand,
-        outputDirectory: project.outputDirectory,
+  const build = () =>
+    deps.builder.build(
+      {
+        installationId: deps.installationId,
+        teamId,
+        projectId,
+        projectSlug: project.slug,
+        deploymentId: deployment.id,
+        source: deployment.source as unknown as SourceSpec,
+        settings: {
+          rootDirectory: project.rootDirectory,
+          installCommand: project.installCommand,
+          buildCommand: project.buildCommand,
+          startCommand: project.startCommand,
+          outputDirectory: project.outputDirectory,
+        },
+        env,
+        target: deps.runtime.kind === 'docker' ? 'image' : 'bundle',
+        limits: buildLimits,
+        reuse: (buildKey) => findArtifact(run, buildKey),
       },
-      env,
-      target: deps.runtime.kind === 'docker' ? 'image' : 'bundle',
-      limits: buildLimits,
-      reuse: (buildKey) => findArtifact(run, buildKey),
-    },
-    buildEvents(run),
-    run.signal,
-  )
-  return recordArtifact(run, outcome)
+      buildEvents(run),
+      run.signal,
+    )
+  const outcome = await build()
+  const id = await recordArtifact(run, outcome)
+  if (await isArtifactThere(deps, outcome.artifact)) return id
+  // The clean-up of an older deployment of the same content took it away before it was on record as needed.
+  run.log.write({ step: 'package', stream: 'system', text: 'The artifact was removed by a clean-up at this moment: it is made again.' })
+  await run.record.fenced((tx) => tx.artifact.update({ where: { id }, data: { removedAt: new Date() } }))
+  return recordArtifact(run, await build())
 }
 
 function buildEvents(run: DeployRun): BuildEvents {

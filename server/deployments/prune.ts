@@ -1,10 +1,11 @@
 import type { Logger } from 'pino'
 import type { Builder } from '@/builder/builder'
 import type { Runtime } from '@/runtime/driver'
-import type { PrismaClient } from '@/server/database/generated/client'
+import type { Prisma, PrismaClient } from '@/server/database/generated/client'
 import { runningDeploymentStatuses } from '@/shared/states'
 import { artifactOf } from '../instances/launch'
 import type { StaticContents } from '../static-content/static-content'
+import { withArtifactHeld } from './artifact-lock'
 
 /** Artifacts of a project that are kept although nothing runs from them. */
 const keptArtifacts = 5
@@ -15,29 +16,30 @@ export async function pruneArtifacts(
   deps: { prisma: PrismaClient; builder: Builder; contents: StaticContents; runtime: Pick<Runtime, 'forget'>; logger: Logger },
   projectId: string,
 ): Promise<void> {
-  const { prisma } = deps
-  const [artifacts, environments, instances, running] = await Promise.all([
-    prisma.artifact.findMany({ where: { projectId, removedAt: null }, orderBy: { createdAt: 'desc' } }),
-    prisma.environment.findMany({ where: { projectId }, select: { liveReleaseId: true, previousReleaseId: true } }),
-    prisma.instance.findMany({ where: { projectId, state: { not: 'stopped' } }, select: { releaseId: true } }),
-    prisma.deployment.findMany({ where: { projectId, status: { in: runningDeploymentStatuses } }, select: { artifactId: true } }),
-  ])
-  const releaseIds = [...environments.flatMap((e) => [e.liveReleaseId, e.previousReleaseId]), ...instances.map((i) => i.releaseId)].filter(
-    (id) => id !== null,
-  )
-  const releases = await prisma.release.findMany({ where: { id: { in: releaseIds } }, select: { artifactId: true } })
-  const needed = new Set([...releases, ...running].map((r) => r.artifactId))
+  const { prisma, logger } = deps
+  const artifacts = await prisma.artifact.findMany({ where: { projectId, removedAt: null }, orderBy: { createdAt: 'desc' } })
   for (const artifact of artifacts.slice(keptArtifacts)) {
-    if (needed.has(artifact.id)) continue
-    const sharers = await prisma.artifact.count({ where: { digest: artifact.digest, removedAt: null, id: { not: artifact.id } } })
-    if (sharers === 0) {
-      await deps.contents.remove(artifact.digest)
-      await deps.builder.removeArtifact(artifactOf(artifact))
-    }
-    await prisma.artifact.update({ where: { id: artifact.id }, data: { removedAt: new Date() } })
-    deps.logger.info({ artifact: artifact.id, digest: artifact.digest, sizeBytes: Number(artifact.sizeBytes) }, 'artifact removed')
+    const removed = await withArtifactHeld(prisma, artifact.digest, async (tx) => {
+      if (await isNeeded(tx, artifact.id)) return false
+      const sharers = await tx.artifact.count({ where: { digest: artifact.digest, removedAt: null, id: { not: artifact.id } } })
+      if (sharers === 0) {
+        await deps.contents.remove(artifact.digest)
+        await deps.builder.removeArtifact(artifactOf(artifact))
+      }
+      await tx.artifact.update({ where: { id: artifact.id }, data: { removedAt: new Date() } })
+      return true
+    })
+    if (removed) logger.info({ artifact: artifact.id, digest: artifact.digest, sizeBytes: Number(artifact.sizeBytes) }, 'artifact removed')
   }
   await forgetOldInstances(deps, projectId)
+}
+
+/** By a live or previous release, an instance, or a deployment under way. */
+async function isNeeded(tx: Prisma.TransactionClient, artifactId: string): Promise<boolean> {
+  if ((await tx.deployment.count({ where: { artifactId, status: { in: runningDeploymentStatuses } } })) > 0) return true
+  const ids = (await tx.release.findMany({ where: { artifactId }, select: { id: true } })).map((release) => release.id)
+  const pointed = await tx.environment.count({ where: { OR: [{ liveReleaseId: { in: ids } }, { previousReleaseId: { in: ids } }] } })
+  return pointed > 0 || (await tx.instance.count({ where: { releaseId: { in: ids }, state: { not: 'stopped' } } })) > 0
 }
 
 /** What the runtime keeps of long stopped instances: their output is in the database already. */

@@ -32,13 +32,22 @@ export async function layOutFiles(deps: DeployDeps, run: DeployRun, artifact: Ar
 }
 
 /** As the routers look for a page: the file itself, with `.html`, or the index of a directory. */
-async function hasPage(content: StaticContent, wanted: string): Promise<boolean> {
-  const name = decodeURIComponent(wanted.split('?')[0] ?? '/')
+export async function hasPage(content: StaticContent, wanted: string): Promise<boolean> {
+  const name = decoded(wanted.split('?')[0] ?? '/')
   const at = path.join(content.directory, path.posix.normalize(`/${name}`))
   const candidates = name.endsWith('/') ? [path.join(at, 'index.html')] : [at, `${at}.html`, path.join(at, 'index.html')]
   if (content.spa && path.extname(name) === '') candidates.push(path.join(content.directory, 'index.html'))
   for (const candidate of candidates) if (await readable(candidate)) return true
   return false
+}
+
+/** A path people typed may hold a percent sign that escapes nothing; it is then meant as it stands. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
 }
 
 const readable = (file: string) =>

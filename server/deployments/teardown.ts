@@ -6,6 +6,7 @@ import type { PrismaClient } from '../database/client'
 import type { ChangeBus } from '../events/bus'
 import { artifactOf } from '../instances/launch'
 import type { StaticContents } from '../static-content/static-content'
+import { withArtifactHeld } from './artifact-lock'
 import { stopInstances } from './retire'
 
 interface TeardownDeps {
@@ -33,10 +34,12 @@ export async function tearDownProject(deps: TeardownDeps, projectId: string): Pr
   await Promise.all(instances.map((i) => runtime.forget(i.id)))
   const artifacts = await prisma.artifact.findMany({ where: { projectId, removedAt: null } })
   for (const artifact of artifacts) {
-    const shared = await prisma.artifact.count({ where: { digest: artifact.digest, removedAt: null, projectId: { not: projectId } } })
-    if (shared > 0) continue
-    await deps.contents.remove(artifact.digest)
-    await builder.removeArtifact(artifactOf(artifact))
+    await withArtifactHeld(prisma, artifact.digest, async (tx) => {
+      const shared = await tx.artifact.count({ where: { digest: artifact.digest, removedAt: null, projectId: { not: projectId } } })
+      if (shared > 0) return
+      await deps.contents.remove(artifact.digest)
+      await builder.removeArtifact(artifactOf(artifact))
+    })
   }
   await builder.removeProject(projectId)
   await runtime.removeProject(projectId)

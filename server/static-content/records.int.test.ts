@@ -8,6 +8,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { AppError } from '@/shared/errors'
 import { newId } from '@/shared/node/ids'
 import { createDeploymentRow, createProject, createReleaseWithInstance, openTestDatabase } from '@/test/support/factory'
+import { isArtifactThere } from '../deployments/artifact-lock'
 import { pruneArtifacts } from '../deployments/prune'
 import { type HealDeps, healEnvironment, releasesOfFiles } from '../instances/heal'
 import { computeRoutes } from '../routes/compute'
@@ -133,4 +134,52 @@ test('files go with their artifact, and not before', async () => {
   expect(removed).toContain(artifact.digest)
   expect(contents.locate(artifact.digest, spec)).toBeNull()
   expect(await readdir(path.join(home, 'static'))).toEqual([])
+})
+
+test('who is about to rely on an artifact waits for the clean-up that takes it away, and hears that it is gone', async () => {
+  const { owner, artifact } = await site()
+  await db.prisma.environment.update({ where: { id: owner.environment.id }, data: { liveReleaseId: null } })
+  for (let i = 0; i < 5; i++)
+    await site().then(({ artifact: { id } }) => db.prisma.artifact.update({ where: { id }, data: { projectId: owner.project.id } }))
+  const stored = new Set([artifact.digest])
+  const events: string[] = []
+  let release = () => {}
+  const held = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  let began = () => {}
+  const begun = new Promise<void>((resolve) => {
+    began = resolve
+  })
+  const builder = {
+    async removeArtifact({ digest }: { digest: string }) {
+      began()
+      await held
+      stored.delete(digest)
+      events.push('removed')
+    },
+    async artifactExists({ digest }: { digest: string }) {
+      events.push('looked')
+      return stored.has(digest)
+    },
+  }
+  const deps = { prisma: db.prisma, contents, logger, builder, runtime: { forget: async () => {} } } as unknown as Parameters<
+    typeof pruneArtifacts
+  >[0]
+  const pruning = pruneArtifacts(deps, owner.project.id)
+  await begun
+  // Another project builds the same content at this moment: its record comes too late for the clean-up to see.
+  const other = await site()
+  await db.prisma.artifact.update({ where: { id: other.artifact.id }, data: { digest: artifact.digest } })
+  const there = isArtifactThere(deps, { digest: artifact.digest } as Parameters<typeof isArtifactThere>[1])
+  release()
+  expect(await there).toBe(false)
+  await pruning
+  expect(events).toEqual(['removed', 'looked'])
+  // Once it is on record it stays.
+  stored.add(artifact.digest)
+  await db.prisma.artifact.update({ where: { id: artifact.id }, data: { removedAt: null } })
+  await pruneArtifacts(deps, owner.project.id)
+  expect(events).toEqual(['removed', 'looked'])
+  expect(await isArtifactThere(deps, { digest: artifact.digest } as Parameters<typeof isArtifactThere>[1])).toBe(true)
 })
