@@ -8,10 +8,11 @@ const kept = [
   { table: 'LogLine', column: 'at', days: 30 },
   { table: 'AccessLine', column: 'at', days: 7 },
   { table: 'TrafficMinute', column: 'minute', days: 31 },
+  { table: 'Event', column: 'createdAt', days: 30 },
 ] as const
 const batchRows = 50_000
 
-/** Forgets what nobody reads any more: app output and traffic after 30 days, single requests and ended jobs after a week. */
+/** Forgets what nobody reads any more: app output, events and traffic after 30 days, single requests and ended jobs after a week. */
 export function startRetention(deps: { pool: Pool; logger: Logger }): { stop(): void } {
   const run = () => prune(deps.pool).catch((error) => deps.logger.warn({ err: error }, 'old rows not removed; trying again in an hour'))
   const timer = setInterval(run, hourMs)

@@ -1,10 +1,13 @@
 import { AppError } from '@/shared/errors'
 import { writeAudit } from '../audit/audit'
-import { scopeTo } from '../database/scope'
+import { type ScopedClient, scopeTo } from '../database/scope'
 import type { Actor } from '../platform'
 import { authorize } from '../teams/policy'
 import type { ProjectDeps } from './deps'
 import { requireProject } from './read'
+
+/** Rows of visits that are removed at a time. */
+const batchRows = 10_000
 
 /**
  * Stops and removes everything of the project, then its record. When the teardown fails the record stays, so that it can be tried again.
@@ -25,5 +28,20 @@ export async function removeProject(deps: ProjectDeps, actor: Actor, projectId: 
     await tx.artifact.deleteMany({ where: { projectId: project.id } })
     await writeAudit(tx, actor, { action: 'project.removed', subject: project.id, detail: { name: project.name, slug: project.slug } })
   })
+  await forgetVisitors(db, project.id)
   await deps.bus.publish({ kind: 'project', id: project.id, teamId: actor.teamId, projectId: project.id })
+}
+
+/**
+ * What its visitors asked for, their addresses included. After the project itself: routers may still report, and rows of a project that
+ * is gone are not written any more. There may be millions, which is too much for one transaction.
+ */
+async function forgetVisitors(db: ScopedClient, projectId: string): Promise<void> {
+  for (;;) {
+    const rows = await db.accessLine.findMany({ where: { projectId }, select: { id: true }, orderBy: { id: 'desc' }, take: batchRows })
+    const last = rows.at(-1)
+    if (!last) break
+    await db.accessLine.deleteMany({ where: { projectId, id: { gte: last.id } } })
+  }
+  await db.trafficMinute.deleteMany({ where: { projectId } })
 }
