@@ -52,3 +52,32 @@ it('certs upload says what does not fit, and a wrong path or name is a mistake i
   expect((await runCli(target, ['certs', 'upload', hostname, '--cert', '/nowhere.pem', '--key', key])).code).toBe(2)
   expect((await runCli(target, ['certs', 'inspect', 'nothing.example'])).code).toBe(2)
 })
+
+it('domains set changes what is named and nothing else; rm takes it away without asking where nobody could answer', async () => {
+  const set = (...more: string[]) => runCli(target, ['domains', 'set', hostname, ...more])
+  const changed = await set('--hsts-seconds', '86400', '--json')
+  expect([changed.code, changed.stdout.trim().split('\n').length]).toEqual([0, 1])
+  expect(changed.last).toMatchObject({ hostname, hstsSeconds: 86_400, httpsRedirect: true, certificateMode: 'automatic' })
+  expect((await set('--https-redirect', 'off', '--branch', 'next', '--certificate', 'off', '--json')).last).toMatchObject({
+    hstsSeconds: 86_400,
+    httpsRedirect: false,
+    branch: 'next',
+    certificateMode: 'off',
+  })
+  expect((await set('--branch', 'none', '--json')).last).toMatchObject({ branch: null, certificateMode: 'off' })
+  for (const wrong of [[], ['--hsts-seconds', 'a year'], ['--hsts-seconds', '-1'], ['--https-redirect', 'maybe']])
+    expect([wrong, (await set(...wrong)).code]).toEqual([wrong, 2])
+  const elsewhere = await set('--redirect-to', 'nowhere.example.net')
+  expect([elsewhere.code, elsewhere.stderr.includes('not a domain of this project')]).toEqual([1, true])
+  expect((await runCli(target, ['domains', 'rm', hostname, '--json'])).last).toEqual({ hostname, removed: true })
+  expect((await runCli(target, ['domains', 'inspect', hostname])).code).toBe(1)
+})
+
+it('ls shows the deployments of one status', async () => {
+  expect((await runCli(target, ['ls', 'shop', '--status', 'failed', '--json'])).last).toEqual({ items: [], nextCursor: null })
+  for (const wrong of [
+    ['ls', '--status', 'failed'],
+    ['ls', 'shop', '--status', 'sleepy'],
+  ])
+    expect((await runCli(target, wrong)).code).toBe(2)
+})

@@ -5,7 +5,7 @@ import { Client } from './client'
 import type { CliEnv } from './env'
 import { UsageError } from './failure'
 import { readLink, readSignIn } from './settings'
-import { Progress } from './terminal'
+import { Progress, withoutControls } from './terminal'
 
 /** Options every command that asks the API takes. */
 export interface ApiOptions {
@@ -48,7 +48,7 @@ export async function openContext(env: CliEnv, options: ApiOptions, signal?: Abo
 
 /** The one place where results go to stdout. */
 export function printResult(value: unknown): void {
-  process.stdout.write(`${typeof value === 'string' ? value : JSON.stringify(value)}\n`)
+  process.stdout.write(`${typeof value === 'string' ? withoutControls(value) : JSON.stringify(value)}\n`)
 }
 
 export const listProjects = async (client: Client): Promise<ProjectView[]> => (await client.call<{ items: ProjectView[] }>('/projects')).items

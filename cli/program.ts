@@ -1,8 +1,9 @@
 import { Command, CommanderError, Option } from 'commander'
+import { deploymentStatuses } from '@/shared/states'
 import { cancel } from './commands/cancel'
 import { inspectCertificate, listCertificates, removeCertificate, renewCertificate, uploadCertificate } from './commands/certificates'
 import { deploy } from './commands/deploy'
-import { addDomain, checkDomain, inspectDomain, listDomains, removeDomain } from './commands/domains'
+import { addDomain, checkDomain, inspectDomain, listDomains, removeDomain, setDomain } from './commands/domains'
 import { init, linkFolder } from './commands/init'
 import { list } from './commands/list'
 import { login, logout } from './commands/login'
@@ -68,6 +69,7 @@ export function buildProgram(env: CliEnv, setCode: (code: number) => void, signa
     .action((options) => requests(env, options, signal))
   api(program.command('ls [project]').description('list projects, or the deployments of one'))
     .addOption(new Option('--limit <n>', 'deployments shown').default('20'))
+    .addOption(new Option('--status <status>', 'of one project: those in this status').choices(deploymentStatuses.map((one) => one.toLowerCase())))
     .action((named: string | undefined, options) => list(env, named, options))
   project(program.command('cancel [deploymentId]').description('stop a running deployment; what is live stays live')).action(
     (id: string | undefined, options) => cancel(env, id, options, signal),
@@ -111,9 +113,18 @@ function addDomains(program: Command, env: CliEnv, signal: AbortSignal): void {
   api(domains.command('inspect <hostname>').description('records to set, what was found, its certificate')).action((hostname: string, options) =>
     inspectDomain(env, hostname, options),
   )
-  api(domains.command('rm <hostname>').description('take it away, with its certificates')).action((hostname: string, options) =>
-    removeDomain(env, hostname, options),
-  )
+  const switches = ['on', 'off']
+  api(domains.command('set <hostname>').description('change what visitors of it get; what is not named stays'))
+    .option('--redirect-to <hostname>', 'another domain of the project, or none')
+    .option('--environment <name>', 'serve what is live in this environment')
+    .option('--branch <name>', 'serve the newest deployment of this branch, or none')
+    .addOption(new Option('--https-redirect <switch>', 'send visitors from HTTP to HTTPS').choices(switches))
+    .option('--hsts-seconds <n>', 'for how long browsers remember HTTPS; 0 takes it back')
+    .addOption(new Option('--certificate <mode>', 'where it comes from; off: HTTP alone').choices(['automatic', 'uploaded', 'off']))
+    .action((hostname: string, { httpsRedirect: https, hstsSeconds: hsts, ...options }) => setDomain(env, hostname, { ...options, https, hsts }))
+  api(domains.command('rm <hostname>').description('take it away: it is not served any more'))
+    .option('-y, --yes', 'without asking')
+    .action((hostname: string, options) => removeDomain(env, hostname, options))
 }
 
 function addCertificates(program: Command, env: CliEnv): void {
@@ -132,9 +143,9 @@ function addCertificates(program: Command, env: CliEnv): void {
     .requiredOption('--key <file>', 'private key as PEM, without a passphrase')
     .option('--chain <file>', 'intermediates, when they are in a file of their own')
     .action((domain: string, options) => uploadCertificate(env, domain, options))
-  api(certificates.command('rm <domain>').description('take an uploaded certificate away; an automatic one takes its place')).action(
-    (domain: string, options) => removeCertificate(env, domain, options),
-  )
+  api(certificates.command('rm <domain>').description('take an uploaded certificate away; an automatic one takes its place'))
+    .option('-y, --yes', 'without asking')
+    .action((domain: string, options) => removeCertificate(env, domain, options))
 }
 
 function exitOverride(command: Command): void {

@@ -25,6 +25,16 @@ export async function ask(question: string, options: { hidden?: boolean; preset?
   }
 }
 
+/**
+ * Asks a person before something that cannot be taken back, by having its name typed. Scripts are not asked: without a terminal, with
+ * `--json` and with `--yes` it is done. @throws UsageError when something else was typed
+ */
+export async function confirmByName(what: string, name: string, options: { yes?: boolean; json?: boolean }): Promise<void> {
+  if (options.yes || options.json || !process.stdin.isTTY || !process.stderr.isTTY) return
+  const typed = await ask(`${what} Type ${name} to confirm`, { instead: 'Give --yes.' })
+  if (typed.toLowerCase() !== name.toLowerCase()) throw new UsageError('Not confirmed: nothing was changed.', `Type ${name}, or give --yes.`)
+}
+
 /** Standard input to its end, without the line end an `echo` adds. */
 export async function readStandardInput(maxBytes = 64 * 1024): Promise<string> {
   const chunks: Buffer[] = []

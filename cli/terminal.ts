@@ -44,7 +44,8 @@ export class Progress {
   }
 
   /** A line that stays. */
-  line(text = ''): void {
+  line(raw = ''): void {
+    const text = withoutControls(raw)
     this.#out.write(this.#live && this.#timer ? `${clearLine}${text}\n` : `${text}\n`)
     if (this.#timer) this.#draw()
   }
@@ -100,6 +101,11 @@ export class Progress {
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it is about
 const notColor = /\u001b\[[0-9;?]*[A-LN-Za-ln-z]|\u001b[^[]|[\u0000-\u0008\u000b-\u001a\u001c-\u001f\u007f-\u009f]/g
+
+/**
+ * What a DNS zone, a CA or a webhook says ends up in messages: of control characters only colours, tabs and line ends reach a terminal.
+ */
+export const withoutControls = (text: string): string => text.replace(notColor, '')
 
 type LogText = Pick<LogLineView, 'step' | 'stream' | 'text'>
 

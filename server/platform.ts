@@ -10,6 +10,7 @@ import type {
 import type { DomainPreview, DomainView, domainInput, domainPatch } from '@/shared/domains'
 import type { EdgePolicyPatch, EdgePolicyUpdated, EdgePolicyView } from '@/shared/edge-settings'
 import type { PurgeInput, PurgeView } from '@/shared/purge'
+import type { DeploymentStatus } from '@/shared/states'
 import type { RequestFilter, RequestView, TargetEventView, TrafficRange, TrafficSeries } from '@/shared/traffic'
 import type {
   ApiKeyView,
@@ -134,7 +135,11 @@ export interface Platform {
   deployments: {
     /** A PENDING record exists when this returns. @throws ERR_DEPLOYMENT_RUNNING (409) */
     create(actor: Actor, input: z.output<typeof deploymentInput>): Promise<DeploymentView>
-    list(actor: Actor, filter: { projectId?: string | undefined }, page: Page): Promise<{ items: DeploymentSummary[]; nextCursor: string | null }>
+    list(
+      actor: Actor,
+      filter: { projectId?: string | undefined; status?: DeploymentStatus | undefined },
+      page: Page,
+    ): Promise<{ items: DeploymentSummary[]; nextCursor: string | null }>
     get(actor: Actor, deploymentId: string): Promise<DeploymentView>
     cancel(actor: Actor, deploymentId: string): Promise<DeploymentView>
     /**

@@ -1,5 +1,5 @@
 'use client'
-import { useInfiniteQuery } from '@tanstack/react-query'
+import { keepPreviousData, useInfiniteQuery } from '@tanstack/react-query'
 import { Rocket } from 'lucide-react'
 import { useState } from 'react'
 import { wireErrorOf } from '@/app/lib/errors'
@@ -20,10 +20,12 @@ export function DeploymentList({ projectId }: { projectId?: string }) {
   const trpc = useTRPC()
   const [status, setStatus] = useState<DeploymentStatus | ''>('')
   const list = useInfiniteQuery(
-    trpc.deployments.list.infiniteQueryOptions({ projectId, limit: pageSize }, { getNextPageParam: (page) => page.nextCursor }),
+    trpc.deployments.list.infiniteQueryOptions(
+      { projectId, limit: pageSize, ...(status ? { status } : {}) },
+      { getNextPageParam: (page) => page.nextCursor, placeholderData: keepPreviousData },
+    ),
   )
-  const loaded = list.data?.pages.flatMap((page) => page.items) ?? []
-  const shown = status === '' ? loaded : loaded.filter((deployment) => deployment.status === status)
+  const shown = list.data?.pages.flatMap((page) => page.items) ?? []
 
   return (
     <>
@@ -43,7 +45,7 @@ export function DeploymentList({ projectId }: { projectId?: string }) {
           ))}
         </SelectField>
         <p className="text-faint text-sm tabular-nums" aria-live="polite">
-          {list.data ? `${shown.length} of ${loaded.length} loaded` : ''}
+          {list.data ? `${shown.length}${list.hasNextPage ? ' newest' : ''} shown` : ''}
         </p>
       </div>
       <Card>
@@ -52,10 +54,8 @@ export function DeploymentList({ projectId }: { projectId?: string }) {
         ) : null}
         {list.isPending ? <SkeletonRows count={6} className="h-[4.25rem]" /> : null}
         {list.data && shown.length === 0 ? (
-          <EmptyState icon={Rocket} title={loaded.length === 0 ? 'No deployments yet' : 'None with this status'}>
-            {loaded.length === 0
-              ? 'Each deployment you start, and how it went, will be listed here.'
-              : 'Choose another status, or load older deployments.'}
+          <EmptyState icon={Rocket} title={status === '' ? 'No deployments yet' : 'None with this status'}>
+            {status === '' ? 'Each deployment you start, and how it went, will be listed here.' : 'Choose another status.'}
           </EmptyState>
         ) : null}
         <ul className="divide-y">

@@ -4,12 +4,16 @@ import { type CertificateDetail, type CertificateTryView, type CertificateView, 
 import { type ApiOptions, type Context, currentProject, openContext, printResult } from '../context'
 import type { CliEnv } from '../env'
 import { UsageError } from '../failure'
+import { confirmByName } from '../prompt'
 import { ago, table } from '../terminal'
 
 type Options = ApiOptions & { project?: string }
 
 const tones = { neutral: pc.dim, progress: pc.cyan, good: pc.green, bad: pc.red }
-const stateOf = ({ state }: CertificateView): string => tones[certificateTraits[state].tone](certificateTraits[state].label)
+function stateOf({ state, notAfter }: CertificateView): string {
+  if (notAfter !== null && Date.parse(notAfter) <= Date.now()) return pc.red('Expired')
+  return tones[certificateTraits[state].tone](certificateTraits[state].label)
+}
 const dayOf = (iso: string | null): string => iso?.slice(0, 10) ?? '–'
 const minuteOf = (iso: string | null): string => iso?.slice(0, 16).replace('T', ' ') ?? '–'
 const outcomes: Record<CertificateTryView['outcome'], string> = {
@@ -102,9 +106,10 @@ export async function uploadCertificate(
 }
 
 /** Takes an uploaded one away. */
-export async function removeCertificate(env: CliEnv, named: string, options: ApiOptions): Promise<void> {
+export async function removeCertificate(env: CliEnv, named: string, options: ApiOptions & { yes?: boolean }): Promise<void> {
   const context = await openContext(env, options)
   const { id, hostname } = await findCertificate(context, named)
+  await confirmByName('Until an automatic certificate is there, it may not be reachable over HTTPS.', hostname, options)
   await context.client.call(`/certificates/${id}`, { method: 'DELETE' })
   if (context.json) return printResult({ id, removed: true })
   context.progress.done(`The uploaded certificate of ${hostname} is removed`, 'an automatic one takes its place')

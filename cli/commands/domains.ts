@@ -1,10 +1,11 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import pc from 'picocolors'
-import { checkTitles, type DnsRecord, type DomainCheck, type DomainView, domainTraits } from '@/shared/domains'
+import { checkTitles, type DnsRecord, type DomainCheck, type DomainPatch, type DomainView, domainPatch, domainTraits } from '@/shared/domains'
 import { AppError } from '@/shared/errors'
 import { type ApiOptions, type Context, currentProject, openContext, printResult } from '../context'
 import type { CliEnv } from '../env'
 import { UsageError } from '../failure'
+import { confirmByName } from '../prompt'
 import { ago, table } from '../terminal'
 
 type Options = ApiOptions & { project?: string }
@@ -97,9 +98,49 @@ export async function inspectDomain(env: CliEnv, hostname: string, options: ApiO
   report(context, await context.client.call<DomainView>(pathOf(hostname)))
 }
 
-export async function removeDomain(env: CliEnv, hostname: string, options: ApiOptions): Promise<void> {
+/** Changes what is named; the rest stays as it is. */
+export async function setDomain(env: CliEnv, hostname: string, options: ApiOptions & DomainChanges): Promise<void> {
+  const patch = patchOf(options)
+  const context = await openContext(env, options)
+  const changed = await context.client.call<DomainView>(pathOf(hostname), { method: 'PATCH', body: patch })
+  context.progress.done(`${changed.displayName} is changed`, 'in effect at once')
+  report(context, changed)
+}
+
+/** As the options of the command line have them; `none` takes a value away. */
+export interface DomainChanges {
+  redirectTo?: string
+  environment?: string
+  branch?: string
+  https?: string
+  hsts?: string
+  certificate?: string
+}
+
+const orNone = (value: string): string | null => (value === 'none' ? null : value)
+
+function patchOf({ redirectTo, environment, branch, https, hsts, certificate }: DomainChanges): DomainPatch {
+  const wanted = {
+    ...(redirectTo === undefined ? {} : { redirectTo: orNone(redirectTo) }),
+    ...(environment === undefined ? {} : { environment }),
+    ...(branch === undefined ? {} : { branch: orNone(branch) }),
+    ...(https === undefined ? {} : { httpsRedirect: https === 'on' }),
+    ...(hsts === undefined ? {} : { hstsSeconds: /^\d+$/.test(hsts) ? Number(hsts) : Number.NaN }),
+    ...(certificate === undefined ? {} : { certificateMode: certificate }),
+  }
+  const parsed = domainPatch.safeParse(wanted)
+  if (Object.keys(wanted).length > 0 && parsed.success) return parsed.data
+  const [issue] = parsed.error?.issues ?? []
+  throw new UsageError(
+    issue ? `${issue.path.join('.')}: ${issue.message}` : 'What is to be changed?',
+    'For example: switchyard domains set example.com --https-redirect on --hsts-seconds 31536000',
+  )
+}
+
+export async function removeDomain(env: CliEnv, hostname: string, options: ApiOptions & { yes?: boolean }): Promise<void> {
   const context = await openContext(env, options)
   const domain = await context.client.call<DomainView>(pathOf(hostname))
+  await confirmByName('Its visitors get an error page from then on.', domain.hostname, options)
   await context.client.call(`${pathOf(domain.id)}?${new URLSearchParams({ confirm: domain.hostname })}`, { method: 'DELETE' })
   if (context.json) return printResult({ hostname: domain.hostname, removed: true })
   context.progress.done(`${domain.displayName} is removed`, 'it is not served any more')

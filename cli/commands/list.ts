@@ -1,17 +1,20 @@
 import pc from 'picocolors'
 import { type DeploymentStatus, deploymentTraits } from '@/shared/states'
 import type { DeploymentSummary } from '@/shared/views'
-import { type ApiOptions, currentProject, listProjects, openContext, printResult } from '../context'
+import { type ApiOptions, type Context, currentProject, listProjects, openContext, printResult } from '../context'
 import type { CliEnv } from '../env'
+import { UsageError } from '../failure'
 import { ago, seconds, table } from '../terminal'
 
 const tones = { neutral: pc.dim, progress: pc.cyan, good: pc.green, bad: pc.red }
 const status = (value: DeploymentStatus): string => tones[deploymentTraits[value].tone](deploymentTraits[value].label)
 
 /** Projects of the team, or the deployments of one of them. */
-export async function list(env: CliEnv, named: string | undefined, options: ApiOptions & { limit: string }): Promise<void> {
+export async function list(env: CliEnv, named: string | undefined, options: ApiOptions & { limit: string; status?: string }): Promise<void> {
+  if (options.status && !named)
+    throw new UsageError('--status is about the deployments of one project.', 'For example: switchyard ls shop --status failed')
   const context = await openContext(env, options)
-  if (named) return listDeployments(context, named, options.limit)
+  if (named) return listDeployments(context, named, options)
   const projects = await listProjects(context.client)
   if (context.json) return printResult({ items: projects })
   if (projects.length === 0) return context.progress.note('No project yet. Deploy a folder: switchyard deploy path/to/app --project NAME')
@@ -25,12 +28,13 @@ export async function list(env: CliEnv, named: string | undefined, options: ApiO
   printResult(table([['PROJECT', 'LATEST', 'FRAMEWORK', 'DEPLOYED', 'URL'].map(pc.dim), ...rows]))
 }
 
-async function listDeployments(context: Awaited<ReturnType<typeof openContext>>, named: string, limit: string): Promise<void> {
+async function listDeployments(context: Context, named: string, wanted: { limit: string; status?: string }): Promise<void> {
   const project = await currentProject(context, named)
-  const query = new URLSearchParams({ projectId: project.id, limit })
+  const query = new URLSearchParams({ projectId: project.id, limit: wanted.limit, ...(wanted.status ? { status: wanted.status.toUpperCase() } : {}) })
   const page = await context.client.call<{ items: DeploymentSummary[] }>(`/deployments?${query}`)
   if (context.json) return printResult(page)
-  if (page.items.length === 0) return context.progress.note(`${project.name} was not deployed yet.`)
+  if (page.items.length === 0)
+    return context.progress.note(wanted.status ? `${project.name} has no deployment in this status.` : `${project.name} was not deployed yet.`)
   const rows = page.items.map((item) => [
     item.id,
     status(item.status),

@@ -37,7 +37,7 @@ export function createDeployments(deps: DeploymentsDeps): Platform['deployments'
     async list(actor, filter, page) {
       const limit = Math.min(maxPage, page.limit)
       const rows = await scopeTo(prisma, actor).deployment.findMany({
-        where: filter.projectId ? { projectId: filter.projectId } : {},
+        where: { ...(filter.projectId ? { projectId: filter.projectId } : {}), ...(filter.status ? { status: filter.status } : {}) },
         include: summaryInclude,
         orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
         take: limit + 1,

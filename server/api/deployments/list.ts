@@ -1,12 +1,13 @@
 import { z } from 'zod'
-import { deploymentSummary, pageInput } from '@/shared/views'
+import { deploymentsQuery } from '@/shared/deployment-list'
+import { deploymentSummary } from '@/shared/views'
 import { getPlatform } from '../../platform'
 import { procedureFor } from '../trpc'
 
-/** Newest first, of one project or of the whole team. */
+/** Newest first, of one project or of the whole team, in one status or in any. */
 export const list = procedureFor('deployment.read')
-  .input(pageInput.extend({ projectId: z.string().min(1).max(64).optional() }))
+  .input(deploymentsQuery)
   .output(z.object({ items: z.array(deploymentSummary), nextCursor: z.string().nullable() }))
-  .query(({ ctx, input: { projectId, limit, cursor } }) =>
-    getPlatform().deployments.list(ctx.actor, { projectId }, cursor === undefined ? { limit } : { limit, cursor }),
+  .query(({ ctx, input: { projectId, status, limit, cursor } }) =>
+    getPlatform().deployments.list(ctx.actor, { projectId, status }, cursor === undefined ? { limit } : { limit, cursor }),
   )

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import { z } from 'zod'
-import { deploymentInput, deploymentView, pageInput } from '@/shared/views'
+import { deploymentsQuery } from '@/shared/deployment-list'
+import { deploymentInput, deploymentView } from '@/shared/views'
 import { type Actor, getPlatform } from '../../platform'
 import { streamLines } from './event-stream'
 import { defineRoute } from './route'
@@ -33,10 +34,10 @@ export const deploymentRoutes = [
     path: '/deployments',
     action: 'deployment.read',
     summary: 'List deployments, newest first',
-    query: pageInput.extend({ projectId: z.string().min(1).max(64).optional() }),
+    query: deploymentsQuery,
     answer: { status: 200, schema: deploymentList },
-    handle: ({ actor, query: { projectId, limit, cursor } }) =>
-      getPlatform().deployments.list(actor, { projectId }, cursor === undefined ? { limit } : { limit, cursor }),
+    handle: ({ actor, query: { projectId, status, limit, cursor } }) =>
+      getPlatform().deployments.list(actor, { projectId, status }, cursor === undefined ? { limit } : { limit, cursor }),
   }),
   defineRoute({
     id: 'getDeployment',
