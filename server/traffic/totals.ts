@@ -13,25 +13,36 @@ export interface HostTotals {
   latency: number[]
 }
 
-/** Series of a scrape are bounded: beyond so many hosts newcomers are counted in the dashboard's charts only. */
-const maxHosts = 20_000
+/**
+ * Series of a scrape are bounded. Every deployment has a host of its own, so that old ones give way to newcomers: one that comes back
+ * begins at zero again, which Prometheus takes for a restart.
+ */
+const presetMaxHosts = 20_000
 
 /** What a scrape reads: counters that only grow, as Prometheus wants them. They begin at zero with this process, which it handles. */
 export class TrafficTotals {
   readonly #hosts = new Map<string, HostTotals>()
   readonly #ejected = new Map<string, Set<string>>()
+  readonly #maxHosts: number
   droppedLines = 0
+
+  constructor(maxHosts = presetMaxHosts) {
+    this.#maxHosts = maxHosts
+  }
 
   add(counters: CheckedCounters): void {
     if (counters.projectId === null) return
     const key = `${counters.projectId} ${counters.host}`
     let totals = this.#hosts.get(key)
-    if (!totals) {
-      if (this.#hosts.size >= maxHosts) return
+    if (totals) this.#hosts.delete(key)
+    else {
+      const [idle] = this.#hosts.keys()
+      if (idle !== undefined && this.#hosts.size >= this.#maxHosts) this.#hosts.delete(idle)
       const { projectId, host } = counters
       totals = { projectId, host, requests: 0, statuses: [], bytesIn: 0, bytesOut: 0, cacheHits: 0, durationMs: 0, latency: [] }
-      this.#hosts.set(key, totals)
     }
+    // A map keeps the order of insertion: first is who has been idle longest.
+    this.#hosts.set(key, totals)
     totals.requests += counters.requests
     totals.durationMs += counters.durationMs
     totals.bytesIn += counters.bytesIn

@@ -2,9 +2,11 @@ import type { Pool } from 'pg'
 import { describe, expect, test } from 'vitest'
 import { latencyBoundsMs } from '@/shared/edge-link'
 import { percentile } from '@/shared/traffic'
+import { expiriesOf } from './expiries'
 import { metricsText } from './metrics'
 import { MinuteStore } from './minutes'
 import { accessReport, type CheckedCounters } from './reports'
+import { TrafficTotals } from './totals'
 
 const counters = (change: Partial<CheckedCounters> = {}): CheckedCounters => ({
   projectId: 'p',
@@ -94,4 +96,37 @@ test('label values of a scrape cannot break out of their line', () => {
   expect(text).toContain('project="a\\"b\\\\c\\nd"')
   expect(text).not.toContain('switchyard_http_requests_in_flight')
   expect(text).toMatch(/switchyard_http_request_duration_seconds_sum\{.*\} 0\.005\n/)
+})
+
+describe('what Prometheus reads', () => {
+  test('has one expiry a host, of the certificate that is served', () => {
+    const at = (days: number) => new Date(Date.UTC(2026, 0, days))
+    const row = (host: string, source: string, days: number, certificateMode = 'automatic') => ({
+      source,
+      notAfter: at(days),
+      domain: { hostname: host, projectId: 'p', certificateMode },
+    })
+    const rows = [
+      row('both.test', 'acme', 20),
+      row('both.test', 'uploaded', 30),
+      row('own.test', 'acme', 30, 'uploaded'),
+      row('own.test', 'uploaded', 20, 'uploaded'),
+      row('ended.test', 'uploaded', 5, 'uploaded'),
+      row('ended.test', 'acme', 20, 'uploaded'),
+    ]
+    expect(expiriesOf(rows, at(10).getTime()).map(({ host, notAfter }) => [host, notAfter])).toEqual([
+      ['both.test', at(20)],
+      ['own.test', at(20)],
+      ['ended.test', at(20)],
+    ])
+  })
+
+  test('has room for newcomers: the host that was idle longest gives way', () => {
+    const totals = new TrafficTotals(2)
+    for (const host of ['a.test', 'b.test', 'a.test', 'c.test']) totals.add(counters({ host }))
+    expect(totals.hostsOf(new Set(['p'])).map(({ host, requests }) => [host, requests])).toEqual([
+      ['a.test', 2],
+      ['c.test', 1],
+    ])
+  })
 })

@@ -6,6 +6,7 @@ import { type ScopedClient, scopeTo } from '../database/scope'
 import type { EdgeHub } from '../edge/hub'
 import type { ChangeBus } from '../events/bus'
 import type { Platform } from '../platform'
+import { expiriesOf } from './expiries'
 import { healthEventKinds } from './health-events'
 import { metricsText } from './metrics'
 import { followRequests, listRequests } from './requests'
@@ -75,8 +76,8 @@ async function readMetrics({ edge }: TrafficDeps, db: ScopedClient): Promise<str
     db.project.findMany({ select: { id: true, slug: true } }),
     db.instance.findMany({ where: { state: { notIn: ['stopped', 'sleeping'] } }, select: { id: true, projectId: true } }),
     db.certificate.findMany({
-      where: { notAfter: { not: null }, chainPem: { not: null } },
-      select: { notAfter: true, domain: { select: { hostname: true, projectId: true } } },
+      where: { notAfter: { not: null }, chainPem: { not: null }, domain: { certificateMode: { not: 'off' } } },
+      select: { source: true, notAfter: true, domain: { select: { hostname: true, projectId: true, certificateMode: true } } },
     }),
   ])
   const slugs = new Map(projects.map(({ id, slug }) => [id, slug]))
@@ -93,9 +94,7 @@ async function readMetrics({ edge }: TrafficDeps, db: ScopedClient): Promise<str
     hosts: totals.hostsOf(new Set(slugs.keys())).map((host) => ({ ...host, project: slugOf(host.projectId) })),
     inFlight: open && instances.map(({ id, projectId }) => ({ project: slugOf(projectId), instanceId: id, open: open[id] ?? 0 })),
     ejected: instances.map(({ id, projectId }) => ({ project: slugOf(projectId), instanceId: id, routers: ejected.get(id) ?? 0 })),
-    certificates: certificates.flatMap(({ notAfter, domain }) =>
-      notAfter ? [{ project: slugOf(domain.projectId), host: domain.hostname, notAfter }] : [],
-    ),
+    certificates: expiriesOf(certificates, Date.now()).map(({ projectId, ...one }) => ({ ...one, project: slugOf(projectId) })),
     routers: {
       connected: status.workers.filter(({ listening }) => listening).length,
       expected: status.expectedWorkers,
