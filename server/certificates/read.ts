@@ -10,7 +10,9 @@ import { readRenewalInfo } from './renewal-info'
 
 const shownTries = 20
 const include = { domain: { select: { hostname: true, projectId: true } } } as const
-type Row = Certificate & { domain: { hostname: string; projectId: string } }
+/** Chains and keys are never shown, and a list of them would be read for nothing. */
+const bulky = { chainPem: true, keyCiphertext: true, orderKeyCiphertext: true } as const
+type Row = Omit<Certificate, keyof typeof bulky> & { domain: { hostname: string; projectId: string } }
 
 const iso = (date: Date | null): string | null => date?.toISOString() ?? null
 
@@ -21,7 +23,7 @@ function wireOf(value: unknown): WireError | null {
 
 /** @throws ERR_NOT_FOUND, for another team's certificate too */
 export async function requireCertificate(db: ScopedClient, id: string): Promise<Row> {
-  const row = await db.certificate.findFirst({ where: { id }, include })
+  const row = await db.certificate.findFirst({ where: { id }, include, omit: bulky })
   if (!row) throw new AppError('ERR_NOT_FOUND', 'There is no such certificate in this team.', { nextAction: 'List the certificates to see them.' })
   return row
 }
@@ -32,7 +34,7 @@ export async function listCertificates(prisma: PrismaClient, actor: Actor, proje
   const db = scopeTo(prisma, actor)
   const projectId = project === undefined ? null : (await requireProject(db, project)).id
   const where = projectId ? { domain: { projectId } } : {}
-  const rows = await db.certificate.findMany({ where, include, orderBy: [{ createdAt: 'desc' }, { id: 'asc' }] })
+  const rows = await db.certificate.findMany({ where, include, omit: bulky, orderBy: [{ createdAt: 'desc' }, { id: 'asc' }] })
   return rows.map(presentCertificate)
 }
 

@@ -25,12 +25,16 @@ export function createDigitalOcean(credentials: { apiToken: string }, baseUrl = 
     return answer ?? {}
   }
   async function zoneOf(name: string, signal: AbortSignal): Promise<string> {
-    for (const candidate of zoneCandidates(name)) if (await call('GET', `/domains/${candidate}`, signal)) return candidate
+    for (const candidate of zoneCandidates(name)) if (await call('GET', `/domains/${encodeURIComponent(candidate)}`, signal)) return candidate
     throw new DnsProviderError(`${host} has no domain for ${name} that this token may see`)
   }
   /** Of all pages: the name filter of the API takes full names. */
   async function recordsOf(zone: string, name: string, signal: AbortSignal): Promise<DomainRecord[]> {
-    const answer = (await call('GET', `/domains/${zone}/records?type=TXT&name=${encodeURIComponent(name)}&per_page=200`, signal)) as {
+    const answer = (await call(
+      'GET',
+      `/domains/${encodeURIComponent(zone)}/records?type=TXT&name=${encodeURIComponent(name)}&per_page=200`,
+      signal,
+    )) as {
       domain_records?: DomainRecord[]
     } | null
     return answer?.domain_records ?? []
@@ -40,12 +44,12 @@ export function createDigitalOcean(credentials: { apiToken: string }, baseUrl = 
       const zone = await zoneOf(name, signal)
       if ((await recordsOf(zone, name, signal)).some((one) => one.data === value)) return
       const relative = name === zone ? '@' : name.slice(0, -zone.length - 1)
-      await call('POST', `/domains/${zone}/records`, signal, { type: 'TXT', name: relative, data: value, ttl: challengeTtl })
+      await call('POST', `/domains/${encodeURIComponent(zone)}/records`, signal, { type: 'TXT', name: relative, data: value, ttl: challengeTtl })
     },
     async cleanup(name, value, signal) {
       const zone = await zoneOf(name, signal)
       for (const { id, data } of await recordsOf(zone, name, signal))
-        if (data === value) await call('DELETE', `/domains/${zone}/records/${id}`, signal)
+        if (data === value) await call('DELETE', `/domains/${encodeURIComponent(zone)}/records/${id}`, signal)
     },
   }
 }

@@ -1,7 +1,10 @@
 import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import { reachOf } from '@/builder/source/address'
+import { withDeadline } from '@/shared/node/deadline'
 import { DnsProviderError } from './provider'
+
+const lookupDeadlineMs = 15_000
 
 /**
  * The address to connect to for a host a person typed: resolved once, judged, and pinned, so that another answer a moment later (DNS
@@ -10,7 +13,8 @@ import { DnsProviderError } from './provider'
  */
 export async function pinHost(hostname: string, allowPrivateNetwork: boolean): Promise<string> {
   const host = hostname.replace(/^\[|\]$/g, '')
-  const addresses = isIP(host) ? [host] : (await lookup(host, { all: true }).catch(() => [])).map((one) => one.address)
+  const look = () => withDeadline(`Looking up ${host}`, lookupDeadlineMs, () => lookup(host, { all: true })).catch(() => [])
+  const addresses = isIP(host) ? [host] : (await look()).map((one) => one.address)
   const [first] = addresses
   if (first === undefined) throw new DnsProviderError(`the host ${host} was not found`)
   const reaches = addresses.map(reachOf)
