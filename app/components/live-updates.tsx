@@ -29,6 +29,8 @@ export function LiveUpdates() {
       // A project's view holds its live deployment: it is stale after every kind that does not stand beside it.
       if ([...changed].some((kind) => !besideProjects.has(kind))) void queryClient.invalidateQueries({ queryKey: trpc.projects.pathKey() })
       if (changed.has('deployment')) void queryClient.invalidateQueries({ queryKey: trpc.deployments.pathKey() })
+      // Rules are the project's own, laid over those of the live deployment's files.
+      if (changed.has('project') || changed.has('deployment')) void queryClient.invalidateQueries({ queryKey: trpc.edgePolicy.pathKey() })
       if (changed.has('instance') || changed.has('deployment')) void queryClient.invalidateQueries({ queryKey: trpc.instances.pathKey() })
       // The routers took it out of the rotation, or back.
       if (changed.has('instance')) void queryClient.invalidateQueries({ queryKey: trpc.traffic.targetEvents.queryKey() })

@@ -3,7 +3,7 @@ import { type ComponentProps, type ReactNode, useId } from 'react'
 import { cn } from '@/app/lib/cn'
 
 export const inputLook =
-  'w-full rounded-md border border-line-strong/80 bg-surface px-2.5 text-base text-fg shadow-card placeholder:text-faint hover:border-line-strong focus-visible:border-accent focus-visible:outline-offset-0 disabled:opacity-60 aria-invalid:border-bad'
+  'w-full rounded-md border border-field bg-surface px-2.5 text-base text-fg shadow-card placeholder:text-faint hover:border-field-hover focus-visible:border-accent focus-visible:outline-offset-0 disabled:opacity-60 aria-invalid:border-bad'
 
 interface FieldProps {
   label: string

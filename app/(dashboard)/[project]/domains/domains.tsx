@@ -44,7 +44,7 @@ export function Domains() {
       />
       {domains.error ? <ErrorPanel className="mb-4" error={wireErrorOf(domains.error)} /> : null}
       <Card>
-        {list.length > 0 ? <CardHeader title="Production" description={`${list.length} ${list.length === 1 ? 'domain' : 'domains'}`} /> : null}
+        {list.length > 0 ? <CardHeader title="Custom domains" description={`${list.length} ${list.length === 1 ? 'domain' : 'domains'}`} /> : null}
         <div className={list.length > 0 ? 'border-t' : undefined}>
           {domains.isPending ? <SkeletonRows count={2} className="h-16" /> : null}
           {domains.data && list.length === 0 ? (

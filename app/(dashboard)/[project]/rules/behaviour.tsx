@@ -64,10 +64,11 @@ export function Behaviour({ settings, files }: EdgePolicyView) {
         <TextField
           label="Largest upload in MiB"
           type="number"
-          min={1}
+          min={0}
+          step="any"
           placeholder="No limit"
-          value={now.maxBodyBytes === null ? '' : Math.round(now.maxBodyBytes / MiB)}
-          onChange={(event) => set({ maxBodyBytes: event.target.value === '' ? null : Number(event.target.value) * MiB })}
+          value={now.maxBodyBytes === null ? '' : Number((now.maxBodyBytes / MiB).toFixed(6))}
+          onChange={(event) => set({ maxBodyBytes: event.target.value === '' ? null : Math.round(Number(event.target.value) * MiB) })}
           hint="Larger ones are refused with 413."
         />
       </div>

@@ -62,7 +62,8 @@ export function Chart(props: ChartProps) {
         aria-valuemin={0}
         aria-valuemax={Math.max(0, count - 1)}
         aria-valuenow={at ?? count - 1}
-        aria-valuetext={valueText(props, at ?? count - 1)}
+        // Times are the browser's: on the server they would be of another zone.
+        aria-valuetext={width > 0 ? valueText(props, at ?? count - 1) : undefined}
         className="rounded-md"
         onBlur={() => setAt(null)}
         onKeyDown={(event) => {

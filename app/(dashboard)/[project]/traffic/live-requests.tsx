@@ -71,15 +71,21 @@ export function LiveRequests({ projectId, slug, host }: { projectId: string; slu
           </Button>
         </div>
       </div>
-      {rows.length === 0 ? <NoRequests filtered={filtered} waiting={state === 'connecting'} /> : <Rows rows={rows} onShow={setShown} />}
+      {rows.length === 0 ? <NoRequests filtered={filtered} state={state} /> : <Rows rows={rows} onShow={setShown} />}
       {rows.length > 0 ? <Older key={JSON.stringify(filter)} oldest={rows.at(-1)?.id} load={older} /> : null}
       <RequestDetail request={shown} slug={slug} onClose={() => setShown(null)} />
     </Card>
   )
 }
 
-function NoRequests({ filtered, waiting }: { filtered: boolean; waiting: boolean }) {
-  if (waiting) return <p className="px-4 py-12 text-center text-faint">Reading the last requests…</p>
+function NoRequests({ filtered, state }: { filtered: boolean; state: LiveState }) {
+  if (state === 'refused')
+    return (
+      <EmptyState icon={Activity} title="Requests cannot be shown">
+        You are signed out, or may not see this project any more. Reload the page to find out.
+      </EmptyState>
+    )
+  if (state === 'connecting') return <p className="px-4 py-12 text-center text-faint">Reading the last requests…</p>
   return (
     <EmptyState icon={Activity} title={filtered ? 'No request fits' : 'No request yet'}>
       {filtered

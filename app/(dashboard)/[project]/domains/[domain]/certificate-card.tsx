@@ -1,24 +1,16 @@
+'use client'
 import Link from 'next/link'
 import { RetryCertificate } from '@/app/components/certificate-retry'
+import { CertificateStatus, Day } from '@/app/components/certificate-state'
 import { UploadCertificate } from '@/app/components/certificate-upload'
 import { Card, CardHeader } from '@/app/components/ui/card'
 import { ErrorPanel } from '@/app/components/ui/error-panel'
-import { Status, type Tone } from '@/app/components/ui/status'
 import { RelativeTime } from '@/app/components/ui/time'
 import { paths } from '@/app/lib/paths'
+import { useNow } from '@/app/lib/use-now'
 import type { DomainView } from '@/shared/domains'
 
 type Certificate = NonNullable<DomainView['certificate']>
-
-const looks: Record<Certificate['state'], { tone: Tone; label: string }> = {
-  pending: { tone: 'progress', label: 'Waiting' },
-  issuing: { tone: 'progress', label: 'Being issued' },
-  active: { tone: 'good', label: 'Active' },
-  renewing: { tone: 'good', label: 'Active, renewing' },
-  failed: { tone: 'bad', label: 'Failed' },
-}
-
-const day = (iso: string): string => new Date(iso).toLocaleDateString('en', { year: 'numeric', month: 'short', day: 'numeric', timeZone: 'UTC' })
 
 function Facts({ certificate }: { certificate: Certificate }) {
   return (
@@ -36,7 +28,9 @@ function Facts({ certificate }: { certificate: Certificate }) {
       {certificate.notAfter ? (
         <div>
           <dt className="text-faint text-sm">Valid until</dt>
-          <dd title={certificate.notAfter}>{day(certificate.notAfter)}</dd>
+          <dd>
+            <Day value={certificate.notAfter} />
+          </dd>
         </div>
       ) : null}
     </dl>
@@ -54,13 +48,13 @@ function whyNone({ certificateMode, certificateAuthority, state, problem }: Doma
 /** The certificate a visitor is shown, or why there is none yet. */
 export function CertificateCard({ domain }: { domain: DomainView }) {
   const { certificate } = domain
-  const look = certificate && looks[certificate.state]
+  const now = useNow(60_000)
   return (
     <Card className="mt-6">
       <CardHeader
         title="Certificate"
         description={certificate ? undefined : whyNone(domain)}
-        actions={look ? <Status tone={look.tone} label={look.label} pill /> : null}
+        actions={certificate ? <CertificateStatus certificate={certificate} now={now} pill /> : null}
       />
       {certificate ? (
         <div className="flex flex-col gap-3 px-4 pb-4 sm:px-5">

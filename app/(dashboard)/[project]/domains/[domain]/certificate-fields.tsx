@@ -7,10 +7,10 @@ import type { DomainView } from '@/shared/domains'
 const modeHints: Record<DomainView['certificateMode'], string> = {
   automatic: 'Asked for and renewed by itself.',
   uploaded: 'Yours; you renew it.',
-  off: 'This domain is served over HTTP alone.',
+  off: 'Served over HTTP alone; browsers that were told to remember HTTPS do not open it.',
 }
 
-export interface CertificateChoice {
+interface CertificateChoice {
   certificateMode: DomainView['certificateMode']
   dnsProviderId: string | null
 }
@@ -23,17 +23,17 @@ export function CertificateFields({
 }: {
   domain: DomainView
   choice: CertificateChoice
-  onChoice: (choice: CertificateChoice) => void
+  onChoice: (part: Partial<CertificateChoice>) => void
 }) {
   const trpc = useTRPC()
-  const { data: providers = [] } = useQuery(trpc.dnsProviders.list.queryOptions())
+  const { data: providers = [], isPending } = useQuery(trpc.dnsProviders.list.queryOptions())
   const byDns = choice.certificateMode === 'automatic' && (domain.kind === 'wildcard' || providers.length > 0)
   return (
     <>
       <SelectField
         label="Certificate"
         value={choice.certificateMode}
-        onChange={(event) => onChoice({ ...choice, certificateMode: event.target.value as DomainView['certificateMode'] })}
+        onChange={(event) => onChoice({ certificateMode: event.target.value as DomainView['certificateMode'] })}
         hint={modeHints[choice.certificateMode]}
       >
         <option value="automatic">Automatic</option>
@@ -44,9 +44,11 @@ export function CertificateFields({
         <SelectField
           label="DNS provider"
           value={choice.dnsProviderId ?? ''}
-          onChange={(event) => onChoice({ ...choice, dnsProviderId: event.target.value || null })}
+          onChange={(event) => onChoice({ dnsProviderId: event.target.value || null })}
           hint={
-            providers.length === 0 ? 'The team has none yet; add one in the settings of the team.' : 'Proves the name by a record it sets (dns-01).'
+            providers.length === 0 && !isPending
+              ? 'The team has none yet; add one in the settings of the team.'
+              : 'Proves the name by a record it sets (dns-01).'
           }
         >
           <option value="">{domain.kind === 'wildcard' ? 'Choose one' : 'None: proved over HTTP'}</option>

@@ -10,7 +10,7 @@ import { wireErrorOf } from '@/app/lib/errors'
 import { useTRPC } from '@/app/lib/trpc'
 import type { DomainView } from '@/shared/domains'
 import type { ProjectView } from '@/shared/views'
-import { type CertificateChoice, CertificateFields } from './certificate-fields'
+import { CertificateFields } from './certificate-fields'
 
 /** Domains of the project that serve by themselves: those a redirect may lead to. */
 function useRedirectTargets(project: ProjectView, domain: DomainView): DomainView[] {
@@ -21,36 +21,69 @@ function useRedirectTargets(project: ProjectView, domain: DomainView): DomainVie
 
 function HttpsRedirect({ checked, onChecked }: { checked: boolean; onChecked: (checked: boolean) => void }) {
   return (
-    <label className="flex items-start gap-2 sm:col-span-2">
+    <label className="flex items-start gap-2 sm:self-center">
       <input type="checkbox" checked={checked} onChange={(event) => onChecked(event.target.checked)} className="mt-1 accent-accent" />
       <span>
         Redirect HTTP to HTTPS
-        <span className="block text-muted text-sm">Once there is a certificate; browsers are told to remember it (HSTS).</span>
+        <span className="block text-muted text-sm">Once there is a certificate.</span>
       </span>
     </label>
   )
 }
 
-/** What visitors of the name get. In effect at once. */
+const day = 86_400
+const memories: [number, string][] = [
+  [0, 'Not at all: forget it'],
+  [day, 'A day'],
+  [30 * day, '30 days'],
+  [365 * day, 'A year'],
+  [730 * day, 'Two years'],
+]
+
+/** How long browsers keep to HTTPS without asking: what they were told once holds until it ends, even when HTTPS is gone. */
+function Memory({ seconds, disabled, onSeconds }: { seconds: number; disabled: boolean; onSeconds: (seconds: number) => void }) {
+  const known = memories.some(([value]) => value === seconds)
+  return (
+    <SelectField
+      label="Browsers remember HTTPS for"
+      value={seconds}
+      onChange={(event) => onSeconds(Number(event.target.value))}
+      disabled={disabled}
+      hint={disabled ? 'Only with the redirect to HTTPS.' : 'HSTS. A visitor who was told so cannot open it over HTTP until then.'}
+    >
+      {known ? null : <option value={seconds}>{`${seconds.toLocaleString('en')} seconds`}</option>}
+      {memories.map(([value, label]) => (
+        <option key={value} value={value}>
+          {label}
+        </option>
+      ))}
+    </SelectField>
+  )
+}
+
+type Edits = Partial<Pick<DomainView, 'redirectTo' | 'branch' | 'httpsRedirect' | 'hstsSeconds' | 'certificateMode' | 'dnsProviderId'>>
+
+/** What visitors of the name get. In effect at once. Only what was edited is sent: what others change meanwhile stays. */
 export function DomainSettings({ domain, project }: { domain: DomainView; project: ProjectView }) {
   const trpc = useTRPC()
   const queryClient = useQueryClient()
   const targets = useRedirectTargets(project, domain)
-  const [redirectTo, setRedirectTo] = useState(domain.redirectTo ?? '')
-  const [branch, setBranch] = useState(domain.branch ?? '')
-  const [httpsRedirect, setHttpsRedirect] = useState(domain.httpsRedirect)
-  const [choice, setChoice] = useState<CertificateChoice>({ certificateMode: domain.certificateMode, dnsProviderId: domain.dnsProviderId })
+  const [edits, setEdits] = useState<Edits>({})
+  const now = { ...domain, ...edits }
+  const set = (part: Edits) => setEdits({ ...edits, ...part })
+  const dirty = (Object.keys(edits) as (keyof Edits)[]).some((key) => edits[key] !== domain[key])
   const save = useMutation(
     trpc.domains.update.mutationOptions({
       onSuccess: async () => {
         toast.success(`${domain.displayName} saved`)
         await queryClient.invalidateQueries({ queryKey: trpc.domains.pathKey() })
+        setEdits({})
       },
     }),
   )
   const submit = (event: FormEvent) => {
     event.preventDefault()
-    save.mutate({ domain: domain.id, patch: { redirectTo: redirectTo || null, branch: branch.trim() || null, httpsRedirect, ...choice } })
+    save.mutate({ domain: domain.id, patch: { ...edits, ...(edits.branch === undefined ? {} : { branch: edits.branch?.trim() || null }) } })
   }
   return (
     <Card className="mt-6">
@@ -59,8 +92,8 @@ export function DomainSettings({ domain, project }: { domain: DomainView; projec
         <div className="grid gap-4 px-4 pb-4 sm:grid-cols-2 sm:px-5">
           <SelectField
             label="Redirect to"
-            value={redirectTo}
-            onChange={(event) => setRedirectTo(event.target.value)}
+            value={now.redirectTo ?? ''}
+            onChange={(event) => set({ redirectTo: event.target.value || null })}
             hint="Permanent (308); path and query are kept."
           >
             <option value="">No redirect: serve the app</option>
@@ -72,19 +105,23 @@ export function DomainSettings({ domain, project }: { domain: DomainView; projec
           </SelectField>
           <TextField
             label="Branch"
-            value={branch}
-            onChange={(event) => setBranch(event.target.value)}
+            value={now.branch ?? ''}
+            onChange={(event) => set({ branch: event.target.value })}
             placeholder="None"
             hint={`Empty: what is live in ${domain.environment}.`}
-            disabled={redirectTo !== ''}
+            disabled={now.redirectTo !== null}
             mono
           />
-          <CertificateFields domain={domain} choice={choice} onChoice={setChoice} />
-          <HttpsRedirect checked={httpsRedirect} onChecked={setHttpsRedirect} />
+          <CertificateFields domain={domain} choice={now} onChoice={set} />
+          <HttpsRedirect checked={now.httpsRedirect} onChecked={(httpsRedirect) => set({ httpsRedirect })} />
+          <Memory seconds={now.hstsSeconds} disabled={!now.httpsRedirect} onSeconds={(hstsSeconds) => set({ hstsSeconds })} />
           {save.error ? <ErrorPanel className="sm:col-span-2" error={wireErrorOf(save.error)} /> : null}
         </div>
         <CardFooter className="justify-end">
-          <Button type="submit" variant="primary" pending={save.isPending}>
+          <Button variant="ghost" onClick={() => setEdits({})} disabled={!dirty || save.isPending}>
+            Discard
+          </Button>
+          <Button type="submit" variant="primary" pending={save.isPending} disabled={!dirty}>
             Save
           </Button>
         </CardFooter>

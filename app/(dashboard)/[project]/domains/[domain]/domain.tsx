@@ -66,10 +66,6 @@ function Heading({ domain, checking, onCheck }: { domain: DomainView; checking: 
   )
 }
 
-/** When they were changed elsewhere, the form begins anew. */
-const settingsOf = ({ redirectTo, branch, httpsRedirect, certificateMode, dnsProviderId }: DomainView): string =>
-  JSON.stringify([redirectTo, branch, httpsRedirect, certificateMode, dnsProviderId])
-
 /** One domain: what to set, what is found, its certificate, what it serves. */
 export function Domain({ name }: { name: string }) {
   const trpc = useTRPC()
@@ -100,7 +96,7 @@ export function Domain({ name }: { name: string }) {
       <Records domain={domain} />
       <CheckList checks={domain.checks} />
       <CertificateCard domain={domain} />
-      <DomainSettings key={settingsOf(domain)} domain={domain} project={project} />
+      <DomainSettings key={domain.id} domain={domain} project={project} />
       <RemoveDomain domain={domain} projectSlug={project.slug} />
     </>
   )

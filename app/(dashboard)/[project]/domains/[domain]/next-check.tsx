@@ -13,7 +13,7 @@ export function NextCheck({ domain, checking }: { domain: DomainView; checking: 
   const wait = domain.nextCheckAt ? Date.parse(domain.nextCheckAt) - now : null
   const running = checking || (wait !== null && wait <= 0)
   return (
-    <p className="mt-1 text-muted text-sm tabular-nums" role="status" suppressHydrationWarning>
+    <p className="mt-1 text-muted text-sm tabular-nums" suppressHydrationWarning>
       {domain.checkedAt ? (
         <>
           Checked <RelativeTime value={domain.checkedAt} />
@@ -22,6 +22,10 @@ export function NextCheck({ domain, checking }: { domain: DomainView; checking: 
         'Not checked yet'
       )}
       {running ? ' · checking now…' : wait === null ? '' : ` · next check in ${countdown(wait)}`}
+      {/* The countdown itself would be read out every second. */}
+      <span role="status" className="sr-only">
+        {running ? 'Checking now' : ''}
+      </span>
     </p>
   )
 }
