@@ -295,8 +295,12 @@ export class Exchange extends UpstreamSide implements AnswerSink, TargetAsk {
   onEnd() {
     this.upstream = null
     this.#release({ kind: 'answered', status: this.status, headMs: this.upstreamMs ?? 0 })
-    if (this.#deferred !== null) return this.front.answer(this.#deferred)
-    if (this.#filtered?.streams) return this.#filtered.end()
+    if (this.#deferred !== null || this.#filtered?.streams) {
+      // The connection may carry the next request before this one's answer is through: what was asked must not lie in its memory.
+      this.settle()
+      if (this.#deferred !== null) return this.front.answer(this.#deferred)
+      return this.#filtered?.end()
+    }
     this.#filtered?.finished()
     this.#finish()
     this.front.onEnd()

@@ -32,6 +32,8 @@ export class HeadFacts implements KeptFacts {
   #targetEnd = 0
   #target: string | null = null
   #idText: string | null = null
+  /** Accept-Encoding as the client said it last: it says the same in nearly every request. */
+  #encodings = ''
   /** The bytes are a copy of our own, exactly as long as the head. */
   #own = false
 
@@ -97,7 +99,14 @@ export class HeadFacts implements KeptFacts {
   }
 
   header(name: string): string | undefined {
-    return this.#lines()?.joined(this.#bytes, name, name === 'cookie' ? '; ' : ', ')
+    const lines = this.#lines()
+    if (lines === null) return undefined
+    if (name !== 'accept-encoding') return lines.joined(this.#bytes, name, name === 'cookie' ? '; ' : ', ')
+    const line = lines.only(this.#bytes, name)
+    if (line !== -1 && lines.says(this.#bytes, line, this.#encodings)) return this.#encodings
+    const text = lines.joined(this.#bytes, name, ', ')
+    this.#encodings = text ?? ''
+    return text
   }
 
   has(name: string): boolean {

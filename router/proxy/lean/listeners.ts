@@ -5,7 +5,7 @@ import { bind } from '../bind'
 import type { EngineLog, ListenAddress } from '../engine'
 import { plainAddress } from '../headers'
 import { readProxyHeader } from '../proxy-header'
-import { type Reader, rewrapWorks, startReading } from './accept'
+import { type Reader, readSecure, rewrapWorks, startReading } from './accept'
 import type { Clock } from './clock'
 import { Handshakes } from './handshakes'
 import type { ClientAddress } from './known-host'
@@ -98,7 +98,7 @@ export class Listeners {
       socket.allowHalfOpen = true
       if (address === null) return void socket.destroy()
       const read = this.#options.take({ socket, protocol: socket.alpnProtocol ?? false }, address)
-      if (read !== null) socket.on('data', (bytes: Buffer) => read(bytes, bytes.length))
+      if (read !== null) readSecure(socket, this.#useRewrap, read)
     })
     server.on('tlsClientError', (_error, socket) => socket.destroy())
     return (socket, behind) => {

@@ -7,8 +7,27 @@ const byHand = 48
 const nothing = Buffer.alloc(0)
 const hexDigits = Buffer.from('0123456789abcdef')
 
+/** Messages up to here are written through views that are kept: to make one costs as much as to parse a small head. */
+const longestKeptView = 4_096
+
 /** The memory that outgoing messages are put together in, by one outbox at a time. What a socket still holds is not written again. */
-const slab: { bytes: Buffer; at: number; writer: Outbox | null } = { bytes: Buffer.allocUnsafeSlow(slabBytes), at: 0, writer: null }
+const slab: { bytes: Buffer; at: number; writer: Outbox | null; views: (Buffer | undefined)[] } = {
+  bytes: Buffer.allocUnsafeSlow(slabBytes),
+  at: 0,
+  writer: null,
+  views: [],
+}
+
+/** The slab from its beginning on. */
+function firstBytes(size: number): Buffer {
+  const known = slab.views[size]
+  if (known !== undefined) return known
+  const view = slab.bytes.subarray(0, size)
+  // Not by index alone: a list with one far entry would become a dictionary.
+  while (slab.views.length <= size) slab.views.push(undefined)
+  slab.views[size] = view
+  return view
+}
 
 /**
  * Bytes on their way to one socket, gathered so that a head and the first bytes of its body leave in one write. Whoever writes calls
@@ -25,9 +44,22 @@ export class Outbox {
   #limit = 0
   /** A view of what is gathered was given away. */
   #viewed = false
+  /** Memory of its own, for the first bytes after `restart`. */
+  #own: Buffer | null = null
+  #ownView: Buffer = nothing
+  #ownFree = false
 
   constructor(socket: Duplex) {
     this.socket = socket
+  }
+
+  /**
+   * A message begins, and of the ones before nothing is needed any more: up to `size` bytes of it are put together in memory that belongs
+   * to this outbox, so that they stay as they are until the next one begins.
+   */
+  restart(size: number): void {
+    this.#ownFree = this.socket.writableLength === 0
+    if (this.#ownFree) this.#own ??= Buffer.allocUnsafeSlow(size)
   }
 
   /** Whether there is something that was not flushed. */
@@ -38,10 +70,20 @@ export class Outbox {
   /** Makes room for `size` bytes; what cannot be continued in place is sent first. */
   #room(size: number): void {
     if (this.#to > this.#from) this.flush()
+    if (this.#ownFree && this.#own !== null) {
+      this.#ownFree = false
+      if (size <= this.#own.length) {
+        this.#bytes = this.#own
+        this.#from = this.#to = 0
+        this.#limit = this.#own.length
+        return
+      }
+    }
     if (slab.writer !== null) slab.writer.#yield()
     if (slab.at + size > slab.bytes.length) {
       slab.bytes = Buffer.allocUnsafeSlow(Math.max(size, slabBytes))
       slab.at = 0
+      slab.views = []
     }
     slab.writer = this
     this.#bytes = slab.bytes
@@ -105,9 +147,18 @@ export class Outbox {
 
   /** Takes out what is gathered, as a view that stays as it is; the caller writes it. */
   seal(): Buffer {
-    const view = this.#bytes.subarray(this.#from, this.#to)
+    const view = this.#view()
     this.#forget()
     return view
+  }
+
+  #view(): Buffer {
+    const size = this.#to
+    if (this.#from !== 0) return this.#bytes.subarray(this.#from, size)
+    if (this.#bytes === slab.bytes && size <= longestKeptView) return firstBytes(size)
+    if (this.#bytes !== this.#own) return this.#bytes.subarray(0, size)
+    if (this.#ownView.length !== size) this.#ownView = this.#own.subarray(0, size)
+    return this.#ownView
   }
 
   #forget(): void {
@@ -120,7 +171,7 @@ export class Outbox {
   /** What is gathered and not yet flushed; stays as it is. */
   view(): Buffer {
     this.#viewed = true
-    return this.#bytes.subarray(this.#from, this.#to)
+    return this.#view()
   }
 
   /** Gives what is gathered to the socket. False: the other side is slow, wait for `drain` before giving more. */

@@ -54,6 +54,9 @@ const byClose = 3
 /** Shared by all connections: a head is parsed and passed on within one turn. */
 const answerHead = new AnswerHead()
 
+/** Heads of requests are rarely longer. */
+const ownBytes = 2_048
+
 /** Where a connection goes when its answer ended. */
 export interface ConnectionHome {
   /** The connection is clean and may serve again. */
@@ -123,6 +126,7 @@ export class UpstreamConnection {
     this.#requestDone = false
     this.#anyByte = false
     this.activeAt = this.#clock.now
+    this.out.restart(ownBytes)
   }
 
   /** Sends what was written to `out`. False: wait for onDrain. */
