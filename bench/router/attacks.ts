@@ -59,6 +59,7 @@ const attacks: Attack[] = [
 
 const perSecond = 1_000
 const freshPerSecond = 50
+const settleMs = 500
 /** Connections that may be left when it is over: those to instances that are kept. */
 const fewOpen = 300
 const patienceMs = 90_000
@@ -95,7 +96,7 @@ const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve,
 async function honest(proxy: Contender, secure: boolean, seconds: number): Promise<Round> {
   const port = secure ? proxy.httpsPort : proxy.httpPort
   const none: LoadResult = { requests: 0, seconds, failures: perSecond * seconds, p50Ms: null, p99Ms: null }
-  const kept = await openLoop({ port, seconds, perSecond, secure }).catch(() => none)
+  const kept = await openLoop({ port, seconds, perSecond, secure, settleMs }).catch(() => none)
   const words = [secure ? 'https' : 'http', port, freshPerSecond, seconds].map(String)
   const visitors = await run(loadCore, [process.execPath, ...process.execArgv, 'bench/router/honest.ts', ...words], (seconds + 60) * 1000)
   return { kept, fresh: JSON.parse(visitors) }

@@ -80,10 +80,12 @@ export interface OpenLoopOptions {
   perSecond: number
   /** HTTP/2 over TLS, a request at a time on each connection; otherwise plain HTTP/1.1. */
   secure?: boolean
+  /** Latencies of the first so many milliseconds, while connections are opened all at once, do not count; failures do. */
+  settleMs?: number
 }
 
 /** A fixed rate whatever the proxy does (h2load): latencies count from when the request went out. */
-export async function openLoop({ port, seconds, perSecond, secure = false }: OpenLoopOptions): Promise<LoadResult> {
+export async function openLoop({ port, seconds, perSecond, secure = false, settleMs = 0 }: OpenLoopOptions): Promise<LoadResult> {
   const clients = 50
   const directory = mkdtempSync(path.join(tmpdir(), 'switchyard-open-loop-'))
   const log = path.join(directory, 'log')
@@ -98,10 +100,12 @@ export async function openLoop({ port, seconds, perSecond, secure = false }: Ope
       .trim()
       .split('\n')
       .map((line) => line.split('\t').map(Number))
-    const durations = rows.filter((row) => (row[1] ?? 0) >= 200 && (row[1] ?? 0) < 300).map((row) => (row[2] ?? 0) / 1000)
+    const good = rows.filter((row) => (row[1] ?? 0) >= 200 && (row[1] ?? 0) < 300)
+    const settled = Math.min(...rows.map((row) => row[0] ?? 0)) + settleMs * 1000
+    const durations = good.filter((row) => (row[0] ?? 0) >= settled).map((row) => (row[2] ?? 0) / 1000)
     durations.sort((a, b) => a - b)
     const at = (share: number) => durations[Math.min(durations.length - 1, Math.floor(durations.length * share))] ?? Number.NaN
-    return { requests: durations.length, seconds, failures: perSecond * seconds - durations.length, p50Ms: at(0.5), p99Ms: at(0.99) }
+    return { requests: good.length, seconds, failures: perSecond * seconds - good.length, p50Ms: at(0.5), p99Ms: at(0.99) }
   } finally {
     rmSync(directory, { recursive: true, force: true })
   }
