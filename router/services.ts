@@ -7,6 +7,8 @@ import type { TableGate } from './gate/gate'
 import type { HostTable } from './match/host-table'
 import { createObserver } from './observe/observe'
 import type { EngineLog, EngineServices } from './proxy/engine'
+import { LimitBook } from './rules/limit-book'
+import type { Siblings } from './siblings'
 import { createTargets } from './targets/balanced'
 import { createTlsEdge } from './tls/edge'
 import { SessionKeys } from './tls/session-keys'
@@ -34,7 +36,7 @@ export interface Services extends EngineServices {
   close(): Promise<void>
 }
 
-export function createServices(env: RouterEnv, table: HostTable, log: EngineLog, control: ControlTalk): Services {
+export function createServices(env: RouterEnv, table: HostTable, log: EngineLog, control: ControlTalk, siblings: Siblings | null = null): Services {
   const targets = createTargets({
     table,
     log,
@@ -50,7 +52,9 @@ export function createServices(env: RouterEnv, table: HostTable, log: EngineLog,
   })
   const parts = createEdgeParts({ table, targets, home: env.home, log })
   const { content, cache, compressor } = parts
-  const gate = createGate({ table, log, content, cache, compressor })
+  const limits = new LimitBook(siblings && ((takes, sent) => siblings.tell(takes, sent)))
+  siblings?.listen((takes) => limits.hear(takes))
+  const gate = createGate({ table, log, content, cache, compressor, limits })
   const sessionKeys = new SessionKeys({ file: path.join(env.runDirectory, 'ticket.keys'), log })
   const tls = createTlsEdge({
     directory: env.runDirectory,
@@ -74,6 +78,7 @@ export function createServices(env: RouterEnv, table: HostTable, log: EngineLog,
     },
     async close() {
       gate.close()
+      limits.close()
       parts.close()
       targets.close()
       await observer.close()

@@ -9,6 +9,7 @@ import { createHttpProxyEngine } from './proxy/http-proxy'
 import { createLeanEngine } from './proxy/lean/engine'
 import { ServedTable } from './served-table'
 import { type ControlTalk, createServices, type Services } from './services'
+import { findSiblings } from './siblings'
 import { SnapshotStore } from './table/snapshot'
 
 const engines: Record<RouterEnv['engine'], EngineFactory> = { 'http-proxy': createHttpProxyEngine, lean: createLeanEngine }
@@ -47,7 +48,7 @@ export async function startWorker(env: RouterEnv, log: EngineLog): Promise<Route
     ask: (kind, ask, deadlineMs) => link?.ask(kind, ask, deadlineMs) ?? Promise.reject(new Error('the control plane is not connected yet')),
     report: (kind, report) => link?.report(kind, report) ?? false,
   }
-  const services = createServices(env, hosts, log, control)
+  const services = createServices(env, hosts, log, control, findSiblings(env.workers))
   const engine = engines[env.engine]({ limits: env.limits, table: hosts, log, ...services })
   // What is on disk is enough to begin with; the rest is asked for once there is somebody to ask.
   void services.tls.apply(hosts.certificates)

@@ -9,6 +9,7 @@ import { start } from '@/shared/node/exec'
 import { stopEmbeddedPostgres } from './database/embedded'
 import { readServerEnv, type ServerEnv } from './env'
 import { identify, type ProcessIdentity, prepareHome, readPidFile, writePidFile } from './home'
+import { RouterRelay } from './router-relay'
 
 /**
  * `switchyard up`: a small parent of one control process and one router a core. It starts them, starts again what dies, and stops
@@ -52,6 +53,7 @@ class Supervisor {
   private reloading: Promise<void> | null = null
   /** Routers that are being replaced, until they have finished what they have open. */
   private readonly leaving = new Set<ChildProcess>()
+  private readonly relay = new RouterRelay()
 
   constructor(
     private readonly env: ServerEnv,
@@ -138,12 +140,18 @@ class Supervisor {
     child.ended = new Promise((resolve) => running.once('exit', () => resolve()))
     running.once('exit', (code, signal) => this.onExit(child, running, { code, signal, ranMs: Date.now() - startedAt }))
     const ready = new Promise<void>((resolve) =>
-      running.on('message', () => {
+      running.on('message', (message) => {
+        if (this.relay.pass(message, running, this.routers())) return
         child.wasReady = true
         resolve()
       }),
     )
     return Promise.race([child.ended, ready])
+  }
+
+  private *routers(): IterableIterator<ChildProcess> {
+    for (const { name, process: running } of this.children) if (running && name !== 'control') yield running
+    yield* this.leaving
   }
 
   private onExit(child: Child, ended: ChildProcess, exit: { code: number | null; signal: NodeJS.Signals | null; ranMs: number }): void {

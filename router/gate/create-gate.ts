@@ -4,6 +4,7 @@ import type { Problem } from '../pages/pages'
 import { isRuleProblem, ruleProblemHeaders } from '../pages/rule-pages'
 import type { EngineLog } from '../proxy/engine'
 import { CompiledPolicies, type CompiledPolicy } from '../rules/compiled-policy'
+import type { LimitBook } from '../rules/limit-book'
 import { OutsideHosts, type Resolve } from '../rules/outside'
 import { RequestView } from '../rules/request-view'
 import { TransportSecurity } from '../rules/response-edits'
@@ -35,6 +36,8 @@ export interface GateOptions {
   content?: ContentSource | null
   cache?: AnswerCache | null
   compressor?: FilterSource | null
+  /** Shared with other workers; for this one alone unless told. */
+  limits?: LimitBook
   /** How hosts outside of the table are resolved; the system's way unless told. */
   resolve?: Resolve
   /** Milliseconds that only grow; for tests. */
@@ -59,10 +62,10 @@ class RuleGate implements TableGate {
   readonly #untouched = new UntouchedPaths()
   #challenges: ReadonlyMap<string, string> = new Map()
 
-  constructor({ table, log, content = null, cache = null, compressor = null, resolve, now = () => performance.now() }: GateOptions) {
+  constructor({ table, log, content = null, cache = null, compressor = null, limits, resolve, now = () => performance.now() }: GateOptions) {
     const outside = new OutsideHosts(resolve)
     outside.allow(table.outsideHosts)
-    this.#parts = { policies: new CompiledPolicies(log), outside, content, cache, compressor, hsts: new TransportSecurity(), now, table }
+    this.#parts = { policies: new CompiledPolicies(log, limits), outside, content, cache, compressor, hsts: new TransportSecurity(), now, table }
   }
 
   apply(table: HostTable): void {

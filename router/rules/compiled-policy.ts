@@ -14,8 +14,9 @@ import {
 } from '@/shared/edge-rules/rules'
 import type { EngineLog } from '../proxy/engine'
 import { AddressList } from './addresses'
-import { Guard } from './protection'
-import { RateLimit } from './rate-limits'
+import { LimitBook } from './limit-book'
+import { Guard, wrongTries } from './protection'
+import type { RateLimit } from './rate-limits'
 import { ResponseEdits } from './response-edits'
 import { RuleIndex } from './rule-index'
 
@@ -52,15 +53,15 @@ const maxKept = 5_000
  */
 export class CompiledPolicies {
   readonly #log: EngineLog
+  readonly #limits: LimitBook
   readonly #byObject = new WeakMap<EdgePolicy, CompiledPolicy>()
   readonly #byContent = new Map<string, CompiledPolicy>()
 
-  constructor(log: EngineLog) {
+  /** `limits`: those of this worker; for its own where it is alone. */
+  constructor(log: EngineLog, limits = new LimitBook()) {
     this.#log = log
-    this.#byObject.set(
-      defaultEdgePolicy,
-      compilePolicy(defaultEdgePolicy, () => {}),
-    )
+    this.#limits = limits
+    this.#byObject.set(defaultEdgePolicy, this.#compile(defaultEdgePolicy, 'default'))
   }
 
   get(policy: EdgePolicy): CompiledPolicy {
@@ -70,8 +71,7 @@ export class CompiledPolicies {
   #make(policy: EdgePolicy): CompiledPolicy {
     const key = createHash('sha256').update(JSON.stringify(policy)).digest('base64')
     const known = this.#byContent.get(key)
-    const compiled =
-      known ?? compilePolicy(policy, (at, problem) => this.#log.warn({ rule: at, problem }, 'a rule that cannot be understood is left out'))
+    const compiled = known ?? this.#compile(policy, key)
     // Used last, forgotten last.
     this.#byContent.delete(key)
     this.#byContent.set(key, compiled)
@@ -79,14 +79,23 @@ export class CompiledPolicies {
     this.#byObject.set(policy, compiled)
     return compiled
   }
+
+  #compile(policy: EdgePolicy, key: string): CompiledPolicy {
+    const onProblem: OnProblem = (at, problem) => this.#log.warn({ rule: at, problem }, 'a rule that cannot be understood is left out')
+    return compilePolicy(policy, onProblem, (name, requests, windowSeconds) => this.#limits.limit(`${key} ${name}`, requests, windowSeconds))
+  }
 }
 
+type OnProblem = (at: string, problem: string) => void
+/** The limit of a name within its policy. */
+type MakeLimit = (name: string, requests: number, windowSeconds: number) => RateLimit
+
 /** A rule that is wrong is left out and named; the rest of the policy holds. */
-export function compilePolicy(policy: EdgePolicy, onProblem: (at: string, problem: string) => void): CompiledPolicy {
-  const each = <R, C>(list: string, rules: readonly R[], compile: (rule: R) => C): C[] =>
+export function compilePolicy(policy: EdgePolicy, onProblem: OnProblem, limitOf: MakeLimit): CompiledPolicy {
+  const each = <R, C>(list: string, rules: readonly R[], compile: (rule: R, index: number) => C): C[] =>
     rules.flatMap((rule, i) => {
       try {
-        return [compile(rule)]
+        return [compile(rule, i)]
       } catch (error) {
         if (!(error instanceof ExpressionProblem)) throw error
         onProblem(`${list}.${i}`, error.message)
@@ -96,9 +105,9 @@ export function compilePolicy(policy: EdgePolicy, onProblem: (at: string, proble
   const redirects = each('redirects', policy.redirects, compileRedirect)
   const rewrites = each('rewrites', policy.rewrites, compileRewrite)
   const headers = each<EdgePolicy['headers'][number], CompiledHeaders>('headers', policy.headers, compileHeaders)
-  const limits = each('rateLimits', policy.rateLimits, (rule) => ({
+  const limits = each('rateLimits', policy.rateLimits, (rule, i) => ({
     ...compileRateLimit(rule),
-    buckets: new RateLimit(rule.requests, rule.windowSeconds),
+    buckets: limitOf(`rule ${i}`, rule.requests, rule.windowSeconds),
   }))
   const { maintenance, protection, cleanUrls, trailingSlash } = policy
   const parts = {
@@ -107,7 +116,7 @@ export function compilePolicy(policy: EdgePolicy, onProblem: (at: string, proble
       message: maintenance.message,
       except: addressList(maintenance.allowedAddresses, 'maintenance.allowedAddresses', onProblem),
     },
-    guard: protection && new Guard(protection),
+    guard: protection && new Guard(protection, limitOf('wrong tries', wrongTries.requests, wrongTries.windowSeconds)),
     limits: indexOf(limits),
     spelling: cleanUrls || trailingSlash !== null ? { cleanUrls, trailingSlash } : null,
     redirects: indexOf(redirects.filter((rule) => !rule.afterFiles)),

@@ -20,7 +20,8 @@ const maxVerifying = 2
 const maxWaiting = 16
 let verifying = 0
 const waiting: (() => void)[] = []
-const triesPerMinute = 20
+/** Of one visitor. */
+export const wrongTries = { requests: 20, windowSeconds: 60 }
 const maxCredentialBytes = 1024
 /** Costs what a real one costs, so that a wrong name is not told from a wrong password by the clock. */
 const nobodysHash = 'scrypt$16384$8$1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'
@@ -37,11 +38,12 @@ export class Guard {
   readonly #key = randomBytes(32)
   /** Hash of a credential → until when it holds (ms). */
   readonly #verified = new Map<string, number>()
-  readonly #failures = new RateLimit(triesPerMinute, 60)
+  readonly #failures: RateLimit
   #waiting = 0
 
-  constructor(protection: Protection) {
+  constructor(protection: Protection, failures = new RateLimit(wrongTries.requests, wrongTries.windowSeconds)) {
     this.#protection = protection
+    this.#failures = failures
   }
 
   /** A promise only where a password was not seen before. */

@@ -1,4 +1,6 @@
 const maxBuckets = 20_000
+/** In windows: as many as there may be workers. */
+const mostOwed = 256
 
 interface Bucket {
   tokens: number
@@ -17,12 +19,14 @@ export interface LimitState {
 
 /**
  * A token bucket for each visitor: `requests` at once, refilled evenly over the window. Bounded: whoever was not seen for longest is
- * forgotten first. Each worker counts for itself.
+ * forgotten first. What other workers gave is taken off by `note` (see `LimitBook`).
  */
 export class RateLimit {
   readonly #requests: number
   readonly #windowMs: number
   readonly #buckets = new Map<string, Bucket>()
+  /** Told of every token that is given. */
+  onTake: ((key: string) => void) | null = null
 
   constructor(requests: number, windowSeconds: number) {
     this.#requests = requests
@@ -32,19 +36,25 @@ export class RateLimit {
   /** Takes one token of `key`; `retryAfterSeconds` above 0 says that there was none. `now` in ms. */
   take(key: string, now: number): LimitState {
     const bucket = this.#bucket(key, now)
-    const refill = ((now - bucket.at) * this.#requests) / this.#windowMs
-    bucket.tokens = Math.min(this.#requests, bucket.tokens + Math.max(0, refill))
-    bucket.at = now
     const allowed = bucket.tokens >= 1
-    if (allowed) bucket.tokens -= 1
+    if (allowed) {
+      bucket.tokens -= 1
+      this.onTake?.(key)
+    }
     const perToken = this.#windowMs / this.#requests
     return {
       limit: this.#requests,
       windowSeconds: this.#windowMs / 1000,
-      remaining: Math.floor(bucket.tokens),
+      remaining: Math.max(0, Math.floor(bucket.tokens)),
       retryAfterSeconds: allowed ? 0 : Math.max(1, Math.ceil(((1 - bucket.tokens) * perToken) / 1000)),
       resetSeconds: Math.ceil(((this.#requests - bucket.tokens) * perToken) / 1000),
     }
+  }
+
+  /** Another worker gave so many tokens of `key`: what was given beyond the limit is owed. */
+  note(key: string, tokens: number, now: number): void {
+    const bucket = this.#bucket(key, now)
+    bucket.tokens = Math.max(bucket.tokens - tokens, -mostOwed * this.#requests)
   }
 
   #bucket(key: string, now: number): Bucket {
@@ -54,6 +64,9 @@ export class RateLimit {
     else if (this.#buckets.size >= maxBuckets) this.#forgetOldest()
     const bucket = known ?? { tokens: this.#requests, at: now }
     this.#buckets.set(key, bucket)
+    const refill = ((now - bucket.at) * this.#requests) / this.#windowMs
+    bucket.tokens = Math.min(this.#requests, bucket.tokens + Math.max(0, refill))
+    bucket.at = now
     return bucket
   }
 
