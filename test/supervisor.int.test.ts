@@ -1,0 +1,113 @@
+/** The parent of all processes, over children that hang and crash on purpose; the routers of one test are real. */
+import { mkdir } from 'node:fs/promises'
+import http from 'node:http'
+import type { AddressInfo } from 'node:net'
+import path from 'node:path'
+import { afterEach, expect, test } from 'vitest'
+import { SnapshotStore } from '@/router/table/snapshot'
+import { defaultEdgePolicy } from '@/shared/edge-policy'
+import { until } from './support/processes'
+import { type SupervisedHome, supervisedHome } from './support/supervisor'
+
+const open: { close(): Promise<unknown> }[] = []
+afterEach(async () => {
+  for (const thing of open.splice(0).reverse()) await thing.close()
+})
+
+function lives(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return pid > 0
+  } catch {
+    return false
+  }
+}
+
+async function running(home: SupervisedHome) {
+  open.push(home)
+  const supervisor = await home.start()
+  const pids = async () => ({ first: await home.pid('router-0'), second: await home.pid('router-1'), control: await home.pid('control') })
+  await until('all processes run', 20_000, async () => Object.values(await pids()).every(lives))
+  return { supervisor, pids }
+}
+
+test.each(['hang', 'crash'] as const)(
+  'a new version whose routers %s changes nothing: the old ones go on and are minded, and the next version replaces them',
+  { timeout: 90_000 },
+  async (fault) => {
+    const home = await supervisedHome('scripted')
+    const { supervisor, pids } = await running(home)
+    const before = await pids()
+
+    await home.behave(fault)
+    supervisor.kill('SIGHUP')
+    let failed = 0
+    if (fault === 'hang')
+      await until('the new router runs', 20_000, async () => {
+        failed = (await pids()).first
+        return failed !== before.first && lives(failed)
+      })
+    await until('it is given up', 40_000, () => home.output().includes('the new router-0 did not start: the old one goes on'))
+    if (fault === 'hang') await until('what hung is gone', 10_000, () => !lives(failed))
+    await until('the old one has its pid file back', 10_000, async () => (await pids()).first === before.first)
+    expect(await pids()).toEqual(before)
+    expect(Object.values(before).map(lives)).toEqual([true, true, true])
+
+    await home.behave('ready')
+    process.kill(before.first, 'SIGKILL')
+    await until('the old router, which died, is started again', 20_000, async () => {
+      const { first } = await pids()
+      return first !== before.first && lives(first)
+    })
+
+    const middle = await pids()
+    supervisor.kill('SIGHUP')
+    await until('every process is a new one', 30_000, async () => {
+      const now = await pids()
+      return (Object.keys(now) as (keyof typeof now)[]).every((name) => now[name] !== middle[name] && lives(now[name]))
+    })
+    const last = Object.values(await pids())
+    await home.close()
+    expect(last.filter(lives)).toEqual([])
+  },
+)
+
+test('a visitor who comes over connections to every router gets what the limit says, not as much from each', { timeout: 60_000 }, async () => {
+  const requests = 100
+  const app = http.createServer((_req, res) => res.end('app'))
+  await new Promise<void>((resolve) => app.listen(0, '127.0.0.1', resolve))
+  open.push({ close: () => new Promise((resolve) => app.close(resolve)) })
+  const home = await supervisedHome('real')
+  const runDirectory = path.join(home.home, 'run')
+  await mkdir(runDirectory, { recursive: true, mode: 0o700 })
+  const target = { instanceId: 'i', host: '127.0.0.1', port: (app.address() as AddressInfo).port }
+  const policy = { ...defaultEdgePolicy, rateLimits: [{ source: '/(.*)', requests, windowSeconds: 3600 }] }
+  const route = { host: 'app.test', teamId: 't', projectId: 'p', projectName: 'shop', deploymentId: 'd', state: 'live' as const }
+  await new SnapshotStore(runDirectory).save({
+    version: 1,
+    generatedAt: new Date().toISOString(),
+    dashboardUrl: 'http://localhost:3000',
+    routes: [{ ...route, targets: [target], policy: 'p' }],
+    policies: { p: policy },
+  })
+  await running(home)
+
+  const visit = () =>
+    new Promise<number>((resolve, reject) => {
+      const ask = http.get({ host: '127.0.0.1', port: home.edgePort, headers: { host: 'app.test' }, agent: false }, (res) => {
+        res.resume().once('end', () => resolve(res.statusCode ?? 0))
+      })
+      ask.once('error', reject)
+    })
+  let allowed = 0
+  let refusedInARow = 0
+  await until('nobody is let in by any router', 30_000, async () => {
+    const status = await visit()
+    if (status === 200) allowed++
+    refusedInARow = status === 429 ? refusedInARow + 1 : 0
+    return refusedInARow >= 40
+  })
+  // Each alone would have given all of them.
+  expect(allowed).toBeGreaterThanOrEqual(requests)
+  expect(allowed).toBeLessThan(requests * 1.5)
+})
