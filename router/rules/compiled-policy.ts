@@ -12,6 +12,7 @@ import {
   compileRewrite,
   type Matcher,
 } from '@/shared/edge-rules/rules'
+import { ruleLimits, ruleWeight, textWeight } from '@/shared/edge-rules/weight'
 import type { EngineLog } from '../proxy/engine'
 import { AddressList } from './addresses'
 import { LimitBook } from './limit-book'
@@ -43,9 +44,12 @@ export interface CompiledPolicy {
   readonly rewritesAfter: RuleIndex<CompiledRewrite> | null
   /** Paths of the project's own error pages. */
   readonly errorPages: readonly string[]
+  /** What it takes in memory, see `shared/edge-rules/weight.ts`. */
+  readonly weight: number
 }
 
-const maxKept = 5_000
+/** Together as heavy as all policies of one table may be: what older tables had goes first. */
+const maxKeptWeight = ruleLimits.totalWeight
 
 /**
  * Policies in their compiled form, made at their first request. A policy whose content did not change with a table keeps its form, and
@@ -56,6 +60,7 @@ export class CompiledPolicies {
   readonly #limits: LimitBook
   readonly #byObject = new WeakMap<EdgePolicy, CompiledPolicy>()
   readonly #byContent = new Map<string, CompiledPolicy>()
+  #weight = 0
 
   /** `limits`: those of this worker; for its own where it is alone. */
   constructor(log: EngineLog, limits = new LimitBook()) {
@@ -75,7 +80,8 @@ export class CompiledPolicies {
     // Used last, forgotten last.
     this.#byContent.delete(key)
     this.#byContent.set(key, compiled)
-    if (this.#byContent.size > maxKept) for (const oldest of [...this.#byContent.keys()].slice(0, 100)) this.#byContent.delete(oldest)
+    if (!known) this.#weight += compiled.weight
+    this.#forget()
     this.#byObject.set(policy, compiled)
     return compiled
   }
@@ -83,6 +89,15 @@ export class CompiledPolicies {
   #compile(policy: EdgePolicy, key: string): CompiledPolicy {
     const onProblem: OnProblem = (at, problem) => this.#log.warn({ rule: at, problem }, 'a rule that cannot be understood is left out')
     return compilePolicy(policy, onProblem, (name, requests, windowSeconds) => this.#limits.limit(`${key} ${name}`, requests, windowSeconds))
+  }
+
+  /** The oldest, but never the newest. */
+  #forget(): void {
+    for (const [key, { weight }] of this.#byContent) {
+      if (this.#weight <= maxKeptWeight || this.#byContent.size === 1) return
+      this.#byContent.delete(key)
+      this.#weight -= weight
+    }
   }
 }
 
@@ -130,7 +145,8 @@ export function compilePolicy(policy: EdgePolicy, onProblem: OnProblem, limitOf:
   const unconditional = [...redirects, ...rewrites, ...headers].every((rule) => rule.conditions === null)
   const { addresses, guard, limits: limited } = parts
   const forEverybody = addresses === null && parts.maintenance === null && guard === null && limited === null
-  return { policy, plain, byPathAlone: unconditional && forEverybody && errorPages.length === 0, errorPages, ...parts }
+  const weight = [...redirects, ...rewrites, ...headers, ...limits].reduce((sum, rule) => sum + ruleWeight(rule), textWeight(policy))
+  return { policy, plain, byPathAlone: unconditional && forEverybody && errorPages.length === 0, errorPages, weight, ...parts }
 }
 
 function indexOf<R extends Matcher>(rules: R[]): RuleIndex<R> | null {

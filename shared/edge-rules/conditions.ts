@@ -14,6 +14,8 @@ export interface ConditionFacts {
 export interface Conditions {
   /** What they may capture: named groups, and the keys of conditions without a value. */
   readonly names: readonly string[]
+  /** What they take in memory, in instructions of a matcher. */
+  readonly instructions: number
   /** Whether every `has` and no `missing` holds; what is captured is written into `captures`. @throws MatchLimit */
   hold(facts: ConditionFacts, captures: Map<string, string>, budget: StepBudget): boolean
 }
@@ -21,6 +23,7 @@ export interface Conditions {
 interface Condition {
   read(facts: ConditionFacts): string | undefined
   names: string[]
+  instructions: number
   test(value: string, captures: Map<string, string>, budget: StepBudget): boolean
 }
 
@@ -31,6 +34,7 @@ export function compileConditions(has: RuleCondition[] | undefined, missing: Rul
   const unwanted = (missing ?? []).map(compileCondition)
   return {
     names: wanted.flatMap((condition) => condition.names),
+    instructions: [...wanted, ...unwanted].reduce((sum, condition) => sum + condition.instructions, 0),
     hold: (facts, captures, budget) =>
       wanted.every((condition) => holds(condition, facts, captures, budget)) &&
       !unwanted.some((condition) => holds(condition, facts, new Map(), budget)),
@@ -55,19 +59,20 @@ function compileCondition({ type, key, value }: RuleCondition): Condition {
   return { read, ...compileValue(value, name) }
 }
 
-function compileValue(value: string | undefined, key: string): Pick<Condition, 'names' | 'test'> {
+function compileValue(value: string | undefined, key: string): Pick<Condition, 'names' | 'instructions' | 'test'> {
   if (value === undefined) {
     const name = key.replace(/[^A-Za-z0-9_]/g, '')
     const test: Condition['test'] = (text, captures) => {
       captures.set(name, text)
       return true
     }
-    return { names: [name], test }
+    return { names: [name], instructions: 1, test }
   }
-  if (/^[\w/:,;=@ -]*$/.test(value)) return { names: [], test: (text) => text === value }
+  if (/^[\w/:,;=@ -]*$/.test(value)) return { names: [], instructions: 1, test: (text) => text === value }
   const expression = new LinearExpression(value)
   return {
     names: expression.groups.filter((name) => name !== null),
+    instructions: expression.size,
     test: (text, captures, budget) => {
       const found = expression.match(text, budget)
       for (const [i, name] of expression.groups.entries()) if (found && name !== null) captures.set(name, found[i] ?? '')

@@ -243,9 +243,10 @@ class Parser {
   }
 }
 
-function literal(code: number): Expression {
-  return { kind: 'set', set: { ranges: [[code, code]], negated: false } }
-}
+const makeLiteral = (code: number): Expression => ({ kind: 'set', set: { ranges: [[code, code]], negated: false } })
+const asciiLiterals = Array.from({ length: 128 }, (_, code) => makeLiteral(code))
+/** The same object for the same letter, so that what is made of it is made once. */
+const literal = (code: number): Expression => asciiLiterals[code] ?? makeLiteral(code)
 
 /** A class within a class as plain ranges. */
 function spread(set: CharacterSet): [number, number][] {

@@ -87,7 +87,7 @@ export class LinearExpression {
   #emit(expression: Expression): void {
     switch (expression.kind) {
       case 'set':
-        this.#add(op.set, { set: new CompiledSet(this.#foldCase ? inEitherCase(expression.set) : expression.set) })
+        this.#add(op.set, { set: this.#foldCase ? new CompiledSet(inEitherCase(expression.set)) : compiledSet(expression.set) })
         return
       case 'sequence':
         for (const item of expression.items) this.#emit(item)
@@ -196,6 +196,17 @@ export class LinearExpression {
     }
     return false
   }
+}
+
+/** `[a-z]{1000}` is a thousand instructions and one set. */
+const compiledSets = new WeakMap<CharacterSet, CompiledSet>()
+function compiledSet(set: CharacterSet): CompiledSet {
+  let compiled = compiledSets.get(set)
+  if (!compiled) {
+    compiled = new CompiledSet(set)
+    compiledSets.set(set, compiled)
+  }
+  return compiled
 }
 
 const wordSet = /\w/

@@ -5,6 +5,8 @@ import { LinearExpression, MatchLimit, maxTextLength, type StepBudget } from './
 /** As vercel.json reads them: case matters, so does a slash at the end, and a parameter ends at the next slash. */
 const options = { strict: true, sensitive: true, delimiter: '/' } as const
 const plainParameter = '[^\\/]+?'
+/** About what a small expression of the language's own engine takes. */
+const nativeInstructions = 8
 const anything = new Set(['.*', '.*?', '.+', '.+?'])
 
 /** What a path or a condition captured, by name; parameters without one are `0`, `1`, … */
@@ -17,6 +19,8 @@ export interface PathPattern {
   /** `/blog` when every path it matches has exactly this first segment. */
   readonly firstSegment: string | null
   readonly names: readonly string[]
+  /** What it takes in memory, in instructions of a matcher. */
+  readonly instructions: number
   /**
    * What a decoded path gave to the parameters, in the order of `names`, '' for those that took no part; null: it is not matched.
    * @throws MatchLimit when the path is longer or the work more than is granted.
@@ -45,16 +49,16 @@ function build(source: string, foldCase: boolean): PathPattern {
   const tokens = parse(source, options)
   const only = typeof tokens[0] === 'string' && foldCase ? tokens[0].toLowerCase() : tokens[0]
   if (tokens.length === 1 && typeof only === 'string')
-    return { literal: only, firstSegment: firstSegmentOf(only, true), names: [], match: (path) => (path === only ? [] : null) }
+    return { literal: only, firstSegment: firstSegmentOf(only, true), names: [], instructions: 0, match: (path) => (path === only ? [] : null) }
   const keys: Key[] = []
   const expression = tokensToRegexp(tokens, keys, options)
   const names = keys.map((key) => String(key.name))
   const next = tokens[1]
   const first = typeof only === 'string' ? firstSegmentOf(only, typeof next === 'object' && next.prefix.startsWith('/')) : null
-  const match = provablyFast(tokens)
-    ? nativeMatch(new RegExp(expression.source, foldCase ? 'si' : 's'), names.length)
+  const matching = provablyFast(tokens)
+    ? { instructions: nativeInstructions, match: nativeMatch(new RegExp(expression.source, foldCase ? 'si' : 's'), names.length) }
     : linearMatch(new LinearExpression(expression.source, { foldCase }), names.length)
-  return { literal: null, firstSegment: first, names, match }
+  return { literal: null, firstSegment: first, names, ...matching }
 }
 
 /** `whole`: the text ends where a segment does. */
@@ -102,10 +106,11 @@ function nativeMatch(expression: RegExp, count: number): PathPattern['match'] {
   }
 }
 
-function linearMatch(expression: LinearExpression, count: number): PathPattern['match'] {
+function linearMatch(expression: LinearExpression, count: number): Pick<PathPattern, 'instructions' | 'match'> {
   if (expression.groups.length !== count) throw new ExpressionProblem('groups within a parameter must be (?:…)')
-  return (path, budget) => {
+  const match: PathPattern['match'] = (path, budget) => {
     const found = expression.match(path, budget)
     return found === null ? null : found.map((value) => value ?? '')
   }
+  return { instructions: expression.size, match }
 }

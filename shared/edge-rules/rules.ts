@@ -93,8 +93,28 @@ export interface RuleProblem {
   message: string
 }
 
+type RuleLists = Partial<Pick<EdgePolicy, 'redirects' | 'rewrites' | 'headers' | 'rateLimits'>>
+
+/** Every rule that can be compiled, one at a time. */
+export function* compileRules(policy: RuleLists): IterableIterator<Matcher> {
+  yield* usable(policy.redirects, compileRedirect)
+  yield* usable(policy.rewrites, compileRewrite)
+  yield* usable(policy.headers, compileHeaders)
+  yield* usable(policy.rateLimits, compileRateLimit)
+}
+
+function* usable<R>(rules: readonly R[] | undefined, compile: (rule: R) => Matcher): IterableIterator<Matcher> {
+  for (const rule of rules ?? []) {
+    try {
+      yield compile(rule)
+    } catch (error) {
+      if (!(error instanceof ExpressionProblem)) throw error
+    }
+  }
+}
+
 /** Every rule that cannot be compiled, and why: what a person is told before it is stored. */
-export function findRuleProblems(policy: Partial<Pick<EdgePolicy, 'redirects' | 'rewrites' | 'headers' | 'rateLimits'>>): RuleProblem[] {
+export function findRuleProblems(policy: RuleLists): RuleProblem[] {
   const check = <R>(list: string, rules: R[] | undefined, compile: (rule: R) => unknown): RuleProblem[] =>
     (rules ?? []).flatMap((rule, i) => {
       try {

@@ -1,0 +1,21 @@
+import { expect, test } from 'vitest'
+import { defaultEdgePolicy, type EdgePolicy } from '@/shared/edge-policy'
+import { ruleLimits } from '@/shared/edge-rules/weight'
+import { CompiledPolicies } from './compiled-policy'
+
+const heavy = (name: string): EdgePolicy => ({
+  ...defaultEdgePolicy,
+  redirects: Array.from({ length: 32 }, (_, i) => ({ source: `/${name}${i}/:x(a{950})`, destination: '/', status: 308 as const })),
+})
+
+test('a policy that a new table says again keeps its form; what old tables said is forgotten by its weight, oldest first', () => {
+  const policies = new CompiledPolicies({ info: () => {}, warn: () => {}, error: () => {} })
+  const first = policies.get(heavy('first'))
+  expect(policies.get(heavy('first'))).toBe(first)
+  const enough = Math.ceil(ruleLimits.totalWeight / first.weight) + 1
+  expect(enough).toBeLessThan(100)
+  let last = first
+  for (let i = 0; i < enough; i += 1) last = policies.get(heavy(`p${i}-`))
+  expect(policies.get(heavy(`p${enough - 1}-`))).toBe(last)
+  expect(policies.get(heavy('first'))).not.toBe(first)
+})
