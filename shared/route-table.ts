@@ -41,6 +41,8 @@ export interface Route {
   hstsSeconds?: number
   /** The whole host is a redirect to this origin (`https://www.example.com`), path and query kept, 308. */
   redirectTo?: string
+  /** Its rules cannot be applied: its policy lets nobody in, and the page says why instead of speaking of work under way. */
+  closed?: boolean
 }
 
 /** A certificate there is; its key is asked for over the link when the router does not have it yet. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
+import { canonicalHost, parseAuthority } from '@/shared/node/host'
 import { routeTo, tableOf } from '../proxy/testing'
-import { canonicalHost, parseAuthority } from './host'
 import { HostTable } from './host-table'
 
 const find = (table: HostTable, header: string) => {

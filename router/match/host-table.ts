@@ -1,6 +1,6 @@
 import { defaultEdgePolicy, type EdgePolicy } from '@/shared/edge-policy'
+import { placeOf } from '@/shared/node/host'
 import type { CertificateEntry, Route, RouteTable } from '@/shared/route-table'
-import { canonicalHost } from './host'
 
 /** A route as the data path uses it: frozen fields and the turn of its round robin. */
 export interface LiveRoute extends Omit<Route, 'policy'> {
@@ -33,12 +33,11 @@ export class HostTable {
     this.httpsPort = table.httpsPort ?? null
     this.outsideHosts = table.outsideHosts ?? []
     for (const route of table.routes) {
-      const wildcard = route.host.startsWith('*.')
-      const name = canonicalHost(wildcard ? route.host.slice(2) : route.host)
-      if (name === null) throw new Error(`"${route.host}" is not a hostname`)
-      const host = wildcard ? `*.${name}` : name
+      const place = placeOf(route.host)
+      if (place === null) throw new Error(`"${route.host}" is not a hostname`)
+      const { host: key, wildcard } = place
+      const host = wildcard ? `*${key}` : key
       const map = wildcard ? this.#wildcards : this.#routes
-      const key = wildcard ? `.${name}` : name
       if (map.has(key)) throw new Error(`the host "${host}" has two routes`)
       map.set(key, { ...route, host, policy: policyOf(table, route), turn: 0 })
     }

@@ -1,6 +1,6 @@
 import { type IncomingMessage, METHODS } from 'node:http'
+import { type Authority, parseAuthority } from '@/shared/node/host'
 import type { EngineLimits } from '../env'
-import { type Authority, parseAuthority } from '../match/host'
 
 export interface Refusal {
   status: 400 | 405 | 417 | 431 | 501 | 505

@@ -1,4 +1,4 @@
-import { parseAuthority } from '../../match/host'
+import { parseAuthority } from '@/shared/node/host'
 import type { HostTable, LiveRoute } from '../../match/host-table'
 import { forwardedLines } from './request-writer'
 

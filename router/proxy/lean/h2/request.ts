@@ -1,6 +1,6 @@
 import { METHODS } from 'node:http'
+import { parseAuthority } from '@/shared/node/host'
 import type { ForwardPlan } from '../../../gate/gate'
-import { parseAuthority } from '../../../match/host'
 import type { HostTable, LiveRoute } from '../../../match/host-table'
 import type { Problem } from '../../../pages/pages'
 import { prepareEdits } from '../edits'

@@ -51,3 +51,10 @@ function toAscii(host: string): string {
   const decoded = latin1 ? Buffer.from(host, 'latin1').toString('utf8') : host
   return domainToASCII(decoded.includes('\ufffd') ? host : decoded)
 }
+
+/** The place a route's host has in a table: an exact name, or what follows the `*` of a wildcard. null: it is no hostname. */
+export function placeOf(routeHost: string): { host: string; wildcard: boolean } | null {
+  const wildcard = routeHost.startsWith('*.')
+  const name = canonicalHost(wildcard ? routeHost.slice(2) : routeHost)
+  return name === null ? null : { host: wildcard ? `.${name}` : name, wildcard }
+}

@@ -1,0 +1,50 @@
+import { isIP } from 'node:net'
+import { isAbsolute } from 'node:path'
+import { z } from 'zod'
+import { edgePolicySchema } from '../edge-policy-schema'
+import type { CertificateEntry, Route, RouteTable } from '../route-table'
+
+/** What a router asks of a table. The control plane asks the same of each part before it publishes, so that one bad row costs its project alone. */
+
+const target = z.object({
+  instanceId: z.string().min(1).max(200),
+  host: z.string().refine((host) => isIP(host) !== 0, 'must be an IP literal'),
+  port: z.number().int().min(1).max(65_535),
+  since: z.number().optional(),
+})
+
+const content = z.object({ digest: z.string(), directory: z.string().refine(isAbsolute, 'must be an absolute path'), spa: z.boolean() })
+
+export const routeSchema: z.ZodType<Route> = z.object({
+  host: z.string().min(1).max(512),
+  teamId: z.string(),
+  projectId: z.string(),
+  projectName: z.string(),
+  deploymentId: z.string().nullable(),
+  state: z.enum(['live', 'not-deployed', 'stopped', 'failed', 'sleeping']),
+  targets: z.array(target).max(10_000),
+  policy: z.string().optional(),
+  content: content.optional(),
+  httpsOnly: z.boolean().optional(),
+  hstsSeconds: z.number().int().min(0).optional(),
+  redirectTo: z.string().optional(),
+  closed: z.boolean().optional(),
+})
+
+// One wildcard may be for as many names as there are routes.
+export const certificateSchema: z.ZodType<CertificateEntry> = z.object({
+  id: z.string().min(1).max(200),
+  names: z.array(z.string()).max(5_000_000),
+  notAfter: z.number(),
+})
+
+export const routeTableSchema: z.ZodType<RouteTable> = z.object({
+  version: z.number().int().min(0),
+  generatedAt: z.string().refine((text) => !Number.isNaN(Date.parse(text)), 'must be a date'),
+  dashboardUrl: z.string(),
+  routes: z.array(routeSchema).max(5_000_000),
+  policies: z.record(z.string(), edgePolicySchema).optional(),
+  certificates: z.array(certificateSchema).max(5_000_000).optional(),
+  httpsPort: z.number().int().min(1).max(65_535).optional(),
+  outsideHosts: z.array(z.string().max(300)).max(10_000).optional(),
+})
