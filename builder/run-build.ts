@@ -83,12 +83,12 @@ export async function runBuild(parts: BuilderParts, request: BuildRequest, event
     await events.onSource?.(source)
     const detected = await recorded(
       'detect',
-      () => describeSource(source, request),
+      async () => ({ ...(await describeSource(source, request)), edge: await readSourceRules(source.directory, request.settings) }),
       ({ plan }) => plan.summary,
     )
     log.system('detect', detected.plan.summary)
     for (const warning of detected.report.warnings) log.system('detect', warning)
-    const edge = await readSourceRules(source.directory, request.settings)
+    const { edge, ...described } = detected
     for (const warning of edge.warnings) log.system('detect', warningText(warning))
     const base = await describeBase(parts, request, detected.plan)
     const key = buildKey({
@@ -100,7 +100,7 @@ export async function runBuild(parts: BuilderParts, request: BuildRequest, event
       envHash: parts.envHash(request.env),
     })
     const { treeId, commit, sizeBytes, fileCount } = source
-    const outcome = { ...detected, source: { treeId, commit, sizeBytes, fileCount }, buildKey: key, edgePolicy: edge.policy }
+    const outcome = { ...described, source: { treeId, commit, sizeBytes, fileCount }, buildKey: key, edgePolicy: edge.policy }
     const before = await request.reuse(key)
     if (before && (await parts.artifactExists(before)))
       return { ...outcome, artifact: await reportReuse(before, detected.plan, events, log), reused: true }

@@ -41,6 +41,7 @@ import { createProjects } from './projects/projects'
 import { createVariables } from './projects/variables'
 import { createCacheControl } from './purge/purge'
 import { startRetention } from './retention'
+import { recordProblems } from './routes/problem-record'
 import { createRoutePublisher, type RoutePublisher } from './routes/publisher'
 import { readAuthSecret } from './secrets/key-file'
 import { openSecrets, type Secrets } from './secrets/secrets'
@@ -106,6 +107,8 @@ export async function compose(env: ServerEnv, roles: Set<Role>, logger: Logger):
     contents: base.contents,
     outsideHosts: env.rewriteHosts,
     ports: { http: env.domains.publicHttpPort, https: env.domains.publicHttpsPort },
+    // Where the routers are, so that two processes do not write one another's notes away.
+    ...(hub ? { onProblems: recordProblems({ prisma, bus: base.bus, logger }) } : {}),
   })
   const state = { ready: false }
   const board = hub ? createChallengeBoard(hub.talk) : null
@@ -262,7 +265,13 @@ function createPlatform(
     variables: createVariables({ prisma, bus, secrets }),
     cache: createCacheControl({ prisma, talk: routers?.hub.talk ?? null }),
     domains,
-    edgePolicy: createEdgePolicy({ prisma, bus, outsideHosts: env.rewriteHosts, routesChanged: () => syncSoon(base, routes) }),
+    edgePolicy: createEdgePolicy({
+      prisma,
+      bus,
+      outsideHosts: env.rewriteHosts,
+      routesChanged: () => syncSoon(base, routes),
+      closedBy: (projectId, settings) => routes.closedBy(projectId, settings),
+    }),
     certificates: createCertificates({ prisma, secrets, bus, routesChanged: () => syncSoon(base, routes) }),
     dnsProviders: createDnsProviders({ prisma, secrets }),
     deployments: createDeployments({ prisma, bus, storage, builder, edge }),

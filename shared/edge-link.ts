@@ -8,6 +8,12 @@ import type { RouteTable } from './route-table'
  * `report` (router → control, unanswered; may be lost).
  */
 
+/**
+ * The longest message of the control plane. A table of a million routes is about 300 MB of JSON; what a table may hold is bounded well
+ * below this where it is made (`server/routes/sound-routes.ts`).
+ */
+export const maxControlFrameBytes = 512 * 1024 * 1024
+
 /** Whole values, newest wins, sent again to whoever says hello. */
 export interface EdgeStates {
   /** Answers to the CA's questions that are pending. */

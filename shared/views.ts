@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { edgeProblemList } from './edge-problems'
 import { deploymentStatuses, instanceStates } from './states'
 
 /**
@@ -121,6 +122,8 @@ export const projectView = z.object({
   updatedAt: iso,
   liveDeployment: deploymentSummary.nullable(),
   latestDeployment: deploymentSummary.nullable(),
+  /** What the routers do not serve of it as it was asked for. */
+  edgeProblems: edgeProblemList,
 })
 export type ProjectView = z.infer<typeof projectView>
 

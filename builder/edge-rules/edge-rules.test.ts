@@ -200,15 +200,20 @@ test('the first file wins about switches, its rules come first', () => {
 
 test('files as large as strangers like are bounded, and read in a moment', () => {
   const begun = performance.now()
-  const many = read('_redirects', Array.from({ length: 20_000 }, (_, i) => `/a${i} /b`).join('\n'))
-  expect(many.policy.redirects).toHaveLength(1024)
-  const wrong = read('vercel.json', { redirects: Array.from({ length: 3000 }, () => ({ source: '/((a+)+)+(', destination: '/' })) })
+  const redirects = (count: number) => Array.from({ length: count }, (_, i) => `/a${i} /b`).join('\n')
+  expect(read('_redirects', redirects(1024)).policy.redirects).toHaveLength(1024)
+  expect(() => read('_redirects', redirects(1025))).toThrow('_redirects: 1025 redirects, and at most 1024 are allowed')
+  expect(() => read('_redirects', redirects(20_000))).toThrow('20000 lines')
+  const wrong = read('vercel.json', { redirects: Array.from({ length: 1000 }, () => ({ source: '/((a+)+)+(', destination: '/' })) })
   expect(wrong.policy).toEqual({})
   expect(wrong.warnings.length).toBeLessThanOrEqual(51)
-  const heavy = read('vercel.json', {
-    headers: Array.from({ length: 1000 }, () => ({ source: '/', headers: [{ key: 'X-A', value: 'x'.repeat(4000) }] })),
-  })
-  expect(heavy.policy).toEqual({})
+  expect(() => read('vercel.json', { redirects: Array.from({ length: 3000 }, () => ({ source: '/a', destination: '/' })) })).toThrow('3000 redirects')
+  const headers = Array.from({ length: 1000 }, () => ({ source: '/', headers: [{ key: 'X-A', value: 'x'.repeat(4000) }] }))
+  expect(() => read('vercel.json', { headers })).toThrow(/^vercel\.json: the rules weigh .* at most 8 MiB/)
+  // Few characters that a router would need a gigabyte for.
+  const has = Array.from({ length: 16 }, () => ({ type: 'header', key: 'x', value: 'a{999}' }))
+  const expanding = Array.from({ length: 200 }, () => ({ source: '/', destination: '/b', has }))
+  expect(() => read('vercel.json', { redirects: expanding })).toThrow('the rules weigh')
   expect(performance.now() - begun).toBeLessThan(8000)
 })
 
@@ -221,6 +226,17 @@ test('files are found at the root and where frameworks keep public files; links 
   await symlink('/etc/hostname', path.join(directory, '_headers'))
   const files = await findRuleFiles(await openTree(directory), null)
   expect(files.map(({ name }) => name)).toEqual(['vercel.json', 'public/_redirects'])
+})
+
+test('a deployment does not go on without a list of addresses that cannot be read', async () => {
+  expect(() => read('switchyard.json', { allowedAddresses: '192.0.2.0/24' })).toThrow(/^switchyard\.json:\d+: "allowedAddresses" is not understood/)
+  expect(() => read('switchyard.json', { allowedAddresses: ['x'.repeat(65)] })).toThrow('allowedAddresses')
+  expect(() => read('switchyard.json', '{ "allowedAddresses": ["192.0.2.0/24"], }')).toThrow('this is not JSON')
+  expect(() => read('switchyard.json', '[]')).toThrow('an object is expected')
+  const directory = await mkdtemp(path.join(tmpdir(), 'rules-'))
+  onTestFinished(() => rm(directory, { recursive: true }))
+  await writeFile(path.join(directory, 'switchyard.json'), ' '.repeat(256 * 1024 + 1))
+  await expect(openTree(directory).then((files) => findRuleFiles(files, null))).rejects.toThrow('switchyard.json: the file is larger than 256 KiB')
 })
 
 test('one rule beyond the bounds is left out alone: who may come in is never widened by it', () => {

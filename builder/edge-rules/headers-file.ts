@@ -2,6 +2,7 @@ import type { HeaderRule } from '@/shared/edge-policy'
 import { ExpressionProblem } from '@/shared/edge-rules/expression'
 import { checkResponseHeader } from '@/shared/edge-rules/response-headers'
 import { readNetlifyPath } from './netlify-path'
+import { tooMany } from './refusals'
 import { maxLines, type Placed, type RuleWarning } from './rule-file'
 
 export interface HeadersFile {
@@ -15,8 +16,8 @@ export function readHeadersFile(text: string, file: string): HeadersFile {
   const warnings: RuleWarning[] = []
   let current: HeaderRule | null = null
   const lines = text.split(/\r?\n/)
-  if (lines.length > maxLines) warnings.push({ file, line: null, message: `only the first ${maxLines} lines are read` })
-  for (const [i, raw] of lines.slice(0, maxLines).entries()) {
+  if (lines.length > maxLines) throw tooMany(file, null, `${lines.length} lines, and at most ${maxLines} are read`)
+  for (const [i, raw] of lines.entries()) {
     const warn = (message: string) => warnings.push({ file, line: i + 1, message: `${message}: this line is left out` })
     const content = raw.trim()
     if (content === '' || content.startsWith('#')) continue

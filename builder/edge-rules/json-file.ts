@@ -2,8 +2,10 @@ import { isMap, LineCounter, parseDocument } from 'yaml'
 import { z } from 'zod'
 import type { EdgePolicy, HeaderRule, RedirectRule, RewriteRule, RuleCondition } from '@/shared/edge-policy'
 import { edgePolicyFields, headerRuleSchema, rateLimitRuleSchema, redirectRuleSchema, rewriteRuleSchema } from '@/shared/edge-policy-schema'
+import { ruleLimits } from '@/shared/edge-rules/weight'
 import { escapeExpression } from './netlify-path'
-import { maxRulesOfAKind, type Placed, type RuleFile, type RuleWarning } from './rule-file'
+import { accessUnread, tooMany } from './refusals'
+import type { Placed, RuleFile, RuleWarning } from './rule-file'
 
 export interface JsonRules {
   redirects: Placed<RedirectRule>[]
@@ -29,28 +31,31 @@ const ownSettings = [
 const bothSettings = ['cleanUrls', 'trailingSlash'] as const
 type Place = (path: (string | number)[]) => number | null
 
-/** `vercel.json`, and `switchyard.json`, which says the same in the same words and more. */
+/**
+ * `vercel.json`, and `switchyard.json`, which says the same in the same words and more: who may come in, so that it has to be understood.
+ * @throws ERR_DETECT
+ */
 export function readJsonFile({ kind, name: file, text }: RuleFile): JsonRules {
   const rules: JsonRules = { redirects: [], rewrites: [], headers: [], rateLimits: [], settings: {}, warnings: [] }
   let content: unknown
   try {
     content = JSON.parse(text)
   } catch (error) {
-    rules.warnings.push({
-      file,
-      line: null,
-      message: `this is not JSON, so none of its rules hold (${error instanceof Error ? error.message : error})`,
-    })
+    const why = `this is not JSON, so none of its rules hold (${error instanceof Error ? error.message : error})`
+    if (kind === 'switchyard.json') throw accessUnread(file, null, why)
+    rules.warnings.push({ file, line: null, message: why })
     return rules
   }
   if (typeof content !== 'object' || content === null || Array.isArray(content)) {
-    rules.warnings.push({ file, line: null, message: 'an object is expected, so none of its rules hold' })
+    const why = 'an object is expected, so none of its rules hold'
+    if (kind === 'switchyard.json') throw accessUnread(file, null, why)
+    rules.warnings.push({ file, line: null, message: why })
     return rules
   }
   const lineOf = placesOf(text)
   const warn = (path: (string | number)[], message: string) => rules.warnings.push({ file, line: lineOf(path), message })
   const fields = content as Record<string, unknown>
-  const reader = { fields, lineOf, warn }
+  const reader = { file, fields, lineOf, warn }
   rules.redirects = readList(reader, ['redirects'], toRedirect, redirectRuleSchema)
   rules.rewrites = readRewrites(reader)
   rules.headers = readList(reader, ['headers'], toMatch, headerRuleSchema)
@@ -64,20 +69,22 @@ export function readJsonFile({ kind, name: file, text }: RuleFile): JsonRules {
 }
 
 interface Reader {
+  file: string
   fields: Record<string, unknown>
   lineOf: Place
   warn(path: (string | number)[], message: string): void
 }
 
-function readList<R>({ fields, lineOf, warn }: Reader, path: string[], convert: (item: unknown) => unknown, schema: z.ZodType<R>): Placed<R>[] {
+function readList<R>({ file, fields, lineOf, warn }: Reader, path: string[], convert: (item: unknown) => unknown, schema: z.ZodType<R>): Placed<R>[] {
   const list = path.reduce<unknown>((value, key) => (value as Record<string, unknown> | undefined)?.[key], fields)
   if (list === undefined) return []
   if (!Array.isArray(list)) {
     warn(path, `"${path.join('.')}" must be a list`)
     return []
   }
-  if (list.length > maxRulesOfAKind) warn(path, `only the first ${maxRulesOfAKind} rules are taken`)
-  return list.slice(0, maxRulesOfAKind).flatMap((item, i) => {
+  if (list.length > ruleLimits.ofAKind)
+    throw tooMany(file, lineOf(path), `${list.length} ${path.join('.')}, and at most ${ruleLimits.ofAKind} are allowed`)
+  return list.flatMap((item, i) => {
     try {
       return [{ rule: schema.parse(convert(item)), line: lineOf([...path, i]) }]
     } catch (error) {
@@ -98,12 +105,18 @@ function readRewrites(reader: Reader): Placed<RewriteRule>[] {
   return [...early, ...part('afterFiles'), ...part('fallback')]
 }
 
-function readSettings(rules: JsonRules, { fields, warn }: Reader, keys: readonly (typeof ownSettings | typeof bothSettings)[number][]): void {
+function readSettings(
+  rules: JsonRules,
+  { file, fields, lineOf, warn }: Reader,
+  keys: readonly (typeof ownSettings | typeof bothSettings)[number][],
+): void {
   for (const key of keys) {
     if (fields[key] === undefined) continue
     const parsed = edgePolicyFields[key].safeParse(fields[key])
+    const why = `"${key}" is not understood: ${parsed.error?.issues[0]?.message ?? 'wrong kind of value'}`
     if (parsed.success) Object.assign(rules.settings, { [key]: parsed.data })
-    else warn([key], `"${key}" is not understood: ${parsed.error.issues[0]?.message ?? 'wrong kind of value'}`)
+    else if (key === 'allowedAddresses') throw accessUnread(file, lineOf([key]), why)
+    else warn([key], why)
   }
 }
 

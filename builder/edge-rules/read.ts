@@ -8,14 +8,15 @@ import {
   rewriteRuleSchema,
 } from '@/shared/edge-policy-schema'
 import { findRuleProblems } from '@/shared/edge-rules/rules'
+import { findExcess } from '@/shared/edge-rules/weight'
 import type { TreeFiles } from '../tree-files'
 import { readHeadersFile } from './headers-file'
 import { readJsonFile } from './json-file'
 import { readRedirectsFile } from './redirects-file'
-import { type EdgeRules, maxRulesOfAKind, maxWarnings, type Placed, type RuleFile, type RuleWarning } from './rule-file'
+import { accessUnread, tooMany } from './refusals'
+import { type EdgeRules, maxWarnings, type Placed, type RuleFile, type RuleWarning } from './rule-file'
 
 const maxFileBytes = 256 * 1024
-const maxPolicyBytes = 1024 * 1024
 
 /** Rules found so far, each with its file and line. */
 type Kind = 'redirects' | 'rewrites' | 'headers' | 'rateLimits'
@@ -24,7 +25,8 @@ type Collected = { [K in Kind]: Sourced<K>[] }
 
 /**
  * Rules of a project's own files. `files` in order of precedence: the rules of the first come first, and what it says about a switch
- * holds. What is wrong is left out and named with file and line; strangers write these files, so nothing here throws.
+ * holds. What is wrong is left out and named with file and line.
+ * @throws ERR_DETECT when they are too many or too large, or say in a way that cannot be read who may come in
  */
 export function readEdgeRules(files: readonly RuleFile[]): EdgeRules {
   const all: Collected = { redirects: [], rewrites: [], headers: [], rateLimits: [] }
@@ -41,9 +43,22 @@ export function readEdgeRules(files: readonly RuleFile[]): EdgeRules {
     settings = { ...own, ...settings, ...mergedPages(own, settings) }
     warnings.push(...found.warnings)
   }
+  refuseExcess(
+    { redirects: rulesOf(all.redirects), rewrites: rulesOf(all.rewrites), headers: rulesOf(all.headers), rateLimits: rulesOf(all.rateLimits) },
+    files,
+  )
   const policy: Partial<EdgePolicy> = { ...settings }
   for (const kind of Object.keys(all) as Kind[]) Object.assign(policy, usable(all, kind, warnings))
-  return bounded(policy, warnings)
+  refuseExcess(policy, files)
+  return checked(policy, warnings)
+}
+
+const rulesOf = <R>(placed: readonly Placed<R>[]): R[] => placed.map(({ rule }) => rule)
+
+/** Before they are compiled one by one for what is wrong with them, and of all together. */
+function refuseExcess(policy: Partial<EdgePolicy>, files: readonly RuleFile[]): void {
+  const excess = findExcess(policy)
+  if (excess !== null) throw tooMany(files.map(({ name }) => name).join(', '), null, excess)
 }
 
 type Found = { [K in Kind]?: Placed<EdgePolicy[K][number]>[] } & { settings: Partial<EdgePolicy>; warnings: RuleWarning[] }
@@ -63,6 +78,7 @@ function mergedPages(later: Partial<EdgePolicy>, earlier: Partial<EdgePolicy>): 
 function usableSettings(given: Partial<EdgePolicy>, file: string, warnings: RuleWarning[]): Partial<EdgePolicy> {
   const kept = Object.entries(given).filter(([field, value]) => {
     const problem = edgePolicyFields[field as keyof EdgePolicy].safeParse(value).error?.issues[0]
+    if (problem && field === 'allowedAddresses') throw accessUnread(file, null, `${field} is not understood: ${problem.message}`)
     if (problem) warnings.push({ file, line: null, message: `${field} is left out: ${problem.message}` })
     return !problem
   })
@@ -71,7 +87,7 @@ function usableSettings(given: Partial<EdgePolicy>, file: string, warnings: Rule
 
 const ruleSchemas = { redirects: redirectRuleSchema, rewrites: rewriteRuleSchema, headers: headerRuleSchema, rateLimits: rateLimitRuleSchema }
 
-/** Rules that compile and are within the bounds of routers, up to so many; the others become warnings. */
+/** Rules that compile and are within the bounds of routers; the others become warnings. */
 function usable<K extends Kind>(all: Collected, kind: K, warnings: RuleWarning[]): Partial<EdgePolicy> {
   const placed: Sourced<K>[] = all[kind]
   const problems = new Map(findRuleProblems({ [kind]: placed.map(({ rule }) => rule) }).map(({ at, message }) => [at, message]))
@@ -80,21 +96,16 @@ function usable<K extends Kind>(all: Collected, kind: K, warnings: RuleWarning[]
     if (message !== undefined) warnings.push({ file, line, message: `this rule is left out: ${message}` })
     return message === undefined
   })
-  if (kept.length > maxRulesOfAKind)
-    warnings.push({ file: kept[0]?.file ?? kind, line: null, message: `only the first ${maxRulesOfAKind} ${kind} are taken` })
-  return kept.length > 0 ? { [kind]: kept.slice(0, maxRulesOfAKind).map(({ rule }) => rule) } : {}
+  return kept.length > 0 ? { [kind]: kept.map(({ rule }) => rule) } : {}
 }
 
-function bounded(policy: Partial<EdgePolicy>, warnings: RuleWarning[]): EdgeRules {
+function checked(policy: Partial<EdgePolicy>, warnings: RuleWarning[]): EdgeRules {
   const cut = warnings.slice(0, maxWarnings)
   if (warnings.length > maxWarnings) cut.push({ file: 'rules', line: null, message: `${warnings.length - maxWarnings} more warnings are not shown` })
-  const refused = (message: string): EdgeRules => ({ policy: {}, warnings: [...cut, { file: 'rules', line: null, message }] })
-  if (JSON.stringify(policy).length > maxPolicyBytes) return refused('the rules of this project are more than 1 MiB, so none of them hold')
   // A last check by the very schema the routers use: what they refuse must never reach a table.
-  const parsed = edgePolicySchema.safeParse(policy)
-  return parsed.success
-    ? { policy, warnings: cut }
-    : refused(`none of the rules hold: ${parsed.error.issues[0]?.message ?? 'they are not understood'}`)
+  const issue = edgePolicySchema.safeParse(policy).error?.issues[0]
+  if (issue) throw tooMany('rules', null, `together they are not understood: ${issue.path.join('.')} ${issue.message}`)
+  return { policy, warnings: cut }
 }
 
 /**
@@ -115,4 +126,5 @@ export async function findRuleFiles(files: TreeFiles, outputDirectory: string | 
 async function add(found: RuleFile[], files: TreeFiles, kind: RuleFile['kind'], name: string): Promise<void> {
   const text = await files.read(name, maxFileBytes)
   if (text !== null) found.push({ kind, name, text })
+  else if (await files.isFile(name)) throw tooMany(name, null, `the file is larger than ${maxFileBytes / 1024} KiB or cannot be read`)
 }

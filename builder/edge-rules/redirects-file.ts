@@ -1,5 +1,6 @@
 import type { RedirectRule, RewriteRule, RuleCondition } from '@/shared/edge-policy'
 import { escapeExpression, type NetlifyPath, readNetlifyPath } from './netlify-path'
+import { tooMany } from './refusals'
 import { maxLines, type Placed, type RuleWarning } from './rule-file'
 
 export interface RedirectsFile {
@@ -17,8 +18,8 @@ type Line = { tokens: string[]; line: number }
 export function readRedirectsFile(text: string, file: string): RedirectsFile {
   const found: RedirectsFile = { redirects: [], rewrites: [], notFound: null, warnings: [] }
   const lines = text.split(/\r?\n/)
-  if (lines.length > maxLines) found.warnings.push({ file, line: null, message: `only the first ${maxLines} lines are read` })
-  for (const [i, raw] of lines.slice(0, maxLines).entries()) {
+  if (lines.length > maxLines) throw tooMany(file, null, `${lines.length} lines, and at most ${maxLines} are read`)
+  for (const [i, raw] of lines.entries()) {
     const tokens = raw
       .replace(/(?:^|\s)#.*$/, '')
       .trim()

@@ -22,7 +22,6 @@ export interface EdgeRules {
 /** "vercel.json:12: …", as a line of the log. */
 export const warningText = ({ file, line, message }: RuleWarning): string => `${file}${line === null ? '' : `:${line}`}: ${message}`
 
-export const maxRulesOfAKind = 1024
 export const maxWarnings = 50
 export const maxLines = 10_000
 

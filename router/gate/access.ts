@@ -27,6 +27,7 @@ export function enter(table: HostTable, route: LiveRoute, compiled: CompiledPoli
 /** Maintenance and protection alone: what a rewrite from another project has to pass, too. */
 export function admitVisitor(route: LiveRoute, compiled: CompiledPolicy, view: RequestView, now: number): Soon<Entrance> {
   const { maintenance, guard } = compiled
+  if (route.closed) return { kind: 'problem', problem: { kind: 'closed', host: view.host, projectName: route.projectName } }
   if (maintenance !== null && !maintenance.except?.has(view.facts.clientIp))
     return { kind: 'problem', problem: { kind: 'maintenance', host: view.host, projectName: route.projectName, message: maintenance.message } }
   return guard === null ? { kind: 'pass', edits: null } : guard.check(view, now)

@@ -1,11 +1,9 @@
 import net from 'node:net'
 import { z } from 'zod'
-import type { EdgeAsks, EdgeCommands, EdgeReports, EdgeStates, RouterMessage } from '@/shared/edge-link'
+import { type EdgeAsks, type EdgeCommands, type EdgeReports, type EdgeStates, maxControlFrameBytes, type RouterMessage } from '@/shared/edge-link'
 import { FrameReader, sendFrame } from '@/shared/node/frames'
 import type { EngineLog } from '../proxy/engine'
 
-/** A table of a million routes is about 300 MB of JSON; beyond this something is wrong on the other side. */
-const maxFrameBytes = 512 * 1024 * 1024
 const firstRetryMs = 50
 const lastRetryMs = 2_000
 
@@ -114,7 +112,7 @@ export class ControlLink {
     const { log, socketPath } = this.#options
     const socket = net.connect(socketPath)
     this.#socket = socket
-    const reader = new FrameReader(maxFrameBytes, (frame) => this.#onFrame(socket, frame))
+    const reader = new FrameReader(maxControlFrameBytes, (frame) => this.#onFrame(socket, frame))
     socket.on('connect', () => {
       this.#connectedOnce = true
       this.#retryMs = firstRetryMs

@@ -5,6 +5,8 @@ export type RuleProblem =
   | { kind: 'forbidden'; host: string }
   | { kind: 'protected'; host: string; with: 'password' | 'token' }
   | { kind: 'maintenance'; host: string; projectName: string; message: string | null }
+  /** Its rules cannot be applied, so nobody is let in. */
+  | { kind: 'closed'; host: string; projectName: string }
   | { kind: 'rate-limited'; host: string; limit: number; windowSeconds: number; retryAfterSeconds: number }
   /** Of a deployment that is files alone. */
   | { kind: 'no-file' | 'read-only'; host: string }
@@ -40,6 +42,14 @@ export function describeRuleProblem(problem: RuleProblem): PageText {
         title: `${problem.projectName} is being worked on`,
         message: problem.message ?? `The owner of ${problem.projectName} has closed it for a short while.`,
         actions: ['Come back a little later.'],
+      }
+    case 'closed':
+      return {
+        status: 503,
+        code: 'ERR_UNAVAILABLE',
+        title: `${problem.projectName} is closed for now`,
+        message: 'Its rules cannot be applied, and without them it cannot be known who may come in. So nobody is let in.',
+        actions: ['If this is your app: open the project in the dashboard. It says what is wrong and what to do.'],
       }
     case 'rate-limited':
       return {
@@ -82,7 +92,7 @@ export function describeRuleProblem(problem: RuleProblem): PageText {
 /** Headers a program reads it by (RFC 9110 §10.2.3, §11.6.1; RateLimit fields by draft-ietf-httpapi-ratelimit-headers-07). */
 export function ruleProblemHeaders(problem: RuleProblem): [string, string][] {
   if (problem.kind === 'protected') return [['WWW-Authenticate', problem.with === 'password' ? 'Basic realm="protected", charset="UTF-8"' : 'Bearer']]
-  if (problem.kind === 'maintenance') return [['Retry-After', '300']]
+  if (problem.kind === 'maintenance' || problem.kind === 'closed') return [['Retry-After', '300']]
   if (problem.kind === 'read-only') return [['Allow', 'GET, HEAD']]
   if (problem.kind !== 'rate-limited') return []
   return [
@@ -97,6 +107,7 @@ const kinds: ReadonlySet<string> = new Set<RuleProblem['kind']>([
   'forbidden',
   'protected',
   'maintenance',
+  'closed',
   'rate-limited',
   'no-file',
   'read-only',

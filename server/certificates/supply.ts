@@ -2,7 +2,8 @@ import { z } from 'zod'
 import type { PrismaClient } from '@/server/database/generated/client'
 import type { EdgeAsks } from '@/shared/edge-link'
 import type { CertificateEntry } from '@/shared/route-table'
-import { covers } from '../domains/covers'
+import { coveringNames } from '../domains/covers'
+import type { OwnedCertificate } from '../routes/sound-routes'
 import type { Secrets } from '../secrets/secrets'
 import { pairId } from './pem'
 
@@ -35,21 +36,29 @@ export interface Served {
  * an expired one does too while nothing better is there. A domain whose HTTPS is off has none.
  */
 export async function certificateEntries(prisma: PrismaClient, now = Date.now()): Promise<CertificateEntry[]> {
+  return (await ownedCertificates(prisma, now)).map(({ entry }) => entry)
+}
+
+/** The same, each with whose it is. */
+export async function ownedCertificates(prisma: PrismaClient, now = Date.now()): Promise<OwnedCertificate[]> {
   const pairs = await prisma.certificate.findMany({
     where: { chainPem: { not: null }, keyCiphertext: { not: null }, domain: { certificateMode: { not: 'off' } } },
-    select: { id: true, teamId: true, source: true, names: true, notAfter: true, serial: true },
+    select: { id: true, teamId: true, source: true, names: true, notAfter: true, serial: true, domain: { select: { projectId: true } } },
     orderBy: { id: 'asc' },
   })
   const uploaders = [...new Set(pairs.filter((one) => one.source === 'uploaded').map((one) => one.teamId))]
   const domains =
     uploaders.length === 0
       ? []
-      : await prisma.domain.findMany({
-          where: { teamId: { in: uploaders }, state: { not: 'unverified' }, certificateMode: { not: 'off' } },
-          select: { teamId: true, hostname: true, certificateMode: true },
-          orderBy: { hostname: 'asc' },
-        })
-  return assignNames(pairs, domains, now)
+      : // The mode as text: of a value that a newer version added Prisma makes an error, for everybody's rows at once.
+        await prisma.$queryRaw<Served[]>`
+          SELECT "teamId", "hostname", "certificateMode"::text FROM "Domain"
+          WHERE "teamId" = ANY(${uploaders}) AND "state" <> 'unverified' AND "certificateMode" <> 'off' ORDER BY "hostname"`
+  const owners = new Map(pairs.map((pair) => [pairId(pair.id, pair.serial), pair]))
+  return assignNames(pairs, domains, now).map((entry) => {
+    const owner = owners.get(entry.id)
+    return { entry, teamId: owner?.teamId ?? '', projectId: owner?.domain.projectId ?? '' }
+  })
 }
 
 /**
@@ -60,10 +69,11 @@ export function assignNames(pairs: readonly Pair[], domains: readonly Served[], 
   const valid = (pair: Pair) => (pair.notAfter?.getTime() ?? 0) > now
   const automatic = new Map(pairs.filter((one) => one.source !== 'uploaded').flatMap((one) => one.names.map((name) => [name, one] as const)))
   const uploaded = pairs.filter((one) => one.source === 'uploaded')
+  const uploadedFor = finder(uploaded)
   const names = new Map<string, string[]>(pairs.map((one) => [one.id, one.source === 'uploaded' ? [] : [...one.names]]))
   for (const { teamId, hostname, certificateMode } of domains) {
     const own = automatic.get(hostname)
-    const theirs = uploaded.filter((one) => one.teamId === teamId && covers(new Set(one.names), hostname))
+    const theirs = uploadedFor(teamId, hostname)
     const chosen = theirs.filter(valid)
     const wanted = certificateMode === 'uploaded' ? chosen.length > 0 : !own || (!valid(own) && chosen.length > 0)
     if (wanted && own) names.set(own.id, names.get(own.id)?.filter((name) => name !== hostname) ?? [])
@@ -75,6 +85,27 @@ export function assignNames(pairs: readonly Pair[], domains: readonly Served[], 
     const own = names.get(id) ?? []
     return own.length > 0 ? { id: pairId(id, serial), names: own, notAfter: notAfter?.getTime() ?? 0 } : []
   })
+}
+
+/** As many as are of use: what is newest, and what comes after it should its key not be readable. */
+const maxForOneName = 4
+
+/**
+ * Uploaded pairs of a team by hostname, newest first. By index: with a list a thousand domains with a certificate each would cost a million
+ * comparisons for every table, and as many names in it.
+ */
+function finder(uploaded: readonly Pair[]): (teamId: string, hostname: string) => Pair[] {
+  const byName = new Map<string, Pair[]>()
+  for (const pair of uploaded)
+    for (const name of new Set(pair.names)) {
+      const key = `${pair.teamId} ${name}`
+      const known = byName.get(key)
+      if (known) known.push(pair)
+      else byName.set(key, [pair])
+    }
+  const end = (pair: Pair) => pair.notAfter?.getTime() ?? 0
+  for (const [key, pairs] of byName) byName.set(key, pairs.sort((a, b) => end(b) - end(a)).slice(0, maxForOneName))
+  return (teamId, hostname) => [...new Set(coveringNames(hostname).flatMap((name) => byName.get(`${teamId} ${name}`) ?? []))]
 }
 
 /** Answers routers: chains and keys of the pairs they name; what is unknown, replaced meanwhile or cannot be decrypted is left out. */

@@ -18,6 +18,8 @@ import { requireRedirectTarget } from './redirects'
 
 /** A bound so that one project cannot fill the table. */
 const maxDomains = 1000
+/** And so that one team cannot. */
+const maxDomainsOfTeam = 10_000
 
 /** @throws ERR_INVALID_INPUT for names of the platform itself */
 function refuseReserved(deps: DomainDeps, name: DomainName): void {
@@ -78,6 +80,8 @@ export async function addDomain(deps: DomainDeps, actor: Actor, project: string,
   await refuseOwn(db, name)
   if ((await db.domain.count({ where: { projectId } })) >= maxDomains)
     throw new AppError('ERR_INVALID_INPUT', `A project has at most ${maxDomains} domains.`, { nextAction: 'Use a wildcard, or remove some.' })
+  if ((await db.domain.count()) >= maxDomainsOfTeam)
+    throw new AppError('ERR_INVALID_INPUT', `A team has at most ${maxDomainsOfTeam} domains.`, { nextAction: 'Use wildcards, or remove some.' })
   const redirectTo = input.redirectTo ? await requireRedirectTarget(db, { projectId, hostname: name.hostname }, input.redirectTo) : null
   const token = claimToken(deps.claimSecret, actor.teamId, name.hostname)
   const takeOver = (await rivalClaim(deps.prisma, actor.teamId, name)) === 'exact'

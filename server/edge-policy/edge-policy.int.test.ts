@@ -27,7 +27,13 @@ async function setUp(slug = 'shop') {
     dashboardUrl: 'http://localhost:3000',
     outsideHosts: ['api.example.com'],
   })
-  const rules = createEdgePolicy({ prisma, bus: { publish: async () => {} }, outsideHosts: ['api.example.com'], routesChanged: () => routes.sync() })
+  const rules = createEdgePolicy({
+    prisma,
+    bus: { publish: async () => {} },
+    outsideHosts: ['api.example.com'],
+    routesChanged: () => routes.sync(),
+    closedBy: routes.closedBy,
+  })
   const update = (patch: EdgePolicyPatch) => rules.update(actor, projectId, patch)
   const policyOf = (host: string) => {
     const table = tables.at(-1)
@@ -152,4 +158,60 @@ test('rules that cannot be are refused by name, and nothing changes', async () =
   ).rejects.toThrow(/^redirects 2: /)
   await expect(update({ allowedAddresses: ['10.0.0.0/33'] })).rejects.toThrow('10.0.0.0/33')
   expect((await rules.get(actor, 'shop')).settings).toEqual({ cleanUrls: true })
+})
+
+describe('bounds', () => {
+  test('more rules than there may be, or larger ones, are refused, and nothing changes', async () => {
+    const { update, rules, actor } = await setUp()
+    const redirects = Array.from({ length: 1025 }, (_, i) => ({ source: `/a${i}`, destination: '/b', status: 308 as const }))
+    await expect(update({ redirects })).rejects.toMatchObject({ code: 'ERR_TOO_LARGE', message: expect.stringContaining('1025 redirects') })
+    const has = Array.from({ length: 16 }, () => ({ type: 'header' as const, key: 'x', value: 'a{999}' }))
+    await expect(update({ redirects: redirects.slice(0, 100).map((rule) => ({ ...rule, has })) })).rejects.toMatchObject({ code: 'ERR_TOO_LARGE' })
+    expect((await rules.get(actor, 'shop')).settings).toEqual({})
+  })
+
+  test('rules there is no room for beside those of everybody are refused; fewer than before never are', async () => {
+    const { projectId, actor, routes } = await setUp()
+    let room = true
+    const closedBy = async () => (room ? null : 'There is no room for these rules.')
+    const bounded = createEdgePolicy({
+      prisma: db.prisma,
+      bus: { publish: async () => {} },
+      outsideHosts: [],
+      routesChanged: () => routes.sync(),
+      closedBy,
+    })
+    const some = (count: number) => Array.from({ length: count }, (_, i) => ({ source: `/a${i}`, destination: '/b', status: 308 as const }))
+    await bounded.update(actor, projectId, { redirects: some(10) })
+    room = false
+    await expect(bounded.update(actor, projectId, { redirects: some(11) })).rejects.toMatchObject({ code: 'ERR_TOO_LARGE' })
+    const { settings } = await bounded.update(actor, projectId, { redirects: some(9) })
+    expect(settings.redirects).toHaveLength(9)
+  })
+})
+
+describe('what cannot be read', () => {
+  const store = (projectId: string, json: string) => db.pool.query('UPDATE "Project" SET "edgePolicy" = $1::jsonb WHERE "id" = $2', [json, projectId])
+
+  test('a protection that cannot be read stays, and keeps the project closed, until somebody says what holds', async () => {
+    const { projectId, routes, update, policyOf, tables } = await setUp()
+    await store(projectId, '{"protection": {"kind": "passkey"}, "cleanUrls": true}')
+    await routes.sync()
+    const isClosed = () => tables.at(-1)?.routes.every((route) => route.closed) && policyOf('shop.localhost')?.maintenance !== null
+    expect(isClosed()).toBe(true)
+    await update({ cleanUrls: false })
+    expect(isClosed()).toBe(true)
+    await update({ protection: { kind: 'basic', users: [{ name: 'ann', password: 'correct horse' }] } })
+    expect(isClosed()).toBe(false)
+    expect(policyOf('shop.localhost')).toMatchObject({ cleanUrls: false, maintenance: null, protection: { kind: 'basic' } })
+  })
+
+  test('settings nobody can read are changed only by who says what holds of all that keeps visitors out', async () => {
+    const { projectId, update, rules, actor } = await setUp()
+    await store(projectId, '"text"')
+    await expect(update({ cleanUrls: true })).rejects.toMatchObject({ code: 'ERR_CONFLICT' })
+    await expect(update({ protection: null })).rejects.toMatchObject({ code: 'ERR_CONFLICT' })
+    await update({ protection: null, allowedAddresses: ['192.0.2.0/24'], reset: ['maintenance'] })
+    expect((await rules.get(actor, 'shop')).settings).toEqual({ allowedAddresses: ['192.0.2.0/24'] })
+  })
 })

@@ -2,6 +2,7 @@ import { BlockList, isIP } from 'node:net'
 import { Prisma, type PrismaClient } from '@/server/database/generated/client'
 import type { EdgePolicy } from '@/shared/edge-policy'
 import { findRuleProblems } from '@/shared/edge-rules/rules'
+import { findExcess } from '@/shared/edge-rules/weight'
 import type { EdgePolicyPatch, EdgePolicyUpdated, EdgePolicyView } from '@/shared/edge-settings'
 import { AppError } from '@/shared/errors'
 import { writeAudit } from '../audit/audit'
@@ -10,8 +11,8 @@ import type { ChangeBus } from '../events/bus'
 import type { Actor, Platform } from '../platform'
 import { requireProject } from '../projects/read'
 import { authorize } from '../teams/policy'
-import { type PartialPolicy, readStored } from './merge'
 import { makeProtection, presentProtection } from './protection'
+import { isFields, type PartialPolicy, rawFields, readStored, type StoredPolicy } from './stored'
 
 export interface EdgePolicyDeps {
   prisma: PrismaClient
@@ -19,9 +20,9 @@ export interface EdgePolicyDeps {
   outsideHosts: readonly string[]
   /** The routers are to serve by it; a failure is tried again elsewhere. */
   routesChanged: () => Promise<void>
+  /** See `RoutePublisher.closedBy`. */
+  closedBy: (projectId: string, settings: StoredPolicy) => Promise<string | null>
 }
-
-const maxStoredBytes = 1024 * 1024
 
 /** Use-cases about a project's rules. A change is in effect for the live deployment at once: nothing is built or started again. */
 export function createEdgePolicy(deps: EdgePolicyDeps): Platform['edgePolicy'] {
@@ -40,8 +41,11 @@ async function updateEdgePolicy(deps: EdgePolicyDeps, actor: Actor, projectId: s
   const db = scopeTo(deps.prisma, actor)
   const project = await requireProject(db, projectId)
   const before = readStored(project.edgePolicy)
-  const { next, newTokens } = await changed(before, patch)
-  refuseProblems(next)
+  refuseUnsaid(before, project.edgePolicy, patch)
+  const { next, newTokens } = await changed(rawFields(project.edgePolicy), before.policy, patch)
+  const stored = readStored(next)
+  refuseProblems(patch, stored)
+  await refuseWithoutRoom(deps, project.id, before, stored)
   const row = await db.$transaction(async (tx) => {
     const empty = Object.keys(next).length === 0
     const edgePolicy = empty ? Prisma.DbNull : (next as unknown as Prisma.InputJsonObject)
@@ -59,11 +63,13 @@ async function updateEdgePolicy(deps: EdgePolicyDeps, actor: Actor, projectId: s
 }
 
 async function changed(
+  raw: Record<string, unknown>,
   before: PartialPolicy,
   { reset = [], protection, ...rest }: EdgePolicyPatch,
-): Promise<{ next: PartialPolicy; newTokens: string[] }> {
+): Promise<{ next: Record<string, unknown>; newTokens: string[] }> {
   const given = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined))
-  const next: Record<string, unknown> = { ...before, ...given }
+  // What cannot be read stays until somebody sets it anew: it may say who may come in.
+  const next: Record<string, unknown> = { ...raw, ...given }
   let newTokens: string[] = []
   if (protection === null) delete next.protection
   else if (protection !== undefined) {
@@ -72,18 +78,40 @@ async function changed(
     newTokens = made.newTokens
   }
   for (const field of reset) delete next[field]
-  return { next: next as PartialPolicy, newTokens }
+  return { next, newTokens }
 }
 
-/** @throws ERR_INVALID_INPUT that names the first few things that are wrong. */
-function refuseProblems(policy: PartialPolicy): void {
+/** Of settings nobody can read nothing is known to stay: who may come in has to be said anew. @throws ERR_CONFLICT */
+function refuseUnsaid(before: StoredPolicy, json: unknown, patch: EdgePolicyPatch): void {
+  if (before.unusable === null || isFields(json)) return
+  const unsaid = before.unreadAccess.filter((field) => patch[field] === undefined && !patch.reset?.includes(field))
+  if (unsaid.length === 0) return
+  throw new AppError('ERR_CONFLICT', `The rules that were set cannot be read (${before.unusable}), and neither who may come in.`, {
+    nextAction: `Say in the same request what holds for ${unsaid.join(', ')}: set each of them, or name it in "reset".`,
+  })
+}
+
+/** @throws ERR_INVALID_INPUT that names the first few things that are wrong; ERR_TOO_LARGE when it is too much. */
+function refuseProblems({ reset: _, protection: __, ...given }: EdgePolicyPatch, stored: StoredPolicy): void {
+  const excess = findExcess(given) ?? stored.unusable ?? findExcess(stored.policy)
+  if (excess !== null)
+    throw new AppError('ERR_TOO_LARGE', `These are too many rules, or too large ones: ${excess}.`, {
+      nextAction: 'Join rules by patterns, or leave some out; nothing was changed.',
+    })
   const words = (at: string) => at.replace(/\.(\d+)$/, (_, index) => ` ${Number(index) + 1}`)
-  const problems = findRuleProblems(policy).map(({ at, message }) => `${words(at)}: ${message}`)
-  for (const [field, entries] of addressFields(policy))
+  const problems = findRuleProblems(given).map(({ at, message }) => `${words(at)}: ${message}`)
+  for (const [field, entries] of addressFields(given))
     for (const entry of entries) if (!isRange(entry)) problems.push(`${field}: "${entry}" is no IP address and no range like 192.0.2.0/24`)
-  if (JSON.stringify(policy).length > maxStoredBytes) problems.push('the rules are more than 1 MiB')
   if (problems.length === 0) return
   throw new AppError('ERR_INVALID_INPUT', problems.slice(0, 5).join('; '), { nextAction: 'Correct these rules; nothing was changed.' })
+}
+
+/** Beside what everybody else has. Less than before is always welcome. @throws ERR_TOO_LARGE */
+async function refuseWithoutRoom(deps: EdgePolicyDeps, projectId: string, before: StoredPolicy, next: StoredPolicy): Promise<void> {
+  if (next.weight <= before.weight) return
+  const why = await deps.closedBy(projectId, next)
+  if (why !== null)
+    throw new AppError('ERR_TOO_LARGE', why, { nextAction: 'Remove rules of this or of other projects of the team; nothing was changed.' })
 }
 
 const addressFields = (policy: Partial<EdgePolicy>): [string, string[]][] => [
@@ -111,8 +139,8 @@ async function present(deps: EdgePolicyDeps, db: ScopedClient, project: { id: st
     ? await db.release.findFirst({ where: { id: environment.liveReleaseId }, select: { artifact: { select: { edgePolicy: true } } } })
     : null
   return {
-    settings: presentPart(readStored(project.edgePolicy)),
-    files: presentPart(readStored(release?.artifact.edgePolicy)),
+    settings: presentPart(readStored(project.edgePolicy).policy),
+    files: presentPart(readStored(release?.artifact.edgePolicy).policy),
     outsideHosts: [...deps.outsideHosts],
   }
 }

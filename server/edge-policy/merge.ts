@@ -1,25 +1,7 @@
-import { z } from 'zod'
 import { defaultEdgePolicy, type EdgePolicy, type RewriteRule } from '@/shared/edge-policy'
-import { edgePolicyFields, maxDestinationLength } from '@/shared/edge-policy-schema'
+import { maxDestinationLength } from '@/shared/edge-policy-schema'
 import { projectDestination } from '@/shared/edge-rules/destination'
-
-/** A part of a policy: what one source says. */
-export type PartialPolicy = Partial<EdgePolicy>
-
-const stored = z.object(edgePolicyFields).partial()
-
-/** A column's JSON; what cannot be read any more says nothing. */
-export function readStored(json: unknown): PartialPolicy {
-  const whole = stored.safeParse(json ?? {})
-  if (whole.success) return whole.data as PartialPolicy
-  // Field by field: one that a newer version wrote must not take the others with it.
-  const fields = Object.entries(edgePolicyFields).flatMap(([key, schema]) => {
-    const value = typeof json === 'object' && json !== null ? (json as Record<string, unknown>)[key] : undefined
-    const parsed = value === undefined ? null : schema.safeParse(value)
-    return parsed?.success ? [[key, parsed.data]] : []
-  })
-  return Object.fromEntries(fields) as PartialPolicy
-}
+import type { PartialPolicy } from './stored'
 
 /**
  * default ← files ← dashboard. Of redirects, rewrites and limits the dashboard's come first, because the first that matches is taken; of

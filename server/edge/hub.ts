@@ -2,7 +2,7 @@ import { chmod, mkdir, rm } from 'node:fs/promises'
 import net from 'node:net'
 import path from 'node:path'
 import { z } from 'zod'
-import type { ControlMessage } from '@/shared/edge-link'
+import { type ControlMessage, maxControlFrameBytes } from '@/shared/edge-link'
 import { AppError } from '@/shared/errors'
 import { encodeFrame, FrameReader } from '@/shared/node/frames'
 import type { RouteTable } from '@/shared/route-table'
@@ -116,7 +116,8 @@ export class EdgeHub {
    * Gives `table` to every worker and resolves when all of them serve it: each expected id, and any other that accepts connections.
    * A worker that restarts meanwhile is given the newest table and counts once it acknowledges. On failure the table stays the newest
    * one: publish another to take it back.
-   * @throws AppError ERR_CUTOVER that names the workers that do not serve it at the deadline, or at once when one refuses it.
+   * @throws AppError ERR_CUTOVER that names the workers that do not serve it at the deadline, or at once when one refuses it; also for a
+   * table longer than the link carries, which is not sent: routers would close the connection over it, again and again.
    */
   publish(table: RouteTable, { deadlineMs }: { deadlineMs: number }): Promise<{ acknowledged: number }> {
     const { version } = table
@@ -124,7 +125,9 @@ export class EdgeHub {
       return Promise.reject(
         new AppError('ERR_CUTOVER', `route table ${version} is older than ${this.#newest.table.version}, which was published already`),
       )
-    this.#newest = { table, frame: encodeFrame({ type: 'table', table } satisfies ControlMessage) }
+    const frame = encodeTable(table)
+    if (frame === null) return Promise.reject(tooLong(version))
+    this.#newest = { table, frame }
     return new Promise((resolve, reject) => {
       const waiter: Waiter = {
         version,
@@ -315,6 +318,24 @@ export class EdgeHub {
     })
   }
 }
+
+/** null: longer than routers read, or than a text can be. */
+function encodeTable(table: RouteTable): string | null {
+  try {
+    const frame = encodeFrame({ type: 'table', table } satisfies ControlMessage)
+    return Buffer.byteLength(frame) > maxControlFrameBytes ? null : frame
+  } catch (error) {
+    if (error instanceof RangeError) return null
+    throw error
+  }
+}
+
+const tooLong = (version: number) =>
+  new AppError('ERR_CUTOVER', `route table ${version} is longer than the ${maxControlFrameBytes} bytes that routers read`, {
+    step: 'cutover',
+    stillServing: 'The routers keep the route table they have.',
+    nextAction: 'Remove projects or domains that are not used.',
+  })
 
 function nameOf(worker: Worker): string {
   return worker.status ? `${worker.status.workerId} (pid ${worker.status.pid})` : 'without a name'

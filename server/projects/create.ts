@@ -16,6 +16,9 @@ import { freeSlug } from './slug'
 
 type Input = z.output<typeof projectInput>
 
+/** A bound so that one team cannot fill the routers' table. */
+const maxProjects = 1000
+
 /** Somebody may take the slug between the look and the write: then another one is sought. */
 const tries = 3
 
@@ -24,6 +27,8 @@ export async function createProject(deps: ProjectDeps, actor: Actor, input: Inpu
   authorize(actor, 'project.create')
   if (input.repository) parseAddress(input.repository)
   const db = scopeTo(deps.prisma, actor)
+  if ((await db.project.count()) >= maxProjects)
+    throw new AppError('ERR_INVALID_INPUT', `A team has at most ${maxProjects} projects.`, { nextAction: 'Remove one that is not used any more.' })
   for (let attempt = 1; ; attempt++) {
     await refuseTakenName(db, input.name)
     // Slugs are hostnames of the whole machine: the one look beyond the team, and it answers yes or no only.

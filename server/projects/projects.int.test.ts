@@ -33,6 +33,7 @@ describe('projects', () => {
       repository: 'https://example.org/x.git',
       liveDeployment: null,
       latestDeployment: null,
+      edgeProblems: [],
     })
     const { prisma } = api.database
     expect(await prisma.environment.findMany({ where: { projectId: project.id } })).toMatchObject([

@@ -4,6 +4,7 @@ import type { DeploymentSummary, ProjectView } from '@/shared/views'
 import { type ScopedClient, scopeTo } from '../database/scope'
 import { type Edge, presentSummary, projectUrl, summaryInclude, withoutCredentials } from '../deployments/present'
 import type { Actor } from '../platform'
+import { readProblems } from '../routes/problem-record'
 import { authorize } from '../teams/policy'
 import type { ProjectDeps } from './deps'
 
@@ -75,5 +76,6 @@ function presentProject(row: Project, liveDeployment: DeploymentSummary | null, 
     updatedAt: row.updatedAt.toISOString(),
     liveDeployment,
     latestDeployment,
+    edgeProblems: readProblems(row.edgeProblems),
   }
 }

@@ -1,9 +1,12 @@
 import type { PrismaClient } from '@/server/database/generated/client'
 import { deploymentHost, projectHost } from '@/shared/naming'
 import type { Route, StaticContent, Target } from '@/shared/route-table'
+import { instanceStates } from '@/shared/states'
 import { contentSpec, type StaticContents } from '../static-content/static-content'
 import { domainRoutes, type VisiblePorts } from './domains'
+import { FoundProblems } from './problems'
 
+const routedInstances = instanceStates.filter((state) => state !== 'stopped' && state !== 'draining')
 /** Deployments that keep a hostname of their own after they have stopped, so that their page says so. */
 const rememberedDeployments = 20
 
@@ -30,15 +33,12 @@ export async function computeRoutes(
   candidates: readonly Candidate[],
   ports: VisiblePorts = { http: 80, https: null },
   contents: Pick<StaticContents, 'locate'> | null = null,
+  problems: FoundProblems = new FoundProblems(),
 ): Promise<Route[]> {
   const [projects, environments, instances, deployments] = await Promise.all([
     prisma.project.findMany({ select: { id: true, teamId: true, name: true, slug: true }, orderBy: { slug: 'asc' } }),
-    prisma.environment.findMany({ select: { id: true, projectId: true, kind: true, liveReleaseId: true } }),
-    prisma.instance.findMany({
-      where: { state: { notIn: ['stopped', 'draining'] }, host: { not: null }, port: { not: null } },
-      select: { id: true, environmentId: true, releaseId: true, deploymentId: true, state: true, host: true, port: true },
-      orderBy: { id: 'asc' },
-    }),
+    everyEnvironment(prisma),
+    startedInstances(prisma),
     recentDeployments(prisma),
   ])
   const wanted = new Map(candidates.map((c) => [c.environmentId, c.releaseId]))
@@ -48,7 +48,7 @@ export async function computeRoutes(
     return i.state !== 'starting'
   })
   const current = environments.map((e) => ({ ...e, liveReleaseId: wanted.has(e.id) ? (wanted.get(e.id) ?? null) : e.liveReleaseId }))
-  const files = await liveFiles(prisma, current, contents)
+  const files = await liveFiles(prisma, current, contents, problems)
   const environmentOf = new Map(current.filter((e) => e.kind === 'PRODUCTION').map((e) => [e.projectId, e]))
   const deploymentsOf = Map.groupBy(deployments, (d) => d.projectId)
   const routes = projects.flatMap((project) => {
@@ -80,31 +80,43 @@ export async function computeRoutes(
   return [...routes, ...domains.filter(({ host }) => !own.has(host))]
 }
 
-const target = (instance: { id: string; host: string | null; port: number | null }): Target => ({
-  instanceId: instance.id,
-  host: instance.host ?? '',
-  port: instance.port ?? 0,
-})
+const target = ({ id, host, port }: InstanceRow): Target => ({ instanceId: id, host, port })
 
 /** Static files of live releases, where they are laid out; by release. */
 async function liveFiles(
   prisma: PrismaClient,
   environments: readonly { liveReleaseId: string | null }[],
   contents: Pick<StaticContents, 'locate'> | null,
+  problems: FoundProblems,
 ): Promise<Map<string, { deploymentId: string; content: StaticContent }>> {
   const files = new Map<string, { deploymentId: string; content: StaticContent }>()
   if (!contents) return files
   const ids = environments.flatMap((e) => e.liveReleaseId ?? [])
   const releases = await prisma.release.findMany({
     where: { id: { in: ids } },
-    select: { id: true, deploymentId: true, artifact: { select: { digest: true, content: true } } },
+    select: { id: true, teamId: true, projectId: true, deploymentId: true, artifact: { select: { digest: true, content: true } } },
   })
-  for (const { id, deploymentId, artifact } of releases) {
-    const spec = contentSpec(artifact)
-    const content = spec && contents.locate(artifact.digest, spec)
-    if (content) files.set(id, { deploymentId, content })
+  for (const { id, teamId, projectId, deploymentId, artifact } of releases) {
+    const content = located(artifact, contents)
+    if (content === 'unreadable')
+      problems.add({
+        ...{ teamId, projectId, deploymentId, host: null, origin: 'record', effect: 'left-out' },
+        message: 'Where the files of the live deployment are cannot be read, so they are not served.',
+        nextAction: 'Deploy again.',
+      })
+    else if (content) files.set(id, { deploymentId, content })
   }
   return files
+}
+
+function located(artifact: { digest: string; content: unknown }, contents: Pick<StaticContents, 'locate'>): StaticContent | 'unreadable' | null {
+  try {
+    const spec = contentSpec(artifact)
+    return spec && contents.locate(artifact.digest, spec)
+  } catch {
+    // A digest that is none: one bad row, and everybody else's routes.
+    return 'unreadable'
+  }
 }
 
 function route(
@@ -134,6 +146,28 @@ interface DeploymentRow {
   status: string
   branch: string | null
   releaseId: string | null
+}
+
+// States as text, here and below: of a value that a newer version added Prisma makes an error, for everybody's rows at once.
+function everyEnvironment(prisma: PrismaClient): Promise<{ id: string; projectId: string; kind: string; liveReleaseId: string | null }[]> {
+  return prisma.$queryRaw`SELECT "id", "projectId", "kind"::text, "liveReleaseId" FROM "Environment"`
+}
+
+interface InstanceRow {
+  id: string
+  environmentId: string
+  releaseId: string
+  deploymentId: string
+  state: string
+  host: string
+  port: number
+}
+
+/** Those that may be sent requests; of a state this version does not know nobody can tell. */
+function startedInstances(prisma: PrismaClient): Promise<InstanceRow[]> {
+  return prisma.$queryRaw`
+    SELECT "id", "environmentId", "releaseId", "deploymentId", "state"::text, "host", "port" FROM "Instance"
+    WHERE "state"::text = ANY(${routedInstances}) AND "host" IS NOT NULL AND "port" IS NOT NULL ORDER BY "id"`
 }
 
 function recentDeployments(prisma: PrismaClient): Promise<DeploymentRow[]> {

@@ -38,21 +38,7 @@ const routedStates = (Object.keys(domainTraits) as (keyof typeof domainTraits)[]
 /** Routes of the domains that were verified. One that was not is not routed: its name may be somebody else's. */
 export async function domainRoutes(prisma: PrismaClient, own: OwnHosts, ports: VisiblePorts): Promise<Route[]> {
   const [domains, certificates] = await Promise.all([
-    prisma.domain.findMany({
-      where: { state: { in: routedStates } },
-      select: {
-        teamId: true,
-        hostname: true,
-        projectId: true,
-        environmentId: true,
-        branch: true,
-        redirectTo: true,
-        certificateMode: true,
-        httpsRedirect: true,
-        hstsSeconds: true,
-      },
-      orderBy: { hostname: 'asc' },
-    }),
+    routedDomains(prisma),
     prisma.certificate.findMany({ where: usableCertificate(new Date()), select: { teamId: true, names: true } }),
   ])
   if (domains.length === 0) return []
@@ -79,6 +65,13 @@ export async function domainRoutes(prisma: PrismaClient, own: OwnHosts, ports: V
       ...(target?.projectId === domain.projectId ? { redirectTo: originOf(target.hostname, secure(target), ports) } : {}),
     }
   })
+}
+
+// States as text: of a value that a newer version added Prisma makes an error, for everybody's rows at once.
+function routedDomains(prisma: PrismaClient): Promise<DomainRow[]> {
+  return prisma.$queryRaw`
+    SELECT "teamId", "hostname", "projectId", "environmentId", "branch", "redirectTo", "certificateMode"::text, "httpsRedirect", "hstsSeconds"
+    FROM "Domain" WHERE "state"::text = ANY(${routedStates}) ORDER BY "hostname"`
 }
 
 const originOf = (hostname: string, https: boolean, ports: VisiblePorts): string =>

@@ -1,11 +1,16 @@
 import { createHash } from 'node:crypto'
 import type { PrismaClient } from '@/server/database/generated/client'
+import { AppError } from '@/shared/errors'
 import type { RouteTable } from '@/shared/route-table'
-import { certificateEntries } from '../certificates/supply'
+import { ownedCertificates } from '../certificates/supply'
+import { PolicyReader } from '../edge-policy/parts'
+import type { StoredPolicy } from '../edge-policy/stored'
 import { attachPolicies } from '../edge-policy/table'
 import type { StaticContents } from '../static-content/static-content'
 import { type Candidate, computeRoutes } from './compute'
 import type { VisiblePorts } from './domains'
+import { FoundProblems } from './problems'
+import { routesThatFit, soundCertificates, soundRoutes } from './sound-routes'
 
 /** The control side of the routers' link, as `server/edge` implements it. */
 export interface TableSink {
@@ -18,10 +23,13 @@ export interface RoutePublisher {
   /**
    * Routes the environment as if `releaseId` were live, until `settle`: other publications meanwhile keep it so.
    * When not every router acknowledges, the routes go back to the record and this throws ERR_CUTOVER.
+   * @throws ERR_TOO_LARGE, ERR_DETECT when the release's own rules would close it: nothing is published then.
    */
   propose(candidate: Candidate): Promise<void>
   /** The record says now what was proposed, or it was given up. */
   settle(environmentId: string): void
+  /** Why a project's own host would be closed with these settings, for want of room beside everybody's rules; null: there is room. Publishes nothing. */
+  closedBy(projectId: string, settings: StoredPolicy): Promise<string | null>
 }
 
 const ackDeadlineMs = 10_000
@@ -36,16 +44,33 @@ export function createRoutePublisher(options: {
   contents?: Pick<StaticContents, 'locate'>
   /** Where rewrites may lead outside of the table. */
   outsideHosts?: readonly string[]
+  /** Told what each table had to leave out; must not throw. */
+  onProblems?: (problems: FoundProblems) => Promise<void>
+  /** What the rules of everybody may weigh together; for tests. */
+  totalWeight?: number
 }): RoutePublisher {
-  const { prisma, sink, baseDomain, dashboardUrl, ports, contents, outsideHosts = [] } = options
+  const { prisma, sink, baseDomain, dashboardUrl, ports, contents, outsideHosts = [], onProblems, totalWeight } = options
   const candidates = new Map<string, Candidate>()
+  const policies = new PolicyReader(prisma)
   let lastDigest = ''
   let tail: Promise<unknown> = Promise.resolve()
 
-  async function publish(): Promise<void> {
-    const computed = await computeRoutes(prisma, baseDomain, [...candidates.values()], ports, contents)
-    const { routes, policies } = await attachPolicies(prisma, computed, baseDomain)
-    const certificates = ports?.https ? await certificateEntries(prisma) : []
+  /** The parts of a table, each as routers take it; what they would refuse is left out and named. `changed`: settings not stored yet. */
+  async function compute(changed?: { projectId: string; settings: StoredPolicy }) {
+    const problems = new FoundProblems()
+    const computed = await computeRoutes(prisma, baseDomain, [...candidates.values()], ports, contents, problems)
+    const sound = routesThatFit(soundRoutes(computed, problems), problems)
+    const parts = await policies.read([...new Set(sound.flatMap((route) => route.deploymentId ?? []))])
+    if (changed) parts.settings.set(changed.projectId, changed.settings)
+    const withPolicies = attachPolicies({ routes: sound, parts, baseDomain, problems }, totalWeight)
+    const certificates = ports?.https ? soundCertificates(await ownedCertificates(prisma), problems) : []
+    return { ...withPolicies, certificates, problems }
+  }
+
+  async function publish(candidate?: Candidate): Promise<void> {
+    const { routes, policies, certificates, problems } = await compute()
+    if (candidate) await refuseClosing(prisma, candidate, problems)
+    await onProblems?.(problems)
     const digest = createHash('sha256')
       .update(JSON.stringify([routes, policies, certificates]))
       .digest('hex')
@@ -67,27 +92,44 @@ export function createRoutePublisher(options: {
     await sink.publish(table, { deadlineMs: ackDeadlineMs })
     lastDigest = digest
   }
-  function serialized(work: () => Promise<void>): Promise<void> {
+  function serialized<T>(work: () => Promise<T>): Promise<T> {
     const run = tail.then(work)
     tail = run.catch(() => {})
     return run
   }
 
   return {
-    sync: () => serialized(publish),
+    sync: () => serialized(() => publish()),
     async propose(candidate) {
       candidates.set(candidate.environmentId, candidate)
       try {
-        await serialized(publish)
+        await serialized(() => publish(candidate))
       } catch (error) {
         candidates.delete(candidate.environmentId)
         // Routers that did take the new table must go back; one that cannot be reached keeps the old one anyway.
-        await serialized(publish).catch(() => {})
+        await serialized(() => publish()).catch(() => {})
         throw error
       }
     },
     settle(environmentId) {
       candidates.delete(environmentId)
     },
+    closedBy: (projectId, settings) =>
+      serialized(async () => {
+        const { routes, problems } = await compute({ projectId, settings })
+        const own = routes.find((route) => route.projectId === projectId)
+        return own?.closed ? problems.noRoom(own.host) : null
+      }),
   }
+}
+
+/** A release whose own rules would close it does not go live: what is live stays. */
+async function refuseClosing(prisma: PrismaClient, { releaseId }: Candidate, problems: FoundProblems): Promise<void> {
+  const release = releaseId === null ? null : await prisma.release.findUnique({ where: { id: releaseId }, select: { deploymentId: true } })
+  const closing = release && problems.closing(release.deploymentId)
+  if (!closing) return
+  throw new AppError(closing.origin === 'budget' ? 'ERR_TOO_LARGE' : 'ERR_DETECT', closing.message, {
+    step: 'cutover',
+    nextAction: closing.nextAction,
+  })
 }

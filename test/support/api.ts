@@ -94,7 +94,7 @@ export async function createTestApi(bootstrap: ServerEnv['bootstrap'] = null, op
       checks: null,
       routesChanged: async () => {},
     }),
-    edgePolicy: createEdgePolicy({ prisma, bus, outsideHosts: [], routesChanged: async () => {} }),
+    edgePolicy: createEdgePolicy({ prisma, bus, outsideHosts: [], routesChanged: async () => {}, closedBy: async () => null }),
     certificates: createCertificates({ prisma, secrets, bus, routesChanged: async () => {} }),
     dnsProviders: createDnsProviders({ prisma, secrets }),
     deployments: createDeployments({ prisma, bus, storage: createLocalStore(path.join(home, 'storage')), builder, edge }),

@@ -15,6 +15,7 @@ import { paths } from '@/app/lib/paths'
 import { useTRPC } from '@/app/lib/trpc'
 import { deploymentTraits } from '@/shared/states'
 import type { DeploymentSummary, ProjectView } from '@/shared/views'
+import { EdgeProblems } from './edge-problems'
 import { LiveCard } from './live-card'
 import { NotLiveCard } from './not-live-card'
 import { useProject } from './use-project'
@@ -93,6 +94,7 @@ export function Overview() {
         }
       />
       {deployments.error ? <ErrorPanel className="mb-4" error={wireErrorOf(deployments.error)} /> : null}
+      <EdgeProblems project={project} linked />
       <FailedAttempt latest={items[0]} project={project} />
       {project.liveDeployment ? (
         <LiveCard project={project} deployment={project.liveDeployment} />

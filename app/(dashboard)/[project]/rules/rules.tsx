@@ -3,6 +3,7 @@ import { PageTitle } from '@/app/components/page-title'
 import { ErrorPanel } from '@/app/components/ui/error-panel'
 import { SkeletonRows } from '@/app/components/ui/skeleton'
 import { wireErrorOf } from '@/app/lib/errors'
+import { EdgeProblems } from '../edge-problems'
 import { useProject } from '../use-project'
 import { Behaviour } from './behaviour'
 import { Addresses, Maintenance } from './maintenance'
@@ -20,6 +21,7 @@ export function Rules() {
         title="Rules"
         description="What happens to a request before your app sees it. Changes hold at once; switchyard.json, vercel.json, _redirects and _headers of your source come with each deployment."
       />
+      <EdgeProblems project={project} />
       {rules.error ? <ErrorPanel className="mb-4" error={wireErrorOf(rules.error)} /> : null}
       {rules.isPending ? <SkeletonRows count={4} className="h-24" /> : null}
       {rules.data ? (

@@ -1,0 +1,99 @@
+import type { PrismaClient } from '@/server/database/generated/client'
+import { readStored, type StoredPolicy, unusable } from './stored'
+
+/** A column larger than this is not even fetched: it is far beyond what the bounds on rules let in. */
+const maxColumnBytes = 8 * 1024 * 1024
+
+interface Fingerprint {
+  id: string
+  md5: string
+  bytes: number
+}
+
+interface Content {
+  id: string
+  /** null: nothing is said any more. */
+  md5: string | null
+  edgePolicy: unknown
+}
+
+/** Rules as they are stored, of everybody whose routes are made: settings by project, what files say by deployment. */
+export interface PolicyParts {
+  settings: Map<string, StoredPolicy>
+  files: Map<string, { artifactId: string; stored: StoredPolicy }>
+}
+
+/**
+ * Reads rules for one table after the other. What did not change since the last time is neither fetched nor checked again: a table is made
+ * for every cutover of everybody.
+ */
+export class PolicyReader {
+  readonly #prisma: PrismaClient
+  #known = new Map<string, StoredPolicy>()
+
+  constructor(prisma: PrismaClient) {
+    this.#prisma = prisma
+  }
+
+  async read(deploymentIds: readonly string[]): Promise<PolicyParts> {
+    const [projects, deployments] = await Promise.all([this.#projects(), this.#deployments(deploymentIds)])
+    const kept = new Map<string, StoredPolicy>()
+    const settings = await this.#contents(projects, kept, (ids) => this.#settings(ids))
+    const artifacts = [...new Map(deployments.map((row) => [row.id, row])).values()]
+    const files = await this.#contents(artifacts, kept, (ids) => this.#files(ids))
+    this.#known = kept
+    return {
+      settings,
+      files: new Map(deployments.map(({ deploymentId, id }) => [deploymentId, { artifactId: id, stored: files.get(id) ?? removed }])),
+    }
+  }
+
+  #projects(): Promise<Fingerprint[]> {
+    return this.#prisma.$queryRaw`
+      SELECT "id", md5("edgePolicy"::text) AS "md5", octet_length("edgePolicy"::text) AS "bytes" FROM "Project" WHERE "edgePolicy" IS NOT NULL`
+  }
+
+  /** Most deployments have none. */
+  #deployments(ids: readonly string[]): Promise<(Fingerprint & { deploymentId: string })[]> {
+    return this.#prisma.$queryRaw`
+      SELECT d."id" AS "deploymentId", a."id", md5(a."edgePolicy"::text) AS "md5", octet_length(a."edgePolicy"::text) AS "bytes"
+      FROM "Deployment" d JOIN "Artifact" a ON a."id" = d."artifactId"
+      WHERE a."edgePolicy" IS NOT NULL AND d."id" = ANY(${ids})`
+  }
+
+  // With the fingerprint once more: the row may have changed since.
+  #settings(ids: string[]): Promise<Content[]> {
+    return this.#prisma.$queryRaw`SELECT "id", md5("edgePolicy"::text) AS "md5", "edgePolicy" FROM "Project" WHERE "id" = ANY(${ids})`
+  }
+
+  #files(ids: string[]): Promise<Content[]> {
+    return this.#prisma.$queryRaw`SELECT "id", md5("edgePolicy"::text) AS "md5", "edgePolicy" FROM "Artifact" WHERE "id" = ANY(${ids})`
+  }
+
+  async #contents(
+    rows: readonly Fingerprint[],
+    kept: Map<string, StoredPolicy>,
+    fetch: (ids: string[]) => Promise<Content[]>,
+  ): Promise<Map<string, StoredPolicy>> {
+    const found = new Map<string, StoredPolicy>()
+    const keep = (id: string, md5: string, stored: StoredPolicy) => {
+      found.set(id, stored)
+      kept.set(md5, stored)
+    }
+    const missing: string[] = []
+    for (const { id, md5, bytes } of rows) {
+      const known = bytes > maxColumnBytes ? tooLarge : this.#known.get(md5)
+      if (known) keep(id, md5, known)
+      // Who removed it knows why; until the next table nobody is let in.
+      else found.set(id, removed)
+      if (!known) missing.push(id)
+    }
+    for (let at = 0; at < missing.length; at += batch)
+      for (const { id, md5, edgePolicy } of await fetch(missing.slice(at, at + batch))) keep(id, md5 ?? '', readStored(edgePolicy))
+    return found
+  }
+}
+
+const batch = 200
+const tooLarge = unusable('they are larger than any rules may be')
+const removed = unusable('they were removed at this moment')

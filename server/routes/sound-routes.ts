@@ -1,0 +1,128 @@
+import { placeOf } from '@/shared/node/host'
+import { certificateSchema, routeSchema } from '@/shared/node/route-table-schema'
+import type { CertificateEntry, Route } from '@/shared/route-table'
+import type { FoundProblems } from './problems'
+import { type Charge, fitting } from './shares'
+
+/**
+ * Bytes of a table, within the longest message the routers' link carries with room to spare; policies have a bound of their own
+ * (`ruleLimits.totalWeight`, at most a quarter of it in bytes).
+ */
+export const tableBytes = { routes: 320 * 1024 * 1024, certificates: 64 * 1024 * 1024 } as const
+
+/** Of whom a certificate is, for the bounds on what one team may have. */
+export interface OwnedCertificate {
+  entry: CertificateEntry
+  teamId: string
+  projectId: string
+}
+
+const report = 'If nobody changed the database by hand, this is a fault of Switchyard: report it.'
+
+/**
+ * Routes as routers take them, by the very checks they apply: one they would refuse the whole table for is left out alone, or what is
+ * wrong in it. The first of two for one host stays.
+ */
+export function soundRoutes(routes: readonly Route[], problems: FoundProblems): Route[] {
+  const places = new Set<string>()
+  return routes.flatMap((given) => {
+    const { teamId, projectId, deploymentId } = given
+    const found = (message: string, nextAction: string) =>
+      problems.add({ teamId, projectId, deploymentId, host: given.host, origin: 'record', effect: 'left-out', message, nextAction })
+    const place = placeOf(given.host)
+    if (place === null) {
+      found(`"${given.host.slice(0, 100)}" is no hostname, so nothing is served there.`, `Remove it and add it as it must be. ${report}`)
+      return []
+    }
+    if (places.has(place.host)) {
+      found(`${given.host} is said twice, in two spellings; the first one is served.`, 'Remove one of the two.')
+      return []
+    }
+    const route = repaired(given, (wrong) => found(`The record of this address is wrong and is served without: ${wrong}.`, `Deploy again. ${report}`))
+    if (route === null) {
+      found('The record of this address is not what routers take, so nothing is served there.', `Deploy again. ${report}`)
+      return []
+    }
+    places.add(place.host)
+    return [route]
+  })
+}
+
+const optional = new Set(['content', 'httpsOnly', 'hstsSeconds', 'redirectTo'])
+
+/** Without what is wrong, where the rest is of use; else null. */
+function repaired(given: Route, onWrong: (what: string) => void): Route | null {
+  const issues = routeSchema.safeParse(given).error?.issues
+  if (!issues) return given
+  const route: Record<string, unknown> = { ...given }
+  const lost = new Set<unknown>()
+  for (const { path, message } of issues) {
+    const [field, index] = path
+    if (field === 'targets' && typeof index === 'number') lost.add(given.targets[index])
+    else if (typeof field === 'string' && optional.has(field)) delete route[field]
+    onWrong(`${path.join('.')}: ${message}`)
+  }
+  route.targets = given.targets.filter((target) => !lost.has(target)).slice(0, 10_000)
+  const parsed = routeSchema.safeParse(route)
+  return parsed.success ? (route as unknown as Route) : null
+}
+
+/** Certificates as routers take them. */
+export function soundCertificates(
+  certificates: readonly OwnedCertificate[],
+  problems: FoundProblems,
+  total: number = tableBytes.certificates,
+): CertificateEntry[] {
+  const sound = certificates.filter(({ entry, teamId, projectId }) => {
+    const wrong = certificateSchema.safeParse(entry).error?.issues[0]
+    if (wrong)
+      problems.add({
+        ...{ teamId, projectId, deploymentId: null, origin: 'record', effect: 'left-out' },
+        host: entry.names[0] ?? null,
+        message: `The record of a certificate is wrong, so it is not served (${wrong.path.join('.')}: ${wrong.message}).`,
+        nextAction: 'Ask for it anew, or upload it again.',
+      })
+    return !wrong
+  })
+  const fit = fits(sound, total, ({ entry, ...owner }) => ({ ...owner, size: bytesOf(entry) }))
+  return sound
+    .filter((one, i) => {
+      if (fit[i]) return true
+      const { entry, teamId, projectId } = one
+      problems.add({
+        ...{ teamId, projectId, deploymentId: null, origin: 'budget', effect: 'left-out' },
+        host: entry.names[0] ?? null,
+        message: 'There is no room for this certificate beside those of everybody else, so its names have no HTTPS.',
+        nextAction: 'Use one wildcard certificate for many names, or remove domains of this team.',
+      })
+      return false
+    })
+    .map(({ entry }) => entry)
+}
+
+/** Routes there is room for: of a project its own host and its domains before hosts of single deployments. */
+export function routesThatFit(routes: readonly Route[], problems: FoundProblems, total: number = tableBytes.routes): Route[] {
+  const ordered = routes.toSorted((a, b) => Number(isOfDeployment(a)) - Number(isOfDeployment(b)))
+  const flags = fits(ordered, total, (route) => ({ teamId: route.teamId, projectId: route.projectId, size: bytesOf(route) }))
+  if (flags.every(Boolean)) return [...routes]
+  const fit = new Set(ordered.filter((_, i) => flags[i]))
+  return routes.filter((route) => {
+    if (fit.has(route)) return true
+    const { teamId, projectId, deploymentId, host } = route
+    problems.add({
+      ...{ teamId, projectId, deploymentId, host, origin: 'budget', effect: 'left-out' },
+      message: 'There is no room for this address beside those of everybody else, so nothing is served there.',
+      nextAction: 'Remove domains or projects of this team that are not used, or use a wildcard domain.',
+    })
+    return false
+  })
+}
+
+const isOfDeployment = ({ host, deploymentId }: Route): boolean => deploymentId !== null && host.includes(`-${deploymentId}.`)
+const bytesOf = (part: object): number => Buffer.byteLength(JSON.stringify(part)) + 1
+
+function fits<T>(items: readonly T[], total: number, chargeOf: (item: T) => Charge): boolean[] {
+  const charges = items.map(chargeOf)
+  const fit = fitting(charges, total)
+  return charges.map((charge) => fit.has(charge))
+}
