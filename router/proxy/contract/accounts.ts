@@ -1,8 +1,9 @@
+import { PassThrough } from 'node:stream'
 import { describe, expect, test } from 'vitest'
 import type { EngineFactory } from '../engine'
 import { httpOrigin, RawClient, rawOrigin, rawRequest, request, routeTo, scriptedOrigin, until } from '../testing'
 import { useEdge } from './harness'
-import { CountingObserver, localAnswer, plan, RecordingTargets, ScriptedGate } from './scripted'
+import { CountingObserver, localAnswer, plan, RecordingTargets, ScriptedGate, scriptedFilter } from './scripted'
 
 const ask = 'GET / HTTP/1.1\r\nHost: app.test\r\n\r\n'
 const handshake =
@@ -44,6 +45,34 @@ export function accountContract(createEngine: EngineFactory): void {
         userAgent: 'test/1',
       })
       expect(told.targets.outcomes).toMatchObject([{ kind: 'answered', status: 200 }])
+    })
+
+    test('an answer that a filter still holds is told with its own words, whoever uses its connection meanwhile', async () => {
+      const origin = await keep(httpOrigin((_req, res) => res.end('hello')))
+      const told = services()
+      let letGo = () => {}
+      const held = new Promise<void>((resolve) => {
+        letGo = resolve
+      })
+      const filter = scriptedFilter((status, headers) => ({
+        status,
+        headers: headers.filter(([name]) => name.toLowerCase() !== 'content-length'),
+        through: new PassThrough({ flush: (done) => void held.then(() => done()) }),
+      }))
+      const gate = new ScriptedGate((route, facts) => plan(route, facts.path === '/held' ? { filter } : {}))
+      const { port } = await edgeTo([origin.target], {}, { ...told, gate })
+      const first = request({ port, path: '/held', headers: { 'User-Agent': 'the-first' } })
+      await until('the filter has seen the answer', () => filter.heads.length === 1)
+      for (let i = 0; i < 3; i++) await request({ port, path: '/else', headers: { 'User-Agent': 'a-second' } })
+      letGo()
+      expect((await first).body.toString()).toBe('hello')
+      const ends = await ended(told, 4)
+      expect(ends.map(({ words }) => `${words?.target} ${words?.userAgent}`).sort()).toEqual([
+        '/else a-second',
+        '/else a-second',
+        '/else a-second',
+        '/held the-first',
+      ])
     })
 
     test('kept connections and pipelined requests: each counts once', async () => {
