@@ -3,7 +3,7 @@ import http2 from 'node:http2'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { useEdge } from '../contract/harness'
 import { httpOrigin, RawClient, request, until } from '../testing'
-import { type Crowd, readers, uploads } from './crowd'
+import { type Crowd, nextRead, readers, uploads } from './crowd'
 import { createLeanEngine } from './engine'
 
 /** As if so many others were slow. */
@@ -145,9 +145,18 @@ describe('in a crowd of uploads', () => {
   })
 })
 
+test('a few slow clients change nothing', () => {
+  for (const crowd of [uploads, readers]) expect(crowd.dense).toBe(false)
+  expect(nextRead().length).toBe(65_536)
+})
+
 describe('in a crowd of clients that do not read', () => {
   const { keep, edgeTo } = useEdge(createLeanEngine)
   useCrowd(readers)
+
+  test('little is read for each', () => {
+    expect(nextRead().length).toBe(8_192)
+  })
 
   test('an answer is whole, however late its client reads, and the next one too', async () => {
     const body = Buffer.from(Uint8Array.from({ length: 8_000_000 }, (_, i) => (i * 31 + (i >> 8) * 7) & 0xff))
