@@ -3,6 +3,7 @@ import { useQuery } from '@tanstack/react-query'
 import { ChevronRight, ShieldCheck } from 'lucide-react'
 import Link from 'next/link'
 import { CertificateStatus, Day } from '@/app/components/certificate-state'
+import { Button } from '@/app/components/ui/button'
 import { Card } from '@/app/components/ui/card'
 import { EmptyState } from '@/app/components/ui/empty-state'
 import { ErrorPanel } from '@/app/components/ui/error-panel'
@@ -14,10 +15,10 @@ import { useNow } from '@/app/lib/use-now'
 import type { CertificateView } from '@/shared/certificates'
 
 function Line({ certificate }: { certificate: CertificateView }) {
-  if (certificate.problem) return <span className="truncate">{certificate.problem.message}</span>
+  if (certificate.problem) return <span className="line-clamp-3 sm:line-clamp-1">{certificate.problem.message}</span>
   if (!certificate.notAfter) return <span>Not issued yet</span>
   return (
-    <span className="truncate">
+    <span className="sm:truncate">
       {certificate.issuer} · until <Day value={certificate.notAfter} />
       {certificate.source === 'uploaded' ? ' · uploaded' : ''}
     </span>
@@ -51,7 +52,15 @@ export function Certificates() {
       {error ? <ErrorPanel className="m-4" error={wireErrorOf(error)} /> : null}
       {isPending ? <SkeletonRows count={3} className="h-16" /> : null}
       {data?.length === 0 ? (
-        <EmptyState icon={ShieldCheck} title="No certificates yet">
+        <EmptyState
+          icon={ShieldCheck}
+          title="No certificates yet"
+          actions={
+            <Button asChild>
+              <Link href={paths.home}>Choose a project</Link>
+            </Button>
+          }
+        >
           Add a domain to a project: once its DNS is right, its certificate is asked for by itself.
         </EmptyState>
       ) : null}

@@ -1,5 +1,6 @@
 'use client'
 import { Activity, Pause, Play, Search } from 'lucide-react'
+import Link from 'next/link'
 import { useDeferredValue, useMemo, useState } from 'react'
 import { Button } from '@/app/components/ui/button'
 import { Card } from '@/app/components/ui/card'
@@ -7,8 +8,10 @@ import { EmptyState } from '@/app/components/ui/empty-state'
 import { inputLook, SelectField } from '@/app/components/ui/field'
 import { Status, type Tone } from '@/app/components/ui/status'
 import { cn } from '@/app/lib/cn'
+import { paths } from '@/app/lib/paths'
 import type { LiveState } from '@/app/lib/use-subscription'
 import type { RequestView } from '@/shared/traffic'
+import { useProject } from '../use-project'
 import { RequestDetail } from './request-detail'
 import { RequestRow } from './request-row'
 import { useLiveRequests } from './use-live-requests'
@@ -86,11 +89,30 @@ function NoRequests({ filtered, state }: { filtered: boolean; state: LiveState }
       </EmptyState>
     )
   if (state === 'connecting') return <p className="px-4 py-12 text-center text-faint">Reading the last requests…</p>
+  if (filtered)
+    return (
+      <EmptyState icon={Activity} title="No request fits">
+        Of the requests that were written down none matches; new ones appear here when they do. All errors are kept, a sample of the rest, for 7 days.
+      </EmptyState>
+    )
+  return <NoVisitors />
+}
+
+/** What is missing before somebody can ask for anything. */
+function NoVisitors() {
+  const { slug, url, liveDeployment } = useProject()
+  const next = liveDeployment ? (
+    <a href={url} target="_blank" rel="noreferrer">
+      Open the app
+    </a>
+  ) : (
+    <Link href={paths.project(slug)}>Deploy it</Link>
+  )
   return (
-    <EmptyState icon={Activity} title={filtered ? 'No request fits' : 'No request yet'}>
-      {filtered
-        ? 'Of the requests that were written down none matches; new ones appear here when they do. All errors are kept, a sample of the rest, for 7 days.'
-        : 'Open the app: what it is asked for appears here at once.'}
+    <EmptyState icon={Activity} title="No request yet" actions={<Button asChild>{next}</Button>}>
+      {liveDeployment
+        ? 'What the app is asked for appears here at once.'
+        : 'Nothing is live yet. Once it is, what visitors ask for appears here at once.'}
     </EmptyState>
   )
 }

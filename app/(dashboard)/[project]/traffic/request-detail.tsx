@@ -7,6 +7,7 @@ import { formatBytes } from '@/app/lib/format'
 import { paths } from '@/app/lib/paths'
 import type { RequestView } from '@/shared/traffic'
 import { formatMs } from './format-traffic'
+import { reasonSentence } from './request-reason'
 import { statusText, statusTone } from './request-row'
 
 const cacheTexts: Record<string, string> = {
@@ -18,6 +19,8 @@ const cacheTexts: Record<string, string> = {
   static: 'Static file of the deployment',
   none: 'Not cached',
 }
+
+const protocolNames: Record<string, string> = { 'http/1.0': 'HTTP/1.0', 'http/1.1': 'HTTP/1.1', h2: 'HTTP/2', websocket: 'WebSocket' }
 
 function Fact({ label, children }: { label: string; children: ReactNode }) {
   return (
@@ -54,12 +57,12 @@ function Facts({ request, slug }: { request: RequestView; slug: string }) {
           <CopyButton text={request.requestId} label="Copy request id" />
         </span>
       </Fact>
-      {request.reason ? <Fact label="Answered by">{`The router: ${request.reason}`}</Fact> : null}
+      {request.reason ? <Fact label="What happened">{reasonSentence(request.reason)}</Fact> : null}
       <Fact label="Time">{new Date(request.at).toLocaleString()}</Fact>
       <Fact label="Address">
         <span className="font-mono text-xs">{`${request.scheme}://${request.host}${request.target}`}</span>
       </Fact>
-      <Fact label="Protocol">{request.protocol}</Fact>
+      <Fact label="Protocol">{protocolNames[request.protocol] ?? request.protocol}</Fact>
       <Fact label="Cache">{cacheTexts[request.cache] ?? request.cache}</Fact>
       <Fact label="Body">{`${formatBytes(request.bytesIn)} received, ${formatBytes(request.bytesOut)} sent`}</Fact>
       <Fact label="Client">

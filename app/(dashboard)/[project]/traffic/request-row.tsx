@@ -2,6 +2,7 @@
 import { memo } from 'react'
 import type { RequestView } from '@/shared/traffic'
 import { formatMs } from './format-traffic'
+import { reasonWord } from './request-reason'
 
 const clock = new Intl.DateTimeFormat('en', { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' })
 
@@ -33,7 +34,7 @@ export const RequestRow = memo(function RequestRow({ request, onShow }: { reques
           className="max-w-full truncate text-left font-mono text-xs leading-5 after:absolute after:inset-0 focus-visible:-outline-offset-2"
         >
           <span className="text-muted">{method}</span> {target}
-          {reason ? <span className="ml-2 font-sans text-faint">{reason}</span> : null}
+          {reason ? <span className="ml-2 font-sans text-faint">{reasonWord(reason)}</span> : null}
         </button>
       </td>
       <td className="hidden text-faint md:table-cell">{cache === 'none' ? '' : cache}</td>

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { RequestView } from '@/shared/traffic'
 import { formatCount, formatMs, formatShare } from './format-traffic'
 import { mergeNewest } from './merge-requests'
+import { reasonSentence, reasonWord } from './request-reason'
 import { labelIndices, niceScale } from './scale'
 
 const row = (id: number) => ({ id: String(id) }) as RequestView
@@ -48,4 +49,9 @@ test('figures are short and keep what matters', () => {
     '1.5 %',
     '50 %',
   ])
+})
+
+test('what answered instead of the app is told in words, also what nobody gave words yet', () => {
+  expect([reasonWord('rate-limited'), reasonSentence('client-left')]).toEqual(['rate limit', 'The visitor left before the answer was complete.'])
+  expect([reasonWord('brand-new'), reasonSentence('brand-new')]).toEqual(['brand new', 'The router: brand new.'])
 })

@@ -1,0 +1,36 @@
+/** What answered instead of the app, or went wrong, as the routers name it: a few words for a row, a sentence for the details. */
+const reasons: Record<string, [word: string, sentence: string]> = {
+  'client-left': ['left early', 'The visitor left before the answer was complete.'],
+  'broke-off': ['broke off', 'The app broke its answer off midway.'],
+  'router-error': ['router error', 'The router failed to serve it; its log says why.'],
+  'bad-request': ['not valid HTTP', 'The router: the request is not valid HTTP, or larger than allowed.'],
+  'unknown-host': ['unknown host', 'The router: no project has this name.'],
+  'not-deployed': ['not deployed', 'The router: nothing was deployed yet.'],
+  stopped: ['stopped', 'The router: the app is stopped.'],
+  failed: ['not live', 'The router: the deployment failed, and nothing else is live.'],
+  'no-target': ['no instance', 'The router: no instance runs.'],
+  overloaded: ['too busy', 'The router: every instance had as many requests as it may, and none became free in time.'],
+  asleep: ['asleep', 'The router: the app sleeps and did not wake up in time.'],
+  refused: ['app refused', 'The router: the app accepted no connection.'],
+  reset: ['app hung up', 'The router: the app closed the connection without an answer.'],
+  'bad-answer': ['no valid answer', 'The router: what the app answered is not valid HTTP.'],
+  'connect-timeout': ['app out of reach', 'The router: no connection to the app came about in time.'],
+  'answer-timeout': ['app silent', 'The router: the app did not answer in time.'],
+  forbidden: ['address not allowed', 'The router: visitors from this address are not let in.'],
+  protected: ['asked to sign in', 'The router: the visitor had no valid password or token.'],
+  protection: ['let in by link', 'The router: a link with a token became a cookie.'],
+  maintenance: ['maintenance', 'The router: the app is closed for maintenance.'],
+  'rate-limited': ['rate limit', 'The router: more requests than a rate limit allows.'],
+  'no-file': ['no such file', 'The router: the deployment has no such file.'],
+  'read-only': ['files only', 'The router: a deployment of files takes no such method.'],
+  'rule-failed': ['rule failed', 'The router: a rule could not be carried out.'],
+  redirect: ['redirect', 'The router: a redirect of the rules.'],
+  spelling: ['redirect', 'The router: a redirect to the proper spelling of the address.'],
+  'host-redirect': ['redirect', 'The router: this domain leads to another.'],
+  'https-redirect': ['to HTTPS', 'The router: a redirect to HTTPS.'],
+  'acme-challenge': ['domain check', 'The router: a certificate authority, or Switchyard itself, looked whether the domain leads here.'],
+  options: ['OPTIONS *', 'The router: a question about the server, not about the app.'],
+}
+
+export const reasonWord = (reason: string): string => reasons[reason]?.[0] ?? reason.replaceAll('-', ' ')
+export const reasonSentence = (reason: string): string => reasons[reason]?.[1] ?? `The router: ${reason.replaceAll('-', ' ')}.`
