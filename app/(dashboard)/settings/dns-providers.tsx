@@ -42,8 +42,8 @@ function RemoveDialog({ provider, onClose }: { provider: DnsProviderView; onClos
 
 function ProviderRow({ provider, onEdit, onRemove }: { provider: DnsProviderView; onEdit: () => void; onRemove: () => void }) {
   return (
-    <li className="flex min-h-14 items-center gap-3 px-4 py-2 sm:px-5">
-      <div className="min-w-0 flex-1">
+    <li className="flex min-h-14 flex-wrap items-center gap-x-3 gap-y-2 px-4 py-2.5 sm:px-5">
+      <div className="min-w-0 flex-1 basis-full sm:basis-0">
         <p className="truncate font-medium">{provider.name}</p>
         <p className="truncate text-faint text-sm">
           {dnsProviderLabels[provider.kind]}

@@ -36,10 +36,8 @@ function Facts({ system }: { system: SystemView }) {
       <ul className="divide-y border-t">
         {Object.entries(system.checks).map(([name, check]) => (
           <li key={name} className="flex items-center gap-4 px-4 py-2.5 sm:px-5">
-            <span className="w-28 shrink-0 capitalize">{name}</span>
-            <span className="min-w-0 flex-1 truncate text-faint text-sm" title={check.detail ?? undefined}>
-              {check.detail}
-            </span>
+            <span className="w-20 shrink-0 capitalize sm:w-28">{name}</span>
+            <span className="min-w-0 flex-1 text-faint text-sm">{check.detail}</span>
             <Status tone={check.ok ? 'good' : 'bad'} label={check.ok ? 'OK' : 'Problem'} />
           </li>
         ))}

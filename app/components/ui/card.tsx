@@ -18,12 +18,12 @@ export function CardHeader({
   className?: string
 }) {
   return (
-    <div className={cn('flex flex-wrap items-center justify-between gap-x-4 gap-y-2 px-4 pt-3.5 pb-3 sm:px-5', className)}>
+    <div className={cn('flex flex-wrap items-center justify-between gap-x-4 gap-y-2 px-4 pt-3.5 pb-3 sm:flex-nowrap sm:px-5', className)}>
       <div className="min-w-0">
         <h2 className="font-semibold text-lg leading-7">{title}</h2>
         {description ? <p className="text-muted">{description}</p> : null}
       </div>
-      {actions ? <div className="flex items-center gap-2">{actions}</div> : null}
+      {actions ? <div className="flex shrink-0 items-center gap-2">{actions}</div> : null}
     </div>
   )
 }

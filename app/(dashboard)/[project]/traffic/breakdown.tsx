@@ -27,7 +27,7 @@ function Table({ title, rows }: { title: string; rows: (TrafficSums & { name: st
           {rows.map((row) => (
             <tr key={row.name} className="tabular-nums *:px-2 *:py-2 *:text-right">
               <th scope="row" className="max-w-0 pl-4! text-left! font-normal sm:pl-5!">
-                <span className="block truncate font-mono text-xs leading-5" title={row.name}>
+                <span className="block font-mono text-xs leading-5 max-sm:wrap-anywhere sm:truncate" title={row.name}>
                   {row.name}
                 </span>
               </th>

@@ -13,14 +13,12 @@ const looks: Record<CertificateTryView['outcome'], { tone: Tone; label: string }
 function TryRow({ one }: { one: CertificateTryView }) {
   return (
     <li className="flex flex-wrap items-start gap-x-4 gap-y-1 px-4 py-3 sm:px-5">
-      <div className="min-w-0 flex-1">
-        <p className="truncate">{one.authority}</p>
-        {one.problem ? <p className="mt-0.5 break-words text-muted text-sm">{one.problem.message}</p> : null}
-      </div>
+      <p className="min-w-0 flex-1 truncate">{one.authority}</p>
       <p className="text-faint text-sm">
         <RelativeTime value={one.startedAt} /> · <Duration from={one.startedAt} to={one.endedAt} />
       </p>
       <Status {...looks[one.outcome]} />
+      {one.problem ? <p className="wrap-anywhere basis-full text-muted text-sm">{one.problem.message}</p> : null}
     </li>
   )
 }
