@@ -52,7 +52,7 @@ export function RuleList<R extends Conditional>({ field, title, description, rul
     >
       {rows.length === 0 && fromFiles.length === 0 ? <p className="text-faint text-sm">None yet.</p> : null}
       {rows.map(({ id, rule }, i) => (
-        <div key={id} className="flex flex-wrap items-end gap-2">
+        <div key={id} className="flex flex-wrap items-end gap-2 max-sm:not-first:border-t max-sm:not-first:pt-4">
           <div className="grid min-w-0 flex-1 grid-cols-1 gap-2 sm:grid-cols-[minmax(0,1fr)_minmax(0,1fr)_auto]">
             {edit(rule, (next) => change(id, next), i + 1)}
           </div>
