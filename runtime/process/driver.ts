@@ -263,7 +263,7 @@ export class ProcessDriver implements RuntimeDriver {
       const mounts = isRoot() ? await cgroupMounts() : null
       const limits = mounts ? `limits by control groups v${mounts.version}` : 'limits by the heap size and rlimits only'
       const users = isRoot() ? 'a user of its own per project' : 'all apps run as your own user: they are not protected from each other'
-      return { ok: true, detail: `processes: ${users}; ${limits}; ports of this machine are not isolated` }
+      return { ok: true, detail: `${users}; ${limits}; ports of this machine are not isolated` }
     } catch (error) {
       return { ok: false, reason: `The home directory cannot be read: ${error instanceof Error ? error.message : String(error)}` }
     }
