@@ -1,6 +1,7 @@
 import { expect, type Page, test } from '@playwright/test'
 import { deployByCli, folder } from '@/test/support/journey'
 import { type RunningPlatform, startPlatform } from '@/test/support/platform'
+import { attachOutputs } from './support/outputs'
 import { pageErrors, signIn } from './support/sign-in'
 
 test.use({ actionTimeout: 30_000 })
@@ -30,9 +31,7 @@ test.beforeAll(async () => {
   const deployed = await deployByCli(platform, source.directory, 'news')
   expect(deployed.code, deployed.stderr).toBe(0)
 })
-test.afterEach(async ({ page: _ }, info) => {
-  if (info.status !== info.expectedStatus) await info.attach('output of the platform', { body: platform.output(), contentType: 'text/plain' })
-})
+attachOutputs(() => ({ 'the platform': platform.output() }))
 test.afterAll(async () => {
   await platform?.stop()
   await source?.remove()

@@ -7,6 +7,7 @@ import { api } from '@/test/support/journey'
 import { type RunningPlatform, startPlatform } from '@/test/support/platform'
 import { buildLines, watchableApp } from './support/apps'
 import { startCuttableProxy } from './support/cuttable-proxy'
+import { attachOutputs } from './support/outputs'
 import { pageErrors, signIn } from './support/sign-in'
 
 // One action that waits for the whole test would hide what it waits for.
@@ -21,9 +22,7 @@ test.beforeAll(async () => {
   git = await startGitServer({ root: repositories })
   platform = await startPlatform({ runtime: 'process' })
 })
-test.afterEach(async ({ page: _ }, info) => {
-  if (info.status !== info.expectedStatus) await info.attach('output of the platform', { body: platform.output(), contentType: 'text/plain' })
-})
+attachOutputs(() => ({ 'the platform': platform.output() }))
 test.afterAll(async () => {
   await platform?.stop()
   await git?.close()

@@ -5,6 +5,7 @@ import { expect, test } from '@playwright/test'
 import { type GitServer, startGitServer } from '@/test/support/git-server'
 import { type RunningPlatform, startPlatform } from '@/test/support/platform'
 import { buildLines, watchableApp } from './support/apps'
+import { attachOutputs } from './support/outputs'
 import { pageErrors } from './support/sign-in'
 
 let platform: RunningPlatform
@@ -18,9 +19,7 @@ test.beforeAll(async () => {
   const noAccount = { SWITCHYARD_BOOTSTRAP_EMAIL: '', SWITCHYARD_BOOTSTRAP_PASSWORD: '', SWITCHYARD_BOOTSTRAP_API_KEY: '' }
   platform = await startPlatform({ runtime: 'process', env: noAccount })
 })
-test.afterEach(async ({ page: _ }, info) => {
-  if (info.status !== info.expectedStatus) await info.attach('output of the platform', { body: platform.output(), contentType: 'text/plain' })
-})
+attachOutputs(() => ({ 'the platform': platform.output() }))
 test.afterAll(async () => {
   await platform?.stop()
   await git?.close()

@@ -6,6 +6,7 @@ import type { RequestView, TrafficSeries } from '@/shared/traffic'
 import { type GitServer, startGitServer } from '@/test/support/git-server'
 import { api, deploymentThat } from '@/test/support/journey'
 import { type RunningPlatform, startPlatform } from '@/test/support/platform'
+import { attachOutputs } from './support/outputs'
 import { pageErrors, signIn } from './support/sign-in'
 
 test.use({ actionTimeout: 30_000 })
@@ -37,9 +38,7 @@ test.beforeAll(async () => {
   const live = await deploymentThat(platform, created.body.deploymentId, 'is live', (deployment) => deployment.status === 'ACTIVE')
   host = new URL(live.url ?? '').hostname
 })
-test.afterEach(async ({ page: _ }, info) => {
-  if (info.status !== info.expectedStatus) await info.attach('output of the platform', { body: platform.output(), contentType: 'text/plain' })
-})
+attachOutputs(() => ({ 'the platform': platform.output() }))
 test.afterAll(async () => {
   await platform?.stop()
   await git?.close()
