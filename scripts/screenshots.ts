@@ -3,19 +3,22 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { chromium, type Page } from '@playwright/test'
-import { watchableApp } from '../e2e/support/apps'
-import { type DomainPlatform, startDomainPlatform } from '../e2e/support/domain-platform'
+import { startDomainPlatform } from '../e2e/support/domain-platform'
 import { signIn } from '../e2e/support/sign-in'
 import playwright from '../playwright.config'
 import { type GitServer, startGitServer } from '../test/support/git-server'
-import { api, deploymentThat } from '../test/support/journey'
 import { type RunningPlatform, startPlatform } from '../test/support/platform'
-import { until } from '../test/support/processes'
+import { certificateOf, furnish, refusedName, type Showroom, zone } from './support/showroom'
 
-/** Photographs every page of the built platform, with real projects on it: npx tsx scripts/screenshots.ts */
+/**
+ * Photographs every page of the built platform, with real projects on it: npx tsx scripts/screenshots.ts [scene…]. With scenes named,
+ * those alone.
+ */
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const target = path.join(root, 'docs/screenshots')
+const wanted = process.argv.slice(2)
+const isWanted = ({ name }: Scene) => wanted.length === 0 || wanted.includes(name)
 const sizes = [
   { name: '1440', viewport: { width: 1440, height: 900 } },
   { name: '390', viewport: { width: 390, height: 844 } },
@@ -26,82 +29,52 @@ interface Scene {
   route: string
   /** Brings the page into the state to show. */
   prepare?: (page: Page) => Promise<void>
+  /** What is seen at once, not the whole length of the page: for what lies over it. */
+  window?: boolean
 }
 
-async function deploy(platform: RunningPlatform, projectId: string): Promise<string> {
-  const { body } = await api<{ deploymentId: string }>(platform, 'POST', '/deployments', { projectId, triggeredBy: 'user' })
-  return body.deploymentId
-}
-const ended = (platform: RunningPlatform, id: string) =>
-  deploymentThat(platform, id, 'has ended', ({ status }) => !['PENDING', 'BUILDING', 'DEPLOYING'].includes(status))
+/** Before there is an account. */
+const atTheDoor: Scene[] = [{ name: 'setup', route: '/setup' }]
+/** Before there is a project. */
+const emptyScenes: Scene[] = [
+  { name: 'projects-empty', route: '/' },
+  { name: 'certificates-empty', route: '/certificates' },
+]
 
-async function project(platform: RunningPlatform, git: GitServer, name: string, files: Record<string, string>): Promise<string> {
-  const slug = name.toLowerCase().replaceAll(' ', '-')
-  const { url } = await git.createRepo(slug, files)
-  return (await api<{ projectId: string }>(platform, 'POST', '/projects', { name, repository: url })).body.projectId
-}
-
-/** Three projects: one with a history and a failed attempt, one that is building, one nobody has deployed. */
-async function furnish(platform: RunningPlatform, git: GitServer) {
-  const shop = await project(platform, git, 'Storefront', watchableApp('1'))
-  for (const [key, scope] of [
-    ['DATABASE_URL', 'runtime'],
-    ['PUBLIC_API_ORIGIN', 'build'],
-    ['GREETING', 'both'],
-  ])
-    await api(platform, 'PUT', `/projects/${shop}/variables/${key}`, { key, value: 'kept to itself', scope })
-  await ended(platform, await deploy(platform, shop))
-  await git.commit('storefront', { 'VERSION.txt': '2' }, { message: 'Show the delivery date at checkout' })
-  const live = await deploy(platform, shop)
-  await ended(platform, live)
-  await git.commit(
-    'storefront',
-    { 'build.js': "console.error('app/cart.js:14: totals is not defined')\nprocess.exit(1)" },
-    { message: 'Move the cart to the server' },
-  )
-  const failed = await deploy(platform, shop)
-  await ended(platform, failed)
-  await project(platform, git, 'Payments API', watchableApp('1'))
-  const docs = await project(platform, git, 'Handbook', {
-    ...watchableApp('1'),
-    'build.js': "let n = 0; setInterval(() => console.log('\\u001b[36mpage\\u001b[0m ' + ++n + ' of the handbook rendered'), 200)",
-  })
-  const running = await deploy(platform, docs)
-  await deploymentThat(platform, running, 'builds', ({ steps }) => steps.some(({ name, status }) => name === 'build' && status === 'running'))
-  return { live, failed, running }
+const byButton = (name: string, shown: (page: Page) => ReturnType<Page['locator']>) => async (page: Page) => {
+  await page.getByRole('button', { name }).first().click()
+  await shown(page).waitFor()
 }
 
-const zone = 'storefront.example'
-
-/** A domain in order with its certificate, its www, and one whose records are wrong. */
-async function addDomains({ platform, dns }: DomainPlatform): Promise<void> {
-  dns.set(zone, { A: ['127.0.0.1'], NS: [`ns1.${zone}`] })
-  dns.set(`www.${zone}`, { A: ['127.0.0.1'] })
-  dns.set(`shop.${zone}`, { A: ['203.0.113.9'], AAAA: ['2001:db8::9'], CAA: ['0 issue "ca.example.net"'] })
-  const add = (hostname: string, more: object = {}) => api(platform, 'POST', '/projects/storefront/domains', { hostname, ...more })
-  await add(zone)
-  await add(`www.${zone}`, { redirectTo: zone })
-  await add(`shop.${zone}`)
-  for (const name of [zone, `www.${zone}`])
-    await until(`${name} is served over HTTPS`, 90_000, async () =>
-      (await api<{ url: string }>(platform, 'GET', `/domains/${name}`)).body.url.startsWith('https:'),
-    )
+async function typeDomain(page: Page): Promise<void> {
+  await page.getByRole('button', { name: 'Add domain' }).click()
+  await page.getByRole('dialog').getByLabel('Domain', { exact: true }).fill('acorn-books.example')
+  await page.getByRole('dialog').getByRole('table').waitFor()
 }
 
-function scenes(platform: RunningPlatform, git: GitServer, ids: { live: string; failed: string; running: string }): Scene[] {
+/** A password for the project and a closed shop, both not saved yet. */
+async function closeDoors(page: Page): Promise<void> {
+  const protection = page.getByRole('region', { name: 'Protection' })
+  await protection.getByLabel('Who may see it').selectOption({ label: 'Who has a name and a password' })
+  await protection.getByLabel('Name').fill('reviewer')
+  const maintenance = page.getByRole('region', { name: 'Maintenance' })
+  await maintenance.getByLabel('Closed for maintenance').check()
+  await maintenance.getByLabel('Message').fill('We are counting the shelves and will be back at ten.')
+}
+
+const charts = (page: Page) => page.getByRole('slider', { name: 'Requests over time' }).waitFor()
+
+async function openRequest(page: Page): Promise<void> {
+  await page.getByRole('searchbox').fill('/search')
+  await page.getByRole('row').filter({ hasText: '/search?q=lamp' }).first().getByRole('button').click()
+  await page.getByRole('dialog').getByText('Request id').waitFor()
+}
+
+function projectScenes(git: GitServer, ids: Showroom): Scene[] {
   const inspect = async (page: Page) => {
     await page.getByLabel('Git URL').fill(git.repositoryUrl('payments-api'))
     await page.getByRole('button', { name: 'Inspect repository' }).click()
     await page.getByRole('heading', { name: /Detected/ }).waitFor()
-  }
-  const openLog = async (page: Page) => {
-    await page.getByRole('button', { name: 'Logs' }).first().click()
-    await page.getByRole('dialog').getByText('listens').waitFor()
-  }
-  const typeDomain = async (page: Page) => {
-    await page.getByRole('button', { name: 'Add domain' }).click()
-    await page.getByRole('dialog').getByLabel('Domain', { exact: true }).fill('acorn-books.example')
-    await page.getByRole('dialog').getByRole('table').waitFor()
   }
   return [
     { name: 'projects', route: '/' },
@@ -116,23 +89,48 @@ function scenes(platform: RunningPlatform, git: GitServer, ids: { live: string; 
     { name: 'deployment-failed', route: `/storefront/deployments/${ids.failed}` },
     { name: 'deployment-building', route: `/handbook/deployments/${ids.running}` },
     { name: 'instances', route: '/storefront/instances' },
-    { name: 'instance-log', route: '/storefront/instances', prepare: openLog },
+    {
+      name: 'instance-log',
+      route: '/storefront/instances',
+      prepare: byButton('Logs', (page) => page.getByRole('dialog').getByText('listens')),
+      window: true,
+    },
     { name: 'variables', route: '/storefront/variables' },
+    { name: 'project-settings', route: '/storefront/settings' },
+    { name: 'not-found', route: '/nothing-here' },
+  ]
+}
+
+async function edgeScenes(platform: RunningPlatform): Promise<Scene[]> {
+  const certificate = async (hostname: string) => `/certificates/${(await certificateOf(platform, hostname))?.id}`
+  return [
     { name: 'domains', route: '/storefront/domains' },
+    { name: 'domains-empty', route: '/payments-api/domains' },
     { name: 'domain-add', route: '/storefront/domains', prepare: typeDomain },
     { name: 'domain-wrong', route: `/storefront/domains/shop.${zone}` },
     { name: 'domain-active', route: `/storefront/domains/${zone}` },
-    { name: 'project-settings', route: '/storefront/settings' },
-    { name: 'not-found', route: `/nothing-here` },
-  ].map((scene) => ({ ...scene, route: platform.url + scene.route }))
+    { name: 'certificates', route: '/certificates' },
+    { name: 'certificate-active', route: await certificate(zone) },
+    { name: 'certificate-failed', route: await certificate(refusedName) },
+    { name: 'certificate-uploaded', route: await certificate(`partners.${zone}`) },
+    { name: 'certificate-upload', route: '/certificates', prepare: byButton('Upload certificate', (page) => page.getByRole('dialog')), window: true },
+    { name: 'rules', route: '/storefront/rules' },
+    { name: 'rules-empty', route: '/payments-api/rules' },
+    { name: 'rules-closing', route: '/storefront/rules', prepare: closeDoors },
+    { name: 'traffic', route: '/storefront/traffic', prepare: charts },
+    { name: 'traffic-empty', route: '/payments-api/traffic' },
+    { name: 'traffic-request', route: '/storefront/traffic', prepare: openRequest, window: true },
+  ]
 }
 
-async function photograph(page: Page, name: string): Promise<void> {
+async function photograph(page: Page, name: string, scene: Scene): Promise<void> {
   await page.waitForLoadState('load')
   await page.evaluate(() => document.fonts.ready)
+  // What lies fixed at the top of the window lies at the top of the page then.
+  if (!scene.window) await page.evaluate(() => scrollTo(0, 0))
   // The log scrolls to its end in the frame after its lines have come.
   await page.waitForTimeout(500)
-  await page.screenshot({ path: path.join(target, `${name}.png`), fullPage: name.startsWith('instance-log') === false, animations: 'disabled' })
+  await page.screenshot({ path: path.join(target, `${scene.name}-${name}.png`), fullPage: scene.window !== true, animations: 'disabled' })
 }
 
 async function main(): Promise<void> {
@@ -140,44 +138,38 @@ async function main(): Promise<void> {
   const git = await startGitServer({ root: repositories })
   await mkdir(target, { recursive: true })
   const browser = await chromium.launch(playwright.use?.launchOptions)
-  const withoutAccount = { SWITCHYARD_BOOTSTRAP_EMAIL: '', SWITCHYARD_BOOTSTRAP_PASSWORD: '', SWITCHYARD_BOOTSTRAP_API_KEY: '' }
-  let platform = await startPlatform({ runtime: 'process', env: withoutAccount })
-  let closing = [() => platform.stop()]
-  const everyLook = async (shoot: (page: Page, look: string) => Promise<void>) => {
-    for (const { name, viewport } of sizes)
+  let closing: (() => Promise<unknown>)[] = []
+  const everyLook = async (enter: (page: Page) => Promise<void>, scenes: Scene[], at: RunningPlatform) => {
+    const shown = scenes.filter(isWanted)
+    for (const { name, viewport } of shown.length > 0 ? sizes : [])
       for (const colorScheme of ['light', 'dark'] as const) {
         const context = await browser.newContext({ viewport, colorScheme })
-        await shoot(await context.newPage(), `${name}-${colorScheme}`)
+        const page = await context.newPage()
+        await enter(page)
+        for (const scene of shown) {
+          await page.goto(at.url + scene.route)
+          await scene.prepare?.(page)
+          await photograph(page, `${name}-${colorScheme}`, scene)
+        }
         await context.close()
       }
   }
+  const asVisitor = async () => {}
   try {
-    await everyLook(async (page, look) => {
-      await page.goto(`${platform.url}/setup`)
-      await photograph(page, `setup-${look}`)
-    })
-    await platform.stop()
+    const withoutAccount = { SWITCHYARD_BOOTSTRAP_EMAIL: '', SWITCHYARD_BOOTSTRAP_PASSWORD: '', SWITCHYARD_BOOTSTRAP_API_KEY: '' }
+    const fresh = await startPlatform({ runtime: 'process', env: withoutAccount })
+    closing = [() => fresh.stop()]
+    await everyLook(asVisitor, atTheDoor, fresh)
+    await fresh.stop()
     closing = []
-    const world = await startDomainPlatform()
-    platform = world.platform
+    const world = await startDomainPlatform({ refused: [refusedName] })
     closing.push(() => world.stop())
-    await everyLook(async (page, look) => {
-      await page.goto(`${platform.url}/login`)
-      await photograph(page, `login-${look}`)
-      await signIn(page, platform)
-      await photograph(page, `projects-empty-${look}`)
-    })
-    const ids = await furnish(platform, git)
-    await addDomains(world)
-    const shown = scenes(platform, git, ids)
-    await everyLook(async (page, look) => {
-      await signIn(page, platform)
-      for (const scene of shown) {
-        await page.goto(scene.route)
-        await scene.prepare?.(page)
-        await photograph(page, `${scene.name}-${look}`)
-      }
-    })
+    const { platform } = world
+    const signedIn = (page: Page) => signIn(page, platform)
+    await everyLook(asVisitor, [{ name: 'login', route: '/login' }], platform)
+    await everyLook(signedIn, emptyScenes, platform)
+    const ids = await furnish(world, git)
+    await everyLook(signedIn, [...projectScenes(git, ids), ...(await edgeScenes(platform))], platform)
   } finally {
     await browser.close()
     for (const close of closing) await close()

@@ -9,8 +9,11 @@ export interface DomainPlatform {
   stop(): Promise<void>
 }
 
-/** The platform on the process runtime, with a DNS that can be changed while it runs and a CA that issues for every name there. */
-export async function startDomainPlatform(): Promise<DomainPlatform> {
+/**
+ * The platform on the process runtime, with a DNS that can be changed while it runs and a CA that issues for every name there but those
+ * it has `refused`.
+ */
+export async function startDomainPlatform({ refused = [] }: { refused?: string[] } = {}): Promise<DomainPlatform> {
   const dns = await startTestDns()
   const running: { pebble?: Pebble; platform?: RunningPlatform } = {}
   const stop = async () => {
@@ -23,7 +26,7 @@ export async function startDomainPlatform(): Promise<DomainPlatform> {
       runtime: 'process',
       async env(ports) {
         // It asks the router under the ports visitors use; its own DNS leads every name here.
-        const pebble = await startPebble({ httpPort: ports.http, tlsPort: ports.https })
+        const pebble = await startPebble({ httpPort: ports.http, tlsPort: ports.https, blocked: refused })
         running.pebble = pebble
         return {
           DNS_SERVERS: dns.address,
