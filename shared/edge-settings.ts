@@ -51,6 +51,10 @@ export const edgePolicyPatch = z
       .max(edgePolicyKeys.length)
       .optional()
       .meta({ description: 'Fields that shall be as the files say again.' }),
+    versions: z
+      .partialRecord(z.enum(edgePolicyKeys), z.string().max(64))
+      .optional()
+      .meta({ description: 'Versions of fields as they were read, "" for one that was not set: 409 when one was changed since.' }),
   })
   .strict()
 export type EdgePolicyPatch = z.output<typeof edgePolicyPatch>
@@ -63,6 +67,8 @@ export const edgePolicyView = z.object({
   files: partialView,
   /** Where rewrites may lead outside of this machine; set by its operator. */
   outsideHosts: z.array(z.string()),
+  /** Of each field that was set here; pass those of what you change to learn of somebody else's change in between. */
+  versions: z.record(z.string(), z.string()),
 })
 export type EdgePolicyView = z.infer<typeof edgePolicyView>
 

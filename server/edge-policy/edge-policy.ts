@@ -13,6 +13,7 @@ import { requireProject } from '../projects/read'
 import { authorize } from '../teams/policy'
 import { makeProtection, presentProtection } from './protection'
 import { isFields, type PartialPolicy, rawFields, readStored, type StoredPolicy } from './stored'
+import { refuseStale, versionsOf } from './versions'
 
 export interface EdgePolicyDeps {
   prisma: PrismaClient
@@ -36,10 +37,16 @@ export function createEdgePolicy(deps: EdgePolicyDeps): Platform['edgePolicy'] {
   }
 }
 
-async function updateEdgePolicy(deps: EdgePolicyDeps, actor: Actor, projectId: string, patch: EdgePolicyPatch): Promise<EdgePolicyUpdated> {
+async function updateEdgePolicy(
+  deps: EdgePolicyDeps,
+  actor: Actor,
+  projectId: string,
+  { versions, ...patch }: EdgePolicyPatch,
+): Promise<EdgePolicyUpdated> {
   authorize(actor, 'project.update')
   const db = scopeTo(deps.prisma, actor)
   const project = await requireProject(db, projectId)
+  refuseStale(project.edgePolicy, versions)
   const before = readStored(project.edgePolicy)
   refuseUnsaid(before, project.edgePolicy, patch)
   const { next, newTokens } = await changed(rawFields(project.edgePolicy), before.policy, patch)
@@ -142,6 +149,7 @@ async function present(deps: EdgePolicyDeps, db: ScopedClient, project: { id: st
     settings: presentPart(readStored(project.edgePolicy).policy),
     files: presentPart(readStored(release?.artifact.edgePolicy).policy),
     outsideHosts: [...deps.outsideHosts],
+    versions: versionsOf(project.edgePolicy),
   }
 }
 

@@ -16,14 +16,15 @@ const number = (text: string): number | null => (text === '' ? null : Number(tex
 /** Switches about addresses, answers and instances. Untouched ones stay as the files say. */
 export function Behaviour({ settings, files }: EdgePolicyView) {
   const [edits, setEdits] = useState<Edits>({})
-  const { save, pending, error } = useSaveRules('Behaviour', () => setEdits({}))
+  const dirty = Object.keys(edits).length > 0
+  const { save, pending, error } = useSaveRules('Behaviour', dirty, () => setEdits({}))
   const now = { ...defaultEdgePolicy, ...files, ...settings, ...edits }
   const set = (part: Edits) => setEdits({ ...edits, ...part })
   return (
     <RuleCard
       title="Behaviour"
       description="How addresses look, how answers travel, and which instance gives them."
-      dirty={Object.keys(edits).length > 0}
+      dirty={dirty}
       pending={pending}
       error={error}
       onSave={() => save(edits)}

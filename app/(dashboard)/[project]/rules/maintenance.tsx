@@ -9,7 +9,7 @@ import { useSaveRules } from './use-rules'
 export function Maintenance({ settings }: EdgePolicyView) {
   const saved = settings.maintenance ?? null
   const [edits, setEdits] = useState<{ on: boolean; message: string; except: string } | null>(null)
-  const { save, pending, error } = useSaveRules('Maintenance', () => setEdits(null))
+  const { save, pending, error } = useSaveRules('Maintenance', edits !== null, () => setEdits(null))
   const now = edits ?? { on: saved !== null, message: saved?.message ?? '', except: (saved?.allowedAddresses ?? []).join('\n') }
   return (
     <RuleCard
@@ -55,7 +55,7 @@ export function Maintenance({ settings }: EdgePolicyView) {
 export function Addresses({ settings, files }: EdgePolicyView) {
   const saved = settings.allowedAddresses ?? []
   const [edits, setEdits] = useState<string | null>(null)
-  const { save, pending, error } = useSaveRules('Allowed addresses', () => setEdits(null))
+  const { save, pending, error } = useSaveRules('Allowed addresses', edits !== null, () => setEdits(null))
   const fromFiles = files.allowedAddresses ?? []
   return (
     <RuleCard

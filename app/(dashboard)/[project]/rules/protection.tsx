@@ -31,7 +31,7 @@ function patchOf({ kind, users, keep, create }: Draft): EdgePolicyPatch['protect
 export function Protection({ settings, url }: EdgePolicyView & { url: string }) {
   const [edits, setEdits] = useState<Draft | null>(null)
   const [tokens, setTokens] = useState<string[]>([])
-  const { save, pending, error } = useSaveRules('Protection', (made) => {
+  const { save, pending, error } = useSaveRules('Protection', edits !== null, (made) => {
     setEdits(null)
     setTokens(made)
   })

@@ -31,7 +31,7 @@ interface RuleListProps<R extends Conditional> {
 /** Rules of one kind: those set here in rows to edit, those of the files below. */
 export function RuleList<R extends Conditional>({ field, title, description, rules, fromFiles, blank, edit, show }: RuleListProps<R>) {
   const [edits, setEdits] = useState<readonly Row<R>[] | null>(null)
-  const { save, pending, error } = useSaveRules(title, () => setEdits(null))
+  const { save, pending, error } = useSaveRules(title, edits !== null, () => setEdits(null))
   const rows = edits ?? rules.map((rule, i) => ({ id: `saved-${i}`, rule }))
   const change = (id: string, rule: R) => setEdits(rows.map((row) => (row.id === id ? { id, rule } : row)))
   const add = () => setEdits([...rows, { id: `new-${Date.now()}-${rows.length}`, rule: blank }])

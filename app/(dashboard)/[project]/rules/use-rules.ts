@@ -1,5 +1,6 @@
 'use client'
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
+import { useRef } from 'react'
 import { toast } from 'sonner'
 import { wireErrorOf } from '@/app/lib/errors'
 import { useTRPC } from '@/app/lib/trpc'
@@ -20,23 +21,42 @@ interface Saving {
   error: WireError | null
 }
 
-/** Saves one card of the page. `onSaved` is given tokens that were made, which are never shown again. */
-export function useSaveRules(title: string, onSaved: (newTokens: string[]) => void): Saving {
+/**
+ * Saves one card of the page. `onSaved` is given tokens that were made, which are never shown again. While `dirty` the card stands on what
+ * was shown when its editing began: somebody else's change since then is told before it is replaced.
+ */
+export function useSaveRules(title: string, dirty: boolean, onSaved: (newTokens: string[]) => void): Saving {
   const trpc = useTRPC()
   const project = useProject()
   const queryClient = useQueryClient()
+  const queryKey = trpc.edgePolicy.get.queryKey({ project: project.id })
+  const { data } = useRules()
+  const based = useRef(data?.versions)
+  if (!dirty) based.current = data?.versions
   const update = useMutation(
     trpc.edgePolicy.update.mutationOptions({
       onSuccess: ({ newTokens, ...view }) => {
-        queryClient.setQueryData(trpc.edgePolicy.get.queryKey({ project: project.id }), view)
+        queryClient.setQueryData(queryKey, view)
         toast.success(`${title} saved: visitors get it now`)
         onSaved(newTokens)
+      },
+      onError: async (error) => {
+        if (wireErrorOf(error).code !== 'ERR_CONFLICT') return
+        await queryClient.invalidateQueries({ queryKey })
+        // It was told: who saves once more means it.
+        based.current = queryClient.getQueryData(queryKey)?.versions
       },
     }),
   )
   return {
-    save: (patch) => update.mutate({ project: project.id, patch }),
+    save(patch) {
+      const fields = [...Object.keys(patch).filter((field) => field !== 'reset'), ...(patch.reset ?? [])]
+      update.mutate({
+        project: project.id,
+        patch: { ...patch, versions: Object.fromEntries(fields.map((field) => [field, based.current?.[field] ?? ''])) },
+      })
+    },
     pending: update.isPending,
-    error: update.error ? wireErrorOf(update.error) : null,
+    error: update.error && dirty ? wireErrorOf(update.error) : null,
   }
 }
