@@ -1,7 +1,7 @@
 import type { CaaRecord } from 'node:dns'
 import type { DomainCheck } from '@/shared/domains'
 import { recordOf } from '../records'
-import type { Facts } from './facts'
+import { type Facts, isProvedByDns } from './facts'
 import { dnsFailure, failureState, finding, listed } from './finding'
 
 type CaaProperty = { tag: string; value: string; critical: boolean }
@@ -23,7 +23,8 @@ function methodsOf(value: string): string[] | null {
 }
 
 /** CAA must let the configured CA issue: the closest ancestor that has any decides (RFC 8659). */
-export function checkCaa({ caa, issuers, name }: Facts): DomainCheck {
+export function checkCaa(facts: Facts): DomainCheck {
+  const { caa, issuers, name } = facts
   const blocks = 'certificate'
   if (!caa) return finding('caa', 'ok', 'No certificate is asked for, so CAA records do not matter.')
   const { at, outcome } = caa
@@ -61,11 +62,11 @@ export function checkCaa({ caa, issuers, name }: Facts): DomainCheck {
       set: [recordOf('CAA', where, `0 ${tag} "${issuers[0]}"`, name.registrable)],
       blocks,
     })
-  return allowedMethods(allowed, name.kind === 'wildcard', where)
+  return allowedMethods(allowed, isProvedByDns(facts), where)
 }
 
-function allowedMethods(allowed: CaaProperty[], wildcard: boolean, where: string): DomainCheck {
-  const ours = wildcard ? ['dns-01'] : ['http-01', 'tls-alpn-01', 'dns-01']
+function allowedMethods(allowed: CaaProperty[], byDns: boolean, where: string): DomainCheck {
+  const ours = byDns ? ['dns-01'] : ['http-01', 'tls-alpn-01', 'dns-01']
   const usable = allowed.some((one) => methodsOf(one.value)?.some((method) => ours.includes(method)) ?? true)
   if (!usable)
     return finding('caa', 'fail', `The CAA record of ${where} allows other validation methods than ${listed(ours)} only (validationmethods).`, {
@@ -79,8 +80,8 @@ function allowedMethods(allowed: CaaProperty[], wildcard: boolean, where: string
 export function checkMethod({ name, certificateMode, hasDnsProvider }: Facts): DomainCheck {
   if (certificateMode !== 'automatic')
     return finding('method', 'ok', certificateMode === 'off' ? 'HTTPS is off for this domain.' : 'You upload the certificate yourself.')
-  if (name.kind !== 'wildcard') return finding('method', 'ok', 'The certificate comes by itself, over HTTP.')
   if (hasDnsProvider) return finding('method', 'ok', 'The certificate comes by itself, by a DNS record set through your DNS provider.')
+  if (name.kind !== 'wildcard') return finding('method', 'ok', 'The certificate comes by itself, over HTTP.')
   return finding('method', 'fail', 'A certificate for a wildcard is proved by a DNS record, and no DNS provider is chosen for this domain.', {
     fix: 'Choose a DNS provider below, or upload a certificate.',
     blocks: 'certificate',

@@ -17,6 +17,10 @@ export interface Subject {
   hasDnsProvider: boolean
 }
 
+/** A wildcard, and what has a DNS provider, is proved by a DNS record: whether a CA could reach this server does not matter then. */
+export const isProvedByDns = ({ name, hasDnsProvider }: Pick<Subject, 'name' | 'hasDnsProvider'>): boolean =>
+  name.kind === 'wildcard' || hasDnsProvider
+
 /** CAA of the closest ancestor that has any (RFC 8659 §3). */
 export interface CaaFacts {
   /** Where it was found, or where the question failed; null: nowhere up to the root. */

@@ -1,5 +1,5 @@
 import type { DomainCheck } from '@/shared/domains'
-import { type Facts, valuesOf } from './facts'
+import { type Facts, isProvedByDns, valuesOf } from './facts'
 import { finding, listed } from './finding'
 import { type KnownProxy, proxyAt } from './proxies'
 import type { Visit } from './reach'
@@ -83,7 +83,7 @@ function explain(one: Visit, facts: Facts, port: number): { cause: string; fix: 
 
 /** The CA asks on port 80; so do visitors who type the bare name. */
 export function checkHttp(facts: Facts, port: number): DomainCheck {
-  const blocks = facts.name.kind === 'wildcard' ? null : 'certificate'
+  const blocks = isProvedByDns(facts) ? null : 'certificate'
   if (facts.http.length === 0) return finding('http', 'unknown', 'Not tried: there is no address to visit yet.', { blocks })
   const failed = facts.http.filter((one) => !reached(facts, one.address))
   const [first] = failed
@@ -95,7 +95,8 @@ export function checkHttp(facts: Facts, port: number): DomainCheck {
 /** Before there is a certificate, that the port is open is all that can be asked for. */
 export function checkHttps(facts: Facts, port: number | null): DomainCheck {
   if (port === null || facts.certificateMode === 'off') return finding('https', 'ok', 'HTTPS is off.')
-  if (!facts.https) return finding('https', 'unknown', 'Not tried: there is no address to visit yet.', { blocks: 'certificate' })
+  const blocks = isProvedByDns(facts) ? null : 'certificate'
+  if (!facts.https) return finding('https', 'unknown', 'Not tried: there is no address to visit yet.', { blocks })
   const failed = facts.https.filter((one) => one.kind !== 'ours' && one.kind !== 'tls')
   const [first] = failed
   if (!first)
@@ -107,5 +108,5 @@ export function checkHttps(facts: Facts, port: number | null): DomainCheck {
         : 'The port is open; it is this server’s to answer once there is a certificate.',
     )
   const { cause, fix, state } = explain(first, facts, port)
-  return finding('https', state, cause, { fix, blocks: state === 'fail' ? 'certificate' : null })
+  return finding('https', state, cause, { fix, blocks: state === 'fail' ? blocks : null })
 }
