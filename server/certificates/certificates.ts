@@ -41,7 +41,7 @@ const announce = (deps: CertificateDeps, teamId: string, domainId: string, proje
 
 /**
  * Has it asked for now; the bound on asks in vain stays in force.
- * @throws ERR_CONFLICT when it is under way, a person's own, or was renewed too often
+ * @throws ERR_CONFLICT when it is under way, a person's own, not wanted by its domain, or was renewed too often
  */
 async function retryCertificate(deps: CertificateDeps, actor: Actor, id: string): Promise<CertificateView> {
   authorize(actor, 'certificate.retry')
@@ -49,12 +49,21 @@ async function retryCertificate(deps: CertificateDeps, actor: Actor, id: string)
   const row = await requireCertificate(db, id)
   if (row.source === 'uploaded')
     throw new AppError('ERR_CONFLICT', 'This certificate was uploaded: it cannot be renewed from here.', { nextAction: 'Upload its successor.' })
+  const { hostname, certificateMode } = row.domain
+  if (certificateMode !== 'automatic')
+    throw new AppError(
+      'ERR_CONFLICT',
+      certificateMode === 'off'
+        ? `HTTPS is off for ${hostname}: no certificate is asked for.`
+        : `${hostname} is served with a certificate of your own.`,
+      { nextAction: 'Set the certificate of the domain to automatic first.' },
+    )
   if (!certificateTraits[row.state].retryable && row.leaseOwner)
     throw new AppError('ERR_CONFLICT', 'It is being asked for right now.', { nextAction: 'Wait for the outcome.' })
   if (row.state === 'active') await refuseTooMany(db, row)
   await db.$transaction(async (tx) => {
     await tx.certificate.updateMany({ where: { id, leaseOwner: null }, data: { nextAttemptAt: new Date() } })
-    await writeAudit(tx, actor, { action: 'certificate.retried', subject: id, detail: { hostname: row.domain.hostname } })
+    await writeAudit(tx, actor, { action: 'certificate.retried', subject: id, detail: { hostname } })
   })
   await announce(deps, actor.teamId, row.domainId, row.domain.projectId)
   return presentCertificate(await requireCertificate(db, id))

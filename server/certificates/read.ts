@@ -9,10 +9,12 @@ import { authorize } from '../teams/policy'
 import { readRenewalInfo } from './renewal-info'
 
 const shownTries = 20
-const include = { domain: { select: { hostname: true, projectId: true } } } as const
+const include = { domain: { select: { hostname: true, projectId: true, certificateMode: true } } } as const
 /** Chains and keys are never shown, and a list of them would be read for nothing. */
 const bulky = { chainPem: true, keyCiphertext: true, orderKeyCiphertext: true } as const
-type Row = Omit<Certificate, keyof typeof bulky> & { domain: { hostname: string; projectId: string } }
+type Row = Omit<Certificate, keyof typeof bulky> & {
+  domain: { hostname: string; projectId: string; certificateMode: 'automatic' | 'uploaded' | 'off' }
+}
 
 const iso = (date: Date | null): string | null => date?.toISOString() ?? null
 

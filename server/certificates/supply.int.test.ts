@@ -187,6 +187,15 @@ test('a valid certificate is renewed by hand a few times a day, so that a CA has
   const { id: domainId } = await prisma.domain.findUniqueOrThrow({ where: { hostname } })
   const fields = { teamId: owner.teamId, names: [hostname], directory: 'https://ca.example.org/dir' }
   const { id } = await prisma.certificate.create({ data: { ...fields, id: newId(), domainId, state: 'active' } })
+  for (const certificateMode of ['off', 'uploaded'] as const) {
+    await api.platform.domains.update(owner, hostname, { certificateMode })
+    await expect(api.platform.certificates.retry(owner, id)).rejects.toMatchObject({
+      code: 'ERR_CONFLICT',
+      message: expect.stringContaining(hostname),
+    })
+  }
+  expect((await prisma.certificate.findUniqueOrThrow({ where: { id } })).nextAttemptAt).toBeNull()
+  await api.platform.domains.update(owner, hostname, { certificateMode: 'automatic' })
   const asked = { teamId: owner.teamId, name: hostname, directory: fields.directory, succeeded: true }
   await prisma.certificateTry.createMany({ data: [asked, asked, { ...asked, startedAt: new Date(Date.now() - 2 * day) }] })
   await api.platform.certificates.retry(owner, id)
