@@ -15,8 +15,11 @@ import { Figures } from './figures'
 import { LiveRequests } from './live-requests'
 import { RangeChoice } from './range-choice'
 
-/** Counts come from the routers every few seconds: a slow beat while someone looks, none while nobody does. */
-const refreshMs = 10_000
+/**
+ * Counts come from the routers every few seconds: a slow beat while someone looks, none while nobody does. A long range is many rows to
+ * add up, and the last of its wide points changes slowly.
+ */
+const refreshMs: Record<TrafficRange, number> = { '1h': 10_000, '6h': 20_000, '24h': 60_000, '7d': 300_000, '30d': 300_000 }
 
 /** What visitors ask for and how they are answered: charts, sums by host and instance, and each request as it comes. */
 export function Traffic() {
@@ -25,7 +28,7 @@ export function Traffic() {
   const [range, setRange] = useState<TrafficRange>('1h')
   const [host, setHost] = useState<string | undefined>()
   const query = { projectId: project.id, range, ...(host ? { host } : {}) }
-  const series = useQuery({ ...trpc.traffic.series.queryOptions(query), refetchInterval: refreshMs, placeholderData: keepPreviousData })
+  const series = useQuery({ ...trpc.traffic.series.queryOptions(query), refetchInterval: refreshMs[range], placeholderData: keepPreviousData })
   const all = useQuery({ ...trpc.traffic.series.queryOptions({ projectId: project.id, range }), placeholderData: keepPreviousData })
   const hosts = all.data?.hosts.map((row) => row.host) ?? []
   return (

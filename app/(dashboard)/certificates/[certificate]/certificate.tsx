@@ -9,6 +9,7 @@ import { UploadCertificate } from '@/app/components/certificate-upload'
 import { PageTitle } from '@/app/components/page-title'
 import { Card, CardHeader } from '@/app/components/ui/card'
 import { ErrorPanel } from '@/app/components/ui/error-panel'
+import { wireErrorOf } from '@/app/lib/errors'
 import { paths } from '@/app/lib/paths'
 import { useTRPC } from '@/app/lib/trpc'
 import { useNow } from '@/app/lib/use-now'
@@ -75,7 +76,7 @@ function Facts({ certificate }: { certificate: CertificateDetail }) {
 export function Certificate({ id }: { id: string }) {
   const trpc = useTRPC()
   const now = useNow(60_000)
-  const { data: certificate } = useSuspenseQuery(trpc.certificates.get.queryOptions({ certificateId: id }))
+  const { data: certificate, error } = useSuspenseQuery(trpc.certificates.get.queryOptions({ certificateId: id }))
   return (
     <>
       <Link href={paths.certificates} className="mb-3 inline-flex items-center gap-1 text-muted text-sm hover:text-fg">
@@ -91,6 +92,8 @@ export function Certificate({ id }: { id: string }) {
         }
       />
       <div className="flex flex-col gap-6">
+        {/* What is shown below is what was known last. */}
+        {error ? <ErrorPanel title="This page is out of date" error={wireErrorOf(error)} /> : null}
         {certificate.problem ? <ErrorPanel error={certificate.problem} /> : null}
         <Card>
           <CardHeader title="Certificate" actions={<CertificateStatus certificate={certificate} now={now} pill />} />

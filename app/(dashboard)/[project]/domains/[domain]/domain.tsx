@@ -72,7 +72,7 @@ export function Domain({ name }: { name: string }) {
   const queryClient = useQueryClient()
   const project = useProject()
   const queryKey = trpc.domains.get.queryKey({ domain: name })
-  const { data: domain } = useSuspenseQuery(trpc.domains.get.queryOptions({ domain: name }))
+  const { data: domain, error } = useSuspenseQuery(trpc.domains.get.queryOptions({ domain: name }))
   const check = useMutation(trpc.domains.check.mutationOptions({ onSuccess: (view) => queryClient.setQueryData(queryKey, view) }))
   return (
     <>
@@ -80,6 +80,8 @@ export function Domain({ name }: { name: string }) {
         <ChevronLeft className="size-4" aria-hidden /> Domains
       </Link>
       <Heading domain={domain} checking={check.isPending} onCheck={() => check.mutate({ domain: domain.id })} />
+      {/* What is shown below is what was known last. */}
+      {error ? <ErrorPanel className="mb-4" title="This page is out of date" error={wireErrorOf(error)} /> : null}
       {check.error ? <ErrorPanel className="mb-4" error={wireErrorOf(check.error)} /> : null}
       {domain.problem ? (
         <ErrorPanel
