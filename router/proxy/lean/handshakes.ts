@@ -10,26 +10,27 @@ export interface HandshakesOptions {
   oneLess(): void
   /** So many under way are no crowd: below it nobody is held back, and nothing is read here. */
   calm?: number
-  /** So many are under way at most: what OpenSSL keeps of one takes 60 to 100 KiB. */
+  /** So many are under way at most: what OpenSSL keeps of one takes 60 to 80 KiB. */
   most?: number
-  /** Who takes longer gives way to those who wait. */
-  patienceMs?: number
 }
+
+/** To begin one takes half a millisecond: when many places come free at once, they are not all taken at once. */
+const begunPerTick = 32
 
 /**
  * Connections on which TLS is not agreed on yet. Whoever stalls there costs a socket and not the state of a handshake: in a crowd a
- * handshake begins when the whole ClientHello is here. Of those beyond what may be under way the newest goes first, because an honest
- * client answers within a round trip while a crowd of stalled ones only grows older.
+ * handshake begins when the whole ClientHello is here. Of those beyond what may be under way the newest goes first, because a crowd of
+ * stalled ones only grows older. None under way is ended for others' sake: who is cut comes back, and to begin is what costs.
  */
 export class Handshakes {
   readonly #options: Required<HandshakesOptions>
-  /** All, and the underway ones: the oldest first, with the time they came or began. */
+  /** All, the oldest first, with the time they came. */
   readonly #all = new Map<net.Socket, number>()
-  readonly #underWay = new Map<net.Socket, number>()
+  readonly #underWay = new Set<net.Socket>()
   #waiting: Greeting[] = []
 
   constructor(options: HandshakesOptions) {
-    this.#options = { calm: 256, most: 1_024, patienceMs: 3_000, ...options }
+    this.#options = { calm: 256, most: 4_096, ...options }
   }
 
   get size(): number {
@@ -55,43 +56,41 @@ export class Handshakes {
   }
 
   #start(socket: net.Socket): void {
-    this.#underWay.set(socket, this.#options.clock.now)
+    this.#underWay.add(socket)
     this.#options.start(socket)
   }
 
   /** The handshake is done: the connection is somebody else's. */
   done(socket: net.Socket): void {
     this.#all.delete(socket)
-    if (this.#underWay.delete(socket)) this.#next()
+    if (this.#underWay.delete(socket)) this.#next(1)
   }
 
   #gone(socket: net.Socket): void {
-    if (this.#underWay.delete(socket)) this.#next()
+    this.#underWay.delete(socket)
     if (this.#all.delete(socket)) this.#options.oneLess()
   }
 
-  #next(): void {
-    while (this.#underWay.size < this.#options.most) {
+  #next(most: number): void {
+    for (let begun = 0; begun < most && this.#underWay.size < this.#options.most; ) {
       const greeting = this.#waiting.pop()
       if (greeting === undefined) return
-      if (!greeting.socket.destroyed) this.#begin(greeting)
+      if (greeting.socket.destroyed) continue
+      this.#begin(greeting)
+      begun++
     }
   }
 
   /** Called every tick: ends what took too long. */
   watch(): void {
-    const { deadlineMs, patienceMs } = this.#options
-    this.#endOlder(this.#all, deadlineMs)
-    if (this.#waiting.length === 0) return
-    this.#waiting = this.#waiting.filter(({ socket }) => !socket.destroyed)
-    if (this.#waiting.length > 0) this.#endOlder(this.#underWay, patienceMs)
-  }
-
-  #endOlder(sockets: Map<net.Socket, number>, ageMs: number): void {
-    for (const [socket, since] of sockets) {
-      if (!this.#options.clock.passed(since, ageMs)) return
+    const { clock, deadlineMs } = this.#options
+    for (const [socket, since] of this.#all) {
+      if (!clock.passed(since, deadlineMs)) break
       socket.destroy()
     }
+    if (this.#waiting.length === 0) return
+    this.#waiting = this.#waiting.filter(({ socket }) => !socket.destroyed)
+    this.#next(begunPerTick)
   }
 
   close(): void {
