@@ -59,10 +59,10 @@ async function recordHello(): Promise<Buffer> {
   return hello
 }
 
-/** A third says nothing at all, a third half a ClientHello, a third a whole one and nothing more. */
-async function stalledHandshakes(): Promise<() => void> {
+/** Connections that say so much of a ClientHello and nothing more, in turns. */
+async function stalledAfter(...shares: number[]): Promise<() => void> {
   const hello = await recordHello()
-  const parts = [Buffer.alloc(0), hello.subarray(0, hello.length >> 1), hello]
+  const parts = shares.map((share) => hello.subarray(0, Math.floor(hello.length * share)))
   let which = 0
   return () => {
     const part = parts[which++ % parts.length] ?? hello
@@ -128,7 +128,8 @@ const continuations = flood((from) => {
 const modes: Record<string, () => Promise<() => void> | (() => void)> = {
   'slow-head': () => () => attack(plain, 'connect', slowHead),
   'slow-body': () => () => attack(plain, 'connect', slowBody),
-  handshakes: stalledHandshakes,
+  handshakes: () => stalledAfter(0, 0.5),
+  hellos: () => stalledAfter(1),
   resets: () => resets,
   continuations: () => continuations,
 }

@@ -53,6 +53,7 @@ const attacks: Attack[] = [
       ].map(String),
   },
   ofOurs('handshakes', 10_000, true),
+  ofOurs('hellos', 2_000, true),
   ofOurs('resets', 8, true),
   ofOurs('continuations', 8, true),
 ]
@@ -202,7 +203,7 @@ export async function underAttack(cast: Cast, settings: Settings): Promise<Repor
   for (const attack of attacks) {
     if (!settings.wanted('attacks') && !settings.wanted(attack.name)) continue
     say(`\n${attack.name} × ${attack.count}: p99 of honest visitors in ms, on kept connections and on new ones`)
-    if (attack.count >= 1_000) await rehearse(cast.careful, attack)
+    if (attack.count >= 1_000) await rehearse(cast.nginx, attack)
     for (const proxy of [cast.ours, cast.careful]) {
       const result = await trial(proxy, attack, settings)
       reports.push(judge(proxy, attack, result))
