@@ -1,7 +1,7 @@
-import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { BuildPlan, PlanCommand } from '@/shared/build-plan'
 import { buildKey, openEnvHash } from './key'
 import { createWorkspaces } from './workspace'
@@ -85,6 +85,39 @@ describe('the install of a project', () => {
     expect(await skipped()).toBe(false)
     await writeFile(path.join(source, 'package.json'), '{}')
     expect(await skipped({ commands: [{ ...install, cacheKeyFiles: [] }] })).toBe(false)
+  })
+})
+
+describe('an install that starts over', () => {
+  const names = (directory: string) => readdir(directory).catch(() => null)
+  /** Opens the project's place for a build whose lock file has changed, up to where the commands would run. */
+  async function begin(over: Partial<BuildPlan> = {}) {
+    await writeFile(path.join(source, 'package-lock.json'), '{ "changed": true }')
+    const workspace = await createWorkspaces(path.join(root, 'projects'), { removeAfterMs: 0 }).acquire('p1', 'host', async () => null)
+    await workspace.installed(source, { ...plan, ...over }, 'env')
+    await workspace.sync(source, { ...plan, ...over })
+    return workspace
+  }
+  it('finds no earlier one to delete, and what was there is gone after the build', async () => {
+    await installOnce()
+    const workspace = await begin()
+    expect(await names(workspace.checkout)).toEqual(['package-lock.json', 'package.json'])
+    expect(await names(path.join(workspace.directory, 'aside'))).toHaveLength(1)
+    workspace.release()
+    await vi.waitFor(async () => expect(await names(path.join(workspace.directory, 'aside'))).toBeNull())
+  })
+  it('leaves the directory to package managers that build on it', async () => {
+    await installOnce()
+    const commands = [{ ...install, command: 'pnpm install --frozen-lockfile --prod=false' }]
+    const workspace = await begin({ commands })
+    expect(await names(path.join(workspace.checkout, 'node_modules'))).toEqual(['ms'])
+  })
+  it('does not move a directory that a link of the project leads to', async () => {
+    const foreign = path.join(root, 'foreign/node_modules/ms')
+    await mkdir(foreign, { recursive: true })
+    await symlink(path.join(root, 'foreign'), path.join(source, 'member'))
+    await begin({ commands: [{ ...install, cacheDirectories: ['member/node_modules', '../../../../foreign/node_modules'] }] })
+    expect(await names(path.dirname(foreign))).toEqual(['ms'])
   })
 })
 

@@ -5,6 +5,7 @@ import path from 'node:path'
 import { syncTree, type TreeOwner } from '@/builder/execute/sync'
 import type { BuildPlan, PlanCommand } from '@/shared/build-plan'
 import { writeFileAtomic } from '@/shared/node/atomic-file'
+import { deletedFirst, removeLater, setAside } from './set-aside'
 
 /**
  * The project's own place for builds, kept between them: the checkout with `node_modules` and caches in it, and a HOME with the package
@@ -16,7 +17,7 @@ export interface Workspace {
   checkout: string
   home: string
   owner: TreeOwner | null
-  /** Brings the checkout to the state of the tree. */
+  /** Brings the checkout to the state of the tree. After `installed`, and before anything of the build runs. */
   sync(sourceDirectory: string, plan: BuildPlan): Promise<void>
   /** Install commands whose result is still there. */
   installed(sourceDirectory: string, plan: BuildPlan, envHash: string): Promise<Set<PlanCommand>>
@@ -34,8 +35,11 @@ interface State {
 // A script of the project's own that runs on install may write anywhere, and what it wrote outside the caches is gone after a sync.
 const installScripts = ['preinstall', 'install', 'postinstall', 'prepublish', 'preprepare', 'prepare', 'postprepare']
 
+/** By then the new version has started: removing many files must not compete with that. */
+const removeAfterMs = 15_000
+
 /** Directories of one project, by lane; one lane serves one build at a time. */
-export function createWorkspaces(root: string) {
+export function createWorkspaces(root: string, options: { removeAfterMs?: number } = {}) {
   const busy = new Set<string>()
   return {
     async acquire(projectId: string, kind: string, ownerOf: (lane: string) => Promise<TreeOwner | null>): Promise<Workspace> {
@@ -48,7 +52,10 @@ export function createWorkspaces(root: string) {
         // Traversable, not listable: the build's own user must get through, and see nothing beside its own.
         await mkdir(directory, { recursive: true, mode: 0o711 })
         for (const parent of [root, path.dirname(directory), directory]) await chmod(parent, 0o711)
-        return await openWorkspace(directory, await ownerOf(name), () => busy.delete(name))
+        return await openWorkspace(directory, await ownerOf(name), () => {
+          busy.delete(name)
+          removeLater(asideOf(directory), options.removeAfterMs ?? removeAfterMs)
+        })
       } catch (error) {
         busy.delete(name)
         throw error
@@ -59,6 +66,8 @@ export function createWorkspaces(root: string) {
     },
   }
 }
+
+const asideOf = (directory: string): string => path.join(directory, 'aside')
 
 async function openWorkspace(directory: string, owner: TreeOwner | null, release: () => void): Promise<Workspace> {
   const stateFile = path.join(directory, 'state.json')
@@ -72,6 +81,7 @@ async function openWorkspace(directory: string, owner: TreeOwner | null, release
   }
   const keys = new Map<PlanCommand, string>()
   const roots = new Map<PlanCommand, string>()
+  let outdated: string[] = []
   return {
     directory,
     checkout,
@@ -81,6 +91,7 @@ async function openWorkspace(directory: string, owner: TreeOwner | null, release
     async sync(sourceDirectory, plan) {
       const keep = plan.commands.flatMap((command) => command.cacheDirectories).map((name) => path.join(plan.rootDirectory, name))
       await syncTree(sourceDirectory, checkout, { keep, owner })
+      await setAside(checkout, outdated, asideOf(directory))
     },
     async installed(sourceDirectory, plan, envHash) {
       const skip = new Set<PlanCommand>()
@@ -95,6 +106,8 @@ async function openWorkspace(directory: string, owner: TreeOwner | null, release
           skip.add(command)
         else delete state.installs[command.command]
       }
+      const again = [...keys.keys()].filter((command) => !skip.has(command))
+      outdated = again.flatMap(deletedFirst).map((name) => path.join(plan.rootDirectory, name))
       await save()
       return skip
     },
