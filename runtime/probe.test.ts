@@ -92,6 +92,19 @@ describe('probe', () => {
     expect((await gone({ code: null, signal: 'SIGTERM', outOfMemory: false })).reason).toMatch(/killed by SIGTERM/)
   })
 
+  it('sees an app soon after it is ready, and asks the engine no more often than every interval', async () => {
+    let knocks = 0
+    const address = await serve((_, res) => res.writeHead(++knocks < 6 ? 500 : 200).end())
+    let asked = 0
+    const stillRunning = async () => {
+      asked++
+      return true
+    }
+    const patient = check({ intervalMs: 60_000, startPeriodMs: 120_000 })
+    expect(await probe(address, patient, { stillRunning })).toMatchObject({ healthy: true, attempts: 7 })
+    expect(asked).toBe(1)
+  })
+
   it('stops on abort', async () => {
     const address = await serve(() => {})
     const controller = new AbortController()

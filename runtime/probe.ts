@@ -98,6 +98,11 @@ export function describeExit(exit: Exit, afterMs: number): string {
   return `The app ended ${after}. ${log}`
 }
 
+const firstPauseMs = 10
+
+/** A server that is ready soon is asked again soon; one that takes long is asked every `intervalMs`. */
+const pauseMs = (elapsedMs: number, check: HealthCheck): number => Math.min(check.intervalMs, Math.max(firstPauseMs, elapsedMs / 10))
+
 /**
  * Asks until `successes` answers in a row are healthy. `startPeriodMs` is the budget for the first of them.
  * Ends early when the instance is gone. Redirects count as answers and are not followed.
@@ -109,6 +114,7 @@ export const probe: Runtime['probe'] = async (address, check, options) => {
   let attempts = 0
   let inARow = 0
   let last: Answer = { failure: 'was not asked' }
+  let seenRunningMs = Number.NEGATIVE_INFINITY
   const result = (reason: string | null): ProbeResult => ({
     healthy: reason === null,
     attempts,
@@ -124,12 +130,17 @@ export const probe: Runtime['probe'] = async (address, check, options) => {
     const problem = judge(last, check)
     inARow = problem === null ? inARow + 1 : 0
     if (inARow >= check.successes) return result(null)
-    if (problem !== null && !(await isRunning(options.stillRunning))) return result(describeExit((await options.exit?.()) ?? null, elapsed()))
-    if (problem !== null && elapsed() >= check.startPeriodMs) {
+    const over = elapsed() >= check.startPeriodMs
+    // To ask the engine costs more than to knock, and takes the processor from the app that starts.
+    if (problem !== null && (over || elapsed() - seenRunningMs >= check.intervalMs)) {
+      if (!(await isRunning(options.stillRunning))) return result(describeExit((await options.exit?.()) ?? null, elapsed()))
+      seenRunningMs = elapsed()
+    }
+    if (problem !== null && over) {
       const times = attempts === 1 ? 'once' : `${attempts} times for ${seconds(elapsed())}`
       return result(`asked GET ${check.path} ${times}: ${problem}${hint(problem)}`)
     }
-    await sleep(check.intervalMs, undefined, options.signal ? { signal: options.signal } : {}).catch(() => {})
+    await sleep(pauseMs(elapsed(), check), undefined, options.signal ? { signal: options.signal } : {}).catch(() => {})
   }
 }
 
