@@ -65,7 +65,7 @@ function change(folder, label) {
 
 /**
  * Nothing is removed between rounds. ext4 gives a deleted inode out again after one to six minutes only, and whoever creates a file
- * nearby looks at each of them: a project of 13,000 files removed before a round makes the next install on that side 5 to 8 s slower.
+ * nearby looks at each of them: a project of 11,000 files removed before a round makes the next install on that side 5 to 8 s slower.
  */
 async function measure(platform, docker, cleanUps) {
   const samples = []

@@ -102,7 +102,7 @@ export async function startPlatform(runtime) {
       }).catch(() => {})
   }
   const stop = async () => {
-    for (const name of [...projects.keys()]) await removeProject(name)
+    await Promise.all([...projects.keys()].map(removeProject))
     child.kill('SIGTERM')
     await Promise.race([ended, sleep(60_000)])
     await stopGroups(5000)
