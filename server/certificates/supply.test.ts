@@ -38,3 +38,14 @@ test('an uploaded wildcard serves the team’s domains that have nothing else, n
   const domains = [domain('one.example.com', 'automatic'), domain('theirs.example.com', 'automatic', 't2')]
   expect(namesOf(pairs, domains)).toEqual({ 'u.01': ['one.example.com'], 'b.01': ['theirs.example.com'] })
 })
+
+test('a team with a thousand domains and as many wildcards of its own costs no more than its share, in time and in names', () => {
+  const pairs = Array.from({ length: 1000 }, (_, i) => uploaded(`u${i}`, ['*.example.com'], { notAfter: new Date(now + day + i) }))
+  const domains = Array.from({ length: 1000 }, (_, i) => domain(`d${i}.example.com`, 'uploaded'))
+  const begun = performance.now()
+  const names = namesOf(pairs, domains)
+  expect(performance.now() - begun).toBeLessThan(2_000)
+  expect(Object.values(names).flat().length).toBeLessThanOrEqual(4000)
+  // The newest is among them.
+  expect(names['u999.01']).toHaveLength(1000)
+})

@@ -18,6 +18,7 @@ export interface FoundProblem {
 /** As much as a page can show. */
 const maxProblems = 20
 const maxHosts = 5
+const maxHostLength = 260
 const maxTextLength = 600
 
 /** What was found wrong while a table was made. */
@@ -56,7 +57,8 @@ function present(found: readonly FoundProblem[]): EdgeProblem[] {
   for (const { effect, message, nextAction, host } of found) {
     const key = `${effect} ${message}`
     const known = shown.get(key) ?? { effect, message: cut(message), nextAction: cut(nextAction), hosts: [] }
-    if (host !== null && known.hosts.length < maxHosts && !known.hosts.includes(host)) known.hosts.push(host)
+    const named = host?.slice(0, maxHostLength)
+    if (named !== undefined && known.hosts.length < maxHosts && !known.hosts.includes(named)) known.hosts.push(named)
     shown.set(key, known)
   }
   // What closes it is what its people must see.
