@@ -9,6 +9,7 @@ export function DomainStatus({ domain, pill }: { domain: DomainView; pill?: bool
   if (domain.state === 'unverified' && domain.checkedAt === null) return <Status tone="progress" label="Checking" pill={pill} />
   const awaitsCertificate =
     domain.state === 'verified' && !isServedOverHttps(domain) && domain.certificateMode === 'automatic' && domain.certificateAuthority
-  if (awaitsCertificate) return <Status tone={domain.problem ? 'bad' : 'progress'} label="Waiting for certificate" pill={pill} />
+  const refused = domain.problem !== null || domain.certificate?.state === 'failed'
+  if (awaitsCertificate) return <Status tone={refused ? 'bad' : 'progress'} label="Waiting for certificate" pill={pill} />
   return <Status tone={tone} label={label} pill={pill} />
 }

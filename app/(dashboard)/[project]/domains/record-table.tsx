@@ -9,7 +9,7 @@ function Cell({ term, text, detail, copyLabel }: { term: string; text: string; d
   return (
     <td className="flex min-w-0 items-center gap-1">
       <span className="w-14 shrink-0 text-faint text-sm sm:hidden">{term}</span>
-      <span className="min-w-0 flex-1 sm:flex-none">
+      <span className="min-w-0 flex-1 sm:flex-initial">
         <code className="block break-all font-mono text-sm">{text}</code>
         {detail ? <span className="block break-all text-faint text-xs">{detail}</span> : null}
       </span>
