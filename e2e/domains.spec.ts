@@ -100,6 +100,20 @@ test('a domain is added, what is wrong is shown, DNS is put right, the certifica
     await visitor.close()
   })
 
+  await test.step('what browsers remember is changed on the page, which sends nothing else', async () => {
+    await expect(page.getByRole('button', { name: 'Save' })).toBeDisabled()
+    await page.getByLabel('Browsers remember HTTPS for').selectOption('A day')
+    const sent = page.waitForRequest((request) => request.url().includes('domains.update'))
+    await page.getByRole('button', { name: 'Save' }).click()
+    expect((await sent).postData()).toMatch(/"patch":\{"hstsSeconds":86400\}/)
+    await expect(page.getByText(`${www} saved`)).toBeVisible()
+    await expect(page.getByRole('button', { name: 'Save' })).toBeDisabled()
+    const visitor = await page.context().newPage()
+    const told = async () => (await visitor.goto(`https://${www}:${platform.edgeHttpsPort}/`))?.headerValue('strict-transport-security')
+    await expect.poll(told).toContain('max-age=86400')
+    await visitor.close()
+  })
+
   await test.step('removed, it is served no longer', async () => {
     await page.getByRole('button', { name: 'Remove domain' }).click()
     const dialog = page.getByRole('dialog')
