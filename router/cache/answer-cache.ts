@@ -1,7 +1,7 @@
 import { Transform } from 'node:stream'
 import type { EdgeCommands } from '@/shared/edge-link'
 import type { AnswerCache, AnswerFilter, Found, LocalAnswer, RequestFacts } from '../gate/gate'
-import { nominatesFields } from '../http/nominated'
+import { asksForSocket, nominatesFields } from '../http/nominated'
 import { WorkQueue } from '../http/work-queue'
 import type { HostTable, LiveRoute } from '../match/host-table'
 import { DiskTier } from './disk-tier'
@@ -140,7 +140,7 @@ export class SharedCache implements AnswerCache {
     if (this.#store.size === 0) return null
     const entry = this.#store.find(uri, (name) => facts.header(name))
     const usability = entry?.usability(this.#now())
-    if (!entry || usability === 'dead') return null
+    if (!entry || usability === 'dead' || asksForSocket(facts.header('upgrade'))) return null
     if (usability === 'fresh') return this.#send(entry, route, facts, 'hit')
     this.#revalidate(entry, route, target, facts)
     return this.#send(entry, route, facts, 'stale')

@@ -3,7 +3,7 @@ import { createGate } from '../gate/create-gate'
 import { useEdge } from '../proxy/contract/harness'
 import { createHttpProxyEngine } from '../proxy/http-proxy'
 import { createLeanEngine } from '../proxy/lean/engine'
-import { hostTable, httpOrigin, quietLog, request, routeTo } from '../proxy/testing'
+import { hostTable, httpOrigin, quietLog, rawRequest, request, routeTo } from '../proxy/testing'
 import { SharedCache } from './answer-cache'
 
 describe.each([
@@ -51,6 +51,22 @@ describe.each([
       expect(asked()).toBe(2)
     },
   )
+
+  test('is no answer to a handshake, which is the instance’s to answer', async () => {
+    const origin = await keep(httpOrigin((_req, res) => res.writeHead(200, { 'Cache-Control': 's-maxage=60' }).end('page')))
+    origin.server.on('upgrade', (_req, socket) => {
+      socket.on('error', () => {})
+      socket.end('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nhello')
+    })
+    const cache = new SharedCache({ ask: async () => null, directory: null })
+    caches.push(cache)
+    const gate = createGate({ table: hostTable([routeTo('app.test', [origin.target])]), log: quietLog, cache })
+    const { port } = await edgeTo([origin.target], {}, { gate })
+    expect(String((await request({ port })).body)).toBe('page')
+    expect((await request({ port })).headers['cache-status']).toContain('hit')
+    const handshake = 'GET / HTTP/1.1\r\nHost: app.test\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n\r\n'
+    expect(await rawRequest(port, handshake, (text) => text.endsWith('hello'))).toMatch(/^HTTP\/1.1 101 /)
+  })
 
   test.each(['X-Forwarded-Proto', 'X-Forwarded-Host'])('depends on the true %s, whatever a visitor claims', async (vary) => {
     const { visit, asked } = await app(vary)

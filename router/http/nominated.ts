@@ -7,3 +7,6 @@ const ofTheConnection = /^[\s,]*(?:(?:keep-alive|close|upgrade|te|http2-settings
  */
 export const nominatesFields = (connection: string | undefined): boolean =>
   connection !== undefined && connection !== 'keep-alive' && !ofTheConnection.test(connection)
+
+/** Whether an Upgrade header asks for a WebSocket: nothing stored answers that. */
+export const asksForSocket = (upgrade: string | undefined): boolean => upgrade !== undefined && upgrade.toLowerCase() === 'websocket'
