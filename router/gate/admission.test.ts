@@ -132,6 +132,7 @@ describe('a token', () => {
     const cookie = admission.kind === 'answer' ? headerOf(admission.answer.headers, 'set-cookie') : ''
     expect(cookie).toMatch(/^switchyard_access=secret-token; Path=\/; Max-Age=\d+; HttpOnly; SameSite=Lax; Secure$/)
     expect(brief(await gate.ask('//evil.test?switchyard_token=secret-token'))).toBe('303 /evil.test')
+    expect(brief(await gate.ask('/?a=1&switchyard%5ftoken=secret-token'))).toBe('303 /?a=1')
   })
 
   test('in a cookie or a header lets in, and is kept from the app', async () => {
@@ -140,6 +141,7 @@ describe('a token', () => {
       requestHeaders: { set: [['cookie', 'a=b; c=d']] },
     })
     expect(await gate.ask('/', { headers: { cookie: 'switchyard_access=secret-token' } })).toMatchObject({ requestHeaders: { remove: ['cookie'] } })
+    expect(await gate.ask('/', { headers: { cookie: 'switchyard_access =secret-token' } })).toMatchObject({ requestHeaders: { remove: ['cookie'] } })
     expect(await gate.ask('/', { headers: { authorization: 'Bearer secret-token' } })).toMatchObject({
       requestHeaders: { remove: ['authorization'] },
     })

@@ -1,5 +1,6 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { Protection } from '@/shared/edge-policy'
+import { decodeQuery } from '@/shared/edge-rules/destination'
 import { digestToken, verifyPassword } from '@/shared/node/access-secrets'
 import type { HeaderEdits, LocalAnswer } from '../gate/gate'
 import type { Problem } from '../pages/pages'
@@ -137,7 +138,7 @@ function enter(view: RequestView, token: string): LocalAnswer {
   const kept = query
     .slice(1)
     .split('&')
-    .filter((pair) => pair !== '' && pair !== accessParameter && !pair.startsWith(`${accessParameter}=`))
+    .filter((pair) => pair !== '' && decodeQuery(pair.split('=', 1)[0] ?? '') !== accessParameter)
   const location = `/${path.replace(/^[/\\]+/, '')}${kept.length > 0 ? `?${kept.join('&')}` : ''}`
   const cookie = `${accessCookie}=${encodeURIComponent(token)}; Path=/; Max-Age=${cookieSeconds}; HttpOnly; SameSite=Lax${scheme === 'https' ? '; Secure' : ''}`
   const headers: [string, string][] = [
@@ -154,6 +155,6 @@ function withoutCookie(header: string): HeaderEdits {
   const kept = header
     .split(';')
     .map((pair) => pair.trim())
-    .filter((pair) => pair !== '' && !pair.startsWith(`${accessCookie}=`))
+    .filter((pair) => pair !== '' && pair.split('=', 1)[0]?.trim() !== accessCookie)
   return kept.length > 0 ? { remove: [], set: [['cookie', kept.join('; ')]], append: [] } : { remove: ['cookie'], set: [], append: [] }
 }
