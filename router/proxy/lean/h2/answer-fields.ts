@@ -95,12 +95,19 @@ function encodeEdits(edits: HeaderEdits): EncodedEdits {
 const clean = (value: string) => value.replace(/[^\t\x20-\x7e\x80-\xff]/g, '').trim()
 
 /** Appends the head of an instance's answer to `fields`, less what its edits take away. */
-export function encodeAnswerHead(fields: Buffer[], head: AnswerHead, edits: HeaderEdits | null, setCookie: string | null, id: Buffer): void {
+export function encodeAnswerHead(
+  fields: Buffer[],
+  head: AnswerHead,
+  edits: HeaderEdits | null,
+  setCookie: string | null,
+  id: Buffer,
+  status = head.status,
+): void {
   const { bytes } = head
   const { count, lineStart, nameEnd, valueStart, valueEnd, cut } = head.fields
   const ready = edits === null ? null : encodeEdits(edits)
   if (ready !== null && ready.cut !== null) head.fields.cutNames(bytes, ready.cut)
-  fields.push(encodeStatus(head.status))
+  fields.push(encodeStatus(status))
   for (let line = 0; line < count; line++)
     if (cut[line] === 0)
       fields.push(lines.encode(bytes, lineStart[line] as number, nameEnd[line] as number, valueStart[line] as number, valueEnd[line] as number))

@@ -17,7 +17,8 @@ export class H2Facts implements KeptFacts {
     this.#head = head
     this.#idText = null
     newRequestId(this.id)
-    this.method = head.method
+    // A WebSocket is asked for by GET wherever rules look, and so the instance is asked.
+    this.method = head.protocol === null ? head.method : 'GET'
     this.host = ''
     this.scheme = scheme
     this.clientIp = clientIp
@@ -53,7 +54,8 @@ export class H2Facts implements KeptFacts {
     if (head === null) return undefined
     if (name === 'host') return head.authority || undefined
     // As the instance is told: HTTP/2 has other words for it.
-    if (name === 'transfer-encoding') return head.endStream || head.contentLength >= 0 ? undefined : 'chunked'
+    if (name === 'upgrade') return head.protocol ?? undefined
+    if (name === 'transfer-encoding') return head.endStream || head.contentLength >= 0 || head.protocol !== null ? undefined : 'chunked'
     const separator = name === 'cookie' ? '; ' : ', '
     let text: string | undefined
     for (const field of head.fields) if (field.name === name) text = text === undefined ? field.value : `${text}${separator}${field.value}`

@@ -14,6 +14,7 @@ import { type Field, FieldKind } from './hpack/field'
 import { type ClientWords, type LastHost, refusalOf, writeRequestHead } from './request'
 import type { RequestHead } from './request-head'
 import type { H2Stream, RequestTaker } from './stream'
+import { asksForWebSocket, encodeSwitch, Handshake } from './websocket'
 
 /**
  * One stream as the front of an `Exchange`: the request as HTTP/1.1 for the instance, the answer as HTTP/2 for the client. Used for one
@@ -21,8 +22,8 @@ import type { H2Stream, RequestTaker } from './stream'
  */
 export class H2Front implements Front, RequestTaker {
   readonly facts = new H2Facts()
-  readonly protocol = 'h2'
-  readonly wantsUpgrade = false
+  /** Of an extended CONNECT; null: the request is none. */
+  #handshake: Handshake | null = null
   body: RequestBody = 'none'
   contentLength = -1
   readonly #exchange: Exchange
@@ -35,6 +36,8 @@ export class H2Front implements Front, RequestTaker {
   #early: Buffer[] = []
   #earlyBytes = 0
   #ended = false
+  /** The stream carries the bytes of a WebSocket. */
+  #tunnel = false
   readonly #upload = new Upload()
   #trailers: readonly Field[] | null = null
   // The answer's head and the last run of its body wait for what follows within the same turn, which may be the end.
@@ -52,6 +55,14 @@ export class H2Front implements Front, RequestTaker {
   constructor(host: ExchangeHost, release: (front: H2Front) => void) {
     this.#exchange = new Exchange(host, this)
     this.#release = release
+  }
+
+  get protocol(): Front['protocol'] {
+    return this.#handshake === null ? 'h2' : 'websocket'
+  }
+
+  get wantsUpgrade(): boolean {
+    return this.#handshake !== null
   }
 
   get bytesIn(): number {
@@ -72,9 +83,11 @@ export class H2Front implements Front, RequestTaker {
     this.#forwarding = false
     this.#ended = false
     this.#trailers = null
+    this.#tunnel = false
+    this.#handshake = asksForWebSocket(head) ? new Handshake() : null
     this.facts.take(head, client.scheme, client.ip)
     this.contentLength = head.contentLength
-    this.body = head.endStream || head.contentLength === 0 ? 'none' : head.contentLength > 0 ? 'length' : 'chunked'
+    this.body = this.wantsUpgrade || head.endStream || head.contentLength === 0 ? 'none' : head.contentLength > 0 ? 'length' : 'chunked'
     if (this.body !== 'none') this.#upload.begin()
     const refusal = refusalOf(head, tooLarge, last, table, client)
     if (refusal !== null) {
@@ -89,7 +102,8 @@ export class H2Front implements Front, RequestTaker {
   // The request (RequestTaker).
 
   takeBody(bytes: Buffer): boolean {
-    if (!this.#forwarding) {
+    if (this.#tunnel) return this.#exchange.sendTunnel(bytes, 0, bytes.length)
+    if (!this.#forwarding || this.#handshake !== null) {
       this.#early.push(bytes)
       this.#earlyBytes += bytes.length
       if (!this.#upload.held) return false
@@ -105,7 +119,8 @@ export class H2Front implements Front, RequestTaker {
     this.#ended = true
     this.#trailers = trailers
     this.#upload.over()
-    if (this.#forwarding) this.#endBody()
+    if (this.#tunnel) this.#exchange.endTunnel()
+    else if (this.#forwarding) this.#endBody()
   }
 
   #endBody(): void {
@@ -135,7 +150,8 @@ export class H2Front implements Front, RequestTaker {
   // Towards the instance.
 
   writeHead(out: Outbox, plan: ForwardPlan): void {
-    writeRequestHead(out, this.#head as RequestHead, plan, this.body === 'chunked', this.#forwarded, this.facts.id)
+    const words = { chunked: this.body === 'chunked', handshake: this.#handshake, forwarded: this.#forwarded, requestId: this.facts.id }
+    writeRequestHead(out, this.#head as RequestHead, plan, words)
   }
 
   // Not for bodies of unknown length: they may converse (gRPC).
@@ -219,12 +235,31 @@ export class H2Front implements Front, RequestTaker {
     this.#over()
   }
 
-  // Only a WebSocket handshake is forwarded as an upgrade, and HTTP/2 has none.
-  onSwitch(): void {
-    this.abort()
+  onSwitch(head: AnswerHead, edits: HeaderEdits | null): void {
+    const stream = this.#stream
+    if (stream === null || this.#handshake?.isAccepted(head) !== true) {
+      this.#exchange.clientLeft()
+      this.abort()
+      return
+    }
+    this.#tunnel = true
+    encodeSwitch(this.#fields, head, edits, this.facts.id)
+    this.onFlush()
+    const early = this.#early
+    this.#early = []
+    let ready = true
+    for (const bytes of early) ready = this.#exchange.sendTunnel(bytes, 0, bytes.length)
+    if (this.#ended) this.#exchange.endTunnel()
+    else if (ready) stream.resume()
   }
 
-  onTunnelEnd(): void {}
+  // The instance has said its last byte: nothing more can be told to it either (RFC 6455 §7.1.1 has it close first).
+  onTunnelEnd(): void {
+    this.onFlush()
+    this.#detach()?.end(null)
+    this.#exchange.clientLeft()
+    this.#over()
+  }
 
   answer(answer: LocalAnswer): void {
     const stream = this.#stream

@@ -7,6 +7,7 @@ import { prepareEdits } from '../edits'
 import { forwardedLines } from '../request-writer'
 import type { Outbox } from '../slab'
 import { linesOf, type RequestHead } from './request-head'
+import { asksForWebSocket, type Handshake, notOfHandshake } from './websocket'
 
 /** What is known of a connection's client, the same for all its streams. */
 export interface ClientWords {
@@ -45,7 +46,8 @@ const refuse = (status: number, detail: string): Problem => ({ kind: 'bad-reques
 export function refusalOf(head: RequestHead, tooLarge: boolean, last: LastHost, table: HostTable, client: ClientWords): Problem | null {
   if (tooLarge) return refuse(431, 'The header fields of the request are more or larger than allowed.')
   if (!methods.has(head.method)) return refuse(501, 'This is not a method of HTTP.')
-  if (head.method === 'TRACE' || head.method === 'CONNECT') return refuse(405, `${head.method} is not served here.`)
+  if (head.protocol !== null && !asksForWebSocket(head)) return refuse(501, 'The only protocol that a CONNECT opens here is "websocket".')
+  if (head.method === 'TRACE' || (head.method === 'CONNECT' && head.protocol === null)) return refuse(405, `${head.method} is not served here.`)
   const target = targetFault(head)
   if (target !== null) return target
   if (head.authority === '') return refuse(400, 'A request needs exactly one Host header.')
@@ -66,12 +68,23 @@ const headEnd = Buffer.from('\r\n\r\n')
 /** Without a body these say so (RFC 9110 §8.6). */
 const expectBody = new Set(['POST', 'PUT', 'PATCH'])
 
+/** What the router adds to a request. */
+export interface RouterWords {
+  chunked: boolean
+  /** Of a WebSocket; null: the request is none. */
+  handshake: Handshake | null
+  forwarded: Buffer
+  requestId: Buffer
+}
+
 /** Writes the request's head as HTTP/1.1 for the instance, with what the router says of the client. */
-export function writeRequestHead(out: Outbox, head: RequestHead, plan: ForwardPlan, chunked: boolean, forwarded: Buffer, requestId: Buffer): void {
+export function writeRequestHead(out: Outbox, head: RequestHead, plan: ForwardPlan, words: RouterWords): void {
+  const { chunked, handshake, forwarded, requestId } = words
   const edits = plan.requestHeaders === null ? null : prepareEdits(plan.requestHeaders)
-  const cut = edits?.cut ?? null
-  let text = `${head.method} ${plan.target ?? head.path} HTTP/1.1\r\nHost: ${hostOf(head, plan)}\r\n`
-  if (chunked) text += 'Transfer-Encoding: chunked\r\n'
+  const cut = handshake === null ? (edits?.cut ?? null) : new Set([...notOfHandshake, ...(edits?.cut ?? [])])
+  let text = `${handshake === null ? head.method : 'GET'} ${plan.target ?? head.path} HTTP/1.1\r\nHost: ${hostOf(head, plan)}\r\n`
+  if (handshake !== null) text += handshake.lines
+  else if (chunked) text += 'Transfer-Encoding: chunked\r\n'
   else if (head.contentLength === -1 && expectBody.has(head.method)) text += 'Content-Length: 0\r\n'
   const lines = cut === null ? head.lines : linesOf(head.fields, 0, cut)
   out.reserve(text.length + lines.length + (edits?.lines.length ?? 0) + forwarded.length + requestId.length + headEnd.length)

@@ -7,13 +7,13 @@ import type { Field } from './hpack/field'
 import { FrameReader, type FrameSink } from './input'
 import { OpenedStreams } from './opened'
 import { Output } from './output'
+import { maxConcurrentStreams, ownSettings } from './own-settings'
 import { PeerSettings } from './peer-settings'
-import { defaultWindow, ErrorCode, Flag, FrameType, maxStreamId, maxWindow, Setting } from './protocol'
+import { defaultWindow, ErrorCode, Flag, FrameType, maxStreamId, maxWindow } from './protocol'
 import { areTrailers, cutHead, LastLines, type RequestHead, readRequestHead } from './request-head'
-import { H2Stream, streamWindow } from './stream'
+import { H2Stream } from './stream'
 import { StreamSet, sessionWindow } from './streams'
 
-export const maxConcurrentStreams = 128
 /** Beyond this many bytes a client does not take, its requests are not read either. */
 const maxBacklog = 1_048_576
 /** After an error, bytes on their way are read and dropped for so long: to close at once could cost the client our GOAWAY. */
@@ -77,11 +77,7 @@ export class Session implements FrameSink {
     this.#output = new Output(socket)
     this.#streams = new StreamSet(this.#output, this.#guard, () => this.#onEmpty())
     this.#control = new ControlFrames(this.#output, this.#guard, this.#peer)
-    this.#output.settings([
-      [Setting.maxConcurrentStreams, maxConcurrentStreams],
-      [Setting.initialWindowSize, streamWindow],
-      [Setting.maxHeaderListSize, maxHeaderBytes],
-    ])
+    this.#output.settings(ownSettings(maxHeaderBytes))
     this.#output.windowUpdate(0, sessionWindow - defaultWindow)
     socket.on('drain', () => this.#onDrain())
     socket.on('error', () => this.destroy())

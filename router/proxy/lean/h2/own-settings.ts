@@ -1,0 +1,12 @@
+import { Setting } from './protocol'
+import { streamWindow } from './stream'
+
+export const maxConcurrentStreams = 128
+
+/** What a client is told at the beginning (RFC 9113 §6.5.2); the last: that it may open WebSockets (RFC 8441 §3). */
+export const ownSettings = (maxHeaderBytes: number): [number, number][] => [
+  [Setting.maxConcurrentStreams, maxConcurrentStreams],
+  [Setting.initialWindowSize, streamWindow],
+  [Setting.maxHeaderListSize, maxHeaderBytes],
+  [Setting.enableConnectProtocol, 1],
+]
