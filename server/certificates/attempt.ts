@@ -11,7 +11,7 @@ import { type ChallengeMethod, runOrder } from './order'
 import { pairId, readFacts, renewalId } from './pem'
 import { AcmeProblem, AuthoritySilent, ChallengeError, type Fault, faultOf, toCertificateProblem } from './problems'
 import { beginTry, type Claimed, endTry, nameOf, noOrder, released, successes, vainAsks, write } from './record'
-import { allowedAt, backoff, firstAllowedAt, firstsWindowMs, renewAt, vainAsksPerHour } from './schedule'
+import { allowedAt, backoff, firstAllowedAt, firstsWindowMs, outagePause, renewAt, vainAsksPerHour } from './schedule'
 
 export interface AttemptDeps {
   pool: Pool
@@ -260,8 +260,12 @@ async function succeed(deps: AttemptDeps, row: Claimed, issued: { chainPem: stri
 /** After the last CA that could be asked. */
 async function settleFailure(deps: AttemptDeps, row: Claimed, outcome: { error: unknown; fault: Fault }): Promise<void> {
   const problem = problemOf(row, outcome.error)
-  // The CA's outage is not the certificate's failure: the gate says when it is over.
-  if (outcome.fault === 'network') return putOff(deps, row, deps.now() + 1_000, problem)
+  // The CA's outage is not the certificate's failure: the gate says when it is over. One that hangs up on this very name is another matter.
+  if (outcome.fault === 'network') {
+    const asks = await vainAsks(deps.prisma, nameOf(row), deps.now())
+    const now = deps.now()
+    return putOff(deps, row, now + outagePause(asks.length, (row.notAfter?.getTime() ?? 0) - now), problem)
+  }
   const retryAfterMs = outcome.error instanceof AcmeProblem ? outcome.error.retryAfterMs : null
   return fail(deps, row, problem, retryAfterMs ?? 0)
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { nextInfo } from './renewal-info'
-import { allowedAt, backoff, firstAllowedAt, pollDelay, renewAt, selectWithin } from './schedule'
+import { allowedAt, backoff, firstAllowedAt, outagePause, pollDelay, renewAt, selectWithin, vainWindowMs } from './schedule'
 
 const minute = 60_000
 const hour = 60 * minute
@@ -104,4 +104,13 @@ describe('renewal information (RFC 9773)', () => {
   test('Retry-After is heeded between a minute and a day', () => {
     expect([0, 1, 2 * hour, 9 * day].map(pollDelay)).toEqual([minute, minute, 2 * hour, day])
   })
+})
+
+test('a CA that is not heard is asked again at once; orders it hangs up on are spread over minutes', () => {
+  expect(outagePause(0, 0)).toBe(1_000)
+  const pauses = [1, 2, 3, 4].map((asks) => outagePause(asks, 0))
+  expect(pauses.reduce((sum, pause) => sum + pause, 0)).toBeGreaterThan(5 * 60_000)
+  expect(outagePause(50, 0)).toBeLessThan(vainWindowMs)
+  expect(outagePause(4, 40_000)).toBe(5_000)
+  expect(outagePause(4, 500)).toBe(1_000)
 })

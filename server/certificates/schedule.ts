@@ -64,6 +64,16 @@ export function allowedAt(vainAsks: readonly number[], now: number): number | nu
   return decisive === undefined ? null : decisive + vainWindowMs
 }
 
+/**
+ * How long to wait after a network fault when the name was asked for `vainAsks` times within the last hour: who was never heard is asked
+ * again at once, and five orders that a CA hangs up on are spread over minutes. `leftMs`: of the certificate in use, which bounds it as
+ * `backoff` is bounded.
+ */
+export function outagePause(vainAsks: number, leftMs: number): number {
+  const pause = 1_000 * 4 ** Math.min(vainAsks, vainAsksPerHour)
+  return leftMs > 0 ? Math.min(pause, Math.max(1_000, leftMs / 8)) : pause
+}
+
 /** When a first certificate may be asked for at the earliest, given when those of the last week were. null: now. */
 export function firstAllowedAt(issued: readonly number[], now: number): number | null {
   const recent = issued.filter((at) => at > now - firstsWindowMs).sort((a, b) => b - a)
