@@ -3,7 +3,7 @@ import type { Admission, ForwardPlan, LocalAnswer } from '../gate/gate'
 import type { LiveRoute } from '../match/host-table'
 import { type Problem, renderProblem } from '../pages/pages'
 import { isLease, type Lease, type Outcome, type TargetAsk } from '../targets/targets'
-import { passBody, writeOwnBody } from './answer-body'
+import { endUnread, passBody, writeOwnBody } from './answer-body'
 import { editPairs, forwardedHeaders, toPairs } from './edits'
 import type { NodeFacts } from './facts'
 import { FilterOnce } from './filter-once'
@@ -192,7 +192,8 @@ export class Exchange {
     }
     if (seen) ({ status, headers: pairs } = seen)
     this.#passes = true
-    if (!this.#writeHead(status, status === answer.statusCode ? answer.statusMessage : undefined, pairs, answer)) return
+    if (!this.#writeHead(status, status === answer.statusCode ? answer.statusMessage : undefined, pairs, answer))
+      return endUnread(seen?.through ?? null)
     passBody(answer, seen?.through ?? null, this.res, {
       bodyless: this.req.method === 'HEAD' || status === 204 || status === 304,
       count: this.#countOut,
