@@ -59,7 +59,7 @@ const attacks: Attack[] = [
 ]
 
 const perSecond = 1_000
-const freshPerSecond = 50
+const freshPerSecond = 150
 const settleMs = 500
 /** Connections that may be left when it is over: those to instances that are kept. */
 const fewOpen = 300
