@@ -1,6 +1,6 @@
 import { PassThrough } from 'node:stream'
 import { expect, test } from 'vitest'
-import type { ForwardPlan } from '../../gate/gate'
+import { plan } from '../contract/scripted'
 import { hostTable, routeTo, testLimits } from '../testing'
 import { parseRequestHead, RequestHead } from './parse/request-head'
 import { forwardedLines, writeRequestHead } from './request-writer'
@@ -12,20 +12,10 @@ test('the head of a request is one piece wherever the shared memory ends, so tha
   parseRequestHead(head, bytes, 0, bytes.length, testLimits)
   const route = hostTable([routeTo('app.test', [])]).find('app.test')
   if (!route) throw new Error('no route')
-  const plan: ForwardPlan = {
-    kind: 'forward',
-    route,
-    outside: null,
-    target: null,
-    requestHeaders: null,
-    responseHeaders: null,
-    filter: null,
-    maxBodyBytes: null,
-  }
   const forwarded = forwardedLines({ ip: '::1', scheme: 'http', host: 'app.test', port: '80' })
   for (let i = 0; i < 2_000; i++) {
     const out = new Outbox(new PassThrough())
-    writeRequestHead(out, bytes, head, plan, forwarded, Buffer.from(`id${i}`))
+    writeRequestHead(out, bytes, head, plan(route), forwarded, Buffer.from(`id${i}`))
     const text = out.seal().toString('latin1')
     expect(text.startsWith('GET /a HTTP/1.1\r\n')).toBe(true)
     expect(text.endsWith(`id${i}\r\n\r\n`)).toBe(true)

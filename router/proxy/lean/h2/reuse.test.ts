@@ -2,6 +2,7 @@ import http2 from 'node:http2'
 import { expect, onTestFinished, test } from 'vitest'
 import type { Admission, AnswerFilter, Gate, RequestFacts } from '../../../gate/gate'
 import { OpenGate } from '../../../gate/open-gate'
+import { plan } from '../../contract/scripted'
 import { hostTable, httpOrigin, openServices, quietLog, routeTo, testLimits, until } from '../../testing'
 import { createLeanEngine } from '../engine'
 
@@ -39,16 +40,6 @@ test('a decision on a request whose client left never sees another request, and 
   const filter: AnswerFilter = { cache: 'none', onHead: () => null, abort: () => void aborted++ }
   const route = table.find('app.test')
   if (!route) throw new Error('no route')
-  const plan: Admission = {
-    kind: 'forward',
-    route,
-    outside: null,
-    target: null,
-    requestHeaders: null,
-    responseHeaders: null,
-    filter,
-    maxBodyBytes: null,
-  }
-  resolve(plan)
+  resolve(plan(route, { filter }))
   await until('the plan is let go of', () => aborted === 1)
 })
