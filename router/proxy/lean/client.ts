@@ -2,8 +2,9 @@ import type net from 'node:net'
 import type { ForwardPlan, HeaderEdits, LocalAnswer } from '../../gate/gate'
 import type { AnswerContext } from './answer-writer'
 import { type AnswersOwner, ClientAnswers } from './client-answers'
-import { type ClientHost, ClientRequest, optionsAnswer } from './client-request'
-import { closing, dead, dropping, halfCloseGraceMs, idle, mostPipelined, receiving, tunnel, waiting } from './client-states'
+import { ClientInput } from './client-input'
+import { type ClientHost, optionsAnswer } from './client-request'
+import { closing, dead, dropping, halfCloseGraceMs, idle, receiving, tunnel, waiting } from './client-states'
 import type { Clock } from './clock'
 import { Exchange } from './exchange'
 import type { Front } from './front'
@@ -15,36 +16,19 @@ import { CR, LF } from './parse/tables'
 import { RequestFrame } from './request-frame'
 import { writeRequestHead } from './request-writer'
 import type { Outbox } from './slab'
-import { isEnough, Upload } from './upload'
+import { isEnough } from './upload'
 
 /** One HTTP/1 connection of a client: its requests one after the other, its answers in the same order. */
-export class ClientConnection extends ClientRequest implements Front, AnswersOwner {
-  readonly socket: net.Socket
+export class ClientConnection extends ClientInput implements Front, AnswersOwner {
   readonly facts: HeadFacts
   readonly exchange: Exchange
-  readonly #host: ClientHost
   readonly #answers: ClientAnswers
   readonly #known: KnownHost
   readonly #frame = new RequestFrame()
-  readonly #upload = new Upload()
-  #state = idle
-  /** Received and not yet looked at; our own memory. */
-  #pending: Buffer | null = null
-  #processing = false
-  #paused = false
-  /** The body may be given to the exchange. */
-  #ready = false
-  /** The client said its last byte. */
-  #ended = false
   #settled = false
-  /** Clock time at which the present state, or the silence in it, began. */
-  #since: number
 
   constructor(host: ClientHost, socket: net.Socket, address: ClientAddress) {
-    super()
-    this.#host = host
-    this.socket = socket
-    this.#since = host.clock.now
+    super(host, socket)
     this.#known = new KnownHost(address)
     this.facts = new HeadFacts(address.secure ? 'https' : 'http', address.ip)
     this.#answers = new ClientAnswers(socket, this, host.limits.clientIdleTimeoutMs)
@@ -56,8 +40,8 @@ export class ClientConnection extends ClientRequest implements Front, AnswersOwn
       if (socket.writableLength > 0) this.destroy()
     })
     socket.on('close', () => {
-      this.#state = dead
-      this.#upload.over()
+      this.state = dead
+      this.upload.over()
       this.#answers.dropSource()
       this.exchange.clientLeft()
       host.closed(this)
@@ -75,74 +59,19 @@ export class ClientConnection extends ClientRequest implements Front, AnswersOwn
 
   /** Another protocol has the socket from now on. */
   leave(): void {
-    this.#state = dead
+    this.state = dead
   }
 
   // What the client says.
 
-  /** Bytes from the socket: a view that is used again. */
-  receive(bytes: Buffer, size: number) {
-    if (this.#state >= closing) return
-    // The time of a head runs from its first byte; anything else is a sign of life.
-    if (this.#state !== idle || this.#pending === null) this.#since = this.#host.clock.now
-    if (this.#state === tunnel) {
-      this.bytesIn += size
-      if (!this.exchange.sendTunnel(bytes, 0, size)) this.#pause()
-      return
-    }
-    if (this.#pending === null) return this.#process(bytes, 0, size, false)
-    const grown = Buffer.concat([this.#pending, bytes.subarray(0, size)])
-    this.#pending = grown
-    // A head that drips in is looked at again only when a line of it ended.
-    const worth = this.#state !== idle || grown.length > this.#host.limits.maxHeaderBytes || bytes.subarray(0, size).includes(LF)
-    if (worth) this.#processPending()
-    else if (grown.length > mostPipelined) this.#pause()
-  }
-
-  #processPending(): void {
-    const bytes = this.#pending
-    if (bytes === null || this.#processing) return
-    this.#pending = null
-    this.#process(bytes, 0, bytes.length, true)
-  }
-
-  #process(bytes: Buffer, start: number, end: number, own: boolean): void {
-    this.#processing = true
-    let at = start
-    while (at < end) {
-      if (this.#state === idle && !this.socket.writableNeedDrain) {
-        const after = this.#head(bytes, at, end)
-        if (after === at) break
-        at = after
-      } else if (this.#state === receiving && this.#ready) at = this.#body(bytes, at, end)
-      else if (this.#state === dropping) at = this.#drop(bytes, at, end)
-      else break
-    }
-    this.#processing = false
-    if (this.#ready && this.body !== 'none' && (this.#state === receiving || this.#state === waiting)) this.#flushBody()
-    if (at < end && this.#state < closing) this.#keep(bytes, at, end, own)
-    // No more comes, not even the rest of a head.
-    if (this.#state === idle && this.#ended) this.#end()
-  }
-
-  #keep(bytes: Buffer, at: number, end: number, own: boolean): void {
-    this.#pending = own ? bytes.subarray(at, end) : Buffer.from(bytes.subarray(at, end))
-    if (this.#state !== idle && this.#pending.length > mostPipelined) this.#pause()
-    if (this.#upload.held && isEnough(this.#pending, this.body, this.contentLength)) this.#upload.goOn()
-  }
-
-  #flushBody(): void {
-    if (!this.exchange.flush() && this.#state === receiving) this.#pause()
-  }
-
   /** One head. Returns the offset behind it; `at` itself when bytes are missing. */
-  #head(bytes: Buffer, at: number, end: number): number {
+  protected takeHead(bytes: Buffer, at: number, end: number): number {
     let start = at
     // RFC 9112 §2.2: empty lines before a request line are passed over.
     while (start + 1 < end && bytes[start] === CR && bytes[start + 1] === LF) start += 2
     if (start === end) return end
     if (start + 1 === end && bytes[start] === CR) return at
-    const after = parseRequestHead(parsedHead, bytes, start, end, this.#host.limits)
+    const after = parseRequestHead(parsedHead, bytes, start, end, this.host.limits)
     if (after === 0) return at
     this.#begin()
     if (after < 0) {
@@ -157,10 +86,10 @@ export class ClientConnection extends ClientRequest implements Front, AnswersOwn
 
   #begin(): void {
     this.#answers.begin()
-    this.#state = waiting
-    this.#since = this.#host.clock.now
+    this.state = waiting
+    this.since = this.host.clock.now
     this.#settled = false
-    this.#ready = false
+    this.ready = false
     this.forgetRequest()
   }
 
@@ -173,42 +102,42 @@ export class ClientConnection extends ClientRequest implements Front, AnswersOwn
   #request(bytes: Buffer) {
     const head = parsedHead
     const known = this.#known
-    if (head.hostStart !== -1) known.read(this.#host.table, bytes, head.hostStart, head.hostEnd)
+    if (head.hostStart !== -1) known.read(this.host.table, bytes, head.hostStart, head.hostEnd)
     if (head.hostStart === -1) this.facts.take(bytes, '', '')
     else this.facts.take(bytes, known.name, known.authority)
     if (head.refusal === null && known.name === '') head.refusal = notHost
     if (head.refusal !== null) return this.#refuse()
     this.readRequest(head)
     if (head.hasBody) {
-      this.#state = receiving
-      this.#upload.begin()
+      this.state = receiving
+      this.upload.begin()
       this.#frame.begin(head)
     }
     if (head.targetEnd - head.targetStart === 1 && bytes[head.targetStart] === 42) return this.exchange.answerOwn(optionsAnswer)
     this.exchange.start(known.route)
   }
 
-  #body(bytes: Buffer, at: number, end: number): number {
+  protected takeBody(bytes: Buffer, at: number, end: number): number {
     const frame = this.#frame
     const after = frame.take(bytes, at, end)
-    if (after < 0 || frame.done) this.#upload.over()
+    if (after < 0 || frame.done) this.upload.over()
     if (after < 0) {
       this.close = true
-      this.#state = waiting
+      this.state = waiting
       this.exchange.clientBroken()
       return end
     }
     this.bytesIn += after - at
-    if (frame.done) this.#state = waiting
+    if (frame.done) this.state = waiting
     if (frame.to > frame.from) this.exchange.sendBody(bytes, frame.from, frame.to)
     if (frame.done) this.exchange.endBody(frame.trailers)
     return after
   }
 
-  #drop(bytes: Buffer, at: number, end: number): number {
+  protected dropBody(bytes: Buffer, at: number, end: number): number {
     const after = this.#frame.take(bytes, at, end)
     if (after < 0) {
-      this.#end()
+      this.finish()
       return end
     }
     if (this.#frame.done) this.#next()
@@ -216,38 +145,25 @@ export class ClientConnection extends ClientRequest implements Front, AnswersOwn
   }
 
   #clientEnded() {
-    this.#ended = true
-    this.#since = this.#host.clock.now
-    if (this.#state === tunnel) return this.exchange.endTunnel()
-    if (this.#state === idle) return this.#end()
+    this.ended = true
+    this.since = this.host.clock.now
+    if (this.state === tunnel) return this.exchange.endTunnel()
+    if (this.state === idle) return this.finish()
     // Whoever said all of its request may still wait for the answer.
-    if (this.#state !== waiting || !this.exchange.open) this.destroy()
-  }
-
-  #pause(): void {
-    if (this.#paused) return
-    this.#paused = true
-    this.socket.pause()
-  }
-
-  #resume(): void {
-    if (!this.#paused) return
-    this.#paused = false
-    this.#since = this.#host.clock.now
-    this.socket.resume()
+    if (this.state !== waiting || !this.exchange.open) this.destroy()
   }
 
   // What the exchange says.
 
   writeHead(out: Outbox, plan: ForwardPlan): void {
-    const bytes = this.facts.lend(this.#host.limits)
+    const bytes = this.facts.lend(this.host.limits)
     writeRequestHead(out, bytes, parsedHead, plan, this.#known.forwarded, this.facts.id)
   }
 
   untilWorthAsking(): Promise<void> | null {
-    if (!this.#upload.early || isEnough(this.#pending, this.body, this.contentLength)) return null
+    if (!this.upload.early || isEnough(this.pending, this.body, this.contentLength)) return null
     this.#sayContinue()
-    return this.#upload.hold()
+    return this.upload.hold()
   }
 
   #sayContinue(): void {
@@ -257,21 +173,21 @@ export class ClientConnection extends ClientRequest implements Front, AnswersOwn
   }
 
   onForwarding(): void {
-    this.#ready = true
+    this.ready = true
     this.#sayContinue()
-    if (this.#processing) return
+    if (this.taking) return
     // The decision took a while; what came meanwhile is the body.
-    if (this.body !== 'none' && this.#pending === null) this.#flushBody()
-    this.#resume()
-    this.#processPending()
+    if (this.body !== 'none' && this.pending === null) this.flushBody()
+    this.resume()
+    this.takePending()
   }
 
   onDrain(): void {
-    if (this.#state === receiving || this.#state === tunnel) this.#resume()
+    if (this.state === receiving || this.state === tunnel) this.resume()
   }
 
   #context(): AnswerContext {
-    return this.answerContext(this.facts, this.#host.draining || this.#ended)
+    return this.answerContext(this.facts, this.host.draining || this.ended)
   }
 
   onInformation(head: AnswerHead): void {
@@ -284,7 +200,7 @@ export class ClientConnection extends ClientRequest implements Front, AnswersOwn
   }
 
   onBody(bytes: Buffer, start: number, end: number): void {
-    if (this.#state === tunnel) this.#answers.raw(bytes, start, end)
+    if (this.state === tunnel) this.#answers.raw(bytes, start, end)
     else this.#answers.body(bytes, start, end)
   }
 
@@ -294,7 +210,7 @@ export class ClientConnection extends ClientRequest implements Front, AnswersOwn
 
   onFlush(): void {
     // For a client that half-closed, progress is a sign of life.
-    if (this.#ended) this.#since = this.#host.clock.now
+    if (this.ended) this.since = this.host.clock.now
     if (!this.#answers.flush()) this.exchange.pauseAnswer()
   }
 
@@ -304,24 +220,21 @@ export class ClientConnection extends ClientRequest implements Front, AnswersOwn
   }
 
   onSwitch(head: AnswerHead, edits: HeaderEdits | null): void {
-    this.#state = tunnel
+    this.state = tunnel
     this.#answers.switched(head, edits, this.facts.id)
     // A peer that vanished without a word is found out by the kernel: a quiet WebSocket may be quiet for hours.
     this.socket.setKeepAlive(true, 30_000)
-    const early = this.#pending
-    this.#pending = null
-    this.#resume()
-    if (early !== null) {
-      this.bytesIn += early.length
-      if (!this.exchange.sendTunnel(early, 0, early.length)) this.#pause()
-    }
-    if (this.#ended) this.exchange.endTunnel()
+    const early = this.pending
+    this.pending = null
+    this.resume()
+    if (early !== null) this.takeTunnel(early, early.length)
+    if (this.ended) this.exchange.endTunnel()
   }
 
   onTunnelEnd(): void {
     this.#answers.flush()
-    this.#since = this.#host.clock.now
-    this.#ended = true
+    this.since = this.host.clock.now
+    this.ended = true
     this.socket.end()
   }
 
@@ -347,45 +260,45 @@ export class ClientConnection extends ClientRequest implements Front, AnswersOwn
   // After an answer.
 
   #answered() {
-    this.#upload.over()
-    if (this.#state >= closing) return
-    if (this.close) return this.#end()
-    if (this.#state !== receiving) return this.#next()
-    this.#state = dropping
-    this.#since = this.#host.clock.now
-    this.#resume()
-    this.#processPending()
+    this.upload.over()
+    if (this.state >= closing) return
+    if (this.close) return this.finish()
+    if (this.state !== receiving) return this.#next()
+    this.state = dropping
+    this.since = this.host.clock.now
+    this.resume()
+    this.takePending()
   }
 
   #next(): void {
-    this.#state = idle
-    this.#since = this.#host.clock.now
-    if (this.#processing || this.socket.writableNeedDrain) return
-    this.#processPending()
-    if (this.#state !== idle) return
-    if (this.#ended) this.#end()
-    else this.#resume()
+    this.state = idle
+    this.since = this.host.clock.now
+    if (this.taking || this.socket.writableNeedDrain) return
+    this.takePending()
+    if (this.state !== idle) return
+    if (this.ended) this.finish()
+    else this.resume()
   }
 
   /** Says the last byte and waits a moment for the client to do so: to close at once could reset what is on its way. */
-  #end(): void {
-    if (this.#state >= closing) return
-    this.#state = closing
-    this.#since = this.#host.clock.now
-    this.#pending = null
+  protected finish(): void {
+    if (this.state >= closing) return
+    this.state = closing
+    this.since = this.host.clock.now
+    this.pending = null
     this.#answers.flush()
     this.socket.end()
     // What still comes is read and dropped.
-    this.#resume()
+    this.resume()
   }
 
   /** Ends a connection on which nothing is under way. */
   endIdle(): void {
-    if (this.#state === idle && this.#pending === null) this.#end()
+    if (this.state === idle && this.pending === null) this.finish()
   }
 
   destroy(): void {
-    this.#state = dead
+    this.state = dead
     this.#answers.discard()
     this.socket.destroy()
   }
@@ -393,31 +306,31 @@ export class ClientConnection extends ClientRequest implements Front, AnswersOwn
   #drained(): void {
     this.#answers.drained()
     this.exchange.resumeAnswer()
-    if (this.#state === idle && !this.#processing) this.#next()
+    if (this.state === idle && !this.taking) this.#next()
   }
 
   // Silence.
 
   /** Called every tick: who was silent for too long is given up. */
   watch() {
-    const { clock, limits } = this.#host
-    if (this.#state === idle) {
-      if (this.#pending === null) {
-        if (clock.passed(this.#since, limits.keepAliveMs)) this.#end()
-      } else if (clock.passed(this.#since, limits.clientHeadTimeoutMs)) this.#headTooLate()
-    } else if (this.#state === receiving || this.#state === waiting) this.#watchRequest(clock)
-    else if ((this.#state !== tunnel || this.#ended) && clock.passed(this.#since, limits.lingerMs)) this.destroy()
+    const { clock, limits } = this.host
+    if (this.state === idle) {
+      if (this.pending === null) {
+        if (clock.passed(this.since, limits.keepAliveMs)) this.finish()
+      } else if (clock.passed(this.since, limits.clientHeadTimeoutMs)) this.#headTooLate()
+    } else if (this.state === receiving || this.state === waiting) this.#watchRequest(clock)
+    else if ((this.state !== tunnel || this.ended) && clock.passed(this.since, limits.lingerMs)) this.destroy()
   }
 
   #watchRequest(clock: Clock) {
-    const { limits } = this.#host
-    const expected = this.#ready || this.#upload.held
-    if (this.#state === receiving && expected && !this.#paused && clock.passed(this.#since, limits.clientIdleTimeoutMs)) {
+    const { limits } = this.host
+    const expected = this.ready || this.upload.held
+    if (this.state === receiving && expected && !this.paused && clock.passed(this.since, limits.clientIdleTimeoutMs)) {
       this.close = true
       return this.exchange.clientSilent()
     }
-    if (this.#ended && !this.#answers.stalled && clock.passed(this.#since, halfCloseGraceMs)) return this.destroy()
-    if (!this.#settled && this.exchange.open && clock.passed(this.#since, 0)) {
+    if (this.ended && !this.#answers.stalled && clock.passed(this.since, halfCloseGraceMs)) return this.destroy()
+    if (!this.#settled && this.exchange.open && clock.passed(this.since, 0)) {
       this.#settled = true
       this.exchange.settle()
     }
@@ -425,7 +338,7 @@ export class ClientConnection extends ClientRequest implements Front, AnswersOwn
 
   #headTooLate(): void {
     this.#begin()
-    this.#pending = null
+    this.pending = null
     this.close = true
     this.facts.takeNothing()
     this.exchange.refuse({ kind: 'bad-request', status: 408, detail: 'The request head did not arrive in time.' })

@@ -2,7 +2,7 @@ import type { Admission, ForwardPlan, LocalAnswer } from '../../gate/gate'
 import { problemAnswer } from '../../gate/open-gate'
 import type { LiveRoute } from '../../match/host-table'
 import type { Problem } from '../../pages/pages'
-import { isLease, type Lease, type Outcome, type TargetAsk, type Targets } from '../../targets/targets'
+import { isLease, type Lease, type TargetAsk, type Targets } from '../../targets/targets'
 import { faultOf, internalProblem, type UpstreamFault, upstreamProblem } from '../upstreams'
 import type { ExchangeHost } from './exchange-host'
 import { FilteredAnswer } from './filtered-answer'
@@ -20,35 +20,17 @@ import { abandon, UpstreamSide, unwanted } from './upstream-side'
 export class Exchange extends UpstreamSide implements AnswerSink, TargetAsk {
   /** As the ask of a first attempt. */
   readonly avoid = null
-  /** Decisions asked for and not made yet, of this request and of ones before it: what they look at must not become another request. */
-  undecided = 0
   readonly #host: ExchangeHost
-  /** Tells promises of a former request from those of this one. */
-  #turn = 0
-  #open = false
-  /** A decision came later than the request: the clock has to be read again. */
-  #waited = false
-  #begunAt = 0
-  #sentAt = 0
-  #lease: Lease | null = null
-  #attempts = 0
   #forwarded = false
-  #sentHead: Buffer | null = null
   #filtered: FilteredAnswer | null = null
   /** Sent once the instance's bodiless answer is over. */
   #deferred: LocalAnswer | null = null
   /** What the client gets is the instance's answer, filtered or not. */
   #passed = false
-  #left: AbortController | null = null
 
   constructor(host: ExchangeHost, front: Front) {
     super(front)
     this.#host = host
-  }
-
-  /** Whether a request is under way. */
-  get open(): boolean {
-    return this.#open
   }
 
   /** Whether the instance's answer is on its way to the client. */
@@ -65,9 +47,9 @@ export class Exchange extends UpstreamSide implements AnswerSink, TargetAsk {
     try {
       admission = route === null ? gate.admitUnknown(facts) : gate.admit(route, facts)
     } catch (error) {
-      return this.#broken(error)
+      return this.broken(error)
     }
-    if (admission instanceof Promise) this.#later(admission, (value) => this.#admitted(value), unwanted)
+    if (admission instanceof Promise) this.later(admission, (value) => this.#admitted(value), unwanted)
     else this.#admitted(admission)
   }
 
@@ -85,37 +67,16 @@ export class Exchange extends UpstreamSide implements AnswerSink, TargetAsk {
   }
 
   #begin(route: LiveRoute | null): void {
-    this.#turn++
-    this.#open = true
-    this.#waited = false
-    this.#begunAt = performance.now()
+    this.beginTurn()
     this.forget(route)
-    this.#attempts = 0
+    this.attempts = 0
     this.#forwarded = false
     this.bodySize = 0
     this.#passed = false
   }
 
-  // Goes on when the promise is settled, unless the request is over by then.
-  #later<T>(promise: Promise<T>, next: (value: T) => void, late: (value: T) => void = () => {}): void {
-    const turn = this.#turn
-    this.#waited = true
-    this.front.facts.detach()
-    this.undecided++
-    const current = () => {
-      this.undecided--
-      return this.#turn === turn && this.#open
-    }
-    promise.then(
-      (value) => (current() ? next(value) : late(value)),
-      (error) => {
-        if (current()) this.#broken(error)
-      },
-    )
-  }
-
   // A decision that threw is a fault of ours, and one request's alone.
-  #broken(error: unknown): void {
+  protected broken(error: unknown): void {
     this.#host.log.error({ ...this.words(), err: error }, 'a request could not be decided')
     const { facts } = this.front
     this.#local(problemAnswer(internalProblem, facts.requestId, facts.header('accept'), this.#host.table.dashboardUrl))
@@ -133,10 +94,10 @@ export class Exchange extends UpstreamSide implements AnswerSink, TargetAsk {
     try {
       answer = this.#host.gate.problem(problem, this.route, facts)
     } catch (error) {
-      return this.#broken(error)
+      return this.broken(error)
     }
     this.reason = problem.kind
-    if (answer instanceof Promise) this.#later(answer, (value) => this.#local(value))
+    if (answer instanceof Promise) this.later(answer, (value) => this.#local(value))
     else this.#local(answer)
   }
 
@@ -152,7 +113,7 @@ export class Exchange extends UpstreamSide implements AnswerSink, TargetAsk {
   /** An answer of ours was written to its end. */
   localDone(): void {
     this.#filtered?.finished()
-    this.#dropUpstream({ kind: 'answered', status: this.status, headMs: this.upstreamMs ?? 0 })
+    this.dropUpstream({ kind: 'answered', status: this.status, headMs: this.upstreamMs ?? 0 })
     this.#finish()
   }
 
@@ -164,11 +125,11 @@ export class Exchange extends UpstreamSide implements AnswerSink, TargetAsk {
     if (plan.maxBodyBytes !== null && front.body === 'length' && front.contentLength > plan.maxBodyBytes) return this.tooLarge(plan.maxBodyBytes)
     const held = front.untilWorthAsking()
     if (held === null) this.#acquire(plan)
-    else this.#later(held, () => this.#acquire(plan))
+    else this.later(held, () => this.#acquire(plan))
   }
 
   #acquire(plan: ForwardPlan) {
-    if (plan.outside !== null) return this.#send(null, this.#host.pools.outside(plan.outside).take(this.#attempts > 0))
+    if (plan.outside !== null) return this.#send(null, this.#host.pools.outside(plan.outside).take(this.attempts > 0))
     this.#ask(plan.route, this)
   }
 
@@ -177,58 +138,43 @@ export class Exchange extends UpstreamSide implements AnswerSink, TargetAsk {
     try {
       lease = this.#host.targets.acquire(route, ask)
     } catch (error) {
-      return this.#broken(error)
+      return this.broken(error)
     }
-    if (lease instanceof Promise) this.#later(lease, (value) => this.#acquired(value), abandon)
+    if (lease instanceof Promise) this.later(lease, (value) => this.#acquired(value), abandon)
     else this.#acquired(lease)
   }
 
   #acquired(lease: Lease | Problem) {
     if (!isLease(lease)) return this.#problem(lease)
-    const fresh = this.#attempts > 0 || this.front.wantsUpgrade
+    const fresh = this.attempts > 0 || this.front.wantsUpgrade
     this.#send(lease, this.#host.pools.of(lease.target).take(fresh))
   }
 
   #send(lease: Lease | null, upstream: UpstreamConnection): void {
     const front = this.front
-    this.#lease = lease
+    this.lease = lease
     this.instanceId = lease?.target.instanceId ?? null
     this.upstream = upstream
-    this.#sentAt = this.#attempts++ === 0 && !this.#waited ? this.#begunAt : performance.now()
+    this.sentAt = this.attempts++ === 0 && !this.waited ? this.begunAt : performance.now()
     const { out } = upstream
     upstream.begin(this, { head: front.facts.method === 'HEAD', upgrade: front.wantsUpgrade })
-    const again = this.#sentHead !== null
-    if (this.#sentHead === null) front.writeHead(out, this.plan as ForwardPlan)
+    const again = this.sentHead !== null
+    if (this.sentHead === null) front.writeHead(out, this.plan as ForwardPlan)
     if (front.body === 'none') {
-      const head = this.#sentHead ?? out.seal()
-      this.#keepHead(head)
+      const head = this.sentHead ?? out.seal()
+      this.keepHead(head)
       upstream.requestEnded()
       out.write(head)
-    } else this.#keepHead(out.view())
+    } else this.keepHead(out.view())
     if (!again && !this.#forwarded) {
       this.#forwarded = true
       front.onForwarding()
     }
   }
 
-  // What was asked stays known: as it was sent, or in a copy where it was sent otherwise.
-  #keepHead(head: Buffer): void {
-    if (this.#sentHead === null) {
-      if (this.plan?.target === null && this.plan.requestHeaders === null) this.front.facts.movedTo(head)
-      else this.front.facts.detach()
-    }
-    this.#sentHead = head
-  }
-
-  /** Called once when a request takes long: it must not hold the shared memory its head was put together in. */
-  settle(): void {
-    if (this.#sentHead !== null) this.#sentHead = Buffer.from(this.#sentHead)
-    this.front.facts.detach()
-  }
-
   protected tooLarge(most: number) {
     if (this.answering) return this.#breakOff()
-    this.#dropUpstream({ kind: 'client-left' })
+    this.dropUpstream({ kind: 'client-left' })
     this.#problem({ kind: 'bad-request', status: 413, detail: `The body of the request is larger than the ${most} bytes this project takes.` })
   }
 
@@ -238,10 +184,10 @@ export class Exchange extends UpstreamSide implements AnswerSink, TargetAsk {
 
   onHead(head: AnswerHead): void {
     this.status = head.status
-    this.upstreamMs = performance.now() - this.#sentAt
+    this.upstreamMs = performance.now() - this.sentAt
     this.#passed = true
     const plan = this.plan as ForwardPlan
-    const setCookie = this.#lease?.setCookie ?? null
+    const setCookie = this.lease?.setCookie ?? null
     const { filter } = plan
     if (filter !== null && filter.shared === true && (filter.wants?.(head.status, head.read, head.contentLength) ?? true))
       this.#filtered = new FilteredAnswer(filter)
@@ -254,13 +200,13 @@ export class Exchange extends UpstreamSide implements AnswerSink, TargetAsk {
     try {
       verdict = filtered.onHead(head, this.front.facts.method === 'HEAD', this.plan?.responseHeaders ?? null, setCookie)
     } catch (error) {
-      this.#dropUpstream({ kind: 'answered', status: head.status, headMs })
-      this.#broken(error)
+      this.dropUpstream({ kind: 'answered', status: head.status, headMs })
+      this.broken(error)
       return true
     }
     if (verdict === null) return false
     if (verdict.kind === 'replace') {
-      this.#dropUpstream({ kind: 'answered', status: head.status, headMs })
+      this.dropUpstream({ kind: 'answered', status: head.status, headMs })
       this.#local(verdict.answer)
       return true
     }
@@ -271,10 +217,7 @@ export class Exchange extends UpstreamSide implements AnswerSink, TargetAsk {
   }
 
   #stream(filtered: FilteredAnswer, answer: LocalAnswer): void {
-    const turn = this.#turn
-    const onBroken = () => {
-      if (this.#turn === turn && this.#open) this.#breakOff()
-    }
+    const onBroken = this.duringThis(() => this.#breakOff())
     const open = () => filtered.open(() => this.resumeAnswer(), onBroken)
     this.front.answer({ ...answer, body: { length: null, open } })
   }
@@ -294,7 +237,7 @@ export class Exchange extends UpstreamSide implements AnswerSink, TargetAsk {
 
   onEnd() {
     this.upstream = null
-    this.#release({ kind: 'answered', status: this.status, headMs: this.upstreamMs ?? 0 })
+    this.release({ kind: 'answered', status: this.status, headMs: this.upstreamMs ?? 0 })
     if (this.#deferred !== null || this.#filtered?.streams) {
       // The connection may carry the next request before this one's answer is through: what was asked must not lie in its memory.
       this.settle()
@@ -308,7 +251,7 @@ export class Exchange extends UpstreamSide implements AnswerSink, TargetAsk {
 
   onSwitch(head: AnswerHead): void {
     this.status = 101
-    this.upstreamMs = performance.now() - this.#sentAt
+    this.upstreamMs = performance.now() - this.sentAt
     this.front.onSwitch(head, this.plan?.responseHeaders ?? null)
   }
 
@@ -329,18 +272,18 @@ export class Exchange extends UpstreamSide implements AnswerSink, TargetAsk {
     }
     if (this.#retry(fault, before.reused && !before.anyByte)) return
     this.#host.log.warn({ ...this.words(), err: error }, `upstream fault: ${fault}`)
-    this.#release({ kind: 'fault', fault })
+    this.release({ kind: 'fault', fault })
     this.#problem(upstreamProblem(fault, this.plan as ForwardPlan, this.#host.limits))
   }
 
   #retry(fault: UpstreamFault, keptClosed: boolean): boolean {
     const plan = this.plan
-    if (plan === null || !mayRetry(this.front, plan, { fault, keptClosed, attempts: this.#attempts })) return false
+    if (plan === null || !mayRetry(this.front, plan, { fault, keptClosed, attempts: this.attempts })) return false
     // The newest table: the instance may be gone because its successor took over.
     const route = this.#host.table.find(plan.route.host) ?? plan.route
-    const avoid = this.#lease?.target ?? null
+    const avoid = this.lease?.target ?? null
     // A kept connection that was closed between two requests says nothing about its instance's health.
-    this.#release(sentNothing(fault) ? { kind: 'fault', fault } : { kind: 'client-left' })
+    this.release(sentNothing(fault) ? { kind: 'fault', fault } : { kind: 'client-left' })
     if (plan.outside !== null) this.#acquire(plan)
     else this.#ask(route, this.#again(avoid))
     return true
@@ -354,65 +297,42 @@ export class Exchange extends UpstreamSide implements AnswerSink, TargetAsk {
   /** The client owes body bytes and is silent. */
   clientSilent() {
     if (this.answering) return this.#breakOff()
-    this.#dropUpstream({ kind: 'client-left' })
+    this.dropUpstream({ kind: 'client-left' })
     this.#problem({ kind: 'bad-request', status: 408, detail: 'The body of the request did not arrive in time.' })
   }
 
   /** The chunks of the request cannot be read: nothing more of it may reach the instance. */
   clientBroken() {
     if (this.answering) return this.#breakOff()
-    this.#dropUpstream({ kind: 'client-left' })
+    this.dropUpstream({ kind: 'client-left' })
     this.#problem({ kind: 'bad-request', status: 400, detail: 'The request is not valid HTTP/1.1.' })
   }
 
   #breakOff(fault?: UpstreamFault): void {
     this.reason = fault === undefined ? 'client-left' : 'broke-off'
     this.#filtered?.abort()
-    this.#dropUpstream(fault === undefined ? { kind: 'client-left' } : { kind: 'fault', fault })
+    this.dropUpstream(fault === undefined ? { kind: 'client-left' } : { kind: 'fault', fault })
     this.#finish()
     this.front.abort()
   }
 
   /** The client is gone, or its connection is cut. */
   clientLeft(): void {
-    if (!this.#open) return
-    this.#left?.abort()
+    if (!this.open) return
+    this.stopWaiting()
     this.#filtered?.abort()
-    this.#dropUpstream(this.status === 101 ? { kind: 'answered', status: 101, headMs: this.upstreamMs ?? 0 } : { kind: 'client-left' })
+    this.dropUpstream(this.status === 101 ? { kind: 'answered', status: 101, headMs: this.upstreamMs ?? 0 } : { kind: 'client-left' })
     if (this.status !== 101) this.reason ??= 'client-left'
     this.#finish()
   }
 
-  /** Only made for requests that have to wait. */
-  get signal(): AbortSignal {
-    this.#left ??= new AbortController()
-    return this.#left.signal
-  }
-
-  #dropUpstream(outcome: Outcome): void {
-    const upstream = this.upstream
-    this.upstream = null
-    upstream?.abort()
-    this.#release(outcome)
-  }
-
-  #release(outcome: Outcome): void {
-    const lease = this.#lease
-    this.#lease = null
-    lease?.done(outcome)
-  }
-
   #finish(): void {
-    if (!this.#open) return
-    this.#open = false
-    this.durationMs = performance.now() - this.#begunAt
+    if (!this.open) return
+    this.endTurn()
     if (this.#filtered !== null && this.#passed) this.cache = this.#filtered.filter.cache
     this.#host.observer.end(this)
-    this.plan = null
-    this.#lease = null
-    this.#sentHead = null
+    this.forgetPlan()
     this.#filtered = null
     this.#deferred = null
-    this.#left = null
   }
 }

@@ -1,14 +1,18 @@
 import type { Admission, ForwardPlan } from '../../gate/gate'
 import type { Problem } from '../../pages/pages'
-import { isLease, type Lease } from '../../targets/targets'
+import { isLease, type Lease, type Outcome } from '../../targets/targets'
 import { chunked, counted, writeBody, writeBodyEnd } from './answer-writer'
-import { RequestRecord } from './request-record'
+import { Turns } from './turns'
 import type { UpstreamConnection } from './upstream'
 
-/** What a front gives an exchange of its request, on the way to the instance. */
-export abstract class UpstreamSide extends RequestRecord {
-  protected upstream: UpstreamConnection | null = null
+/** A request at its instance: the place it holds there, the connection, and what went over it. */
+export abstract class UpstreamSide extends Turns {
   protected plan: ForwardPlan | null = null
+  protected lease: Lease | null = null
+  protected upstream: UpstreamConnection | null = null
+  protected attempts = 0
+  protected sentAt = 0
+  protected sentHead: Buffer | null = null
   /** Payload given so far. */
   protected bodySize = 0
 
@@ -20,6 +24,21 @@ export abstract class UpstreamSide extends RequestRecord {
 
   get secure(): boolean {
     return this.front.facts.scheme === 'https'
+  }
+
+  // What was asked stays known: as it was sent, or in a copy where it was sent otherwise.
+  protected keepHead(head: Buffer): void {
+    if (this.sentHead === null) {
+      if (this.plan?.target === null && this.plan.requestHeaders === null) this.front.facts.movedTo(head)
+      else this.front.facts.detach()
+    }
+    this.sentHead = head
+  }
+
+  /** Called once when a request takes long: it must not hold the shared memory its head was put together in. */
+  settle(): void {
+    if (this.sentHead !== null) this.sentHead = Buffer.from(this.sentHead)
+    this.front.facts.detach()
   }
 
   /** Payload of the request. False: wait for `onDrain`. Leaves with the next `flush`. */
@@ -68,6 +87,25 @@ export abstract class UpstreamSide extends RequestRecord {
 
   resumeAnswer(): void {
     this.upstream?.resume()
+  }
+
+  protected dropUpstream(outcome: Outcome): void {
+    const upstream = this.upstream
+    this.upstream = null
+    upstream?.abort()
+    this.release(outcome)
+  }
+
+  protected release(outcome: Outcome): void {
+    const lease = this.lease
+    this.lease = null
+    lease?.done(outcome)
+  }
+
+  protected forgetPlan(): void {
+    this.plan = null
+    this.lease = null
+    this.sentHead = null
   }
 }
 

@@ -22,6 +22,12 @@ class Bucket {
   }
 }
 
+/** What a client may do at once, and then each second. A browser that leaves a page cancels all it asked for, more than once. */
+const trusted = { resets: 400, idle: 1_000 }
+/** The same for who comes from an address that has just flooded us: enough for a visitor who shares it. */
+const suspected = { resets: 20, idle: 100 }
+const resetsPerSecond = 40
+const idlePerSecond = 100
 const windowAllowance = 2_000
 const windowPerFrame = 4
 
@@ -30,11 +36,17 @@ const windowPerFrame = 4
  * (CVE-2025-8671), and frames that carry nothing. A method returns false when a client is beyond what an honest one does.
  */
 export class FloodGuard {
-  // A browser that leaves a page cancels everything it asked for: as many streams as it may have, more than once.
-  readonly #resets = new Bucket(400, 40)
-  // PING, SETTINGS, PRIORITY, empty DATA, frames we do not know.
-  readonly #idle = new Bucket(1_000, 100)
+  readonly #resets: Bucket
+  /** PING, SETTINGS, PRIORITY, empty DATA, frames we do not know. */
+  readonly #idle: Bucket
   #windowCredit = windowAllowance
+
+  /** `suspect`: see `Offenders`. */
+  constructor(suspect: boolean) {
+    const allowance = suspect ? suspected : trusted
+    this.#resets = new Bucket(allowance.resets, resetsPerSecond)
+    this.#idle = new Bucket(allowance.idle, idlePerSecond)
+  }
 
   /** A stream was ended before its answer was: by the client, or by us for what the client did. */
   reset(): boolean {
@@ -53,6 +65,41 @@ export class FloodGuard {
 
   earnWindowUpdates(): void {
     if (this.#windowCredit < windowAllowance) this.#windowCredit += windowPerFrame
+  }
+}
+
+const suspicionMs = 30_000
+const mostOffenders = 4_096
+
+/**
+ * Addresses whose connections were ended for a flood. Who is cut comes back at once, and what a connection may do before it is cut is a
+ * few milliseconds of everybody's time: for a while connections from there may do little.
+ */
+export class Offenders {
+  /** Since when, the oldest first. */
+  readonly #since = new Map<string, number>()
+
+  /** `visitor`: an address, or the network that stands for one. */
+  note(visitor: string, now: number): void {
+    this.#since.delete(visitor)
+    this.#since.set(visitor, now)
+    if (this.#since.size <= mostOffenders) return
+    for (const oldest of this.#since.keys()) {
+      this.#since.delete(oldest)
+      return
+    }
+  }
+
+  has(visitor: string, now: number): boolean {
+    const since = this.#since.get(visitor)
+    if (since === undefined) return false
+    if (now - since < suspicionMs) return true
+    this.#since.delete(visitor)
+    return false
+  }
+
+  get size(): number {
+    return this.#since.size
   }
 }
 

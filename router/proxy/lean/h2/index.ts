@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import type { ExchangeHost } from '../exchange-host'
+import { Offenders } from './flood'
 import { H2Front } from './front'
 import { clientPreface } from './protocol'
 import { type ClientWords, LastHost } from './request'
@@ -21,6 +22,7 @@ const mostFronts = 1_024
 export class H2Sessions {
   readonly #host: ExchangeHost
   readonly #sessions = new Set<Session>()
+  readonly #offenders = new Offenders()
   readonly #fronts: H2Front[] = []
   readonly #release = (front: H2Front) => {
     if (this.#fronts.length < mostFronts) this.#fronts.push(front)
@@ -56,8 +58,11 @@ export class H2Sessions {
 
   #begin(socket: Socket, client: ClientWords): Session {
     const last = new LastHost()
+    const visitor = visitorOf(client.ip)
     const sessionHost: SessionHost = {
       limits: this.#host.limits,
+      suspect: this.#offenders.has(visitor, Date.now()),
+      onFlood: () => this.#offenders.note(visitor, Date.now()),
       onRequest: (stream, head, tooLarge) => this.#request(stream, head, tooLarge, client, last),
       onClosed: (session) => this.#sessions.delete(session),
     }

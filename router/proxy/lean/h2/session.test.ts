@@ -7,7 +7,7 @@ import { Session } from './session'
 test('a connection whose first bytes have not left yet is no slow reader, until its time is over', async () => {
   // Takes bytes and never says that they have left.
   const socket = new Duplex({ read: () => {}, write: () => {} })
-  const session = new Session(socket as Socket, { limits: testLimits, onRequest: () => {}, onClosed: () => {} })
+  const session = new Session(socket as Socket, { limits: testLimits, suspect: false, onRequest: () => {}, onFlood: () => {}, onClosed: () => {} })
   await new Promise((resolve) => setImmediate(resolve))
   expect(socket.writableLength).toBeGreaterThan(0)
   session.tick(Date.now())

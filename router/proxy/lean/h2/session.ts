@@ -32,8 +32,12 @@ export interface SessionLimits {
 /** Who answers the requests of a session. */
 export interface SessionHost {
   readonly limits: SessionLimits
+  /** The client comes from an address that has just flooded us. */
+  readonly suspect: boolean
   /** A well-formed head. Who takes the rest of the request is to be set as `stream.taker`. `tooLarge`: fields were cut. */
   onRequest(stream: H2Stream, head: RequestHead, tooLarge: boolean): void
+  /** The connection is ended because its client does what no honest one does. */
+  onFlood(): void
   onClosed(session: Session): void
 }
 
@@ -45,7 +49,7 @@ export class Session implements FrameSink {
   readonly #reader = new FrameReader(this)
   readonly #decoder: HpackDecoder
   readonly #block: HeaderBlock
-  readonly #guard = new FloodGuard()
+  readonly #guard: FloodGuard
   readonly #lastLines = new LastLines()
   readonly #peer = new PeerSettings()
   readonly #control: ControlFrames
@@ -70,6 +74,7 @@ export class Session implements FrameSink {
     this.socket = socket
     this.#host = host
     this.#opened = new OpenedStreams(host)
+    this.#guard = new FloodGuard(host.suspect)
     const { maxHeaderBytes, maxHeaders } = host.limits
     // Pseudo-headers are no header lines, and HPACK counts 32 bytes for each field.
     this.#decoder = new HpackDecoder({ maxListBytes: maxHeaderBytes + maxHeaders * 32, maxFields: maxHeaders + 4 })
@@ -320,8 +325,10 @@ export class Session implements FrameSink {
     if (this.#dead) return
     this.#abandonAll()
     this.#output.endWith(this.#lastStreamId, code)
+    const flood = code === ErrorCode.enhanceYourCalm
+    if (flood) this.#host.onFlood()
     // A flood is not even read: to decrypt it would be what it wants.
-    this.socket[code === ErrorCode.enhanceYourCalm ? 'pause' : 'resume']()
+    this.socket[flood ? 'pause' : 'resume']()
     clearTimeout(this.#timer)
     this.#timer = setTimeout(() => this.socket.destroy(), lingerMs)
   }
