@@ -5,6 +5,7 @@ import Link from 'next/link'
 import { useState } from 'react'
 import { CliHelp } from '@/app/components/cli-help'
 import { PageTitle } from '@/app/components/page-title'
+import { ActionButton } from '@/app/components/permission'
 import { Button } from '@/app/components/ui/button'
 import { Card } from '@/app/components/ui/card'
 import { EmptyState } from '@/app/components/ui/empty-state'
@@ -15,19 +16,40 @@ import { cn } from '@/app/lib/cn'
 import { wireErrorOf } from '@/app/lib/errors'
 import { paths } from '@/app/lib/paths'
 import { useTRPC } from '@/app/lib/trpc'
+import { useRefusal } from '@/app/lib/use-refusal'
 import type { ProjectView } from '@/shared/views'
 import { Activity } from './activity'
 import { ProjectCard } from './project-card'
 
-const NewProjectButton = () => (
-  <Button asChild variant="primary">
-    <Link href={paths.newProject}>
+function NewProjectButton() {
+  const label = (
+    <>
       <Plus /> New project
-    </Link>
-  </Button>
-)
+    </>
+  )
+  if (useRefusal('project.create') !== null)
+    return (
+      <ActionButton action="project.create" variant="primary">
+        {label}
+      </ActionButton>
+    )
+  return (
+    <Button asChild variant="primary">
+      <Link href={paths.newProject}>{label}</Link>
+    </Button>
+  )
+}
 
 function FirstProject() {
+  const refusal = useRefusal('project.create')
+  if (refusal !== null)
+    return (
+      <Card>
+        <EmptyState icon={FolderGit2} title="No project yet">
+          Projects of the team appear here. {refusal}
+        </EmptyState>
+      </Card>
+    )
   return (
     <Card>
       <EmptyState icon={FolderGit2} title="Ship your first project" actions={<NewProjectButton />}>

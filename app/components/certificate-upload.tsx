@@ -3,6 +3,7 @@ import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { Upload } from 'lucide-react'
 import { type FormEvent, useState } from 'react'
 import { toast } from 'sonner'
+import { ActionButton } from '@/app/components/permission'
 import { Button } from '@/app/components/ui/button'
 import { Dialog } from '@/app/components/ui/dialog'
 import { ErrorPanel } from '@/app/components/ui/error-panel'
@@ -69,9 +70,9 @@ export function UploadCertificate({ domain, size }: { domain?: string; size?: 's
   const [open, setOpen] = useState(false)
   return (
     <>
-      <Button size={size} onClick={() => setOpen(true)}>
+      <ActionButton action="certificate.write" size={size} onClick={() => setOpen(true)}>
         <Upload /> Upload certificate
-      </Button>
+      </ActionButton>
       <Dialog
         open={open}
         onOpenChange={setOpen}

@@ -1,6 +1,7 @@
 import { AppError } from '@/shared/errors'
 
-export type Role = 'owner' | 'admin' | 'member'
+export const roles = ['member', 'admin', 'owner'] as const
+export type Role = (typeof roles)[number]
 
 const rank: Readonly<Record<Role, number>> = { member: 0, admin: 1, owner: 2 }
 
@@ -35,9 +36,15 @@ export const requiredRole = {
   'api-key.write': 'admin',
 } as const satisfies Record<string, Role>
 export type Action = keyof typeof requiredRole
+export const actions = Object.keys(requiredRole) as [Action, ...Action[]]
 
 export function can(actor: { role: Role }, action: Action): boolean {
   return rank[actor.role] >= rank[requiredRole[action]]
+}
+
+/** What the actor's role does not allow, each with the least role that does: for a dashboard that says so before anybody tries. */
+export function refusedTo(actor: { role: Role }): Partial<Record<Action, Role>> {
+  return Object.fromEntries(actions.filter((action) => !can(actor, action)).map((action) => [action, requiredRole[action]]))
 }
 
 /** @throws AppError ERR_FORBIDDEN saying which role is needed. */

@@ -4,6 +4,7 @@ import { Terminal } from 'lucide-react'
 import { useState } from 'react'
 import { CliHelp } from '@/app/components/cli-help'
 import { PageTitle } from '@/app/components/page-title'
+import { Permitted, RefusalNote } from '@/app/components/permission'
 import { Card, CardHeader } from '@/app/components/ui/card'
 import { useTRPC } from '@/app/lib/trpc'
 import type { InspectionView } from '@/shared/views'
@@ -20,16 +21,19 @@ export function NewProject() {
   return (
     <div className="mx-auto max-w-3xl">
       <PageTitle title="New project" description="From a Git repository to a running app at its own address." />
-      <SourceForm
-        pending={inspect.isPending}
-        error={inspect.error}
-        inspected={found !== null}
-        onInspect={(source) => {
-          setFound(null)
-          inspect.mutate(source)
-        }}
-        onEdit={() => setFound(null)}
-      />
+      <RefusalNote action="project.create" className="mb-6" />
+      <Permitted action="project.create">
+        <SourceForm
+          pending={inspect.isPending}
+          error={inspect.error}
+          inspected={found !== null}
+          onInspect={(source) => {
+            setFound(null)
+            inspect.mutate(source)
+          }}
+          onEdit={() => setFound(null)}
+        />
+      </Permitted>
       {found ? <ConfigureForm key={JSON.stringify(found.source)} source={found.source} inspection={found.inspection} /> : null}
       {found || inspect.isPending ? null : (
         <Card className="mt-6">

@@ -3,6 +3,7 @@ import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { Plus } from 'lucide-react'
 import { useState } from 'react'
 import { toast } from 'sonner'
+import { ActionButton } from '@/app/components/permission'
 import { Button } from '@/app/components/ui/button'
 import { Card, CardHeader } from '@/app/components/ui/card'
 import { ConfirmDialog } from '@/app/components/ui/confirm-dialog'
@@ -11,6 +12,7 @@ import { SkeletonRows } from '@/app/components/ui/skeleton'
 import { RelativeTime } from '@/app/components/ui/time'
 import { wireErrorOf } from '@/app/lib/errors'
 import { useTRPC } from '@/app/lib/trpc'
+import { useRefusal } from '@/app/lib/use-refusal'
 import type { ApiKeyView } from '@/shared/views'
 import { CreateKey } from './create-key'
 
@@ -69,7 +71,8 @@ function KeyRow({ apiKey, onRevoke }: { apiKey: ApiKeyView; onRevoke: () => void
 /** Keys for the CLI and for automation. */
 export function ApiKeys() {
   const trpc = useTRPC()
-  const keys = useQuery(trpc.apiKeys.list.queryOptions())
+  const refusal = useRefusal('api-key.read')
+  const keys = useQuery({ ...trpc.apiKeys.list.queryOptions(), enabled: refusal === null })
   const [creating, setCreating] = useState(false)
   const [revoking, setRevoking] = useState<ApiKeyView | null>(null)
   return (
@@ -78,14 +81,15 @@ export function ApiKeys() {
         title="API keys"
         description="For the command line, CI and your own scripts. A key is shown once, when it is made."
         actions={
-          <Button variant="primary" onClick={() => setCreating(true)}>
+          <ActionButton action="api-key.write" variant="primary" onClick={() => setCreating(true)}>
             <Plus /> Create key
-          </Button>
+          </ActionButton>
         }
       />
       <div className="border-t">
-        {keys.error ? <ErrorPanel className="m-4" error={wireErrorOf(keys.error)} /> : null}
-        {keys.isPending ? <SkeletonRows count={1} className="h-14" /> : null}
+        {refusal ? <p className="px-4 py-5 text-muted sm:px-5">{refusal}</p> : null}
+        {keys.error && !refusal ? <ErrorPanel className="m-4" error={wireErrorOf(keys.error)} /> : null}
+        {keys.isPending && !refusal ? <SkeletonRows count={1} className="h-14" /> : null}
         {keys.data?.length === 0 ? (
           <p className="px-4 py-5 text-muted sm:px-5">No keys yet. Create one, then run `switchyard login` with it.</p>
         ) : null}

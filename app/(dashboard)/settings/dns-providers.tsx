@@ -3,7 +3,7 @@ import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { Plus } from 'lucide-react'
 import { useState } from 'react'
 import { toast } from 'sonner'
-import { Button } from '@/app/components/ui/button'
+import { ActionButton } from '@/app/components/permission'
 import { Card, CardHeader } from '@/app/components/ui/card'
 import { ConfirmDialog } from '@/app/components/ui/confirm-dialog'
 import { ErrorPanel } from '@/app/components/ui/error-panel'
@@ -50,12 +50,12 @@ function ProviderRow({ provider, onEdit, onRemove }: { provider: DnsProviderView
           {provider.domains.length > 0 ? ` · ${provider.domains.join(', ')}` : ' · not used yet'}
         </p>
       </div>
-      <Button size="sm" onClick={onEdit} aria-label={`Replace credentials of ${provider.name}`}>
+      <ActionButton action="dns-provider.write" size="sm" onClick={onEdit} aria-label={`Replace credentials of ${provider.name}`}>
         Replace credentials
-      </Button>
-      <Button size="sm" onClick={onRemove} aria-label={`Remove ${provider.name}`}>
+      </ActionButton>
+      <ActionButton action="dns-provider.write" size="sm" onClick={onRemove} aria-label={`Remove ${provider.name}`}>
         Remove
-      </Button>
+      </ActionButton>
     </li>
   )
 }
@@ -72,9 +72,9 @@ export function DnsProviders() {
         title="DNS providers"
         description="For wildcard certificates, and for servers that no CA can reach. Credentials go in and never come out."
         actions={
-          <Button variant="primary" onClick={() => setEditing('new')}>
+          <ActionButton action="dns-provider.write" variant="primary" onClick={() => setEditing('new')}>
             <Plus /> Add provider
-          </Button>
+          </ActionButton>
         }
       />
       <div className="border-t">

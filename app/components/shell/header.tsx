@@ -7,6 +7,7 @@ import { Logo } from '@/app/components/logo'
 import { Menu, MenuItem, MenuSeparator } from '@/app/components/ui/menu'
 import { paths } from '@/app/lib/paths'
 import { useTRPC } from '@/app/lib/trpc'
+import { useRefusal } from '@/app/lib/use-refusal'
 import { type Tab, Tabs } from './tabs'
 import { UserMenu } from './user-menu'
 
@@ -30,6 +31,7 @@ const projectTabs = (slug: string): Tab[] => [
 function ProjectSwitch({ slug }: { slug: string }) {
   const trpc = useTRPC()
   const { data: projects } = useQuery(trpc.projects.list.queryOptions())
+  const mayCreate = useRefusal('project.create') === null
   const current = projects?.find((project) => project.slug === slug)
   return (
     <Menu
@@ -50,12 +52,16 @@ function ProjectSwitch({ slug }: { slug: string }) {
           </Link>
         </MenuItem>
       ))}
-      <MenuSeparator />
-      <MenuItem asChild>
-        <Link href={paths.newProject}>
-          <Plus /> New project
-        </Link>
-      </MenuItem>
+      {mayCreate ? (
+        <>
+          <MenuSeparator />
+          <MenuItem asChild>
+            <Link href={paths.newProject}>
+              <Plus /> New project
+            </Link>
+          </MenuItem>
+        </>
+      ) : null}
     </Menu>
   )
 }

@@ -3,7 +3,7 @@ import { useQuery } from '@tanstack/react-query'
 import { Globe, Plus } from 'lucide-react'
 import { useState } from 'react'
 import { PageTitle } from '@/app/components/page-title'
-import { Button } from '@/app/components/ui/button'
+import { ActionButton } from '@/app/components/permission'
 import { Card, CardHeader } from '@/app/components/ui/card'
 import { EmptyState } from '@/app/components/ui/empty-state'
 import { ErrorPanel } from '@/app/components/ui/error-panel'
@@ -23,9 +23,9 @@ export function Domains() {
   const domains = useQuery(trpc.domains.list.queryOptions({ projectId: project.id }))
   const list = domains.data ?? []
   const add = (
-    <Button variant="primary" onClick={() => setAdding(true)}>
+    <ActionButton action="domain.write" variant="primary" onClick={() => setAdding(true)}>
       <Plus /> Add domain
-    </Button>
+    </ActionButton>
   )
   return (
     <>

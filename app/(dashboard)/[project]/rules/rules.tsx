@@ -1,5 +1,6 @@
 'use client'
 import { PageTitle } from '@/app/components/page-title'
+import { Permitted, RefusalNote } from '@/app/components/permission'
 import { ErrorPanel } from '@/app/components/ui/error-panel'
 import { SkeletonRows } from '@/app/components/ui/skeleton'
 import { wireErrorOf } from '@/app/lib/errors'
@@ -26,11 +27,14 @@ export function Rules() {
       {rules.isPending ? <SkeletonRows count={4} className="h-24" /> : null}
       {rules.data ? (
         <div className="flex max-w-4xl flex-col gap-6">
-          <PathRules {...rules.data} />
-          <Behaviour {...rules.data} />
-          <Protection {...rules.data} url={project.url} />
-          <Addresses {...rules.data} />
-          <Maintenance {...rules.data} />
+          <RefusalNote action="project.update" />
+          <Permitted action="project.update">
+            <PathRules {...rules.data} />
+            <Behaviour {...rules.data} />
+            <Protection {...rules.data} url={project.url} />
+            <Addresses {...rules.data} />
+            <Maintenance {...rules.data} />
+          </Permitted>
         </div>
       ) : null}
     </>

@@ -3,7 +3,7 @@ import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { useRouter } from 'next/navigation'
 import { useState } from 'react'
 import { toast } from 'sonner'
-import { Button } from '@/app/components/ui/button'
+import { ActionButton } from '@/app/components/permission'
 import { Card, CardFooter, CardHeader } from '@/app/components/ui/card'
 import { ConfirmDialog } from '@/app/components/ui/confirm-dialog'
 import { wireErrorOf } from '@/app/lib/errors'
@@ -33,9 +33,9 @@ export function DeleteProject({ project }: { project: ProjectView }) {
         description="Stops the app and removes its deployments, logs, variables and artifacts. This cannot be undone."
       />
       <CardFooter className="justify-end">
-        <Button variant="danger" onClick={() => setOpen(true)}>
+        <ActionButton action="project.remove" variant="danger" onClick={() => setOpen(true)}>
           Delete project
-        </Button>
+        </ActionButton>
       </CardFooter>
       <ConfirmDialog
         open={open}

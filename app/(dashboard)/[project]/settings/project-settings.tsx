@@ -1,5 +1,6 @@
 'use client'
 import { PageTitle } from '@/app/components/page-title'
+import { Permitted, RefusalNote } from '@/app/components/permission'
 import { useProject } from '../use-project'
 import { DeleteProject } from './delete-project'
 import { PurgeCache } from './purge-cache'
@@ -12,58 +13,61 @@ export function ProjectSettings() {
     <>
       <PageTitle title="Settings" description="Changes take effect with the next deployment." />
       <div className="flex max-w-3xl flex-col gap-6">
-        <SettingsForm
-          project={project}
-          title="General"
-          fields={[
-            { name: 'name', label: 'Name', required: true, maxLength: 100, hint: `Its address stays ${project.url.replace(/^https?:\/\//, '')}.` },
-          ]}
-        />
-        <SettingsForm
-          project={project}
-          title="Source"
-          paired
-          description="Where a deployment from Git takes the code from."
-          fields={[
-            {
-              name: 'repository',
-              className: 'sm:col-span-2',
-              label: 'Git repository',
-              mono: true,
-              placeholder: 'https://github.com/you/app.git',
-              hint: 'Leave empty when you deploy folders with the CLI.',
-            },
-            { name: 'branch', label: 'Branch', mono: true, placeholder: 'Default branch of the repository' },
-            { name: 'rootDirectory', label: 'Root directory', mono: true, placeholder: './', hint: 'Folder of the app inside the repository.' },
-          ]}
-        />
-        <SettingsForm
-          project={project}
-          title="Build and start"
-          paired
-          description="Empty fields are detected from the source."
-          fields={[
-            { name: 'installCommand', label: 'Install command', mono: true, placeholder: 'As detected' },
-            { name: 'buildCommand', label: 'Build command', mono: true, placeholder: 'As detected' },
-            { name: 'outputDirectory', label: 'Output directory', mono: true, placeholder: 'As detected' },
-            { name: 'startCommand', label: 'Start command', mono: true, placeholder: 'As detected' },
-          ]}
-        />
-        <SettingsForm
-          project={project}
-          title="Health check"
-          description="A new version gets traffic only after it answers here."
-          fields={[
-            {
-              name: 'healthCheckPath',
-              label: 'Path',
-              mono: true,
-              placeholder: '/',
-              pattern: '/.*',
-              hint: 'With a path of your own, only answers of 200 to 399 count as healthy. Without, any answer below 500.',
-            },
-          ]}
-        />
+        <RefusalNote action="project.update" />
+        <Permitted action="project.update">
+          <SettingsForm
+            project={project}
+            title="General"
+            fields={[
+              { name: 'name', label: 'Name', required: true, maxLength: 100, hint: `Its address stays ${project.url.replace(/^https?:\/\//, '')}.` },
+            ]}
+          />
+          <SettingsForm
+            project={project}
+            title="Source"
+            paired
+            description="Where a deployment from Git takes the code from."
+            fields={[
+              {
+                name: 'repository',
+                className: 'sm:col-span-2',
+                label: 'Git repository',
+                mono: true,
+                placeholder: 'https://github.com/you/app.git',
+                hint: 'Leave empty when you deploy folders with the CLI.',
+              },
+              { name: 'branch', label: 'Branch', mono: true, placeholder: 'Default branch of the repository' },
+              { name: 'rootDirectory', label: 'Root directory', mono: true, placeholder: './', hint: 'Folder of the app inside the repository.' },
+            ]}
+          />
+          <SettingsForm
+            project={project}
+            title="Build and start"
+            paired
+            description="Empty fields are detected from the source."
+            fields={[
+              { name: 'installCommand', label: 'Install command', mono: true, placeholder: 'As detected' },
+              { name: 'buildCommand', label: 'Build command', mono: true, placeholder: 'As detected' },
+              { name: 'outputDirectory', label: 'Output directory', mono: true, placeholder: 'As detected' },
+              { name: 'startCommand', label: 'Start command', mono: true, placeholder: 'As detected' },
+            ]}
+          />
+          <SettingsForm
+            project={project}
+            title="Health check"
+            description="A new version gets traffic only after it answers here."
+            fields={[
+              {
+                name: 'healthCheckPath',
+                label: 'Path',
+                mono: true,
+                placeholder: '/',
+                pattern: '/.*',
+                hint: 'With a path of your own, only answers of 200 to 399 count as healthy. Without, any answer below 500.',
+              },
+            ]}
+          />
+        </Permitted>
         <PurgeCache project={project} />
         <DeleteProject project={project} />
       </div>

@@ -3,6 +3,7 @@ import { useQuery } from '@tanstack/react-query'
 import { KeyRound, RotateCcw } from 'lucide-react'
 import { useState } from 'react'
 import { PageTitle } from '@/app/components/page-title'
+import { Permitted, RefusalNote } from '@/app/components/permission'
 import { Button } from '@/app/components/ui/button'
 import { Card, CardHeader } from '@/app/components/ui/card'
 import { EmptyState } from '@/app/components/ui/empty-state'
@@ -48,7 +49,10 @@ export function Variables() {
     <>
       <PageTitle title="Variables" description="Encrypted at rest and masked in logs. A value can be replaced, but never read again." />
       {waiting ? <TakesEffectLater project={project} /> : null}
-      <AddVariables projectId={project.id} existing={list} onChanged={() => setChanged(true)} />
+      <RefusalNote action="variable.write" className="mb-4" />
+      <Permitted action="variable.write">
+        <AddVariables projectId={project.id} existing={list} onChanged={() => setChanged(true)} />
+      </Permitted>
       {variables.error ? <ErrorPanel className="mt-6" error={wireErrorOf(variables.error)} /> : null}
       <Card className="mt-6">
         <CardHeader title="Production" description={variables.data ? `${list.length} ${list.length === 1 ? 'variable' : 'variables'}` : 'Loading…'} />
@@ -59,11 +63,13 @@ export function Variables() {
               Add the settings and secrets your app reads from its environment. You can paste a whole .env file.
             </EmptyState>
           ) : null}
-          <ul className="divide-y">
-            {list.map((variable) => (
-              <VariableRow key={variable.key} projectId={project.id} variable={variable} onChanged={() => setChanged(true)} />
-            ))}
-          </ul>
+          <Permitted action="variable.write">
+            <ul className="divide-y">
+              {list.map((variable) => (
+                <VariableRow key={variable.key} projectId={project.id} variable={variable} onChanged={() => setChanged(true)} />
+              ))}
+            </ul>
+          </Permitted>
         </div>
       </Card>
     </>

@@ -3,7 +3,7 @@ import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { useRouter } from 'next/navigation'
 import { useState } from 'react'
 import { toast } from 'sonner'
-import { Button } from '@/app/components/ui/button'
+import { ActionButton } from '@/app/components/permission'
 import { Card, CardHeader } from '@/app/components/ui/card'
 import { ConfirmDialog } from '@/app/components/ui/confirm-dialog'
 import { wireErrorOf } from '@/app/lib/errors'
@@ -32,9 +32,9 @@ export function RemoveUploaded({ certificate }: { certificate: CertificateView }
         title="Remove this certificate"
         description="The domain goes back to automatic certificates."
         actions={
-          <Button variant="danger" onClick={() => setAsking(true)}>
+          <ActionButton action="certificate.write" variant="danger" onClick={() => setAsking(true)}>
             Remove certificate
-          </Button>
+          </ActionButton>
         }
       />
       <ConfirmDialog

@@ -2,6 +2,7 @@
 import { useMutation, useQueryClient, useSuspenseQuery } from '@tanstack/react-query'
 import { ChevronLeft, ExternalLink, RotateCcw } from 'lucide-react'
 import Link from 'next/link'
+import { Permitted, RefusalNote } from '@/app/components/permission'
 import { Button } from '@/app/components/ui/button'
 import { Card, CardHeader } from '@/app/components/ui/card'
 import { ErrorPanel } from '@/app/components/ui/error-panel'
@@ -98,7 +99,10 @@ export function Domain({ name }: { name: string }) {
       <Records domain={domain} />
       <CheckList checks={domain.checks} />
       <CertificateCard domain={domain} />
-      <DomainSettings key={domain.id} domain={domain} project={project} />
+      <RefusalNote action="domain.write" className="mt-6" />
+      <Permitted action="domain.write">
+        <DomainSettings key={domain.id} domain={domain} project={project} />
+      </Permitted>
       <RemoveDomain domain={domain} projectSlug={project.slug} />
     </>
   )

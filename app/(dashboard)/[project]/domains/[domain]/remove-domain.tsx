@@ -3,7 +3,7 @@ import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { useRouter } from 'next/navigation'
 import { useState } from 'react'
 import { toast } from 'sonner'
-import { Button } from '@/app/components/ui/button'
+import { ActionButton } from '@/app/components/permission'
 import { Card, CardFooter, CardHeader } from '@/app/components/ui/card'
 import { ConfirmDialog } from '@/app/components/ui/confirm-dialog'
 import { wireErrorOf } from '@/app/lib/errors'
@@ -33,9 +33,9 @@ export function RemoveDomain({ domain, projectSlug }: { domain: DomainView; proj
         description="It is no longer served. Its certificate is kept encrypted until it ends, for the case that you add the name again. Domains that redirect to it serve the app themselves."
       />
       <CardFooter className="justify-end">
-        <Button variant="danger" onClick={() => setOpen(true)}>
+        <ActionButton action="domain.write" variant="danger" onClick={() => setOpen(true)}>
           Remove domain
-        </Button>
+        </ActionButton>
       </CardFooter>
       <ConfirmDialog
         open={open}

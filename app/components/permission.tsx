@@ -1,0 +1,42 @@
+'use client'
+import { LockKeyhole } from 'lucide-react'
+import type { ComponentProps, MouseEvent, ReactNode } from 'react'
+import { toast } from 'sonner'
+import { cn } from '@/app/lib/cn'
+import { type Action, useRefusal } from '@/app/lib/use-refusal'
+import { Button } from './ui/button'
+
+/** A button for what the server does for some roles alone: for the others it stays where it is, does nothing, and says why. */
+export function ActionButton({ action, onClick, className, ...props }: ComponentProps<typeof Button> & { action: Action }) {
+  const refusal = useRefusal(action)
+  if (refusal === null) return <Button onClick={onClick} className={className} {...props} />
+  const explain = (event: MouseEvent) => {
+    event.preventDefault()
+    toast.info(refusal)
+  }
+  // Not `disabled`: it could be neither focused nor touched, and would keep its reason to itself.
+  return <Button {...props} type="button" disabled={false} aria-disabled title={refusal} onClick={explain} className={cn('opacity-50', className)} />
+}
+
+/** Fields that can be read by everybody and changed by who may: for the others they are locked. A `RefusalNote` says why. */
+export function Permitted({ action, children }: { action: Action; children: ReactNode }) {
+  return (
+    <fieldset disabled={useRefusal(action) !== null} className="contents">
+      {children}
+    </fieldset>
+  )
+}
+
+/** Why nothing can be changed here; nothing for those who can. */
+export function RefusalNote({ action, className }: { action: Action; className?: string }) {
+  const refusal = useRefusal(action)
+  if (refusal === null) return null
+  return (
+    <div role="note" className={cn('flex gap-3 rounded-lg border bg-sunken px-4 py-3', className)}>
+      <LockKeyhole className="mt-0.5 size-4 shrink-0 text-muted" aria-hidden />
+      <p className="min-w-0">
+        <span className="font-medium">You can look at this, but not change it.</span> <span className="text-muted">{refusal}</span>
+      </p>
+    </div>
+  )
+}
