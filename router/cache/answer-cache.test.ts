@@ -5,9 +5,8 @@ import { PassThrough } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { brotliDecompressSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { defaultEdgePolicy } from '@/shared/edge-policy'
 import type { LocalAnswer } from '../gate/gate'
-import { factsOf } from '../gate/testing'
+import { factsOf, liveRoute } from '../gate/testing'
 import { HostTable, type LiveRoute } from '../match/host-table'
 import { SharedCache, type SharedCacheOptions } from './answer-cache'
 import type { OriginAnswer, OriginAsk } from './origin'
@@ -22,18 +21,7 @@ let seen: Seen[]
 let app: (request: Seen) => Reply | Promise<Reply>
 const flush = () => new Promise((resolve) => setImmediate(resolve))
 
-const route = (more: Partial<LiveRoute> = {}): LiveRoute => ({
-  host: 'a.test',
-  teamId: 't',
-  projectId: 'p',
-  projectName: 'shop',
-  deploymentId: 'd1',
-  state: 'live',
-  targets: [],
-  policy: defaultEdgePolicy,
-  turn: 0,
-  ...more,
-})
+const route = liveRoute
 
 function create(options: Partial<SharedCacheOptions> = {}): SharedCache {
   const ask = async ({ target, headers }: OriginAsk): Promise<OriginAnswer> => {

@@ -1,25 +1,13 @@
 import { buffer } from 'node:stream/consumers'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { defaultEdgePolicy } from '@/shared/edge-policy'
 import type { LocalAnswer } from '../gate/gate'
-import { factsOf } from '../gate/testing'
-import type { LiveRoute } from '../match/host-table'
+import { factsOf, liveRoute } from '../gate/testing'
 import { SharedCache } from './answer-cache'
 import { Entry, type Headers } from './entry'
 import type { OriginAnswer } from './origin'
 import { Passes } from './passes'
 
-const route: LiveRoute = {
-  host: 'a.test',
-  teamId: 't',
-  projectId: 'p',
-  projectName: 'shop',
-  deploymentId: 'd1',
-  state: 'live',
-  targets: [],
-  policy: defaultEdgePolicy,
-  turn: 0,
-}
+const route = liveRoute()
 let now: number
 let cache: SharedCache
 let refreshed: OriginAnswer | null

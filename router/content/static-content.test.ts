@@ -5,9 +5,8 @@ import type { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { brotliDecompressSync, gunzipSync, gzipSync, zstdDecompressSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { defaultEdgePolicy } from '@/shared/edge-policy'
 import type { LocalAnswer, RequestFacts } from '../gate/gate'
-import { factsOf } from '../gate/testing'
+import { factsOf, liveRoute } from '../gate/testing'
 import { HostTable, type LiveRoute } from '../match/host-table'
 import { contentTypeOf, isImmutable } from './content-type'
 import { publicPath } from './public-path'
@@ -58,18 +57,7 @@ const contents = new Map<boolean, NonNullable<LiveRoute['content']>>()
 function route(spa = false): LiveRoute {
   const content = contents.get(spa) ?? { digest: 'sha256:1', directory: root, spa }
   contents.set(spa, content)
-  return {
-    host: 'a.test',
-    teamId: 't',
-    projectId: 'p',
-    projectName: 'shop',
-    deploymentId: 'd',
-    state: 'live',
-    targets: [],
-    content,
-    policy: defaultEdgePolicy,
-    turn: 0,
-  }
+  return liveRoute({ content })
 }
 function facts(target: string, headers: Record<string, string> = {}, method = 'GET'): RequestFacts {
   return factsOf(target, { method, host: 'a.test', headers })

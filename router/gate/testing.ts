@@ -25,6 +25,20 @@ export function factsOf(
   return { method, host, authority, path, query, target, scheme, clientIp, requestId: 'id', ...lines }
 }
 
+/** A route as a table has it: of a live app at a.test without instances. */
+export const liveRoute = (more: Partial<LiveRoute> = {}): LiveRoute => ({
+  host: 'a.test',
+  teamId: 't',
+  projectId: 'p',
+  projectName: 'shop',
+  deploymentId: 'd1',
+  state: 'live',
+  targets: [],
+  policy: defaultEdgePolicy,
+  turn: 0,
+  ...more,
+})
+
 export interface TestGate {
   gate: TableGate
   table: HostTable

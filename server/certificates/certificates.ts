@@ -28,7 +28,7 @@ export interface CertificateDeps {
 /** Use-cases about certificates. Ordering itself is the scheduler's (`scheduler.ts`), which the record tells what is wanted. */
 export function createCertificates(deps: CertificateDeps): Platform['certificates'] {
   return {
-    list: (actor, filter) => listCertificates(deps.prisma, actor, filter.projectId),
+    list: (actor, filter, page) => listCertificates(deps.prisma, actor, filter, page),
     get: (actor, id) => getCertificate(deps.prisma, actor, id),
     retry: (actor, id) => retryCertificate(deps, actor, id),
     upload: (actor, input) => uploadCertificate(deps, actor, input),

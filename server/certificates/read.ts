@@ -1,9 +1,11 @@
 import type { Certificate, CertificateTry, PrismaClient } from '@/server/database/generated/client'
-import type { CertificateDetail, CertificateTryView, CertificateView } from '@/shared/certificates'
+import type { CertificateDetail, CertificateFilter, CertificatePage, CertificateTryView, CertificateView } from '@/shared/certificates'
 import { AppError, type WireError } from '@/shared/errors'
 import { wireErrorSchema } from '@/shared/views'
+import { literal, pageArguments, pageOf, requireCursor } from '../database/page'
 import { type ScopedClient, scopeTo } from '../database/scope'
-import type { Actor } from '../platform'
+import { searchedName } from '../domains/hostname'
+import type { Actor, Page } from '../platform'
 import { requireProject } from '../projects/read'
 import { authorize } from '../teams/policy'
 import { readRenewalInfo } from './renewal-info'
@@ -30,14 +32,27 @@ export async function requireCertificate(db: ScopedClient, id: string): Promise<
   return row
 }
 
-/** Of the team, or of one project. */
-export async function listCertificates(prisma: PrismaClient, actor: Actor, project: string | undefined): Promise<CertificateView[]> {
+/** Of the team, of one project, or of one domain; newest first. */
+export async function listCertificates(prisma: PrismaClient, actor: Actor, filter: CertificateFilter, page: Page): Promise<CertificatePage> {
   authorize(actor, 'certificate.read')
   const db = scopeTo(prisma, actor)
-  const projectId = project === undefined ? null : (await requireProject(db, project)).id
-  const where = projectId ? { domain: { projectId } } : {}
-  const rows = await db.certificate.findMany({ where, include, omit: bulky, orderBy: [{ createdAt: 'desc' }, { id: 'asc' }] })
-  return rows.map(presentCertificate)
+  const projectId = filter.projectId === undefined ? null : (await requireProject(db, filter.projectId)).id
+  await requireCursor(page, (id) => db.certificate.count({ where: { id } }))
+  const domain = {
+    ...(projectId ? { projectId } : {}),
+    ...(filter.search ? { hostname: { contains: literal(searchedName(filter.search)) } } : {}),
+    // After the search: an exact name is the narrower wish.
+    ...(filter.domain ? { hostname: searchedName(filter.domain) } : {}),
+  }
+  const found = await db.certificate.findMany({
+    where: Object.keys(domain).length > 0 ? { domain } : {},
+    include,
+    omit: bulky,
+    orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
+    ...pageArguments(page),
+  })
+  const { rows, nextCursor } = pageOf(found, page.limit)
+  return { items: rows.map(presentCertificate), nextCursor }
 }
 
 export async function getCertificate(prisma: PrismaClient, actor: Actor, id: string): Promise<CertificateDetail> {

@@ -1,98 +1,67 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { type CertificateStage, createCertificateStage } from '@/test/support/certificates'
+import { describe, expect, test } from 'vitest'
+import { certificateWorld } from '@/test/support/certificate-world'
+import type { StageOptions } from '@/test/support/certificates'
 import { type DarkProxy, startDarkProxy } from '@/test/support/dark-proxy'
-import { openTestDatabase } from '@/test/support/factory'
-import { type Pebble, type PebbleOptions, startPebble } from '@/test/support/pebble'
+import type { Pebble } from '@/test/support/pebble'
 import { until } from '@/test/support/processes'
 import { precheckStep } from './attempt'
 import { breakLeases, domainReady } from './record'
-import type { CertificateScheduler } from './scheduler'
 
-let db: Awaited<ReturnType<typeof openTestDatabase>>
-let stage: CertificateStage
-let pebble: Pebble
-const opened: { close(): Promise<void> }[] = []
-beforeAll(async () => {
-  db = await openTestDatabase()
-})
-afterAll(() => db.close())
-beforeEach(async () => {
-  await db.pool.query('TRUNCATE "Team", "CertificateTry", "AcmeAccount" CASCADE')
-  stage = await createCertificateStage(db)
-  pebble = await anotherCa()
-})
-afterEach(async () => {
-  await stage.close()
-  for (const one of opened.splice(0)) await one.close()
-})
+const world = certificateWorld()
+const { again, certificateOf, reached, startCa, tries } = world
 
-async function anotherCa(options: Partial<PebbleOptions> = {}): Promise<Pebble> {
-  const made = await startPebble({ httpPort: stage.responder.httpPort, tlsPort: stage.responder.tlsPort, ...options })
-  opened.push({ close: () => made.stop() })
-  return made
-}
 async function proxyOf(ca: Pebble): Promise<DarkProxy & { authority: { directory: string; binding: null } }> {
-  const proxy = await startDarkProxy(ca.port)
-  opened.push(proxy)
+  const proxy = world.keep(await startDarkProxy(ca.port))
   return { ...proxy, authority: { directory: `https://localhost:${proxy.port}/dir`, binding: null } }
 }
 const authority = (ca: Pebble) => ({ directory: ca.directory, binding: null })
-const start = (options: Partial<Parameters<CertificateStage['start']>[0]> = {}) =>
-  stage.start({ production: [authority(pebble)], caFile: pebble.caFile, ...options })
-const certificateOf = (domainId: string) => db.prisma.certificate.findFirst({ where: { domainId } })
-const reached = (domainId: string, state: string) =>
-  until(`the certificate is ${state}`, 20_000, async () => (await certificateOf(domainId))?.state === state)
-const tries = () => db.prisma.certificateTry.findMany({ orderBy: { id: 'asc' } })
-/** Its pause is over. */
-async function again(scheduler: CertificateScheduler, domainId: string): Promise<void> {
-  await db.prisma.certificate.updateMany({ where: { domainId }, data: { nextAttemptAt: new Date() } })
-  scheduler.wake()
-}
+const start = (options: Partial<StageOptions> = {}) =>
+  world.stage.start({ production: [authority(world.pebble)], caFile: world.pebble.caFile, ...options })
 
 describe('what is asked of which CA', () => {
   test('the staging CA first, once; what fails there never reaches production', async () => {
-    const staging = await anotherCa()
-    const { id } = await stage.addDomain('first.example.test')
-    stage.responder.deaf = true
-    const scheduler = await start({ staging: authority(staging), caFile: [pebble.caFile, staging.caFile] })
+    const staging = await startCa()
+    const { id } = await world.stage.addDomain('first.example.test')
+    world.stage.responder.deaf = true
+    const scheduler = await start({ staging: authority(staging), caFile: [world.pebble.caFile, staging.caFile] })
     await reached(id, 'failed')
     expect((await tries()).map((one) => [one.directory, one.succeeded])).toEqual([[staging.directory, false]])
-    expect(pebble.ordersAsked()).toBe(0)
-    stage.responder.deaf = false
+    expect(world.pebble.ordersAsked()).toBe(0)
+    world.stage.responder.deaf = false
     await again(scheduler, id)
     await reached(id, 'active')
     expect((await tries()).map((one) => [one.directory, one.succeeded])).toEqual([
       [staging.directory, false],
       [staging.directory, true],
-      [pebble.directory, true],
+      [world.pebble.directory, true],
     ])
     await again(scheduler, id)
     await until('it is renewed', 20_000, async () => (await tries()).length === 4 && (await certificateOf(id))?.state === 'active')
-    expect((await tries()).at(-1)?.directory).toBe(pebble.directory)
+    expect((await tries()).at(-1)?.directory).toBe(world.pebble.directory)
   })
 
   test('a second CA when the first is dark, or refuses by its policy', async () => {
-    const second = await anotherCa()
-    const refusing = await anotherCa({ blocked: ['blocked.example.test'] })
-    const dark = await proxyOf(pebble)
+    const second = await startCa()
+    const refusing = await startCa({ blocked: ['blocked.example.test'] })
+    const dark = await proxyOf(world.pebble)
     await dark.set('refuse')
-    const a = await stage.addDomain('a.example.test')
-    const caFile = [pebble.caFile, second.caFile, refusing.caFile]
+    const a = await world.stage.addDomain('a.example.test')
+    const caFile = [world.pebble.caFile, second.caFile, refusing.caFile]
     const first = await start({ production: [dark.authority, authority(second)], caFile })
     await reached(a.id, 'active')
     expect(await certificateOf(a.id)).toMatchObject({ directory: second.directory })
     await first.stop()
-    const b = await stage.addDomain('blocked.example.test')
+    const b = await world.stage.addDomain('blocked.example.test')
     await start({ production: [authority(refusing), authority(second)], caFile })
     await reached(b.id, 'active')
     expect((await tries()).filter((one) => one.name === 'blocked.example.test').map((one) => one.succeeded)).toEqual([false, true])
   })
 
   test('not the second CA, when the fault is the domain’s own', async () => {
-    const second = await anotherCa()
-    stage.responder.deaf = true
-    const { id } = await stage.addDomain('wrong.example.test')
-    await start({ production: [authority(pebble), authority(second)], caFile: [pebble.caFile, second.caFile] })
+    const second = await startCa()
+    world.stage.responder.deaf = true
+    const { id } = await world.stage.addDomain('wrong.example.test')
+    await start({ production: [authority(world.pebble), authority(second)], caFile: [world.pebble.caFile, second.caFile] })
     await reached(id, 'failed')
     expect(second.ordersAsked()).toBe(0)
   })
@@ -101,40 +70,40 @@ describe('what is asked of which CA', () => {
 describe('nothing is asked', () => {
   test('before the checks of the domain pass, and at once when they do', async () => {
     let ready = false
-    const { id } = await stage.addDomain('early.example.test')
+    const { id } = await world.stage.addDomain('early.example.test')
     const problem = { code: 'ERR_INVALID_INPUT', message: 'The A record is missing.', step: 'dns' } as const
     const scheduler = await start({ precheck: async () => (ready ? null : problem) })
     await reached(id, 'failed')
     expect((await certificateOf(id))?.problem).toMatchObject({ message: 'The A record is missing.', step: precheckStep })
-    expect([pebble.ordersAsked(), await tries()]).toEqual([0, []])
+    expect([world.pebble.ordersAsked(), await tries()]).toEqual([0, []])
     ready = true
-    expect(await domainReady(db.pool, id, precheckStep, Date.now())).toBe(true)
+    expect(await domainReady(world.db.pool, id, precheckStep, Date.now())).toBe(true)
     scheduler.wake()
     await reached(id, 'active')
   })
 
   test('for a domain that is not verified', async () => {
-    await stage.addDomain('unverified.example.test', { state: 'unverified' })
-    const { id } = await stage.addDomain('verified.example.test')
+    await world.stage.addDomain('unverified.example.test', { state: 'unverified' })
+    const { id } = await world.stage.addDomain('verified.example.test')
     await start()
     await reached(id, 'active')
-    expect(await db.prisma.certificate.count()).toBe(1)
+    expect(await world.db.prisma.certificate.count()).toBe(1)
   })
 
   test('while no router could answer', async () => {
     let routers = 0
-    const { id } = await stage.addDomain('alone.example.test')
+    const { id } = await world.stage.addDomain('alone.example.test')
     const scheduler = await start({ routers: () => routers })
     await until('it says why', 10_000, async () => JSON.stringify((await certificateOf(id))?.problem ?? '').includes('No router is connected'))
-    expect(pebble.ordersAsked()).toBe(0)
+    expect(world.pebble.ordersAsked()).toBe(0)
     routers = 1
     await again(scheduler, id)
     await reached(id, 'active')
   })
 
   test('a sixth time within the hour, whatever restarts and presses the button meanwhile', async () => {
-    stage.responder.deaf = true
-    const { id } = await stage.addDomain('vain.example.test')
+    world.stage.responder.deaf = true
+    const { id } = await world.stage.addDomain('vain.example.test')
     for (let i = 1; i <= 5; i++) {
       const scheduler = await start()
       await again(scheduler, id)
@@ -145,33 +114,33 @@ describe('nothing is asked', () => {
     const scheduler = await start()
     await again(scheduler, id)
     await until('it is put off', 10_000, async () => ((await certificateOf(id))?.nextAttemptAt?.getTime() ?? 0) >= first + 3_600_000)
-    expect(pebble.ordersAsked()).toBe(5)
+    expect(world.pebble.ordersAsked()).toBe(5)
     // The bound outlives the certificate: removing and adding the domain again is no way around it.
-    await db.prisma.domain.deleteMany({ where: { id } })
-    const anew = await stage.addDomain('vain.example.test')
+    await world.db.prisma.domain.deleteMany({ where: { id } })
+    const anew = await world.stage.addDomain('vain.example.test')
     scheduler.wake()
     await until('it is put off again', 10_000, async () => ((await certificateOf(anew.id))?.nextAttemptAt?.getTime() ?? 0) >= first + 3_600_000)
-    expect(pebble.ordersAsked()).toBe(5)
+    expect(world.pebble.ordersAsked()).toBe(5)
   })
 })
 
 describe('one order per name', () => {
   test('with two control planes at work', async () => {
-    const ids = await Promise.all(Array.from({ length: 12 }, async (_, i) => (await stage.addDomain(`n${i}.example.test`)).id))
+    const ids = await Promise.all(Array.from({ length: 12 }, async (_, i) => (await world.stage.addDomain(`n${i}.example.test`)).id))
     await Promise.all([start(), start(), start()])
     for (const id of ids) await reached(id, 'active')
     expect(await tries()).toHaveLength(12)
-    expect(pebble.ordersAsked()).toBe(12)
+    expect(world.pebble.ordersAsked()).toBe(12)
   })
 
   test('is gone on with by the next process when the first died in the middle of it; what the dead one writes late is lost', async () => {
-    const { id } = await stage.addDomain('crash.example.test')
+    const { id } = await world.stage.addDomain('crash.example.test')
     let release = () => {}
     const held = new Promise<void>((resolve) => {
       release = resolve
     })
     let asked = 0
-    stage.responder.onQuestion = async () => {
+    world.stage.responder.onQuestion = async () => {
       asked++
       await held
     }
@@ -181,22 +150,22 @@ describe('one order per name', () => {
     const before = await certificateOf(id)
     expect(before).toMatchObject({ state: 'issuing', orderUrl: expect.any(String) })
     life.dead = true
-    await breakLeases(db.pool, 'machine')
+    await breakLeases(world.db.pool, 'machine')
     await start({ owner: 'machine:next' })
     await until('the next one holds it', 10_000, async () => (await certificateOf(id))?.leaseOwner?.startsWith('machine:next') === true)
     release()
     await reached(id, 'active')
     expect(await tries()).toMatchObject([{ succeeded: true }])
-    expect(pebble.ordersAsked()).toBe(1)
-    await stage.board.clean()
-    expect(stage.responder.current()).toEqual({ http: {}, alpn: {} })
+    expect(world.pebble.ordersAsked()).toBe(1)
+    await world.stage.board.clean()
+    expect(world.stage.responder.current()).toEqual({ http: {}, alpn: {} })
   })
 
   test('is gone on with when the CA was lost in the middle of it, which costs no ask', async () => {
-    const proxy = await proxyOf(pebble)
-    const { id } = await stage.addDomain('lost.example.test')
+    const proxy = await proxyOf(world.pebble)
+    const { id } = await world.stage.addDomain('lost.example.test')
     let lost = false
-    stage.responder.onQuestion = async () => {
+    world.stage.responder.onQuestion = async () => {
       if (!lost) await proxy.set('refuse')
       lost = true
     }
@@ -207,14 +176,14 @@ describe('one order per name', () => {
     await proxy.set('open')
     await reached(id, 'active')
     expect(await tries()).toMatchObject([{ succeeded: true }])
-    expect(pebble.ordersAsked()).toBe(1)
+    expect(world.pebble.ordersAsked()).toBe(1)
   })
 
   test('begins anew when the CA has forgotten account and order', async () => {
-    const { id } = await stage.addDomain('amnesia.example.test')
+    const { id } = await world.stage.addDomain('amnesia.example.test')
     const scheduler = await start()
     await reached(id, 'active')
-    await pebble.restart()
+    await world.pebble.restart()
     await again(scheduler, id)
     await until('it is renewed', 20_000, async () => (await tries()).filter((one) => one.succeeded).length === 2)
     await reached(id, 'active')
