@@ -44,6 +44,20 @@ describe('HTTP/2 floods', () => {
     await until('nothing is in flight', () => engine.inFlight(['app']).app === 0)
   })
 
+  test('who comes back after a flood is cut after little; a visitor from the same address is served and may leave a page', async () => {
+    const { port } = await edge()
+    const reset = (turn: number) => Buffer.concat([headersFrame(turn * 2 + 1, get), frame(rstStream, 0, turn * 2 + 1, word(8))])
+    await flood(port, await open(port), reset, 5_000)
+    const visitor = await open(port)
+    for (let turn = 0; turn < 10; turn++) visitor.write(reset(turn))
+    visitor.write(headersFrame(21, get))
+    expect(await visitor.status(21)).toBe('200')
+    const again = await open(port)
+    for (let turn = 0; turn < 100; turn++) again.write(reset(turn))
+    const last = await again.next(({ type }) => type === goaway, 5_000)
+    expect(last?.payload.readUInt32BE(4)).toBe(ErrorCode.enhanceYourCalm)
+  })
+
   test('a request that is reset in the same breath reaches no instance; its neighbours of that breath do, bodies and all', async () => {
     const asked: string[] = []
     const origin = await keep(

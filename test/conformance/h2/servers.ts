@@ -18,6 +18,8 @@ export async function sessionServer(limits = testLimits): Promise<Server & { ses
   const sessions = new Set<Session>()
   const host: SessionHost = {
     limits,
+    suspect: false,
+    onFlood: () => {},
     onRequest: (stream, { method }) => {
       stream.taker = {
         takeBody: () => true,

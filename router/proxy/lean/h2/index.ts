@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { visitorOf } from '../../../rules/addresses'
 import type { ExchangeHost } from '../exchange-host'
 import { Offenders } from './flood'
 import { H2Front } from './front'
@@ -58,11 +59,10 @@ export class H2Sessions {
 
   #begin(socket: Socket, client: ClientWords): Session {
     const last = new LastHost()
-    const visitor = visitorOf(client.ip)
     const sessionHost: SessionHost = {
       limits: this.#host.limits,
-      suspect: this.#offenders.has(visitor, Date.now()),
-      onFlood: () => this.#offenders.note(visitor, Date.now()),
+      suspect: this.#offenders.size > 0 && this.#offenders.has(visitorOf(client.ip), Date.now()),
+      onFlood: () => this.#offenders.note(visitorOf(client.ip), Date.now()),
       onRequest: (stream, head, tooLarge) => this.#request(stream, head, tooLarge, client, last),
       onClosed: (session) => this.#sessions.delete(session),
     }

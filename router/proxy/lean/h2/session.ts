@@ -321,11 +321,10 @@ export class Session implements FrameSink {
   // The end.
 
   /** A connection error (§5.4.1): every stream is lost, and the client is told why. */
-  #fail(code: number): void {
+  #fail(code: number, flood = code === ErrorCode.enhanceYourCalm): void {
     if (this.#dead) return
     this.#abandonAll()
     this.#output.endWith(this.#lastStreamId, code)
-    const flood = code === ErrorCode.enhanceYourCalm
     if (flood) this.#host.onFlood()
     // A flood is not even read: to decrypt it would be what it wants.
     this.socket[flood ? 'pause' : 'resume']()
@@ -379,7 +378,7 @@ export class Session implements FrameSink {
     if (this.#dead) return
     this.#now = now
     const { clientHeadTimeoutMs, clientIdleTimeoutMs, keepAliveMs } = this.#host.limits
-    if (this.#midwayTooLong(now, clientHeadTimeoutMs, clientIdleTimeoutMs)) this.#fail(ErrorCode.enhanceYourCalm)
+    if (this.#midwayTooLong(now, clientHeadTimeoutMs, clientIdleTimeoutMs)) this.#fail(ErrorCode.enhanceYourCalm, false)
     else if (this.#takesNothing(now, clientIdleTimeoutMs)) this.destroy()
     else if (this.#streams.size > 0) this.#streams.tick(now, clientIdleTimeoutMs)
     else if (now - this.#idleSince > keepAliveMs) this.#lastCall()
