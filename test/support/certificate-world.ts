@@ -20,7 +20,7 @@ export interface CertificateWorld {
   ca(): Pick<StageOptions, 'production' | 'caFile' | 'dnsServers'>
   certificateOf(domainId: string): ReturnType<TestDatabase['prisma']['certificate']['findFirst']>
   /** Waits until the domain's certificate is in this state. */
-  reached(domainId: string, state: string): Promise<void>
+  reached(domainId: string, state: string): Promise<unknown>
   /** As if its pause were over. */
   again(scheduler: CertificateScheduler, domainId: string): Promise<void>
   /** What was asked, the oldest first. */
