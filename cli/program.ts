@@ -97,9 +97,12 @@ function addVariables(program: Command, env: CliEnv): void {
   project(variables.command('rm <key>').description('remove one')).action((key: string, options) => removeVariable(env, key, options))
 }
 
+const listed = (command: Command) =>
+  command.option('--search <text>', 'with this in the name').option('--limit <n>', 'no more than so many; default: all')
+
 function addDomains(program: Command, env: CliEnv, signal: AbortSignal): void {
   const domains = program.command('domains').description('custom domains of a project: what to set in DNS, and what is found there')
-  project(domains.command('ls', { isDefault: true }).description('domains with their state')).action((options) => listDomains(env, options))
+  listed(project(domains.command('ls', { isDefault: true }).description('domains with their state'))).action((options) => listDomains(env, options))
   const waiting = (command: Command) =>
     command.option('--wait', 'until it is verified and has its certificate').option('--timeout <seconds>', 'how long to wait', '900')
   waiting(project(domains.command('add <hostname>').description('add one; prints the records to set')))
@@ -129,7 +132,7 @@ function addDomains(program: Command, env: CliEnv, signal: AbortSignal): void {
 
 function addCertificates(program: Command, env: CliEnv): void {
   const certificates = program.command('certs').description('certificates of domains: automatic ones, and your own')
-  project(certificates.command('ls', { isDefault: true }).description('certificates with state, end and next renewal'))
+  listed(project(certificates.command('ls', { isDefault: true }).description('certificates with state, end and next renewal')))
     .option('-a, --all', 'of the whole team')
     .action((options) => listCertificates(env, options))
   api(certificates.command('inspect <domain>').description('why it is in its state, and the latest attempts')).action((domain: string, options) =>

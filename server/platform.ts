@@ -1,13 +1,15 @@
 import type { z } from 'zod'
 import type {
   CertificateDetail,
+  CertificateFilter,
+  CertificatePage,
   CertificateUpload,
   CertificateView,
   DnsProviderInput,
   DnsProviderView,
   dnsProviderPatch,
 } from '@/shared/certificates'
-import type { DomainPreview, DomainView, domainInput, domainPatch } from '@/shared/domains'
+import type { DomainFilter, DomainPage, DomainPreview, DomainView, domainInput, domainPatch } from '@/shared/domains'
 import type { EdgePolicyPatch, EdgePolicyUpdated, EdgePolicyView } from '@/shared/edge-settings'
 import type { PurgeInput, PurgeView } from '@/shared/purge'
 import type { DeploymentStatus } from '@/shared/states'
@@ -47,7 +49,7 @@ export interface Actor {
 export interface Page {
   limit: number
   /** Id of the last row of the page before. */
-  cursor?: string
+  cursor?: string | undefined
 }
 
 /**
@@ -95,7 +97,8 @@ export interface Platform {
   }
   /** A domain is named by its id or hostname. */
   domains: {
-    list(actor: Actor, project: string): Promise<DomainView[]>
+    /** By name. @throws ERR_INVALID_INPUT when the cursor's row is gone */
+    list(actor: Actor, project: string, filter: DomainFilter, page: Page): Promise<DomainPage>
     /** Also tells the doctor that somebody looks: until all is well the next check comes soon. */
     get(actor: Actor, domain: string): Promise<DomainView>
     /** What would have to be set, before it is added. @throws ERR_INVALID_INPUT for what cannot be a domain */
@@ -115,7 +118,8 @@ export interface Platform {
     update(actor: Actor, project: string, patch: EdgePolicyPatch): Promise<EdgePolicyUpdated>
   }
   certificates: {
-    list(actor: Actor, filter: { projectId?: string | undefined }): Promise<CertificateView[]>
+    /** Newest first. @throws ERR_INVALID_INPUT when the cursor's row is gone */
+    list(actor: Actor, filter: CertificateFilter, page: Page): Promise<CertificatePage>
     /** With the latest attempts. */
     get(actor: Actor, certificateId: string): Promise<CertificateDetail>
     /** Asks for it now, within the bound on asking in vain. @throws ERR_CONFLICT while it is under way */

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { dnsCredentials, dnsProviderLabels } from './dns-providers'
 import { certificateTransitions } from './states'
-import { wireErrorSchema } from './views'
+import { pageInput, wireErrorSchema } from './views'
 
 /** Certificates as the API takes and gives them. A private key goes in and never comes out. */
 
@@ -74,9 +74,16 @@ export const certificateUpload = z.object({
 export type CertificateUpload = z.infer<typeof certificateUpload>
 
 export const certificatePath = z.object({ certificateId: id })
-export const certificateFilter = z.object({
+export const certificateFilter = {
   projectId: z.string().min(1).max(64).optional().meta({ description: 'Id or slug; default: the whole team.' }),
-})
+  domain: z.string().trim().min(1).max(253).optional().meta({ description: 'Of this domain alone, by its hostname.' }),
+  search: z.string().trim().min(1).max(253).optional().meta({ description: 'Part of the name of the domain.' }),
+}
+/** Newest first, page by page. */
+export const certificatesQuery = pageInput.extend(certificateFilter)
+export type CertificateFilter = Pick<z.output<typeof certificatesQuery>, keyof typeof certificateFilter>
+export const certificatePage = z.object({ items: z.array(certificateView), nextCursor: z.string().nullable() })
+export type CertificatePage = z.infer<typeof certificatePage>
 
 const providerName = z.string().trim().min(1).max(100)
 export const dnsProviderInput = z.object({ name: providerName, credentials: dnsCredentials })

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { certificateTransitions, domainTransitions } from './states'
-import { wireErrorSchema } from './views'
+import { pageInput, wireErrorSchema } from './views'
 
 /** Custom domains: what the API takes and gives, and what the doctor says about each. */
 
@@ -152,12 +152,22 @@ export type DomainPatch = z.input<typeof domainPatch>
 /** Names one domain. */
 export const domainPath = z.object({ domain: z.string().min(1).max(300).meta({ description: 'Id or hostname of the domain.' }) })
 
+/** Which domains of a project a list is asked for: by name, page by page. */
+export const domainFilter = {
+  search: z.string().trim().min(1).max(253).optional().meta({ description: 'Part of the name.' }),
+  state: z.enum(domainStates).optional().meta({ description: 'In this state alone.' }),
+}
+export const domainsQuery = pageInput.extend(domainFilter)
+export type DomainFilter = Pick<z.output<typeof domainsQuery>, keyof typeof domainFilter>
+export const domainPage = z.object({ items: z.array(domainView), nextCursor: z.string().nullable() })
+export type DomainPage = z.infer<typeof domainPage>
+
 /** What would have to be set for a name, before it is added. */
 export const domainPreview = z.object({
   hostname: z.string(),
   displayName: z.string(),
   kind: z.enum(domainKinds),
-  /** The other one of apex and www, which people usually want as a redirect. */
+  /** The other one of apex and www, which people usually want as a redirect; null also where the team has it. */
   counterpart: z.string().nullable(),
   records: z.array(dnsRecord),
   notes: z.array(z.string()),

@@ -1,6 +1,6 @@
 'use client'
 import { useQuery } from '@tanstack/react-query'
-import { FolderGit2, Plus, Search } from 'lucide-react'
+import { FolderGit2, Plus } from 'lucide-react'
 import Link from 'next/link'
 import { useState } from 'react'
 import { CliHelp } from '@/app/components/cli-help'
@@ -10,9 +10,8 @@ import { Button } from '@/app/components/ui/button'
 import { Card } from '@/app/components/ui/card'
 import { EmptyState } from '@/app/components/ui/empty-state'
 import { ErrorPanel } from '@/app/components/ui/error-panel'
-import { inputLook } from '@/app/components/ui/field'
+import { SearchField } from '@/app/components/ui/search-field'
 import { Skeleton } from '@/app/components/ui/skeleton'
-import { cn } from '@/app/lib/cn'
 import { wireErrorOf } from '@/app/lib/errors'
 import { paths } from '@/app/lib/paths'
 import { useTRPC } from '@/app/lib/trpc'
@@ -69,17 +68,7 @@ function ProjectGrid({ projects }: { projects: ProjectView[] }) {
   const shown = projects.filter((project) => `${project.name} ${project.slug} ${project.repository ?? ''}`.toLowerCase().includes(wanted))
   return (
     <div className="min-w-0">
-      <label className="relative mb-4 block">
-        <span className="sr-only">Search projects</span>
-        <Search className="pointer-events-none absolute top-2.5 left-2.5 size-4 text-faint" aria-hidden />
-        <input
-          type="search"
-          value={query}
-          onChange={(event) => setQuery(event.target.value)}
-          placeholder="Search projects"
-          className={cn(inputLook, 'h-9 pl-8.5')}
-        />
-      </label>
+      <SearchField label="Search projects" value={query} onValue={setQuery} className="mb-4" />
       {shown.length === 0 ? <p className="py-10 text-center text-muted">No project matches “{query}”.</p> : null}
       <ul className="grid grid-cols-1 gap-4 sm:grid-cols-2">
         {shown.map((project) => (

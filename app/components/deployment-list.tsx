@@ -3,17 +3,17 @@ import { keepPreviousData, useInfiniteQuery } from '@tanstack/react-query'
 import { Rocket } from 'lucide-react'
 import { useState } from 'react'
 import { wireErrorOf } from '@/app/lib/errors'
+import { pageSize } from '@/app/lib/pages'
 import { useTRPC } from '@/app/lib/trpc'
 import { type DeploymentStatus, deploymentStatuses, deploymentTraits } from '@/shared/states'
 import { DeploymentRow } from './deployment-row'
+import { LoadMore } from './load-more'
 import { Button } from './ui/button'
 import { Card } from './ui/card'
 import { EmptyState } from './ui/empty-state'
 import { ErrorPanel } from './ui/error-panel'
 import { SelectField } from './ui/field'
 import { SkeletonRows } from './ui/skeleton'
-
-const pageSize = 25
 
 /** Deployments of one project, or of all, filtered by status, page by page. */
 export function DeploymentList({ projectId }: { projectId?: string }) {
@@ -64,13 +64,7 @@ export function DeploymentList({ projectId }: { projectId?: string }) {
           ))}
         </ul>
       </Card>
-      {list.hasNextPage ? (
-        <div className="mt-4 flex justify-center">
-          <Button pending={list.isFetchingNextPage} onClick={() => list.fetchNextPage()}>
-            Load more
-          </Button>
-        </div>
-      ) : null}
+      <LoadMore list={list} />
     </>
   )
 }

@@ -1,5 +1,5 @@
 import 'server-only'
-import { dehydrate, type FetchQueryOptions, HydrationBoundary, type QueryKey } from '@tanstack/react-query'
+import { dehydrate, type FetchInfiniteQueryOptions, type FetchQueryOptions, HydrationBoundary, type QueryKey } from '@tanstack/react-query'
 import { TRPCError } from '@trpc/server'
 import { createTRPCOptionsProxy } from '@trpc/tanstack-react-query'
 import { headers } from 'next/headers'
@@ -28,6 +28,11 @@ export function HydrateClient({ children }: { children: ReactNode }) {
 export async function prefetch(...queries: { queryKey: QueryKey }[]): Promise<void> {
   // Each query's own type matters where its data is read; here they only have in common that they can be fetched.
   await Promise.all(queries.map((query) => getQueryClient().prefetchQuery(query as FetchQueryOptions)))
+}
+
+/** The same for lists that come page by page: their first page. */
+export async function prefetchPages(query: { queryKey: QueryKey }): Promise<void> {
+  await getQueryClient().prefetchInfiniteQuery({ initialPageParam: null, ...query } as FetchInfiniteQueryOptions)
 }
 
 /** True when the request carries a valid session. */

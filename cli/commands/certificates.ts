@@ -4,6 +4,7 @@ import { type CertificateDetail, type CertificateTryView, type CertificateView, 
 import { type ApiOptions, type Context, currentProject, openContext, printResult } from '../context'
 import type { CliEnv } from '../env'
 import { UsageError } from '../failure'
+import { type ListOptions, limitOf, readPages } from '../pages'
 import { confirmByName } from '../prompt'
 import { ago, table } from '../terminal'
 
@@ -25,12 +26,13 @@ const outcomes: Record<CertificateTryView['outcome'], string> = {
 
 /** By id or hostname; of a domain with an uploaded and an automatic one, the uploaded. @throws UsageError */
 async function findCertificate(context: Context, named: string): Promise<CertificateView> {
-  const { items } = await context.client.call<{ items: CertificateView[] }>('/certificates')
-  const hostname = named.toLowerCase().replace(/\.$/, '')
-  const found = items.find((one) => one.id === named) ?? items.find((one) => one.hostname === hostname && one.source === 'uploaded')
-  const certificate = found ?? items.find((one) => one.hostname === hostname)
+  // An id has no dot, and a hostname of the public DNS has one.
+  if (!named.includes('.')) return context.client.call<CertificateDetail>(`/certificates/${encodeURIComponent(named)}`)
+  const items = await readPages<CertificateView>(context.client, '/certificates', { domain: named }, 100)
+  const certificate = items.find((one) => one.source === 'uploaded') ?? items[0]
   if (certificate) return certificate
-  const there = [...new Set(items.map((one) => one.hostname))].slice(0, 10)
+  const others = await readPages<CertificateView>(context.client, '/certificates', {}, 10)
+  const there = [...new Set(others.map((one) => one.hostname))]
   throw new UsageError(
     `There is no certificate for ${named}.`,
     there.length > 0 ? `There are: ${there.join(', ')}` : 'Add a domain first: switchyard domains add example.com',
@@ -38,13 +40,19 @@ async function findCertificate(context: Context, named: string): Promise<Certifi
 }
 
 /** Of the project that is named or linked; `--all`: of the whole team. */
-export async function listCertificates(env: CliEnv, options: Options & { all?: boolean }): Promise<void> {
+export async function listCertificates(env: CliEnv, options: Options & ListOptions & { all?: boolean }): Promise<void> {
+  const limit = limitOf(options)
   const context = await openContext(env, options)
   const project = options.all ? null : await currentProject(context, options.project)
-  const page = await context.client.call<{ items: CertificateView[] }>(`/certificates${project ? `?projectId=${project.id}` : ''}`)
-  if (context.json) return printResult(page)
-  if (page.items.length === 0) return context.progress.note('No certificate yet. They come by themselves once a domain is verified.')
-  const rows = page.items.map((one) => [
+  const items = await readPages<CertificateView>(context.client, '/certificates', { projectId: project?.id, search: options.search }, limit)
+  if (context.json) return printResult({ items })
+  if (items.length === 0)
+    return context.progress.note(
+      options.search
+        ? `No certificate is of a domain with "${options.search}" in its name.`
+        : 'No certificate yet. They come by themselves once a domain is verified.',
+    )
+  const rows = items.map((one) => [
     one.hostname,
     stateOf(one),
     one.issuer ?? '–',

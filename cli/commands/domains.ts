@@ -5,6 +5,7 @@ import { AppError } from '@/shared/errors'
 import { type ApiOptions, type Context, currentProject, openContext, printResult } from '../context'
 import type { CliEnv } from '../env'
 import { UsageError } from '../failure'
+import { type ListOptions, limitOf, readPages } from '../pages'
 import { confirmByName } from '../prompt'
 import { ago, table } from '../terminal'
 
@@ -50,13 +51,19 @@ function describeCheck(check: DomainCheck): string {
   return lines.join('\n')
 }
 
-export async function listDomains(env: CliEnv, options: Options): Promise<void> {
+export async function listDomains(env: CliEnv, options: Options & ListOptions): Promise<void> {
+  const limit = limitOf(options)
   const context = await openContext(env, options)
   const project = await currentProject(context, options.project)
-  const page = await context.client.call<{ items: DomainView[] }>(`/projects/${project.id}/domains`)
-  if (context.json) return printResult(page)
-  if (page.items.length === 0) return context.progress.note(`${project.name} has no domain of its own. Add one: switchyard domains add example.com`)
-  const rows = page.items.map((one) => [
+  const items = await readPages<DomainView>(context.client, `/projects/${project.id}/domains`, { search: options.search }, limit)
+  if (context.json) return printResult({ items })
+  if (items.length === 0)
+    return context.progress.note(
+      options.search
+        ? `No domain of ${project.name} has "${options.search}" in its name.`
+        : `${project.name} has no domain of its own. Add one: switchyard domains add example.com`,
+    )
+  const rows = items.map((one) => [
     one.hostname,
     stateOf(one),
     certificateOf(one),

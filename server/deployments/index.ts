@@ -4,6 +4,7 @@ import { deploymentTraits } from '@/shared/states'
 import type { DeploymentView } from '@/shared/views'
 import type { BlobStore } from '@/storage/blob-store'
 import type { PrismaClient } from '../database/client'
+import { pageArguments, pageOf } from '../database/page'
 import { type ScopedClient, scopeTo } from '../database/scope'
 import type { ChangeBus } from '../events/bus'
 import { artifactOf } from '../instances/launch'
@@ -36,15 +37,14 @@ export function createDeployments(deps: DeploymentsDeps): Platform['deployments'
     },
     async list(actor, filter, page) {
       const limit = Math.min(maxPage, page.limit)
-      const rows = await scopeTo(prisma, actor).deployment.findMany({
+      const found = await scopeTo(prisma, actor).deployment.findMany({
         where: { ...(filter.projectId ? { projectId: filter.projectId } : {}), ...(filter.status ? { status: filter.status } : {}) },
         include: summaryInclude,
         orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
-        take: limit + 1,
-        ...(page.cursor ? { cursor: { id: page.cursor }, skip: 1 } : {}),
+        ...pageArguments({ ...page, limit }),
       })
-      const items = rows.slice(0, limit).map((row) => presentSummary(row, edge))
-      return { items, nextCursor: rows.length > limit ? (items.at(-1)?.id ?? null) : null }
+      const { rows, nextCursor } = pageOf(found, limit)
+      return { items: rows.map((row) => presentSummary(row, edge)), nextCursor }
     },
     get: view,
     async cancel(actor, deploymentId) {

@@ -58,11 +58,17 @@ export async function previewDomain(deps: DomainDeps, actor: Actor, project: str
     hostname: name.hostname,
     displayName: displayName(name.hostname),
     kind: name.kind,
-    counterpart: counterpartOf(name),
+    counterpart: await missingCounterpart(db, name),
     records,
     notes: addressNotes(own),
     claim: rival === 'none' ? null : claimRecord(name, claimToken(deps.claimSecret, actor.teamId, name.hostname)),
   }
+}
+
+/** Apex or www, whichever the name is not; null: there is none, or the team has it already. */
+async function missingCounterpart(db: ScopedClient, name: DomainName): Promise<string | null> {
+  const hostname = counterpartOf(name)
+  return hostname !== null && (await db.domain.count({ where: { hostname } })) === 0 ? hostname : null
 }
 
 /**

@@ -6,7 +6,7 @@ import { checkDomain, removeDomain, updateDomain } from './update'
 
 export function createDomains(deps: DomainDeps): Platform['domains'] {
   return {
-    list: (actor, project) => listDomains(deps, actor, project),
+    list: (actor, project, filter, page) => listDomains(deps, actor, project, filter, page),
     get: (actor, domain) => getDomain(deps, actor, domain),
     preview: (actor, project, hostname) => previewDomain(deps, actor, project, hostname),
     add: (actor, project, input) => addDomain(deps, actor, project, input),

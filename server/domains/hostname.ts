@@ -88,3 +88,10 @@ export function relativeName(name: string, registrable: string): string {
   if (name === registrable) return '@'
   return name.endsWith(`.${registrable}`) ? name.slice(0, -registrable.length - 1) : name
 }
+
+/** Part of a name as somebody types it, as names are kept: lower case, and whole labels of other scripts in punycode. */
+export function searchedName(typed: string): string {
+  const text = withoutUrl(typed).toLowerCase()
+  // Only then: what looks like a number would be taken for an address.
+  return /[^\x20-\x7e]/.test(text) ? domainToASCII(text) || text : text
+}

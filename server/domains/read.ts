@@ -1,16 +1,17 @@
 import type { Certificate, Domain } from '@/server/database/generated/client'
-import type { DomainView } from '@/shared/domains'
+import type { DomainFilter, DomainPage, DomainView } from '@/shared/domains'
 import type { WireError } from '@/shared/errors'
 import { AppError } from '@/shared/errors'
 import { edgeUrl, projectHost } from '@/shared/naming'
 import { wireErrorSchema } from '@/shared/views'
+import { literal, pageArguments, pageOf, requireCursor } from '../database/page'
 import { type ScopedClient, scopeTo } from '../database/scope'
-import type { Actor } from '../platform'
+import type { Actor, Page } from '../platform'
 import { requireProject } from '../projects/read'
 import { authorize } from '../teams/policy'
 import { coveringNames, usableCertificate } from './covers'
 import type { DomainDeps } from './deps'
-import { displayName, storedDomainName } from './hostname'
+import { displayName, searchedName, storedDomainName } from './hostname'
 import { readChecks, watchedPauseMs } from './record'
 import { addressNotes, expectedRecords } from './records'
 
@@ -31,11 +32,20 @@ export async function requireDomain(db: ScopedClient, idOrHostname: string): Pro
   return row
 }
 
-export async function listDomains(deps: DomainDeps, actor: Actor, project: string): Promise<DomainView[]> {
+/** Of a project, by name. */
+export async function listDomains(deps: DomainDeps, actor: Actor, project: string, { search, state }: DomainFilter, page: Page): Promise<DomainPage> {
   authorize(actor, 'domain.read')
   const db = scopeTo(deps.prisma, actor)
   const { id: projectId } = await requireProject(db, project)
-  return present(deps, db, await db.domain.findMany({ where: { projectId }, include, orderBy: { hostname: 'asc' } }))
+  await requireCursor(page, (id) => db.domain.count({ where: { id, projectId } }))
+  const found = await db.domain.findMany({
+    where: { projectId, ...(state ? { state } : {}), ...(search ? { hostname: { contains: literal(searchedName(search)) } } : {}) },
+    include,
+    orderBy: { hostname: 'asc' },
+    ...pageArguments(page),
+  })
+  const { rows, nextCursor } = pageOf(found, page.limit)
+  return { items: await present(deps, db, rows), nextCursor }
 }
 
 /** Somebody looks: until all is well the next check is soon, and the answer to it makes them look again. */
@@ -74,15 +84,9 @@ const certificateFields = {
   createdAt: true,
 } as const
 
-/** Of so many domains the names of their certificates are asked for; of more, all of the team's. */
-const namedRows = 100
-
 async function present(deps: DomainDeps, db: ScopedClient, rows: Row[]): Promise<DomainView[]> {
   if (rows.length === 0) return []
-  const usableHere = {
-    ...usableCertificate(new Date()),
-    ...(rows.length <= namedRows ? { names: { hasSome: rows.flatMap((row) => coveringNames(row.hostname)) } } : {}),
-  }
+  const usableHere = { ...usableCertificate(new Date()), names: { hasSome: rows.flatMap((row) => coveringNames(row.hostname)) } }
   const [usable, attempts] = await Promise.all([
     db.certificate.findMany({ where: usableHere, select: certificateFields, orderBy: { notAfter: 'desc' } }),
     db.certificate.findMany({

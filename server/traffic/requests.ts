@@ -1,5 +1,6 @@
 import type { AccessLine, Prisma, PrismaClient } from '@/server/database/generated/client'
 import type { RequestFilter, RequestView } from '@/shared/traffic'
+import { literal } from '../database/page'
 import { type ScopedClient, scopeTo } from '../database/scope'
 import type { ChangeBus } from '../events/bus'
 import type { Actor } from '../platform'
@@ -9,9 +10,6 @@ import { watchBeatMs } from './watched'
 const linesToBeginWith = 50
 /** Lines of one read of a live view: who cannot keep up misses none, but sees them later. */
 const pageLines = 200
-
-// LIKE's own wildcards, which Prisma passes on, are letters here.
-const literal = (text: string) => text.replace(/[\\%_]/g, '\\$&')
 
 function whereOf(projectId: string, { status, path, host, method, requestId }: RequestFilter): Prisma.AccessLineWhereInput {
   const hundreds = status?.endsWith('xx') ? Number(status[0]) * 100 : null

@@ -60,9 +60,10 @@ function InstanceSummary({ project }: { project: ProjectView }) {
 /** Names of its own, those that serve first; the rest are a click away. */
 function DomainSummary({ project }: { project: ProjectView }) {
   const trpc = useTRPC()
-  const { data: domains = [] } = useQuery(trpc.domains.list.queryOptions({ projectId: project.id }))
-  const serving = domains.filter((domain) => domain.state === 'verified' && domain.redirectTo === null && domain.kind !== 'wildcard')
-  const [first] = serving
+  const { data: all } = useQuery(trpc.domains.list.queryOptions({ projectId: project.id, limit: 100 }))
+  const { data: verified } = useQuery(trpc.domains.list.queryOptions({ projectId: project.id, state: 'verified', limit: 100 }))
+  const domains = all?.items ?? []
+  const first = verified?.items.find((domain) => domain.redirectTo === null && domain.kind !== 'wildcard')
   const others = domains.length - (first ? 1 : 0)
   return (
     <Fact term="Domains">
@@ -72,7 +73,11 @@ function DomainSummary({ project }: { project: ProjectView }) {
         </a>
       ) : null}
       <Link href={paths.domains(project.slug)} className="block truncate text-muted text-sm hover:text-fg">
-        {domains.length === 0 ? 'Add a name of your own' : others > 0 ? `${others} ${first ? 'more' : 'not ready yet'}` : 'Settings and certificate'}
+        {domains.length === 0
+          ? 'Add a name of your own'
+          : others > 0
+            ? `${others}${all?.nextCursor ? '+' : ''} ${first ? 'more' : 'not ready yet'}`
+            : 'Settings and certificate'}
       </Link>
     </Fact>
   )

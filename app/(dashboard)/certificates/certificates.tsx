@@ -1,17 +1,22 @@
 'use client'
-import { useQuery } from '@tanstack/react-query'
+import { keepPreviousData, useInfiniteQuery } from '@tanstack/react-query'
 import { ChevronRight, ShieldCheck } from 'lucide-react'
 import Link from 'next/link'
+import { useState } from 'react'
 import { CertificateStatus, Day } from '@/app/components/certificate-state'
+import { LoadMore } from '@/app/components/load-more'
 import { Button } from '@/app/components/ui/button'
 import { Card } from '@/app/components/ui/card'
 import { EmptyState } from '@/app/components/ui/empty-state'
 import { ErrorPanel } from '@/app/components/ui/error-panel'
+import { SearchField } from '@/app/components/ui/search-field'
 import { SkeletonRows } from '@/app/components/ui/skeleton'
 import { wireErrorOf } from '@/app/lib/errors'
+import { pageSize } from '@/app/lib/pages'
 import { paths } from '@/app/lib/paths'
 import { useTRPC } from '@/app/lib/trpc'
 import { useNow } from '@/app/lib/use-now'
+import { useSettled } from '@/app/lib/use-settled'
 import type { CertificateView } from '@/shared/certificates'
 
 function Line({ certificate }: { certificate: CertificateView }) {
@@ -42,33 +47,56 @@ function CertificateRow({ certificate, now }: { certificate: CertificateView; no
   )
 }
 
-/** Every certificate of the team. */
+function NoCertificates() {
+  return (
+    <EmptyState
+      icon={ShieldCheck}
+      title="No certificates yet"
+      actions={
+        <Button asChild>
+          <Link href={paths.home}>Choose a project</Link>
+        </Button>
+      }
+    >
+      Add a domain to a project: once its DNS is right, its certificate is asked for by itself.
+    </EmptyState>
+  )
+}
+
+/** Every certificate of the team, page by page. */
 export function Certificates() {
   const trpc = useTRPC()
   const now = useNow(60_000)
-  const { data, error, isPending } = useQuery(trpc.certificates.list.queryOptions({}))
+  const [typed, setTyped] = useState('')
+  const search = useSettled(typed.trim())
+  const list = useInfiniteQuery(
+    trpc.certificates.list.infiniteQueryOptions(
+      { limit: pageSize, ...(search ? { search } : {}) },
+      { getNextPageParam: (page) => page.nextCursor, placeholderData: keepPreviousData },
+    ),
+  )
+  const shown = list.data?.pages.flatMap((page) => page.items) ?? []
+  const searchable = typed !== '' || search !== '' || shown.length > 0
   return (
-    <Card>
-      {error ? <ErrorPanel className="m-4" error={wireErrorOf(error)} /> : null}
-      {isPending ? <SkeletonRows count={3} className="h-16" /> : null}
-      {data?.length === 0 ? (
-        <EmptyState
-          icon={ShieldCheck}
-          title="No certificates yet"
-          actions={
-            <Button asChild>
-              <Link href={paths.home}>Choose a project</Link>
-            </Button>
-          }
-        >
-          Add a domain to a project: once its DNS is right, its certificate is asked for by itself.
-        </EmptyState>
-      ) : null}
-      <ul className="divide-y">
-        {data?.map((certificate) => (
-          <CertificateRow key={certificate.id} certificate={certificate} now={now} />
-        ))}
-      </ul>
-    </Card>
+    <>
+      {searchable ? <SearchField label="Search certificates by domain" value={typed} onValue={setTyped} className="mb-4" /> : null}
+      <Card>
+        {list.error ? <ErrorPanel className="m-4" error={wireErrorOf(list.error)} /> : null}
+        {list.isPending ? <SkeletonRows count={3} className="h-16" /> : null}
+        {list.data && shown.length === 0 ? (
+          search ? (
+            <p className="px-4 py-10 text-center text-muted">No domain matches “{search}”.</p>
+          ) : (
+            <NoCertificates />
+          )
+        ) : null}
+        <ul className="divide-y">
+          {shown.map((certificate) => (
+            <CertificateRow key={certificate.id} certificate={certificate} now={now} />
+          ))}
+        </ul>
+      </Card>
+      <LoadMore list={list} />
+    </>
   )
 }

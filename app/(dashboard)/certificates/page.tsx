@@ -1,13 +1,14 @@
 import type { Metadata } from 'next'
 import { UploadCertificate } from '@/app/components/certificate-upload'
 import { PageTitle } from '@/app/components/page-title'
-import { HydrateClient, prefetch, trpc } from '@/app/lib/trpc-server'
+import { pageSize } from '@/app/lib/pages'
+import { HydrateClient, prefetchPages, trpc } from '@/app/lib/trpc-server'
 import { Certificates } from './certificates'
 
 export const metadata: Metadata = { title: 'Certificates' }
 
 export default async function CertificatesPage() {
-  await prefetch(trpc.certificates.list.queryOptions({}))
+  await prefetchPages(trpc.certificates.list.infiniteQueryOptions({ limit: pageSize }, { getNextPageParam: (page) => page.nextCursor }))
   return (
     <HydrateClient>
       <PageTitle

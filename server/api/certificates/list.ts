@@ -1,9 +1,9 @@
-import { z } from 'zod'
-import { certificateFilter, certificateView } from '@/shared/certificates'
+import { certificatePage, certificatesQuery } from '@/shared/certificates'
 import { getPlatform } from '../../platform'
 import { procedureFor } from '../trpc'
 
+/** Newest first, of the whole team or of one project. */
 export const list = procedureFor('certificate.read')
-  .input(certificateFilter)
-  .output(z.array(certificateView))
-  .query(({ ctx, input }) => getPlatform().certificates.list(ctx.actor, input))
+  .input(certificatesQuery)
+  .output(certificatePage)
+  .query(({ ctx, input: { limit, cursor, ...filter } }) => getPlatform().certificates.list(ctx.actor, filter, { limit, cursor }))

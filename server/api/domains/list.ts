@@ -1,9 +1,10 @@
 import { z } from 'zod'
-import { domainView } from '@/shared/domains'
+import { domainPage, domainsQuery } from '@/shared/domains'
 import { getPlatform } from '../../platform'
 import { procedureFor } from '../trpc'
 
+/** Of one project, by name. */
 export const list = procedureFor('domain.read')
-  .input(z.object({ projectId: z.string().min(1).max(64) }))
-  .output(z.array(domainView))
-  .query(({ ctx, input }) => getPlatform().domains.list(ctx.actor, input.projectId))
+  .input(domainsQuery.extend({ projectId: z.string().min(1).max(64) }))
+  .output(domainPage)
+  .query(({ ctx, input: { projectId, search, state, ...page } }) => getPlatform().domains.list(ctx.actor, projectId, { search, state }, page))

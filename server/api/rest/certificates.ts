@@ -1,7 +1,8 @@
 import {
   certificateDetail,
-  certificateFilter,
+  certificatePage,
   certificatePath,
+  certificatesQuery,
   certificateUpload,
   certificateView,
   dnsProviderInput,
@@ -11,7 +12,7 @@ import {
 } from '@/shared/certificates'
 import { getPlatform } from '../../platform'
 import { defineRoute } from './route'
-import { certificateList, dnsProviderList } from './schemas'
+import { dnsProviderList } from './schemas'
 
 export const certificateRoutes = [
   defineRoute({
@@ -19,10 +20,10 @@ export const certificateRoutes = [
     method: 'GET',
     path: '/certificates',
     action: 'certificate.read',
-    summary: 'List the certificates of the team, or of one project',
-    query: certificateFilter,
-    answer: { status: 200, schema: certificateList },
-    handle: async ({ actor, query }) => ({ items: await getPlatform().certificates.list(actor, query) }),
+    summary: 'List the certificates of the team, or of one project, newest first',
+    query: certificatesQuery,
+    answer: { status: 200, schema: certificatePage },
+    handle: ({ actor, query: { limit, cursor, ...filter } }) => getPlatform().certificates.list(actor, filter, { limit, cursor }),
   }),
   defineRoute({
     id: 'uploadCertificate',

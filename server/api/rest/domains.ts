@@ -1,8 +1,8 @@
 import { z } from 'zod'
-import { domainInput, domainPatch, domainPath, domainView } from '@/shared/domains'
+import { domainInput, domainPage, domainPatch, domainPath, domainsQuery, domainView } from '@/shared/domains'
 import { getPlatform } from '../../platform'
 import { defineRoute } from './route'
-import { domainList, projectPath } from './schemas'
+import { projectPath } from './schemas'
 
 export const domainRoutes = [
   defineRoute({
@@ -10,10 +10,11 @@ export const domainRoutes = [
     method: 'GET',
     path: '/projects/{project}/domains',
     action: 'domain.read',
-    summary: 'List the domains of a project, with the records to set and what the doctor found',
+    summary: 'List the domains of a project by name, with the records to set and what the doctor found',
     params: projectPath,
-    answer: { status: 200, schema: domainList },
-    handle: async ({ actor, params }) => ({ items: await getPlatform().domains.list(actor, params.project) }),
+    query: domainsQuery,
+    answer: { status: 200, schema: domainPage },
+    handle: ({ actor, params, query: { search, state, ...page } }) => getPlatform().domains.list(actor, params.project, { search, state }, page),
   }),
   defineRoute({
     id: 'addDomain',

@@ -1,10 +1,10 @@
 import { z } from 'zod'
-import { domainView } from '@/shared/domains'
+import { domainPage, domainView } from '@/shared/domains'
 import { errorStatus } from '@/shared/errors'
 import { deploymentSummary, deploymentView, instanceView, meView, projectView, variableView, wireErrorSchema } from '@/shared/views'
 import { catalogue, restBase } from './catalogue'
 import type { RestRoute } from './route'
-import { createdDeployment, createdProject, deploymentList, domainList, instanceList, projectList, uploadedSource, variableList } from './schemas'
+import { createdDeployment, createdProject, deploymentList, instanceList, projectList, uploadedSource, variableList } from './schemas'
 
 type Json = Record<string, unknown>
 
@@ -22,7 +22,7 @@ const named: Readonly<Record<string, z.ZodType>> = {
   Variable: variableView,
   VariableList: variableList,
   Domain: domainView,
-  DomainList: domainList,
+  DomainList: domainPage,
   Instance: instanceView,
   InstanceList: instanceList,
   UploadedSource: uploadedSource,

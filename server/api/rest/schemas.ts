@@ -1,6 +1,5 @@
 import { z } from 'zod'
-import { certificateView, dnsProviderView } from '@/shared/certificates'
-import { domainView } from '@/shared/domains'
+import { dnsProviderView } from '@/shared/certificates'
 import { deploymentSummary, deploymentView, instanceView, projectView, variableView } from '@/shared/views'
 
 /** Shapes that only REST has: list envelopes, ids in answers, path parameters. */
@@ -15,9 +14,7 @@ export const createdDeployment = deploymentView.extend({ deploymentId: z.string(
 export const projectList = z.object({ items: z.array(projectView) })
 export const deploymentList = z.object({ items: z.array(deploymentSummary), nextCursor: z.string().nullable() })
 export const variableList = z.object({ items: z.array(variableView) })
-export const certificateList = z.object({ items: z.array(certificateView) })
 export const dnsProviderList = z.object({ items: z.array(dnsProviderView) })
-export const domainList = z.object({ items: z.array(domainView) })
 export const instanceList = z.object({ items: z.array(instanceView) })
 export const uploadedSource = z.object({
   source: z.string().meta({ description: 'Pass it as `source` when creating a deployment.' }),

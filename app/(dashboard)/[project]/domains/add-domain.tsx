@@ -1,7 +1,7 @@
 'use client'
 import { keepPreviousData, useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useRouter } from 'next/navigation'
-import { type FormEvent, useEffect, useState } from 'react'
+import { type FormEvent, useState } from 'react'
 import { toast } from 'sonner'
 import { Button } from '@/app/components/ui/button'
 import { Dialog } from '@/app/components/ui/dialog'
@@ -10,21 +10,10 @@ import { TextField } from '@/app/components/ui/field'
 import { wireErrorOf } from '@/app/lib/errors'
 import { paths } from '@/app/lib/paths'
 import { useTRPC } from '@/app/lib/trpc'
-import type { DomainPreview, DomainView } from '@/shared/domains'
+import { useSettled } from '@/app/lib/use-settled'
+import type { DomainPreview } from '@/shared/domains'
 import type { ProjectView } from '@/shared/views'
 import { Notes, RecordTable } from './record-table'
-
-const typingPauseMs = 300
-
-/** The name as it is once typing has paused. */
-function useSettled(value: string): string {
-  const [settled, setSettled] = useState(value)
-  useEffect(() => {
-    const timer = setTimeout(() => setSettled(value), typingPauseMs)
-    return () => clearTimeout(timer)
-  }, [value])
-  return settled
-}
 
 function Preview({ preview }: { preview: DomainPreview }) {
   return (
@@ -43,7 +32,7 @@ function Preview({ preview }: { preview: DomainPreview }) {
 }
 
 /** Asks for a name, and shows what it will take before it is added. */
-export function AddDomain({ project, existing, onClose }: { project: ProjectView; existing: DomainView[]; onClose: () => void }) {
+export function AddDomain({ project, onClose }: { project: ProjectView; onClose: () => void }) {
   const trpc = useTRPC()
   const queryClient = useQueryClient()
   const router = useRouter()
@@ -57,7 +46,7 @@ export function AddDomain({ project, existing, onClose }: { project: ProjectView
     retry: false,
   })
   const shown = asked.includes('.') && !preview.error ? preview.data : undefined
-  const other = shown?.counterpart && !existing.some((domain) => domain.hostname === shown.counterpart) ? shown.counterpart : null
+  const other = shown?.counterpart ?? null
   const add = useMutation(trpc.domains.add.mutationOptions())
   const redirect = useMutation(trpc.domains.add.mutationOptions())
 

@@ -1,5 +1,6 @@
 import type { Metadata } from 'next'
-import { HydrateClient, loadProject, prefetch, trpc } from '@/app/lib/trpc-server'
+import { pageSize } from '@/app/lib/pages'
+import { HydrateClient, loadProject, prefetchPages, trpc } from '@/app/lib/trpc-server'
 import { Domains } from './domains'
 
 export const metadata: Metadata = { title: 'Domains' }
@@ -7,7 +8,9 @@ export const metadata: Metadata = { title: 'Domains' }
 export default async function DomainsPage({ params }: { params: Promise<{ project: string }> }) {
   const project = await loadProject((await params).project)
   if (!project) return null
-  await prefetch(trpc.domains.list.queryOptions({ projectId: project.id }))
+  await prefetchPages(
+    trpc.domains.list.infiniteQueryOptions({ projectId: project.id, limit: pageSize }, { getNextPageParam: (page) => page.nextCursor }),
+  )
   return (
     <HydrateClient>
       <Domains />

@@ -22,7 +22,7 @@ export function RemoveUploaded({ certificate }: { certificate: CertificateView }
       onSuccess: async () => {
         toast.success('The uploaded certificate was removed')
         router.push(paths.certificates)
-        await queryClient.invalidateQueries({ queryKey: trpc.certificates.list.queryKey() })
+        await queryClient.invalidateQueries({ queryKey: trpc.certificates.list.infiniteQueryKey() })
       },
     }),
   )

@@ -1,5 +1,5 @@
 'use client'
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
+import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { type FormEvent, useState } from 'react'
 import { toast } from 'sonner'
 import { Button } from '@/app/components/ui/button'
@@ -9,15 +9,8 @@ import { SelectField, TextField } from '@/app/components/ui/field'
 import { wireErrorOf } from '@/app/lib/errors'
 import { useTRPC } from '@/app/lib/trpc'
 import type { DomainView } from '@/shared/domains'
-import type { ProjectView } from '@/shared/views'
 import { CertificateFields } from './certificate-fields'
-
-/** Domains of the project that serve by themselves: those a redirect may lead to. */
-function useRedirectTargets(project: ProjectView, domain: DomainView): DomainView[] {
-  const trpc = useTRPC()
-  const { data = [] } = useQuery(trpc.domains.list.queryOptions({ projectId: project.id }))
-  return data.filter((other) => other.id !== domain.id && other.kind !== 'wildcard' && other.redirectTo === null)
-}
+import { RedirectField } from './redirect-field'
 
 function HttpsRedirect({ checked, onChecked }: { checked: boolean; onChecked: (checked: boolean) => void }) {
   return (
@@ -64,10 +57,9 @@ function Memory({ seconds, disabled, onSeconds }: { seconds: number; disabled: b
 type Edits = Partial<Pick<DomainView, 'redirectTo' | 'branch' | 'httpsRedirect' | 'hstsSeconds' | 'certificateMode' | 'dnsProviderId'>>
 
 /** What visitors of the name get. In effect at once. Only what was edited is sent: what others change meanwhile stays. */
-export function DomainSettings({ domain, project }: { domain: DomainView; project: ProjectView }) {
+export function DomainSettings({ domain }: { domain: DomainView }) {
   const trpc = useTRPC()
   const queryClient = useQueryClient()
-  const targets = useRedirectTargets(project, domain)
   const [edits, setEdits] = useState<Edits>({})
   const now = { ...domain, ...edits }
   const set = (part: Edits) => setEdits({ ...edits, ...part })
@@ -90,19 +82,7 @@ export function DomainSettings({ domain, project }: { domain: DomainView; projec
       <CardHeader title="What it serves" description="In effect at once, without a deployment." />
       <form onSubmit={submit}>
         <div className="grid gap-4 px-4 pb-4 sm:grid-cols-2 sm:px-5">
-          <SelectField
-            label="Redirect to"
-            value={now.redirectTo ?? ''}
-            onChange={(event) => set({ redirectTo: event.target.value || null })}
-            hint="Permanent (308); path and query are kept."
-          >
-            <option value="">No redirect: serve the app</option>
-            {targets.map((target) => (
-              <option key={target.id} value={target.hostname}>
-                {target.displayName}
-              </option>
-            ))}
-          </SelectField>
+          <RedirectField domain={domain} value={now.redirectTo} onValue={(redirectTo) => set({ redirectTo })} />
           <TextField
             label="Branch"
             value={now.branch ?? ''}

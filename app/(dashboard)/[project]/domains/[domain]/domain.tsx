@@ -101,7 +101,7 @@ export function Domain({ name }: { name: string }) {
       <CertificateCard domain={domain} />
       <RefusalNote action="domain.write" className="mt-6" />
       <Permitted action="domain.write">
-        <DomainSettings key={domain.id} domain={domain} project={project} />
+        <DomainSettings key={domain.id} domain={domain} />
       </Permitted>
       <RemoveDomain domain={domain} projectSlug={project.slug} />
     </>

@@ -22,7 +22,11 @@ export function RemoveDomain({ domain, projectSlug }: { domain: DomainView; proj
       onSuccess: async () => {
         router.push(paths.domains(projectSlug))
         toast.success(`${domain.displayName} was removed`)
-        await queryClient.invalidateQueries({ queryKey: trpc.domains.list.queryKey() })
+        // Not the domain itself, which this page still shows.
+        await Promise.all([
+          queryClient.invalidateQueries({ queryKey: trpc.domains.list.queryKey() }),
+          queryClient.invalidateQueries({ queryKey: trpc.domains.list.infiniteQueryKey() }),
+        ])
       },
     }),
   )

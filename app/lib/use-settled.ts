@@ -1,0 +1,14 @@
+'use client'
+import { useEffect, useState } from 'react'
+
+const typingPauseMs = 300
+
+/** What is typed, once typing has paused. */
+export function useSettled(value: string): string {
+  const [settled, setSettled] = useState(value)
+  useEffect(() => {
+    const timer = setTimeout(() => setSettled(value), typingPauseMs)
+    return () => clearTimeout(timer)
+  }, [value])
+  return settled
+}
