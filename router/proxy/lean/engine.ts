@@ -1,3 +1,4 @@
+import { inSlices } from '@/shared/node/slices'
 import type { EngineLimits } from '../../env'
 import type { Gate } from '../../gate/gate'
 import type { HostTable } from '../../match/host-table'
@@ -44,6 +45,8 @@ class LeanEngine implements Engine, ClientHost {
   readonly #h2: H2Sessions
   readonly #listeners: Listeners
   #closeIdle = false
+  /** Ends the round of watching that is under way. */
+  #endRound: (() => void) | null = null
   #onOneLess: () => void = () => {}
 
   constructor({ gate, targets, observer, limits, log, table }: EngineOptions) {
@@ -107,14 +110,25 @@ class LeanEngine implements Engine, ClientHost {
   }
 
   #tick(): void {
-    this.pools.watch(this.limits)
-    this.#h2.tick()
-    this.#listeners.watch()
     if (this.draining) this.#onOneLess()
+    // The round before is not through: with thousands that are late at once it may take longer than a tick.
+    if (this.#endRound !== null) return
+    this.#endRound = () => {}
+    const end = inSlices(this.#round())
+    if (this.#endRound !== null) this.#endRound = end
+  }
+
+  /** Looks at every deadline, in steps: thousands that came together are late together, and nobody else is to wait for that. */
+  *#round(): IterableIterator<void> {
+    yield* this.pools.watch(this.limits)
+    yield* this.#h2.tick()
+    yield* this.#listeners.watch()
     for (const connection of this.#connections) {
       connection.watch()
       if (this.#closeIdle) connection.endIdle()
+      yield
     }
+    this.#endRound = null
   }
 
   async drain({ deadlineMs, idleGraceMs }: DrainOptions): Promise<DrainResult> {
@@ -157,5 +171,6 @@ class LeanEngine implements Engine, ClientHost {
     this.#h2.close()
     this.pools.close()
     this.clock.stop()
+    this.#endRound?.()
   }
 }

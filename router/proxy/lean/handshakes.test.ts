@@ -57,7 +57,9 @@ test('a ClientHello is whole with its last byte, in however many records; what i
 /** Handshakes that are begun and never end by themselves. */
 async function crowd(options: Partial<HandshakesOptions>) {
   const started: net.Socket[] = []
-  const clock = new Clock(() => handshakes.watch())
+  const clock = new Clock(() => {
+    for (const _ of handshakes.watch());
+  })
   onTestFinished(() => clock.stop())
   const start = (socket: net.Socket) => void started.push(socket)
   const handshakes = new Handshakes({ clock, deadlineMs: 60_000, start, oneLess: () => {}, ...options })

@@ -14,7 +14,7 @@ export interface HandshakesOptions {
   most?: number
 }
 
-/** To begin one takes half a millisecond: when many places come free at once, they are not all taken at once. */
+/** To begin one takes half a millisecond: when many places come free at once, so many of them are taken each tick. */
 const begunPerTick = 32
 
 /**
@@ -63,7 +63,7 @@ export class Handshakes {
   /** The handshake is done: the connection is somebody else's. */
   done(socket: net.Socket): void {
     this.#all.delete(socket)
-    if (this.#underWay.delete(socket)) this.#next(1)
+    if (this.#underWay.delete(socket)) this.#next()
   }
 
   #gone(socket: net.Socket): void {
@@ -71,26 +71,28 @@ export class Handshakes {
     if (this.#all.delete(socket)) this.#options.oneLess()
   }
 
-  #next(most: number): void {
-    for (let begun = 0; begun < most && this.#underWay.size < this.#options.most; ) {
-      const greeting = this.#waiting.pop()
-      if (greeting === undefined) return
+  /** Begins the newest that waits; false: there is none, or no place. */
+  #next(): boolean {
+    if (this.#underWay.size >= this.#options.most) return false
+    for (let greeting = this.#waiting.pop(); greeting !== undefined; greeting = this.#waiting.pop()) {
       if (greeting.socket.destroyed) continue
       this.#begin(greeting)
-      begun++
+      return true
     }
+    return false
   }
 
-  /** Called every tick: ends what took too long. */
-  watch(): void {
+  /** Gone through every tick: ends what took too long. */
+  *watch(): IterableIterator<void> {
     const { clock, deadlineMs } = this.#options
     for (const [socket, since] of this.#all) {
       if (!clock.passed(since, deadlineMs)) break
       socket.destroy()
+      yield
     }
     if (this.#waiting.length === 0) return
     this.#waiting = this.#waiting.filter(({ socket }) => !socket.destroyed)
-    this.#next(begunPerTick)
+    for (let begun = 0; begun < begunPerTick && this.#next(); begun++) yield
   }
 
   close(): void {

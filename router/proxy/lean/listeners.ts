@@ -52,9 +52,9 @@ export class Listeners {
     return early
   }
 
-  /** Called every tick: ends handshakes that took too long. */
-  watch(): void {
-    for (const handshakes of this.#handshakes) handshakes.watch()
+  /** Gone through every tick: ends handshakes that took too long. */
+  *watch(): IterableIterator<void> {
+    for (const handshakes of this.#handshakes) yield* handshakes.watch()
   }
 
   /** @throws Error of the system when the address cannot be bound. */

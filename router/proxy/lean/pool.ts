@@ -1,9 +1,11 @@
 import net from 'node:net'
 import tls from 'node:tls'
+import { inSlices } from '@/shared/node/slices'
 import type { Target } from '@/shared/route-table'
 import type { EngineLimits } from '../../env'
 import type { OutsideTarget } from '../../gate/gate'
 import type { HostTable } from '../../match/host-table'
+import { goneTargets, targetKey } from '../gone-targets'
 import type { Clock } from './clock'
 import { nextRead } from './crowd'
 import { type ConnectionHome, UpstreamConnection } from './upstream'
@@ -60,16 +62,17 @@ export class Pool implements ConnectionHome {
     for (const connection of this.#all) connection.destroy()
   }
 
-  watch(limits: EngineLimits): void {
-    for (const connection of this.#all) connection.watch(limits.connectTimeoutMs, limits.upstreamTimeoutMs, limits.upstreamIdleMs)
+  *watch(limits: EngineLimits): IterableIterator<void> {
+    for (const connection of this.#all) {
+      connection.watch(limits.connectTimeoutMs, limits.upstreamTimeoutMs, limits.upstreamIdleMs)
+      yield
+    }
   }
 
   get size(): number {
     return this.#all.size
   }
 }
-
-const keyOf = (target: Target) => `${target.instanceId} ${target.host} ${target.port}`
 
 /** One pool for each target of the table, and for each address outside of it that is in use. */
 export class Pools {
@@ -79,6 +82,7 @@ export class Pools {
   readonly #outside = new Map<string, Pool>()
   /** Retired, with requests still open. */
   readonly #leaving = new Set<Pool>()
+  #endSweep: () => void = () => {}
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -87,7 +91,7 @@ export class Pools {
   of(target: Target): Pool {
     const known = this.#byTarget.get(target)
     if (known !== undefined && !known.retired) return known
-    const key = keyOf(target)
+    const key = targetKey(target)
     let pool = this.#targets.get(key)
     if (!pool) {
       const { host, port } = target
@@ -118,32 +122,38 @@ export class Pools {
     return pool
   }
 
-  /** Retires the pools of targets that `table` no longer names. */
+  /** Retires the pools of targets that `table` no longer names; a large table is looked through in turns of its own. */
   keepOnly(table: HostTable): void {
-    if (this.#targets.size === 0) return
-    const named = new Set<string>()
-    for (const route of table.routes()) for (const target of route.targets) named.add(keyOf(target))
-    for (const [key, pool] of this.#targets)
-      if (!named.has(key)) {
-        pool.retire()
-        this.#targets.delete(key)
-        this.#leaving.add(pool)
-      }
+    this.#endSweep()
+    this.#endSweep = inSlices(this.#sweep(table))
   }
 
-  watch(limits: EngineLimits): void {
-    for (const pool of this.#targets.values()) pool.watch(limits)
+  *#sweep(table: HostTable): Generator<void, void> {
+    for (const key of yield* goneTargets(table, this.#targets.keys())) {
+      const pool = this.#targets.get(key)
+      if (!pool) continue
+      pool.retire()
+      this.#targets.delete(key)
+      this.#leaving.add(pool)
+      yield
+    }
+  }
+
+  /** Faults of silence, connection by connection. */
+  *watch(limits: EngineLimits): IterableIterator<void> {
+    for (const pool of this.#targets.values()) yield* pool.watch(limits)
     for (const [key, pool] of this.#outside) {
-      pool.watch(limits)
+      yield* pool.watch(limits)
       if (pool.size === 0) this.#outside.delete(key)
     }
     for (const pool of this.#leaving) {
-      pool.watch(limits)
+      yield* pool.watch(limits)
       if (pool.size === 0) this.#leaving.delete(pool)
     }
   }
 
   close(): void {
+    this.#endSweep()
     for (const pools of [this.#targets.values(), this.#outside.values(), this.#leaving]) for (const pool of pools) pool.close()
   }
 }

@@ -77,10 +77,12 @@ export class H2Sessions {
     front.begin(stream, head, tooLarge, client, last, this.#host.table)
   }
 
-  /** Ends what has waited for a client for too long: to be called every now and then. */
-  tick(): void {
-    const now = Date.now()
-    for (const session of this.#sessions) session.tick(now)
+  /** Ends what has waited for a client for too long, session by session: to be gone through every now and then. */
+  *tick(): IterableIterator<void> {
+    for (const session of this.#sessions) {
+      session.tick(Date.now())
+      yield
+    }
   }
 
   /** Tells every client that no more requests are taken after `graceMs`; connections end with their last answer. */
