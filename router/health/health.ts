@@ -67,6 +67,8 @@ export class Health {
   #windowRequests = 0
   #windowFailures = 0
   #trialOpen = false
+  /** Ejected for what it answered, not for answering nothing. */
+  #outlier = false
   #timer: NodeJS.Timeout | undefined
   #stopped = false
 
@@ -78,8 +80,10 @@ export class Health {
   answered(status: number, trial: boolean): void {
     this.#consecutive = 0
     if (this.#windowStart !== 0) this.#windowRequests++
-    if (trial && this.phase !== 'in') this.#restore()
-    else if (status >= 500 && this.phase === 'in') this.#failed(`answered ${status} again and again while its neighbours did not`)
+    if (trial && this.phase !== 'in') {
+      if (status < 500 || !this.#outlier) this.#restore()
+      else if (this.phase === 'trial') this.#leave()
+    } else if (status >= 500 && this.phase === 'in') this.#failed(`answered ${status} again and again while its neighbours did not`)
   }
 
   /** A request got no answer. */
@@ -89,7 +93,7 @@ export class Health {
     if (trial && this.phase === 'trial') this.#leave()
     else if (this.phase !== 'in') return
     else if (this.#consecutive < this.#host.settings.consecutiveFaults) this.#failed(`${describe(fault)} in most of its requests`)
-    else this.#eject(`${describe(fault)}, ${this.#consecutive} times in a row`)
+    else this.#eject(`${describe(fault)}, ${this.#consecutive} times in a row`, false)
   }
 
   /** The client of a trial left: nothing was learned. */
@@ -142,11 +146,12 @@ export class Health {
     }
     this.#windowFailures++
     const enough = this.#windowRequests >= windowRequests && this.#windowFailures >= failureRate * this.#windowRequests
-    if (enough && this.#host.neighboursDoWell()) this.#eject(reason)
+    if (enough && this.#host.neighboursDoWell()) this.#eject(reason, true)
   }
 
-  #eject(reason: string): void {
+  #eject(reason: string, outlier: boolean): void {
     if (this.#stopped || !this.#host.mayEject()) return
+    this.#outlier = outlier
     if (Date.now() - this.restoredAt > this.#host.settings.forgetAfterMs) this.#ejections = 0
     this.#leave()
     this.#host.tell('ejected', reason)

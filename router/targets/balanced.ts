@@ -66,11 +66,9 @@ class BalancedTargets implements Targets, TargetsHost {
     const pool = this.#pools.get(route) ?? this.#poolOf(route)
     if (pool.states.length === 0) return this.#withoutTargets(route, ask)
     const wanted = pool.sticky ? pool.stuckTo(ask.cookie(), ask.avoid) : null
-    // Who waits already comes first.
-    if (pool.waiters.size === 0) {
-      const state = pool.choose(wanted, ask.avoid)
-      if (state) return this.#lease(pool, state, wanted, ask)
-    }
+    // A place that is free while others wait is one that none of them may have: whatever comes free is given to them first.
+    const state = pool.choose(wanted, ask.avoid)
+    if (state) return this.#lease(pool, state, wanted, ask)
     return this.#enqueue(pool, route, ask, wanted, Date.now() + pool.queueTimeoutMs)
   }
 
@@ -238,7 +236,7 @@ class BalancedTargets implements Targets, TargetsHost {
       const pool = this.#pools.get(route) ?? this.#poolOf(route)
       if (pool.states.length === 0) return this.#withoutTargets(route, waiter.ask)
       const wanted = pool.sticky ? pool.stuckTo(waiter.ask.cookie(), waiter.avoid) : null
-      const state = pool.waiters.size === 0 ? pool.choose(wanted, waiter.avoid) : null
+      const state = pool.choose(wanted, waiter.avoid)
       return state ? this.#lease(pool, state, wanted, waiter.ask) : this.#enqueue(pool, route, waiter.ask, wanted, waiter.deadline)
     })
   }

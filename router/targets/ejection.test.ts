@@ -74,6 +74,29 @@ describe('health', () => {
     expect(world.events).toHaveLength(1)
   })
 
+  test('an outlier that answers its trial with 500, too, stays out longer; one that had faults is up when it answers at all', async () => {
+    const table = tableOf(targetsNamed(3))
+    const targets = world.balancing(table)
+    const answering = (status: number, count: number) =>
+      many(count, () =>
+        serve(targets, routeOf(table), (target) => ({ kind: 'answered', status: target.instanceId === 'i1' ? status : 200, headMs: 1 })),
+      )
+    answering(500, 200)
+    world.accepting.add(1001)
+    await vi.advanceTimersByTimeAsync(1_000)
+    expect(answering(500, 20)).toContain('i1')
+    await vi.advanceTimersByTimeAsync(1_500)
+    expect(answering(500, 20)).not.toContain('i1')
+    await vi.advanceTimersByTimeAsync(500)
+    expect(answering(200, 1)).toEqual(['i1'])
+    expect(world.events.map((event) => event.state)).toEqual(['ejected', 'restored'])
+    failing(targets, table, new Set(['i1']), 2_000)
+    expect(world.events.map((event) => event.state)).toEqual(['ejected', 'restored', 'ejected'])
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(answering(500, 20)).toContain('i1')
+    expect(world.events.at(-1)).toMatchObject({ state: 'restored' })
+  })
+
   test('faults that are rare, or between good answers, eject nothing', () => {
     const table = tableOf(targetsNamed(2))
     const targets = world.balancing(table)

@@ -154,6 +154,7 @@ export class Pool {
     if (freed.inFlight >= this.limit || (freed.health.phase === 'out' && this.#ready.length > 0)) return
     for (const waiter of this.waiters) {
       if (waiter.wanted && waiter.wanted !== freed && waiter.wanted.health.phase === 'in') continue
+      if (waiter.avoid && sameTarget(freed.target, waiter.avoid) && this.#ready.some((other) => other !== freed)) continue
       this.waiters.delete(waiter)
       waiter.give(freed, this)
       return
@@ -164,7 +165,8 @@ export class Pool {
   #serveAll(): void {
     for (const waiter of this.waiters) {
       const state = this.choose(waiter.wanted, waiter.avoid)
-      if (!state) return
+      // The next one may go elsewhere.
+      if (!state) continue
       this.waiters.delete(waiter)
       waiter.give(state, this)
     }

@@ -73,6 +73,35 @@ describe('limits', () => {
     expect(parts.reduce((sum, part) => sum + part)).toBe(Math.max(limit, count))
   })
 
+  test('who waits because a target has just failed is not given that one, and keeps nobody else from it', async () => {
+    const table = limited({}, 2)
+    const targets = world.balancing(table)
+    const [one, two] = [lease(targets, routeOf(table)), lease(targets, routeOf(table))]
+    one.done(refused)
+    const again = targets.acquire(routeOf(table), { ...anyone, avoid: one.target })
+    expect(again).toBeInstanceOf(Promise)
+    const other = lease(targets, routeOf(table))
+    expect(other.target).toBe(one.target)
+    other.done(ok)
+    two.done(ok)
+    expect(((await again) as Lease).target).toBe(two.target)
+  })
+
+  test('who waits because a target has just failed is given it when there is no other any more', async () => {
+    const table = limited({}, 2)
+    const targets = world.balancing(table)
+    const [one, two] = [lease(targets, routeOf(table)), lease(targets, routeOf(table))]
+    const again = targets.acquire(routeOf(table), { ...anyone, avoid: one.target })
+    const left = tableOf(
+      targetsNamed(2).filter(({ instanceId }) => instanceId === one.target.instanceId),
+      { maxRequestsPerTarget: 1, queueTimeoutMs: 1_000 },
+    )
+    targets.apply(left)
+    one.done(ok)
+    expect(((await again) as Lease).target.instanceId).toBe(one.target.instanceId)
+    two.done(ok)
+  })
+
   test('those who wait are served by a target that comes back', async () => {
     const table = limited({}, 2)
     const targets = world.balancing(table)

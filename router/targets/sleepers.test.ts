@@ -32,6 +32,29 @@ describe('sleeping deployments', () => {
     expect(await late).toMatchObject({ kind: 'asleep' })
   })
 
+  test('are asked for again while visitors keep coming: whoever was to wake them may have died over it', async () => {
+    const table = asleep()
+    const wake = vi.fn(async () => ({ accepted: true }))
+    const targets = world.balancing(table, { wake, wakeTimeoutMs: 30_000 })
+    for (let i = 0; i < 6; i++) {
+      void targets.acquire(routeOf(table), anyone)
+      await vi.advanceTimersByTimeAsync(10_000)
+    }
+    expect(wake.mock.calls.length).toBeGreaterThan(1)
+    expect(wake.mock.calls.length).toBeLessThan(7)
+  })
+
+  test('whose place another sleeping one takes hand their visitors on to it', async () => {
+    const table = asleep()
+    const wake = vi.fn(async (_: { deploymentId: string }) => ({ accepted: true }))
+    const targets = world.balancing(table, { wake })
+    const held = targets.acquire(routeOf(table), anyone)
+    targets.apply(tableOf([], {}, { state: 'sleeping', deploymentId: 'next' }))
+    expect(wake.mock.calls.map(([ask]) => ask.deploymentId)).toEqual(['d', 'next'])
+    targets.apply(tableOf(targetsNamed(1), {}, { deploymentId: 'next' }))
+    expect(isLease((await held) as never)).toBe(true)
+  })
+
   test('a route without targets says why at once', () => {
     for (const [state, kind] of [
       ['live', 'no-target'],

@@ -13,6 +13,9 @@ export interface SleepersOptions {
 
 type Result = Lease | Problem | Promise<Lease | Problem>
 
+/** Whoever was to wake a deployment may have died over it: while visitors keep coming it is asked for again after so long. */
+const askAgainMs = 10_000
+
 interface Sleeper {
   readonly route: LiveRoute
   readonly deploymentId: string
@@ -27,8 +30,8 @@ interface Sleeper {
 export class Sleepers {
   readonly #options: SleepersOptions
   readonly #waiting = new Set<Sleeper>()
-  /** Deployments that were asked for and have somebody waiting, and how many. */
-  readonly #asked = new Map<string, number>()
+  /** Deployments that were asked for and have somebody waiting, how many, and when it was. */
+  readonly #asked = new Map<string, { waiting: number; at: number }>()
 
   constructor(options: SleepersOptions) {
     this.#options = options
@@ -54,9 +57,14 @@ export class Sleepers {
       ask.signal?.addEventListener('abort', leave, { once: true })
       this.#waiting.add(sleeper)
     })
-    const others = this.#asked.get(deploymentId) ?? 0
-    this.#asked.set(deploymentId, others + 1)
-    if (others === 0) void this.#wake(deploymentId)
+    const asked = this.#asked.get(deploymentId) ?? { waiting: 0, at: Number.NEGATIVE_INFINITY }
+    this.#asked.set(deploymentId, asked)
+    asked.waiting++
+    const now = performance.now()
+    if (now - asked.at >= askAgainMs) {
+      asked.at = now
+      void this.#wake(deploymentId)
+    }
     return held
   }
 
@@ -65,7 +73,7 @@ export class Sleepers {
     for (const sleeper of [...this.#waiting]) {
       const route = table.find(sleeper.route.host)
       if (!route) sleeper.settle(asleep(sleeper.route))
-      else if (route.targets.length > 0 || route.state !== 'sleeping') sleeper.settle(acquire(route, sleeper.ask))
+      else if (route.targets.length > 0 || route.state !== 'sleeping' || route.deploymentId !== sleeper.deploymentId) sleeper.settle(acquire(route, sleeper.ask))
     }
   }
 
@@ -74,9 +82,8 @@ export class Sleepers {
   }
 
   #countOut(deploymentId: string): void {
-    const others = (this.#asked.get(deploymentId) ?? 1) - 1
-    if (others > 0) this.#asked.set(deploymentId, others)
-    else this.#asked.delete(deploymentId)
+    const asked = this.#asked.get(deploymentId)
+    if (asked && --asked.waiting === 0) this.#asked.delete(deploymentId)
   }
 
   async #wake(deploymentId: string): Promise<void> {

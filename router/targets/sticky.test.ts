@@ -44,6 +44,35 @@ describe('sticky visitors', () => {
     expect(lease(targets, routeOf(table), { ...anyone, cookie }).target).not.toBe(first.target)
   })
 
+  test('who waits for a full target keeps nobody from the others', async () => {
+    const table = tableOf(targetsNamed(3), { sticky: true, maxRequestsPerTarget: 1, queueTimeoutMs: 1_000 })
+    const targets = world.balancing(table)
+    const first = lease(targets, routeOf(table))
+    const cookie = () => `${first.setCookie?.split(';')[0]}`
+    const waiting = targets.acquire(routeOf(table), { ...anyone, cookie })
+    expect(waiting).toBeInstanceOf(Promise)
+    const others = [lease(targets, routeOf(table)), lease(targets, routeOf(table))]
+    const behind = targets.acquire(routeOf(table), anyone)
+    expect(behind).toBeInstanceOf(Promise)
+    others[0]?.done(ok)
+    expect((await behind) as Lease).toMatchObject({ target: others[0]?.target })
+    first.done(ok)
+    expect((await waiting) as Lease).toMatchObject({ target: first.target, setCookie: null })
+  })
+
+  test('who waits for a full target keeps nobody from one that comes back', async () => {
+    const table = tableOf(targetsNamed(2), { sticky: true, maxRequestsPerTarget: 1, queueTimeoutMs: 60_000 })
+    const targets = world.balancing(table)
+    for (let i = 0; i < 20; i++) serve(targets, routeOf(table), (target) => (target.instanceId === 'i0' ? refused : ok))
+    const first = lease(targets, routeOf(table))
+    const stuck = targets.acquire(routeOf(table), { ...anyone, cookie: () => `${first.setCookie?.split(';')[0]}` })
+    expect(stuck).toBeInstanceOf(Promise)
+    const behind = targets.acquire(routeOf(table), anyone)
+    world.accepting.add(1000)
+    await vi.advanceTimersByTimeAsync(1_000)
+    expect(((await behind) as Lease).target.instanceId).toBe('i0')
+  })
+
   test('the cookie is never read on routes that are not sticky', () => {
     const table = tableOf(targetsNamed(2))
     const cookie = vi.fn(() => 'sy_target=x')
