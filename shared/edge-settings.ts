@@ -55,11 +55,29 @@ export const edgePolicyPatch = z
       .partialRecord(z.enum(edgePolicyKeys), z.string().max(64))
       .optional()
       .meta({ description: 'Versions of fields as they were read, "" for one that was not set: 409 when one was changed since.' }),
+    discardUnread: z
+      .string()
+      .max(64)
+      .optional()
+      .meta({ description: 'Takes back what was set and cannot be read, whatever it is; the `version` of `unread`: 409 when it was changed since.' }),
   })
   .strict()
 export type EdgePolicyPatch = z.output<typeof edgePolicyPatch>
 
 const partialView = z.object({ ...open, protection: protectionView }).partial()
+export const unreadRules = z.object({
+  /** Why it cannot be read. */
+  why: z.string(),
+  /** It may say who may come in: nobody is let in until somebody says what holds. */
+  keepsOut: z.boolean(),
+  /** As it is stored, but for passwords and tokens; null for who may not change it. */
+  text: z.string().nullable(),
+  /** Characters beyond those shown. */
+  leftOutChars: z.number(),
+  version: z.string(),
+})
+export type UnreadRules = z.infer<typeof unreadRules>
+
 export const edgePolicyView = z.object({
   /** What was set here; it is laid over the files. */
   settings: partialView,
@@ -69,6 +87,8 @@ export const edgePolicyView = z.object({
   outsideHosts: z.array(z.string()),
   /** Of each field that was set here; pass those of what you change to learn of somebody else's change in between. */
   versions: z.record(z.string(), z.string()),
+  /** What was set here and this version cannot read: by a newer one, or past the API. */
+  unread: unreadRules.nullable(),
 })
 export type EdgePolicyView = z.infer<typeof edgePolicyView>
 

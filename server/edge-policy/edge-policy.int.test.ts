@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import type { EdgePolicyPatch } from '@/shared/edge-settings'
-import { verifyPassword } from '@/shared/node/access-secrets'
+import type { EdgePolicyPatch, EdgePolicyView } from '@/shared/edge-settings'
+import { hashPassword, verifyPassword } from '@/shared/node/access-secrets'
 import type { RouteTable } from '@/shared/route-table'
 import { createDeploymentRow, createProject, createReleaseWithInstance, openTestDatabase } from '@/test/support/factory'
 import type { Actor } from '../platform'
@@ -213,5 +213,45 @@ describe('what cannot be read', () => {
     await expect(update({ protection: null })).rejects.toMatchObject({ code: 'ERR_CONFLICT' })
     await update({ protection: null, allowedAddresses: ['192.0.2.0/24'], reset: ['maintenance'] })
     expect((await rules.get(actor, 'shop')).settings).toEqual({ allowedAddresses: ['192.0.2.0/24'] })
+  })
+
+  test.each<[string, string, EdgePolicyView['settings']]>([
+    ['text', '"text"', {}],
+    ['too much, by a field no version knows', JSON.stringify({ cleanUrls: true, padding: 'x'.repeat(20_000_000) }), { cleanUrls: true }],
+    ['a protection of another version beside what can be read', '{"protection": {"kind": "passkey"}, "cleanUrls": true}', { cleanUrls: true }],
+    [
+      'one rule of many',
+      '{"redirects": [{"source": "/a", "destination": "/b", "status": 308}, {"source": "/c", "destination": 7}], "newer": {}}',
+      { redirects: [{ source: '/a', destination: '/b', status: 308 }] },
+    ],
+  ])('%s is shown, taken back by who saw it, and the rest stays', async (_, json, rest) => {
+    const { projectId, update, rules, actor, routes, tables } = await setUp()
+    await store(projectId, json)
+    const { unread } = await rules.get(actor, 'shop')
+    expect(unread?.text?.length).toBeLessThanOrEqual(64 * 1024)
+    expect(unread).toMatchObject({ keepsOut: rest.redirects === undefined })
+    await store(projectId, '["changed"]')
+    await expect(update({ discardUnread: unread?.version ?? '' })).rejects.toMatchObject({ code: 'ERR_CONFLICT' })
+    await store(projectId, json)
+    const after = await update({ discardUnread: unread?.version ?? '', maintenance: { message: null, allowedAddresses: [] } })
+    expect(after.settings).toEqual({ ...rest, maintenance: { message: null, allowedAddresses: [] } })
+    expect(after.unread).toBeNull()
+    await routes.sync()
+    expect(tables.at(-1)?.routes.some((route) => route.closed)).toBe(false)
+    expect(await db.prisma.auditEntry.findFirst({ where: { subject: projectId } })).toMatchObject({ detail: { discardedUnread: true } })
+  })
+
+  test('of what cannot be read neither passwords nor tokens are shown, and to who may not change it nothing', async () => {
+    const { projectId, rules, actor } = await setUp()
+    const hash = await hashPassword('correct horse')
+    const protection = { kind: 'passkey', users: [{ name: 'ann', hash, pin: 1234 }], digests: ['5'.repeat(64)], key: 'short' }
+    await store(projectId, JSON.stringify({ protection, allowedAddresses: 'not a list', elsewhere: [hash, 'c2VjcmV0LXRva2VuLW9mLWEtbmV3ZXI'] }))
+    const { unread } = await rules.get(actor, 'shop')
+    expect(JSON.parse(unread?.text ?? '')).toEqual({
+      protection: { kind: 'passkey', users: [{ name: 'ann', hash: '(hidden)', pin: '(hidden)' }], digests: ['(hidden)'], key: '(hidden)' },
+      allowedAddresses: 'not a list',
+      elsewhere: ['(hidden)', '(hidden)'],
+    })
+    expect((await rules.get({ ...actor, role: 'member' }, 'shop')).unread).toMatchObject({ text: null, keepsOut: true })
   })
 })

@@ -10,9 +10,10 @@ import { type ScopedClient, scopeTo } from '../database/scope'
 import type { ChangeBus } from '../events/bus'
 import type { Actor, Platform } from '../platform'
 import { requireProject } from '../projects/read'
-import { authorize } from '../teams/policy'
+import { authorize, can } from '../teams/policy'
 import { makeProtection, presentProtection } from './protection'
 import { isFields, type PartialPolicy, rawFields, readStored, type StoredPolicy } from './stored'
+import { presentUnread, withoutUnread } from './unread'
 import { refuseStale, versionsOf } from './versions'
 
 export interface EdgePolicyDeps {
@@ -31,7 +32,7 @@ export function createEdgePolicy(deps: EdgePolicyDeps): Platform['edgePolicy'] {
     get: async (actor, project) => {
       authorize(actor, 'project.read')
       const db = scopeTo(deps.prisma, actor)
-      return present(deps, db, await requireProject(db, project))
+      return present(deps, db, actor, await requireProject(db, project))
     },
     update: (actor, project, patch) => updateEdgePolicy(deps, actor, project, patch),
   }
@@ -41,15 +42,16 @@ async function updateEdgePolicy(
   deps: EdgePolicyDeps,
   actor: Actor,
   projectId: string,
-  { versions, ...patch }: EdgePolicyPatch,
+  { versions, discardUnread, ...patch }: EdgePolicyPatch,
 ): Promise<EdgePolicyUpdated> {
   authorize(actor, 'project.update')
   const db = scopeTo(deps.prisma, actor)
   const project = await requireProject(db, projectId)
   refuseStale(project.edgePolicy, versions)
-  const before = readStored(project.edgePolicy)
-  refuseUnsaid(before, project.edgePolicy, patch)
-  const { next, newTokens } = await changed(rawFields(project.edgePolicy), before.policy, patch)
+  const kept: unknown = discardUnread === undefined ? project.edgePolicy : withoutUnread(project.edgePolicy, discardUnread)
+  const before = readStored(kept)
+  refuseUnsaid(before, kept, patch)
+  const { next, newTokens } = await changed(rawFields(kept), before.policy, patch)
   const stored = readStored(next)
   refuseProblems(patch, stored)
   await refuseWithoutRoom(deps, project.id, before, stored)
@@ -61,12 +63,13 @@ async function updateEdgePolicy(
     if (count === 0)
       throw new AppError('ERR_CONFLICT', 'The project was changed by somebody else at the same moment.', { nextAction: 'Look at it and try again.' })
     const fields = [...new Set([...Object.keys(patch).filter((key) => key !== 'reset'), ...(patch.reset ?? [])])]
-    await writeAudit(tx, actor, { action: 'project.rules-updated', subject: project.id, detail: { changed: fields } })
+    const detail = { changed: fields, ...(discardUnread === undefined ? {} : { discardedUnread: true }) }
+    await writeAudit(tx, actor, { action: 'project.rules-updated', subject: project.id, detail })
     return tx.project.findUniqueOrThrow({ where: { id: project.id } })
   })
   await deps.bus.publish({ kind: 'project', id: project.id, teamId: actor.teamId, projectId: project.id })
   await deps.routesChanged()
-  return { ...(await present(deps, db, row)), newTokens }
+  return { ...(await present(deps, db, actor, row)), newTokens }
 }
 
 async function changed(
@@ -140,7 +143,7 @@ function isRange(entry: string): boolean {
   }
 }
 
-async function present(deps: EdgePolicyDeps, db: ScopedClient, project: { id: string; edgePolicy: unknown }): Promise<EdgePolicyView> {
+async function present(deps: EdgePolicyDeps, db: ScopedClient, actor: Actor, project: { id: string; edgePolicy: unknown }): Promise<EdgePolicyView> {
   const environment = await db.environment.findFirst({ where: { projectId: project.id, kind: 'PRODUCTION' }, select: { liveReleaseId: true } })
   const release = environment?.liveReleaseId
     ? await db.release.findFirst({ where: { id: environment.liveReleaseId }, select: { artifact: { select: { edgePolicy: true } } } })
@@ -150,6 +153,7 @@ async function present(deps: EdgePolicyDeps, db: ScopedClient, project: { id: st
     files: presentPart(readStored(release?.artifact.edgePolicy).policy),
     outsideHosts: [...deps.outsideHosts],
     versions: versionsOf(project.edgePolicy),
+    unread: presentUnread(project.edgePolicy, { mayChange: can(actor, 'project.update') }),
   }
 }
 

@@ -2,7 +2,7 @@ import type { PrismaClient } from '@/server/database/generated/client'
 import { readStored, type StoredPolicy, unusable } from './stored'
 
 /** A column larger than this is not even fetched: it is far beyond what the bounds on rules let in. */
-const maxColumnBytes = 8 * 1024 * 1024
+export const maxColumnBytes = 8 * 1024 * 1024
 
 interface Fingerprint {
   id: string
@@ -95,5 +95,6 @@ export class PolicyReader {
 }
 
 const batch = 200
-const tooLarge = unusable('they are larger than any rules may be')
+export const tooLargeText = 'they are larger than any rules may be'
+const tooLarge = unusable(tooLargeText)
 const removed = unusable('they were removed at this moment')

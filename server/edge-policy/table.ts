@@ -8,7 +8,7 @@ import type { FoundProblems, ProblemOrigin } from '../routes/problems'
 import { type Charge, fitting } from '../routes/shares'
 import { mergePolicies, nameProjects } from './merge'
 import type { PolicyParts } from './parts'
-import { accessFields, type StoredPolicy } from './stored'
+import type { StoredPolicy } from './stored'
 
 interface RoutesWithPolicies {
   routes: Route[]
@@ -116,11 +116,12 @@ const closingText = (origin: 'settings' | 'files', why: string): Closing => ({
   nextAction:
     origin === 'files'
       ? 'Correct them (switchyard.json, vercel.json, _redirects, _headers) and deploy again.'
-      : `Set them anew under Rules, or take them back with PATCH /api/v1/projects/{project}/rules {"reset": ${JSON.stringify(accessFields)}}, which opens the project. If an older Switchyard runs since an update was undone, run the newer one again.`,
+      : `Take back under Rules what cannot be read, and set it anew there. If an older Switchyard runs since an update was undone, run the newer one again.`,
 })
 
 const leftOutText = (origin: ProblemOrigin, what: string): string => `${whose[origin]} hold but for a part that is left out: ${what}.`
-const correct = (origin: ProblemOrigin): string => (origin === 'files' ? 'Correct the files and deploy again.' : 'Set that part anew under Rules.')
+const correct = (origin: ProblemOrigin): string =>
+  origin === 'files' ? 'Correct the files and deploy again.' : 'Take it back under Rules, and set it anew there.'
 const noRoom = (weight: number): Closing => ({
   origin: 'budget',
   message: `There is no room for these rules (${sizeText(weight)}) beside those of everybody else, so nobody is let in.`,

@@ -7,8 +7,8 @@ export function versionsOf(stored: unknown): Record<string, string> {
   return Object.fromEntries(fields.map(([field, value]) => [field, digestOf(value)]))
 }
 
-// The database gives an object's keys back in one order, whoever wrote them.
-const digestOf = (value: unknown): string => createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 16)
+/** The database gives an object's keys back in one order, whoever wrote them. */
+export const digestOf = (value: unknown): string => createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 16)
 
 /**
  * Lists are saved whole: who began to edit before somebody else's change would take it back without knowing.

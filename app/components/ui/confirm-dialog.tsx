@@ -17,10 +17,21 @@ interface ConfirmDialogProps {
   pending: boolean
   error: ShownError | null
   onConfirm: () => void
+  /** What to look at, or to choose, before it is done. */
+  children?: ReactNode
 }
 
 /** Asks before something that cannot be taken back. A failure stays inside the window, beside the button that caused it. */
-export function ConfirmDialog({ typeToConfirm, confirmLabel, cancelLabel = 'Keep it', pending, error, onConfirm, ...dialog }: ConfirmDialogProps) {
+export function ConfirmDialog({
+  typeToConfirm,
+  confirmLabel,
+  cancelLabel = 'Keep it',
+  pending,
+  error,
+  onConfirm,
+  children,
+  ...dialog
+}: ConfirmDialogProps) {
   const [typed, setTyped] = useState('')
   const ready = typeToConfirm === undefined || typed === typeToConfirm
   const submit = (event: FormEvent) => {
@@ -30,6 +41,7 @@ export function ConfirmDialog({ typeToConfirm, confirmLabel, cancelLabel = 'Keep
   return (
     <Dialog {...dialog}>
       <form onSubmit={submit} className="flex flex-col gap-4">
+        {children}
         {typeToConfirm === undefined ? null : (
           <TextField
             label={`Type “${typeToConfirm}” to confirm`}

@@ -10,6 +10,7 @@ import { Behaviour } from './behaviour'
 import { Addresses, Maintenance } from './maintenance'
 import { PathRules } from './path-rules'
 import { Protection } from './protection'
+import { UnreadRulesCard } from './unread'
 import { useRules } from './use-rules'
 
 /** What the routers do with a request before the app sees it. */
@@ -27,7 +28,11 @@ export function Rules() {
       {rules.isPending ? <SkeletonRows count={4} className="h-24" /> : null}
       {rules.data ? (
         <div className="flex max-w-4xl flex-col gap-6">
-          <RefusalNote action="project.update" />
+          {rules.data.unread ? (
+            <UnreadRulesCard unread={rules.data.unread} settings={rules.data.settings} />
+          ) : (
+            <RefusalNote action="project.update" />
+          )}
           <Permitted action="project.update">
             <PathRules {...rules.data} />
             <Behaviour {...rules.data} />

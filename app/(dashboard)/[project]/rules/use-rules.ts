@@ -50,7 +50,8 @@ export function useSaveRules(title: string, dirty: boolean, onSaved: (newTokens:
   )
   return {
     save(patch) {
-      const fields = [...Object.keys(patch).filter((field) => field !== 'reset'), ...(patch.reset ?? [])]
+      const beside = new Set(['reset', 'discardUnread'])
+      const fields = [...Object.keys(patch).filter((field) => !beside.has(field)), ...(patch.reset ?? [])]
       update.mutate({
         project: project.id,
         patch: { ...patch, versions: Object.fromEntries(fields.map((field) => [field, based.current?.[field] ?? ''])) },
