@@ -49,7 +49,7 @@ export function describeProblem(problem: Problem): PageText {
     case 'bad-request':
       return {
         status: problem.status,
-        code: problem.status === 431 ? 'ERR_TOO_LARGE' : 'ERR_INVALID_INPUT',
+        code: [413, 414, 431].includes(problem.status) ? 'ERR_TOO_LARGE' : 'ERR_INVALID_INPUT',
         title: 'This request cannot be served',
         message: problem.detail,
         actions: ['Correct the request: it was refused before it reached an app.'],

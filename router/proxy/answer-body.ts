@@ -23,6 +23,12 @@ function isUncertain({ statusCode, headers }: IncomingMessage): boolean {
   return statusCode === 204 && Number(headers['content-length'] ?? 0) > 0
 }
 
+/** What Node's parser lets through and RFC 9112 does not: another version (§2.3), a coding that nobody here can undo (§6.1). */
+export function isUnreadable({ httpVersionMajor, headers }: IncomingMessage): boolean {
+  const coding = headers['transfer-encoding']
+  return httpVersionMajor !== 1 || (coding !== undefined && coding.toLowerCase() !== 'chunked')
+}
+
 /** Passes the body of an instance's answer, and its trailers, through a filter or as it is. */
 export function passBody(answer: IncomingMessage, through: NodeJS.ReadWriteStream | null, res: ServerResponse, passage: BodyPassage): void {
   const { broke } = passage

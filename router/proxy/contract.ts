@@ -8,6 +8,7 @@ import { lifecycleContract } from './contract/lifecycle'
 import { smugglingContract } from './contract/smuggling'
 import { streamingContract } from './contract/streaming'
 import { tlsContract } from './contract/tls'
+import { unusualContract } from './contract/unusual'
 import { upgradeContract } from './contract/upgrades'
 import type { EngineFactory } from './engine'
 
@@ -24,5 +25,6 @@ export function engineContract(name: string, createEngine: EngineFactory): void 
     gateContract(createEngine)
     accountContract(createEngine)
     tlsContract(createEngine)
+    unusualContract(createEngine)
   })
 }

@@ -11,7 +11,6 @@ import { hostTable, openServices, quietLog, routeTo, testLimits } from './testin
 const differ: Record<string, string> = {
   'first line: "GET / RTSP/1.0"': "Node's parser reads RTSP as HTTP/1.0; the lean one refuses it",
   'first line: "GET /"': "HTTP/0.9: Node's parser reads it and the engine says 505, the lean one says 400",
-  'first line: "SOURCE / HTTP/1.1"': 'a method of ICE: 501 and 400',
   'first line: "GET  / HTTP/1.1"': "Node's parser takes more than one space, where RFC 9112 §3 has exactly one",
   'first line: "GET /  HTTP/1.1"': 'the same, before the version',
   'length: "0"': 'bytes that are no request behind one that is: as with chunks below',

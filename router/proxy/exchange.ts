@@ -3,7 +3,7 @@ import type { Admission, ForwardPlan, LocalAnswer } from '../gate/gate'
 import type { LiveRoute } from '../match/host-table'
 import { type Problem, renderProblem } from '../pages/pages'
 import { isLease, type Lease, type Outcome, type TargetAsk } from '../targets/targets'
-import { endUnread, passBody, writeOwnBody } from './answer-body'
+import { endUnread, isUnreadable, passBody, writeOwnBody } from './answer-body'
 import { editPairs, forwardedHeaders, toPairs } from './edits'
 import type { NodeFacts } from './facts'
 import { FilterOnce } from './filter-once'
@@ -15,7 +15,9 @@ import { settle } from './settle'
 import {
   type Destination,
   faultOf,
+  InterimFlood,
   internalProblem,
+  mostInterimBytes,
   tooLarge,
   UnaskedUpgrade,
   type UpstreamFault,
@@ -23,6 +25,8 @@ import {
   upstreamProblem,
 } from './upstreams'
 import type { Visit } from './visit'
+
+const nothing = Buffer.alloc(0)
 
 /**
  * One request and its answer. The client sees exactly one of: the instance's answer, an answer of ours, or, once an answer has begun
@@ -45,6 +49,7 @@ export class Exchange {
   #sentAt = 0
   #upstream: ClientRequest | undefined
   #bytesBefore = 0
+  #interimBytes = 0
   #answered = false
   #filter = new FilterOnce(null)
   /** What the client gets is the instance's answer, filtered or not. */
@@ -162,7 +167,11 @@ export class Exchange {
     upstream.once('close', () => {
       if (this.#upstream === upstream && !this.#answered) this.onError(new Error('the upstream request ended without an answer'))
     })
-    upstream.on('information', (info) => this.#onInformation(info.statusCode, info.headers))
+    upstream.on('information', ({ statusCode, headers, rawHeaders }) => {
+      this.#interimBytes += rawHeaders.reduce((sum, text) => sum + text.length, 16)
+      if (this.#interimBytes > mostInterimBytes) upstream.destroy(new InterimFlood('interim answers without end'))
+      else this.#onInformation(statusCode, headers)
+    })
   }
 
   // 103 passes on; 100 and 102 were meant for this hop.
@@ -179,6 +188,7 @@ export class Exchange {
   /** The head of the instance's answer is here. */
   onAnswer(answer: IncomingMessage) {
     if (this.res.closed || this.res.headersSent) return void answer.destroy()
+    if (isUnreadable(answer)) return this.#failUpstream('bad-answer', new Error('the answer is not HTTP/1.1'))
     this.#answered = true
     this.#visit.upstreamMs = performance.now() - this.#sentAt
     let status = answer.statusCode ?? 502
@@ -222,8 +232,9 @@ export class Exchange {
       return false
     }
     this.#visit.status = status
-    // A head that is not followed at once by a body must not wait for one: event streams, long polls.
-    this.res.flushHeaders()
+    // A head that is not followed at once by a body must not wait for one: event streams, long polls. Not `flushHeaders`, which would
+    // send as UTF-8 what came as bytes.
+    this.res.write(nothing)
     return true
   }
 
@@ -327,13 +338,12 @@ export class Exchange {
     this.#linger()
   }
 
-  /** The client owes body bytes and is silent. */
-  onClientSilence(): void {
+  /** The client owes body bytes and is silent (408), or what it sent cannot be read (400). */
+  onBodyFault(status: 400 | 408, detail: string): void {
     // Nobody has asked it for the body yet: the request waits for its target.
-    if (this.#attempts === 0) return
+    if (this.#attempts === 0 && status === 408) return
     this.#release({ kind: 'client-left' })
-    if (!this.req.complete && !this.res.headersSent)
-      this.fail({ kind: 'bad-request', status: 408, detail: 'The body of the request did not arrive in time.' })
+    if (this.#attempts > 0 && !this.req.complete && !this.res.headersSent) this.fail({ kind: 'bad-request', status, detail })
     else this.res.destroy()
   }
 

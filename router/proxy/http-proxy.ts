@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import type http from 'node:http'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import http from 'node:http'
 import type net from 'node:net'
 import type { Duplex } from 'node:stream'
 import httpProxy from 'http-proxy'
@@ -16,7 +16,7 @@ import { joinedHeader, NodeFacts } from './facts'
 import { type ClientAddress, clientAddress } from './headers'
 import type { ExchangeHost } from './host'
 import { NodeListeners } from './node-listeners'
-import { checkRequest } from './request-rules'
+import { checkRequest, notExpected } from './request-rules'
 import { Upgrade, type UpgradeHost } from './upgrade'
 import { type Destination, Upstreams } from './upstreams'
 import { Visit } from './visit'
@@ -24,6 +24,28 @@ import { Visit } from './visit'
 /** The reference engine: node:http towards clients, the http-proxy package towards instances. Correct first; the lean one is fast. */
 export function createHttpProxyEngine(options: EngineOptions): Engine {
   return new HttpProxyEngine(options)
+}
+
+interface ParserError extends NodeJS.ErrnoException {
+  /** What was read last. */
+  rawPacket?: Buffer
+}
+
+const unreadable = 'The request is not valid HTTP/1.1.'
+const requestLine = /^(?:\r\n)*([!#$%&'*+.^_`|~0-9A-Za-z-]+) [!-~]+ HTTP\/1\.[01]\r\n/
+const endlessTarget = /^[A-Z]+ [^\s]+$/
+
+/** What a head that Node's parser gave up is answered with. */
+function refusalOf({ code, rawPacket }: ParserError, { maxHeaderBytes }: EngineLimits): { status: number; detail: string } {
+  const text = rawPacket?.toString('latin1') ?? ''
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return { status: 408, detail: 'The request head did not arrive in time.' }
+  const method = requestLine.exec(text)?.[1]
+  if (code === 'HPE_INVALID_METHOD' && method !== undefined && !http.METHODS.includes(method))
+    return { status: 501, detail: 'This is not a method of HTTP.' }
+  if (code !== 'HPE_HEADER_OVERFLOW') return { status: 400, detail: unreadable }
+  // Only where all of it came at once can it be told what is too long.
+  if (endlessTarget.test(text.slice(0, maxHeaderBytes))) return { status: 414, detail: `The request target is longer than ${maxHeaderBytes} bytes.` }
+  return { status: 431, detail: `The request head is larger than ${maxHeaderBytes} bytes.` }
 }
 
 interface ProxyWithPasses {
@@ -47,6 +69,8 @@ class HttpProxyEngine implements Engine, ExchangeHost, UpgradeHost {
   readonly #bySocket = new WeakMap<Duplex, Set<Exchange>>()
   readonly #openExchanges = new Set<Exchange>()
   readonly #openUpgrades = new Set<Upgrade>()
+  /** Connections that said something which is refused: nothing is read after it. */
+  readonly #refused = new WeakSet<Duplex>()
 
   constructor(options: EngineOptions) {
     this.limits = options.limits
@@ -74,7 +98,7 @@ class HttpProxyEngine implements Engine, ExchangeHost, UpgradeHost {
   #wire(server: http.Server): void {
     server.on('request', (req, res) => this.#onRequest(req, res, false))
     server.on('checkContinue', (req, res) => this.#onRequest(req, res, true))
-    server.on('checkExpectation', (req, res) => this.#refuse(req, res, 417, 'The only expectation served here is "100-continue".'))
+    server.on('checkExpectation', (req, res) => this.#refuse(req, res, 417, notExpected))
     server.on('upgrade', (req, socket, head) => this.#onUpgrade(req, socket, head))
     server.on('connect', (req, socket) => this.#rejectRaw(socket, 405, 'CONNECT is not served here.', req))
     server.on('clientError', (error, socket) => this.#onClientError(error, socket))
@@ -120,10 +144,14 @@ class HttpProxyEngine implements Engine, ExchangeHost, UpgradeHost {
   }
 
   #onRequest(req: IncomingMessage, res: ServerResponse, expectsContinue: boolean) {
+    if (this.#refused.has(req.socket)) return
     const client = this.#clientOf(req.socket)
     const exchange = this.#open(req, res, expectsContinue, client)
     const checked = checkRequest(req, this.limits)
-    if ('status' in checked) return exchange.refuse({ kind: 'bad-request', ...checked })
+    if ('status' in checked) {
+      this.#refused.add(req.socket)
+      return exchange.refuse({ kind: 'bad-request', ...checked })
+    }
     if (req.url === '*') return this.#answerOptions(exchange)
     exchange.start(checked, new NodeFacts(req, checked, client, exchange.requestId), client)
   }
@@ -160,6 +188,8 @@ class HttpProxyEngine implements Engine, ExchangeHost, UpgradeHost {
   }
 
   #refuse(req: IncomingMessage, res: ServerResponse, status: number, detail: string): void {
+    if (this.#refused.has(req.socket)) return
+    this.#refused.add(req.socket)
     this.#open(req, res, false, this.#clientOf(req.socket)).refuse({ kind: 'bad-request', status, detail })
   }
 
@@ -170,6 +200,7 @@ class HttpProxyEngine implements Engine, ExchangeHost, UpgradeHost {
   }
 
   #onUpgrade(req: IncomingMessage, socket: Duplex, head: Buffer) {
+    if (this.#refused.has(socket)) return void socket.destroy()
     const requestId = randomUUID()
     const client = this.#clientOf(socket)
     const visit = this.#visitOf(req, requestId, client, true)
@@ -185,16 +216,24 @@ class HttpProxyEngine implements Engine, ExchangeHost, UpgradeHost {
     upgrade.start(checked, new NodeFacts(req, checked, client, requestId), client)
   }
 
-  // Bytes the parser refused. When an answer is under way on this connection, anything written now would land inside it.
-  #onClientError(error: NodeJS.ErrnoException, socket: Duplex) {
+  // Bytes the parser refused, and whatever follows them.
+  #onClientError(error: ParserError, socket: Duplex) {
     // A handshake that failed: the TLS side counts it, and whatever was written now would be no page.
-    if (!this.#listeners.speaks(socket)) return void socket.destroy()
-    const busy = (this.#bySocket.get(socket)?.size ?? 0) > 0
-    if (busy || !socket.writable || error.code === 'ECONNRESET') return void socket.destroy()
-    if (error.code === 'HPE_HEADER_OVERFLOW')
-      return this.#rejectRaw(socket, 431, `The request head is larger than ${this.limits.maxHeaderBytes} bytes.`)
-    if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') return this.#rejectRaw(socket, 408, 'The request head did not arrive in time.')
-    this.#rejectRaw(socket, 400, 'The request is not valid HTTP/1.1.')
+    if (!this.#listeners.speaks(socket) || !socket.writable || error.code === 'ECONNRESET') return void socket.destroy()
+    if (this.#refused.has(socket)) return
+    this.#refused.add(socket)
+    const open = [...(this.#bySocket.get(socket) ?? [])]
+    const last = open.at(-1)
+    if (last === undefined) return this.#rejectUnread(error, socket)
+    // Behind a body that is broken nothing can be answered; behind whole requests it is this one's turn after theirs.
+    if (!last.req.complete) return open.length === 1 ? last.onBodyFault(400, unreadable) : void socket.destroy()
+    last.res.once('close', () => this.#rejectUnread(error, socket))
+  }
+
+  #rejectUnread(error: ParserError, socket: Duplex): void {
+    if (!socket.writable) return
+    const { status, detail } = refusalOf(error, this.limits)
+    this.#rejectRaw(socket, status, detail)
   }
 
   #rejectRaw(socket: Duplex, status: number, detail: string, req?: IncomingMessage): void {
@@ -216,7 +255,7 @@ class HttpProxyEngine implements Engine, ExchangeHost, UpgradeHost {
     const open = this.#bySocket.get(socket)
     if (!open || open.size === 0) return void socket.destroy()
     if (socket.writableLength > 0) return void socket.destroy()
-    for (const exchange of open) if (!exchange.req.complete) exchange.onClientSilence()
+    for (const exchange of open) if (!exchange.req.complete) exchange.onBodyFault(408, 'The body of the request did not arrive in time.')
   }
 
   async drain({ deadlineMs, idleGraceMs }: DrainOptions): Promise<DrainResult> {

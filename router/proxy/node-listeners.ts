@@ -75,6 +75,8 @@ export class NodeListeners {
       keepAliveTimeout: limits.keepAliveMs,
       connectionsCheckingInterval: Math.min(5_000, limits.clientHeadTimeoutMs),
       noDelay: true,
+      // Missing ones are refused with a page of ours.
+      requireHostHeader: false,
       shouldUpgradeCallback: isWebSocketUpgrade,
     }
     const server = edge ? https.createServer({ ...options, ...edge.serverOptions(['http/1.1']) }) : http.createServer(options)

@@ -3,7 +3,7 @@ import { type Authority, parseAuthority } from '@/shared/node/host'
 import type { EngineLimits } from '../env'
 
 export interface Refusal {
-  status: 400 | 405 | 417 | 431 | 501 | 505
+  status: 400 | 405 | 414 | 417 | 431 | 501 | 505
   /** For the client's developer: which rule, in one sentence. */
   detail: string
 }
@@ -19,6 +19,9 @@ export interface AcceptedRequest {
 
 // Node's parser also reads RTSP and ICE heads, and does not say which protocol it read; their own methods give them away.
 const httpMethods = new Set(METHODS.filter((method) => method !== 'SOURCE'))
+
+/** The detail of a 417. */
+export const notExpected = 'The only expectation served here is "100-continue".'
 
 const refuse = (status: Refusal['status'], detail: string): Refusal => ({ status, detail })
 
@@ -53,6 +56,7 @@ function checkHeaders(req: IncomingMessage): Refusal | AcceptedRequest {
     if (name === 'host') hosts.push(value)
     else if (name === 'content-length') lengths.push(value)
     else if (name === 'transfer-encoding') codings.push(value)
+    else if (name === 'expect' && req.httpVersion === '1.1' && value.toLowerCase() !== '100-continue') return refuse(417, notExpected)
     else if (name === 'connection' && nominatesFraming(value)) return refuse(400, 'Connection must not name Host or Content-Length.')
   }
   const [host] = hosts

@@ -1,11 +1,13 @@
 import http from 'node:http'
 import https from 'node:https'
 import type { Duplex } from 'node:stream'
+import { inSlices } from '@/shared/node/slices'
 import type { Target } from '@/shared/route-table'
 import type { EngineLimits } from '../env'
 import type { ForwardPlan, OutsideTarget } from '../gate/gate'
 import type { HostTable } from '../match/host-table'
 import type { Problem } from '../pages/pages'
+import { goneTargets, targetKey } from './gone-targets'
 
 /** The connection to an instance was not established in time. */
 export class ConnectTimeout extends Error {
@@ -20,6 +22,17 @@ export class UpstreamSilence extends Error {
 /** The instance answered 101 to a request that asked for nothing of the kind. */
 export class UnaskedUpgrade extends Error {
   readonly code = 'HPE_UNASKED_UPGRADE'
+}
+
+/**
+ * Bytes of interim answers (1xx) to one request. More is a flood: each passes on at once, and what a client does not read would be held
+ * here without bound.
+ */
+export const mostInterimBytes = 65_536
+
+/** The instance sent interim answers without end. */
+export class InterimFlood extends Error {
+  readonly code = 'HPE_INTERIM_FLOOD'
 }
 
 /** An agent whose connections have a deadline to open, and which stops keeping any once its target left the table. */
@@ -90,13 +103,12 @@ interface Pool<A extends http.Agent> {
 /** Outside addresses change with DNS: the pools of so many are kept. */
 const maxOutsidePools = 64
 
-const keyOf = (target: Target) => `${target.instanceId} ${target.host} ${target.port}`
-
 /** One pool of connections for each target of the table. */
 export class Upstreams {
   readonly #pools = new Map<string, Pool<UpstreamAgent>>()
   readonly #outside = new Map<string, Pool<http.Agent>>()
   readonly #limits: EngineLimits
+  #endSweep: () => void = () => {}
 
   constructor(limits: EngineLimits) {
     this.#limits = limits
@@ -108,7 +120,7 @@ export class Upstreams {
   }
 
   #poolOf(target: Target): Pool<UpstreamAgent> {
-    const key = keyOf(target)
+    const key = targetKey(target)
     let pool = this.#pools.get(key)
     if (!pool) {
       const { connectTimeoutMs, upstreamIdleMs } = this.#limits
@@ -144,19 +156,22 @@ export class Upstreams {
     return { kept, fresh: new Agent({ keepAlive: false }, connectTimeoutMs) }
   }
 
-  /** Retires the pools of targets that `table` no longer names. */
+  /** Retires the pools of targets that `table` no longer names; a large table is looked through in turns of its own. */
   keepOnly(table: HostTable): void {
-    if (this.#pools.size === 0) return
-    const named = new Set<string>()
-    for (const route of table.routes()) for (const target of route.targets) named.add(keyOf(target))
-    for (const [key, pool] of this.#pools)
-      if (!named.has(key)) {
-        pool.kept.retire()
-        this.#pools.delete(key)
-      }
+    this.#endSweep()
+    this.#endSweep = inSlices(this.#sweep(table))
+  }
+
+  *#sweep(table: HostTable): Generator<void, void> {
+    for (const key of yield* goneTargets(table, this.#pools.keys())) {
+      this.#pools.get(key)?.kept.retire()
+      this.#pools.delete(key)
+      yield
+    }
   }
 
   close(): void {
+    this.#endSweep()
     for (const pool of [...this.#pools.values(), ...this.#outside.values()]) {
       pool.kept.destroy()
       pool.fresh.destroy()

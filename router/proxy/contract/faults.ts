@@ -88,6 +88,8 @@ export function faultContract(createEngine: EngineFactory): void {
       ['not HTTP at all', '\x15\x03\x01\x00\x02\x02\x46\r\n\r\n'],
       ['two lengths', 'HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab'],
       ['length beside chunks', 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'],
+      ['a coding nobody here can undo', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n'],
+      ['a version to come', 'HTTP/2.0 200 OK\r\nContent-Length: 2\r\n\r\nok'],
       ['a bare LF', 'HTTP/1.1 200 OK\nContent-Length: 2\n\nok'],
     ])('an answer with %s: 502', async (_what, answer) => {
       const origin = await keep(scriptedOrigin(answer))

@@ -6,6 +6,7 @@ import { ClientInput } from './client-input'
 import { type ClientHost, optionsAnswer } from './client-request'
 import { closing, dead, dropping, halfCloseGraceMs, idle, receiving, tunnel, waiting } from './client-states'
 import type { Clock } from './clock'
+import { cut } from './cut'
 import { Exchange } from './exchange'
 import type { Front } from './front'
 import { HeadFacts, parsedHead } from './head-facts'
@@ -37,7 +38,7 @@ export class ClientConnection extends ClientInput implements Front, AnswersOwner
     socket.on('end', () => this.#clientEnded())
     socket.on('error', () => {})
     socket.on('timeout', () => {
-      if (socket.writableLength > 0) this.destroy()
+      if (socket.writableLength > 0) this.#cut()
     })
     socket.on('close', () => {
       this.state = dead
@@ -148,7 +149,8 @@ export class ClientConnection extends ClientInput implements Front, AnswersOwner
     this.ended = true
     this.since = this.host.clock.now
     if (this.state === tunnel) return this.exchange.endTunnel()
-    if (this.state === idle) return this.finish()
+    // All was said on our side, or all that will be: what is left of it is on its way, and the socket closes itself behind it.
+    if (this.state === idle || this.state === dropping || this.state === closing) return this.finish()
     // Whoever said all of its request may still wait for the answer.
     if (this.state !== waiting || !this.exchange.open) this.destroy()
   }
@@ -303,6 +305,12 @@ export class ClientConnection extends ClientInput implements Front, AnswersOwner
     this.socket.destroy()
   }
 
+  #cut(): void {
+    this.state = dead
+    this.#answers.discard()
+    cut(this.socket)
+  }
+
   #drained(): void {
     this.#answers.drained()
     this.exchange.resumeAnswer()
@@ -319,7 +327,13 @@ export class ClientConnection extends ClientInput implements Front, AnswersOwner
         if (clock.passed(this.since, limits.keepAliveMs)) this.finish()
       } else if (clock.passed(this.since, limits.clientHeadTimeoutMs)) this.#headTooLate()
     } else if (this.state === receiving || this.state === waiting) this.#watchRequest(clock)
-    else if ((this.state !== tunnel || this.ended) && clock.passed(this.since, limits.lingerMs)) this.destroy()
+    else if (this.state !== tunnel || this.ended) this.#watchEnd(clock)
+  }
+
+  #watchEnd(clock: Clock): void {
+    // A client that is still taking its answer is no silent one; the socket's own timer tells (see `ClientAnswers.flush`).
+    if (this.#answers.stalled && this.socket.writableLength > 0) this.since = clock.now
+    else if (clock.passed(this.since, this.host.limits.lingerMs)) this.destroy()
   }
 
   #watchRequest(clock: Clock) {

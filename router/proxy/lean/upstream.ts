@@ -1,8 +1,9 @@
 import type net from 'node:net'
-import { ConnectTimeout, UnaskedUpgrade, UpstreamSilence } from '../upstreams'
+import { ConnectTimeout, InterimFlood, mostInterimBytes, UnaskedUpgrade, UpstreamSilence } from '../upstreams'
 import type { Clock } from './clock'
-import { AnswerHead, parseAnswerHead } from './parse/answer-head'
+import { AnswerHead, answerHeadLimits, parseAnswerHead } from './parse/answer-head'
 import { ChunkScanner } from './parse/chunked'
+import { LF } from './parse/tables'
 import { Outbox, readBuffer } from './slab'
 
 /**
@@ -82,6 +83,7 @@ export class UpstreamConnection {
   #requestDone = false
   #reused = false
   #anyByte = false
+  #interimBytes = 0
   #paused = false
   /** Clock time of the last byte in either direction, or of the last change of state. */
   activeAt: number
@@ -125,6 +127,7 @@ export class UpstreamConnection {
     this.#asked = asked
     this.#requestDone = false
     this.#anyByte = false
+    this.#interimBytes = 0
     this.activeAt = this.#clock.now
     this.out.restart(ownBytes)
   }
@@ -208,6 +211,11 @@ export class UpstreamConnection {
       bytes = Buffer.concat([this.#pending, read.subarray(0, size)])
       end = bytes.length
       this.#pending = null
+      // A head that drips in is looked at again only when a line of it ended: each look begins at its first byte.
+      if (end <= answerHeadLimits.bytes && !read.subarray(0, size).includes(LF)) {
+        this.#pending = bytes
+        return
+      }
     }
     let at = 0
     while (at < end) {
@@ -219,6 +227,8 @@ export class UpstreamConnection {
       }
       if (answerHead.status >= 200) return this.#answer(bytes, after, end)
       if (answerHead.status === 101) return this.#switch(bytes, after, end)
+      this.#interimBytes += after - at
+      if (this.#interimBytes > mostInterimBytes) return this.#fail(new InterimFlood('interim answers without end'))
       const sink = this.#sink
       if (answerHead.status !== 100 && answerHead.status !== 102) sink?.onInformation(answerHead)
       if (this.#sink !== sink) return

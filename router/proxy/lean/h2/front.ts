@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream'
 import type { ForwardPlan, HeaderEdits, LocalAnswer, StreamedBody } from '../../../gate/gate'
 import type { HostTable } from '../../../match/host-table'
 import { mayTrail } from '../../trailers'
+import { optionsAnswer } from '../client-request'
 import { Exchange } from '../exchange'
 import type { ExchangeHost } from '../exchange-host'
 import type { Front, RequestBody } from '../front'
@@ -96,7 +97,8 @@ export class H2Front implements Front, RequestTaker {
     }
     this.facts.host = last.host
     this.#forwarded = last.forwarded
-    this.#exchange.start(last.route)
+    if (head.path === '*') this.#exchange.answerOwn(optionsAnswer)
+    else this.#exchange.start(last.route)
   }
 
   // The request (RequestTaker).

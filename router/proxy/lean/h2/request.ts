@@ -44,7 +44,7 @@ const refuse = (status: number, detail: string): Problem => ({ kind: 'bad-reques
 
 /** Why a well-formed request is not served, in the words of the HTTP/1.1 engines (`request-rules.ts`), or null. Looks its host up. */
 export function refusalOf(head: RequestHead, tooLarge: boolean, last: LastHost, table: HostTable, client: ClientWords): Problem | null {
-  if (tooLarge) return refuse(431, 'The header fields of the request are more or larger than allowed.')
+  if (tooLarge) return tooLargeRefusal(head)
   if (!methods.has(head.method)) return refuse(501, 'This is not a method of HTTP.')
   if (head.protocol !== null && !asksForWebSocket(head)) return refuse(501, 'The only protocol that a CONNECT opens here is "websocket".')
   if (head.method === 'TRACE' || (head.method === 'CONNECT' && head.protocol === null)) return refuse(405, `${head.method} is not served here.`)
@@ -55,6 +55,12 @@ export function refusalOf(head: RequestHead, tooLarge: boolean, last: LastHost, 
   const expect = head.fields.find((field) => field.name === 'expect')
   if (expect !== undefined && expect.value.toLowerCase() !== '100-continue') return refuse(417, 'The only expectation served here is "100-continue".')
   return null
+}
+
+// Pseudo-headers come first: a path that is not there is the very field that did not fit.
+function tooLargeRefusal({ method, fields }: RequestHead): Problem {
+  if (method !== 'CONNECT' && !fields.some(({ name }) => name === ':path')) return refuse(414, 'The request target is longer than allowed.')
+  return refuse(431, 'The header fields of the request are more or larger than allowed.')
 }
 
 function targetFault({ method, path }: RequestHead): Problem | null {

@@ -41,9 +41,13 @@ describe('request heads', () => {
 
   test('the size of a head is bounded, whole or not', () => {
     const long = `GET /${'a'.repeat(400)} HTTP/1.1\r\nHost: a\r\n\r\n`
-    expect(request(long)).toMatchObject({ after: -1, head: { refusal: { status: 431 } } })
-    expect(request(long.slice(0, 402))).toMatchObject({ after: -1, head: { refusal: { status: 431 } } })
+    expect(request(long)).toMatchObject({ after: -1, head: { refusal: { status: 414 } } })
+    expect(request(long.slice(0, 402))).toMatchObject({ after: -1, head: { refusal: { status: 414 } } })
     expect(request(long.slice(0, 300)).after).toBe(0)
+    const wide = `GET / HTTP/1.1\r\nHost: a\r\nX: ${'a'.repeat(400)}\r\n\r\n`
+    expect(request(wide)).toMatchObject({ after: -1, head: { refusal: { status: 431 } } })
+    expect(request(wide.slice(0, 402))).toMatchObject({ after: -1, head: { refusal: { status: 431 } } })
+    expect(request(wide.slice(0, 300)).after).toBe(0)
   })
 
   test('every byte is either in a class or refused', () => {

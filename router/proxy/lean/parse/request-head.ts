@@ -1,7 +1,7 @@
 import type { EngineLimits } from '../../../env'
 import type { Refusal } from '../../request-rules'
 import { FieldIndex, incomplete, malformed, scanFields, tooMany } from './fields'
-import { methodOf } from './methods'
+import { longestMethod, methodOf } from './methods'
 import * as names from './names'
 import { CR, LF, nameBytes, SPACE, spells, targetByte, tokenByte } from './tables'
 import { readConnection } from './tokens'
@@ -11,6 +11,7 @@ export const notHttp = refuse(400, 'The request is not valid HTTP/1.1.')
 /** For who reads the value of Host. */
 export const notHost = refuse(400, 'The Host header is not a hostname.')
 const refusals = {
+  method: refuse(501, 'This is not a method of HTTP.'),
   version: refuse(505, 'Only HTTP/1.1 and HTTP/1.0 are spoken here.'),
   trace: refuse(405, 'TRACE is not served here.'),
   connect: refuse(405, 'CONNECT is not served here.'),
@@ -68,12 +69,12 @@ export class RequestHead {
  */
 export function parseRequestHead(head: RequestHead, bytes: Buffer, start: number, end: number, limits: EngineLimits): number {
   const line = parseRequestLine(head, bytes, start, end)
-  if (line <= 0) return line === incomplete ? incompleteOr431(head, start, end, limits) : malformed
+  if (line <= 0) return line === incomplete ? incompleteOrTooLarge(head, start, end, end, limits) : malformed
   const after = scanFields(head.fields, bytes, line, end, limits.maxHeaders)
-  if (after === incomplete) return incompleteOr431(head, start, end, limits)
+  if (after === incomplete) return incompleteOrTooLarge(head, start, line, end, limits)
   if (after === tooMany) return refused(head, refuse(431, `More than ${limits.maxHeaders} header lines.`))
   if (after === malformed) return refused(head, notHttp)
-  if (after - start > limits.maxHeaderBytes) return refused(head, tooLarge(limits))
+  if (after - start > limits.maxHeaderBytes) return refused(head, tooLarge(line - start, limits))
   head.end = after
   const inFields = readFields(head, bytes)
   head.refusal ??= inFields
@@ -85,10 +86,15 @@ function refused(head: RequestHead, refusal: Refusal): number {
   return malformed
 }
 
-const tooLarge = (limits: EngineLimits) => refuse(431, `The request head is larger than ${limits.maxHeaderBytes} bytes.`)
+/** RFC 9112 §3: where the request line alone is too long, it is the target that nobody wants to read. */
+function tooLarge(lineBytes: number, { maxHeaderBytes }: EngineLimits): Refusal {
+  if (lineBytes > maxHeaderBytes) return refuse(414, `The request target is longer than ${maxHeaderBytes} bytes.`)
+  return refuse(431, `The request head is larger than ${maxHeaderBytes} bytes.`)
+}
 
-function incompleteOr431(head: RequestHead, start: number, end: number, limits: EngineLimits): number {
-  return end - start > limits.maxHeaderBytes ? refused(head, tooLarge(limits)) : incomplete
+/** `lineEnd`: where the request line ends, or what there is of it. */
+function incompleteOrTooLarge(head: RequestHead, start: number, lineEnd: number, end: number, limits: EngineLimits): number {
+  return end - start > limits.maxHeaderBytes ? refused(head, tooLarge(lineEnd - start, limits)) : incomplete
 }
 
 // method SP target SP "HTTP/1." digit CRLF, one space each.
@@ -97,12 +103,11 @@ function parseRequestLine(head: RequestHead, bytes: Buffer, start: number, end: 
   head.refusal = null
   let i = start
   while (i < end && tokenByte[bytes[i] as number] === 1) i++
-  if (i - start > 20) return refused(head, notHttp)
-  if (i >= end) return incomplete
+  if (i >= end) return i - start > longestMethod ? refused(head, notHttp) : incomplete
   if (bytes[i] !== SPACE || i === start) return refused(head, notHttp)
   const method = methodOf(bytes, start, i)
-  if (method === undefined) return refused(head, notHttp)
-  head.method = method
+  head.method = method ?? bytes.toString('latin1', start, Math.min(i, start + longestMethod))
+  if (method === undefined) head.refusal = refusals.method
   head.targetStart = ++i
   while (i < end && targetByte[bytes[i] as number] === 1) i++
   if (i >= end) return incomplete
@@ -115,7 +120,7 @@ function parseRequestLine(head: RequestHead, bytes: Buffer, start: number, end: 
     // HTTP/0.9 and HTTP/2.0 are versions that exist; others are noise.
     const exists = (bytes[i + 5] === 50 && minor === 0) || (bytes[i + 5] === 48 && minor === 9)
     if (!exists) return refused(head, notHttp)
-    head.refusal = refusals.version
+    head.refusal ??= refusals.version
   }
   head.minor = minor === 0 ? 0 : 1
   head.refusal ??= checkTarget(head, bytes)
@@ -149,6 +154,7 @@ function readFields(head: RequestHead, bytes: Buffer): Refusal | null {
   head.expectsContinue = false
   let wantsUpgrade = false
   let websocket = false
+  let upgrades = 0
   let refusal: Refusal | null = null
   let nominated = false
   let codings = 0
@@ -168,7 +174,7 @@ function readFields(head: RequestHead, bytes: Buffer): Refusal | null {
         if (said.nominates) nominated = true
       } else if (meaning === names.transferEncoding) {
         if (codings++ === 0) coding = line
-      } else if (meaning === names.upgrade) websocket = valueIs(head, bytes, line, websocketName)
+      } else if (meaning === names.upgrade) websocket = upgrades++ === 0 && valueIs(head, bytes, line, websocketName)
       else if (meaning === names.expect) refusal ??= readExpect(head, bytes, line)
     }
   }
