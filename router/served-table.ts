@@ -1,7 +1,9 @@
-import type { RouteTable } from '@/shared/route-table'
-import { HostTable } from './match/host-table'
+import type { TableHead } from '@/shared/route-table'
+import type { HostTable } from './match/host-table'
 import type { EngineLog } from './proxy/engine'
-import { checkTable, supersedes } from './table/schema'
+import type { TableCopy } from './table/copy'
+import type { ArrivedTable } from './table/intake'
+import { supersedes } from './table/schema'
 import type { SnapshotStore } from './table/snapshot'
 
 const snapshotRetryMs = 5_000
@@ -11,7 +13,7 @@ export interface ServedTableOptions {
   apply: (hosts: HostTable) => Promise<void>
   snapshots: SnapshotStore
   /** What serves already, from disk. */
-  current: RouteTable
+  current: HostTable
   /** Whether this worker listens for HTTPS: without, no visitor may be sent there. */
   isSecure: () => boolean
   log: EngineLog
@@ -20,7 +22,9 @@ export interface ServedTableOptions {
 /** The table that serves and its copy on disk, changed together. */
 export class ServedTable {
   readonly #options: ServedTableOptions
-  #current: RouteTable
+  #current: HostTable
+  /** Of the table that serves, until it is on disk. */
+  #unsaved: TableCopy | null = null
   #retry: NodeJS.Timeout | undefined
   /** One at a time: an older table must not be applied over a newer one. */
   #tail: Promise<void> = Promise.resolve()
@@ -34,27 +38,32 @@ export class ServedTable {
     return this.#current.version
   }
 
-  /** Checks, applies, stores. @throws on a table that is invalid or older than the one that serves. */
-  replace(input: unknown): Promise<void> {
-    return this.#inTurn(() => this.#replace(input))
+  /** Whether a table with this head would replace the one that serves. */
+  wants(head: TableHead): boolean {
+    return supersedes(head, this.#current)
   }
 
-  async #replace(input: unknown): Promise<void> {
-    const { table, hosts } = checkTable(input)
-    const current = this.#current
-    if (!supersedes(table, current)) {
-      if (table.version === current.version) return // sent again after a reconnection
-      throw new Error(`version ${table.version} is older than version ${current.version}, which serves`)
+  /** Applies, stores. @throws on a table that is older than the one that serves. */
+  replace(next: ArrivedTable): Promise<void> {
+    return this.#inTurn(() => this.#replace(next))
+  }
+
+  async #replace({ head, content }: ArrivedTable): Promise<void> {
+    if (content === null || !this.wants(head)) {
+      if (head.version === this.version) return // sent again after a reconnection
+      throw new Error(`version ${head.version} is older than version ${this.version}, which serves`)
     }
-    await this.#options.apply(this.#reachable(table, hosts))
-    this.#current = table
-    this.#options.log.info({ version: table.version, routes: hosts.size }, 'new route table serves')
+    const { hosts, copy } = content
+    await this.#options.apply(this.#reachable(hosts))
+    this.#current = hosts
+    this.#options.log.info({ version: head.version, routes: hosts.size }, 'new route table serves')
+    this.#unsaved = copy
     await this.#store()
   }
 
   /** Applies the same table again: HTTPS is there now, or is not. */
   again(): Promise<void> {
-    return this.#inTurn(() => this.#options.apply(this.#reachable(this.#current, new HostTable(this.#current))))
+    return this.#inTurn(() => this.#options.apply(this.#reachable(this.#current)))
   }
 
   #inTurn(work: () => Promise<void>): Promise<void> {
@@ -63,20 +72,21 @@ export class ServedTable {
     return done
   }
 
-  #reachable(table: RouteTable, hosts: HostTable): HostTable {
-    if (hosts.httpsPort === null || this.#options.isSecure()) return hosts
-    const { httpsPort: _, ...plain } = table
-    return new HostTable(plain)
+  #reachable(hosts: HostTable): HostTable {
+    return hosts.httpsPort === null || this.#options.isSecure() ? hosts : hosts.withoutHttps()
   }
 
   // A table that serves is acknowledged even when the disk is full; the copy is tried again until it is there.
   async #store(): Promise<void> {
     const { log, snapshots } = this.#options
     clearTimeout(this.#retry)
+    const copy = this.#unsaved
+    if (copy === null) return
     try {
-      await snapshots.save(this.#current)
+      await snapshots.save(copy)
+      if (this.#unsaved === copy) this.#unsaved = null
     } catch (error) {
-      log.error({ err: error, version: this.#current.version }, 'the route table could not be stored: a restart now would serve the one before')
+      log.error({ err: error, version: copy.version }, 'the route table could not be stored: a restart now would serve the one before')
       this.#retry = setTimeout(() => void this.#store(), snapshotRetryMs)
     }
   }

@@ -31,7 +31,7 @@ export interface Services extends EngineServices {
   parts: EdgeParts
   observer: ReturnType<typeof createObserver>
   tls: TlsEdge
-  /** Makes all of them ready for a new table; the engine comes after them. */
+  /** Makes all of them ready for a new table, in one turn; the engine comes after them, in the same one. */
   apply(table: HostTable): Promise<void>
   close(): Promise<void>
 }
@@ -60,6 +60,7 @@ export function createServices(env: RouterEnv, table: HostTable, log: EngineLog,
     directory: env.runDirectory,
     ask: async (ids) => (await control.ask('certificates', { ids }, certificateAskTimeoutMs)).certificates,
     sessionKeys,
+    entries: table.certificates,
     handshakeTimeoutMs: env.limits.clientHeadTimeoutMs,
     log,
   })

@@ -38,8 +38,8 @@ export interface RouterWorker {
  */
 export async function startWorker(env: RouterEnv, log: EngineLog): Promise<RouterWorker> {
   const snapshots = new SnapshotStore(env.runDirectory)
-  const { table, hosts, from, problems } = snapshots.load()
-  const loadedFields = { version: table.version, routes: hosts.size, from, problems }
+  const { hosts, from, problems } = snapshots.load()
+  const loadedFields = { version: hosts.version, routes: hosts.size, from, problems }
   log[from === 'current' ? 'info' : 'warn'](loadedFields, `serving the ${from} route table from disk`)
   prepareRunDirectory(env, log)
   // The link comes last, so that serving waits for nothing; until then there is nobody to tell or to ask.
@@ -50,14 +50,12 @@ export async function startWorker(env: RouterEnv, log: EngineLog): Promise<Route
   }
   const services = createServices(env, hosts, log, control, findSiblings(env.workers))
   const engine = engines[env.engine]({ limits: env.limits, table: hosts, log, ...services })
-  // What is on disk is enough to begin with; the rest is asked for once there is somebody to ask.
-  void services.tls.apply(hosts.certificates)
   const apply = async (next: HostTable) => {
     await services.apply(next)
     engine.apply(next)
   }
   const secure = new SecureDoor(engine, env, services.tls, log, () => void served.again())
-  const served = new ServedTable({ apply, snapshots, current: table, isSecure: () => secure.bound !== null, log })
+  const served = new ServedTable({ apply, snapshots, current: hosts, isSecure: () => secure.bound !== null, log })
   const address = await openPlain(engine, env, log)
   await secure.open()
   if (secure.bound === null && hosts.httpsPort !== null) await served.again()
@@ -66,6 +64,7 @@ export async function startWorker(env: RouterEnv, log: EngineLog): Promise<Route
     socketPath: env.controlSocket,
     workerId: env.workerId,
     state: () => ({ version: served.version, listening }),
+    wantsTable: (head) => served.wants(head),
     onTable: (next) => served.replace(next),
     inFlight: (ids) => engine.inFlight(ids),
     handlers: handlersOf(services),

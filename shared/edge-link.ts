@@ -1,4 +1,4 @@
-import type { RouteTable } from './route-table'
+import type { RouteTable, TableHead, TablePart } from './route-table'
 
 /**
  * Control ⇄ router, newline-delimited JSON over a unix socket (`$SWITCHYARD_HOME/run/edge.sock`, 0600). The control plane listens,
@@ -6,10 +6,19 @@ import type { RouteTable } from './route-table'
  * that is not connected keeps serving what it has. Tables apart, four kinds of talk, each typed by its map below:
  * `state` (control → all, remembered, acknowledged), `command` (control → all, each answers), `ask` (router → control, answered),
  * `report` (router → control, unanswered; may be lost).
+ *
+ * A table is a head, parts of about `tablePartBytes`, an end: neither side has ever more to do at once than one part. Other messages may
+ * come between them. What is not whole when the next head comes, or the connection ends, never was.
  */
 
+/** What a router says in its hello when it reads tables in parts; others are given the whole table as one message. */
+export const readsTableParts = 'table-parts'
+
+/** JSON of one part: what takes a router about a millisecond to check and take in. One route, policy or certificate may be longer. */
+export const tablePartBytes = 32 * 1024
+
 /**
- * The longest message of the control plane. A table of a million routes is about 300 MB of JSON; what a table may hold is bounded well
+ * The longest message of the control plane, and the most that a table may be in all its parts. A table of a million routes is about 300 MB of JSON; what a table may hold is bounded well
  * below this where it is made (`server/routes/sound-routes.ts`).
  */
 export const maxControlFrameBytes = 512 * 1024 * 1024
@@ -94,7 +103,8 @@ export interface EdgeReports {
 }
 
 export type RouterMessage =
-  | { type: 'hello'; workerId: number; pid: number; version: number; listening: boolean }
+  /** `reads`: forms of messages it knows beyond the first ones there were; absent in routers from before there were others. */
+  | { type: 'hello'; workerId: number; pid: number; version: number; listening: boolean; reads?: string[] }
   | { type: 'ack'; version: number }
   /** `version` of the table could not be applied; the old one stays. */
   | { type: 'nack'; version: number; reason: string }
@@ -104,8 +114,15 @@ export type RouterMessage =
   | { type: 'command-answer'; requestId: number; answer?: unknown; problem?: string }
   | { type: 'ask'; kind: string; requestId: number; ask: unknown }
   | { type: 'report'; kind: string; report: unknown }
+/** The messages that carry a table; `parts`: how many come between this head and its end. */
+export type TableMessage =
+  | { type: 'table-head'; head: TableHead; parts: number }
+  | ({ type: 'table-part' } & TablePart)
+  | { type: 'table-end'; version: number }
 export type ControlMessage =
+  /** Whole: from an older control plane, or to an older router. */
   | { type: 'table'; table: RouteTable }
+  | TableMessage
   | { type: 'in-flight'; requestId: number; instanceIds: string[] }
   | { type: 'state'; kind: string; revision: number; state: unknown }
   | { type: 'command'; kind: string; requestId: number; ask: unknown }

@@ -55,20 +55,30 @@ export interface CertificateEntry {
   notAfter: number
 }
 
-export interface RouteTable {
+/** What a table says once. */
+export interface TableHead {
   /** Strictly increasing; assigned by the database. */
   version: number
   generatedAt: string
   /** Port and host of the dashboard, for links on the router's own pages. */
   dashboardUrl: string
-  routes: Route[]
-  /** Shared by the routes that name them. */
-  policies?: Record<string, EdgePolicy>
-  certificates?: CertificateEntry[]
   /** Port of HTTPS as visitors see it, for redirects; absent: HTTPS is off. */
   httpsPort?: number
   /** Outside hosts that rewrites may lead to, as an operator allowed them: `api.example.com`, `*.example.com`, `10.0.0.5:8080`. */
   outsideHosts?: string[]
+}
+
+/** Some of what a table says much of. A policy comes before the routes that name it. */
+export interface TablePart {
+  /** Shared by the routes that name them. */
+  policies?: Record<string, EdgePolicy>
+  /** Those of one id that follow each other are one: it may be for more names than one part holds. */
+  certificates?: CertificateEntry[]
+  routes?: Route[]
+}
+
+export interface RouteTable extends TableHead, TablePart {
+  routes: Route[]
 }
 
 export const emptyRouteTable: RouteTable = { version: 0, generatedAt: new Date(0).toISOString(), dashboardUrl: '', routes: [] }

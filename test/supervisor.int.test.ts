@@ -4,6 +4,7 @@ import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import path from 'node:path'
 import { afterEach, expect, test } from 'vitest'
+import { TableCopy } from '@/router/table/copy'
 import { SnapshotStore } from '@/router/table/snapshot'
 import { defaultEdgePolicy } from '@/shared/edge-policy'
 import { until } from './support/processes'
@@ -83,13 +84,14 @@ test('a visitor who comes over connections to every router gets what the limit s
   const target = { instanceId: 'i', host: '127.0.0.1', port: (app.address() as AddressInfo).port }
   const policy = { ...defaultEdgePolicy, rateLimits: [{ source: '/(.*)', requests, windowSeconds: 3600 }] }
   const route = { host: 'app.test', teamId: 't', projectId: 'p', projectName: 'shop', deploymentId: 'd', state: 'live' as const }
-  await new SnapshotStore(runDirectory).save({
+  const copy = TableCopy.of({
     version: 1,
     generatedAt: new Date().toISOString(),
     dashboardUrl: 'http://localhost:3000',
     routes: [{ ...route, targets: [target], policy: 'p' }],
     policies: { p: policy },
   })
+  await new SnapshotStore(runDirectory).save(copy)
   await running(home)
 
   const visit = () =>

@@ -114,7 +114,7 @@ export async function startRouter(
   fixtures: Fixtures,
   backends: number[],
   options: { name: string; engine: 'lean' | 'http-proxy'; routes: number },
-): Promise<Contender> {
+): Promise<Contender & { hub: EdgeHub }> {
   const [httpPort = 0, httpsPort = 0] = await freePorts(2)
   const home = path.join(fixtures.directory, options.name)
   const hub = new EdgeHub({ socketPath: path.join(home, 'run', 'edge.sock'), expectedWorkers: 1 })
@@ -134,7 +134,7 @@ export async function startRouter(
   const router = startOn(
     proxyCore,
     [
-      nodeBinary,
+      process.env.BENCH_NODE ?? nodeBinary,
       ...(process.env.BENCH_NODE_FLAGS ?? '--min-semi-space-size=4 --max-semi-space-size=4 --no-parallel-scavenge').split(' '),
       process.env.BENCH_ROUTER ?? 'dist/router.mjs',
     ],
@@ -149,6 +149,7 @@ export async function startRouter(
     name: options.name,
     httpPort,
     httpsPort,
+    hub,
     stop: async () => {
       await router.stop()
       await hub.close()

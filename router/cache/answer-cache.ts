@@ -1,9 +1,11 @@
 import { Transform } from 'node:stream'
 import type { EdgeCommands } from '@/shared/edge-link'
+import { inSlices } from '@/shared/node/slices'
 import type { AnswerCache, AnswerFilter, Found, LocalAnswer, RequestFacts } from '../gate/gate'
 import { asksForSocket, nominatesFields } from '../http/nominated'
 import { WorkQueue } from '../http/work-queue'
 import type { HostTable, LiveRoute } from '../match/host-table'
+import { forgetGone, uriOf } from './deployment-key'
 import { DiskTier } from './disk-tier'
 import { Entry, type EntryOrigin, type EntryState, type Headers, isCookie, normalizeVaried, reader } from './entry'
 import { type Flight, Flights } from './flights'
@@ -54,6 +56,7 @@ export class SharedCache implements AnswerCache {
   readonly #revalidating = new Set<Entry>()
   /** Purges and invalidations so far: an answer asked for before one must not be stored after it. */
   #removals = 0
+  #endSweep: () => void = () => {}
 
   constructor(options: SharedCacheOptions) {
     this.#ask = options.ask
@@ -124,15 +127,14 @@ export class SharedCache implements AnswerCache {
     return { entries: this.#store.purge(wish) }
   }
 
-  /** Lets go of what only deployments without a route could use. */
+  /** Lets go of what only deployments without a route could use; where that is much to look through, in turns of its own. */
   apply(table: HostTable): void {
-    if (this.#store.size === 0) return
-    const served = new Set<string>()
-    for (const route of table.routes()) served.add(`${route.projectId} ${route.deploymentId} `)
-    this.#store.keepOnly(({ origin }) => served.has(origin.uri.slice(0, origin.uri.indexOf(' ', origin.uri.indexOf(' ') + 1) + 1)))
+    this.#endSweep()
+    this.#endSweep = inSlices(forgetGone(table, this.#store))
   }
 
   close(): void {
+    this.#endSweep()
     this.#store.clear()
   }
 
@@ -353,13 +355,6 @@ class StoringFilter implements AnswerFilter {
     return collector
   }
 }
-
-/**
- * Project and deployment first: by them entries are let go of. The host with the port the visitor wrote: apps make addresses from it, and
- * nobody's odd port may get into the answers of others.
- */
-const uriOf = (route: LiveRoute, target: string | null, facts: RequestFacts) =>
-  `${route.projectId} ${route.deploymentId} ${facts.scheme}://${facts.authority}${target ?? facts.target}`
 
 const pathOf = (target: string) => {
   const query = target.indexOf('?')

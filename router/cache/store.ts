@@ -113,13 +113,13 @@ export class EntryStore {
     return wanted.length
   }
 
-  /** Entries of deployments that no route serves any more. */
-  keepOnly(wanted: (entry: Entry) => boolean): void {
-    for (const places of [...this.#projects.values()]) for (const place of [...places]) if (!wanted(place.entry)) this.#forget(place)
+  /** Everything there is; what is removed or added meanwhile does no harm. */
+  *entries(): Generator<Entry, void> {
+    for (const places of this.#projects.values()) for (const { entry } of places) yield entry
   }
 
   clear(): void {
-    this.keepOnly(() => false)
+    for (const places of [...this.#projects.values()]) for (const place of [...places]) this.#forget(place)
   }
 
   #placeOf(entry: Entry): Place | undefined {

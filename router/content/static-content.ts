@@ -1,3 +1,4 @@
+import { inSlices } from '@/shared/node/slices'
 import type { StaticContent } from '@/shared/route-table'
 import type { ContentSource, Found, LocalAnswer, RequestFacts } from '../gate/gate'
 import { MemoryBound } from '../http/memory-bound'
@@ -32,6 +33,7 @@ export class StaticFiles implements ContentSource {
   readonly #log: StaticFilesOptions['log']
   readonly #share: SiteShare
   readonly #queue = new WorkQueue(maxWaitingCompressions)
+  #endSweep: () => void = () => {}
 
   constructor(options: StaticFilesOptions = {}) {
     this.#log = options.log
@@ -59,23 +61,31 @@ export class StaticFiles implements ContentSource {
     return this.#with(route, (site) => site.at(path)?.answer(facts, (chosen) => chosen.ok) ?? null)
   }
 
-  /** Forgets the sites the table no longer names, and reads new ones ahead of their first request. */
+  /** Forgets the sites the table no longer names, and reads new ones ahead of their first request: of a large table in turns of its own. */
   apply(table: HostTable): void {
-    const wanted = new Map<string, StaticContent>()
-    for (const { content } of table.routes()) if (content) wanted.set(keyOf(content), content)
-    for (const [key, opening] of this.#sites) {
-      if (wanted.has(key)) continue
+    this.#endSweep()
+    this.#endSweep = inSlices(this.#sweep(table))
+  }
+
+  *#sweep(table: HostTable): Generator<void, void> {
+    const gone = new Set(this.#sites.keys())
+    const fresh = new Map<string, StaticContent>()
+    for (const { content } of table.routes()) {
+      yield
+      if (!content) continue
+      const key = keyOf(content)
+      if (!gone.delete(key) && fresh.size < warmSites && !this.#sites.has(key)) fresh.set(key, content)
+    }
+    for (const key of gone) {
+      const opening = this.#sites.get(key)
       this.#sites.delete(key)
-      void opening.pending.then((site) => site?.close())
+      void opening?.pending.then((site) => site?.close())
     }
-    let room = warmSites - this.#sites.size
-    for (const [key, content] of wanted) {
-      if (this.#sites.has(key) || room-- <= 0) continue
-      this.#open(key, content)
-    }
+    for (const [key, content] of fresh) if (this.#sites.size < warmSites && !this.#sites.has(key)) this.#open(key, content)
   }
 
   close(): void {
+    this.#endSweep()
     for (const { pending } of this.#sites.values()) void pending.then((site) => site?.close())
     this.#sites.clear()
     this.#share.files.close()

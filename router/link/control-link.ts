@@ -1,8 +1,19 @@
 import net from 'node:net'
 import { z } from 'zod'
-import { type EdgeAsks, type EdgeCommands, type EdgeReports, type EdgeStates, maxControlFrameBytes, type RouterMessage } from '@/shared/edge-link'
-import { FrameReader, sendFrame } from '@/shared/node/frames'
+import {
+  type EdgeAsks,
+  type EdgeCommands,
+  type EdgeReports,
+  type EdgeStates,
+  maxControlFrameBytes,
+  type RouterMessage,
+  readsTableParts,
+} from '@/shared/edge-link'
+import { decodeFrame, LineReader, sendFrame } from '@/shared/node/frames'
+import { Slices } from '@/shared/node/slices'
+import type { TableHead } from '@/shared/route-table'
 import type { EngineLog } from '../proxy/engine'
+import { type ArrivedTable, type TableFrame, TableIntake, wholeTable } from '../table/intake'
 
 const firstRetryMs = 50
 const lastRetryMs = 2_000
@@ -10,6 +21,9 @@ const lastRetryMs = 2_000
 // The table itself is checked by who applies it, so that a bad one can be answered with `nack`.
 const controlMessage = z.discriminatedUnion('type', [
   z.object({ type: z.literal('table'), table: z.looseObject({ version: z.number().catch(-1) }) }),
+  z.object({ type: z.literal('table-head'), head: z.looseObject({ version: z.number().catch(-1) }), parts: z.number() }),
+  z.looseObject({ type: z.literal('table-part') }),
+  z.object({ type: z.literal('table-end'), version: z.number() }),
   z.object({ type: z.literal('in-flight'), requestId: z.number(), instanceIds: z.array(z.string()) }),
   z.object({ type: z.literal('state'), kind: z.string(), revision: z.number(), state: z.unknown() }),
   z.object({ type: z.literal('command'), kind: z.string(), requestId: z.number(), ask: z.unknown() }),
@@ -37,15 +51,24 @@ export interface ControlLinkOptions {
   workerId: number
   /** Version served and whether connections are accepted, told on every (re)connection. */
   state: () => { version: number; listening: boolean }
-  /** Applies a table and resolves once it serves new requests. @throws when it is invalid: the old one stays. */
-  onTable: (table: unknown) => Promise<void>
+  /** Whether a table with this head is to be made at all. */
+  wantsTable: (head: TableHead) => boolean
+  /** Applies a table and resolves once it serves new requests. @throws when it cannot: the old one stays. */
+  onTable: (table: ArrivedTable) => Promise<void>
   inFlight: (instanceIds: readonly string[]) => Record<string, number>
   handlers: LinkHandlers
   log: EngineLog
 }
 
+/** One connection to the control plane, and what is read from it. */
+interface Connection {
+  socket: net.Socket
+  lines: LineReader
+  tables: TableIntake
+}
+
 /**
- * The worker's end of the control socket. The control plane may be gone for as long as it likes: the link tries again for ever, and
+ * The worker's end of the control socket. What comes is read in slices of time between which visitors have their turn. The control plane may be gone for as long as it likes: the link tries again for ever, and
  * nothing else in the worker waits for it.
  */
 export class ControlLink {
@@ -55,8 +78,12 @@ export class ControlLink {
   #retryMs = firstRetryMs
   #stopped = false
   #connectedOnce = false
-  /** Tables are applied one after the other, in the order they came. */
-  #queue: Promise<void> = Promise.resolve()
+  readonly #slices = new Slices()
+  /** States are applied one after the other, in the order they came. */
+  #states: Promise<void> = Promise.resolve()
+  #applying = false
+  /** The newest table that came whole while another was being applied: those before it are not applied any more. */
+  #nextTable: { socket: net.Socket; table: ArrivedTable } | undefined
   readonly #pending = new Map<number, Pending>()
   #nextAsk = 1
 
@@ -112,23 +139,41 @@ export class ControlLink {
     const { log, socketPath } = this.#options
     const socket = net.connect(socketPath)
     this.#socket = socket
-    const reader = new FrameReader(maxControlFrameBytes, (frame) => this.#onFrame(socket, frame))
     socket.on('connect', () => {
       this.#connectedOnce = true
       this.#retryMs = firstRetryMs
       log.info({ socketPath }, 'connected to the control plane')
       this.#send(this.#hello())
     })
-    socket.on('data', (chunk: Buffer) => {
-      try {
-        reader.push(chunk)
-      } catch (error) {
-        log.error({ err: error }, 'unreadable message from the control plane: connecting anew')
-        socket.destroy()
-      }
-    })
     socket.on('error', () => {}) // `close` follows
     socket.on('close', () => this.#onClose(socket))
+    void this.#read({ socket, lines: new LineReader(maxControlFrameBytes), tables: new TableIntake(this.#options.wantsTable) })
+  }
+
+  async #read(connection: Connection): Promise<void> {
+    const { socket } = connection
+    try {
+      // Nothing more is read from the socket while one of these is looked at.
+      for await (const chunk of socket) if (!(await this.#take(connection, chunk))) return
+    } catch {
+      // The connection is over: `close` says so.
+    }
+  }
+
+  /** False when what came makes no sense: the connection is then of no more use. */
+  async #take(connection: Connection, chunk: Buffer): Promise<boolean> {
+    try {
+      for (const line of connection.lines.take(chunk)) {
+        const frame = decodeFrame(line)
+        if (frame !== undefined) await this.#onFrame(connection, frame, line)
+        if (this.#slices.over) await this.#slices.next()
+      }
+      return true
+    } catch (error) {
+      this.#options.log.error({ err: error }, 'unreadable message from the control plane: connecting anew')
+      connection.socket.destroy()
+      return false
+    }
   }
 
   #onClose(socket: net.Socket): void {
@@ -143,31 +188,31 @@ export class ControlLink {
   }
 
   #hello(): RouterMessage {
-    return { type: 'hello', workerId: this.#options.workerId, pid: process.pid, ...this.#options.state() }
+    return { type: 'hello', workerId: this.#options.workerId, pid: process.pid, ...this.#options.state(), reads: [readsTableParts] }
   }
 
   #send(message: RouterMessage): void {
     if (this.#socket) sendFrame(this.#socket, message)
   }
 
-  #onFrame(socket: net.Socket, frame: unknown) {
+  #onFrame(connection: Connection, frame: unknown, line: Buffer): void | Promise<void> {
     const parsed = controlMessage.safeParse(frame)
     if (!parsed.success) return this.#options.log.warn({}, 'message of an unknown kind from the control plane ignored')
-    this.#onMessage(socket, parsed.data)
+    const { data } = parsed
+    if (data.type === 'table') return this.#onWholeTable(connection.socket, data.table)
+    if (isOfTable(data)) return this.#onTableFrame(connection, data, line)
+    this.#onMessage(connection.socket, data)
   }
 
-  #onMessage(socket: net.Socket, message: ControlFrame): void {
+  #onMessage(socket: net.Socket, message: Exclude<ControlFrame, { type: TableFrame['type'] | 'table' }>): void {
     switch (message.type) {
-      case 'table':
-        this.#queue = this.#queue.then(() => this.#applyTable(socket, message.table))
-        return
       case 'in-flight': {
         const counts = this.#options.inFlight(message.instanceIds)
         sendFrame(socket, { type: 'in-flight', requestId: message.requestId, counts } satisfies RouterMessage)
         return
       }
       case 'state':
-        this.#queue = this.#queue.then(() => this.#applyState(socket, message))
+        this.#states = this.#states.then(() => this.#applyState(socket, message))
         return
       case 'command':
         void this.#runCommand(socket, message)
@@ -206,15 +251,56 @@ export class ControlLink {
     }
   }
 
-  async #applyTable(socket: net.Socket, table: { version: number }): Promise<void> {
-    const { version } = table
+  #onTableFrame({ socket, tables }: Connection, frame: TableFrame, line: Buffer): void {
+    try {
+      const table = tables.take(frame, line)
+      if (table) this.#onTable(socket, table)
+    } catch (error) {
+      this.#refuse(socket, tables.version, error)
+    }
+  }
+
+  async #onWholeTable(socket: net.Socket, table: { version: number }): Promise<void> {
+    try {
+      this.#onTable(socket, await wholeTable(table, this.#slices))
+    } catch (error) {
+      this.#refuse(socket, table.version, error)
+    }
+  }
+
+  // Not waited for: what comes next may be what applying it asks for.
+  #onTable(socket: net.Socket, table: ArrivedTable): void {
+    // Nothing is applied for one that serves already: it takes no other's place.
+    if (table.content === null) return void this.#applyTable(socket, table)
+    this.#nextTable = { socket, table }
+    if (!this.#applying) void this.#applyTables()
+  }
+
+  async #applyTables(): Promise<void> {
+    this.#applying = true
+    for (let next = this.#nextTable; next; next = this.#nextTable) {
+      this.#nextTable = undefined
+      await this.#applyTable(next.socket, next.table)
+    }
+    this.#applying = false
+  }
+
+  async #applyTable(socket: net.Socket, table: ArrivedTable): Promise<void> {
+    const { version } = table.head
     try {
       await this.#options.onTable(table)
       sendFrame(socket, { type: 'ack', version } satisfies RouterMessage)
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error)
-      this.#options.log.error({ version, err: error }, 'route table refused: the one before stays')
-      sendFrame(socket, { type: 'nack', version, reason } satisfies RouterMessage)
+      this.#refuse(socket, version, error)
     }
   }
+
+  #refuse(socket: net.Socket, version: number, error: unknown): void {
+    this.#options.log.error({ version, err: error }, 'route table refused: the one before stays')
+    sendFrame(socket, { type: 'nack', version, reason: error instanceof Error ? error.message : String(error) } satisfies RouterMessage)
+  }
+}
+
+function isOfTable(frame: ControlFrame): frame is ControlFrame & TableFrame {
+  return frame.type === 'table-head' || frame.type === 'table-part' || frame.type === 'table-end'
 }

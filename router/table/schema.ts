@@ -1,24 +1,41 @@
-import { routeTableSchema } from '@/shared/node/route-table-schema'
-import type { RouteTable } from '@/shared/route-table'
+import type { z } from 'zod'
+import { routeTableSchema, tableHeadSchema, tablePartSchema } from '@/shared/node/route-table-schema'
+import type { RouteTable, TableHead, TablePart } from '@/shared/route-table'
 import { HostTable } from '../match/host-table'
 
-/** A table that proved valid, in the form it is stored and in the form it is served. */
+/** A table that proved valid, in the form it came and in the form it is served. */
 export interface CheckedTable {
   table: RouteTable
   hosts: HostTable
 }
 
+/** Most of what is wrong with a table is wrong with many routes: so many faults are named. */
+const namedFaults = 5
+
 /**
- * Checks what came from outside.
+ * Checks what came from outside as a whole.
  * @throws Error that names the first few faults: a bad table must never replace a good one.
  */
 export function checkTable(input: unknown): CheckedTable {
-  const parsed = routeTableSchema.safeParse(input)
-  if (!parsed.success) {
-    const faults = parsed.error.issues.slice(0, 5).map((issue) => `${issue.path.join('.') || 'table'}: ${issue.message}`)
-    throw new Error(`invalid route table: ${faults.join('; ')}`)
-  }
-  return { table: parsed.data, hosts: new HostTable(parsed.data) }
+  const table = parsed(routeTableSchema, input)
+  return { table, hosts: new HostTable(table) }
+}
+
+/** What a table says once. @throws as `checkTable`. */
+export const checkHead = (input: unknown): TableHead => parsed(tableHeadSchema, input)
+
+/** One part of a table; `before`: how many routes and certificates came before it, so that faults name their place in the whole. @throws as `checkTable`. */
+export const checkPart = (input: unknown, before: { routes: number; certificates: number }): TablePart => parsed(tablePartSchema, input, before)
+
+function parsed<T>(schema: z.ZodType<T>, input: unknown, before?: Readonly<Record<string, number>>): T {
+  const result = schema.safeParse(input)
+  if (result.success) return result.data
+  const faults = result.error.issues.slice(0, namedFaults).map(({ path, message }) => {
+    const [list, index, ...rest] = path
+    const place = typeof index === 'number' ? [list, index + (before?.[String(list)] ?? 0), ...rest] : path
+    return `${place.join('.') || 'table'}: ${message}`
+  })
+  throw new Error(`invalid route table: ${faults.join('; ')}`)
 }
 
 /**

@@ -1,8 +1,12 @@
-import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
+import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import type { EdgePolicy } from '@/shared/edge-policy'
+import type { RouteTable } from '@/shared/route-table'
 import { routeTo, tableOf } from '../proxy/testing'
+import { TableCopy } from './copy'
 import { checkTable, supersedes } from './schema'
 import { SnapshotStore } from './snapshot'
 
@@ -15,38 +19,63 @@ beforeEach(async () => {
 afterEach(() => rm(directory, { recursive: true, force: true }))
 
 const target = { instanceId: 'i', host: '127.0.0.1', port: 80 }
-const makeTable = () => tableOf([routeTo('app.test', [target]), routeTo('münchen.test', [])])
+const makeTable = () => tableOf([routeTo('app.test', [target], { policy: 'p' }), routeTo('münchen.test', [])])
+/** With every kind of part. */
+const makeCopy = (): TableCopy =>
+  TableCopy.of({
+    ...makeTable(),
+    policies: { p: { sticky: true } as EdgePolicy },
+    certificates: [{ id: 'c', names: ['app.test'], notAfter: 1 }],
+    httpsPort: 443,
+    outsideHosts: ['a.test'],
+  })
+/** What a router before there were parts has left on disk. */
+const inFormat1 = (table: RouteTable) => {
+  const body = JSON.stringify(table)
+  const sha256 = createHash('sha256').update(body).digest('hex')
+  const { version, generatedAt } = table
+  return `${JSON.stringify({ format: 1, version, generatedAt, bytes: Buffer.byteLength(body), sha256 })}\n${body}`
+}
+const loaded = () => {
+  const { hosts, from } = store.load()
+  return { from, version: hosts.version }
+}
 
 test('what was stored is loaded, readable for its owner alone', async () => {
-  const table = makeTable()
-  expect(await store.save(table)).toBe('written')
-  expect(store.load()).toMatchObject({ from: 'current', table, problems: [] })
-  expect(store.load().hosts.find('app.test')?.targets).toEqual([target])
+  const copy = makeCopy()
+  expect(await store.save(copy)).toBe('written')
+  const { hosts, ...rest } = store.load()
+  expect(rest).toEqual({ from: 'current', problems: [] })
+  expect(hosts).toMatchObject({ version: copy.version, generatedAt: copy.generatedAt, httpsPort: 443, outsideHosts: ['a.test'], size: 2 })
+  expect(hosts.find('app.test')).toMatchObject({ targets: [target], policy: { sticky: true } })
+  expect(hosts.find('xn--mnchen-3ya.test')).toBeDefined()
+  expect(hosts.certificates).toEqual([{ id: 'c', names: ['app.test'], notAfter: 1 }])
+  expect((await stat(store.file)).mode & 0o777).toBe(0o600)
   expect((await readdir(directory)).sort()).toEqual(['route-table.json'])
 })
 
 test('without any file the empty table is served', () => {
-  expect(store.load()).toMatchObject({ from: 'empty', table: { version: 0, routes: [] } })
+  expect(loaded()).toEqual({ from: 'empty', version: 0 })
+  expect(store.load().hosts.size).toBe(0)
 })
 
 test('a file cut at any byte gives way to the previous one', async () => {
-  const [first, second] = [makeTable(), makeTable()]
+  const [first, second] = [makeCopy(), makeCopy()]
   await store.save(first)
   await store.save(second)
   const whole = await readFile(store.file)
   for (let length = 0; length < whole.length; length++) {
     await writeFile(store.file, whole.subarray(0, length))
-    expect(store.load(), `cut at ${length}`).toMatchObject({ from: 'previous', table: { version: first.version } })
+    expect(loaded(), `cut at ${length}`).toEqual({ from: 'previous', version: first.version })
   }
 })
 
 test('a file changed at any byte gives way to the previous one', async () => {
-  const [first, second] = [makeTable(), makeTable()]
+  const [first, second] = [makeCopy(), makeCopy()]
   await store.save(first)
   await store.save(second)
   const whole = await readFile(store.file)
-  const body = whole.indexOf(10) + 1
-  for (let at = body; at < whole.length; at++) {
+  for (let at = 0; at < whole.length; at++) {
     const changed = Buffer.from(whole)
     changed[at] = (changed[at] ?? 0) ^ 1
     await writeFile(store.file, changed)
@@ -56,11 +85,11 @@ test('a file changed at any byte gives way to the previous one', async () => {
 
 test.each([
   ['garbage', Buffer.from('\0\xff{]garbage')],
-  ['another format', Buffer.from('{"format":2}\n{}')],
+  ['another format', Buffer.from('{"format":3}\n{}')],
   ['JSON without a header', Buffer.from('null\n')],
   ['too much', Buffer.from('x')],
 ])('%s in both files: the empty table is served', async (what, bytes) => {
-  await store.save(makeTable())
+  await store.save(makeCopy())
   const content = what === 'too much' ? Buffer.concat([await readFile(store.file), bytes]) : bytes
   await writeFile(store.file, content)
   await writeFile(store.previous, content)
@@ -69,45 +98,68 @@ test.each([
 })
 
 test('a broken current file is never kept as the previous one', async () => {
-  const [first, second, third] = [makeTable(), makeTable(), makeTable()]
+  const [first, second, third] = [makeCopy(), makeCopy(), makeCopy()]
   await store.save(first)
   await store.save(second)
   await writeFile(store.file, 'broken')
   await store.save(third)
   await writeFile(store.file, 'broken again')
-  expect(store.load()).toMatchObject({ from: 'previous', table: { version: first.version } })
+  expect(loaded()).toEqual({ from: 'previous', version: first.version })
 })
 
 test('an older table never replaces a newer one', async () => {
-  const [older, newer] = [makeTable(), makeTable()]
+  const [older, newer] = [makeCopy(), makeCopy()]
+  expect(older.generatedAt <= newer.generatedAt).toBe(true)
   await store.save(newer)
-  expect(await store.save({ ...older, generatedAt: newer.generatedAt })).toBe('kept')
+  expect(await store.save(older)).toBe('kept')
   expect(await store.save(newer)).toBe('kept')
-  expect(store.load().table.version).toBe(newer.version)
+  expect(loaded().version).toBe(newer.version)
+})
+
+test('a file of the format before is loaded, gives way to a newer table, and is kept beside it', async () => {
+  const [before, next] = [tableOf([routeTo('app.test', [target])]), makeCopy()]
+  await writeFile(store.file, inFormat1(before))
+  expect(loaded()).toEqual({ from: 'current', version: before.version })
+  expect(await store.save(next)).toBe('written')
+  expect(loaded()).toEqual({ from: 'current', version: next.version })
+  await writeFile(store.file, 'broken')
+  expect(loaded()).toEqual({ from: 'previous', version: before.version })
+})
+
+test('a newer table in the format before is kept as any other', async () => {
+  const [older, newer] = [makeCopy(), tableOf([routeTo('app.test', [target])])]
+  await writeFile(store.file, inFormat1(newer))
+  expect(await store.save(older)).toBe('kept')
+})
+
+test('a file whose checksum holds and whose table does not is refused', async () => {
+  const copy = TableCopy.of(tableOf([routeTo('app.test', [{ ...target, port: 0 }])]))
+  await store.save(copy)
+  expect(store.load()).toMatchObject({ from: 'empty', problems: [expect.stringContaining('routes.0.targets.0.port'), expect.anything()] })
 })
 
 test('several workers that store the same tables leave whole files', async () => {
-  const tables = Array.from({ length: 10 }, makeTable)
+  const copies = Array.from({ length: 10 }, makeCopy)
   const stores = Array.from({ length: 4 }, () => new SnapshotStore(directory))
   let unreadable = 0
-  for (const table of tables) {
-    const saves = Promise.all(stores.map((one) => one.save(table)))
-    if (table !== tables[0] && store.load().from === 'empty') unreadable++
+  for (const copy of copies) {
+    const saves = Promise.all(stores.map((one) => one.save(copy)))
+    if (copy !== copies[0] && store.load().from === 'empty') unreadable++
     await saves
   }
   expect(unreadable).toBe(0)
-  expect(store.load()).toMatchObject({ from: 'current', table: { version: tables.at(-1)?.version } })
+  expect(loaded()).toEqual({ from: 'current', version: copies.at(-1)?.version })
   expect((await readdir(directory)).sort()).toEqual(['route-table.json', 'route-table.previous.json'])
 })
 
 test('a directory that cannot be written to keeps the last good table', async () => {
-  const table = makeTable()
-  await store.save(table)
+  const copy = makeCopy()
+  await store.save(copy)
   // Root passes any mode, so the directory is put in the way of the write instead.
   const blocked = new SnapshotStore(path.join(store.file, 'not-a-directory'))
-  await expect(blocked.save(makeTable())).rejects.toThrow()
+  await expect(blocked.save(makeCopy())).rejects.toThrow()
   await chmod(directory, 0o500)
-  expect(store.load().table.version).toBe(table.version)
+  expect(loaded().version).toBe(copy.version)
   await chmod(directory, 0o700)
 })
 

@@ -1,40 +1,91 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { readFileSync } from 'node:fs'
-import { copyFile, link, mkdir, readFile, rename, rm } from 'node:fs/promises'
+import { createReadStream, readFileSync } from 'node:fs'
+import { copyFile, link, mkdir, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { writeFileAtomic } from '@/shared/node/atomic-file'
-import { emptyRouteTable, type RouteTable } from '@/shared/route-table'
-import { type CheckedTable, checkTable, supersedes } from './schema'
+import { LineReader } from '@/shared/node/frames'
+import { emptyRouteTable, type TableHead } from '@/shared/route-table'
+import { HostTable } from '../match/host-table'
+import { TableBuilder } from './builder'
+import type { TableCopy } from './copy'
+import { checkHead, checkTable, supersedes } from './schema'
 
-const format = 1
+/** Format 1 was the whole table as one JSON text; it is read, and written no more. */
+const format = 2
+/** A damaged file may be one long line. */
+const maxLineBytes = 1024 * 1024 * 1024
+/** Bytes that are checked in one turn: some tenths of a millisecond. */
+const readAtOnce = 256 * 1024
 
-export interface LoadedTable extends CheckedTable {
+export interface LoadedTable {
+  hosts: HostTable
   from: 'current' | 'previous' | 'empty'
   /** Why better files were passed over, for the log. */
   problems: string[]
 }
 
-/** First line: format, checksum and length of the rest; then the table. A file cut or changed at any byte is recognised. */
-function encode(table: RouteTable): string {
-  const body = JSON.stringify(table)
-  const header = { format, version: table.version, generatedAt: table.generatedAt, bytes: Buffer.byteLength(body), sha256: sha256(body) }
-  return `${JSON.stringify(header)}\n${body}`
+type Identity = Pick<TableHead, 'version' | 'generatedAt'>
+
+type Header = { bytes: number; sha256: string } & ({ format: 2 } | ({ format: 1 } & Identity))
+
+/** First line: format, checksum and length of the rest; then the messages the table came in, a line each. */
+const headerLine = ({ size, sha256 }: TableCopy): Buffer => Buffer.from(`${JSON.stringify({ format, bytes: size, sha256 })}\n`)
+
+/** @throws Error on what is no header of ours. */
+function readHeader(line: Buffer): Header {
+  const header: unknown = JSON.parse(line.toString('utf8'))
+  if (typeof header !== 'object' || header === null || !('format' in header) || (header.format !== 1 && header.format !== 2))
+    throw new Error('unknown format')
+  return header as Header
 }
 
-/** @throws Error when the file is not exactly what `encode` wrote. */
-export function decodeSnapshot(content: Buffer): CheckedTable {
+/** @throws Error when the file is not exactly what was written: cut or changed at any byte of what the checksum covers. */
+export function decodeSnapshot(content: Buffer): HostTable {
   const end = content.indexOf(10)
   if (end === -1) throw new Error('no header line')
-  const header: unknown = JSON.parse(content.subarray(0, end).toString('utf8'))
-  if (typeof header !== 'object' || header === null || !('format' in header) || header.format !== format) throw new Error('unknown format')
+  const header = readHeader(content.subarray(0, end))
   const body = content.subarray(end + 1)
-  if (!('bytes' in header) || header.bytes !== body.length) throw new Error('cut short')
-  if (!('sha256' in header) || header.sha256 !== sha256(body)) throw new Error('the checksum does not match')
-  return checkTable(JSON.parse(body.toString('utf8')))
+  if (header.bytes !== body.length) throw new Error('cut short')
+  if (header.sha256 !== createHash('sha256').update(body).digest('hex')) throw new Error('the checksum does not match')
+  return header.format === 1 ? checkTable(JSON.parse(body.toString('utf8'))).hosts : decodeLines(body)
 }
 
-function sha256(content: string | Buffer): string {
-  return createHash('sha256').update(content).digest('hex')
+function decodeLines(body: Buffer): HostTable {
+  let builder: TableBuilder | undefined
+  for (const line of new LineReader(maxLineBytes).take(body)) {
+    const message = JSON.parse(line.toString('utf8'))
+    if (builder) builder.add(message)
+    else builder = new TableBuilder(checkHead(message.head), message.parts)
+  }
+  if (!builder) throw new Error('there is no table in it')
+  return builder.finish()
+}
+
+/** What the file holds, or null when it is missing or damaged. Read piece by piece, and nothing of it is decoded but how it begins. */
+async function verify(file: string): Promise<Identity | null> {
+  const hash = createHash('sha256')
+  const lines = new LineReader(maxLineBytes)
+  let header: { says: Header; length: number } | undefined
+  let head: Buffer | undefined
+  let read = 0
+  try {
+    for await (const chunk of createReadStream(file, { highWaterMark: readAtOnce })) {
+      // Of format 1 the one line after the header may be the whole table: it is not put together.
+      if (!head && header?.says.format !== 1)
+        for (const line of lines.take(chunk)) {
+          if (header) head ??= line
+          else header = { says: readHeader(line), length: line.length }
+          if (head) break
+        }
+      if (header) hash.update(chunk.subarray(Math.max(0, header.length - read)))
+      read += chunk.length
+    }
+    if (!header || header.says.bytes !== read - header.length || header.says.sha256 !== hash.digest('hex')) return null
+    return header.says.format === 1 ? header.says : checkHead(JSON.parse(head?.toString('utf8') ?? '').head)
+  } catch {
+    // To be replaced either way.
+    return null
+  }
 }
 
 /** The table on disk: `route-table.json` and, beside it, the one before. */
@@ -52,33 +103,24 @@ export class SnapshotStore {
     const problems: string[] = []
     for (const [from, file] of [['current', this.file] as const, ['previous', this.previous] as const])
       try {
-        return { ...decodeSnapshot(readFileSync(file)), from, problems }
+        return { hosts: decodeSnapshot(readFileSync(file)), from, problems }
       } catch (error) {
         problems.push(`${path.basename(file)}: ${error instanceof Error ? error.message : String(error)}`)
       }
-    return { ...checkTable(emptyRouteTable), from: 'empty', problems }
+    return { hosts: new HostTable(emptyRouteTable), from: 'empty', problems }
   }
 
   /**
-   * Writes `table` unless the file already holds it or a newer one. All workers write the same files, so every step is safe to
+   * Writes a table unless the file already holds it or a newer one. All workers write the same files, so every step is safe to
    * interleave: the current file is replaced by rename and never missing, and only a whole current file becomes the previous one.
    */
-  async save(table: RouteTable): Promise<'written' | 'kept'> {
+  async save(copy: TableCopy): Promise<'written' | 'kept'> {
     await mkdir(path.dirname(this.file), { recursive: true, mode: 0o700 })
-    const onDisk = await this.#readValid(this.file)
-    if (onDisk && !supersedes(table, onDisk)) return 'kept'
+    const onDisk = await verify(this.file)
+    if (onDisk && !supersedes(copy, onDisk)) return 'kept'
     if (onDisk) await this.#keepPrevious()
-    await writeFileAtomic(this.file, encode(table))
+    await writeFileAtomic(this.file, [headerLine(copy), ...copy.lines])
     return 'written'
-  }
-
-  async #readValid(file: string): Promise<RouteTable | null> {
-    try {
-      return decodeSnapshot(await readFile(file)).table
-    } catch {
-      // Missing or broken: to be replaced either way.
-      return null
-    }
   }
 
   async #keepPrevious(): Promise<void> {

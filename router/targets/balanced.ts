@@ -1,4 +1,5 @@
 import type { EdgeAsks, EdgeReports } from '@/shared/edge-link'
+import { inSlices } from '@/shared/node/slices'
 import type { Target } from '@/shared/route-table'
 import { defaultHealthSettings, type HealthSettings } from '../health/health'
 import { probeTarget } from '../health/probe'
@@ -42,6 +43,11 @@ class BalancedTargets implements Targets, TargetsHost {
   /** By instance; more than one only while an instance moves to another address. */
   readonly #states = new Map<string, TargetState[]>()
   #pools = new WeakMap<LiveRoute, Pool>()
+  /** Who was asked for, under this table or one before. */
+  readonly #hosts = new Set<string>()
+  /** Tables so far. */
+  #generation = 0
+  #endSweep: () => void = () => {}
   /** The same pools, by what makes two routes share one. */
   #byTargets = new Map<string, Pool>()
   readonly #policyIds = new WeakMap<object, number>()
@@ -83,36 +89,42 @@ class BalancedTargets implements Targets, TargetsHost {
     state.inFlight--
     if (this.#waiting > 0) for (const pool of state.pools) if (pool.waiters.size > 0) pool.serveWaiters(state)
     // Gone from the table, and this was its last request.
-    if (state.inFlight === 0 && state.pools.length === 0) this.#forget(state)
+    if (state.inFlight === 0 && state.retired) this.#forget(state)
   }
 
   apply(table: HostTable): void {
-    const before = [...this.#byTargets.values()]
+    const before = this.#byTargets
     this.#table = table
+    this.#generation++
     this.#pools = new WeakMap()
     this.#byTargets = new Map()
-    const known = [...this.#states.values()].flat()
-    const hosts = new Set(known.flatMap((state) => state.pools.flatMap((pool) => [...pool.hosts])))
-    for (const state of known) state.pools = []
-    // Pools are made when first asked for; those in use are made anew at once, so that what is known of their targets is kept.
-    for (const host of hosts) {
-      const route = table.find(host)
-      if (route) this.#poolOf(route)
-    }
-    this.#greetNewcomers(new Set(known))
-    for (const state of known) if (state.pools.length === 0) this.#retire(state)
-    for (const pool of before) for (const waiter of pool.waiters) this.#waitElsewhere(pool, waiter as QueuedWaiter)
+    this.#endSweep()
+    this.#endSweep = inSlices(this.#renew())
+    if (this.#waiting > 0) for (const pool of before.values()) for (const waiter of pool.waiters) this.#waitElsewhere(pool, waiter as QueuedWaiter)
     this.#sleepers.apply(table, (route, ask) => this.acquire(route, ask))
   }
 
-  // A cutover replaces all targets at once, and they share at once; a newcomer beside others begins slowly.
-  #greetNewcomers(known: ReadonlySet<TargetState>): void {
-    const now = Date.now()
-    for (const pool of this.#byTargets.values()) {
-      if (!pool.states.some((state) => known.has(state))) continue
-      for (const state of pool.states) if (!known.has(state)) state.joinedAt = now
-      pool.refresh()
+  /** Pools are made when first asked for; those in use are made anew soon, so that what is known of their targets is kept. */
+  *#renew(): Generator<void, void> {
+    for (const host of this.#hosts) {
+      const route = this.#table.find(host)
+      if (!route || route.targets.length === 0) this.#hosts.delete(host)
+      else if (!this.#pools.has(route)) this.#poolOf(route)
+      yield
     }
+    for (const states of this.#states.values()) {
+      for (const state of states) if (state.generation !== this.#generation) this.#retire(state)
+      yield
+    }
+  }
+
+  // A cutover replaces all targets at once, and they share at once; a newcomer beside others begins slowly.
+  #greetNewcomers(pool: Pool): void {
+    const isNew = (state: TargetState) => state.born === this.#generation
+    if (pool.states.every(isNew)) return
+    const now = Date.now()
+    for (const state of pool.states) if (isNew(state)) state.joinedAt = now
+    pool.refresh()
   }
 
   inFlight(instanceIds: readonly string[]): Record<string, number> {
@@ -120,6 +132,7 @@ class BalancedTargets implements Targets, TargetsHost {
   }
 
   close(): void {
+    this.#endSweep()
     for (const states of this.#states.values()) for (const state of states) state.health.stop()
     for (const pool of this.#byTargets.values()) for (const waiter of pool.waiters) (waiter as QueuedWaiter).give(null, pool)
     this.#sleepers.close()
@@ -142,10 +155,11 @@ class BalancedTargets implements Targets, TargetsHost {
     let pool = this.#byTargets.get(key)
     if (!pool) {
       pool = new Pool(states, route.projectId, route.policy, this.#limitOf(route))
-      for (const state of states) state.pools.push(pool)
+      for (const state of states) state.join(pool, this.#generation)
       this.#byTargets.set(key, pool)
+      if (this.#hosts.has(route.host)) this.#greetNewcomers(pool)
     }
-    pool.hosts.add(route.host)
+    this.#hosts.add(route.host)
     this.#pools.set(route, pool)
     return pool
   }
@@ -173,12 +187,14 @@ class BalancedTargets implements Targets, TargetsHost {
       known.health.resume()
       return known
     }
-    const state = new TargetState(target, this)
+    const state = new TargetState(target, this, this.#generation)
     this.#states.set(target.instanceId, [...states, state])
     return state
   }
 
   #retire(state: TargetState): void {
+    state.retired = true
+    state.pools = []
     state.health.stop()
     if (state.inFlight === 0) this.#forget(state)
   }

@@ -21,8 +21,6 @@ export class Pool {
   readonly sticky: boolean
   readonly queueTimeoutMs: number
   readonly waiters = new Set<Waiter>()
-  /** Hosts that led here under the present table. */
-  readonly hosts = new Set<string>()
   /** Requests at once towards one target, from this worker. */
   readonly limit: number
   readonly #roundRobin: boolean

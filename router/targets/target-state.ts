@@ -22,12 +22,20 @@ export class TargetState {
   readonly health: Health
   /** ms since 1970 when it came beside others that served already; 0: it was there from the beginning. */
   joinedAt = 0
-  /** Pools of the present table with this target in them. */
+  /** Which table of this worker first named it. */
+  readonly born: number
+  /** Of which table `pools` are: the present one's, or that before until it is its turn. */
+  generation: number
+  /** Pools with this target in them. */
   pools: Pool[] = []
+  /** No table names it any more: it is forgotten once its last request is over. */
+  retired = false
   #token: string | undefined
 
-  constructor(target: Target, host: TargetsHost) {
+  constructor(target: Target, host: TargetsHost, born: number) {
     this.target = target
+    this.born = born
+    this.generation = born
     this.health = new Health({
       settings: host.settings,
       mayEject: () => this.pools.some((pool) => pool.mayEject(this)),
@@ -38,6 +46,14 @@ export class TargetState {
       },
       tell: (state, reason) => host.tell({ instanceId: this.target.instanceId, address: addressOf(this.target), state, reason }),
     })
+  }
+
+  /** A pool of the table of this generation has it. */
+  join(pool: Pool, generation: number): void {
+    if (this.generation === generation) this.pools.push(pool)
+    else this.pools = [pool]
+    this.generation = generation
+    this.retired = false
   }
 
   /** When its share began to grow, ms since 1970. */

@@ -8,17 +8,35 @@ export class CertificateIndex {
   readonly #exact = new Map<string, CertificateEntry[]>()
   readonly #wild = new Map<string, CertificateEntry[]>()
 
-  constructor(entries: readonly CertificateEntry[]) {
-    for (const entry of entries)
-      for (const name of entry.names) {
-        const wild = name.startsWith('*.')
-        const map = wild ? this.#wild : this.#exact
-        const key = (wild ? name.slice(1) : name).toLowerCase()
-        const list = map.get(key)
-        if (list === undefined) map.set(key, [entry])
-        else list.push(entry)
+  readonly #ids = new Set<string>()
+
+  /** To be filled with `add`; as a whole where that is little. */
+  constructor(entries: readonly CertificateEntry[] = []) {
+    for (const entry of entries) this.add(entry)
+  }
+
+  add(entry: CertificateEntry): void {
+    this.#ids.add(entry.id)
+    for (const name of entry.names) {
+      const wild = name.startsWith('*.')
+      const map = wild ? this.#wild : this.#exact
+      const key = (wild ? name.slice(1) : name).toLowerCase()
+      const list = map.get(key)
+      if (list === undefined) map.set(key, [entry])
+      else {
+        const older = list.findIndex((other) => newestFirst(entry, other) < 0)
+        list.splice(older === -1 ? list.length : older, 0, entry)
       }
-    for (const map of [this.#exact, this.#wild]) for (const list of map.values()) if (list.length > 1) list.sort(newestFirst)
+    }
+  }
+
+  /** Whether it is one of these. */
+  has(id: string): boolean {
+    return this.#ids.has(id)
+  }
+
+  get ids(): ReadonlySet<string> {
+    return this.#ids
   }
 
   /** The certificate to serve a name with: its own before that of the wildcard, an expired one only when there is no other. */

@@ -2,6 +2,7 @@ import { createPrivateKey, X509Certificate } from 'node:crypto'
 import path from 'node:path'
 import { createSecureContext, type SecureContext, type Server, type TLSSocket, type TlsOptions } from 'node:tls'
 import type { EdgeStates } from '@/shared/edge-link'
+import { Slices } from '@/shared/node/slices'
 import type { CertificateEntry } from '@/shared/route-table'
 import type { EngineLog } from '../proxy/engine'
 import { CertificateIndex } from './certificate-index'
@@ -20,6 +21,8 @@ export interface TlsEdgeOptions {
   directory: string
   ask: AskForPairs
   sessionKeys: SessionKeys
+  /** Known from the first handshake on. */
+  entries?: readonly CertificateEntry[]
   /** A handshake that takes longer is given up. */
   handshakeTimeoutMs: number
   log: EngineLog
@@ -54,7 +57,9 @@ class NodeTlsEdge implements TlsEdge {
   readonly #faults: HandshakeFaults
   readonly #staples: Staples
   #entries: readonly CertificateEntry[] = []
-  #index = new CertificateIndex([])
+  #index = new CertificateIndex()
+  /** Tables so far. */
+  #applied = 0
   #challenges = new Map<string, SecureContext>()
   /** Connections of a CA that looks at a challenge. */
   readonly #challenged = new WeakSet<object>()
@@ -77,6 +82,10 @@ class NodeTlsEdge implements TlsEdge {
       for (const server of this.#servers) server.setTicketKeys(key)
     })
     this.#tidyTimer = setInterval(() => void this.#tidy(), tidyEveryMs).unref()
+    if (options.entries === undefined) return
+    this.#entries = options.entries
+    this.#index = new CertificateIndex(options.entries)
+    void this.#fetchMissing()
   }
 
   serverOptions(protocols: readonly ('h2' | 'http/1.1')[]): TlsOptions {
@@ -181,20 +190,41 @@ class NodeTlsEdge implements TlsEdge {
 
   async apply(entries: readonly CertificateEntry[]): Promise<void> {
     if (this.#closed) return
+    const turn = ++this.#applied
+    const slices = new Slices()
+    const before = this.#entries
+    let same = entries.length === before.length
+    for (let i = 0; same && entries !== before && i < entries.length; i++) {
+      same = isSame(entries[i] as CertificateEntry, before[i])
+      if (slices.over) await slices.next()
+    }
     // Most tables change routes alone: what is missing then is being asked for already.
-    if (entries.length === this.#entries.length && entries.every((entry, i) => isSame(entry, this.#entries[i]))) return
+    if (same) return
+    const index = new CertificateIndex()
+    for (const entry of entries) {
+      index.add(entry)
+      if (slices.over) await slices.next()
+    }
+    // A newer table came first.
+    if (this.#closed || turn !== this.#applied) return
     this.#entries = entries
-    this.#index = new CertificateIndex(entries)
-    this.#contexts.keepOnly(new Set(entries.map((entry) => entry.id)))
+    this.#index = index
+    this.#contexts.keepOnly(index)
     this.#retryMs = firstRetryMs
     await this.#fetchMissing()
   }
 
   async #fetchMissing(): Promise<void> {
     clearTimeout(this.#retryTimer)
-    const missing = this.#entries.filter((entry) => !this.#pairs.has(entry.id)).map((entry) => entry.id)
+    const entries = this.#entries
+    const missing: string[] = []
+    const slices = new Slices()
+    for (const { id } of entries) {
+      if (!this.#pairs.has(id)) missing.push(id)
+      if (slices.over) await slices.next()
+    }
     if (missing.length > 0) await this.#pairs.fetch(missing)
-    if (this.#closed || missing.every((id) => this.#pairs.has(id))) return
+    if (this.#closed || entries !== this.#entries || missing.every((id) => this.#pairs.has(id))) return
     clearTimeout(this.#retryTimer)
     this.#retryTimer = setTimeout(() => void this.#fetchMissing(), this.#retryMs).unref()
     this.#retryMs = Math.min(lastRetryMs, this.#retryMs * 2)
@@ -203,7 +233,7 @@ class NodeTlsEdge implements TlsEdge {
   async #tidy(): Promise<void> {
     // Without a table nobody knows what is unused.
     if (this.#entries.length === 0) return
-    await this.#pairs.tidy(new Set(this.#entries.map((entry) => entry.id)), Date.now() - removeAfterMs)
+    await this.#pairs.tidy(this.#index.ids, Date.now() - removeAfterMs)
   }
 
   challenges(alpn: EdgeStates['challenges']['alpn']): void {

@@ -26,7 +26,7 @@ export class LastUsed<V> {
     }
   }
 
-  keepOnly(keys: ReadonlySet<string>): void {
+  keepOnly(keys: { has(key: string): boolean }): void {
     for (const key of this.#values.keys()) if (!keys.has(key)) this.#values.delete(key)
   }
 

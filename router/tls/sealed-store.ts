@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto'
+import { createCipheriv, createDecipheriv, hash, randomBytes } from 'node:crypto'
 import { readdirSync } from 'node:fs'
 import { mkdir, readFile, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
@@ -97,7 +97,7 @@ export class SealedStore {
   }
 }
 
-const nameOf = (id: string) => createHash('sha256').update(id).digest('hex')
+const nameOf = (id: string) => hash('sha256', id)
 
 function namesIn(directory: string, leftovers = false): string[] {
   try {

@@ -2,10 +2,12 @@ import { chmod, mkdir, rm } from 'node:fs/promises'
 import net from 'node:net'
 import path from 'node:path'
 import { z } from 'zod'
-import { type ControlMessage, maxControlFrameBytes } from '@/shared/edge-link'
+import { type ControlMessage, readsTableParts } from '@/shared/edge-link'
 import { AppError } from '@/shared/errors'
 import { encodeFrame, FrameReader } from '@/shared/node/frames'
+import type { EncodedTable } from '@/shared/node/table-frames'
 import type { RouteTable } from '@/shared/route-table'
+import { encodeTable, TableFeed } from './table-feed'
 import { EdgeTalk, type Peer } from './talk'
 
 /** The largest messages of routers are reports of traffic, which they split. */
@@ -14,7 +16,14 @@ const maxFrameBytes = 16 * 1024 * 1024
 const maxBacklogBytes = 1024 * 1024 * 1024
 
 const routerMessage = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('hello'), workerId: z.number().int().min(0), pid: z.number().int(), version: z.number(), listening: z.boolean() }),
+  z.object({
+    type: z.literal('hello'),
+    workerId: z.number().int().min(0),
+    pid: z.number().int(),
+    version: z.number(),
+    listening: z.boolean(),
+    reads: z.array(z.string()).optional(),
+  }),
   z.object({ type: z.literal('ack'), version: z.number() }),
   z.object({ type: z.literal('nack'), version: z.number(), reason: z.string() }),
   z.object({ type: z.literal('in-flight'), requestId: z.number(), counts: z.record(z.string(), z.number()) }),
@@ -59,6 +68,8 @@ interface Worker {
    */
   acknowledged: number
   refused: { version: number; reason: string } | undefined
+  /** Made at its hello, which says what it reads. */
+  tables: TableFeed | undefined
   /** Known to `talk` from its hello on. */
   peer: Peer
 }
@@ -86,7 +97,10 @@ export class EdgeHub {
   /** States, commands, questions, reports. */
   readonly talk: EdgeTalk
   #server: net.Server | undefined
-  #newest: { table: RouteTable; frame: string } | undefined
+  #newest: EncodedTable | undefined
+  /** Of the newest table that was to be published: it may be on its way to being encoded. */
+  #proposed = -1
+  #encoding: Promise<unknown> = Promise.resolve()
   #nextPoll = 1
 
   constructor(options: EdgeHubOptions) {
@@ -115,19 +129,15 @@ export class EdgeHub {
   /**
    * Gives `table` to every worker and resolves when all of them serve it: each expected id, and any other that accepts connections.
    * A worker that restarts meanwhile is given the newest table and counts once it acknowledges. On failure the table stays the newest
-   * one: publish another to take it back.
+   * one: publish another to take it back. Who waits for an older table has what it wanted as soon as a newer one is acknowledged.
    * @throws AppError ERR_CUTOVER that names the workers that do not serve it at the deadline, or at once when one refuses it; also for a
    * table longer than the link carries, which is not sent: routers would close the connection over it, again and again.
    */
   publish(table: RouteTable, { deadlineMs }: { deadlineMs: number }): Promise<{ acknowledged: number }> {
     const { version } = table
-    if (this.#newest && version < this.#newest.table.version)
-      return Promise.reject(
-        new AppError('ERR_CUTOVER', `route table ${version} is older than ${this.#newest.table.version}, which was published already`),
-      )
-    const frame = encodeTable(table)
-    if (frame === null) return Promise.reject(tooLong(version))
-    this.#newest = { table, frame }
+    if (version < this.#proposed)
+      return Promise.reject(new AppError('ERR_CUTOVER', `route table ${version} is older than ${this.#proposed}, which was published already`))
+    this.#proposed = version
     return new Promise((resolve, reject) => {
       const waiter: Waiter = {
         version,
@@ -140,9 +150,14 @@ export class EdgeHub {
       }
       const timer = setTimeout(() => waiter.settle(this.#cutoverError(version, deadlineMs)), deadlineMs)
       this.#waiters.add(waiter)
-      for (const worker of this.#workers) this.#sendTable(worker)
-      this.#settleWaiters()
+      this.#encoding = this.#encoding.then(() => this.#spread(table)).catch((error) => waiter.settle(error))
     })
+  }
+
+  async #spread(table: RouteTable): Promise<void> {
+    this.#newest = await encodeTable(table)
+    for (const worker of this.#workers) worker.tables?.give(this.#newest)
+    this.#settleWaiters()
   }
 
   /**
@@ -178,7 +193,7 @@ export class EdgeHub {
 
   status(): EdgeStatus {
     const workers = [...this.#workers].flatMap(({ status }) => (status ? [{ ...status }] : []))
-    return { version: this.#newest?.table.version ?? null, expectedWorkers: this.#options.expectedWorkers, workers }
+    return { version: this.#newest?.head.version ?? null, expectedWorkers: this.#options.expectedWorkers, workers }
   }
 
   /** Closes the socket; the routers serve on with what they have. */
@@ -217,7 +232,7 @@ export class EdgeHub {
         return worker.status?.listening ?? false
       },
     }
-    const worker: Worker = { socket, status: undefined, acknowledged: -1, refused: undefined, peer }
+    const worker: Worker = { socket, status: undefined, acknowledged: -1, refused: undefined, tables: undefined, peer }
     return worker
   }
 
@@ -248,13 +263,14 @@ export class EdgeHub {
     for (const waiter of [...this.#waiters]) if (waiter.version === message.version) waiter.settle(this.#refusedError(worker))
   }
 
-  #onHello(worker: Worker, { workerId, pid, version, listening }: EdgeWorkerStatus): void {
+  #onHello(worker: Worker, { workerId, pid, version, listening, reads }: EdgeWorkerStatus & { reads?: string[] | undefined }): void {
     const isNew = worker.status === undefined
     worker.status = { workerId, pid, version, listening }
     this.#options.log?.info({ worker: worker.status }, isNew ? 'a router worker connected' : 'a router worker changed state')
     // Always, even at the same version: the answer is what proves that it serves this very table.
     if (isNew) {
-      this.#sendTable(worker)
+      worker.tables = new TableFeed(worker.socket, reads?.includes(readsTableParts) ?? false)
+      if (this.#newest) worker.tables.give(this.#newest)
       this.talk.add(worker.peer)
     }
     this.#settleWaiters()
@@ -265,10 +281,6 @@ export class EdgeHub {
     if (!poll?.waiting.delete(worker)) return
     for (const [id, count] of Object.entries(counts)) if (id in poll.counts) poll.counts[id] = (poll.counts[id] ?? 0) + count
     if (poll.waiting.size === 0) poll.done()
-  }
-
-  #sendTable(worker: Worker): void {
-    if (this.#newest && worker.status) this.#send(worker, this.#newest.frame)
   }
 
   #send(worker: Worker, frame: string): void {
@@ -318,24 +330,6 @@ export class EdgeHub {
     })
   }
 }
-
-/** null: longer than routers read, or than a text can be. */
-function encodeTable(table: RouteTable): string | null {
-  try {
-    const frame = encodeFrame({ type: 'table', table } satisfies ControlMessage)
-    return Buffer.byteLength(frame) > maxControlFrameBytes ? null : frame
-  } catch (error) {
-    if (error instanceof RangeError) return null
-    throw error
-  }
-}
-
-const tooLong = (version: number) =>
-  new AppError('ERR_CUTOVER', `route table ${version} is longer than the ${maxControlFrameBytes} bytes that routers read`, {
-    step: 'cutover',
-    stillServing: 'The routers keep the route table they have.',
-    nextAction: 'Remove projects or domains that are not used.',
-  })
 
 function nameOf(worker: Worker): string {
   return worker.status ? `${worker.status.workerId} (pid ${worker.status.pid})` : 'without a name'

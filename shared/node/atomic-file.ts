@@ -3,7 +3,7 @@ import { open, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
 
 /** Replaces `file` whole or not at all: temp in the same directory, fsync, rename, fsync of the directory. `mode` defaults to 0600. */
-export async function writeFileAtomic(file: string, content: string | Uint8Array, mode = 0o600): Promise<void> {
+export async function writeFileAtomic(file: string, content: string | Uint8Array | Iterable<Uint8Array>, mode = 0o600): Promise<void> {
   const temp = `${file}.${randomBytes(6).toString('hex')}.tmp`
   try {
     const handle = await open(temp, 'wx', mode)

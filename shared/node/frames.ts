@@ -1,30 +1,28 @@
 import type { Socket } from 'node:net'
 
 /**
- * Newline-delimited JSON over a stream socket, bounded: a peer that sends a longer line than `maxBytes` is an error, never memory.
- * Chunks of an unfinished line are kept in a list and joined once, so a large frame costs one copy.
+ * Lines out of a stream, bounded: a peer that sends a longer one than `maxBytes` is an error, never memory.
+ * Chunks of an unfinished line are kept in a list and joined once, so a large line costs one copy.
  */
-export class FrameReader {
+export class LineReader {
   #parts: Buffer[] = []
   #size = 0
   readonly #maxBytes: number
-  readonly #onFrame: (frame: unknown) => void
 
-  constructor(maxBytes: number, onFrame: (frame: unknown) => void) {
+  constructor(maxBytes: number) {
     this.#maxBytes = maxBytes
-    this.#onFrame = onFrame
   }
 
-  /** Feeds what arrived. @throws Error when a line is too long or is not JSON: the connection is then of no more use. */
-  push(chunk: Buffer): void {
+  /** The lines that end in what arrived, each with its line end. @throws Error when one is too long. */
+  *take(chunk: Buffer): Generator<Buffer> {
     let rest = chunk
     for (let end = rest.indexOf(10); end !== -1; end = rest.indexOf(10)) {
-      this.#keep(rest.subarray(0, end))
-      const line = Buffer.concat(this.#parts).toString('utf8')
+      this.#keep(rest.subarray(0, end + 1))
+      const line = Buffer.concat(this.#parts)
       this.#parts = []
       this.#size = 0
       rest = rest.subarray(end + 1)
-      if (line.trim() !== '') this.#onFrame(JSON.parse(line))
+      yield line
     }
     this.#keep(rest)
   }
@@ -34,6 +32,31 @@ export class FrameReader {
     if (this.#size > this.#maxBytes) throw new Error(`a frame is longer than ${this.#maxBytes} bytes`)
     if (part.length > 0) this.#parts.push(part)
   }
+}
+
+/** Newline-delimited JSON over a stream socket, bounded as lines are. */
+export class FrameReader {
+  readonly #lines: LineReader
+  readonly #onFrame: (frame: unknown) => void
+
+  constructor(maxBytes: number, onFrame: (frame: unknown) => void) {
+    this.#lines = new LineReader(maxBytes)
+    this.#onFrame = onFrame
+  }
+
+  /** Feeds what arrived. @throws Error when a line is too long or is not JSON: the connection is then of no more use. */
+  push(chunk: Buffer): void {
+    for (const line of this.#lines.take(chunk)) {
+      const frame = decodeFrame(line)
+      if (frame !== undefined) this.#onFrame(frame)
+    }
+  }
+}
+
+/** What a line says; undefined: nothing. @throws SyntaxError when it is not JSON. */
+export function decodeFrame(line: Buffer): unknown {
+  const text = line.toString('utf8')
+  return text.trim() === '' ? undefined : JSON.parse(text)
 }
 
 /** One frame as it goes over the wire. */

@@ -2,7 +2,7 @@ import { isIP } from 'node:net'
 import { isAbsolute } from 'node:path'
 import { z } from 'zod'
 import { edgePolicySchema } from '../edge-policy-schema'
-import type { CertificateEntry, Route, RouteTable } from '../route-table'
+import type { CertificateEntry, Route, RouteTable, TableHead, TablePart } from '../route-table'
 
 /** What a router asks of a table. The control plane asks the same of each part before it publishes, so that one bad row costs its project alone. */
 
@@ -38,13 +38,17 @@ export const certificateSchema: z.ZodType<CertificateEntry> = z.object({
   notAfter: z.number(),
 })
 
-export const routeTableSchema: z.ZodType<RouteTable> = z.object({
+const head = {
   version: z.number().int().min(0),
   generatedAt: z.string().refine((text) => !Number.isNaN(Date.parse(text)), 'must be a date'),
   dashboardUrl: z.string(),
-  routes: z.array(routeSchema).max(5_000_000),
-  policies: z.record(z.string(), edgePolicySchema).optional(),
-  certificates: z.array(certificateSchema).max(5_000_000).optional(),
   httpsPort: z.number().int().min(1).max(65_535).optional(),
   outsideHosts: z.array(z.string().max(300)).max(10_000).optional(),
-})
+}
+const policies = z.record(z.string(), edgePolicySchema).optional()
+const certificates = z.array(certificateSchema).max(5_000_000).optional()
+const routes = z.array(routeSchema).max(5_000_000)
+
+export const tableHeadSchema: z.ZodType<TableHead> = z.object(head)
+export const tablePartSchema: z.ZodType<TablePart> = z.object({ policies, certificates, routes: routes.optional() })
+export const routeTableSchema: z.ZodType<RouteTable> = z.object({ ...head, policies, certificates, routes })

@@ -1,0 +1,95 @@
+import { tablePartBytes } from '../edge-link'
+import type { CertificateEntry, RouteTable, TableHead } from '../route-table'
+import { encodeFrame } from './frames'
+
+type PartKind = 'policies' | 'certificates' | 'routes'
+
+/** Of a certificate for more names only so many are said at once. */
+const namesAtOnce = 500
+
+// How a part begins and ends, around its entries.
+const opening: Record<PartKind, string> = {
+  policies: '{"type":"table-part","policies":{',
+  certificates: '{"type":"table-part","certificates":[',
+  routes: '{"type":"table-part","routes":[',
+}
+const closing: Record<PartKind, string> = { policies: '}}\n', certificates: ']}\n', routes: ']}\n' }
+
+export interface EncodedPart {
+  kind: PartKind
+  /** The whole message. */
+  frame: Buffer
+}
+
+/** A table as it goes over the link. */
+export interface EncodedTable {
+  head: TableHead
+  parts: readonly EncodedPart[]
+}
+
+/** The parts of a table, made one at a time: whoever asks for them pauses in between. @throws RangeError on one that no text can hold. */
+export function* encodeParts({ policies = {}, certificates = [], routes }: RouteTable): Generator<EncodedPart> {
+  yield* packed('policies', Object.entries(policies), ([name, policy]) => `${JSON.stringify(name)}:${JSON.stringify(policy)}`)
+  yield* packed('certificates', splitCertificates(certificates), (entry) => JSON.stringify(entry))
+  yield* packed('routes', routes, (route) => JSON.stringify(route))
+}
+
+function* packed<T>(kind: PartKind, items: Iterable<T>, encode: (item: T) => string): Generator<EncodedPart> {
+  let entries: string[] = []
+  let length = 0
+  for (const item of items) {
+    const entry = encode(item)
+    if (entries.length > 0 && length + entry.length > tablePartBytes) {
+      yield partOf(kind, entries)
+      entries = []
+      length = 0
+    }
+    entries.push(entry)
+    length += entry.length + 1
+  }
+  if (entries.length > 0) yield partOf(kind, entries)
+}
+
+const partOf = (kind: PartKind, entries: readonly string[]): EncodedPart => ({
+  kind,
+  frame: Buffer.from(`${opening[kind]}${entries.join(',')}${closing[kind]}`),
+})
+
+function* splitCertificates(certificates: readonly CertificateEntry[]): Generator<CertificateEntry> {
+  for (const entry of certificates)
+    if (entry.names.length <= namesAtOnce) yield entry
+    else for (let i = 0; i < entry.names.length; i += namesAtOnce) yield { ...entry, names: entry.names.slice(i, i + namesAtOnce) }
+}
+
+/** What a table says once. */
+export function headOf({ version, generatedAt, dashboardUrl, httpsPort, outsideHosts }: TableHead): TableHead {
+  return { version, generatedAt, dashboardUrl, ...(httpsPort !== undefined && { httpsPort }), ...(outsideHosts && { outsideHosts }) }
+}
+
+/** The first message of a table. */
+export const headFrame = (head: TableHead, parts: number): Buffer => Buffer.from(encodeFrame({ type: 'table-head', head, parts }))
+
+/** All messages of a table, in their order. */
+export function* tableFrames({ head, parts }: EncodedTable): Generator<Buffer> {
+  yield headFrame(head, parts.length)
+  for (const { frame } of parts) yield frame
+  yield Buffer.from(encodeFrame({ type: 'table-end', version: head.version }))
+}
+
+/** The table as the one message that routers from before there were parts read: nothing of it is encoded anew. */
+export function* wholeTableFrame({ head, parts }: EncodedTable): Generator<Buffer> {
+  yield Buffer.from(`{"type":"table","table":${JSON.stringify(head).slice(0, -1)}`)
+  for (const kind of ['policies', 'certificates', 'routes'] as const) {
+    const own = parts.filter((part) => part.kind === kind)
+    if (own.length === 0 && kind !== 'routes') continue
+    const [open, close] = kind === 'policies' ? ['{', '}'] : ['[', ']']
+    yield Buffer.from(`,"${kind}":${open}`)
+    for (const [i, { frame }] of own.entries()) {
+      if (i > 0) yield comma
+      yield frame.subarray(opening[kind].length, frame.length - closing[kind].length)
+    }
+    yield Buffer.from(close)
+  }
+  yield Buffer.from('}}\n')
+}
+const comma = Buffer.from(',')
