@@ -18,6 +18,8 @@ import { Outbox } from './slab'
 
 const continueLine = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n')
 const nothing = Buffer.alloc(0)
+/** In a crowd a client has so long to take something: what the system holds for it is missing elsewhere. */
+const crowdTimeoutMs = 10_000
 /** A body of ours below this is copied behind its head, a larger one is written beside it. */
 const smallBody = 16_384
 
@@ -116,7 +118,7 @@ export class ClientAnswers {
     if (!this.#stalled) {
       this.#stalled = true
       readers.enter()
-      socket.setTimeout(this.#idleTimeoutMs)
+      socket.setTimeout(readers.dense ? Math.min(crowdTimeoutMs, this.#idleTimeoutMs) : this.#idleTimeoutMs)
     }
     return false
   }

@@ -183,4 +183,19 @@ describe('in a crowd of clients that do not read', () => {
     }
     client.destroy()
   })
+
+  test('who takes nothing is given up by a reset, and its place at the instance with it', async () => {
+    const body = Buffer.alloc(20_000_000)
+    const origin = await keep(httpOrigin((_req, res) => res.end(body)))
+    const { engine, port } = await edgeTo([origin.target], { clientIdleTimeoutMs: 500, upstreamTimeoutMs: 20_000 })
+    const client = await RawClient.connect(port)
+    client.socket.pause()
+    const errors: string[] = []
+    client.socket.on('error', (error: NodeJS.ErrnoException) => errors.push(error.code ?? ''))
+    client.write('GET / HTTP/1.1\r\nHost: app.test\r\n\r\n')
+    await until('it is in flight', () => engine.inFlight(['app']).app === 1)
+    await until('it is given up', () => engine.inFlight(['app']).app === 0)
+    client.socket.resume()
+    await until('the client hears of it', () => errors.includes('ECONNRESET'))
+  })
 })

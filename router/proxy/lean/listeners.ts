@@ -7,6 +7,7 @@ import { plainAddress } from '../headers'
 import { readProxyHeader } from '../proxy-header'
 import { type Reader, readSecure, rewrapWorks, startReading } from './accept'
 import type { Clock } from './clock'
+import { rawOf } from './cut'
 import { Handshakes } from './handshakes'
 import type { ClientAddress } from './known-host'
 
@@ -141,12 +142,6 @@ export class Listeners {
 }
 
 const ignore = () => {}
-
-/** The raw socket under a TLS one, by which what was said before the handshake is found again. */
-function rawOf(socket: tls.TLSSocket): net.Socket | null {
-  const parent: unknown = Reflect.get(socket, '_parent')
-  return parent instanceof net.Socket ? parent : null
-}
 
 function addressOf(socket: net.Socket, behind: Behind | null, secure: boolean): ClientAddress | null {
   if (behind !== null) return { ...behind, secure }

@@ -29,7 +29,9 @@ export class Output {
   #writing = 0
   #closed = false
   /** Counts writes the socket has finished: it grows while the client reads. */
-  writesDone = 0
+  #writesDone = 0
+  #writesSeen = 0
+  #stuckSince = Date.now()
   readonly #written = () => this.#onWritten()
 
   constructor(socket: Socket) {
@@ -44,6 +46,15 @@ export class Output {
   /** Bytes the client has not taken yet. */
   get backlog(): number {
     return this.#socket.writableLength + this.#at - this.#flushed
+  }
+
+  /** For how many ms the client has taken nothing of what waits for it, as far as calls of this can tell. */
+  stuckFor(now: number): number {
+    if (this.backlog === 0 || this.#writesDone !== this.#writesSeen) {
+      this.#writesSeen = this.#writesDone
+      this.#stuckSince = now
+    }
+    return now - this.#stuckSince
   }
 
   settings(pairs: readonly (readonly [setting: number, value: number])[]): void {
@@ -176,7 +187,7 @@ export class Output {
 
   // A slab is used again only when the socket holds no view of any: views leave in order, so the last one home frees it.
   #onWritten(): void {
-    this.writesDone++
+    this.#writesDone++
     if (--this.#writing > 0 || this.#slab === null || this.#flushed !== this.#at) return
     if (spare.length < maxSpare && !this.#closed) spare.push(this.#slab)
     this.#slab = null

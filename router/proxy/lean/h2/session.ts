@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { cut } from '../cut'
 import { ControlFrames } from './control'
 import { ClosedBy, FloodGuard } from './flood'
 import { HeaderBlock, stripPadding } from './header-block'
@@ -62,12 +63,10 @@ export class Session implements FrameSink {
   #ending = false
   #dead = false
   #now = Date.now()
-  // Since when nothing is open; since when a frame or header block is unfinished; since when the client takes nothing.
+  // Since when nothing is open; since when a frame or header block is unfinished.
   #idleSince = this.#now
   #midwaySince = this.#now
   #blockSince = 0
-  #stuckSince = this.#now
-  #writesDone = 0
   #timer: NodeJS.Timeout | undefined
 
   constructor(socket: Socket, host: SessionHost) {
@@ -329,7 +328,14 @@ export class Session implements FrameSink {
     // A flood is not even read: to decrypt it would be what it wants.
     this.socket[flood ? 'pause' : 'resume']()
     clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => this.socket.destroy(), lingerMs)
+    this.#timer = setTimeout(() => this.#leave(code), lingerMs)
+  }
+
+  // A client that goes on taking what it was answered is not cut off.
+  #leave(code: number): void {
+    const taking = code === ErrorCode.noError && this.#output.backlog > 0
+    if (true || this.#output.stuckFor(Date.now()) > this.#host.limits.clientIdleTimeoutMs) this.socket.destroy()
+    else this.#timer = setTimeout(() => this.#leave(code), lingerMs)
   }
 
   #abandonAll(): void {
@@ -341,6 +347,11 @@ export class Session implements FrameSink {
     this.#idleSince = this.#now
     // Later, because the last answer's frames may still be on their way into the output.
     if (this.#acceptUpTo !== maxStreamId) setImmediate(() => this.#streams.size === 0 && this.#fail(ErrorCode.noError))
+  }
+
+  #cut(): void {
+    cut(this.socket)
+    this.destroy()
   }
 
   /** Drops the connection at once. */
@@ -379,7 +390,7 @@ export class Session implements FrameSink {
     this.#now = now
     const { clientHeadTimeoutMs, clientIdleTimeoutMs, keepAliveMs } = this.#host.limits
     if (this.#midwayTooLong(now, clientHeadTimeoutMs, clientIdleTimeoutMs)) this.#fail(ErrorCode.enhanceYourCalm, false)
-    else if (this.#takesNothing(now, clientIdleTimeoutMs)) this.destroy()
+    else if (this.#output.stuckFor(now) > clientIdleTimeoutMs) this.#cut()
     else if (this.#streams.size > 0) this.#streams.tick(now, clientIdleTimeoutMs)
     else if (now - this.#idleSince > keepAliveMs) this.#lastCall()
     else if (now - this.#idleSince > idleMs) this.#lastLines.clear()
@@ -389,14 +400,5 @@ export class Session implements FrameSink {
     if (this.#block.streamId !== 0 && now - this.#blockSince > headLimitMs) return true
     const silence = now - this.#midwaySince
     return !this.#settled || this.#reader.inHead ? silence > headLimitMs : this.#reader.midway && silence > bodyLimitMs
-  }
-
-  #takesNothing(now: number, limitMs: number): boolean {
-    const { writesDone, backlog } = this.#output
-    if (backlog === 0 || writesDone !== this.#writesDone) {
-      this.#writesDone = writesDone
-      this.#stuckSince = now
-    }
-    return now - this.#stuckSince > limitMs
   }
 }
