@@ -126,7 +126,6 @@ export class Session implements FrameSink {
   }
 
   // Each of these returns the error code that ends the connection, `noError` when it goes on.
-
   #dispatch(type: number, flags: number, streamId: number, bytes: Buffer, start: number, end: number): number {
     if (!this.#settled) {
       // §3.4: the preface ends with SETTINGS.
@@ -328,14 +327,11 @@ export class Session implements FrameSink {
     // A flood is not even read: to decrypt it would be what it wants.
     this.socket[flood ? 'pause' : 'resume']()
     clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => this.#leave(code), lingerMs)
-  }
-
-  // A client that goes on taking what it was answered is not cut off.
-  #leave(code: number): void {
-    const taking = code === ErrorCode.noError && this.#output.backlog > 0
-    if (true || this.#output.stuckFor(Date.now()) > this.#host.limits.clientIdleTimeoutMs) this.socket.destroy()
-    else this.#timer = setTimeout(() => this.#leave(code), lingerMs)
+    this.#timer = setInterval(() => {
+      // Whoever still takes an answer is not cut off.
+      const stays = code === ErrorCode.noError && this.#output.backlog > 0
+      if (!stays || this.#output.stuckFor(Date.now()) > this.#host.limits.clientIdleTimeoutMs) this.socket.destroy()
+    }, lingerMs)
   }
 
   #abandonAll(): void {
