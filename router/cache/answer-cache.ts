@@ -1,18 +1,18 @@
-import { Transform } from 'node:stream'
 import type { EdgeCommands } from '@/shared/edge-link'
 import { inSlices } from '@/shared/node/slices'
-import type { AnswerCache, AnswerFilter, Found, LocalAnswer, RequestFacts } from '../gate/gate'
+import type { AnswerCache, AnswerFilter, Found, RequestFacts } from '../gate/gate'
 import { asksForSocket, nominatesFields } from '../http/nominated'
 import { WorkQueue } from '../http/work-queue'
 import type { HostTable, LiveRoute } from '../match/host-table'
 import { forgetGone, uriOf } from './deployment-key'
 import { DiskTier } from './disk-tier'
-import { Entry, type EntryOrigin, type EntryState, type Headers, isCookie, normalizeVaried, reader } from './entry'
+import { Entry, type EntryOrigin, type EntryState, type Headers, normalizeVaried, reader } from './entry'
 import { type Flight, Flights } from './flights'
-import { type Lifetime, lifetimeOf } from './freshness'
+import { lifetimeOf } from './freshness'
 import type { AskOrigin } from './origin'
 import { Passes } from './passes'
 import { EntryStore } from './store'
+import { type FilterHost, failures, type HeldEntry, heldNow, StoringFilter } from './storing-filter'
 
 export interface SharedCacheOptions {
   ask: AskOrigin
@@ -28,10 +28,8 @@ export interface SharedCacheOptions {
 
 const MiB = 1024 * 1024
 export const defaultMaxEntryBytes = 8 * MiB
-const unsafeMethods = new Set(['POST', 'PUT', 'DELETE', 'PATCH'])
-const failures = new Set([500, 502, 503, 504])
-/** Led to by conditions, ranges, preferences and faults of one request. */
-const askersOwn = new Set([304, 400, 406, 412, 416, 431])
+/** Any other may have changed something (RFC 9111 §4.4), known or not. */
+const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PROPFIND', 'REPORT', 'SEARCH', 'QUERY'])
 const maxRevalidations = 32
 /** Bytes of answers that are on their way into the store, all together: beyond it answers are passed on and not stored. */
 const defaultMaxCollecting = 32 * MiB
@@ -85,9 +83,10 @@ export class SharedCache implements AnswerCache {
 
   conditions(route: LiveRoute, target: string | null, facts: RequestFacts): Headers | null {
     if (this.#store.size === 0) return null
-    const entry = this.#toValidate(uriOf(route, target, facts), facts)
-    if (!entry) return null
-    return validatorsOf(entry)
+    const held = this.#toValidate(uriOf(route, target, facts), facts)
+    // Nobody would look at the 304.
+    if (!held || this.#passes.has(route, facts, target ?? facts.target, isPersonal(facts), this.#now())) return null
+    return validatorsOf(held.entry)
   }
 
   /** An error is about to be shown: what may be sent in its place (stale-if-error). */
@@ -99,10 +98,10 @@ export class SharedCache implements AnswerCache {
   }
 
   filter(route: LiveRoute, facts: RequestFacts, rewritten: string | null = null): AnswerFilter | null {
-    if (unsafeMethods.has(facts.method)) {
+    if (!safeMethods.has(facts.method)) {
       if (this.#store.size === 0 && this.#flights.size === 0) return null
       const uri = uriOf(route, rewritten, facts)
-      return this.#store.has(uri) || this.#flights.under(uri, this.#now()) ? this.#invalidator(uri) : null
+      return this.#store.has(uri) || this.#flights.has(uri) ? this.#invalidator(uri) : null
     }
     if (facts.method !== 'GET') return null
     const now = this.#now()
@@ -113,7 +112,7 @@ export class SharedCache implements AnswerCache {
     const flight = this.#flights.under(uri, now) ? null : this.#flights.begin(uri, now)
     return new StoringFilter({
       validating: this.#toValidate(uri, facts),
-      stale: this.#store.size > 0 ? this.#store.find(uri, (name) => facts.header(name)) : null,
+      stale: this.#store.size > 0 ? heldNow(this.#store.find(uri, (name) => facts.header(name))) : null,
       facts,
       flight,
       host: this.#filterHost({ uri, target, personal }, route, facts, flight),
@@ -156,12 +155,11 @@ export class SharedCache implements AnswerCache {
   }
 
   /** The stored answer a 304 would speak of: only where the visitor has no conditions of its own. */
-  #toValidate(uri: string, facts: RequestFacts): Entry | null {
+  #toValidate(uri: string, facts: RequestFacts): HeldEntry | null {
     if (this.#store.size === 0 || facts.method !== 'GET' || asksMore(facts)) return null
     for (const name of ['if-none-match', 'if-modified-since', 'if-match', 'if-unmodified-since']) if (facts.has(name)) return null
     const entry = this.#store.find(uri, (name) => facts.header(name))
-    // Only what is in memory: by the time the 304 comes it must be there.
-    return entry?.body && (entry.etag || entry.lastModified !== null) ? entry : null
+    return entry && (entry.etag || entry.lastModified !== null) ? heldNow(entry) : null
   }
 
   #invalidator(uri: string): AnswerFilter {
@@ -169,7 +167,7 @@ export class SharedCache implements AnswerCache {
       if (status >= 400) return
       this.#removals++
       this.#store.removeUri(uri)
-      this.#flights.voidAll((other) => other === uri)
+      this.#flights.voidOf(uri)
     }
     return {
       cache: 'none',
@@ -200,10 +198,7 @@ export class SharedCache implements AnswerCache {
       },
       now: this.#now,
       pass: () => this.#passes.note(route, way, target, personal, this.#now()),
-      send: (entry, state) => {
-        const body = entry.body
-        return body && entry.answer(facts, body, state, this.#now(), route.policy.compression ? this.#compressions : null)
-      },
+      send: ({ entry, body }, state) => entry.answer(facts, body, state, this.#now(), route.policy.compression ? this.#compressions : null),
       origin: (headers) => originOf(uri, route, [requestPath, pathOf(target)], facts, headers),
       store: (origin, status, headers, body, lifetime) => {
         if (flight ? flight.void : this.#removals !== before) return
@@ -218,9 +213,10 @@ export class SharedCache implements AnswerCache {
     const varied = entry.origin.vary.flatMap(({ name, raw }): Headers => (raw === undefined ? [] : [[name, raw]]))
     const headers: Headers = [...varied, ...validatorsOf(entry)]
     const flight = this.#flights.begin(entry.origin.uri, this.#now())
+    const before = this.#removals
     void this.#ask({ route, target, host: facts.authority, scheme: facts.scheme, headers })
       .then((answer) => {
-        if (!answer || failures.has(answer.status) || flight.void) return
+        if (!answer || failures.has(answer.status) || (flight ? flight.void : this.#removals !== before)) return
         const lifetime = lifetimeOf({ authorized: false }, answer.status === 304 ? entry.status : answer.status, reader(answer.headers))
         if (answer.status === 304) return entry.freshen(answer.headers, lifetime, this.#now())
         // Other fields decide now, and what this visitor said in them was not asked with.
@@ -231,128 +227,8 @@ export class SharedCache implements AnswerCache {
       .catch(() => {})
       .finally(() => {
         this.#revalidating.delete(entry)
-        flight.land()
+        flight?.land()
       })
-  }
-}
-
-interface FilterHost {
-  readonly maxBytes: number
-  /** Takes room for bytes that are held until they are stored, or gives it back (negative). False: there is none. */
-  collect(bytes: number): boolean
-  now(): number
-  /** It is not worth waiting for this address. */
-  pass(): void
-  send(entry: Entry, state: EntryState): LocalAnswer | null
-  /** Of the answer with this head, while the request is still at hand. */
-  origin(headers: Headers): EntryOrigin
-  store(origin: EntryOrigin, status: number, headers: Headers, body: Buffer, lifetime: Lifetime): void
-}
-
-/** Stores the answer of one request while it passes, or puts a stored one in its place. */
-class StoringFilter implements AnswerFilter {
-  cache: AnswerFilter['cache'] = 'none'
-  readonly #what: { validating: Entry | null; stale: Entry | null; facts: RequestFacts; flight: Flight | null; host: FilterHost }
-  readonly #authorized: boolean
-  #aborted = false
-  /** Lets go of what was collected. */
-  #giveUp: (() => void) | null = null
-
-  constructor(what: { validating: Entry | null; stale: Entry | null; facts: RequestFacts; flight: Flight | null; host: FilterHost }) {
-    this.#what = what
-    this.#authorized = what.facts.has('authorization')
-  }
-
-  wants(status: number, read: (name: string) => string | undefined): boolean {
-    const { stale, validating } = this.#what
-    if (status === 304 ? validating : failures.has(status) && stale) return true
-    if (lifetimeOf({ authorized: this.#authorized }, status, read)) return true
-    this.#settle(status)
-    return false
-  }
-
-  onHead(status: number, headers: Headers): ReturnType<AnswerFilter['onHead']> {
-    const { validating, stale, host } = this.#what
-    const read = reader(headers)
-    if (status === 304 && validating) return this.#validated(validating, headers)
-    if (failures.has(status) && stale?.mayReplaceError(host.now())) {
-      const answer = host.send(stale, 'stale')
-      this.abort()
-      return answer && { replace: answer }
-    }
-    const lifetime = lifetimeOf({ authorized: this.#authorized }, status, read)
-    const length = read('content-length')
-    if (!lifetime || Number(length ?? 0) > host.maxBytes) {
-      this.#settle(status)
-      return null
-    }
-    this.cache = 'miss'
-    const marked: Headers = [...headers, ['Cache-Status', 'switchyard; fwd=uri-miss; stored']]
-    if (status === 204 || length === '0') {
-      this.#keep(host.origin(headers), status, headers, Buffer.alloc(0), lifetime)
-      return { status, headers: marked, through: null }
-    }
-    return { status, headers: marked, through: this.#collector(status, headers, lifetime, length === undefined ? null : Number(length)) }
-  }
-
-  abort(): void {
-    this.#aborted = true
-    this.#giveUp?.()
-    this.#what.flight?.land()
-  }
-
-  #validated(entry: Entry, headers: Headers): ReturnType<AnswerFilter['onHead']> {
-    const { host } = this.#what
-    entry.freshen(headers, lifetimeOf({ authorized: this.#authorized }, entry.status, reader(headers)), host.now())
-    this.#what.flight?.land()
-    const answer = host.send(entry, 'revalidated')
-    if (!answer) return null
-    this.cache = 'revalidated'
-    const cookies = headers.filter(([name]) => isCookie(name))
-    if (cookies.length === 0) return { replace: answer }
-    const { head: _, ...rest } = answer
-    return { replace: { ...rest, headers: [...answer.headers, ...cookies] } }
-  }
-
-  // An error says nothing about whether the next answer can be stored, nor does what only this visitor's fields led to.
-  #settle(status: number): void {
-    if (status < 500 && !askersOwn.has(status)) this.#what.host.pass()
-    this.#what.flight?.land()
-  }
-
-  #keep(origin: EntryOrigin, status: number, headers: Headers, body: Buffer, lifetime: Lifetime): void {
-    this.#what.host.store(origin, status, headers, body, lifetime)
-    this.#what.flight?.land()
-  }
-
-  #collector(status: number, headers: Headers, lifetime: Lifetime, length: number | null): Transform {
-    const { host, flight } = this.#what
-    const origin = host.origin(headers)
-    let parts: Buffer[] | null = []
-    let size = 0
-    const giveUp = () => {
-      if (parts === null) return
-      parts = null
-      host.collect(-size)
-      flight?.land()
-    }
-    const collector = new Transform({
-      transform: (chunk: Buffer, _encoding, done) => {
-        if (parts !== null && size + chunk.length <= host.maxBytes && host.collect(chunk.length)) {
-          size += chunk.length
-          parts.push(chunk)
-        } else giveUp()
-        done(null, chunk)
-      },
-      flush: (done) => {
-        if (parts !== null && !this.#aborted && (length === null || length === size))
-          this.#keep(origin, status, headers, Buffer.concat(parts), lifetime)
-        done()
-      },
-    })
-    collector.once('close', giveUp)
-    this.#giveUp = giveUp
-    return collector
   }
 }
 

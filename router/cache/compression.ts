@@ -1,6 +1,7 @@
 import type { Transform } from 'node:stream'
 import { constants, createBrotliCompress, createGzip, createZstdCompress } from 'node:zlib'
 import type { AnswerFilter, FilterSource, RequestFacts } from '../gate/gate'
+import { digests } from '../http/digests'
 import { acceptedEncodings, type Encoding, isCompressible, minCompressBytes } from '../http/encodings'
 import type { LiveRoute } from '../match/host-table'
 import { type Headers, reader } from './entry'
@@ -11,7 +12,7 @@ type Read = (name: string) => string | undefined
 /** More answers than this are not compressed at once by one worker: the rest is sent as it is, which costs bytes, not time. */
 const defaultMaxAtOnce = 32
 /** What describes the very bytes of the payload is no longer true of the coded ones. */
-const ofTheBytes = new Set(['content-length', 'accept-ranges', 'content-md5', 'digest', 'content-digest'])
+const ofTheBytes = new Set(['content-length', 'accept-ranges', ...digests])
 
 /** Compresses answers of instances that did not do it themselves, where the client can read it and the type shrinks. */
 export class Compression implements FilterSource {

@@ -2,6 +2,7 @@ import { STATUS_CODES } from 'node:http'
 import type { LocalAnswer, RequestFacts } from '../gate/gate'
 import { compressWhole } from '../http/compress'
 import { checkPreconditions, rangeStands } from '../http/conditions'
+import { contentDigests, digests } from '../http/digests'
 import { acceptedEncodings, type Encoding, isCompressible, minCompressBytes } from '../http/encodings'
 import { parseHttpDate } from '../http/http-date'
 import { parseRange } from '../http/ranges'
@@ -139,7 +140,8 @@ export class Entry {
     const key = `${state} ${coding}`
     const made = this.#made.get(key)
     const whole = made?.age === age ? made.answer : this.#whole(body, coding, state, age)
-    if (whole !== made?.answer) this.#made.set(key, { age, answer: whole })
+    // Not of what is on disk: that would keep its payload in memory all the same.
+    if (whole !== made?.answer && this.body !== null) this.#made.set(key, { age, answer: whole })
     if (this.status !== 200) return whole
     return this.#conditional(whole, facts, coding)
   }
@@ -149,6 +151,7 @@ export class Entry {
     const headers: Headers = []
     for (const [name, value] of this.headers) {
       const lower = name.toLowerCase()
+      if (coding && digests.has(lower)) continue
       // Another sequence of bytes: it may only be compared weakly.
       if (coding && lower === 'etag') headers.push([name, value.startsWith('W/') ? value : `W/${value}`])
       else headers.push([name, value])
@@ -186,7 +189,7 @@ export class Entry {
       )
     const length = part.last - part.first + 1
     const headers: Headers = [
-      ...without(['content-length']),
+      ...without(['content-length', ...contentDigests]),
       ['Content-Length', String(length)],
       ['Content-Range', `bytes ${part.first}-${part.last}/${body.length}`],
     ]

@@ -11,9 +11,11 @@ export interface Flight {
 
 /** Concurrent misses of one address become one request; the others wait, but never long. */
 export class Flights {
-  readonly #flights = new Map<string, Flight>()
+  /** All that are on their way, the newest of each address last: the one to wait for. */
+  readonly #flights = new Map<string, Flight[]>()
   readonly #waitMs: number
   readonly #max: number
+  #size = 0
 
   constructor(options: { waitMs?: number; max?: number } = {}) {
     this.#waitMs = options.waitMs ?? 3_000
@@ -21,17 +23,22 @@ export class Flights {
   }
 
   get size(): number {
-    return this.#flights.size
+    return this.#size
+  }
+
+  has(uri: string): boolean {
+    return this.#flights.has(uri)
   }
 
   /** The flight to wait for. */
   under(uri: string, now: number): Flight | null {
-    const flight = this.#flights.get(uri)
-    return flight && now - flight.at < this.#waitMs ? flight : null
+    const flight = this.#flights.get(uri)?.at(-1)
+    return flight !== undefined && now - flight.at < this.#waitMs ? flight : null
   }
 
-  /** This request goes; an older one that is still on its way no longer keeps anybody. */
-  begin(uri: string, now: number): Flight {
+  /** This request goes; an older one that is still on its way no longer keeps anybody. null: there are too many, nobody waits for it. */
+  begin(uri: string, now: number): Flight | null {
+    if (this.#size >= this.#max) return null
     const { promise, resolve } = Promise.withResolvers<void>()
     const flight: Flight = {
       uri,
@@ -39,13 +46,24 @@ export class Flights {
       void: false,
       landed: promise,
       land: () => {
-        if (this.#flights.get(uri) === flight) this.#flights.delete(uri)
+        this.#remove(flight)
         resolve()
       },
     }
-    if (this.#flights.size >= this.#max) this.#flights.clear()
-    this.#flights.set(uri, flight)
+    const others = this.#flights.get(uri)
+    if (others) others.push(flight)
+    else this.#flights.set(uri, [flight])
+    this.#size++
     return flight
+  }
+
+  #remove(flight: Flight): void {
+    const flights = this.#flights.get(flight.uri)
+    const at = flights?.indexOf(flight) ?? -1
+    if (!flights || at === -1) return
+    flights.splice(at, 1)
+    this.#size--
+    if (flights.length === 0) this.#flights.delete(flight.uri)
   }
 
   /** Resolves when the flight has landed, or after the bound. */
@@ -60,6 +78,11 @@ export class Flights {
 
   /** What is on its way for these addresses is not to be stored. */
   voidAll(wanted: (uri: string) => boolean): void {
-    for (const flight of this.#flights.values()) if (wanted(flight.uri)) flight.void = true
+    for (const [uri, flights] of this.#flights) if (wanted(uri)) for (const flight of flights) flight.void = true
+  }
+
+  /** The same for one address. */
+  voidOf(uri: string): void {
+    for (const flight of this.#flights.get(uri) ?? []) flight.void = true
   }
 }

@@ -73,7 +73,8 @@ export class Sleepers {
     for (const sleeper of [...this.#waiting]) {
       const route = table.find(sleeper.route.host)
       if (!route) sleeper.settle(asleep(sleeper.route))
-      else if (route.targets.length > 0 || route.state !== 'sleeping' || route.deploymentId !== sleeper.deploymentId) sleeper.settle(acquire(route, sleeper.ask))
+      else if (route.targets.length > 0 || route.state !== 'sleeping' || route.deploymentId !== sleeper.deploymentId)
+        sleeper.settle(acquire(route, sleeper.ask))
     }
   }
 
