@@ -3,7 +3,7 @@ import type { LocalAnswer, RequestFacts } from '../gate/gate'
 import { compressWhole } from '../http/compress'
 import { checkPreconditions, rangeStands } from '../http/conditions'
 import { contentDigests, digests } from '../http/digests'
-import { acceptedEncodings, type Encoding, isCompressible, minCompressBytes } from '../http/encodings'
+import { acceptedEncodings, type Encoding, encodingVariant, isCompressible, minCompressBytes } from '../http/encodings'
 import { parseHttpDate } from '../http/http-date'
 import { parseRange } from '../http/ranges'
 import type { WorkQueue } from '../http/work-queue'
@@ -245,7 +245,7 @@ export function cacheStatus(state: EntryState, ttl: number): string {
 
 /** Spellings of Accept-Encoding that lead to the same choice are one variant. */
 export function normalizeVaried(name: string, value: string | undefined): string {
-  if (name === 'accept-encoding') return acceptedEncodings(value).join(',')
+  if (name === 'accept-encoding') return encodingVariant(value)
   // Whatever the client says there: the instance is told by the router.
   if (heldByKey.has(name)) return ''
   return (value ?? '').trim().replace(/\s+/g, ' ')

@@ -1,3 +1,4 @@
+import { areKnownCodings } from '../http/encodings'
 import { parseHttpDate } from '../http/http-date'
 import { isUntrusted } from '../proxy/untrusted-names'
 
@@ -46,6 +47,8 @@ export function lifetimeOf(request: { authorized: boolean }, status: number, rea
   const directives = targeted ?? parseDirectives(read('cache-control'))
   if (directives.size === 0) return null
   for (const name of ['no-store', 'no-cache', 'private']) if (directives.has(name)) return null
+  // Who takes a coding that is not known to us cannot be told from who does not (see `encodingVariant`).
+  if (!areKnownCodings(read('content-encoding'))) return null
   if (read('set-cookie') !== undefined || read('content-range') !== undefined || variesByVisitor(read('vary'))) return null
   const shared = directives.has('public') || directives.has('s-maxage')
   if (request.authorized && !shared && !directives.has('must-revalidate')) return null

@@ -52,6 +52,27 @@ describe.each([
     },
   )
 
+  test.each(['deflate', 'identity, gzip;q=0.5', 'gzip;q=0.1, identity;q=1', 'compress', 'dcb'])(
+    'is no coding for those who take none, though it took "%s"',
+    async (taken) => {
+      const { visit } = await app('Accept-Encoding')
+      expect(await visit({ 'accept-encoding': taken })).toBe(`accept-encoding=${taken}`)
+      expect(await visit({ 'accept-encoding': 'identity' })).toBe('accept-encoding=identity')
+    },
+  )
+
+  test('is no answer in a coding that no client is known to choose', async () => {
+    let asked = 0
+    const fields = { 'Cache-Control': 's-maxage=60', Vary: 'Accept-Encoding', 'Content-Encoding': 'x-own' }
+    const origin = await keep(httpOrigin((_req, res) => res.writeHead(200, fields).end(`${++asked}`)))
+    const cache = new SharedCache({ ask: async () => null, directory: null })
+    caches.push(cache)
+    const gate = createGate({ table: hostTable([routeTo('app.test', [origin.target])]), log: quietLog, cache })
+    const { port } = await edgeTo([origin.target], {}, { gate })
+    await request({ port, headers: { 'accept-encoding': 'x-own' } })
+    expect(String((await request({ port, headers: { 'accept-encoding': 'identity' } })).body)).toBe('2')
+  })
+
   test('is no answer to a handshake, which is the instance’s to answer', async () => {
     const origin = await keep(httpOrigin((_req, res) => res.writeHead(200, { 'Cache-Control': 's-maxage=60' }).end('page')))
     origin.server.on('upgrade', (_req, socket) => {
