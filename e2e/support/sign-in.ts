@@ -1,8 +1,8 @@
 import { expect, type Page } from '@playwright/test'
 import type { RunningPlatform } from '@/test/support/platform'
 
-/** Signs in with the account the platform was started with. */
-export async function signIn(page: Page, platform: RunningPlatform): Promise<void> {
+/** Signs in with the account the platform was started with, or as somebody else: `{ ...platform, ...person }`. */
+export async function signIn(page: Page, platform: Pick<RunningPlatform, 'url' | 'email' | 'password'>): Promise<void> {
   await page.goto(`${platform.url}/login`)
   await page.getByLabel('E-mail').fill(platform.email)
   await page.getByLabel('Password').fill(platform.password)

@@ -119,7 +119,7 @@ const closingText = (origin: 'settings' | 'files', why: string): Closing => ({
       : `Take back under Rules what cannot be read, and set it anew there. If an older Switchyard runs since an update was undone, run the newer one again.`,
 })
 
-const leftOutText = (origin: ProblemOrigin, what: string): string => `${whose[origin]} hold but for a part that is left out: ${what}.`
+const leftOutText = (origin: ProblemOrigin, what: string): string => `${whose[origin]} are applied without this part: ${what}.`
 const correct = (origin: ProblemOrigin): string =>
   origin === 'files' ? 'Correct the files and deploy again.' : 'Take it back under Rules, and set it anew there.'
 const noRoom = (weight: number): Closing => ({

@@ -13,7 +13,10 @@ export function Members() {
   const members = useQuery(trpc.team.members.queryOptions())
   return (
     <Card>
-      <CardHeader title="Members" description="Everyone who can see and change this team's projects." />
+      <CardHeader
+        title="Members"
+        description="Everyone of this team. Members look, deploy and purge caches; admins and owners change everything else."
+      />
       <div className="border-t">
         {members.error ? <ErrorPanel className="m-4" error={wireErrorOf(members.error)} /> : null}
         {members.isPending ? <SkeletonRows count={1} className="h-14" /> : null}

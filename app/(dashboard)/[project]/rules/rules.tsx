@@ -4,6 +4,8 @@ import { Permitted, RefusalNote } from '@/app/components/permission'
 import { ErrorPanel } from '@/app/components/ui/error-panel'
 import { SkeletonRows } from '@/app/components/ui/skeleton'
 import { wireErrorOf } from '@/app/lib/errors'
+import type { EdgePolicyView } from '@/shared/edge-settings'
+import type { ProjectView } from '@/shared/views'
 import { EdgeProblems } from '../edge-problems'
 import { useProject } from '../use-project'
 import { Behaviour } from './behaviour'
@@ -23,25 +25,36 @@ export function Rules() {
         title="Rules"
         description="What happens to a request before your app sees it. Changes hold at once; switchyard.json, vercel.json, _redirects and _headers of your source come with each deployment."
       />
-      <EdgeProblems project={project} />
-      {rules.error ? <ErrorPanel className="mb-4" error={wireErrorOf(rules.error)} /> : null}
-      {rules.isPending ? <SkeletonRows count={4} className="h-24" /> : null}
-      {rules.data ? (
-        <div className="flex max-w-4xl flex-col gap-6">
-          {rules.data.unread ? (
-            <UnreadRulesCard unread={rules.data.unread} settings={rules.data.settings} />
-          ) : (
-            <RefusalNote action="project.update" />
-          )}
-          <Permitted action="project.update">
-            <PathRules {...rules.data} />
-            <Behaviour {...rules.data} />
-            <Protection {...rules.data} url={project.url} />
-            <Addresses {...rules.data} />
-            <Maintenance {...rules.data} />
-          </Permitted>
-        </div>
-      ) : null}
+      {/* As wide as the cards below. */}
+      <div className="max-w-4xl">
+        <EdgeProblems project={project} />
+        {rules.error ? <ErrorPanel className="mb-4" error={wireErrorOf(rules.error)} /> : null}
+        {rules.isPending ? <SkeletonRows count={4} className="h-24" /> : null}
+        {rules.data ? <Cards rules={rules.data} project={project} /> : null}
+      </div>
     </>
+  )
+}
+
+/** While it is not known who may come in, nothing else is set: first what cannot be read is taken back. */
+function Cards({ rules, project }: { rules: EdgePolicyView; project: ProjectView }) {
+  const { unread } = rules
+  return (
+    <div className="flex flex-col gap-6">
+      {unread ? (
+        <UnreadRulesCard unread={unread} settings={rules.settings} explained={project.edgeProblems.length > 0} />
+      ) : (
+        <RefusalNote action="project.update" />
+      )}
+      <Permitted action="project.update">
+        <fieldset disabled={unread?.keepsOut ?? false} className="contents">
+          <PathRules {...rules} />
+          <Behaviour {...rules} />
+          <Protection {...rules} url={project.url} />
+          <Addresses {...rules} />
+          <Maintenance {...rules} />
+        </fieldset>
+      </Permitted>
+    </div>
   )
 }

@@ -24,8 +24,15 @@ function StoredText({ unread }: { unread: UnreadRules }) {
   )
 }
 
+interface UnreadRulesCardProps {
+  unread: UnreadRules
+  settings: EdgePolicyView['settings']
+  /** Why is told above already. */
+  explained: boolean
+}
+
 /** What was set for the project and cannot be read, with the way out: it is taken back, after the question whether that may open the project. */
-export function UnreadRulesCard({ unread, settings }: { unread: UnreadRules; settings: EdgePolicyView['settings'] }) {
+export function UnreadRulesCard({ unread, settings, explained }: UnreadRulesCardProps) {
   const [asking, setAsking] = useState(false)
   const [closing, setClosing] = useState(true)
   const { save, pending, error } = useSaveRules('Rules', true, () => setAsking(false))
@@ -36,10 +43,10 @@ export function UnreadRulesCard({ unread, settings }: { unread: UnreadRules; set
     <Card aria-label="Rules that cannot be read">
       <CardHeader
         title="Rules that cannot be read"
-        description="A newer Switchyard wrote them, or somebody wrote them past the API. They stay as they are until you take them back."
+        description={`A newer Switchyard wrote them, or somebody wrote them past the API. They stay as they are until you take them back${unread.keepsOut ? ', and until then nothing else can be set here' : ''}.`}
       />
       <div className="flex flex-col gap-3 px-4 pb-4 sm:px-5">
-        <p className="wrap-anywhere text-sm">{unread.why}</p>
+        {explained ? null : <p className="wrap-anywhere text-sm">{`Why: ${unread.why}.`}</p>}
         <StoredText unread={unread} />
         <RefusalNote action="project.update" />
       </div>

@@ -1,0 +1,54 @@
+import { readFile } from 'node:fs/promises'
+import path from 'node:path'
+import pg from 'pg'
+import { hashPassword } from '@/server/accounts/password'
+import { clusterDirectory, serverUser, socketDirectory } from '@/server/database/postgres-home'
+import { newId } from '@/shared/node/ids'
+import type { RunningPlatform } from './platform'
+
+/** Somebody who signs in. */
+export interface Person {
+  email: string
+  password: string
+}
+
+/** The embedded database of a running platform: for what nobody can bring about by API. */
+export interface PlatformDatabase {
+  /** Stores rules of a project as a newer version, or somebody past the API, might have. */
+  storeRules(slug: string, json: string): Promise<void>
+  /** Somebody who joined the platform's first team. */
+  addPerson(role: 'owner' | 'admin' | 'member'): Promise<Person>
+  close(): Promise<void>
+}
+
+/** Opens the database a platform keeps in its home. */
+export async function openPlatformDatabase({ home }: Pick<RunningPlatform, 'home'>): Promise<PlatformDatabase> {
+  const user = await serverUser()
+  const client = new pg.Client({
+    host: await socketDirectory(await clusterDirectory(path.resolve(home), user), user),
+    user: 'switchyard',
+    database: 'switchyard',
+    password: (await readFile(path.join(home, 'secrets/postgres.password'), 'utf8')).trim(),
+    connectionTimeoutMillis: 10_000,
+    query_timeout: 10_000,
+  })
+  await client.connect()
+  return {
+    async storeRules(slug, json) {
+      const { rowCount } = await client.query('UPDATE "Project" SET "edgePolicy" = $1::jsonb WHERE "slug" = $2', [json, slug])
+      if (rowCount !== 1) throw new Error(`there is no project ${slug}`)
+    },
+    async addPerson(role) {
+      const id = newId()
+      const person = { email: `${role}-${id}@example.com`, password: `password of ${id}` }
+      const values = [id, `The ${role}`, person.email, await hashPassword(person.password)]
+      await client.query('INSERT INTO "User" ("id", "name", "email", "passwordHash") VALUES ($1, $2, $3, $4)', values)
+      await client.query(
+        'INSERT INTO "Membership" ("teamId", "userId", "role") SELECT "id", $1, $2::"Role" FROM "Team" ORDER BY "createdAt" LIMIT 1',
+        [id, role.toUpperCase()],
+      )
+      return person
+    },
+    close: () => client.end(),
+  }
+}
