@@ -353,8 +353,9 @@ export class Exchange {
     const { req } = this
     if (req.complete || req.destroyed) return
     if (this.#upstream) req.unpipe(this.#upstream)
-    const timer = setTimeout(() => req.socket.destroy(), this.#host.limits.lingerMs)
-    const stop = () => clearTimeout(timer)
+    // One that still takes its answer is let be: its socket's own timer tells of one that does not.
+    const timer = setInterval(() => req.socket.writableLength === 0 && req.socket.destroy(), this.#host.limits.lingerMs)
+    const stop = () => clearInterval(timer)
     req.resume()
     req.once('end', stop)
     req.once('close', stop)

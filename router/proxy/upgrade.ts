@@ -1,5 +1,5 @@
 import type { ClientRequest, IncomingMessage } from 'node:http'
-import type { Socket } from 'node:net'
+import { Socket } from 'node:net'
 import { type Duplex, pipeline } from 'node:stream'
 import type { Admission, ForwardPlan, LocalAnswer } from '../gate/gate'
 import { type Problem, renderProblem } from '../pages/pages'
@@ -245,8 +245,11 @@ export class Upgrade {
   #lingerAndEnd(): void {
     this.#end()
     if (this.socket.destroyed) return
-    const timer = setTimeout(() => this.socket.destroy(), this.#host.limits.lingerMs)
-    this.socket.once('close', () => clearTimeout(timer))
+    const { lingerMs, clientIdleTimeoutMs } = this.#host.limits
+    // As long as it still takes its answer: the socket's own timer knows of progress within one write.
+    const timer = setInterval(() => this.socket.writableLength === 0 && this.socket.destroy(), lingerMs)
+    this.socket.once('close', () => clearInterval(timer))
+    if (this.socket instanceof Socket) this.socket.setTimeout(clientIdleTimeoutMs, () => this.socket.destroy())
   }
 
   destroy(): void {
