@@ -5,7 +5,8 @@ import { checkPreconditions, rangeStands } from '../http/conditions'
 import type { Encoding } from '../http/encodings'
 import { formatHttpDate } from '../http/http-date'
 import type { Held } from '../http/memory-bound'
-import { parseRange } from '../http/ranges'
+import { type ByteRange, parseRanges } from '../http/ranges'
+import { byteRanges } from './byte-ranges'
 import { cacheControlOf, contentTypeOf } from './content-type'
 import type { SiteFile } from './site-index'
 
@@ -72,14 +73,23 @@ export class Representation implements Held {
   }
 
   #part(header: string): LocalAnswer {
-    const range = parseRange(header, this.size)
-    if (range === 'whole') return this.ok
-    if (range === 'unsatisfiable') return this.#bodiless(416, [['Content-Range', `bytes */${this.size}`]])
-    const { first, last } = range
+    const ranges = parseRanges(header, this.size)
+    if (ranges === 'whole') return this.ok
+    if (ranges === 'unsatisfiable') return this.#bodiless(416, [['Content-Range', `bytes */${this.size}`]])
+    return ranges.length === 1 ? this.#run(ranges[0]) : this.#runs(ranges)
+  }
+
+  #run({ first, last }: ByteRange): LocalAnswer {
     const bytes = this.#bytes
     const length = last - first + 1
     const body = 'memory' in bytes ? bytes.memory.subarray(first, last + 1) : { length, open: () => bytes.read(first, last) }
     return finish(206, [...this.#described(length), ['Content-Range', `bytes ${first}-${last}/${this.size}`], ...this.#validators()], body)
+  }
+
+  #runs(ranges: readonly ByteRange[]): LocalAnswer {
+    const parts = byteRanges(ranges, this.#bytes, this.size, contentTypeOf(this.#file.name))
+    if (parts === null) return this.ok
+    return finish(206, [...this.#described(parts.length, parts.contentType), ...this.#validators()], parts.body)
   }
 
   #whole(status: 200 | 404): LocalAnswer {
@@ -100,9 +110,9 @@ export class Representation implements Held {
     return finish(status, [...headers, ['Content-Length', '0'], ...this.#vary()], null)
   }
 
-  #described(length: number): [string, string][] {
+  #described(length: number, type = contentTypeOf(this.#file.name)): [string, string][] {
     const headers: [string, string][] = [
-      ['Content-Type', contentTypeOf(this.#file.name)],
+      ['Content-Type', type],
       ['Content-Length', String(length)],
     ]
     if (this.encoding) headers.push(['Content-Encoding', this.encoding])

@@ -167,6 +167,35 @@ describe('answers', () => {
     }
     expect(whole.equals(target === '/app.js' ? script : big)).toBe(true)
   })
+  test.each(['/big.bin', '/app.js'])('%s: several ranges come as parts that say where they belong', async (target) => {
+    const whole = await body(await need(target))
+    const answer = await need(target, { range: 'bytes=-10,0-9,2000-2999,5-19' })
+    expect(answer.status).toBe(206)
+    const content = await body(answer)
+    expect(header(answer, 'content-length')).toBe(String(content.length))
+    expect(header(answer, 'content-range')).toBeUndefined()
+    const boundary = /^multipart\/byteranges; boundary=([\w-]{24})$/.exec(header(answer, 'content-type') ?? '')?.[1]
+    const parts = content.toString('latin1').split(`--${boundary}`)
+    expect([parts[0], parts.at(-1)]).toEqual(['', '--\r\n'])
+    const type = header(await need(target), 'content-type')
+    const ranges = [
+      [0, 19],
+      [2000, 2999],
+      [whole.length - 10, whole.length - 1],
+    ] as const
+    expect(parts.slice(1, -1)).toEqual(
+      ranges.map(
+        ([first, last]) =>
+          `\r\nContent-Type: ${type}\r\nContent-Range: bytes ${first}-${last}/${whole.length}\r\n\r\n${whole.toString('latin1', first, last + 1)}\r\n`,
+      ),
+    )
+  })
+  test('parts that are more than the whole are not sent, nor more than eight', async () => {
+    expect(await need('/', { range: 'bytes=0-1,5-6' })).toMatchObject({ status: 200 })
+    expect(await need('/app.js', { range: 'bytes=0-3000,3002-' })).toMatchObject({ status: 200 })
+    const many = Array.from({ length: 9 }, (_, i) => `${i * 100}-${i * 100}`).join()
+    expect(await need('/big.bin', { range: `bytes=${many}` })).toMatchObject({ status: 200 })
+  })
   test('a file that is read by many at once is whole for each, also when some leave midway', async () => {
     const answers = await Promise.all(Array.from({ length: 40 }, () => need('/big.bin')))
     const read = answers.map(async (answer, at) => {

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { checkPreconditions, rangeStands } from './conditions'
 import { acceptedEncodings, isCompressible } from './encodings'
 import { formatHttpDate, parseHttpDate } from './http-date'
-import { parseRange } from './ranges'
+import { parseRange, parseRanges } from './ranges'
 
 const reader = (headers: Record<string, string>) => (name: string) => headers[name]
 const at = 784_111_777 // Sun, 06 Nov 1994 08:49:37 GMT
@@ -89,6 +89,28 @@ describe('ranges (RFC 9110 §14)', () => {
     ['bytes=99999999999999999999-', 'whole'],
   ])('%s of 10 bytes', (text, expected) => {
     expect(parseRange(text, 10)).toEqual(expected)
+  })
+  test.each([
+    [
+      'bytes=6-7,0-1,3-',
+      [
+        { first: 0, last: 1 },
+        { first: 3, last: 9 },
+      ],
+    ],
+    [
+      'bytes=0-0,2-2,-1',
+      [
+        { first: 0, last: 0 },
+        { first: 2, last: 2 },
+        { first: 9, last: 9 },
+      ],
+    ],
+    ['bytes=0-1,2-3,99-', [{ first: 0, last: 3 }]],
+    ['bytes=0-0,2-2,4-4,6-6,8-8,10-10,12-12,14-14,16-16', 'whole'],
+    ['bytes=99-,100-', 'unsatisfiable'],
+  ])('%s, of 10 or more bytes, in parts', (text, expected) => {
+    expect(parseRanges(text, text.includes('16') ? 20 : 10)).toEqual(expected)
   })
   test('an empty file has no range', () => {
     expect(parseRange('bytes=0-', 0)).toBe('unsatisfiable')

@@ -6,13 +6,21 @@ export interface ByteRange {
 
 /** More than this many ranges in one field is no reader of ours: the whole is sent. */
 const maxRanges = 16
+/** More than this many that are apart cost more than they save. */
+const maxParts = 8
+
+/** The same where several parts cannot be sent: they are `whole`, which a server may make of any Range. */
+export function parseRange(text: string, size: number): ByteRange | 'whole' | 'unsatisfiable' {
+  const ranges = parseRanges(text, size)
+  if (typeof ranges === 'string') return ranges
+  return ranges.length === 1 ? ranges[0] : 'whole'
+}
 
 /**
- * A Range field against a representation of `size` bytes (RFC 9110 §14.2).
- * `whole`: no bytes unit, not well-formed, several ranges that are not one (a server may ignore the field); `unsatisfiable`: 416.
- * Several ranges that touch or overlap are one.
+ * A Range field against a representation of `size` bytes (RFC 9110 §14.2), by position; ranges that touch or overlap are one.
+ * `whole`: no bytes unit, not well-formed, too many; `unsatisfiable`: 416.
  */
-export function parseRange(text: string, size: number): ByteRange | 'whole' | 'unsatisfiable' {
+export function parseRanges(text: string, size: number): [ByteRange, ...ByteRange[]] | 'whole' | 'unsatisfiable' {
   const equals = /^bytes=(.+)$/i.exec(text.trim())
   if (!equals) return 'whole'
   const specs = (equals[1] ?? '').split(',').map((spec) => spec.trim())
@@ -23,8 +31,10 @@ export function parseRange(text: string, size: number): ByteRange | 'whole' | 'u
     if (range === 'malformed') return 'whole'
     if (range) ranges.push(range)
   }
-  if (ranges.length === 0) return 'unsatisfiable'
-  return joined(ranges) ?? 'whole'
+  const [first, ...rest] = ranges.sort((a, b) => a.first - b.first)
+  if (first === undefined) return 'unsatisfiable'
+  const parts = joined(first, rest)
+  return parts.length > maxParts ? 'whole' : parts
 }
 
 /** null: beyond the end. */
@@ -42,14 +52,15 @@ function parseSpec(spec: string, size: number): ByteRange | null | 'malformed' {
   return first >= size ? null : { first, last: Math.min(last, size - 1) }
 }
 
-/** One range that is their union; null: there is a gap. */
-function joined(ranges: ByteRange[]): ByteRange | null {
-  const [head, ...rest] = ranges.sort((a, b) => a.first - b.first)
-  if (!head) return null
-  const union = { ...head }
-  for (const { first, last } of rest) {
-    if (first > union.last + 1) return null
-    union.last = Math.max(union.last, last)
+function joined(head: ByteRange, rest: ByteRange[]): [ByteRange, ...ByteRange[]] {
+  let last = { ...head }
+  const parts: [ByteRange, ...ByteRange[]] = [last]
+  for (const range of rest) {
+    if (range.first <= last.last + 1) last.last = Math.max(last.last, range.last)
+    else {
+      last = { ...range }
+      parts.push(last)
+    }
   }
-  return union
+  return parts
 }
