@@ -3,6 +3,9 @@ import { domainToASCII } from 'node:url'
 
 const plainHost = /^[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?$/
 
+/** The URL parser that maps names would cut `/`, `?`, `#` and `\` off with what follows, strip tabs and decode escapes. */
+const idn = /^[\w.\u0080-\u{10ffff}-]+$/u
+
 export interface Authority {
   /** Lower case, ASCII (punycode), no port, no trailing dot. */
   host: string
@@ -20,7 +23,9 @@ export function parseAuthority(header: string): Authority | null {
   if (split === null) return null
   // IDN first: changing the case of latin1 would change the bytes of a UTF-8 name.
   // biome-ignore lint/suspicious/noControlCharactersInRegex: the range of ASCII is what is meant
-  let host = (/[^\x00-\x7f]/.test(split.host) ? toAscii(split.host) : split.host).toLowerCase()
+  const isPlain = !/[^\x00-\x7f]/.test(split.host)
+  if (!isPlain && !idn.test(split.host)) return null
+  let host = (isPlain ? split.host : toAscii(split.host)).toLowerCase()
   if (host.startsWith('[')) return isIPv6(host.slice(1, -1)) ? { host, port: split.port } : null
   if (host.endsWith('.')) host = host.slice(0, -1)
   if (host.length > 253 || host.includes('..') || !plainHost.test(host)) return null

@@ -34,6 +34,9 @@ const refused: Record<string, string> = {
   'two Hosts': head(['Host: other.test'], 'GET / HTTP/1.1'),
   'no Host': 'GET / HTTP/1.1\r\n\r\n',
   'an empty Host': 'GET / HTTP/1.1\r\nHost:\r\n\r\n',
+  'a path behind a Host beyond ASCII': 'GET / HTTP/1.1\r\nHost: app.test/evil?\xc3\xa9\r\n\r\n',
+  'a tab within a Host beyond ASCII': 'GET / HTTP/1.1\r\nHost: app\t.test\xc2\xad\r\n\r\n',
+  'an escape in a Host beyond ASCII': 'GET / HTTP/1.1\r\nHost: %61pp.test\xc2\xad\r\n\r\n',
   'an absolute-form target': head([], 'GET http://app.test/ HTTP/1.1'),
   'an absolute-form target with Upgrade': head(
     ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13', 'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=='],
