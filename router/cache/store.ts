@@ -5,6 +5,9 @@ import type { Entry } from './entry'
 /** Variants of one address beyond this many push the oldest out: a Vary that never matches again must not fill the store. */
 const maxVariants = 32
 
+/** Bytes on their way to disk, all together; until they are there they are in memory all the same. */
+const defaultMaxWriting = 16 * 1024 * 1024
+
 /** Where an entry is, and how to let go of it there. */
 interface Place {
   entry: Entry
@@ -28,11 +31,16 @@ export class EntryStore {
   readonly #memory: MemoryBound
   readonly #diskBound: MemoryBound
   readonly #disk: DiskTier | null
+  readonly #maxWriting: number
+  #writing = 0
+  /** Reads from disk, each for all who wait for it. */
+  readonly #reading = new Map<Entry, Promise<Buffer | null>>()
 
-  constructor(options: { memoryBytes: number; diskBytes: number; disk: DiskTier | null }) {
+  constructor(options: { memoryBytes: number; diskBytes: number; disk: DiskTier | null; writingBytes?: number }) {
     this.#memory = new MemoryBound(options.memoryBytes)
     this.#diskBound = new MemoryBound(options.diskBytes)
     this.#disk = options.disk
+    this.#maxWriting = options.writingBytes ?? defaultMaxWriting
   }
 
   get size(): number {
@@ -55,13 +63,15 @@ export class EntryStore {
 
   /** Its payload, at once where it is in memory; null: it is lost, and with it the entry. */
   body(entry: Entry): Buffer | Promise<Buffer | null> {
-    return entry.body ?? this.#fetch(entry)
+    if (entry.body) return entry.body
+    const reading = this.#reading.get(entry) ?? this.#fetch(entry).finally(() => this.#reading.delete(entry))
+    this.#reading.set(entry, reading)
+    return reading
   }
 
   async #fetch(entry: Entry): Promise<Buffer | null> {
     const place = this.#placeOf(entry)
     const body = place?.disk ? await this.#disk?.get(place.disk.file, entry.bodyBytes) : null
-    if (entry.body) return entry.body // somebody else brought it up meanwhile
     if (!body) {
       this.remove(entry)
       return null
@@ -139,8 +149,10 @@ export class EntryStore {
     const { entry } = place
     const body = entry.body
     place.memory = null
-    if (!this.#disk || !body) return this.#forget(place)
+    if (!this.#disk || !body || this.#writing + body.length > this.#maxWriting) return this.#forget(place)
+    this.#writing += body.length
     const file = await this.#disk.put(body)
+    this.#writing -= body.length
     if (!this.#isKept(place) || file === null) {
       if (file) this.#disk.drop(file)
       return this.#forget(place)

@@ -1,0 +1,44 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { until } from '../proxy/testing'
+import { DiskTier } from './disk-tier'
+import { Entry } from './entry'
+import { EntryStore } from './store'
+
+const kiB = 1024
+let directory: string
+let disk: DiskTier
+beforeEach(async () => {
+  directory = await mkdtemp(path.join(tmpdir(), 'switchyard-store-'))
+  disk = new DiskTier(directory)
+})
+afterEach(() => rm(directory, { recursive: true, force: true }))
+
+const lifetime = { freshMs: 60_000, staleWhileRevalidateMs: 0, staleIfErrorMs: 0 }
+const entryOf = (uri: string) => new Entry({ uri, projectId: 'p', paths: [], vary: [] }, 200, [], Buffer.alloc(8 * kiB, uri), lifetime, 0)
+/** Stores so many, of which ten fit into memory. */
+function filled(count: number, options: { writingBytes?: number } = {}) {
+  const store = new EntryStore({ memoryBytes: 160 * kiB, diskBytes: 64 * 1024 * kiB, disk, ...options })
+  const entries = Array.from({ length: count }, (_, i) => entryOf(`/${i}`))
+  for (const entry of entries) store.put(entry)
+  return { store, entries }
+}
+
+test('many who ask at once for what is on disk read it once', async () => {
+  const { store, entries } = filled(30)
+  await until('some are on disk', () => entries.some((entry) => entry.body === null))
+  const away = entries.find((entry) => entry.body === null) as Entry
+  const get = vi.spyOn(disk, 'get')
+  const bodies = await Promise.all(Array.from({ length: 100 }, () => store.body(away)))
+  expect(new Set(bodies).size).toBe(1)
+  expect(bodies[0]?.equals(Buffer.alloc(8 * kiB, away.origin.uri))).toBe(true)
+  expect(get).toHaveBeenCalledTimes(1)
+})
+
+test('a slow disk does not keep in memory what is to leave it: beyond a bound it is let go of', async () => {
+  vi.spyOn(disk, 'put').mockReturnValue(new Promise(() => {}))
+  const { store } = filled(1_000, { writingBytes: 200 * kiB })
+  expect(store.size).toBeLessThan(50)
+})
