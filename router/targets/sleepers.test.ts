@@ -44,6 +44,15 @@ describe('sleeping deployments', () => {
     expect(wake.mock.calls.length).toBeLessThan(7)
   })
 
+  test('of one deployment that keep many waiting take no place from those of others', async () => {
+    const wake = async () => ({ accepted: true })
+    const targets = world.balancing(asleep(), { wake, maxWaiting: 2 })
+    const [, , third] = many(3, () => targets.acquire(routeOf(asleep()), anyone))
+    expect(third).toMatchObject({ kind: 'asleep' })
+    const other = tableOf([], {}, { state: 'sleeping', deploymentId: 'other' })
+    expect(targets.acquire(routeOf(other), anyone)).toBeInstanceOf(Promise)
+  })
+
   test('whose place another sleeping one takes hand their visitors on to it', async () => {
     const table = asleep()
     const wake = vi.fn(async (_: { deploymentId: string }) => ({ accepted: true }))

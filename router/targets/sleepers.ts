@@ -7,6 +7,7 @@ import type { Lease, TargetAsk } from './targets'
 export interface SleepersOptions {
   wake(ask: EdgeAsks['wake']['ask']): Promise<EdgeAsks['wake']['answer']>
   timeoutMs: number
+  /** Requests that may wait for one deployment. */
   maxWaiting: number
   log: EngineLog
 }
@@ -39,7 +40,8 @@ export class Sleepers {
 
   /** Holds a request until its deployment is awake; gives the problem to show when that fails or takes too long. */
   hold(route: LiveRoute, deploymentId: string, ask: TargetAsk): Problem | Promise<Lease | Problem> {
-    if (ask.signal?.aborted || this.#waiting.size >= this.#options.maxWaiting) return asleep(route)
+    const asked = this.#asked.get(deploymentId) ?? { waiting: 0, at: Number.NEGATIVE_INFINITY }
+    if (ask.signal?.aborted || asked.waiting >= this.#options.maxWaiting) return asleep(route)
     const held = new Promise<Lease | Problem>((resolve) => {
       const sleeper: Sleeper = {
         route,
@@ -57,7 +59,6 @@ export class Sleepers {
       ask.signal?.addEventListener('abort', leave, { once: true })
       this.#waiting.add(sleeper)
     })
-    const asked = this.#asked.get(deploymentId) ?? { waiting: 0, at: Number.NEGATIVE_INFINITY }
     this.#asked.set(deploymentId, asked)
     asked.waiting++
     const now = performance.now()
