@@ -30,7 +30,9 @@ const MiB = 1024 * 1024
 export const defaultMaxEntryBytes = 8 * MiB
 /** Any other may have changed something (RFC 9111 §4.4), known or not. */
 const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PROPFIND', 'REPORT', 'SEARCH', 'QUERY'])
-const maxRevalidations = 32
+const maxRevalidations = 64
+/** Of them: an instance that is slow to answer must not keep those of others stale. */
+const maxOfProject = 8
 /** Bytes of answers that are on their way into the store, all together: beyond it answers are passed on and not stored. */
 const defaultMaxCollecting = 32 * MiB
 const maxCompressions = 64
@@ -207,8 +209,15 @@ export class SharedCache implements AnswerCache {
     }
   }
 
+  #mayRevalidate(projectId: string): boolean {
+    if (this.#revalidating.size >= maxRevalidations) return false
+    let ofProject = 0
+    for (const { origin } of this.#revalidating) if (origin.projectId === projectId) ofProject++
+    return ofProject < maxOfProject
+  }
+
   #revalidate(entry: Entry, route: LiveRoute, target: string, facts: RequestFacts): void {
-    if (this.#revalidating.has(entry) || this.#revalidating.size >= maxRevalidations) return
+    if (this.#revalidating.has(entry) || !this.#mayRevalidate(entry.origin.projectId)) return
     this.#revalidating.add(entry)
     const varied = entry.origin.vary.flatMap(({ name, raw }): Headers => (raw === undefined ? [] : [[name, raw]]))
     const headers: Headers = [...varied, ...validatorsOf(entry)]

@@ -21,6 +21,18 @@ describe('going stale', () => {
     expect(world.seen[1]?.headers).toMatchObject({ 'if-none-match': '"0"' })
     expect(await get('/')).toMatchObject({ cache: 'hit', body: 'v1' })
   })
+  test('a project whose instance is slow keeps others from nothing: its entries are few among those being refreshed', async () => {
+    world.app = () => ({ headers: { 'Cache-Control': 's-maxage=1, stale-while-revalidate=60' } })
+    const pages = Array.from({ length: 40 }, (_, i) => `/${i}`)
+    for (const page of pages) await get(page)
+    await get('/', {}, { route: route({ projectId: 'q' }) })
+    world.now += 5_000
+    world.seen = []
+    world.app = () => new Promise(() => {})
+    for (const page of pages) expect((await get(page)).cache).toBe('stale')
+    await get('/', {}, { route: route({ projectId: 'q' }) })
+    expect(world.seen.map(({ target }) => target)).toContain('/')
+  })
   test('past the window nobody is given it, but a 304 makes it count again', async () => {
     world.app = ({ headers }) =>
       headers['if-none-match'] === '"1"'
