@@ -69,6 +69,8 @@ class HttpProxyEngine implements Engine, ExchangeHost, UpgradeHost {
   readonly #bySocket = new WeakMap<Duplex, Set<Exchange>>()
   readonly #openExchanges = new Set<Exchange>()
   readonly #openUpgrades = new Set<Upgrade>()
+  /** What a connection asked for last. */
+  readonly #lastRequest = new WeakMap<Duplex, IncomingMessage>()
   /** Connections that said something which is refused: nothing is read after it. */
   readonly #refused = new WeakSet<Duplex>()
 
@@ -162,6 +164,7 @@ class HttpProxyEngine implements Engine, ExchangeHost, UpgradeHost {
     const exchange = new Exchange(this, { req, res, requestId, visit, expectsContinue })
     const { socket } = req
     this.#onSocket(socket).add(exchange)
+    this.#lastRequest.set(socket, req)
     this.#exchanges.set(req, exchange)
     this.#openExchanges.add(exchange)
     res.once('close', () => {
@@ -224,10 +227,14 @@ class HttpProxyEngine implements Engine, ExchangeHost, UpgradeHost {
     this.#refused.add(socket)
     const open = [...(this.#bySocket.get(socket) ?? [])]
     const last = open.at(-1)
-    if (last === undefined) return this.#rejectUnread(error, socket)
-    // Behind a body that is broken nothing can be answered; behind whole requests it is this one's turn after theirs.
-    if (!last.req.complete) return open.length === 1 ? last.onBodyFault(400, unreadable) : void socket.destroy()
-    last.res.once('close', () => this.#rejectUnread(error, socket))
+    if (this.#lastRequest.get(socket)?.complete === false) {
+      // A body that is broken: its request has one answer, and none can be read behind it.
+      if (last === undefined) socket.end(() => socket.destroy())
+      else if (open.length === 1) last.onBodyFault(400, unreadable)
+      else socket.destroy()
+    } else if (last === undefined) this.#rejectUnread(error, socket)
+    // Behind whole requests it is this one's turn after theirs.
+    else last.res.once('close', () => this.#rejectUnread(error, socket))
   }
 
   #rejectUnread(error: ParserError, socket: Duplex): void {

@@ -82,6 +82,17 @@ export function unusualContract(createEngine: EngineFactory): void {
       expect(engine.inFlight(['raw']).raw).toBe(0)
     })
 
+    test('a request that was answered before its body broke has no second answer', async () => {
+      const origin = await keep(scriptedOrigin(ok))
+      const { port } = await edgeTo([origin.target])
+      const client = await RawClient.connect(port)
+      client.write(`POST / HTTP/1.1\r\n${host}Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n`)
+      await client.read((text) => text.endsWith('ok'))
+      client.write(`zz\r\nGET / HTTP/1.1\r\n${host}\r\n`)
+      expect((await client.read()).match(/HTTP\/1\.1/g)).toHaveLength(1)
+      client.destroy()
+    })
+
     test('two Upgrade lines are no WebSocket handshake, in either order', async () => {
       const origin = await keep(scriptedOrigin(ok))
       const { port } = await edgeTo([origin.target])
