@@ -65,7 +65,7 @@ test('a visit appears while one looks, can be found, and tells what became of it
   await expect(rows.filter({ hasText: '/404/no-such-page' })).toHaveCount(0)
   await rows.filter({ hasText: '/cart?item=1' }).getByRole('button').click()
   const detail = page.getByRole('dialog')
-  await expect(detail.getByText(`http://${host}`)).toBeVisible()
+  await expect(detail.getByText(`http://${host}:${platform.edgePort}/cart?item=1`)).toBeVisible()
   await expect(detail.getByText('127.0.0.1')).toBeVisible()
   const { body } = await api<{ items: RequestView[] }>(platform, 'GET', '/projects/shop/requests?path=cart')
   await expect(detail.getByText(body.items[0]?.requestId ?? 'no request', { exact: true })).toBeVisible()

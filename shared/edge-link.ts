@@ -57,7 +57,10 @@ export interface AccessLine {
   projectId: string | null
   deploymentId: string | null
   instanceId: string | null
+  /** Without port, in lower case. */
   host: string
+  /** As the visitor's address has it; left out by routers of before, null: the scheme's own. */
+  port?: number | null
   method: string
   /** Path and query, at most 2,048 characters. */
   target: string

@@ -81,6 +81,8 @@ export const requestView = z.object({
   deploymentId: z.string().nullable(),
   instanceId: z.string().nullable(),
   host: z.string(),
+  /** null: the scheme's own, or not known. */
+  port: z.number().nullable(),
   method: z.string(),
   target: z.string(),
   status: z.number(),

@@ -1,4 +1,5 @@
 import type { RedirectRule } from '@/shared/edge-policy'
+import { domainCheck } from '../observe/observer'
 import { editPairs } from '../proxy/edits'
 import type { HeaderEdits, LocalAnswer } from './gate'
 
@@ -16,7 +17,7 @@ export function redirectAnswer(status: RedirectRule['status'], location: string,
   return { status, headers, body, cache: 'none', why }
 }
 
-/** An http-01 challenge answered (RFC 8555 §8.3). */
+/** An http-01 challenge, or the domain doctor's, answered (RFC 8555 §8.3). */
 export function challengeAnswer(keyAuthorization: string): LocalAnswer {
   const body = Buffer.from(keyAuthorization)
   const headers: [string, string][] = [
@@ -24,7 +25,7 @@ export function challengeAnswer(keyAuthorization: string): LocalAnswer {
     ['Content-Length', String(body.length)],
     ['Cache-Control', 'no-store'],
   ]
-  return { status: 200, headers, body, cache: 'none', why: 'acme-challenge' }
+  return { status: 200, headers, body, cache: 'none', why: domainCheck }
 }
 
 /** What was shown to a visitor who proved who they are is not for caches that others share. */

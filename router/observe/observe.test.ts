@@ -114,6 +114,18 @@ describe('counts', () => {
     expect(counters()).toMatchObject([{ requests: 1 }])
   })
 
+  test('are of visitors: what a CA or the domain doctor asked is in no count, and its line says what it was', () => {
+    const observer = observing()
+    observer.end(finished({ instanceId: null, reason: 'acme-challenge', upstreamMs: null, cache: 'none' }))
+    observer.end(finished({ route: null, instanceId: null, reason: 'acme-challenge', upstreamMs: null, cache: 'none' }))
+    vi.advanceTimersByTime(1_000)
+    expect(traffic).toEqual([])
+    expect(lines()[0]).toMatchObject({ projectId: 'p', reason: 'acme-challenge' })
+    observer.end(finished())
+    vi.advanceTimersByTime(1_000)
+    expect(counters()).toMatchObject([{ requests: 1 }])
+  })
+
   test('survive the absence of the control plane, merged by the minute, and no request is counted twice or lost', () => {
     const observer = observing()
     connected = false
@@ -197,7 +209,17 @@ describe('lines', () => {
     vi.advanceTimersByTime(250)
     const [line] = lines()
     expect([line?.target.length, line?.userAgent.length, line?.method.length]).toEqual([2_048, 512, 512])
-    expect(line?.host).toBe('shop.test')
+    expect([line?.host, line?.port]).toEqual(['shop.test', 8080])
+    for (const [host, port] of [
+      ['[::1]', null],
+      ['[::1]:81', 81],
+      ['shop.test:', null],
+      ['shop.test:99999', null],
+    ] as const) {
+      observer.end(finished({ describe: () => ({ ...finished().describe(), host }) }))
+      vi.advanceTimersByTime(250)
+      expect([host, lines().at(-1)?.port]).toEqual([host, port])
+    }
     access = []
     connected = false
     times(5, () => observer.end(finished()))

@@ -4,7 +4,7 @@ import type { EngineLog } from '../proxy/engine'
 import { accessParameter } from '../rules/protection'
 import { AccessFile } from './access-file'
 import { Counters, TrafficBacklog } from './counters'
-import type { FinishedRequest, Observer } from './observer'
+import { domainCheck, type FinishedRequest, type Observer, portOf } from './observer'
 import { Allowance, defaultSampleRates, type SampleRates, Sampler } from './sampler'
 
 export interface ObserverOptions {
@@ -87,8 +87,10 @@ class CountingObserver implements WorkerObserver {
       record = new RouteRecord()
       this.#routes.set(route, record)
     }
-    const counters = record.of(request.instanceId)
-    if (counters.add(request)) this.#touched.push({ counters, route })
+    if (request.reason !== domainCheck) {
+      const counters = record.of(request.instanceId)
+      if (counters.add(request)) this.#touched.push({ counters, route })
+    }
     const wanted = this.#sampler.wants(request, record.allowance)
     if (wanted || this.#options.logEverything === true) this.#write(request, wanted)
   }
@@ -160,6 +162,7 @@ function lineOf(request: FinishedRequest): AccessLine {
     deploymentId: request.route?.deploymentId ?? null,
     instanceId: request.instanceId,
     host: hostOf(words.host),
+    port: words.port ?? portOf(words.host),
     method: words.method.slice(0, maxWordLength),
     target: withoutToken(words.target).slice(0, maxTargetLength),
     status: request.status,

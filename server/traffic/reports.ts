@@ -37,6 +37,7 @@ const accessLine = z.object({
   deploymentId: id.nullable(),
   instanceId: id.nullable(),
   host: text(512),
+  port: z.number().int().min(1).max(65_535).nullish(),
   method: text(512),
   target: text(2_048),
   status: z.number().int().min(0).max(999),

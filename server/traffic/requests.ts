@@ -90,10 +90,13 @@ async function newestId(db: ScopedClient, projectId: string): Promise<bigint> {
 }
 
 /** What a line holds beside its own columns; written by `lines.ts`. */
-type Detail = Pick<RequestView, 'upstreamMs' | 'bytesIn' | 'bytesOut' | 'cache' | 'protocol' | 'scheme' | 'clientIp' | 'userAgent' | 'reason'>
+type Detail = { port?: number | null } & Pick<
+  RequestView,
+  'upstreamMs' | 'bytesIn' | 'bytesOut' | 'cache' | 'protocol' | 'scheme' | 'clientIp' | 'userAgent' | 'reason'
+>
 
 function present(row: AccessLine): RequestView {
-  const { upstreamMs, bytesIn, bytesOut, cache, protocol, scheme, clientIp, userAgent, reason } = row.detail as unknown as Detail
+  const { port = null, upstreamMs, bytesIn, bytesOut, cache, protocol, scheme, clientIp, userAgent, reason } = row.detail as unknown as Detail
   return {
     id: String(row.id),
     at: row.at.toISOString(),
@@ -101,6 +104,7 @@ function present(row: AccessLine): RequestView {
     deploymentId: row.deploymentId,
     instanceId: row.instanceId,
     host: row.host,
+    port,
     method: row.method,
     target: row.target,
     status: row.status,

@@ -12,6 +12,7 @@ import { createTestApi, type TestApi } from '@/test/support/api'
 import { freePorts } from '@/test/support/ports'
 import { until as untilWithin } from '@/test/support/processes'
 import { bundleRouters, type Routers } from '@/test/support/routers'
+import { createChallengeBoard } from '../edge/challenges'
 import { EdgeHub } from '../edge/hub'
 import type { Actor } from '../platform'
 import { startTrafficIngest, type TrafficIngest } from './ingest'
@@ -110,6 +111,25 @@ const times = async (count: number, act: (i: number) => Promise<unknown>) => {
 }
 
 describe('a project with visitors', () => {
+  test('what the domain doctor or a CA asks is no visit; the same path without its token is', async () => {
+    const shop = await liveProject([appPort()])
+    await publish([shop.route])
+    const board = createChallengeBoard(hub.talk)
+    const withdraw = await board.offerHttp('switchyard-token-of-a-check', 'the answer')
+    const ask = (token: string) => get(`${shop.host}:8443`, `/.well-known/acme-challenge/${token}`)
+    await times(10, () => ask('switchyard-token-of-a-check'))
+    await ask('switchyard-guessed')
+    await withdraw()
+    await ask('switchyard-token-of-a-check')
+    const lines = async () => (await traffic.requests(actor, shop.projectId, { limit: 100 })).items
+    await until('all are written down', async () => (await lines()).length === 12)
+    expect((await lines()).filter(({ reason }) => reason === 'acme-challenge')).toHaveLength(10)
+    expect(new Set((await lines()).map((line) => line.port))).toEqual(new Set([8443]))
+    // The counts of a second are told together: those that came last are there, so would be the others.
+    await until('the others are counted', async () => (await traffic.series(actor, shop.projectId, { range: '1h' })).total.requests > 1)
+    expect((await traffic.series(actor, shop.projectId, { range: '1h' })).total.requests).toBe(2)
+  })
+
   test('every request of all workers is counted, by status, host and instance, for its team alone', async () => {
     const shop = await liveProject([appPort()])
     await publish([shop.route])

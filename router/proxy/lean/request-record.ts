@@ -1,6 +1,6 @@
 import type { AccessLine, CacheState } from '@/shared/edge-link'
 import type { LiveRoute } from '../../match/host-table'
-import type { FinishedRequest } from '../../observe/observer'
+import { type FinishedRequest, portOf } from '../../observe/observer'
 import type { Front } from './front'
 
 /** What the observer and the log are told of a request. */
@@ -26,11 +26,12 @@ export abstract class RequestRecord implements FinishedRequest {
     return this.front.bytesOut
   }
 
-  describe(): Pick<AccessLine, 'requestId' | 'method' | 'host' | 'target' | 'protocol' | 'scheme' | 'clientIp' | 'userAgent'> {
+  describe(): Pick<AccessLine, 'requestId' | 'method' | 'host' | 'port' | 'target' | 'protocol' | 'scheme' | 'clientIp' | 'userAgent'> {
     const { facts, protocol } = this.front
     const { requestId, method, host, scheme, clientIp } = facts
     const userAgent = facts.header('user-agent') ?? ''
-    return { requestId, method, host, target: `${facts.path}${facts.query}`.slice(0, 2048), protocol, scheme, clientIp, userAgent }
+    const [port, target] = [portOf(facts.authority), `${facts.path}${facts.query}`.slice(0, 2048)]
+    return { requestId, method, host, port, target, protocol, scheme, clientIp, userAgent }
   }
 
   protected forget(route: LiveRoute | null): void {

@@ -60,7 +60,7 @@ function Facts({ request, slug }: { request: RequestView; slug: string }) {
       {request.reason ? <Fact label="What happened">{reasonSentence(request.reason)}</Fact> : null}
       <Fact label="Time">{new Date(request.at).toLocaleString()}</Fact>
       <Fact label="Address">
-        <span className="font-mono text-xs">{`${request.scheme}://${request.host}${request.target}`}</span>
+        <span className="font-mono text-xs">{`${request.scheme}://${request.host}${request.port === null ? '' : `:${request.port}`}${request.target}`}</span>
       </Fact>
       <Fact label="Protocol">{protocolNames[request.protocol] ?? request.protocol}</Fact>
       <Fact label="Cache">{cacheTexts[request.cache] ?? request.cache}</Fact>
