@@ -28,6 +28,19 @@ describe('removing', () => {
     await get('/', {}, { route: route({ projectId: 'q' }) })
     expect(world.seen).toHaveLength(entries)
   })
+  test.each([
+    [['/straße/ü'], 3],
+    [['/stra%C3%9Fe/%C3%BC'], 3],
+    [['/straße/*'], 3],
+    [['/stra%c3%9fe/%c3%bc'], 3],
+    [['/stra%C3*'], 2],
+    [['/100%'], 1],
+    [['/strasse/*'], 0],
+  ])('%j as a person writes it: %i that visitors asked for in their spellings are removed', async (paths, entries) => {
+    world.app = () => ({ headers: minute })
+    for (const target of ['/stra%C3%9Fe/%C3%BC', '/stra%c3%9fe/%c3%bc', '/stra%C3%9Fe/%C3%BC?x', '/100%']) await get(target)
+    expect(world.cache.purge({ projectId: 'p', paths })).toEqual({ entries })
+  })
   test('what was asked for before a purge is not stored after it', async () => {
     let release = () => {}
     world.app = () =>

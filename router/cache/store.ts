@@ -115,9 +115,10 @@ export class EntryStore {
   purge(wish: PurgeWish): number {
     const places = [...(this.#projects.get(wish.projectId) ?? [])]
     const tags = new Set(wish.tags ?? [])
-    const all = tags.size === 0 && (wish.paths ?? []).length === 0
+    const names = (wish.paths ?? []).map(namer)
+    const all = tags.size === 0 && names.length === 0
     const wanted = places.filter(
-      ({ entry }) => all || entry.tags.some((tag) => tags.has(tag)) || (wish.paths ?? []).some((path) => named(entry, path)),
+      ({ entry }) => all || entry.tags.some((tag) => tags.has(tag)) || names.some((isNamed) => entry.origin.paths.some(isNamed)),
     )
     for (const place of wanted) this.#forget(place)
     return wanted.length
@@ -195,5 +196,18 @@ const sameVariant = (old: Entry, vary: Entry['origin']['vary']) =>
   old.origin.vary.length !== vary.length ||
   vary.every(({ name, normalized }, at) => old.origin.vary[at]?.name === name && old.origin.vary[at]?.normalized === normalized)
 
-const named = (entry: Entry, wanted: string) =>
-  entry.origin.paths.some((path) => (wanted.endsWith('*') ? path.startsWith(wanted.slice(0, -1)) : path === wanted))
+/** Whether a path is the wanted one, or begins so: as it is written, or without percent-encoding, as people write it. */
+function namer(wanted: string): (path: string) => boolean {
+  const begin = wanted.endsWith('*') ? wanted.slice(0, -1) : null
+  const [plain, plainBegin] = [decoded(wanted), begin === null ? null : decoded(begin)]
+  const is = (path: string, whole: string, start: string | null) => (start === null ? path === whole : path.startsWith(start))
+  return (path) => is(path, wanted, begin) || is(decoded(path), plain, plainBegin)
+}
+
+function decoded(path: string): string {
+  try {
+    return decodeURIComponent(path)
+  } catch {
+    return path
+  }
+}
