@@ -1,6 +1,6 @@
-import type { TableHead } from '@/shared/route-table'
 import type { HostTable } from './match/host-table'
 import type { EngineLog } from './proxy/engine'
+import type { BuiltTable } from './table/builder'
 import type { TableCopy } from './table/copy'
 import type { ArrivedTable } from './table/intake'
 import { supersedes } from './table/schema'
@@ -13,7 +13,7 @@ export interface ServedTableOptions {
   apply: (hosts: HostTable) => Promise<void>
   snapshots: SnapshotStore
   /** What serves already, from disk. */
-  current: HostTable
+  current: BuiltTable
   /** Whether this worker listens for HTTPS: without, no visitor may be sent there. */
   isSecure: () => boolean
   log: EngineLog
@@ -22,7 +22,7 @@ export interface ServedTableOptions {
 /** The table that serves and its copy on disk, changed together. */
 export class ServedTable {
   readonly #options: ServedTableOptions
-  #current: HostTable
+  #current: BuiltTable
   /** Of the table that serves, until it is on disk. */
   #unsaved: TableCopy | null = null
   #retry: NodeJS.Timeout | undefined
@@ -35,12 +35,11 @@ export class ServedTable {
   }
 
   get version(): number {
-    return this.#current.version
+    return this.#current.hosts.version
   }
 
-  /** Whether a table with this head would replace the one that serves. */
-  wants(head: TableHead): boolean {
-    return supersedes(head, this.#current)
+  get current(): BuiltTable {
+    return this.#current
   }
 
   /** Applies, stores. @throws on a table that is older than the one that serves. */
@@ -49,21 +48,21 @@ export class ServedTable {
   }
 
   async #replace({ head, content }: ArrivedTable): Promise<void> {
-    if (content === null || !this.wants(head)) {
+    if (content === null || !supersedes(head, this.#current.hosts)) {
       if (head.version === this.version) return // sent again after a reconnection
       throw new Error(`version ${head.version} is older than version ${this.version}, which serves`)
     }
-    const { hosts, copy } = content
-    await this.#options.apply(this.#reachable(hosts))
-    this.#current = hosts
-    this.#options.log.info({ version: head.version, routes: hosts.size }, 'new route table serves')
+    const { built, copy } = content
+    await this.#options.apply(this.#reachable(built.hosts))
+    this.#current = built
+    this.#options.log.info({ version: head.version, routes: built.hosts.size }, 'new route table serves')
     this.#unsaved = copy
     await this.#store()
   }
 
   /** Applies the same table again: HTTPS is there now, or is not. */
   again(): Promise<void> {
-    return this.#inTurn(() => this.#options.apply(this.#reachable(this.#current)))
+    return this.#inTurn(() => this.#options.apply(this.#reachable(this.#current.hosts)))
   }
 
   #inTurn(work: () => Promise<void>): Promise<void> {

@@ -38,7 +38,8 @@ export interface RouterWorker {
  */
 export async function startWorker(env: RouterEnv, log: EngineLog): Promise<RouterWorker> {
   const snapshots = new SnapshotStore(env.runDirectory)
-  const { hosts, from, problems } = snapshots.load()
+  const { from, problems, ...current } = snapshots.load()
+  const { hosts } = current
   const loadedFields = { version: hosts.version, routes: hosts.size, from, problems }
   log[from === 'current' ? 'info' : 'warn'](loadedFields, `serving the ${from} route table from disk`)
   prepareRunDirectory(env, log)
@@ -55,7 +56,7 @@ export async function startWorker(env: RouterEnv, log: EngineLog): Promise<Route
     engine.apply(next)
   }
   const secure = new SecureDoor(engine, env, services.tls, log, () => void served.again())
-  const served = new ServedTable({ apply, snapshots, current: hosts, isSecure: () => secure.bound !== null, log })
+  const served = new ServedTable({ apply, snapshots, current, isSecure: () => secure.bound !== null, log })
   const address = await openPlain(engine, env, log)
   await secure.open()
   if (secure.bound === null && hosts.httpsPort !== null) await served.again()
@@ -64,7 +65,7 @@ export async function startWorker(env: RouterEnv, log: EngineLog): Promise<Route
     socketPath: env.controlSocket,
     workerId: env.workerId,
     state: () => ({ version: served.version, listening }),
-    wantsTable: (head) => served.wants(head),
+    serving: () => served.current,
     onTable: (next) => served.replace(next),
     inFlight: (ids) => engine.inFlight(ids),
     handlers: handlersOf(services),

@@ -7,15 +7,18 @@ import type { RouteTable, TableHead, TablePart } from './route-table'
  * `state` (control → all, remembered, acknowledged), `command` (control → all, each answers), `ask` (router → control, answered),
  * `report` (router → control, unanswered; may be lost).
  *
- * A table is a head, parts of about `tablePartBytes`, an end: neither side has ever more to do at once than one part. Other messages may
- * come between them. What is not whole when the next head comes, or the connection ends, never was.
+ * A table is a head, parts of at most `tablePartBytes`, an end: neither side has ever more to do at once than one part. Other messages may
+ * come between them. What is not whole when the next head comes, or the connection ends, never was. A part of which nothing changed is
+ * the same bytes as in the table before (`shared/node/table-frames.ts`): whoever has it made already need not make it again.
  */
 
 /** What a router says in its hello when it reads tables in parts; others are given the whole table as one message. */
 export const readsTableParts = 'table-parts'
 
-/** JSON of one part: what takes a router about a millisecond to check and take in. One route, policy or certificate may be longer. */
-export const tablePartBytes = 32 * 1024
+/**
+ * JSON of one part: what takes a router at most two milliseconds to check and take in. One route, policy or certificate may be longer.
+ */
+export const tablePartBytes = 48 * 1024
 
 /**
  * The longest message of the control plane, and the most that a table may be in all its parts. A table of a million routes is about 300 MB of JSON; what a table may hold is bounded well

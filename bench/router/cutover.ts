@@ -1,6 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import type { RouteTable } from '@/shared/route-table'
 import { type Fixtures, host, makeTable } from './fixtures'
+import { median } from './measure'
 import { type Contender, loadCore, startRouter } from './proxies'
 import type { Report, Settings } from './scenarios'
 
@@ -12,56 +14,79 @@ const say = (text: string) => process.stdout.write(`${text}\n`)
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 const share = (sorted: readonly number[], part: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? Number.NaN
 
+interface Case {
+  routes: number
+  /** A cutover changes one project's targets; a new version of ours, or a restored database, may change everything. */
+  changes: 'one' | 'all'
+  /** Most milliseconds an answer may take beyond the slowest while nothing is published. */
+  bar: number
+}
+
+const cases: Case[] = [
+  { routes: 100, changes: 'all', bar: 10 },
+  { routes: 10_000, changes: 'one', bar: 10 },
+  { routes: 10_000, changes: 'all', bar: 20 },
+  { routes: 100_000, changes: 'one', bar: 30 },
+  { routes: 100_000, changes: 'all', bar: 60 },
+]
+
 /** What a steady trickle of visitors feels of new route tables, and how long a table takes until it is acknowledged. */
 export async function cutovers(fixtures: Fixtures, backends: number[], settings: Settings): Promise<Report[]> {
   if (!settings.wanted('cutover')) return []
-  say('\nroutes         calm p99      max   publishing p99      max   until acknowledged')
+  say('\ncutover   routes  changed   calm p99      max   publishing p99      max   until acknowledged')
   const reports: Report[] = []
-  for (const [routes, bar] of [
-    [100, 10],
-    [10_000, 10],
-    [100_000, 30],
-  ] as const) {
-    const proxy = await startRouter(fixtures, backends, { name: `cutover-${routes}`, engine: 'lean', routes })
-    const visitor = startTrickle(proxy)
-    try {
-      const tables = Array.from({ length: settings.rounds }, (_, i) => ({
-        ...makeTable(fixtures, routes, backends, proxy.httpsPort),
-        version: i + 2,
-      }))
-      await pause(calmMs)
-      await latenciesOf(visitor)
-      await pause(calmMs)
-      const calm = await latenciesOf(visitor)
-      const took: number[] = []
-      for (const table of tables) {
-        const start = performance.now()
-        await proxy.hub.publish({ ...table, generatedAt: new Date().toISOString() }, { deadlineMs: 60_000 })
-        took.push(performance.now() - start)
-        await pause(settleMs)
-      }
-      const during = await latenciesOf(visitor)
-      const [calmMost, most] = [share(calm, 1), share(during, 1)]
-      const middle = share(
-        took.toSorted((a, b) => a - b),
-        0.5,
-      )
-      const figures = [share(calm, 0.99), calmMost, share(during, 0.99), most].map((ms) => ms.toFixed(1))
-      say(
-        `${String(routes).padStart(9)}${figures[0]?.padStart(14)}${figures[1]?.padStart(9)}${figures[2]?.padStart(17)}${figures[3]?.padStart(9)}${middle.toFixed(0).padStart(15)} ms   slowest: ${during
-          .slice(-8)
-          .map((ms) => ms.toFixed(1))
-          .reverse()
-          .join(' ')}`,
-      )
-      const note = `p99 ${share(during, 0.99).toFixed(1)} ms; calm ${calmMost.toFixed(1)} ms; acknowledged after ${middle.toFixed(0)} ms`
-      reports.push({ scenario: `cutover ${routes}`, who: 'switchyard', figure: most, unit: 'ms', ratio: null, met: most <= calmMost + bar, note })
-    } finally {
-      visitor.kill('SIGKILL')
-      await proxy.stop()
-    }
-  }
+  for (const one of cases) reports.push(await measured(one, fixtures, backends, settings.rounds))
   return reports
+}
+
+async function measured({ routes, changes, bar }: Case, fixtures: Fixtures, backends: number[], rounds: number): Promise<Report> {
+  const proxy = await startRouter(fixtures, backends, { name: `cutover-${routes}-${changes}`, engine: 'lean', routes })
+  const visitor = startTrickle(proxy)
+  try {
+    const base = makeTable(fixtures, routes, backends, proxy.httpsPort)
+    await pause(calmMs)
+    await latenciesOf(visitor)
+    await pause(calmMs)
+    const calm = await latenciesOf(visitor)
+    const took: number[] = []
+    for (let version = 2; version < rounds + 2; version++) {
+      const table = changed(base, changes, version)
+      await pause(settleMs)
+      const start = performance.now()
+      await proxy.hub.publish(table, { deadlineMs: 60_000 })
+      took.push(performance.now() - start)
+      await pause(settleMs)
+    }
+    const during = await latenciesOf(visitor)
+    const [calmMost, most] = [share(calm, 1), share(during, 1)]
+    const middle = median(took)
+    const figures = [share(calm, 0.99), calmMost, share(during, 0.99), most].map((ms) => ms.toFixed(1))
+    const met = most <= calmMost + bar
+    say(
+      [
+        String(routes).padStart(16),
+        changes.padStart(9),
+        ...[11, 9, 17, 9].map((width, i) => figures[i]?.padStart(width)),
+        `${middle.toFixed(0)} ms`.padStart(21),
+      ].join('') + (met ? '' : `   (bar: ${bar} ms beyond calm)`),
+    )
+    const note = `p99 ${figures[2]} ms; calm ${figures[1]} ms; acknowledged after ${middle.toFixed(0)} ms`
+    return { scenario: `cutover ${routes} ${changes}`, who: 'switchyard', figure: most, unit: 'ms', ratio: null, met, note }
+  } finally {
+    visitor.kill('SIGKILL')
+    await proxy.stop()
+  }
+}
+
+/** A table as after a deployment of the project in its middle, or of every one. */
+function changed(table: RouteTable, changes: Case['changes'], version: number): RouteTable {
+  const middle = Math.floor(table.routes.length / 2)
+  const routes = table.routes.map((route, i) =>
+    changes === 'one' && i !== middle
+      ? route
+      : { ...route, targets: route.targets.map((target) => ({ ...target, instanceId: `${target.instanceId}-${version}` })) },
+  )
+  return { ...table, version, generatedAt: new Date().toISOString(), routes }
 }
 
 function startTrickle(proxy: Contender): ChildProcess {

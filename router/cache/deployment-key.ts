@@ -19,13 +19,15 @@ const ownerIn = (uri: string) => uri.slice(0, uri.indexOf(' ', uri.indexOf(' ') 
 /** Lets go of what only deployments without a route could use, step by step (see `inSlices`). */
 export function* forgetGone(table: HostTable, store: EntryStore): Generator<void, void> {
   const gone = new Set<string>()
+  const projects = new Set<string>()
   for (const { origin } of store.entries()) {
     gone.add(ownerIn(origin.uri))
+    projects.add(origin.projectId)
     yield
   }
   for (const route of table.routes()) {
     if (gone.size === 0) return
-    gone.delete(ownerOf(route))
+    if (projects.has(route.projectId)) gone.delete(ownerOf(route))
     yield
   }
   for (const entry of store.entries()) {

@@ -9,7 +9,7 @@ type Paths = Map<string, HeaderEdits | null>
 
 /**
  * Paths that rules were found to leave as they are, with what they add to the answer, so that the next request for one of them asks no
- * rule. For routes whose rules look at nothing but the path. They are forgotten with their table.
+ * rule. For routes whose rules look at nothing but the path. They are forgotten with their route.
  */
 export class UntouchedPaths {
   readonly #plain = new WeakMap<LiveRoute, Paths>()

@@ -11,18 +11,19 @@ import {
 } from '@/shared/edge-link'
 import { decodeFrame, LineReader, sendFrame } from '@/shared/node/frames'
 import { Slices } from '@/shared/node/slices'
-import type { TableHead } from '@/shared/route-table'
+import { isTablePart } from '@/shared/node/table-frames'
 import type { EngineLog } from '../proxy/engine'
-import { type ArrivedTable, type TableFrame, TableIntake, wholeTable } from '../table/intake'
+import type { BuiltTable } from '../table/builder'
+import { type ArrivedTable, TableIntake, wholeTable } from '../table/intake'
 
 const firstRetryMs = 50
 const lastRetryMs = 2_000
+const readAtOnce = 64 * 1024
 
 // The table itself is checked by who applies it, so that a bad one can be answered with `nack`.
 const controlMessage = z.discriminatedUnion('type', [
   z.object({ type: z.literal('table'), table: z.looseObject({ version: z.number().catch(-1) }) }),
   z.object({ type: z.literal('table-head'), head: z.looseObject({ version: z.number().catch(-1) }), parts: z.number() }),
-  z.looseObject({ type: z.literal('table-part') }),
   z.object({ type: z.literal('table-end'), version: z.number() }),
   z.object({ type: z.literal('in-flight'), requestId: z.number(), instanceIds: z.array(z.string()) }),
   z.object({ type: z.literal('state'), kind: z.string(), revision: z.number(), state: z.unknown() }),
@@ -51,8 +52,8 @@ export interface ControlLinkOptions {
   workerId: number
   /** Version served and whether connections are accepted, told on every (re)connection. */
   state: () => { version: number; listening: boolean }
-  /** Whether a table with this head is to be made at all. */
-  wantsTable: (head: TableHead) => boolean
+  /** The table that serves. */
+  serving: () => BuiltTable
   /** Applies a table and resolves once it serves new requests. @throws when it cannot: the old one stays. */
   onTable: (table: ArrivedTable) => Promise<void>
   inFlight: (instanceIds: readonly string[]) => Record<string, number>
@@ -137,7 +138,15 @@ export class ControlLink {
 
   #connect(): void {
     const { log, socketPath } = this.#options
-    const socket = net.connect(socketPath)
+    const lines = new LineReader(maxControlFrameBytes)
+    const tables = new TableIntake(this.#options.serving)
+    const onRead = (size: number, bytes: Uint8Array): boolean => {
+      const connection = { socket, lines, tables }
+      void this.#take(connection, Buffer.from(bytes.buffer, bytes.byteOffset, size)).then((made) => made && socket.resume())
+      return false
+    }
+    // Always the same bytes: a large table leaves no garbage of its size. Nothing more is read until these are looked at.
+    const socket = net.connect({ path: socketPath, onread: { buffer: Buffer.allocUnsafeSlow(readAtOnce), callback: onRead } })
     this.#socket = socket
     socket.on('connect', () => {
       this.#connectedOnce = true
@@ -147,25 +156,15 @@ export class ControlLink {
     })
     socket.on('error', () => {}) // `close` follows
     socket.on('close', () => this.#onClose(socket))
-    void this.#read({ socket, lines: new LineReader(maxControlFrameBytes), tables: new TableIntake(this.#options.wantsTable) })
-  }
-
-  async #read(connection: Connection): Promise<void> {
-    const { socket } = connection
-    try {
-      // Nothing more is read from the socket while one of these is looked at.
-      for await (const chunk of socket) if (!(await this.#take(connection, chunk))) return
-    } catch {
-      // The connection is over: `close` says so.
-    }
   }
 
   /** False when what came makes no sense: the connection is then of no more use. */
   async #take(connection: Connection, chunk: Buffer): Promise<boolean> {
     try {
       for (const line of connection.lines.take(chunk)) {
-        const frame = decodeFrame(line)
-        if (frame !== undefined) await this.#onFrame(connection, frame, line)
+        // What a part says is read where it is new.
+        if (isTablePart(line)) this.#onTableFrame(connection, (tables) => tables.part(line))
+        else await this.#onLine(connection, line)
         if (this.#slices.over) await this.#slices.next()
       }
       return true
@@ -195,16 +194,19 @@ export class ControlLink {
     if (this.#socket) sendFrame(this.#socket, message)
   }
 
-  #onFrame(connection: Connection, frame: unknown, line: Buffer): void | Promise<void> {
+  #onLine(connection: Connection, line: Buffer): void | Promise<void> {
+    const frame = decodeFrame(line)
+    if (frame === undefined) return
     const parsed = controlMessage.safeParse(frame)
     if (!parsed.success) return this.#options.log.warn({}, 'message of an unknown kind from the control plane ignored')
     const { data } = parsed
     if (data.type === 'table') return this.#onWholeTable(connection.socket, data.table)
-    if (isOfTable(data)) return this.#onTableFrame(connection, data, line)
+    if (data.type === 'table-head') return this.#onTableFrame(connection, (tables) => tables.begin(data, line))
+    if (data.type === 'table-end') return this.#onTableFrame(connection, (tables) => tables.end(data.version))
     this.#onMessage(connection.socket, data)
   }
 
-  #onMessage(socket: net.Socket, message: Exclude<ControlFrame, { type: TableFrame['type'] | 'table' }>): void {
+  #onMessage(socket: net.Socket, message: Exclude<ControlFrame, { type: 'table' | 'table-head' | 'table-end' }>): void {
     switch (message.type) {
       case 'in-flight': {
         const counts = this.#options.inFlight(message.instanceIds)
@@ -251,9 +253,9 @@ export class ControlLink {
     }
   }
 
-  #onTableFrame({ socket, tables }: Connection, frame: TableFrame, line: Buffer): void {
+  #onTableFrame({ socket, tables }: Connection, take: (tables: TableIntake) => ArrivedTable | null | void): void {
     try {
-      const table = tables.take(frame, line)
+      const table = take(tables)
       if (table) this.#onTable(socket, table)
     } catch (error) {
       this.#refuse(socket, tables.version, error)
@@ -299,8 +301,4 @@ export class ControlLink {
     this.#options.log.error({ version, err: error }, 'route table refused: the one before stays')
     sendFrame(socket, { type: 'nack', version, reason: error instanceof Error ? error.message : String(error) } satisfies RouterMessage)
   }
-}
-
-function isOfTable(frame: ControlFrame): frame is ControlFrame & TableFrame {
-  return frame.type === 'table-head' || frame.type === 'table-part' || frame.type === 'table-end'
 }

@@ -2,12 +2,21 @@ import { defaultEdgePolicy, type EdgePolicy } from '@/shared/edge-policy'
 import { placeOf } from '@/shared/node/host'
 import type { CertificateEntry, Route, TableHead, TablePart } from '@/shared/route-table'
 
-/** A route as the data path uses it: frozen fields and the turn of its round robin. */
+/** A route as the data path uses it: frozen fields and the turn of its round robin. Tables that say the same of it share it. */
 export interface LiveRoute extends Omit<Route, 'policy'> {
   /** Shared by all routes that name it: what is compiled from it can be kept under it. */
   readonly policy: EdgePolicy
   /** Advanced by the balancer; not part of the table's identity. */
   turn: number
+}
+
+/** What was made of one part of a table. */
+export interface TakenPart {
+  readonly routes: readonly LiveRoute[]
+  readonly certificates: readonly CertificateEntry[]
+  readonly policies: ReadonlyMap<string, EdgePolicy>
+  /** Policies that its routes name. */
+  readonly named: ReadonlyMap<string, EdgePolicy>
 }
 
 /** What a table says much of. */
@@ -17,6 +26,13 @@ interface Content {
   readonly wildcards: Map<string, LiveRoute>
   readonly certificates: CertificateEntry[]
   readonly policies: Map<string, EdgePolicy>
+}
+
+/** As the table names it. @throws Error when it is no hostname. */
+function hostOf(route: Route): string {
+  const place = placeOf(route.host)
+  if (place === null) throw new Error(`"${route.host}" is not a hostname`)
+  return place.wildcard ? `*${place.host}` : place.host
 }
 
 /** A route table made ready for the data path: one exact look-up per request, whatever its size. */
@@ -32,6 +48,8 @@ export class HostTable {
   // Of `#content`: a request looks here, and one step further is one too many.
   readonly #routes: ReadonlyMap<string, LiveRoute>
   readonly #wildcards: ReadonlyMap<string, LiveRoute>
+  /** The last certificate, where it came in several pieces: no other table has it. */
+  #joined: CertificateEntry | undefined
 
   /** @throws Error on a host that is none or appears twice: which of the two was meant cannot be known. */
   constructor(table: TableHead & TablePart, content?: Content) {
@@ -47,34 +65,58 @@ export class HostTable {
   }
 
   /** Some of what it says, before it serves. A policy comes before what names it. @throws Error as the constructor. */
-  add({ policies, certificates, routes }: TablePart): void {
-    if (policies) for (const [name, policy] of Object.entries(policies)) this.#content.policies.set(name, policy)
-    if (certificates) for (const entry of certificates) this.#addCertificate(entry)
-    if (routes) for (const route of routes) this.#addRoute(route)
+  add({ policies = {}, certificates = [], routes = [] }: TablePart): TakenPart {
+    const named = new Map<string, EdgePolicy>()
+    const taken = { routes: [] as LiveRoute[], certificates, policies: new Map(Object.entries(policies)), named }
+    for (const [name, policy] of taken.policies) this.#content.policies.set(name, policy)
+    for (const entry of certificates) this.#addCertificate(entry)
+    for (const route of routes) {
+      const policy = this.#policyOf(route)
+      if (route.policy !== undefined) named.set(route.policy, policy)
+      const live = { ...route, host: hostOf(route), policy, turn: 0 }
+      this.#addRoute(live)
+      taken.routes.push(live)
+    }
+    return taken
   }
 
-  #addRoute(route: Route): void {
-    const place = placeOf(route.host)
-    if (place === null) throw new Error(`"${route.host}" is not a hostname`)
-    const { host: key, wildcard } = place
-    const host = wildcard ? `*${key}` : key
-    const map = wildcard ? this.#content.wildcards : this.#content.routes
+  /** What was made of the same part for another table, which may serve meanwhile. False: a policy that it names is another one now. */
+  addTaken({ policies, certificates, routes, named }: TakenPart): boolean {
+    for (const [name, policy] of named) if (this.policy(name) !== policy) return false
+    for (const [name, policy] of policies) this.#content.policies.set(name, policy)
+    for (const entry of certificates) this.#addCertificate(entry)
+    for (const route of routes) this.#addRoute(route)
+    return true
+  }
+
+  #addRoute(route: LiveRoute): void {
+    const { host } = route
+    const wildcard = host.startsWith('*')
+    const [map, key] = wildcard ? [this.#content.wildcards, host.slice(1)] : [this.#content.routes, host]
     if (map.has(key)) throw new Error(`the host "${host}" has two routes`)
-    map.set(key, { ...route, host, policy: this.#policyOf(route), turn: 0 })
+    map.set(key, route)
   }
 
   #policyOf(route: Route): EdgePolicy {
     if (route.policy === undefined) return defaultEdgePolicy
-    const policy = this.#content.policies.get(route.policy)
+    const policy = this.policy(route.policy)
     if (!policy) throw new Error(`the route of "${route.host}" names a policy the table does not have`)
     return policy
+  }
+
+  policy(name: string): EdgePolicy | undefined {
+    return this.#content.policies.get(name)
   }
 
   #addCertificate(entry: CertificateEntry): void {
     const { certificates } = this.#content
     const last = certificates.at(-1)
-    if (last?.id !== entry.id) certificates.push({ ...entry, names: [...entry.names] })
-    else for (const name of entry.names) last.names.push(name)
+    if (last?.id !== entry.id) return void certificates.push(entry)
+    if (last !== this.#joined) {
+      this.#joined = { ...last, names: [...last.names] }
+      certificates[certificates.length - 1] = this.#joined
+    }
+    for (const name of entry.names) this.#joined.names.push(name)
   }
 
   /** The same table for a worker that does not serve HTTPS: nobody is sent there. */

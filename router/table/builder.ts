@@ -1,33 +1,73 @@
-import type { TableHead } from '@/shared/route-table'
-import { HostTable } from '../match/host-table'
+import { hash } from 'node:crypto'
+import type { TableHead, TablePart } from '@/shared/route-table'
+import { HostTable, type TakenPart } from '../match/host-table'
 import { checkPart } from './schema'
 
-/** A table that is made while its parts come: each is checked and taken in by itself, and it serves once it is whole. */
+/** A part as it came, and what was made of it. */
+interface Part {
+  readonly line: Buffer
+  readonly taken: TakenPart
+}
+
+/** A table with its parts, by their digests. */
+export interface BuiltTable {
+  hosts: HostTable
+  parts: ReadonlyMap<string, Part>
+}
+
+/**
+ * A table that is made while its parts come: each is checked and taken in by itself, and it serves once it is whole. What a part is, its
+ * bytes say: of one that the table before had too, everything is there already. A table that differs by a route costs little, however
+ * large it is.
+ */
 export class TableBuilder {
   readonly head: TableHead
   readonly #hosts: HostTable
+  readonly #before: BuiltTable | null
   readonly #parts: number
-  #taken = 0
-  readonly #before = { routes: 0, certificates: 0 }
+  readonly #kept = new Map<string, Part>()
+  #count = 0
+  readonly #position = { routes: 0, certificates: 0 }
 
-  constructor(head: TableHead, parts: number) {
+  constructor(head: TableHead, parts: number, before: BuiltTable | null) {
     this.head = head
     this.#parts = parts
+    this.#before = before
     this.#hosts = new HostTable(head)
   }
 
-  /** @throws Error that names the first few faults. */
-  add(input: unknown): void {
-    const part = checkPart(input, this.#before)
-    this.#hosts.add(part)
-    this.#before.routes += part.routes?.length ?? 0
-    this.#before.certificates += part.certificates?.length ?? 0
-    this.#taken++
+  /** Gives the message to keep: a copy, or that of the table before. @throws Error that names the first few faults. */
+  add(line: Buffer): Buffer {
+    const digest = hash('sha256', line, 'base64')
+    const known = this.#before?.parts.get(digest)
+    const part = known && this.#hosts.addTaken(known.taken) ? known : { line: Buffer.from(line), taken: this.#make(line) }
+    this.#kept.set(digest, part)
+    this.#count++
+    this.#position.routes += part.taken.routes.length
+    this.#position.certificates += part.taken.certificates.length
+    return part.line
+  }
+
+  #make(line: Buffer): TakenPart {
+    const part = checkPart(JSON.parse(line.toString('utf8')), this.#position)
+    return this.#hosts.add({ ...part, ...(part.policies && { policies: this.#keepSame(part.policies) }) })
+  }
+
+  // Routes are the same only where their policy is, and so is what was compiled from it.
+  #keepSame(policies: NonNullable<TablePart['policies']>): NonNullable<TablePart['policies']> {
+    const before = this.#before?.hosts
+    if (!before) return policies
+    return Object.fromEntries(
+      Object.entries(policies).map(([name, policy]) => {
+        const old = before.policy(name)
+        return [name, old && JSON.stringify(old) === JSON.stringify(policy) ? old : policy]
+      }),
+    )
   }
 
   /** @throws Error when parts are missing or too many came. */
-  finish(): HostTable {
-    if (this.#taken !== this.#parts) throw new Error(`the route table has ${this.#parts} parts, and ${this.#taken} came`)
-    return this.#hosts
+  finish(): BuiltTable {
+    if (this.#count !== this.#parts) throw new Error(`the route table has ${this.#parts} parts, and ${this.#count} came`)
+    return { hosts: this.#hosts, parts: this.#kept }
   }
 }

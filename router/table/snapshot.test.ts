@@ -44,8 +44,9 @@ const loaded = () => {
 test('what was stored is loaded, readable for its owner alone', async () => {
   const copy = makeCopy()
   expect(await store.save(copy)).toBe('written')
-  const { hosts, ...rest } = store.load()
+  const { hosts, parts, ...rest } = store.load()
   expect(rest).toEqual({ from: 'current', problems: [] })
+  expect(parts.size).toBe(3)
   expect(hosts).toMatchObject({ version: copy.version, generatedAt: copy.generatedAt, httpsPort: 443, outsideHosts: ['a.test'], size: 2 })
   expect(hosts.find('app.test')).toMatchObject({ targets: [target], policy: { sticky: true } })
   expect(hosts.find('xn--mnchen-3ya.test')).toBeDefined()

@@ -1,12 +1,12 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { createReadStream, readFileSync } from 'node:fs'
-import { copyFile, link, mkdir, rename, rm } from 'node:fs/promises'
+import { readFileSync } from 'node:fs'
+import { copyFile, type FileHandle, link, mkdir, open, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { writeFileAtomic } from '@/shared/node/atomic-file'
 import { LineReader } from '@/shared/node/frames'
 import { emptyRouteTable, type TableHead } from '@/shared/route-table'
 import { HostTable } from '../match/host-table'
-import { TableBuilder } from './builder'
+import { type BuiltTable, TableBuilder } from './builder'
 import type { TableCopy } from './copy'
 import { checkHead, checkTable, supersedes } from './schema'
 
@@ -17,8 +17,7 @@ const maxLineBytes = 1024 * 1024 * 1024
 /** Bytes that are checked in one turn: some tenths of a millisecond. */
 const readAtOnce = 256 * 1024
 
-export interface LoadedTable {
-  hosts: HostTable
+export interface LoadedTable extends BuiltTable {
   from: 'current' | 'previous' | 'empty'
   /** Why better files were passed over, for the log. */
   problems: string[]
@@ -40,22 +39,25 @@ function readHeader(line: Buffer): Header {
 }
 
 /** @throws Error when the file is not exactly what was written: cut or changed at any byte of what the checksum covers. */
-export function decodeSnapshot(content: Buffer): HostTable {
+export function decodeSnapshot(content: Buffer): BuiltTable {
   const end = content.indexOf(10)
   if (end === -1) throw new Error('no header line')
   const header = readHeader(content.subarray(0, end))
   const body = content.subarray(end + 1)
   if (header.bytes !== body.length) throw new Error('cut short')
   if (header.sha256 !== createHash('sha256').update(body).digest('hex')) throw new Error('the checksum does not match')
-  return header.format === 1 ? checkTable(JSON.parse(body.toString('utf8'))).hosts : decodeLines(body)
+  if (header.format === 2) return decodeLines(body)
+  return { hosts: checkTable(JSON.parse(body.toString('utf8'))).hosts, parts: new Map() }
 }
 
-function decodeLines(body: Buffer): HostTable {
+function decodeLines(body: Buffer): BuiltTable {
   let builder: TableBuilder | undefined
   for (const line of new LineReader(maxLineBytes).take(body)) {
-    const message = JSON.parse(line.toString('utf8'))
-    if (builder) builder.add(message)
-    else builder = new TableBuilder(checkHead(message.head), message.parts)
+    if (builder) builder.add(line)
+    else {
+      const { head, parts } = JSON.parse(line.toString('utf8'))
+      builder = new TableBuilder(checkHead(head), parts, null)
+    }
   }
   if (!builder) throw new Error('there is no table in it')
   return builder.finish()
@@ -63,29 +65,42 @@ function decodeLines(body: Buffer): HostTable {
 
 /** What the file holds, or null when it is missing or damaged. Read piece by piece, and nothing of it is decoded but how it begins. */
 async function verify(file: string): Promise<Identity | null> {
-  const hash = createHash('sha256')
-  const lines = new LineReader(maxLineBytes)
-  let header: { says: Header; length: number } | undefined
-  let head: Buffer | undefined
-  let read = 0
+  const handle = await open(file).catch(() => null)
+  if (handle === null) return null
   try {
-    for await (const chunk of createReadStream(file, { highWaterMark: readAtOnce })) {
-      // Of format 1 the one line after the header may be the whole table: it is not put together.
-      if (!head && header?.says.format !== 1)
-        for (const line of lines.take(chunk)) {
-          if (header) head ??= line
-          else header = { says: readHeader(line), length: line.length }
-          if (head) break
-        }
-      if (header) hash.update(chunk.subarray(Math.max(0, header.length - read)))
-      read += chunk.length
-    }
-    if (!header || header.says.bytes !== read - header.length || header.says.sha256 !== hash.digest('hex')) return null
-    return header.says.format === 1 ? header.says : checkHead(JSON.parse(head?.toString('utf8') ?? '').head)
+    return await verifyOpen(handle)
   } catch {
     // To be replaced either way.
     return null
+  } finally {
+    await handle.close()
   }
+}
+
+async function verifyOpen(handle: FileHandle): Promise<Identity | null> {
+  const hash = createHash('sha256')
+  const lines = new LineReader(maxLineBytes)
+  const buffer = Buffer.allocUnsafe(readAtOnce)
+  let header: { says: Header; length: number } | undefined
+  let identity: Identity | undefined
+  let read = 0
+  for (;;) {
+    const { bytesRead } = await handle.read(buffer, 0, buffer.length, read)
+    if (bytesRead === 0) break
+    const piece = buffer.subarray(0, bytesRead)
+    if (!identity)
+      for (const line of lines.take(piece)) {
+        if (header) identity ??= checkHead(JSON.parse(line.toString('utf8')).head)
+        else header = { says: readHeader(line), length: line.length }
+        // Of format 1 the one line after the header may be the whole table: it is not put together.
+        if (header.says.format === 1) identity = header.says
+        if (identity) break
+      }
+    if (header) hash.update(piece.subarray(Math.max(0, header.length - read)))
+    read += bytesRead
+  }
+  const whole = header && header.says.bytes === read - header.length && header.says.sha256 === hash.digest('hex')
+  return whole && identity ? identity : null
 }
 
 /** The table on disk: `route-table.json` and, beside it, the one before. */
@@ -103,11 +118,11 @@ export class SnapshotStore {
     const problems: string[] = []
     for (const [from, file] of [['current', this.file] as const, ['previous', this.previous] as const])
       try {
-        return { hosts: decodeSnapshot(readFileSync(file)), from, problems }
+        return { ...decodeSnapshot(readFileSync(file)), from, problems }
       } catch (error) {
         problems.push(`${path.basename(file)}: ${error instanceof Error ? error.message : String(error)}`)
       }
-    return { hosts: new HostTable(emptyRouteTable), from: 'empty', problems }
+    return { hosts: new HostTable(emptyRouteTable), parts: new Map(), from: 'empty', problems }
   }
 
   /**

@@ -272,4 +272,4 @@ class NodeTlsEdge implements TlsEdge {
 const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null
 
 const isSame = (a: CertificateEntry, b: CertificateEntry | undefined) =>
-  a.id === b?.id && a.notAfter === b.notAfter && a.names.length === b.names.length && a.names.every((name, i) => name === b.names[i])
+  a === b || (a.id === b?.id && a.notAfter === b.notAfter && a.names.length === b.names.length && a.names.every((name, i) => name === b.names[i]))

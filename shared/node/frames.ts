@@ -1,11 +1,14 @@
 import type { Socket } from 'node:net'
 
+/** Of the room for a line that came in pieces, so much is kept for the next. */
+const keptRoomBytes = 256 * 1024
+
 /**
- * Lines out of a stream, bounded: a peer that sends a longer one than `maxBytes` is an error, never memory.
- * Chunks of an unfinished line are kept in a list and joined once, so a large line costs one copy.
+ * Lines out of a stream, bounded: a peer that sends a longer one than `maxBytes` is an error, never memory. Lines are views of what
+ * arrived, or of room that is used again: whoever keeps one copies it.
  */
 export class LineReader {
-  #parts: Buffer[] = []
+  #room: Buffer = Buffer.alloc(0)
   #size = 0
   readonly #maxBytes: number
 
@@ -15,22 +18,36 @@ export class LineReader {
 
   /** The lines that end in what arrived, each with its line end. @throws Error when one is too long. */
   *take(chunk: Buffer): Generator<Buffer> {
-    let rest = chunk
-    for (let end = rest.indexOf(10); end !== -1; end = rest.indexOf(10)) {
-      this.#keep(rest.subarray(0, end + 1))
-      const line = Buffer.concat(this.#parts)
-      this.#parts = []
-      this.#size = 0
-      rest = rest.subarray(end + 1)
-      yield line
+    let start = 0
+    for (let end = chunk.indexOf(10); end !== -1; end = chunk.indexOf(10, start)) {
+      const piece = chunk.subarray(start, end + 1)
+      start = end + 1
+      if (this.#size === 0) yield this.#bounded(piece)
+      else {
+        this.#keep(piece)
+        const line = this.#room.subarray(0, this.#size)
+        this.#size = 0
+        yield line
+        if (this.#room.length > keptRoomBytes) this.#room = Buffer.alloc(0)
+      }
     }
-    this.#keep(rest)
+    if (start < chunk.length) this.#keep(chunk.subarray(start))
   }
 
-  #keep(part: Buffer): void {
-    this.#size += part.length
-    if (this.#size > this.#maxBytes) throw new Error(`a frame is longer than ${this.#maxBytes} bytes`)
-    if (part.length > 0) this.#parts.push(part)
+  #bounded(piece: Buffer): Buffer {
+    if (this.#size + piece.length > this.#maxBytes) throw new Error(`a frame is longer than ${this.#maxBytes} bytes`)
+    return piece
+  }
+
+  #keep(piece: Buffer): void {
+    const size = this.#size + this.#bounded(piece).length
+    if (size > this.#room.length) {
+      const room = Buffer.allocUnsafeSlow(Math.min(this.#maxBytes, Math.max(size, this.#room.length * 2, keptRoomBytes)))
+      this.#room.copy(room, 0, 0, this.#size)
+      this.#room = room
+    }
+    piece.copy(this.#room, this.#size)
+    this.#size = size
   }
 }
 

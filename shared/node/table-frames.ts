@@ -4,6 +4,13 @@ import { encodeFrame } from './frames'
 
 type PartKind = 'policies' | 'certificates' | 'routes'
 
+/** From so many bytes on a part ends after an entry that says so itself. */
+const leastPartBytes = 8 * 1024
+/** One entry of so many says so. */
+const endsOneOf = 32
+/** What an entry is told by: its first characters, with a route's host in them. */
+const toldBy = 64
+
 /** Of a certificate for more names only so many are said at once. */
 const namesAtOnce = 500
 
@@ -13,7 +20,11 @@ const opening: Record<PartKind, string> = {
   certificates: '{"type":"table-part","certificates":[',
   routes: '{"type":"table-part","routes":[',
 }
+const anyOpening = Buffer.from('{"type":"table-part",')
 const closing: Record<PartKind, string> = { policies: '}}\n', certificates: ']}\n', routes: ']}\n' }
+
+/** Whether a message is a part of a table, told without reading it. */
+export const isTablePart = (line: Buffer): boolean => line.length > anyOpening.length && anyOpening.compare(line, 0, anyOpening.length) === 0
 
 export interface EncodedPart {
   kind: PartKind
@@ -25,6 +36,16 @@ export interface EncodedPart {
 export interface EncodedTable {
   head: TableHead
   parts: readonly EncodedPart[]
+}
+
+/**
+ * Whether a part ends after this entry: decided by nothing but how the entry begins. Were parts cut by size alone, one entry more would
+ * move all that follows into other parts, and none of them would be the same bytes as before.
+ */
+function endsPart(entry: string): boolean {
+  let hash = 0x811c9dc5
+  for (let i = 0; i < entry.length && i < toldBy; i++) hash = Math.imul(hash ^ entry.charCodeAt(i), 0x01000193)
+  return (hash >>> 16) % endsOneOf === 0
 }
 
 /** The parts of a table, made one at a time: whoever asks for them pauses in between. @throws RangeError on one that no text can hold. */
@@ -46,6 +67,10 @@ function* packed<T>(kind: PartKind, items: Iterable<T>, encode: (item: T) => str
     }
     entries.push(entry)
     length += entry.length + 1
+    if (length < leastPartBytes || !endsPart(entry)) continue
+    yield partOf(kind, entries)
+    entries = []
+    length = 0
   }
   if (entries.length > 0) yield partOf(kind, entries)
 }
