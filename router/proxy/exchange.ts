@@ -18,6 +18,7 @@ import {
   InterimFlood,
   internalProblem,
   mostInterimBytes,
+  sentNothing,
   tooLarge,
   UnaskedUpgrade,
   type UpstreamFault,
@@ -265,20 +266,20 @@ export class Exchange {
 
   /**
    * A second attempt, once, and only when it cannot repeat anything: the request has no body, and either nothing of it was sent (the
-   * connection was refused, and another target is there), or its method is safe and a kept connection closed before any byte of answer.
+   * was no connection, and another target is there), or its method is safe and a kept connection closed before any byte of answer.
    */
   #retry(error: Error): boolean {
     const lease = this.#lease
     if (this.#attempts > 1 || this.#accepted?.hasBody !== false || !lease || !this.#plan) return false
     const fault = faultOf(error)
     const upstream = this.#upstream
-    const sentNothing = fault === 'refused'
+    const nothingSent = sentNothing(fault)
     const keptClosed =
       fault === 'reset' && upstream?.reusedSocket === true && upstream.socket?.bytesRead === this.#bytesBefore && isSafe(this.req.method ?? '')
-    if (!sentNothing && !keptClosed) return false
+    if (!nothingSent && !keptClosed) return false
     // The newest table: the instance may be gone because its successor took over.
     const route = this.#host.table.find(this.#plan.route.host)
-    if (!route || (sentNothing && !route.targets.some((target) => target.instanceId !== lease.target.instanceId))) return false
+    if (!route || (nothingSent && !route.targets.some((target) => target.instanceId !== lease.target.instanceId))) return false
     this.#release({ kind: 'fault', fault })
     this.#upstream = undefined
     this.#acquire(route, lease, () => this.#failUpstream(fault, error))

@@ -189,11 +189,16 @@ const neverConnected = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', '
 /** Names the fault behind an error of an upstream request. */
 export function faultOf(error: Error): UpstreamFault {
   const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
-  if (code === 'ECONNECTTIMEOUT' || code === 'ETIMEDOUT') return 'connect-timeout'
+  // The same may be said of a connection that stood.
+  const stood = 'syscall' in error && (error.syscall === 'read' || error.syscall === 'write')
+  if (code === 'ECONNECTTIMEOUT' || (code === 'ETIMEDOUT' && !stood)) return 'connect-timeout'
   if (code === 'EUPSTREAMSILENCE') return 'answer-timeout'
   if (code.startsWith('HPE_') || /^(ERR_TLS|ERR_SSL|CERT_|EPROTO|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO)/.test(code)) return 'bad-answer'
-  return neverConnected.has(code) ? 'refused' : 'reset'
+  return neverConnected.has(code) && !stood ? 'refused' : 'reset'
 }
+
+/** There was no connection: the same request may go elsewhere, whatever its method. */
+export const sentNothing = (fault: UpstreamFault): boolean => fault === 'refused' || fault === 'connect-timeout'
 
 /** The page for an upstream fault. */
 export function upstreamProblem(fault: UpstreamFault, { route }: ForwardPlan, limits: EngineLimits): Problem {

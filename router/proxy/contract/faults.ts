@@ -166,6 +166,14 @@ export function faultContract(createEngine: EngineFactory): void {
       for (let i = 0; i < 6; i++) expect((await request({ port })).body.toString()).toBe('alive')
     })
 
+    test('one to which there is no connection in time, too: nothing of the request was sent, whatever its method', async () => {
+      const hole = await keep(blackHole())
+      const alive = await keep(httpOrigin((_req, res) => res.end('alive'), 'alive'))
+      const { port } = await edgeTo([hole.target, alive.target])
+      const posts = await Promise.all(Array.from({ length: 4 }, () => request({ port, method: 'POST' })))
+      expect(posts.map((answer) => answer.body.toString())).toEqual(Array.from({ length: 4 }, () => 'alive'))
+    })
+
     test('a failing app leaves its neighbour alone', async () => {
       const hung = await keep(rawOrigin(() => {}, 'hung'))
       const fine = await keep(httpOrigin((_req, res) => res.end('fine'), 'fine'))

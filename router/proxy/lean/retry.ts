@@ -1,6 +1,6 @@
 import type { ForwardPlan } from '../../gate/gate'
 import { isSafe } from '../request-rules'
-import type { UpstreamFault } from '../upstreams'
+import { sentNothing, type UpstreamFault } from '../upstreams'
 import type { Front } from './front'
 
 export interface FailedAttempt {
@@ -13,12 +13,10 @@ export interface FailedAttempt {
 
 /**
  * Whether there may be a second attempt, once, and only when it cannot repeat anything: the request has no body, and either nothing of
- * it was sent (the connection was refused, and another target is there), or its method is safe and a kept connection closed.
+ * it was sent (there was no connection, and another target is there), or its method is safe and a kept connection closed.
  */
 export function mayRetry(front: Front, plan: ForwardPlan, { fault, keptClosed, attempts }: FailedAttempt): boolean {
   if (attempts > 1 || front.body !== 'none' || front.wantsUpgrade) return false
   if (sentNothing(fault)) return plan.outside === null && plan.route.targets.length > 1
   return fault === 'reset' && keptClosed && isSafe(front.facts.method)
 }
-
-export const sentNothing = (fault: UpstreamFault) => fault === 'refused'
