@@ -8,7 +8,8 @@ import { signIn } from '../e2e/support/sign-in'
 import playwright from '../playwright.config'
 import { type GitServer, startGitServer } from '../test/support/git-server'
 import { type RunningPlatform, startPlatform } from '../test/support/platform'
-import { certificateOf, furnish, refusedName, type Showroom, zone } from './support/showroom'
+import { openPlatformDatabase } from '../test/support/platform-database'
+import { certificateOf, closedRules, furnish, overwriteRules, partlyReadRules, refusedName, type Showroom, zone } from './support/showroom'
 
 /**
  * Photographs every page of the built platform, with real projects on it: npx tsx scripts/screenshots.ts [scene…]. With scenes named,
@@ -123,6 +124,20 @@ async function edgeScenes(platform: RunningPlatform): Promise<Scene[]> {
   ]
 }
 
+/** Of a shop whose rules a newer version wrote: one that nobody may enter, and one that lacks parts. */
+const closedScenes: Scene[] = [
+  { name: 'project-closed', route: '/storefront' },
+  {
+    name: 'rules-unreadable',
+    route: '/storefront/rules',
+    prepare: byButton('Take them back…', (page) => page.getByRole('dialog')),
+    window: true,
+  },
+]
+const leftOutScenes: Scene[] = [{ name: 'rules-left-out', route: '/storefront/rules' }]
+/** As somebody sees them who may look and not change. */
+const memberScenes: Scene[] = [{ name: 'domain-member', route: `/storefront/domains/${zone}` }]
+
 async function photograph(page: Page, name: string, scene: Scene): Promise<void> {
   await page.waitForLoadState('load')
   await page.evaluate(() => document.fonts.ready)
@@ -170,6 +185,14 @@ async function main(): Promise<void> {
     await everyLook(signedIn, emptyScenes, platform)
     const ids = await furnish(world, git)
     await everyLook(signedIn, [...projectScenes(git, ids), ...(await edgeScenes(platform))], platform)
+    const database = await openPlatformDatabase(platform)
+    closing.unshift(() => database.close())
+    const member = await database.addPerson('member')
+    await everyLook((page) => signIn(page, { ...platform, ...member }), memberScenes, platform)
+    await overwriteRules(platform, database, closedRules)
+    await everyLook(signedIn, closedScenes, platform)
+    await overwriteRules(platform, database, partlyReadRules)
+    await everyLook(signedIn, leftOutScenes, platform)
   } finally {
     await browser.close()
     for (const close of closing) await close()

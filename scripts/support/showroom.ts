@@ -5,6 +5,7 @@ import type { EdgePolicyPatch } from '../../shared/edge-settings'
 import type { GitServer } from '../../test/support/git-server'
 import { api, deploymentThat } from '../../test/support/journey'
 import type { RunningPlatform } from '../../test/support/platform'
+import type { PlatformDatabase } from '../../test/support/platform-database'
 import { until } from '../../test/support/processes'
 import { createTestCa } from '../../test/support/test-ca'
 
@@ -204,4 +205,19 @@ export async function furnish(world: DomainPlatform, git: GitServer): Promise<Sh
     await doors.close()
   }
   return ids
+}
+
+export const closedRules = { protection: { kind: 'passkey', relyingParty: 'storefront.example', users: [{ name: 'reviewer' }] } }
+export const partlyReadRules = {
+  redirects: [...(rules.redirects ?? []), { source: '/outlet/:name(', destination: '/sale', status: 308 }],
+  edgeScript: { main: 'worker.js', routes: ['/api/*'] },
+}
+
+/** Rules of the shop as a newer Switchyard would have left them; a neighbour's change has the routers hear of it. */
+export async function overwriteRules(platform: RunningPlatform, database: PlatformDatabase, json: object): Promise<void> {
+  const problems = async () => JSON.stringify((await api<{ edgeProblems: unknown }>(platform, 'GET', '/projects/storefront')).body.edgeProblems)
+  const before = await problems()
+  await database.storeRules('storefront', JSON.stringify(json))
+  await api(platform, 'PATCH', '/projects/handbook/rules', { cleanUrls: true })
+  await until('the project tells of it', 20_000, async () => (await problems()) !== before)
 }
