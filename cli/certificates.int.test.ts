@@ -35,6 +35,12 @@ it('certs upload, ls, inspect and rm look after a certificate of one’s own', a
   expect(uploaded.stderr).toContain('Test CA')
   const list = await runCli(target, ['certs', '--project', 'shop', '--json'])
   expect(list.last).toMatchObject({ items: [{ hostname, state: 'active', source: 'uploaded', names: [hostname] }] })
+  const [label = ''] = hostname.split('.')
+  expect((await runCli(target, ['certs', 'ls', '--all', '--search', label.toUpperCase(), '--limit', '1', '--json'])).last).toMatchObject({
+    items: [{ hostname }],
+  })
+  expect((await runCli(target, ['certs', 'ls', '--all', '--search', 'nothing-of-it', '--json'])).last).toEqual({ items: [] })
+  expect((await runCli(target, ['certs', 'ls', '--all', '--limit', 'many'])).code).toBe(2)
   expect((await runCli(target, ['certs', 'inspect', hostname])).stdout).toContain('Test CA')
   const renewed = await runCli(target, ['certs', 'renew', hostname])
   expect([renewed.code, renewed.stderr.includes('was uploaded')]).toEqual([1, true])

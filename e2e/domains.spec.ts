@@ -156,3 +156,40 @@ test('an apex brings its www along, which redirects to it; the command line wait
   expect(removed.code, removed.stderr).toBe(0)
   expect((await platform.visit(`www.${apex}`)).status).toBe(404)
 })
+
+test('of thirty domains the first come at once, the others when asked for, and each is found by a part of its name', async ({ page }) => {
+  const { platform } = world
+  await api(platform, 'POST', '/projects', { name: 'agency' })
+  for (let i = 10; i < 40; i++)
+    expect((await api(platform, 'POST', '/projects/agency/domains', { hostname: `client-${i}.${zone}` })).status).toBe(201)
+  await signIn(page, platform)
+  await page.goto(`${platform.url}/agency/domains`)
+  const last = page.getByRole('link', { name: `client-39.${zone}` })
+  await expect(page.getByText('The first 25, by name')).toBeVisible()
+  await expect(last).toHaveCount(0)
+  await page.getByRole('button', { name: 'Load more' }).click()
+  await expect(page.getByText('30 domains')).toBeVisible()
+  await expect(last).toBeVisible()
+  await expect(page.getByRole('button', { name: 'Load more' })).toHaveCount(0)
+  await page.getByRole('searchbox').fill('CLIENT-2')
+  await expect(page.getByText('10 domains')).toBeVisible()
+  await page.getByRole('searchbox').fill('nobody')
+  await expect(page.getByText('No domain matches “nobody”.')).toBeVisible()
+  const listed = await cli([
+    'domains',
+    '--project',
+    'agency',
+    '--search',
+    'client-3',
+    '--limit',
+    '3',
+    '--json',
+    '--api',
+    platform.url,
+    '--token',
+    platform.apiKey,
+  ])
+  expect((JSON.parse(listed.stdout) as { items: { hostname: string }[] }).items.map(({ hostname }) => hostname)).toEqual(
+    [30, 31, 32].map((i) => `client-${i}.${zone}`),
+  )
+})
