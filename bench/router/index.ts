@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { underAttack } from './attacks'
+import { cutovers } from './cutover'
 import { makeFixtures } from './fixtures'
 import { run } from './processes'
 import { startBackend, startCaddy, startHaproxy, startNginxProxy, startRouter } from './proxies'
@@ -53,6 +54,7 @@ async function main(): Promise<void> {
       ...(await halfOfSaturation(cast, settings)),
       ...(await idleConnections(cast, settings)),
       ...(await underAttack(cast, settings)),
+      ...(await cutovers(fixtures, backend.ports, settings)),
       ...(await growth(fixtures, backend.ports, settings)),
     ]
     process.stdout.write(`${JSON.stringify({ rounds: settings.rounds, seconds: settings.seconds, routes, reports })}\n`)

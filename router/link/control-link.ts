@@ -253,7 +253,7 @@ export class ControlLink {
     }
   }
 
-  #onTableFrame({ socket, tables }: Connection, take: (tables: TableIntake) => ArrivedTable | null | void): void {
+  #onTableFrame({ socket, tables }: Connection, take: (tables: TableIntake) => ArrivedTable | null): void {
     try {
       const table = take(tables)
       if (table) this.#onTable(socket, table)

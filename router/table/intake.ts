@@ -36,8 +36,11 @@ export class TableIntake {
     return this.#version
   }
 
-  /** A table begins. Lines are copied where they are kept. @throws Error when its head is invalid: the rest of it is then passed over, as it is when `part` or `end` throw. */
-  begin({ head: input, parts }: { head: { version: number }; parts: number }, line: Buffer): void {
+  /**
+   * A table begins, and is not there yet. Lines are copied where they are kept.
+   * @throws Error when its head is invalid: the rest of it is then passed over, as it is when `part` or `end` throw.
+   */
+  begin({ head: input, parts }: { head: { version: number }; parts: number }, line: Buffer): null {
     this.#coming = null
     this.#version = input.version
     const head = checkHead(input)
@@ -46,14 +49,17 @@ export class TableIntake {
       ? { builder: new TableBuilder(head, parts, serving), copy: new TableCopy(head, Buffer.from(line)) }
       : null
     this.#coming = { head, content }
+    return null
   }
 
-  part(line: Buffer): void {
+  /** One of its parts. */
+  part(line: Buffer): null {
     const content = this.#coming?.content
-    if (!content) return
+    if (!content) return null
     try {
       if (content.copy.size + line.length > this.#maxBytes) throw new Error(`the route table is longer than ${this.#maxBytes} bytes`)
       content.copy.add(content.builder.add(line))
+      return null
     } catch (error) {
       this.#coming = null
       throw error
