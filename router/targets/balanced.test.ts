@@ -1,5 +1,6 @@
 import { describe, expect, test, vi } from 'vitest'
 import type { Target } from '@/shared/route-table'
+import { hostTable, routeTo } from '../proxy/testing'
 import { isLease, type Lease } from './targets'
 import { anyone, counted, lease, many, ok, refused, routeOf, serve, tableOf, targetsNamed, targetsWorld } from './testing'
 
@@ -150,4 +151,30 @@ describe('whatever happens', () => {
       expect(Object.values(targets.inFlight(names))).toEqual(names.map(() => 0))
     },
   )
+})
+
+describe('a table with more hosts in use than one turn renews', () => {
+  const hosts = many(20_000, (i) => `shop-${i}.test`)
+  const address = (i: number): Target => ({ instanceId: `i${i}`, host: '127.0.0.1', port: 1000 + (i % 60_000) })
+  const tableFrom = (first: number) =>
+    hostTable(hosts.slice(first).map((host, i) => routeTo(host, [address(first + i)], { deploymentId: `d${first + i}` })))
+  const turn = () => new Promise((resolve) => setImmediate(resolve))
+
+  test('serves all of them at once, and forgets what left it in turns of their own', async () => {
+    vi.useRealTimers()
+    const before = tableFrom(0)
+    const targets = world.balancing(before)
+    const held = hosts.map((host) => lease(targets, routeOf(before, host)))
+    const after = tableFrom(10_000)
+    targets.apply(after)
+    // Of hosts not renewed yet, too: what is open on their targets is still known.
+    for (const i of [10_000, 15_000, 19_999]) {
+      lease(targets, routeOf(after, hosts[i])).done(ok)
+      expect(targets.inFlight([`i${i}`])).toEqual({ [`i${i}`]: 1 })
+    }
+    for (let i = 0; i < 1_000; i++) await turn()
+    expect(targets.inFlight(['i0', 'i9999', 'i10000', 'i19999'])).toEqual({ i0: 1, i9999: 1, i10000: 1, i19999: 1 })
+    for (const one of held) one.done(ok)
+    expect(targets.inFlight(['i0', 'i9999', 'i10000', 'i19999'])).toEqual({ i0: 0, i9999: 0, i10000: 0, i19999: 0 })
+  })
 })
