@@ -9,6 +9,7 @@ import { start } from '@/shared/node/exec'
 import { stopEmbeddedPostgres } from './database/embedded'
 import { readServerEnv, type ServerEnv } from './env'
 import { identify, type ProcessIdentity, prepareHome, readPidFile, writePidFile } from './home'
+import { routerFlags } from './router-flags'
 import { RouterRelay } from './router-relay'
 
 /**
@@ -26,11 +27,6 @@ const stableMs = 10_000
 const stopDeadlineMs = 45_000
 /** A new router listens within a second; one that takes this long hangs. */
 const readyDeadlineMs = 20_000
-/**
- * A router makes little garbage but never stops. Its young generation need not start small, and 10,000 idle connections must not let it grow;
- * there is one router a core, so no core is free to help collecting. */
-const memoryOf = (script: string): string[] =>
-  script === 'router.mjs' ? ['--min-semi-space-size=4', '--max-semi-space-size=4', '--no-parallel-scavenge'] : []
 /** Linux 5.14: connections waiting at a listener that closes move to another one of the same port, instead of being reset. */
 const migrateFile = '/proc/sys/net/ipv4/tcp_migrate_req'
 
@@ -128,7 +124,7 @@ class Supervisor {
   private spawn(child: Child): Promise<void> {
     const file = fileURLToPath(new URL(child.script, import.meta.url))
     // A group of its own, so that Ctrl-C in a terminal reaches only this process, which stops the rest in order.
-    const running = start([process.execPath, '--enable-source-maps', ...memoryOf(child.script), file, ...child.args], {
+    const running = start([process.execPath, '--enable-source-maps', ...(child.script === 'router.mjs' ? routerFlags : []), file, ...child.args], {
       env: { ...this.base, ...child.env } as NodeJS.ProcessEnv,
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       detached: true,

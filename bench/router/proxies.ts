@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { EdgeHub } from '@/server/edge/hub'
+import { routerFlags } from '@/server/router-flags'
 import { type Fixtures, host, makeTable } from './fixtures'
 import { freePorts, type Running, startOn, untilListening } from './processes'
 
@@ -134,8 +135,8 @@ export async function startRouter(
   const router = startOn(
     proxyCore,
     [
-      process.env.BENCH_NODE ?? nodeBinary,
-      ...(process.env.BENCH_NODE_FLAGS ?? '--min-semi-space-size=4 --max-semi-space-size=4 --no-parallel-scavenge').split(' '),
+      nodeBinary,
+      ...(process.env.BENCH_NODE_FLAGS?.split(' ') ?? routerFlags),
       process.env.BENCH_ROUTER ?? 'dist/router.mjs',
     ],
     {
