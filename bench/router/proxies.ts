@@ -134,11 +134,7 @@ export async function startRouter(
   }
   const router = startOn(
     proxyCore,
-    [
-      nodeBinary,
-      ...(process.env.BENCH_NODE_FLAGS?.split(' ') ?? routerFlags),
-      process.env.BENCH_ROUTER ?? 'dist/router.mjs',
-    ],
+    [nodeBinary, ...(process.env.BENCH_NODE_FLAGS?.split(' ') ?? routerFlags), process.env.BENCH_ROUTER ?? 'dist/router.mjs'],
     {
       env: env as unknown as NodeJS.ProcessEnv,
     },
