@@ -21,9 +21,7 @@ const day = 86_400_000
 beforeAll(async () => {
   api = await createTestApi({ email: 'owner@example.org', password: 'of this test', apiKey: null })
   ca = await createTestCa()
-  const actor = await api.platform.accounts.actorOfApiKey(await api.addKey(api.boot.teamId, 'owner'))
-  if (!actor) throw new Error('no owner')
-  owner = actor
+  owner = await api.actorOf(api.boot.teamId, 'owner')
   const project = await api.platform.projects.create(owner, projectInput.parse({ name: 'shop' }))
   hostname = 'shop.example.net'
   await api.platform.domains.add(owner, project.id, domainInput.parse({ hostname }))

@@ -20,13 +20,8 @@ let rival: string
 beforeAll(async () => {
   dns = await startTestDns()
   api = await createTestApi(null, { dnsServers: [dns.address] })
-  const actorOf = async (teamId: string): Promise<Actor> => {
-    const actor = await api.platform.accounts.actorOfApiKey(await api.addKey(teamId, 'admin'))
-    if (!actor) throw new Error('no actor')
-    return actor
-  }
-  ours = await actorOf(api.boot.teamId)
-  theirs = await actorOf(await api.addTeam('other'))
+  ours = await api.actorOf(api.boot.teamId, 'admin')
+  theirs = await api.actorOf(await api.addTeam('other'), 'admin')
   const project = async (actor: Actor, name: string) => (await api.platform.projects.create(actor, projectInput.parse({ name }))).id
   shop = await project(ours, 'shop')
   blog = await project(ours, 'blog')

@@ -14,13 +14,8 @@ let rival: string
 
 beforeAll(async () => {
   api = await createTestApi(null)
-  const actorOf = async (teamId: string): Promise<Actor> => {
-    const actor = await api.platform.accounts.actorOfApiKey(await api.addKey(teamId, 'admin'))
-    if (!actor) throw new Error('no actor')
-    return actor
-  }
-  ours = await actorOf(api.boot.teamId)
-  theirs = await actorOf(await api.addTeam('other'))
+  ours = await api.actorOf(api.boot.teamId, 'admin')
+  theirs = await api.actorOf(await api.addTeam('other'), 'admin')
   agency = (await api.platform.projects.create(ours, projectInput.parse({ name: 'agency' }))).id
   rival = (await api.platform.projects.create(theirs, projectInput.parse({ name: 'rival' }))).id
   await api.platform.projects.create(ours, projectInput.parse({ name: 'books' }))

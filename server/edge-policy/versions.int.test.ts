@@ -9,9 +9,7 @@ let actor: Actor
 let project: string
 beforeAll(async () => {
   api = await createTestApi()
-  const found = await api.platform.accounts.actorOfApiKey(await api.addKey(api.boot.teamId, 'admin'))
-  if (!found) throw new Error('no actor')
-  actor = found
+  actor = await api.actorOf(api.boot.teamId, 'admin')
   project = (await api.platform.projects.create(actor, projectInput.parse({ name: 'shop' }))).id
 })
 afterAll(() => api.close())

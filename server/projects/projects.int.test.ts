@@ -11,14 +11,9 @@ let member: Actor
 
 beforeAll(async () => {
   api = await createTestApi()
-  const actorOf = async (teamId: string, role: 'admin' | 'member', operator = false): Promise<Actor> => {
-    const actor = await api.platform.accounts.actorOfApiKey(await api.addKey(teamId, role, { operator }))
-    if (!actor) throw new Error('no actor')
-    return actor
-  }
-  ours = await actorOf(api.boot.teamId, 'admin', true)
-  member = await actorOf(api.boot.teamId, 'member')
-  theirs = await actorOf(await api.addTeam('other'), 'admin')
+  ours = await api.actorOf(api.boot.teamId, 'admin', { operator: true })
+  member = await api.actorOf(api.boot.teamId, 'member')
+  theirs = await api.actorOf(await api.addTeam('other'), 'admin')
 })
 afterAll(() => api.close())
 

@@ -48,8 +48,8 @@ beforeAll(async () => {
   ingest = startTrafficIngest({ hub, pool, bus: api.bus, logger })
   traffic = createTraffic({ prisma, pool, bus: api.bus, edge: { hub, totals: ingest.totals } })
   for (let id = 0; id < workers; id++) await routers.startWorker({ home: api.home, port, id, env: { EDGE_ACCESS_LOG: 'all' } })
-  actor = await actorOf(api.boot.teamId)
-  stranger = await actorOf(await api.addTeam('other'))
+  actor = await api.actorOf(api.boot.teamId, 'owner')
+  stranger = await api.actorOf(await api.addTeam('other'), 'owner')
 })
 afterAll(async () => {
   await routers.close()
@@ -59,12 +59,6 @@ afterAll(async () => {
   app.close()
   await api.close()
 })
-
-async function actorOf(teamId: string): Promise<Actor> {
-  const found = await api.platform.accounts.actorOfApiKey(await api.addKey(teamId, 'owner'))
-  if (!found) throw new Error('no actor')
-  return found
-}
 
 /** A project with running instances in the record, and a host that leads to them. */
 async function liveProject(ports: number[]): Promise<{ projectId: string; slug: string; host: string; instances: string[]; route: Route }> {

@@ -19,7 +19,7 @@ import { createEdgePolicy } from '@/server/edge-policy/edge-policy'
 import type { ServerEnv } from '@/server/env'
 import { type ChangeBus, createChangeBus, isForDashboards } from '@/server/events/bus'
 import { createInstances } from '@/server/instances'
-import { type Platform, publishPlatform } from '@/server/platform'
+import { type Actor, type Platform, publishPlatform } from '@/server/platform'
 import { createProjects } from '@/server/projects/projects'
 import { createVariables } from '@/server/projects/variables'
 import { createCacheControl } from '@/server/purge/purge'
@@ -44,6 +44,8 @@ export interface TestApi {
   addTeam(name: string): Promise<string>
   /** An API key of a role, as its bearer sends it. */
   addKey(teamId: string, role: Role, options?: { operator?: boolean; expiresAt?: Date }): Promise<string>
+  /** Who speaks with such a key. */
+  actorOf(teamId: string, role: Role, options?: { operator?: boolean }): Promise<Actor>
   close(): Promise<void>
 }
 
@@ -109,6 +111,20 @@ export async function createTestApi(bootstrap: ServerEnv['bootstrap'] = null, op
     health: async () => ({ ready: true, checks: { database: { ok: true, detail: 'secret detail' } } }),
   }
   publishPlatform(platform)
+  const addKey: TestApi['addKey'] = async (teamId, role, options = {}) => {
+    const key = newApiKey()
+    const data = {
+      id: newId(),
+      teamId,
+      name: role,
+      prefix: prefixOf(key),
+      hash: hashApiKey(key),
+      operator: options.operator ?? false,
+      expiresAt: options.expiresAt ?? null,
+    }
+    await prisma.apiKey.create({ data: { ...data, role: role.toUpperCase() as Uppercase<Role> } })
+    return key
+  }
   return {
     database,
     secrets,
@@ -122,19 +138,11 @@ export async function createTestApi(bootstrap: ServerEnv['bootstrap'] = null, op
       await prisma.team.create({ data: { id, name, slug: `${name}-${id}`, dataKey: secrets.createDataKey(id) } })
       return id
     },
-    async addKey(teamId, role, options = {}) {
-      const key = newApiKey()
-      const data = {
-        id: newId(),
-        teamId,
-        name: role,
-        prefix: prefixOf(key),
-        hash: hashApiKey(key),
-        operator: options.operator ?? false,
-        expiresAt: options.expiresAt ?? null,
-      }
-      await prisma.apiKey.create({ data: { ...data, role: role.toUpperCase() as Uppercase<Role> } })
-      return key
+    addKey,
+    async actorOf(teamId, role, options) {
+      const actor = await platform.accounts.actorOfApiKey(await addKey(teamId, role, options))
+      if (!actor) throw new Error(`the key of ${role} is nobody's`)
+      return actor
     },
     async close() {
       await bus.close()
