@@ -1,4 +1,4 @@
-import { chmod, mkdir, mkdtemp, readFile, rm, stat } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import pg from 'pg'
@@ -19,15 +19,25 @@ async function ask<T extends pg.QueryResultRow>(url: string, sql: string): Promi
 
 const masterPid = async (home: string) => Number((await readFile(path.join(home, 'postgres', 'data', 'postmaster.pid'), 'utf8')).split('\n')[0])
 
+/** Process ids of every Postgres that was started for this home, with or without its lock. */
+async function serversOf(home: string): Promise<string[]> {
+  const argv = (pid: string) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
+  const mine = await Promise.all(pids.map(async (pid) => (await argv(pid)).includes(`-D\0${home}/`)))
+  return pids.filter((_, index) => mine[index])
+}
+
 describe('the embedded Postgres', () => {
   let home: string
   let server: EmbeddedPostgres
+  /** What else watches over the same server; left running, it would start it again while its directory is removed. */
+  const others: EmbeddedPostgres[] = []
   beforeAll(async () => {
     home = await mkdtemp(path.join(tmpdir(), 'sy-pg-'))
     server = await startEmbeddedPostgres({ home })
   })
   afterAll(async () => {
-    await server.stop()
+    await Promise.all([server, ...others].map((one) => one.stop()))
     await rm(home, { recursive: true, force: true })
   })
 
@@ -55,6 +65,7 @@ describe('the embedded Postgres', () => {
   it('is adopted, not started twice, when a killed control process left it running', async () => {
     const pid = await masterPid(home)
     const second = await startEmbeddedPostgres({ home })
+    others.push(second)
     expect(second.url).toBe(server.url)
     expect(await masterPid(home)).toBe(pid)
   })
@@ -72,6 +83,34 @@ describe('the embedded Postgres', () => {
     process.kill(await masterPid(home), 'SIGKILL')
     await server.ensure()
     expect(await ask(server.url, 'SELECT id FROM kept')).toEqual([{ id: 7 }])
+  })
+
+  it('ensure() does not lean on what an earlier look saw before the server died', async () => {
+    // A look takes some milliseconds: the server dies at each of its moments.
+    for (let afterMs = 0; afterMs < 12; afterMs++) {
+      const earlier = server.ensure()
+      await new Promise((resolve) => setTimeout(resolve, afterMs))
+      process.kill(await masterPid(home), 'SIGKILL')
+      await server.ensure()
+      expect(await ask(server.url, 'SELECT id FROM kept')).toEqual([{ id: 7 }])
+      await earlier
+    }
+  })
+})
+
+describe('stop()', () => {
+  it('ends a server that had only just been started again', async () => {
+    const home = await mkdtemp(path.join(tmpdir(), 'sy-pg-'))
+    for (let afterMs = 0; afterMs < 40; afterMs += 10) {
+      const server = await startEmbeddedPostgres({ home })
+      process.kill(await masterPid(home), 'SIGKILL')
+      const again = server.ensure().catch(() => {})
+      await new Promise((resolve) => setTimeout(resolve, afterMs))
+      await server.stop()
+      await again
+      expect(await serversOf(home)).toEqual([])
+    }
+    await rm(home, { recursive: true, force: true })
   })
 })
 

@@ -12,7 +12,7 @@ export interface EmbeddedPostgres {
   url: string
   /** Ends the server (fast shutdown: open transactions are rolled back). */
   stop(): Promise<void>
-  /** Resolves when the server answers, after starting it again if it was gone. */
+  /** Resolves when the server has answered a look begun after this call, after starting it again if it was gone. */
   ensure(): Promise<void>
 }
 
@@ -182,6 +182,10 @@ async function answers(cluster: Cluster): Promise<boolean> {
 
 const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms))
 
+async function exited(child: Child): Promise<void> {
+  while (child.exitCode === null && child.signalCode === null) await pause(20)
+}
+
 /** One start at a time, a watch that starts it again, and a stop that wins over both. */
 function superviseServer(cluster: Cluster, onRestart?: (reason: string) => void) {
   let stopped = false
@@ -197,7 +201,9 @@ function superviseServer(cluster: Cluster, onRestart?: (reason: string) => void)
         await removeForeignLock(cluster)
         child = await spawnServer(cluster)
       }
-      if (await answers(cluster)) return
+      // A backend that outlives its killed server for a moment answers too: the server must be there before and after.
+      const pid = await runningPid(cluster)
+      if ((await answers(cluster)) && pid !== null && (await runningPid(cluster)) === pid) return
       if (Date.now() > deadline)
         throw new AppError('ERR_UNAVAILABLE', `the embedded database does not start:\n${await lastWords(cluster)}`, {
           nextAction: `See ${cluster.directory}/postgres.log.`,
@@ -206,7 +212,9 @@ function superviseServer(cluster: Cluster, onRestart?: (reason: string) => void)
     }
   }
 
-  function ensure(): Promise<void> {
+  async function ensure(): Promise<void> {
+    // What is under way may have had its answer already, from a server that has died since: it is awaited, and looked at again.
+    await starting
     starting ??= bringUp().finally(() => {
       starting = null
     })
@@ -227,6 +235,8 @@ function superviseServer(cluster: Cluster, onRestart?: (reason: string) => void)
       stopped = true
       clearInterval(watch)
       await starting?.catch(() => {})
+      // One that has no lock yet cannot be found by it.
+      if (child && (await runningPid(cluster)) !== child.pid && child.kill('SIGKILL')) await exited(child)
       await shutDown(cluster)
     },
   }
