@@ -12,6 +12,7 @@ import { Clock } from './clock'
 import { H2Sessions, isPriorKnowledge } from './h2'
 import type { ClientAddress } from './known-host'
 import { type ArrivedSocket, Listeners } from './listeners'
+import { Offenders } from './offenders'
 import { Pools } from './pool'
 
 /** The fast engine: bytes in, a strict parser that makes no objects, bytes out. `router.md`'s lean design. */
@@ -58,10 +59,12 @@ class LeanEngine implements Engine, ClientHost {
     this.table = table
     this.clock = new Clock(() => this.#tick())
     this.pools = new Pools(this.clock)
-    this.#h2 = new H2Sessions(this)
+    const offenders = new Offenders()
+    this.#h2 = new H2Sessions(this, offenders)
     this.#listeners = new Listeners({
       log,
       clock: this.clock,
+      offenders,
       headTimeoutMs: limits.clientHeadTimeoutMs,
       take: (arrived, address) => this.#take(arrived, address),
       oneLess: () => this.#onOneLess(),

@@ -10,6 +10,7 @@ import type { Clock } from './clock'
 import { rawOf } from './cut'
 import { Handshakes } from './handshakes'
 import type { ClientAddress } from './known-host'
+import type { Offenders } from './offenders'
 
 /** A connection that is ready to speak HTTP. */
 export interface ArrivedSocket {
@@ -21,6 +22,7 @@ export interface ArrivedSocket {
 export interface ListenersOptions {
   log: EngineLog
   clock: Clock
+  offenders: Offenders
   /** For a PROXY header or a TLS handshake. */
   headTimeoutMs: number
   /** Takes a connection over and says who reads its bytes; null: that is seen to. */
@@ -34,7 +36,9 @@ interface Behind {
   localPort: number
 }
 
-/** The listening sockets of an engine, and what is not yet a connection: PROXY headers, TLS handshakes. */
+type Enter = (socket: net.Socket, behind: Behind | null) => void
+
+/** The listening sockets of an engine, and what is not yet a connection: PROXY headers, TLS handshakes, those held back. */
 export class Listeners {
   readonly #options: ListenersOptions
   readonly #servers = new Set<net.Server>()
@@ -62,7 +66,11 @@ export class Listeners {
   async listen(address: ListenAddress): Promise<{ host: string; port: number }> {
     this.#useRewrap = await rewrapWorks()
     const server = net.createServer({ noDelay: true, allowHalfOpen: true, pauseOnConnect: true })
-    const enter = address.tls ? this.#secure(address.tls) : (socket: net.Socket, behind: Behind | null) => this.#plain(socket, behind)
+    const begin: Enter = address.tls ? this.#secure(address.tls) : (socket, behind) => this.#plain(socket, behind)
+    const enter: Enter = (socket, behind) => {
+      if (this.#options.offenders.none) begin(socket, behind)
+      else this.#heldBack(socket, behind, begin)
+    }
     server.on('connection', (socket) => {
       if (address.proxyProtocol) this.#behindProxy(socket, enter)
       else enter(socket, null)
@@ -80,7 +88,7 @@ export class Listeners {
     startReading(accepted, this.#useRewrap && behind === null, (socket) => this.#options.take({ socket, protocol: false }, address) ?? ignore)
   }
 
-  #secure(edge: TlsEdge): (socket: net.Socket, behind: Behind | null) => void {
+  #secure(edge: TlsEdge): Enter {
     const behindOf = new WeakMap<net.Socket, Behind>()
     const { clock, headTimeoutMs, oneLess } = this.#options
     const server = tls.createServer({ ...edge.serverOptions(['h2', 'http/1.1']), handshakeTimeout: headTimeoutMs })
@@ -108,7 +116,20 @@ export class Listeners {
     }
   }
 
-  #behindProxy(socket: net.Socket, enter: (socket: net.Socket, behind: Behind | null) => void): void {
+  /** Who has just flooded us may begin later. */
+  #heldBack(socket: net.Socket, behind: Behind | null, begin: Enter): void {
+    const ip = behind?.ip ?? plainAddress(socket.remoteAddress ?? '')
+    const wait = this.#options.offenders.holdBack(ip, Date.now())
+    if (wait === 0) begin(socket, behind)
+    else {
+      this.#begin(socket)
+      setTimeout(() => {
+        if (this.#early.delete(socket)) begin(socket, behind)
+      }, wait).unref()
+    }
+  }
+
+  #behindProxy(socket: net.Socket, enter: Enter): void {
     this.#begin(socket)
     socket.resume()
     socket.pause()

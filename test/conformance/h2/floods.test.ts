@@ -15,8 +15,8 @@ describe('HTTP/2 floods', () => {
   afterEach(() => {
     for (const wire of wires.splice(0)) wire.close()
   })
-  const open = async (port: number, pairs: [number, number][] = []) => {
-    const wire = await H2Wire.open(port, pairs)
+  const open = async (port: number, pairs: [number, number][] = [], from?: string) => {
+    const wire = await H2Wire.open(port, pairs, from)
     wires.push(wire)
     return wire
   }
@@ -42,6 +42,17 @@ describe('HTTP/2 floods', () => {
     const wire = await open(port)
     await flood(port, wire, (turn) => Buffer.concat([headersFrame(turn * 2 + 1, get), frame(rstStream, 0, turn * 2 + 1, word(8))]), 5_000)
     await until('nothing is in flight', () => engine.inFlight(['app']).app === 0)
+  })
+
+  test('who comes back after a flood waits before anything is done for it; nobody else does', async () => {
+    const { port } = await edge()
+    await flood(port, await open(port), (turn) => Buffer.concat([headersFrame(turn * 2 + 1, get), frame(rstStream, 0, turn * 2 + 1, word(8))]), 5_000)
+    const served: string[] = []
+    const come = (from: string) => open(port, [], from).then(() => served.push(from))
+    const again = come('127.0.0.1')
+    for (let turn = 0; turn < 3; turn++) await come('127.0.0.2')
+    await again
+    expect(served).toEqual(['127.0.0.2', '127.0.0.2', '127.0.0.2', '127.0.0.1'])
   })
 
   test('who comes back after a flood is cut after little; a visitor from the same address is served and may leave a page', async () => {

@@ -80,8 +80,9 @@ export class H2Wire {
     socket.on('close', over)
   }
 
-  static async connect(port: number): Promise<H2Wire> {
-    const socket = net.connect({ port, host: '127.0.0.1', noDelay: true })
+  /** `from`: an address of this machine. */
+  static async connect(port: number, from = '127.0.0.1'): Promise<H2Wire> {
+    const socket = net.connect({ port, host: '127.0.0.1', localAddress: from, noDelay: true })
     await new Promise<void>((resolve, reject) => {
       socket.once('connect', resolve)
       socket.once('error', reject)
@@ -90,8 +91,8 @@ export class H2Wire {
   }
 
   /** Connects and goes through the opening of the connection, both sides' SETTINGS acknowledged. */
-  static async open(port: number, settings: [number, number][] = []): Promise<H2Wire> {
-    const wire = await H2Wire.connect(port)
+  static async open(port: number, settings: [number, number][] = [], from?: string): Promise<H2Wire> {
+    const wire = await H2Wire.connect(port, from)
     wire.write(clientPreface, frame(FrameType.settings, 0, 0, settingsPayload(settings)))
     await wire.next(({ type, flags }) => type === FrameType.settings && (flags & Flag.ack) === 0)
     wire.write(frame(FrameType.settings, Flag.ack, 0))

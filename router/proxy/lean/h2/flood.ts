@@ -68,41 +68,6 @@ export class FloodGuard {
   }
 }
 
-const suspicionMs = 30_000
-const mostOffenders = 4_096
-
-/**
- * Addresses whose connections were ended for a flood. Who is cut comes back at once, and what a connection may do before it is cut is a
- * few milliseconds of everybody's time: for a while connections from there may do little.
- */
-export class Offenders {
-  /** Since when, the oldest first. */
-  readonly #since = new Map<string, number>()
-
-  /** `visitor`: an address, or the network that stands for one. */
-  note(visitor: string, now: number): void {
-    this.#since.delete(visitor)
-    this.#since.set(visitor, now)
-    if (this.#since.size <= mostOffenders) return
-    for (const oldest of this.#since.keys()) {
-      this.#since.delete(oldest)
-      return
-    }
-  }
-
-  has(visitor: string, now: number): boolean {
-    const since = this.#since.get(visitor)
-    if (since === undefined) return false
-    if (now - since < suspicionMs) return true
-    this.#since.delete(visitor)
-    return false
-  }
-
-  get size(): number {
-    return this.#since.size
-  }
-}
-
 /** The last streams that were closed, and how: frames that come late mean different things (RFC 9113 §5.1, "closed"). */
 export const ClosedBy = {
   /** Never used, or so long ago that it is forgotten. */

@@ -1,7 +1,6 @@
 import type { Socket } from 'node:net'
-import { visitorOf } from '../../../rules/addresses'
 import type { ExchangeHost } from '../exchange-host'
-import { Offenders } from './flood'
+import type { Offenders } from '../offenders'
 import { H2Front } from './front'
 import { clientPreface } from './protocol'
 import { type ClientWords, LastHost } from './request'
@@ -23,14 +22,15 @@ const mostFronts = 1_024
 export class H2Sessions {
   readonly #host: ExchangeHost
   readonly #sessions = new Set<Session>()
-  readonly #offenders = new Offenders()
+  readonly #offenders: Offenders
   readonly #fronts: H2Front[] = []
   readonly #release = (front: H2Front) => {
     if (this.#fronts.length < mostFronts) this.#fronts.push(front)
   }
 
-  constructor(host: ExchangeHost) {
+  constructor(host: ExchangeHost, offenders: Offenders) {
     this.#host = host
+    this.#offenders = offenders
   }
 
   /** Connections. */
@@ -61,8 +61,8 @@ export class H2Sessions {
     const last = new LastHost()
     const sessionHost: SessionHost = {
       limits: this.#host.limits,
-      suspect: this.#offenders.size > 0 && this.#offenders.has(visitorOf(client.ip), Date.now()),
-      onFlood: () => this.#offenders.note(visitorOf(client.ip), Date.now()),
+      suspect: this.#offenders.has(client.ip, Date.now()),
+      onFlood: () => this.#offenders.note(client.ip, Date.now()),
       onRequest: (stream, head, tooLarge) => this.#request(stream, head, tooLarge, client, last),
       onClosed: (session) => this.#sessions.delete(session),
     }
