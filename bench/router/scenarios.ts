@@ -72,6 +72,7 @@ const scenarios: RateScenario[] = [
   },
 ]
 
+const warmUpSeconds = 10
 const say = (text: string) => process.stdout.write(`${text}\n`)
 const middle = (samples: Sample[], of: (sample: Sample) => number) => median(samples.map(of))
 
@@ -80,6 +81,8 @@ export async function rates(cast: Cast, settings: Settings): Promise<Report[]> {
   const reports: Report[] = []
   for (const scenario of scenarios.filter((each) => settings.wanted(each.name))) {
     const proxies = scenario.cast.map((key) => cast[key])
+    // A router runs for weeks, and a fresh one is compiled by V8 for some seconds: handshakes come so slowly that it takes ten.
+    for (const proxy of proxies) await scenario.load(proxy, warmUpSeconds)
     const samples = await interleave(proxies, settings.rounds, (proxy) => scenario.load(proxy, settings.seconds))
     const base = middle(samples.get('nginx') ?? [], (s) => s.perCpuSecond)
     say(`\n${scenario.name.padEnd(14)}${'per CPU-second'.padStart(16)}${'per second'.padStart(12)}${'to nginx'.padStart(10)}  failed`)
