@@ -2,8 +2,9 @@ import type { ClientRequest, IncomingMessage } from 'node:http'
 import { Socket } from 'node:net'
 import { type Duplex, pipeline } from 'node:stream'
 import type { Admission, ForwardPlan, LocalAnswer } from '../gate/gate'
+import type { LiveRoute } from '../match/host-table'
 import { type Problem, renderProblem } from '../pages/pages'
-import { isLease, type Lease, type Outcome } from '../targets/targets'
+import { isLease, type Lease, type Outcome, type TargetAsk } from '../targets/targets'
 import { editPairs, forwardedHeaders, toPairs, toRecord } from './edits'
 import type { NodeFacts } from './facts'
 import { type ClientAddress, clientHeaders, upstreamHeaders } from './headers'
@@ -11,7 +12,7 @@ import type { EngineHost } from './host'
 import { encodeAnswerHead, isStreamed, openBody } from './local-answer'
 import type { AcceptedRequest } from './request-rules'
 import { settle } from './settle'
-import { type Destination, faultOf, internalProblem, UpstreamSilence, upstreamProblem } from './upstreams'
+import { type Destination, faultOf, internalProblem, sentNothing, type UpstreamFault, UpstreamSilence, upstreamProblem } from './upstreams'
 import type { Visit } from './visit'
 
 export interface UpgradeHost extends EngineHost {
@@ -37,7 +38,8 @@ const handshakeNames = /^(connection|upgrade|sec-websocket-.*)$/i
 export class Upgrade {
   readonly req: IncomingMessage
   readonly socket: Duplex
-  readonly head: Buffer
+  /** Given back to the socket by who sends the handshake. */
+  head: Buffer
   readonly requestId: string
   readonly #host: UpgradeHost
   readonly #visit: Visit
@@ -50,6 +52,7 @@ export class Upgrade {
   #sentAt = 0
   #bytesBefore = { read: 0, written: 0 }
   #upstream: ClientRequest | undefined
+  #retried = false
   #switched = false
   /** An answer in HTTP is on its way to the client. */
   #refused = false
@@ -103,11 +106,15 @@ export class Upgrade {
     const headers = forwardedHeaders(upstreamHeaders(this.req, accepted, client, this.requestId, true), admission)
     this.req.headers = headers as IncomingMessage['headers']
     if (outside) return this.#send(null, this.#host.upstreams.outside(outside, true))
+    this.#acquire(admission.route, null)
+  }
+
+  #acquire(route: LiveRoute, avoid: TargetAsk['avoid']): void {
     const facts = this.#facts
     const { signal } = this.#abort
-    const ask = { cookie: () => facts?.header('cookie'), secure: facts?.scheme === 'https', avoid: null, signal }
+    const ask = { cookie: () => facts?.header('cookie'), secure: facts?.scheme === 'https', avoid, signal }
     settle(
-      () => this.#host.targets.acquire(admission.route, ask),
+      () => this.#host.targets.acquire(route, ask),
       (result) => {
         if (!isLease(result)) return this.fail(result)
         if (this.#over) return result.done({ kind: 'client-left' })
@@ -191,10 +198,25 @@ export class Upgrade {
   onError(error: Error) {
     if (this.#switched || this.socket.destroyed || this.#refused) return this.#end()
     const fault = faultOf(error)
+    if (this.#retry(fault)) return
     const fields = { requestId: this.requestId, host: this.#visit.route?.host, upgrade: true, err: error }
     this.#host.log.warn(fields, `upgrade failed: ${fault}`)
     this.#release({ kind: 'fault', fault })
     if (this.#plan) this.fail(upstreamProblem(fault, this.#plan, this.#host.limits))
+  }
+
+  /** A second attempt, once: nothing of the handshake was sent, and another target is there. */
+  #retry(fault: UpstreamFault): boolean {
+    const avoid = this.#lease?.target
+    if (this.#retried || avoid === undefined || !sentNothing(fault)) return false
+    // The newest table: the instance may be gone because its successor took over.
+    const route = this.#host.table.find(this.#plan?.route.host ?? '')
+    if (!route?.targets.some(({ instanceId }) => instanceId !== avoid.instanceId)) return false
+    this.#retried = true
+    this.head = Buffer.alloc(0)
+    this.#release({ kind: 'fault', fault })
+    this.#acquire(route, avoid)
+    return true
   }
 
   #onBroken(error: unknown): void {

@@ -256,6 +256,31 @@ export function accountContract(createEngine: EngineFactory): void {
       expect(told.targets.outcomes).toMatchObject([{ kind: 'answered', status: 101 }])
     })
 
+    test('a handshake to an instance that refuses goes to another one, once, and what came with it too', async () => {
+      const told = services()
+      const answer = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\nfirst'
+      const alive = await keep(scriptedOrigin(answer, 'alive'))
+      const gone = await keep(rawOrigin(() => {}, 'gone'))
+      await gone.close()
+      const { port } = await edgeTo([gone.target, alive.target], {}, told)
+      const client = await RawClient.connect(port)
+      client.write(`${handshake}early`)
+      await client.read((text) => text.endsWith('first'))
+      client.write(' and later')
+      await until('all of it arrives once', () => alive.text().endsWith('\r\n\r\nearly and later'))
+      client.destroy()
+      const [end] = await ended(told, 1)
+      expect(end).toMatchObject({ status: 101, instanceId: 'alive' })
+      expect(told.targets.asks.map((one) => one.avoid?.instanceId)).toEqual([undefined, 'gone'])
+      expect(told.targets.outcomes).toMatchObject([
+        { kind: 'fault', fault: 'refused' },
+        { kind: 'answered', status: 101 },
+      ])
+      await alive.close()
+      expect(await rawRequest(port, handshake)).toMatch(/^HTTP\/1.1 502 /)
+      expect(told.targets.asks).toHaveLength(4)
+    })
+
     test('handshakes that fail or are refused count once', async () => {
       const reset = await keep(rawOrigin((connection) => connection.socket.destroy()))
       const told = services()

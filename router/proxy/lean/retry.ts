@@ -16,7 +16,8 @@ export interface FailedAttempt {
  * it was sent (there was no connection, and another target is there), or its method is safe and a kept connection closed.
  */
 export function mayRetry(front: Front, plan: ForwardPlan, { fault, keptClosed, attempts }: FailedAttempt): boolean {
-  if (attempts > 1 || front.body !== 'none' || front.wantsUpgrade) return false
+  if (attempts > 1 || front.body !== 'none') return false
   if (sentNothing(fault)) return plan.outside === null && plan.route.targets.length > 1
-  return fault === 'reset' && keptClosed && isSafe(front.facts.method)
+  // A handshake never goes over a kept connection.
+  return fault === 'reset' && keptClosed && !front.wantsUpgrade && isSafe(front.facts.method)
 }
