@@ -15,11 +15,12 @@ import { createApiKeys } from './api-keys/api-keys'
 import { type CertificateRoom, composeCertificates } from './certificates'
 import { createCertificates } from './certificates/certificates'
 import { createDnsProviders } from './certificates/dns-providers'
+import { createOwnHosts, type OwnHosts } from './certificates/own-hosts'
 import { type Database, openDatabase } from './database/client'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './database/embedded'
 import { migrate } from './database/migrate'
 import { createDeployments } from './deployments'
-import type { Edge } from './deployments/present'
+import { type Edge, projectUrl } from './deployments/present'
 import { pruneArtifacts } from './deployments/prune'
 import { reconcileAtStart } from './deployments/reconcile'
 import { runDeployment } from './deployments/run'
@@ -77,6 +78,7 @@ interface Foundation {
   runtime: Runtime
   builder: Builder
   contents: StaticContents
+  ownHosts: OwnHosts
   edge: Edge
   boot: FirstBoot
   installationId: string
@@ -105,6 +107,7 @@ export async function compose(env: ServerEnv, roles: Set<Role>, logger: Logger):
     baseDomain: env.baseDomain,
     dashboardUrl,
     contents: base.contents,
+    ownHosts: base.ownHosts,
     outsideHosts: env.rewriteHosts,
     ports: { http: env.domains.publicHttpPort, https: env.domains.publicHttpsPort },
     // Where the routers are, so that two processes do not write one another's notes away.
@@ -176,9 +179,12 @@ async function foundation(env: ServerEnv, logger: Logger): Promise<Foundation> {
     void builder.prepare().catch((error) => logger.warn({ err: error }, 'base image not made yet; the first deployment makes it'))
   const contents = await openStaticContents({ home: env.home, builder, logger })
   const bus = createChangeBus({ url, pool: database.pool, logger })
-  const edge: Edge = { scheme: 'http', port: env.edgeHttpPort, baseDomain: env.baseDomain }
+  const ownHosts = createOwnHosts({ files: env.ownHosts, baseDomain: env.baseDomain, logger })
+  const edge: Edge = (await ownHosts.read())
+    ? { scheme: 'https', port: env.domains.publicHttpsPort, baseDomain: env.baseDomain }
+    : { scheme: 'http', port: env.edgeHttpPort, baseDomain: env.baseDomain }
   const authSecret = await readAuthSecret(env.home)
-  return { env, logger, embedded, database, bus, secrets, storage, runtime, builder, contents, edge, boot, installationId, authSecret }
+  return { env, logger, embedded, database, bus, secrets, storage, runtime, builder, contents, ownHosts, edge, boot, installationId, authSecret }
 }
 
 /** Live apps are images: an engine that does not answer right now is waited for, not replaced by another runtime. */
@@ -255,6 +261,7 @@ function createPlatform(
     settings: {
       baseDomain: env.baseDomain,
       edgeHttpPort: env.edgeHttpPort,
+      appUrlPattern: projectUrl('*', edge),
       port: env.port,
       runtime: runtime.kind,
       version: '0.1.0',
@@ -323,6 +330,14 @@ async function* teamChanges(bus: ChangeBus, actor: Actor, signal: AbortSignal): 
   }
 }
 
+/** Of hosts below the base domain. */
+async function ownCertificate({ ownHosts, env }: Foundation): Promise<{ ok: boolean; detail: string }> {
+  const pair = await ownHosts.read()
+  if (!pair) return { ok: false, detail: `of *.${env.baseDomain} cannot be used, see the log; those hosts are served over HTTP alone` }
+  const until = new Date(pair.notAfter).toISOString().slice(0, 10)
+  return { ok: pair.notAfter > Date.now(), detail: `of *.${env.baseDomain}, until ${until}` }
+}
+
 async function health(base: Foundation, hub: EdgeHub | null, ready: boolean): ReturnType<Platform['health']> {
   const database = await base.database.pool.query('SELECT 1').then(
     () => ({ ok: true, detail: 'answers' }),
@@ -335,6 +350,7 @@ async function health(base: Foundation, hub: EdgeHub | null, ready: boolean): Re
     checks: {
       database,
       runtime: engine.ok ? { ok: true, detail: `${base.runtime.kind}: ${engine.detail}` } : { ok: false, detail: engine.reason },
+      ...(base.env.ownHosts ? { certificate: await ownCertificate(base) } : {}),
       ...(hub ? { routers: { ok: connected >= base.env.edgeWorkers, detail: `${connected} of ${base.env.edgeWorkers} connected` } } : {}),
     },
   }

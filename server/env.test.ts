@@ -8,6 +8,7 @@ describe('readServerEnv', () => {
       home: '/srv/sy',
       port: 3000,
       edgeHttpPort: 8080,
+      ownHosts: null,
       edgeHttpsPort: 8443,
       baseDomain: 'localhost',
       runtime: 'auto',

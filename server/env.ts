@@ -3,6 +3,7 @@ import path from 'node:path'
 import { z } from 'zod'
 import { AppError } from '@/shared/errors'
 import { type Authorities, acmeSettings, acmeVariables, checkAcmeVariables } from './certificates/authorities'
+import { checkOwnHostsVariables, type OwnHostsFiles, ownHostsFiles, ownHostsVariables } from './certificates/own-hosts'
 import { type DomainSettings, domainSettings, domainVariables } from './domains/settings'
 
 /** What the installation is told from outside, parsed once. No other file of the control plane reads `process.env`. */
@@ -30,6 +31,8 @@ export interface ServerEnv {
   extraCaCerts: string | null
   /** Who issues certificates. */
   acme: Authorities
+  /** The certificate of hosts below `baseDomain`. */
+  ownHosts: OwnHostsFiles
   /** DNS, and how visitors reach this server. */
   domains: DomainSettings
   /** Hosts outside of this machine that rewrites may lead to. */
@@ -100,6 +103,7 @@ const settings = z
       .pipe(z.array(z.string().regex(rewriteHost, 'must be hosts like api.example.com, *.example.com or private:billing.internal:8080')).max(1000))
       .default([]),
     ...acmeVariables,
+    ...ownHostsVariables,
     ...domainVariables,
   })
   .superRefine((value, context) => {
@@ -116,6 +120,7 @@ const settings = z
         message: 'needs SWITCHYARD_BOOTSTRAP_EMAIL and SWITCHYARD_BOOTSTRAP_PASSWORD too',
       })
     checkAcmeVariables(value, context)
+    checkOwnHostsVariables(value, context)
     const ports = [value.PORT, value.EDGE_HTTP_PORT, value.EDGE_HTTPS_PORT].filter((p) => p !== 0)
     if (new Set(ports).size !== ports.length)
       context.addIssue({ code: 'custom', path: ['PORT'], message: 'EDGE_HTTP_PORT and EDGE_HTTPS_PORT must differ from each other' })
@@ -157,6 +162,7 @@ export function readServerEnv(source: Record<string, string | undefined> = proce
     publicUrl: env.PUBLIC_URL?.replace(/\/+$/, '') ?? null,
     extraCaCerts: env.NODE_EXTRA_CA_CERTS ?? null,
     acme: acmeSettings(env),
+    ownHosts: ownHostsFiles(env),
     domains: domainSettings(env),
     rewriteHosts: env.EDGE_REWRITE_HOSTS,
     inherited: given,

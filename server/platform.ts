@@ -58,7 +58,16 @@ export interface Page {
  * Every use-case throws AppError; ERR_NOT_FOUND also for what belongs to another team.
  */
 export interface Platform {
-  settings: { baseDomain: string; edgeHttpPort: number; port: number; runtime: 'docker' | 'process'; version: string; authSecret: string }
+  settings: {
+    baseDomain: string
+    edgeHttpPort: number
+    /** Where apps answer, a `*` in place of the project's slug. */
+    appUrlPattern: string
+    port: number
+    runtime: 'docker' | 'process'
+    version: string
+    authSecret: string
+  }
   accounts: {
     /** True until the first account exists. */
     setupNeeded(): Promise<boolean>

@@ -258,6 +258,8 @@ export const systemView = z.object({
   runtime: z.enum(['docker', 'process']),
   baseDomain: z.string(),
   edgeHttpPort: z.number(),
+  /** Where apps answer, a `*` in place of the project's slug. */
+  appUrlPattern: z.string(),
   ready: z.boolean(),
   checks: z.record(z.string(), z.object({ ok: z.boolean(), /** Operators only. */ detail: z.string().nullable() })),
 })

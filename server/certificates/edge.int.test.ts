@@ -47,7 +47,19 @@ beforeAll(async () => {
     acme: { production: [{ directory: pebble.directory, binding: null }], staging: null, email: null, caFile: pebble.caFile },
     domains: { dnsServers: [pebble.dnsServer], publicAddresses: [], publicHttpPort: httpPort, publicHttpsPort: httpsPort },
   }
-  const room = composeCertificates({ env, prisma, pool, secrets, bus, logger, hub, board, checks, syncRoutes: () => routes.sync() })
+  const room = composeCertificates({
+    env,
+    prisma,
+    pool,
+    secrets,
+    bus,
+    logger,
+    hub,
+    board,
+    checks,
+    syncRoutes: () => routes.sync(),
+    ownHosts: { read: async () => null },
+  })
   routers = await bundleRouters()
   for (const id of [0, 1]) await routers.startWorker({ home, port: httpPort, id, env: { EDGE_HTTPS_PORT: String(httpsPort) } })
   await until('both routers are there', 20_000, () => hub.status().workers.filter((one) => one.listening).length === 2)

@@ -12,6 +12,7 @@ import { type AcmeTransport, createAcmeTransport } from './acme'
 import { createAnswers } from './answers'
 import { precheckStep } from './attempt'
 import { openDnsProvider } from './dns'
+import type { OwnHosts } from './own-hosts'
 import { breakLeases, domainReady } from './record'
 import { type CertificateScheduler, startScheduler } from './scheduler'
 import { createCertificateSupply } from './supply'
@@ -27,6 +28,7 @@ export interface CertificateRoomOptions {
   board: ChallengeBoard
   checks: DomainChecks
   syncRoutes: () => Promise<void>
+  ownHosts: OwnHosts
 }
 
 const cleanAfterMs = 120_000
@@ -40,9 +42,9 @@ export interface CertificateRoom {
 }
 
 export function composeCertificates(options: CertificateRoomOptions): CertificateRoom {
-  const { env, prisma, pool, secrets, bus, logger, hub } = options
+  const { env, prisma, pool, secrets, bus, logger, hub, ownHosts } = options
   let scheduler: CertificateScheduler | null = null
-  hub.talk.onAsk('certificates', createCertificateSupply({ prisma, secrets, logger }))
+  hub.talk.onAsk('certificates', createCertificateSupply({ prisma, secrets, logger, ownHosts }))
   return {
     domainReady(domainId) {
       domainReady(pool, domainId, precheckStep, Date.now())

@@ -5,6 +5,7 @@ import type { CertificateEntry } from '@/shared/route-table'
 import { coveringNames } from '../domains/covers'
 import type { OwnedCertificate } from '../routes/sound-routes'
 import type { Secrets } from '../secrets/secrets'
+import type { OwnHosts } from './own-hosts'
 import { pairId } from './pem'
 
 /** What routers get: names of pairs with the table, the pairs themselves when they ask. */
@@ -113,12 +114,16 @@ export function createCertificateSupply(deps: {
   prisma: PrismaClient
   secrets: Pick<Secrets, 'open'>
   logger: { warn(fields: object, message: string): void }
+  /** Of hosts below the base domain. */
+  ownHosts?: OwnHosts
 }): (ask: EdgeAsks['certificates']['ask']) => Promise<EdgeAsks['certificates']['answer']> {
-  const { prisma, secrets, logger } = deps
+  const { prisma, secrets, logger, ownHosts } = deps
   return async (ask) => {
     const ids = new Set(askSchema.parse(ask).ids)
     const rowIds = [...new Set([...ids].map((id) => id.slice(0, id.lastIndexOf('.'))))]
     const certificates: EdgeAsks['certificates']['answer']['certificates'] = []
+    const own = await ownHosts?.read()
+    if (own && ids.has(own.id)) certificates.push({ id: own.id, chainPem: own.chainPem, keyPem: own.keyPem })
     for (let at = 0; at < rowIds.length; at += batch) {
       const rows = await prisma.certificate.findMany({
         where: { id: { in: rowIds.slice(at, at + batch) }, chainPem: { not: null }, keyCiphertext: { not: null } },

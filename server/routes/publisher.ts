@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import type { PrismaClient } from '@/server/database/generated/client'
 import { AppError } from '@/shared/errors'
 import type { RouteTable } from '@/shared/route-table'
+import { entryOf, type OwnHosts, withOwnHttps } from '../certificates/own-hosts'
 import { ownedCertificates } from '../certificates/supply'
 import { PolicyReader } from '../edge-policy/parts'
 import type { StoredPolicy } from '../edge-policy/stored'
@@ -41,6 +42,8 @@ export function createRoutePublisher(options: {
   baseDomain: string
   dashboardUrl: string
   ports?: VisiblePorts
+  /** The certificate of hosts below the base domain. */
+  ownHosts?: OwnHosts
   contents?: Pick<StaticContents, 'locate'>
   /** Where rewrites may lead outside of the table. */
   outsideHosts?: readonly string[]
@@ -49,7 +52,7 @@ export function createRoutePublisher(options: {
   /** What the rules of everybody may weigh together; for tests. */
   totalWeight?: number
 }): RoutePublisher {
-  const { prisma, sink, baseDomain, dashboardUrl, ports, contents, outsideHosts = [], onProblems, totalWeight } = options
+  const { prisma, sink, baseDomain, dashboardUrl, ports, ownHosts, contents, outsideHosts = [], onProblems, totalWeight } = options
   const candidates = new Map<string, Candidate>()
   const policies = new PolicyReader(prisma)
   let lastDigest = ''
@@ -58,13 +61,14 @@ export function createRoutePublisher(options: {
   /** The parts of a table, each as routers take it; what they would refuse is left out and named. `changed`: settings not stored yet. */
   async function compute(changed?: { projectId: string; settings: StoredPolicy }) {
     const problems = new FoundProblems()
-    const computed = await computeRoutes(prisma, baseDomain, [...candidates.values()], ports, contents, problems)
+    const own = ports?.https ? ((await ownHosts?.read()) ?? null) : null
+    const computed = withOwnHttps(await computeRoutes(prisma, baseDomain, [...candidates.values()], ports, contents, problems), own)
     const sound = routesThatFit(soundRoutes(computed, problems), problems)
     const parts = await policies.read([...new Set(sound.flatMap((route) => route.deploymentId ?? []))])
     if (changed) parts.settings.set(changed.projectId, changed.settings)
     const withPolicies = attachPolicies({ routes: sound, parts, baseDomain, problems }, totalWeight)
-    const certificates = ports?.https ? soundCertificates(await ownedCertificates(prisma), problems) : []
-    return { ...withPolicies, certificates, problems }
+    const owned = ports?.https ? soundCertificates(await ownedCertificates(prisma), problems) : []
+    return { ...withPolicies, certificates: own ? [entryOf(own), ...owned] : owned, problems }
   }
 
   async function publish(candidate?: Candidate): Promise<void> {

@@ -74,6 +74,7 @@ export async function createTestApi(bootstrap: ServerEnv['bootstrap'] = null, op
     settings: {
       baseDomain: 'localhost',
       edgeHttpPort: 8080,
+      appUrlPattern: 'http://*.localhost:8080',
       port: 3000,
       runtime: 'process',
       version: 'test',

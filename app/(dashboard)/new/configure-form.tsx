@@ -8,9 +8,9 @@ import { ErrorPanel } from '@/app/components/ui/error-panel'
 import { TextField } from '@/app/components/ui/field'
 import { newRow, VariableRowsEditor } from '@/app/components/variable-rows-editor'
 import { wireErrorOf } from '@/app/lib/errors'
-import { nameFromRepository } from '@/app/lib/format'
+import { hostOf, nameFromRepository } from '@/app/lib/format'
 import { useTRPC } from '@/app/lib/trpc'
-import { projectHost, slugify } from '@/shared/naming'
+import { slugify } from '@/shared/naming'
 import type { InspectionView } from '@/shared/views'
 import { Detection } from './detection'
 import type { Source } from './source-form'
@@ -54,7 +54,7 @@ export function ConfigureForm({ source, inspection }: { source: Source; inspecti
             value={name}
             onChange={(event) => setName(event.target.value)}
             autoComplete="off"
-            hint={slug && system.data ? `It will answer at ${projectHost(slug, system.data.baseDomain)}:${system.data.edgeHttpPort}` : '\u00a0'}
+            hint={slug && system.data ? `It will answer at ${hostOf(system.data.appUrlPattern.replace('*', slug))}` : '\u00a0'}
             error={name && !slug ? 'Use at least one letter or digit: the name becomes the address.' : null}
           />
         </div>

@@ -6,6 +6,7 @@ import { ErrorPanel } from '@/app/components/ui/error-panel'
 import { Skeleton } from '@/app/components/ui/skeleton'
 import { Status } from '@/app/components/ui/status'
 import { wireErrorOf } from '@/app/lib/errors'
+import { hostOf } from '@/app/lib/format'
 import { useTRPC } from '@/app/lib/trpc'
 import type { SystemView } from '@/shared/views'
 
@@ -25,9 +26,7 @@ function Facts({ system }: { system: SystemView }) {
         <Fact term="Version">{system.version}</Fact>
         <Fact term="Runtime">{system.runtime === 'docker' ? 'Docker containers' : 'Processes'}</Fact>
         <Fact term="Apps answer at">
-          <span className="break-all font-mono text-sm">
-            *.{system.baseDomain}:{system.edgeHttpPort}
-          </span>
+          <span className="break-all font-mono text-sm">{hostOf(system.appUrlPattern)}</span>
         </Fact>
         <Fact term="State">
           <Status tone={system.ready ? 'good' : 'progress'} label={system.ready ? 'Ready' : 'Starting'} />

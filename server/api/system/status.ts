@@ -9,6 +9,6 @@ export const status = procedureFor('system.read')
     const { settings, health } = getPlatform()
     const { ready, checks } = await health()
     const shown = Object.entries(checks).map(([name, check]) => [name, { ok: check.ok, detail: ctx.actor.operator ? check.detail : null }])
-    const { version, runtime, baseDomain, edgeHttpPort } = settings
-    return { version, runtime, baseDomain, edgeHttpPort, ready, checks: Object.fromEntries(shown) }
+    const { version, runtime, baseDomain, edgeHttpPort, appUrlPattern } = settings
+    return { version, runtime, baseDomain, edgeHttpPort, appUrlPattern, ready, checks: Object.fromEntries(shown) }
   })

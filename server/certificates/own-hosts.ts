@@ -1,0 +1,105 @@
+import { readFile, stat } from 'node:fs/promises'
+import { z } from 'zod'
+import type { CertificateEntry, Route } from '@/shared/route-table'
+import { covers } from '../domains/covers'
+import { isWithin } from '../domains/hostname'
+import { checkPair, pairId } from './pem'
+
+/** The operator's own certificate for hosts below the base domain, as the environment says; null: they are served over HTTP alone. */
+export type OwnHostsFiles = { certFile: string; keyFile: string } | null
+
+const file = z.string().startsWith('/', 'must be an absolute path').optional()
+
+/** The variables of the environment that this file is about. */
+export const ownHostsVariables = { BASE_DOMAIN_CERT_FILE: file, BASE_DOMAIN_KEY_FILE: file }
+type Variables = z.output<z.ZodObject<typeof ownHostsVariables>>
+
+export function checkOwnHostsVariables(value: Variables, context: z.RefinementCtx): void {
+  if (Boolean(value.BASE_DOMAIN_CERT_FILE) !== Boolean(value.BASE_DOMAIN_KEY_FILE))
+    context.addIssue({ code: 'custom', path: ['BASE_DOMAIN_CERT_FILE'], message: 'and BASE_DOMAIN_KEY_FILE belong together: set both or none' })
+}
+
+export function ownHostsFiles({ BASE_DOMAIN_CERT_FILE: certFile, BASE_DOMAIN_KEY_FILE: keyFile }: Variables): OwnHostsFiles {
+  return certFile && keyFile ? { certFile, keyFile } : null
+}
+
+export interface OwnHostsPair {
+  /** As routers ask for it. */
+  id: string
+  /** Those below the base domain, and itself. */
+  names: string[]
+  notAfter: number
+  chainPem: string
+  keyPem: string
+}
+
+export interface OwnHosts {
+  /** What is served now, read anew when the files have changed since: whoever renews them tells nobody. Never throws. */
+  read(): Promise<OwnHostsPair | null>
+}
+
+type Say = (fields: object, message: string) => void
+export interface OwnHostsLog {
+  info: Say
+  error: Say
+}
+
+const maxFileBytes = 1024 * 1024
+
+/** `*.baseDomain` must be among the names of the certificate. A pair that cannot be used leaves the one before in its place, and is told once. */
+export function createOwnHosts(options: { files: OwnHostsFiles; baseDomain: string; logger: OwnHostsLog }): OwnHosts {
+  const { files, baseDomain, logger } = options
+  if (files === null) return { read: async () => null }
+  let pair: OwnHostsPair | null = null
+  let seen = ''
+  let reading: Promise<OwnHostsPair | null> | null = null
+  async function look({ certFile, keyFile }: NonNullable<OwnHostsFiles>): Promise<OwnHostsPair | null> {
+    const state = await stateOf({ certFile, keyFile })
+    if (state === seen) return pair
+    seen = state
+    try {
+      pair = await load({ certFile, keyFile }, baseDomain)
+      logger.info({ names: pair.names, notAfter: new Date(pair.notAfter) }, 'hosts below BASE_DOMAIN have this certificate')
+    } catch (error) {
+      const otherwise = pair ? 'the one before stays in use' : 'they are served over HTTP alone'
+      logger.error({ err: error, certFile, keyFile }, `the certificate of hosts below BASE_DOMAIN cannot be used; ${otherwise}`)
+    }
+    return pair
+  }
+  return {
+    read() {
+      reading ??= look(files).finally(() => {
+        reading = null
+      })
+      return reading
+    },
+  }
+}
+
+/** Changes whenever one of the files does. */
+async function stateOf({ certFile, keyFile }: NonNullable<OwnHostsFiles>): Promise<string> {
+  const one = (name: string) => stat(name).then(({ ino, size, mtimeMs }) => `${ino} ${size} ${mtimeMs}`, String)
+  return `${await one(certFile)} ${await one(keyFile)}`
+}
+
+async function load({ certFile, keyFile }: NonNullable<OwnHostsFiles>, baseDomain: string): Promise<OwnHostsPair> {
+  const [chain, key] = [await text(certFile), await text(keyFile)]
+  const { chainPem, keyPem, facts } = checkPair({ chainPem: chain, keyPem: key, hostname: `*.${baseDomain}`, now: Date.now() })
+  const names = facts.names.filter((name) => isWithin(name.replace(/^\*\./, ''), baseDomain))
+  return { id: pairId('own-hosts', facts.serial), names, notAfter: facts.notAfter, chainPem, keyPem }
+}
+
+async function text(name: string): Promise<string> {
+  const { size } = await stat(name)
+  if (size > maxFileBytes) throw new Error(`${name} has ${size} bytes: no certificate has`)
+  return readFile(name, 'utf8')
+}
+
+export const entryOf = ({ id, names, notAfter }: OwnHostsPair): CertificateEntry => ({ id, names, notAfter })
+
+/** The platform's own hosts are for HTTPS where there is a certificate that visitors accept. */
+export function withOwnHttps(routes: readonly Route[], pair: OwnHostsPair | null, now = Date.now()): Route[] {
+  if (pair === null || pair.notAfter <= now) return [...routes]
+  const names = new Set(pair.names)
+  return routes.map((route) => (covers(names, route.host) ? { ...route, httpsOnly: true } : route))
+}
