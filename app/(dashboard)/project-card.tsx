@@ -1,5 +1,6 @@
 import { ExternalLink, GitBranch, Upload } from 'lucide-react'
 import Link from 'next/link'
+import { isClosed, LiveStatus } from '@/app/components/live-status'
 import { DeploymentStatusBadge, Status } from '@/app/components/ui/status'
 import { RelativeTime } from '@/app/components/ui/time'
 import { deploymentTitle, frameworkLabel, hostOf, repositoryLabel, shortSha } from '@/app/lib/format'
@@ -14,11 +15,11 @@ function State({ project }: { project: ProjectView }) {
     return (
       <span className="flex flex-wrap justify-end gap-x-3">
         <DeploymentStatusBadge deployment={latest} />
-        <Status tone="good" label="Live" />
+        <LiveStatus project={project} />
       </span>
     )
   }
-  return <DeploymentStatusBadge deployment={latest} />
+  return isClosed(project) ? <LiveStatus project={project} /> : <DeploymentStatusBadge deployment={latest} />
 }
 
 /** A project at a glance; the card leads to it, the address leads to the app. */

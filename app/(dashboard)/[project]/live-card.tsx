@@ -4,11 +4,12 @@ import { ExternalLink } from 'lucide-react'
 import Link from 'next/link'
 import type { ReactNode } from 'react'
 import { DeploymentSource } from '@/app/components/deployment-row'
+import { LiveStatus } from '@/app/components/live-status'
 import { Button } from '@/app/components/ui/button'
 import { Card } from '@/app/components/ui/card'
 import { CopyButton } from '@/app/components/ui/copy-button'
 import { Skeleton } from '@/app/components/ui/skeleton'
-import { InstanceStatus, Status } from '@/app/components/ui/status'
+import { InstanceStatus } from '@/app/components/ui/status'
 import { RelativeTime } from '@/app/components/ui/time'
 import { deploymentTitle, formatBytes, hostOf, isServedFromFiles } from '@/app/lib/format'
 import { paths } from '@/app/lib/paths'
@@ -89,7 +90,7 @@ export function LiveCard({ project, deployment }: { project: ProjectView; deploy
     <Card className="grid grid-cols-1 lg:grid-cols-[minmax(0,1fr)_20rem]">
       <div className="min-w-0 p-4 sm:p-5">
         <div className="flex flex-wrap items-center justify-between gap-3">
-          <Status tone="good" label="Live" pill />
+          <LiveStatus project={project} pill />
           <Button asChild variant="primary">
             <a href={project.url} target="_blank" rel="noreferrer">
               Open app <ExternalLink />
