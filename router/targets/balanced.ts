@@ -68,14 +68,25 @@ class BalancedTargets implements Targets, TargetsHost {
     })
   }
 
-  acquire(route: LiveRoute, ask: TargetAsk): Lease | Problem | Promise<Lease | Problem> {
-    const pool = this.#pools.get(route) ?? this.#poolOf(route)
+  acquire(given: LiveRoute, ask: TargetAsk): Lease | Problem | Promise<Lease | Problem> {
+    const known = this.#pools.get(given)
+    const route = known === undefined ? this.#newest(given) : given
+    const pool = known ?? this.#pools.get(route) ?? this.#poolOf(route)
     if (pool.states.length === 0) return this.#withoutTargets(route, ask)
     const wanted = pool.sticky ? pool.stuckTo(ask.cookie(), ask.avoid) : null
     // A place that is free while others wait is one that none of them may have: whatever comes free is given to them first.
     const state = pool.choose(wanted, ask.avoid)
     if (state) return this.#lease(pool, state, wanted, ask)
     return this.#enqueue(pool, route, ask, wanted, Date.now() + pool.queueTimeoutMs)
+  }
+
+  /**
+   * A decision that took a while (a password, a body that comes slowly) may be of an older table, whose instances are about to stop or gone.
+   * Not where the host is another project's now: that one's doors were not passed.
+   */
+  #newest(route: LiveRoute): LiveRoute {
+    const newest = this.#table.find(route.host)
+    return newest?.projectId === route.projectId ? newest : route
   }
 
   #lease(pool: Pool, state: TargetState, wanted: TargetState | null, ask: TargetAsk): Lease {
@@ -248,7 +259,8 @@ class BalancedTargets implements Targets, TargetsHost {
     const route = this.#table.find(waiter.route.host)
     waiter.move(() => {
       const gone: Problem = { kind: 'no-target', host: waiter.route.host, projectName: waiter.route.projectName }
-      if (!route) return gone
+      // Another project's has doors that this visitor never passed.
+      if (route?.projectId !== waiter.route.projectId) return gone
       const pool = this.#pools.get(route) ?? this.#poolOf(route)
       if (pool.states.length === 0) return this.#withoutTargets(route, waiter.ask)
       const wanted = pool.sticky ? pool.stuckTo(waiter.ask.cookie(), waiter.avoid) : null

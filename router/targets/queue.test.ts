@@ -102,6 +102,26 @@ describe('limits', () => {
     two.done(ok)
   })
 
+  test("who waits at a host that became another project's is not handed to that one, whose doors they never passed", async () => {
+    const table = limited()
+    const targets = world.balancing(table)
+    lease(targets, routeOf(table))
+    const waiting = targets.acquire(routeOf(table), anyone)
+    targets.apply(tableOf(targetsNamed(1), {}, { projectId: 'other', teamId: 'other' }))
+    expect(await waiting).toMatchObject({ kind: 'no-target', projectName: 'shop' })
+    expect(targets.inFlight(['i0'])).toEqual({ i0: 1 })
+  })
+
+  test('who was decided on under an older table goes where the newest one says, and not to another project', async () => {
+    const [old, next] = [tableOf(targetsNamed(1)), tableOf(targetsNamed(2).slice(1))]
+    const targets = world.balancing(old)
+    serve(targets, routeOf(old))
+    targets.apply(next)
+    expect(serve(targets, routeOf(old))).toBe('i1')
+    targets.apply(tableOf(targetsNamed(3).slice(2), {}, { projectId: 'other' }))
+    expect(serve(targets, routeOf(old))).toBe('i0')
+  })
+
   test('those who wait are served by a target that comes back', async () => {
     const table = limited({}, 2)
     const targets = world.balancing(table)

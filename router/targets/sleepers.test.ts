@@ -49,8 +49,17 @@ describe('sleeping deployments', () => {
     const targets = world.balancing(asleep(), { wake, maxWaiting: 2 })
     const [, , third] = many(3, () => targets.acquire(routeOf(asleep()), anyone))
     expect(third).toMatchObject({ kind: 'asleep' })
-    const other = tableOf([], {}, { state: 'sleeping', deploymentId: 'other' })
+    const other = tableOf([], {}, { state: 'sleeping', projectId: 'other', deploymentId: 'other' })
     expect(targets.acquire(routeOf(other), anyone)).toBeInstanceOf(Promise)
+  })
+
+  test("whose host became another project's do not hand their visitors to it", async () => {
+    const table = asleep()
+    const targets = world.balancing(table, { wake: async () => ({ accepted: true }) })
+    const held = targets.acquire(routeOf(table), anyone)
+    targets.apply(tableOf(targetsNamed(1), {}, { projectId: 'other', teamId: 'other', deploymentId: 'theirs' }))
+    expect(await held).toMatchObject({ kind: 'asleep' })
+    expect(targets.inFlight(['i0'])).toEqual({ i0: 0 })
   })
 
   test('whose place another sleeping one takes hand their visitors on to it', async () => {

@@ -73,7 +73,8 @@ export class Sleepers {
   apply(table: HostTable, acquire: (route: LiveRoute, ask: TargetAsk) => Result): void {
     for (const sleeper of [...this.#waiting]) {
       const route = table.find(sleeper.route.host)
-      if (!route) sleeper.settle(asleep(sleeper.route))
+      // Another project's has doors that these visitors never passed.
+      if (route?.projectId !== sleeper.route.projectId) sleeper.settle(asleep(sleeper.route))
       else if (route.targets.length > 0 || route.state !== 'sleeping' || route.deploymentId !== sleeper.deploymentId)
         sleeper.settle(acquire(route, sleeper.ask))
     }
