@@ -86,6 +86,26 @@ describe('a password', () => {
     expect(brief(await gate.ask('/', { headers: basic('a', 'b'), clientIp: '198.51.100.1' }))).toBe('problem protected')
   }, 20_000)
 
+  test('that is right costs no try, however many requests and visitors bring it at once', async () => {
+    const users = await Promise.all(Array.from({ length: 24 }, async (_, i) => ({ name: `u${i}`, hash: await hashPassword('12345678') })))
+    const gate = gateFor({ protection: { kind: 'basic', users } }, {}, { options: { now: () => 0 } })
+    const page = await Promise.all(Array.from({ length: 40 }, () => gate.ask('/', { headers: basic('u0', '12345678') })))
+    expect(new Set(page.map(brief))).toEqual(new Set(['forward as it is']))
+    for (const { name } of users) expect(brief(await gate.ask('/', { headers: basic(name, '12345678') })), name).toBe('forward as it is')
+  }, 20_000)
+
+  test('that is tried many times at once is no more often tried in the long run', async () => {
+    let now = 0
+    const gate = gateFor({ protection: { kind: 'basic', users: [] } }, {}, { options: { now: () => now } })
+    let tried = 0
+    for (let round = 0; round < 4; round += 1) {
+      const answers = await Promise.all(Array.from({ length: 18 }, (_, i) => gate.ask('/', { headers: basic('a', `${round} ${i}`) })))
+      tried += answers.filter((answer) => brief(answer) === 'problem protected').length
+      now += 3_001
+    }
+    expect(tried).toBeLessThanOrEqual(36)
+  }, 20_000)
+
   test('keeps what it guards out of shared caches', async () => {
     const page: LocalAnswer = {
       status: 200,

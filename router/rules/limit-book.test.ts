@@ -57,6 +57,19 @@ describe('limits of several workers', () => {
     expect(told[0]?.[0]?.tokens).toBe(1)
   })
 
+  test('keep no more visitors together than there is room for; limits with the most of them give way, and forget who was not seen for longest', () => {
+    const book = new LimitBook(null, () => 0, 100)
+    const quiet = book.limit('quiet', 1, 60)
+    quiet.take('ann', 0)
+    const floods = Array.from({ length: 10 }, (_, i) => book.limit(`flood ${i}`, 1, 60))
+    for (const limit of floods) for (let i = 0; i < 60; i++) limit.take(`visitor ${i}`, 0)
+    book.hear([{ limit: 'heard', requests: 1, windowSeconds: 60, key: 'visitor', tokens: 1 }])
+    expect([quiet, ...floods].reduce((sum, limit) => sum + limit.size, 0)).toBeLessThanOrEqual(100)
+    expect(quiet.take('ann', 0).retryAfterSeconds).toBeGreaterThan(0)
+    expect(floods.at(-1)?.take('visitor 59', 0).retryAfterSeconds).toBeGreaterThan(0)
+    expect(floods.at(-1)?.take('visitor 0', 0).retryAfterSeconds).toBe(0)
+  })
+
   test.each([[null], ['x'], [[{ limit: 'a' }]], [[{ limit: 'a', requests: 10, windowSeconds: 60, key: 'visitor', tokens: -5 }]]])(
     'what another version says and we do not understand changes nothing: %j',
     (told) => {

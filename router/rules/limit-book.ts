@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { RateLimit } from './rate-limits'
+import { BucketRoom, RateLimit } from './rate-limits'
 
 /** Tokens one worker gave, as it tells the others. */
 export interface Take {
@@ -31,6 +31,8 @@ const maxTold = 1_000
 const maxUntold = 20_000
 /** Limits that were heard of before a request made their policy ready here. */
 const maxHeard = 1_000
+/** Visitors counted by all limits together, some 150 bytes each. */
+const maxBuckets = 300_000
 
 /**
  * The limits of this worker, kept in step with those of the others: each counts what it gives at once, and tells the others, who take it off
@@ -42,21 +44,23 @@ export class LimitBook {
   /** Those that a policy holds; with it they go. */
   readonly #limits = new Map<string, WeakRef<RateLimit>>()
   readonly #heard = new Map<string, RateLimit>()
+  readonly #room: BucketRoom
   #untold = new Map<string, Take>()
   #timer: NodeJS.Timeout | null = null
   #sending = false
   #sweepAt = 1_000
 
   /** `tell` null: there are no others. `now` in ms, only growing. */
-  constructor(tell: TellTakes | null = null, now: () => number = () => performance.now()) {
+  constructor(tell: TellTakes | null = null, now: () => number = () => performance.now(), most = maxBuckets) {
     this.#tell = tell
     this.#now = now
+    this.#room = new BucketRoom(most, () => this.#all())
   }
 
   /** The limit of this name, with what other workers have given already. */
   limit(name: string, requests: number, windowSeconds: number): RateLimit {
     const known = this.#limits.get(name)?.deref() ?? this.#heard.get(name)
-    const limit = known ?? new RateLimit(requests, windowSeconds)
+    const limit = known ?? new RateLimit(requests, windowSeconds, this.#room)
     this.#heard.delete(name)
     this.#limits.set(name, new WeakRef(limit))
     this.#sweep()
@@ -81,9 +85,17 @@ export class LimitBook {
     const known = this.#limits.get(name)?.deref() ?? this.#heard.get(name)
     if (known) return known
     if (this.#heard.size >= maxHeard) for (const oldest of [...this.#heard.keys()].slice(0, maxHeard / 10)) this.#heard.delete(oldest)
-    const limit = new RateLimit(requests, windowSeconds)
+    const limit = new RateLimit(requests, windowSeconds, this.#room)
     this.#heard.set(name, limit)
     return limit
+  }
+
+  *#all(): Generator<RateLimit, void> {
+    for (const held of this.#limits.values()) {
+      const limit = held.deref()
+      if (limit) yield limit
+    }
+    yield* this.#heard.values()
   }
 
   // Names whose policies are gone.

@@ -31,6 +31,15 @@ export type Verdict =
   /** `edits` keep the credential from the app. */
   { kind: 'pass'; edits: HeaderEdits } | { kind: 'problem'; problem: Problem } | { kind: 'answer'; answer: LocalAnswer }
 
+interface User {
+  name: string
+  hash: string
+}
+interface Given {
+  name: string
+  password: string
+}
+
 const withoutAuthorization: HeaderEdits = { remove: ['authorization'], set: [], append: [] }
 
 /** Who may see a protected project. Verified credentials are remembered for some minutes by a keyed hash, never as they are. */
@@ -40,6 +49,8 @@ export class Guard {
   /** Hash of a credential → until when it holds (ms). */
   readonly #verified = new Map<string, number>()
   readonly #failures: RateLimit
+  /** By the same hash: a page brings its password with all its requests at once. */
+  readonly #checking = new Map<string, Promise<boolean>>()
   #waiting = 0
 
   constructor(protection: Protection, failures = new RateLimit(wrongTries.requests, wrongTries.windowSeconds)) {
@@ -52,22 +63,34 @@ export class Guard {
     return this.#protection.kind === 'basic' ? this.#basic(this.#protection.users, view, now) : this.#token(this.#protection.digests, view, now)
   }
 
-  #basic(users: { name: string; hash: string }[], view: RequestView, now: number): Verdict | Promise<Verdict> {
+  #basic(users: User[], view: RequestView, now: number): Verdict | Promise<Verdict> {
     const given = readBasic(view.header('authorization'))
     if (given === null) return this.#refuse(view, 'password')
     const key = createHmac('sha256', this.#key).update(`${given.name}\0${given.password}`).digest('base64')
     if ((this.#verified.get(key) ?? 0) > now) return { kind: 'pass', edits: withoutAuthorization }
-    const tries = this.#failures.take(visitorOf(view.facts.clientIp), now)
-    if (tries.retryAfterSeconds > 0) return tooMany(view, tries.limit, tries.windowSeconds, tries.retryAfterSeconds)
-    if (this.#waiting >= maxWaiting) return tooMany(view, tries.limit, tries.windowSeconds, 5)
-    return this.#verify(users, given).then((right) => {
-      if (!right) return this.#refuse(view, 'password')
-      this.#remember(key, now)
-      return { kind: 'pass', edits: withoutAuthorization }
-    })
+    const checking = this.#checking.get(key) ?? this.#begin(users, given, key, view, now)
+    if (!(checking instanceof Promise)) return checking
+    return checking.then((right) => (right ? { kind: 'pass', edits: withoutAuthorization } : this.#refuse(view, 'password')))
   }
 
-  async #verify(users: { name: string; hash: string }[], given: { name: string; password: string }): Promise<boolean> {
+  /** Only a wrong one is a try: behind one address there may be a whole office that knows it. */
+  #begin(users: User[], given: Given, key: string, view: RequestView, now: number): Promise<boolean> | Verdict {
+    const visitor = visitorOf(view.facts.clientIp)
+    const tries = this.#failures.look(visitor, now)
+    if (tries.retryAfterSeconds > 0) return tooMany(view, tries.limit, tries.windowSeconds, tries.retryAfterSeconds)
+    if (this.#waiting >= maxWaiting) return tooMany(view, tries.limit, tries.windowSeconds, 5)
+    const checking = this.#verify(users, given)
+      .then((right) => {
+        if (right) this.#remember(key, now)
+        else this.#failures.charge(visitor, now)
+        return right
+      })
+      .finally(() => this.#checking.delete(key))
+    this.#checking.set(key, checking)
+    return checking
+  }
+
+  async #verify(users: User[], given: Given): Promise<boolean> {
     this.#waiting += 1
     // Who is let go takes over the place of who lets go, so that nobody slips in between.
     if (verifying >= maxVerifying) await new Promise<void>((resolve) => waiting.push(resolve))
@@ -124,7 +147,7 @@ function tooMany(view: RequestView, limit: number, windowSeconds: number, retryA
   return { kind: 'problem', problem: { kind: 'rate-limited', host: view.host, limit, windowSeconds, retryAfterSeconds } }
 }
 
-function readBasic(header: string | undefined): { name: string; password: string } | null {
+function readBasic(header: string | undefined): Given | null {
   const encoded = /^basic +([A-Za-z0-9+/=_-]+) *$/i.exec(header ?? '')?.[1]
   if (encoded === undefined || encoded.length > 2 * maxCredentialBytes) return null
   const text = Buffer.from(encoded, 'base64').toString('utf8')
