@@ -6,6 +6,8 @@ const fetchTimeoutMs = 2_000
 const maxPageBytes = 512 * 1024
 const freshMs = 60_000
 const maxPages = 500
+/** Of all projects together. */
+const defaultMaxBytes = 32 * 1024 * 1024
 
 interface Kept {
   page: LocalAnswer | null
@@ -26,6 +28,12 @@ export function errorPagePath(pages: Record<string, string>, status: number): st
 export class InstancePages {
   readonly #kept = new Map<string, Kept>()
   readonly #agent = new http.Agent({ keepAlive: false, maxSockets: 8 })
+  readonly #maxBytes: number
+  #bytes = 0
+
+  constructor(maxBytes = defaultMaxBytes) {
+    this.#maxBytes = maxBytes
+  }
 
   /** What is there now; never waits. */
   get(route: LiveRoute, path: string): LocalAnswer | null {
@@ -38,16 +46,36 @@ export class InstancePages {
     const kept = this.#kept.get(key) ?? { page: null, until: 0, asking: false }
     const [target] = route.targets
     if (kept.asking || kept.until > now || !target) return
-    if (!this.#kept.has(key) && this.#kept.size >= maxPages) for (const oldest of [...this.#kept.keys()].slice(0, 50)) this.#kept.delete(oldest)
-    this.#kept.set(key, { ...kept, asking: true })
-    const done = (page: LocalAnswer | null) => void this.#kept.set(key, { page: page ?? kept.page, until: now + freshMs, asking: false })
+    if (!this.#kept.has(key) && this.#kept.size >= maxPages) for (const oldest of [...this.#kept.keys()].slice(0, 50)) this.#forget(oldest)
+    this.#keep(key, { ...kept, asking: true })
+    const done = (page: LocalAnswer | null) => this.#keep(key, { page: page ?? kept.page, until: now + freshMs, asking: false })
     fetchPage(this.#agent, target, route.host, path).then(done, () => done(null))
   }
 
   close(): void {
     this.#agent.destroy()
   }
+
+  // Put at the end: whose project has requests is kept.
+  #keep(key: string, kept: Kept): void {
+    this.#forget(key)
+    this.#kept.set(key, kept)
+    this.#bytes += sizeOf(kept)
+    for (const [oldest, { page }] of this.#kept) {
+      if (this.#bytes <= this.#maxBytes) return
+      if (page !== null) this.#forget(oldest)
+    }
+  }
+
+  #forget(key: string): void {
+    const kept = this.#kept.get(key)
+    if (kept === undefined) return
+    this.#bytes -= sizeOf(kept)
+    this.#kept.delete(key)
+  }
 }
+
+const sizeOf = ({ page }: Kept): number => (Buffer.isBuffer(page?.body) ? page.body.length : 0)
 
 // Another deployment has other pages.
 const keyOf = (route: LiveRoute, path: string): string => `${route.deploymentId ?? route.projectId} ${path}`
