@@ -43,6 +43,8 @@ export class Passage {
   /** Path and query after a rewrite; null: as they came. */
   #target: string | null = null
   #outside: OutsideTarget | null = null
+  /** In another project by a rewrite: what its paths are is for its own files and instances, not for rules of the one it came from. */
+  #elsewhere = false
   #requestEdits: HeaderEdits | null
   #responseEdits: HeaderEdits | null = null
   /** The instance's answers depend on who came in: nothing of them is shared. */
@@ -76,6 +78,7 @@ export class Passage {
     if (this.#outside !== null) return this.#finish()
     return after(this.#file(), (file) => {
       if (file !== null) return this.#answer(file)
+      if (this.#elsewhere) return this.#finish()
       const moved = this.#redirect(compiled.redirectsAfter, hsts)
       if (moved !== null) return moved
       const before = this.#target
@@ -126,6 +129,7 @@ export class Passage {
       this.#requestEdits = joinEdits(this.#requestEdits, entrance.edits)
       this.#private ||= entrance.edits !== null
       this.#route = route
+      this.#elsewhere = true
       return null
     })
   }

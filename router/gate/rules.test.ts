@@ -99,6 +99,19 @@ describe('rewrites', () => {
     expect(brief(await gate.ask('/shut'))).toBe('problem protected')
   })
 
+  test('into another project end there: no later rule of this one is applied to its paths', async () => {
+    const rewrites = [
+      { source: '/api/:path*', destination: 'project:api.test/:path*', beforeFiles: true },
+      { source: '/(.*)', destination: '/index.html' },
+    ]
+    const redirects = [{ source: '/users', destination: '/people', status: 302 as const, afterFiles: true }]
+    const routes = [routeTo('api.test', [{ instanceId: 'a', host: '127.0.0.1', port: 2 }])]
+    const gate = gateFor({ rewrites, redirects }, {}, { routes })
+    expect(brief(await gate.ask('/api/users'))).toBe('forward api.test /users')
+    expect(brief(await gate.ask('/users'))).toBe('302 /people')
+    expect(brief(await gate.ask('/else'))).toBe('forward /index.html')
+  })
+
   test('lead outside only where an operator allowed it, and never into a private network by a name', async () => {
     const names: Record<string, string[]> = {
       'api.example.com': ['93.184.215.14'],
@@ -106,6 +119,7 @@ describe('rewrites', () => {
       'sneaky.wild.test': ['93.184.215.14', '10.0.0.1'],
       'mapped.wild.test': ['::ffff:127.0.0.1'],
       'inside.test': ['10.1.2.3'],
+      'office.wild.test': ['10.1.2.4'],
     }
     const rewrites = [
       { source: '/api/:path*', destination: 'https://api.example.com/v1/:path*' },
@@ -113,12 +127,13 @@ describe('rewrites', () => {
       { source: '/port', destination: 'http://inside.test:8080/' },
       { source: '/ip', destination: 'http://192.168.1.5/' },
     ]
-    const outsideHosts = ['api.example.com', '*.wild.test', 'private:inside.test:8080', '192.168.1.5']
+    const outsideHosts = ['api.example.com', '*.wild.test', 'private:office.wild.test', 'private:inside.test:8080', '192.168.1.5']
     const resolve = async (name: string) => names[name] ?? []
     const gate = gateFor({ rewrites }, {}, { table: { outsideHosts }, options: { resolve } })
     const to = async (path: string) => brief(await gate.ask(path))
     expect(await to('/api/x?y=1')).toBe('forward https://93.184.215.14:443 as api.example.com /v1/x?y=1')
     expect(await to('/to/a.wild.test')).toBe('forward http://2606:4700::1:80 as a.wild.test /')
+    expect(await to('/to/office.wild.test')).toBe('forward http://10.1.2.4:80 as office.wild.test /')
     expect(await to('/port')).toBe('forward http://10.1.2.3:8080 as inside.test /')
     expect(await to('/ip')).toBe('forward http://192.168.1.5:80 as 192.168.1.5 /')
     for (const path of ['/to/sneaky.wild.test', '/to/mapped.wild.test', '/to/inside.test', '/to/evil.test', '/to/unknown.wild.test', '/to/127.0.0.1'])

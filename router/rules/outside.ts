@@ -46,12 +46,15 @@ export class OutsideHosts {
     const place = readAuthority(authority)
     if (place === null) return { problem: `"${authority}" is no address that a rewrite can lead to.` }
     const port = place.port ?? (scheme === 'https' ? 443 : 80)
-    const allowed = this.#allowed.find((one) => permits(one, place.hostname, port, place.port === null || port === (scheme === 'https' ? 443 : 80)))
-    if (!allowed) return { problem: `Rewrites to ${authority} are not allowed on this machine. Its operator lists hosts in EDGE_REWRITE_HOSTS.` }
+    const usualPort = place.port === null || port === (scheme === 'https' ? 443 : 80)
+    const allowing = this.#allowed.filter((one) => permits(one, place.hostname, port, usualPort))
+    if (allowing.length === 0)
+      return { problem: `Rewrites to ${authority} are not allowed on this machine. Its operator lists hosts in EDGE_REWRITE_HOSTS.` }
     const addresses = isIP(place.hostname) ? [place.hostname] : await this.#addresses(place.hostname, now)
     const [first] = addresses
     if (first === undefined) return { problem: `The name ${place.hostname}, to which this path leads, cannot be resolved.` }
-    if (!allowed.privateNetwork && addresses.some((address) => !isPublic(address)))
+    // An entry for all names of a domain takes nothing from one that lets a single name of it lead inward.
+    if (!allowing.some((one) => one.privateNetwork) && addresses.some((address) => !isPublic(address)))
       return { problem: `The name ${place.hostname}, to which this path leads, points into a private network.` }
     return { target: { scheme, address: first, port, hostname: place.hostname } }
   }
