@@ -1,5 +1,6 @@
 import type { CaaRecord } from 'node:dns'
 import { Resolver } from 'node:dns/promises'
+import { reachOf } from '@/builder/source/address'
 
 /** What DNS says to one question; every way in which it can fail is told apart, because each has another remedy. */
 export type DnsOutcome<T = string> =
@@ -33,12 +34,16 @@ export interface DnsOptions {
   servers: readonly string[] | null
   /** Milliseconds for one question, retries and all. */
   deadlineMs?: number
+  /** Milliseconds for all questions of the session. */
+  sessionMs?: number
   /** Port of servers in charge of a zone; for tests. */
   authorityPort?: number
 }
 
 const maxAliases = 8
 const maxAuthorities = 3
+/** Of one answer: 64 KiB of addresses help nobody, and each would be judged, kept and shown. */
+const maxValues = 64
 
 const kinds: Readonly<Record<string, DnsOutcome<never>>> = {
   ENODATA: { kind: 'no-data' },
@@ -48,10 +53,19 @@ const kinds: Readonly<Record<string, DnsOutcome<never>>> = {
   ETIMEOUT: { kind: 'timeout' },
 }
 
+/**
+ * The clock of the session runs from here. The names, and how slowly each is answered, are chosen by strangers: a hundred labels at a few
+ * seconds each would hold one of the few examinations for an hour, and with it everybody else's.
+ */
 export function openDns(options: DnsOptions): DnsSession {
-  const { servers, deadlineMs = 5_000, authorityPort } = options
+  const { servers, deadlineMs = 5_000, sessionMs = 25_000, authorityPort } = options
+  const until = Date.now() + sessionMs
   const recursive = resolverFor(servers, deadlineMs)
   const zones = new Map<string, Promise<Resolver | null>>()
+  const inTime = async <T>(question: () => Promise<T[]>): Promise<DnsOutcome<T>> => {
+    const leftMs = until - Date.now()
+    return leftMs > 0 ? settle(Math.min(deadlineMs, leftMs), question()) : { kind: 'timeout' }
+  }
 
   /** Servers in charge of the closest zone, or null: unknown, or they are not to be asked. */
   function authorityOf(name: string): Promise<Resolver | null> {
@@ -64,11 +78,13 @@ export function openDns(options: DnsOptions): DnsSession {
     return found
   }
   async function findAuthority(name: string): Promise<Resolver | null> {
-    const hosts = await settle(deadlineMs, recursive.resolveNs(name))
+    const hosts = await inTime(() => recursive.resolveNs(name))
     const parent = name.slice(name.indexOf('.') + 1)
     if (hosts.kind !== 'found') return name.includes('.') && parent.includes('.') ? authorityOf(parent) : null
-    const found = await Promise.all(hosts.values.slice(0, maxAuthorities).map((host) => settle(deadlineMs, recursive.resolve4(host))))
-    const addresses = found.flatMap((one) => (one.kind === 'found' ? one.values.slice(0, 1) : []))
+    const found = await Promise.all(hosts.values.slice(0, maxAuthorities).map((host) => inTime(() => recursive.resolve4(host))))
+    const named = found.flatMap((one) => (one.kind === 'found' ? one.values.slice(0, 1) : []))
+    // Whoever owns a zone chooses where its servers are; into our own networks nobody's questions are sent. The recursive one may know.
+    const addresses = named.filter((address) => authorityPort !== undefined || reachOf(address) === 'public')
     if (addresses.length === 0) return null
     return resolverFor(
       addresses.map((address) => (authorityPort === undefined ? address : `${address}:${authorityPort}`)),
@@ -77,10 +93,10 @@ export function openDns(options: DnsOptions): DnsSession {
   }
   async function direct<T>(name: string, work: (resolver: Resolver) => Promise<T[]>): Promise<DnsOutcome<T>> {
     const authority = await authorityOf(name)
-    const outcome = authority ? await settle(deadlineMs, work(authority)) : null
+    const outcome = authority ? await inTime(() => work(authority)) : null
     // A firewall may let us reach our own resolver only.
     if (outcome && ['found', 'no-data', 'no-name'].includes(outcome.kind)) return outcome
-    return settle(deadlineMs, work(recursive))
+    return inTime(() => work(recursive))
   }
   async function following<T>(name: string, work: (resolver: Resolver, name: string) => Promise<T[]>, depth = 0): Promise<DnsOutcome<T>> {
     const outcome = await direct(name, (resolver) => work(resolver, name))
@@ -137,7 +153,7 @@ async function settle<T>(deadlineMs: number, asked: Promise<T[]>): Promise<DnsOu
     timer = setTimeout(() => resolve({ kind: 'timeout' }), deadlineMs)
   })
   const answered = asked.then(
-    (values): DnsOutcome<T> => (values.length > 0 ? { kind: 'found', values } : { kind: 'no-data' }),
+    (values): DnsOutcome<T> => (values.length > 0 ? { kind: 'found', values: values.slice(0, maxValues) } : { kind: 'no-data' }),
     (error: NodeJS.ErrnoException): DnsOutcome<T> => kinds[error.code ?? ''] ?? { kind: 'error', code: error.code ?? String(error) },
   )
   try {
