@@ -84,10 +84,6 @@ export async function addDomain(deps: DomainDeps, actor: Actor, project: string,
   const name = parseDomainName(input.hostname)
   refuseReserved(deps, name)
   await refuseOwn(db, name)
-  if ((await db.domain.count({ where: { projectId } })) >= maxDomains)
-    throw new AppError('ERR_INVALID_INPUT', `A project has at most ${maxDomains} domains.`, { nextAction: 'Use a wildcard, or remove some.' })
-  if ((await db.domain.count()) >= maxDomainsOfTeam)
-    throw new AppError('ERR_INVALID_INPUT', `A team has at most ${maxDomainsOfTeam} domains.`, { nextAction: 'Use wildcards, or remove some.' })
   const redirectTo = input.redirectTo ? await requireRedirectTarget(db, { projectId, hostname: name.hostname }, input.redirectTo) : null
   const token = claimToken(deps.claimSecret, actor.teamId, name.hostname)
   const takeOver = (await rivalClaim(deps.prisma, actor.teamId, name)) === 'exact'
@@ -138,15 +134,36 @@ interface NewDomain {
   redirectTo: string | null
 }
 
+/** A transaction of the team's client, or of one that reaches beyond it. */
+interface CountingTransaction {
+  team: { update(args: { where: { id: string }; data: { id: string }; select: { id: true } }): Promise<unknown> }
+  domain: { count(args: { where: { teamId: string; projectId?: string } }): Promise<number> }
+}
+
+/**
+ * Counted in the transaction that adds, one at a time in a team: two at once would each find the last place free.
+ * @throws ERR_INVALID_INPUT
+ */
+async function requireRoom(tx: CountingTransaction, { teamId }: Actor, projectId: string): Promise<void> {
+  // Any write to the team's row holds it until the transaction ends.
+  await tx.team.update({ where: { id: teamId }, data: { id: teamId }, select: { id: true } })
+  if ((await tx.domain.count({ where: { teamId, projectId } })) >= maxDomains)
+    throw new AppError('ERR_INVALID_INPUT', `A project has at most ${maxDomains} domains.`, { nextAction: 'Use a wildcard, or remove some.' })
+  if ((await tx.domain.count({ where: { teamId } })) >= maxDomainsOfTeam)
+    throw new AppError('ERR_INVALID_INPUT', `A team has at most ${maxDomainsOfTeam} domains.`, { nextAction: 'Use wildcards, or remove some.' })
+}
+
 async function insert(deps: DomainDeps, db: ScopedClient, actor: Actor, row: NewDomain, takeOver: boolean): Promise<void> {
   const detail = { hostname: row.hostname, ...(takeOver ? { takenOver: true } : {}) }
   if (!takeOver)
     return db.$transaction(async (tx) => {
+      await requireRoom(tx, actor, row.projectId)
       await tx.domain.create({ data: { ...row, teamId: actor.teamId, nextCheckAt: new Date() } })
       await writeAudit(tx, actor, { action: 'domain.added', subject: row.id, detail })
     })
   // The one write beyond the team: its right is proved by DNS, and the other team's record says what happened.
   await deps.prisma.$transaction(async (tx) => {
+    await requireRoom(tx, actor, row.projectId)
     const rival = await tx.domain.findUnique({ where: { hostname: row.hostname } })
     if (rival && rival.teamId !== actor.teamId) {
       await tx.domain.delete({ where: { id: rival.id } })

@@ -8,7 +8,7 @@ import type { ChangeBus } from '../events/bus'
 import { rivalClaim } from './claims'
 import { coveringNames, usableCertificate } from './covers'
 import { examine, judge, type Verdict } from './doctor/examine'
-import { type FactSources, gatherFacts } from './doctor/facts'
+import { type FactSources, gatherFacts, type Subject } from './doctor/facts'
 import { storedDomainName } from './hostname'
 import { pauseMs, readChecks, writeChecks } from './record'
 
@@ -73,18 +73,20 @@ async function checkNow(deps: DomainCheckDeps, domainId: string): Promise<void> 
   const row = await prisma.domain.findUnique({ where: { id: domainId } })
   if (!row) return
   const sources = await deps.sources()
-  const findings = examine(await gatherFacts(await subjectOf(deps, row), sources), sources.ports)
+  const subject = await subjectOf(deps, row)
+  const findings = examine(await gatherFacts(subject, sources), sources.ports)
   const verdict = judge(findings)
   const state = nextState(row.state, verdict)
-  const written = await writeOutcome(prisma, row, state, findings, verdict)
-  if (!written) return
+  const write = (tx: Pick<PrismaClient, 'domain' | 'certificate'>) => writeOutcome(tx, row, state, findings, verdict)
+  const first = domainTraits[state].routed && !domainTraits[row.state].routed
+  if (!(await (first ? writeAsFirst(prisma, row, subject, write) : write(prisma)))) return
   if (domainTraits[state].routed !== domainTraits[row.state].routed)
     await deps.onRouted().catch((error) => deps.logger.warn({ err: error }, 'routes not published; the monitor tries again'))
   await deps.bus.publish({ kind: 'domain', id: row.id, teamId: row.teamId, projectId: row.projectId })
   if (verdict.certificate && row.certificateMode === 'automatic') deps.onReady?.(row.id)
 }
 
-async function subjectOf(deps: DomainCheckDeps, row: Domain) {
+async function subjectOf(deps: DomainCheckDeps, row: Domain): Promise<Subject> {
   const project = await deps.prisma.project.findUniqueOrThrow({ where: { id: row.projectId }, select: { slug: true } })
   const name = storedDomainName(row.hostname)
   return {
@@ -104,16 +106,40 @@ export function nextState(state: Domain['state'], { traffic }: Pick<Verdict, 'tr
   return canMove(domainTransitions, state, wanted) ? wanted : state
 }
 
+/**
+ * Teams whose names of one domain pass at the same moment are taken one after the other: who comes second, and was not asked for a proof
+ * because nobody was there yet, is examined anew.
+ */
+async function writeAsFirst(
+  prisma: PrismaClient,
+  row: Domain,
+  { name, rival }: Pick<Subject, 'name' | 'rival'>,
+  write: (tx: Prisma.TransactionClient) => Promise<boolean>,
+): Promise<boolean> {
+  return prisma.$transaction(async (tx) => {
+    await tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtextextended(${`claim ${name.registrable}`}, 0))`
+    if (rival !== 'none' || (await rivalClaim(tx, row.teamId, name)) === 'none') return write(tx)
+    await tx.domain.updateMany({ where: { id: row.id }, data: { nextCheckAt: new Date() } })
+    return false
+  })
+}
+
 const outcomeOf = (findings: readonly DomainCheck[]): string => findings.map((one) => `${one.id}:${one.state}`).join()
 
 /** Until it is there the checks stay frequent: what it depends on may change meanwhile, and HTTPS can only be tried with it. */
-async function hasCertificate(prisma: PrismaClient, row: Domain): Promise<boolean> {
+async function hasCertificate(prisma: Pick<PrismaClient, 'certificate'>, row: Domain): Promise<boolean> {
   const where = { ...usableCertificate(new Date()), teamId: row.teamId, names: { hasSome: coveringNames(row.hostname) } }
   return (await prisma.certificate.findFirst({ where, select: { id: true } })) !== null
 }
 
 /** False when the domain was removed, or moved by somebody else, meanwhile. */
-async function writeOutcome(prisma: PrismaClient, row: Domain, state: Domain['state'], findings: DomainCheck[], verdict: Verdict): Promise<boolean> {
+async function writeOutcome(
+  prisma: Pick<PrismaClient, 'domain' | 'certificate'>,
+  row: Domain,
+  state: Domain['state'],
+  findings: DomainCheck[],
+  verdict: Verdict,
+): Promise<boolean> {
   const now = new Date()
   const before = readChecks(row.checks)
   const same = before.since !== null && outcomeOf(before.findings) === outcomeOf(findings)

@@ -26,7 +26,7 @@ export type RivalClaim = 'none' | 'exact' | 'related'
  * Whether another team has this very name, or was the first to verify one of the same registrable domain (`*.example.com` against
  * `shop.example.com`). Looks beyond the team on purpose, and answers with a word only.
  */
-export async function rivalClaim(prisma: PrismaClient, teamId: string, name: DomainName): Promise<RivalClaim> {
+export async function rivalClaim(prisma: Pick<PrismaClient, 'domain'>, teamId: string, name: DomainName): Promise<RivalClaim> {
   const rivals = await prisma.domain.findMany({
     where: { teamId: { not: teamId }, hostname: { endsWith: name.registrable } },
     select: { hostname: true, state: true },

@@ -85,6 +85,85 @@ describe('adding a domain', () => {
   })
 })
 
+describe('two at once', () => {
+  it('do not add more domains than a project, or a team, may have', async () => {
+    const { prisma } = api.database
+    const actor = await api.actorOf(await api.addTeam(`many-${newId()}`), 'admin')
+    const { id: projectId } = await api.platform.projects.create(actor, projectInput.parse({ name: 'many' }))
+    const { id: environmentId } = await prisma.environment.findFirstOrThrow({ where: { projectId, kind: 'PRODUCTION' } })
+    const rows = (count: number, tag: string, owner: { projectId: string; environmentId: string }) =>
+      prisma.domain.createMany({
+        data: Array.from({ length: count }, (_, i) => ({
+          id: newId(),
+          teamId: actor.teamId,
+          ...owner,
+          hostname: `${tag}${i}.many.example`,
+          token: '',
+        })),
+      })
+    await rows(998, 'p', { projectId, environmentId })
+    const outcomes = await Promise.allSettled([0, 1, 2, 3].map((i) => add(actor, projectId, `last${i}.many.example`)))
+    expect(outcomes.map(({ status }) => status).sort()).toEqual(['fulfilled', 'fulfilled', 'rejected', 'rejected'])
+    await expect(add(actor, projectId, 'one-more.example')).rejects.toMatchObject({ message: expect.stringContaining('at most 1000') })
+    // Of other projects of the team, as far as the count goes.
+    await rows(9_000, 't', { projectId: newId(), environmentId })
+    const { id: other } = await api.platform.projects.create(actor, projectInput.parse({ name: 'other' }))
+    await expect(add(actor, other, 'far-more.example')).rejects.toMatchObject({ message: expect.stringContaining('at most 10000') })
+  })
+
+  it('whose names of one domain pass their checks at the same moment: one is first, the other has to prove its claim', async () => {
+    const { prisma } = api.database
+    await prisma.domain.updateMany({ data: { nextCheckAt: null } })
+    const [a, b] = [await add(ours, shop, 'a.race.example'), await add(theirs, rival, 'b.race.example')]
+    dns.set('race.example', { NS: ['ns.race.example'] })
+    for (const name of ['a.race.example', 'b.race.example']) dns.set(name, { A: ['203.0.113.7'] })
+    let waiting = 0
+    let go = () => {}
+    const both = new Promise<void>((resolve) => {
+      go = resolve
+    })
+    const session = (): ReturnType<typeof openDns> => {
+      const real = openDns({ servers: [dns.address], deadlineMs: 800 })
+      // Both have looked for rivals by the time either is judged.
+      const ask: typeof real.ask = async (name, type) => {
+        if (type === 'A' && ++waiting === 2) go()
+        if (type === 'A') await Promise.race([both, new Promise((resolve) => setTimeout(resolve, 3_000))])
+        return real.ask(name, type)
+      }
+      return { ...real, ask }
+    }
+    const sources = async () => ({
+      dns: session(),
+      own: { addresses: ['203.0.113.7'], origin: 'configured' as const, local: [] },
+      issuers: [],
+      board: null,
+      ports: { http: 80, https: null },
+    })
+    const checks = createDomainChecks({
+      prisma,
+      bus: api.bus,
+      logger: { warn: () => {} },
+      baseDomain: 'localhost',
+      sources,
+      onRouted: async () => {},
+    })
+    await Promise.all([checks.check(a.id), checks.check(b.id)])
+    const states = async () => (await prisma.domain.findMany({ where: { id: { in: [a.id, b.id] } } })).map((one) => one.state).sort()
+    expect(await states()).toEqual(['unverified', 'verified'])
+    await Promise.all([checks.check(a.id), checks.check(b.id)])
+    expect(await states()).toEqual(['unverified', 'verified'])
+    const second = await prisma.domain.findFirstOrThrow({ where: { id: { in: [a.id, b.id] }, state: 'unverified' } })
+    expect(second.problem).toMatchObject({ step: 'Ownership', nextAction: expect.stringContaining('TXT') })
+  })
+})
+
+it('a domain is found, and its removal confirmed, by the name as people write it', async () => {
+  const { id } = await add(ours, blog, 'Bücher.example')
+  expect(await api.platform.domains.get(ours, 'bücher.example.')).toMatchObject({ id, hostname: 'xn--bcher-kva.example' })
+  expect(await api.platform.domains.get(ours, 'XN--Bcher-kva.example')).toMatchObject({ id })
+  await api.platform.domains.remove(ours, 'BÜCHER.example', 'Bücher.example')
+})
+
 describe('a redirect', () => {
   it('leads to another domain of the project: no chain, no circle, none to itself', async () => {
     await add(ours, shop, 'apex.example')

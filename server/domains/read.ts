@@ -21,9 +21,9 @@ type CertificateRow = Pick<Certificate, 'id' | 'domainId' | 'state' | 'names' | 
 }
 const include = { environment: { select: { name: true, project: { select: { slug: true } } } } } as const
 
-/** By id or hostname. @throws ERR_NOT_FOUND, for another team's domain too */
+/** By id or hostname, as it is kept or as people write it. @throws ERR_NOT_FOUND, for another team's domain too */
 export async function requireDomain(db: ScopedClient, idOrHostname: string): Promise<Row> {
-  const hostname = idOrHostname.toLowerCase().replace(/\.$/, '')
+  const hostname = searchedName(idOrHostname)
   const row = await db.domain.findFirst({ where: { OR: [{ id: idOrHostname }, { hostname }] }, include })
   if (!row)
     throw new AppError('ERR_NOT_FOUND', `There is no domain "${idOrHostname}" in this team.`, {

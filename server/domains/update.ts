@@ -9,6 +9,7 @@ import type { Actor } from '../platform'
 import { authorize } from '../teams/policy'
 import { requireEnvironment } from './add'
 import type { DomainDeps } from './deps'
+import { searchedName } from './hostname'
 import { presentOne, requireDomain } from './read'
 import { requireRedirectTarget } from './redirects'
 
@@ -63,7 +64,7 @@ export async function removeDomain(deps: DomainDeps, actor: Actor, idOrHostname:
   authorize(actor, 'domain.write')
   const db = scopeTo(deps.prisma, actor)
   const row = await requireDomain(db, idOrHostname)
-  if (confirmHostname.trim().toLowerCase() !== row.hostname)
+  if (searchedName(confirmHostname) !== row.hostname)
     throw new AppError('ERR_INVALID_INPUT', `Type ${row.hostname} to confirm that it is to be removed.`)
   await db.$transaction(async (tx) => {
     await tx.domain.updateMany({ where: { projectId: row.projectId, redirectTo: row.hostname }, data: { redirectTo: null } })
