@@ -14,6 +14,8 @@ import { AcmeProblem, AuthoritySilent } from './problems'
 
 interface CallContext {
   agent: Agent
+  /** Of the CA that is asked, when its directory may be asked for on the way. */
+  directory: string | null
   timeoutMs: number
   signal: AbortSignal
   /** The last answer was `badNonce`: the library has tried some times by then. */
@@ -32,11 +34,14 @@ interface AcmeResponse {
   data: unknown
 }
 
+/** CAs count certificates by the week; what asks for longer is a mistake, and may be no date at all. */
+const maxRetryAfterMs = 8 * 24 * 3_600_000
+
 function retryAfter(headers: Record<string, unknown>, now = Date.now()): number | null {
   const raw = headers['retry-after']
   if (typeof raw !== 'string' || raw === '') return null
   const ms = /^\d+$/.test(raw) ? Number(raw) * 1000 : Date.parse(raw) - now
-  return Number.isFinite(ms) && ms > 0 ? ms : null
+  return ms > 0 ? Math.min(ms, maxRetryAfterMs) : null
 }
 
 let installed = false
@@ -58,8 +63,9 @@ function install(): void {
     // What the CA sends beyond this is not ACME.
     return Object.assign(config, {
       httpsAgent: call.agent,
+      // The library's own is for silence only: who sends a byte now and then would hold a place for orders for ever.
       timeout: call.timeoutMs,
-      signal: call.signal,
+      signal: AbortSignal.any([call.signal, AbortSignal.timeout(call.timeoutMs)]),
       maxContentLength: 1024 * 1024,
       maxRedirects: 0,
     })
@@ -69,6 +75,8 @@ function install(): void {
     const { status, headers, data } = response as unknown as AcmeResponse
     if (!call) return response
     call.badNonce = false
+    // Before the library keeps it for a day: a page of maintenance with status 200 would outlast the maintenance.
+    if (status < 400 && call.directory !== null && response.config.url === call.directory) requireDirectory(call.directory, data)
     if (status < 400) return response
     const problem = typeof data === 'object' && data !== null ? (data as { type?: string; detail?: string }) : {}
     if (problem.type === 'urn:ietf:params:acme:error:badNonce') {
@@ -83,6 +91,14 @@ export interface AcmeDirectory {
   newOrder: string
   /** RFC 9773; absent: the CA has no renewal information. */
   renewalInfo?: string
+}
+
+/** @throws AcmeProblem */
+function requireDirectory(url: string, data: unknown): AcmeDirectory {
+  const named = (typeof data === 'object' && data !== null ? data : {}) as Record<string, unknown>
+  if (!['newNonce', 'newAccount', 'newOrder'].every((name) => typeof named[name] === 'string'))
+    throw new AcmeProblem({ status: 502, detail: `${url} is not an ACME directory` })
+  return data as AcmeDirectory
 }
 
 export interface AcmeTransport {
@@ -107,8 +123,8 @@ export async function createAcmeTransport(options: { caFile: string | null; time
   const secureContext = createSecureContext(own ? { ca: [...rootCertificates, own] } : {})
   const agent = new Agent({ keepAlive: true, maxSockets: 32, secureContext })
   const timeoutMs = options.timeoutMs ?? 20_000
-  const run = <T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> =>
-    context.run({ agent, timeoutMs, signal, badNonce: false, sent: false }, () => withNonceRetries(work))
+  const run = <T>(signal: AbortSignal, work: () => Promise<T>, directory: string | null = null): Promise<T> =>
+    context.run({ agent, directory, timeoutMs, signal, badNonce: false, sent: false }, () => withNonceRetries(work))
   const get: AcmeTransport['get'] = (url, signal) =>
     run(signal, async () => {
       const response = (await acme.axios.get(url, { validateStatus: () => true })) as unknown as AcmeResponse
@@ -117,10 +133,7 @@ export async function createAcmeTransport(options: { caFile: string | null; time
   return {
     get,
     async directory(url, signal) {
-      const { data } = await get(url, signal)
-      if (typeof data !== 'object' || data === null || typeof (data as AcmeDirectory).newOrder !== 'string')
-        throw new AcmeProblem({ status: 502, detail: `${url} is not an ACME directory` })
-      return data as AcmeDirectory
+      return requireDirectory(url, (await get(url, signal)).data)
     },
     client(authority, account) {
       const client = new acme.Client({
@@ -129,7 +142,7 @@ export async function createAcmeTransport(options: { caFile: string | null; time
         ...(account.url ? { accountUrl: account.url } : {}),
         ...(authority.binding ? { externalAccountBinding: { kid: authority.binding.keyId, hmacKey: authority.binding.hmacKey } } : {}),
       })
-      return { run: (signal, work) => run(signal, () => work(client)) }
+      return { run: (signal, work) => run(signal, () => work(client), authority.directory) }
     },
     close: () => agent.destroy(),
   }

@@ -10,6 +10,22 @@ import { type AppError, isAppError, type WireError } from '@/shared/errors'
  */
 export type Fault = 'network' | 'authority' | 'domain' | 'order' | 'account'
 
+const maxTextLength = 1_000
+
+/**
+ * What strangers said, as it can be kept and shown. A CA quotes what the domain's server answered, a webhook is anybody's: Postgres keeps
+ * neither NUL nor half a surrogate pair in JSON, and a terminal obeys control characters.
+ */
+const plainText = (text: unknown): string =>
+  typeof text === 'string'
+    ? text
+        .slice(0, 4 * maxTextLength)
+        .replace(/[\s\p{Cc}]+/gu, ' ')
+        .trim()
+        .slice(0, maxTextLength)
+        .toWellFormed()
+    : ''
+
 /** A problem document of the CA (RFC 8555 §6.7, RFC 7807). */
 export class AcmeProblem extends Error {
   /** Last part of the URN: `rateLimited`; '' when the CA named none. */
@@ -25,10 +41,10 @@ export class AcmeProblem extends Error {
     retryAfterMs?: number | null
     validation?: boolean
   }) {
-    super(problem.detail || `the CA answered ${problem.status}`)
+    super(plainText(problem.detail) || `the CA answered ${problem.status}`)
     this.name = 'AcmeProblem'
     this.validation = problem.validation ?? false
-    this.type = problem.type?.replace(/^urn:ietf:params:acme:error:/, '') ?? ''
+    this.type = plainText(problem.type).replace(/^urn:ietf:params:acme:error:/, '')
     this.status = problem.status
     this.retryAfterMs = problem.retryAfterMs ?? null
   }
@@ -38,7 +54,7 @@ export class AcmeProblem extends Error {
 export class ChallengeError extends Error {
   readonly nextAction: string | undefined
   constructor(message: string, options: { cause?: unknown; nextAction?: string } = {}) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    super(plainText(message), options.cause === undefined ? undefined : { cause: options.cause })
     this.name = 'ChallengeError'
     this.nextAction = options.nextAction
   }
@@ -49,7 +65,7 @@ export class AuthoritySilent extends Error {
   /** False: nothing that names a domain has left this machine. */
   readonly sent: boolean
   constructor(cause: unknown, sent: boolean) {
-    super(cause instanceof Error ? cause.message : String(cause), { cause })
+    super(plainText(cause instanceof Error ? cause.message : String(cause)), { cause })
     this.name = 'AuthoritySilent'
     this.sent = sent
   }
