@@ -96,6 +96,10 @@ async function uploadCertificate(deps: CertificateDeps, actor: Actor, input: Cer
   const keyCiphertext = await deps.secrets.seal(actor.teamId, keyPem)
   const id = newId()
   await db.$transaction(async (tx) => {
+    // First, because it holds the domain's row: of two uploads at once the second replaces the first, and none meets a domain that is gone.
+    const mode = { certificateMode: 'uploaded' as const, nextCheckAt: new Date() }
+    const { count } = await tx.domain.updateMany({ where: { id: domain.id }, data: mode })
+    if (count === 0) throw new AppError('ERR_NOT_FOUND', `${domain.hostname} was removed meanwhile.`, { nextAction: 'Add the domain again first.' })
     await tx.certificate.deleteMany({ where: { domainId: domain.id, source: 'uploaded' } })
     await tx.certificate.create({
       data: {
@@ -113,7 +117,6 @@ async function uploadCertificate(deps: CertificateDeps, actor: Actor, input: Cer
         keyCiphertext,
       },
     })
-    await tx.domain.updateMany({ where: { id: domain.id }, data: { certificateMode: 'uploaded', nextCheckAt: new Date() } })
     const detail = { hostname: domain.hostname, serial: facts.serial, notAfter: new Date(facts.notAfter).toISOString() }
     await writeAudit(tx, actor, { action: 'certificate.uploaded', subject: id, detail })
   })

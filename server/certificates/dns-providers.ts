@@ -66,11 +66,16 @@ async function createProvider(deps: DnsProviderDeps, actor: Actor, input: DnsPro
   authorize(actor, 'dns-provider.write')
   const db = scopeTo(deps.prisma, actor)
   const { name, credentials } = input
-  if ((await db.dnsProvider.count()) >= maxProviders) throw new AppError('ERR_INVALID_INPUT', `A team has at most ${maxProviders} DNS providers.`)
   const sealed = await sealCredentials(deps, actor, credentials)
   const id = newId()
   try {
     await db.$transaction(async (tx) => {
+      // Any write to the team's row holds it until the transaction ends: two at once would each find the last place free.
+      await tx.team.update({ where: { id: actor.teamId }, data: { id: actor.teamId }, select: { id: true } })
+      if ((await tx.dnsProvider.count()) >= maxProviders)
+        throw new AppError('ERR_INVALID_INPUT', `A team has at most ${maxProviders} DNS providers.`, {
+          nextAction: 'Remove one that no domain uses.',
+        })
       await tx.dnsProvider.create({ data: { id, teamId: actor.teamId, name, kind: credentials.kind, credentials: sealed } })
       await writeAudit(tx, actor, { action: 'dns-provider.created', subject: id, detail: { name, kind: credentials.kind } })
     })

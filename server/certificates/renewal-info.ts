@@ -2,12 +2,15 @@ import type { Pool } from 'pg'
 import type { Certificate, PrismaClient } from '@/server/database/generated/client'
 import type { AcmeTransport } from './acme'
 import { renewalId } from './pem'
+import { AcmeProblem } from './problems'
+import { nameOf, successes } from './record'
 import { pollDelay, type RenewalInfo, renewAt, selectWithin } from './schedule'
 
 /** ACME renewal information, RFC 9773: the CA's own wish when a certificate should be renewed. */
 
 const batch = 20
 const deadlineMs = 20_000
+const dayMs = 24 * 3_600_000
 
 export interface RenewalInfoDeps {
   pool: Pool
@@ -23,36 +26,67 @@ export function readRenewalInfo(value: unknown): RenewalInfo | null {
 }
 
 /**
- * Asks about the certificates whose last answer is old, and moves their renewal to where the CA wants it.
- * @returns when to come again; a CA that does not answer changes nothing (RFC 9773 §4.3: the last known stays good)
+ * Asks about the certificates whose last answer is old, and moves their renewal to where the CA wants it. A CA that does not answer changes
+ * nothing (RFC 9773 §4.3: the last known stays good), and is in no other's way.
+ * @throws what the last of the CAs that failed met
  */
 export async function pollRenewalInfo(deps: RenewalInfoDeps, directories: readonly string[], signal: AbortSignal): Promise<void> {
-  for (const directory of directories) {
-    const { renewalInfo } = await deps.transport.directory(directory, AbortSignal.any([signal, AbortSignal.timeout(deadlineMs)]))
-    if (!renewalInfo) continue
-    const { rows } = await deps.pool.query<{ id: string }>(
-      `SELECT "id" FROM "Certificate" WHERE "source"='acme' AND "state"='active' AND "directory"=$1 AND "leaseOwner" IS NULL
-         AND COALESCE(("renewalInfo"->>'nextPollAt')::numeric, 0) <= $2 ORDER BY "notAfter" LIMIT ${batch}`,
-      [directory, deps.now()],
-    )
-    const certificates = await deps.prisma.certificate.findMany({ where: { id: { in: rows.map((row) => row.id) } } })
-    for (const certificate of certificates) await pollOne(deps, renewalInfo, certificate, signal)
-  }
+  let failure: unknown
+  for (const directory of directories)
+    await pollDirectory(deps, directory, signal).catch((error) => {
+      failure = error
+    })
+  if (failure !== undefined) throw failure
 }
 
-async function pollOne(deps: RenewalInfoDeps, base: string, certificate: Certificate, signal: AbortSignal): Promise<void> {
-  const { chainPem, notBefore, notAfter } = certificate
-  const id = chainPem ? renewalId(chainPem) : null
-  if (!chainPem || !id || !notBefore || !notAfter) return
-  const answer = await deps.transport.get(`${base.replace(/\/$/, '')}/${id}`, AbortSignal.any([signal, AbortSignal.timeout(deadlineMs)]))
-  const info = nextInfo(readRenewalInfo(certificate.renewalInfo), answer, deps.now(), deps.random())
-  if (!info) return
-  const nextAttemptAt = new Date(renewAt({ notBefore: notBefore.getTime(), notAfter: notAfter.getTime() }, info, deps.random()))
+async function pollDirectory(deps: RenewalInfoDeps, directory: string, signal: AbortSignal): Promise<void> {
+  const { renewalInfo } = await deps.transport.directory(directory, AbortSignal.any([signal, AbortSignal.timeout(deadlineMs)]))
+  if (!renewalInfo) return
+  const { rows } = await deps.pool.query<{ id: string }>(
+    `SELECT "id" FROM "Certificate" WHERE "source"='acme' AND "state"='active' AND "directory"=$1 AND "leaseOwner" IS NULL
+       AND COALESCE(("renewalInfo"->>'nextPollAt')::numeric, 0) <= $2 ORDER BY "notAfter" LIMIT ${batch}`,
+    [directory, deps.now()],
+  )
+  const certificates = await deps.prisma.certificate.findMany({ where: { id: { in: rows.map((row) => row.id) } } })
+  for (const certificate of certificates) await pollOne(deps, { base: renewalInfo, directory }, certificate, signal)
+}
+
+async function pollOne(
+  deps: RenewalInfoDeps,
+  { base, directory }: { base: string; directory: string },
+  certificate: Certificate,
+  signal: AbortSignal,
+): Promise<void> {
+  const { chainPem, names, notBefore, notAfter, serial } = certificate
+  if (!chainPem || !notBefore || !notAfter) return
+  const now = deps.now()
+  const answer = await answerFor(deps, base, chainPem, signal)
+  const info = nextInfo(readRenewalInfo(certificate.renewalInfo), answer, now, deps.random())
+  const asked = await successes(deps.prisma, { name: nameOf({ names }), directory, since: now - dayMs })
+  const life = { notBefore: notBefore.getTime(), notAfter: notAfter.getTime() }
+  // Without a window there is still a next time: those that have none would be asked about again and again, before all others.
+  const data = info
+    ? { renewalInfo: { ...info }, nextAttemptAt: new Date(renewAt(life, info, deps.random(), asked.at(-1))) }
+    : { renewalInfo: { nextPollAt: now + pollDelay(answer.retryAfterMs) } }
   // Only what this answer is about: meanwhile it may have been claimed, or renewed.
-  await deps.prisma.certificate.updateMany({
-    where: { id: certificate.id, leaseOwner: null, state: 'active', serial: certificate.serial },
-    data: { renewalInfo: { ...info }, nextAttemptAt },
-  })
+  await deps.prisma.certificate.updateMany({ where: { id: certificate.id, leaseOwner: null, state: 'active', serial }, data })
+}
+
+/** Of a certificate the CA cannot name, or does not know, there is nothing to learn. @throws AuthoritySilent */
+async function answerFor(
+  { transport }: RenewalInfoDeps,
+  base: string,
+  chainPem: string,
+  signal: AbortSignal,
+): Promise<{ data: unknown; retryAfterMs: number | null }> {
+  const id = renewalId(chainPem)
+  if (!id) return { data: null, retryAfterMs: dayMs }
+  try {
+    return await transport.get(`${base.replace(/\/$/, '')}/${id}`, AbortSignal.any([signal, AbortSignal.timeout(deadlineMs)]))
+  } catch (error) {
+    if (!(error instanceof AcmeProblem)) throw error
+    return { data: null, retryAfterMs: error.retryAfterMs }
+  }
 }
 
 /** A window that is the same as before keeps the moment chosen in it. null: the answer is unusable and there was none before. */

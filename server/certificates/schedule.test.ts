@@ -30,6 +30,18 @@ describe('renewal', () => {
   })
 })
 
+describe('a renewal that would be due at once', () => {
+  const over = { start: -2 * day, end: -day, explanationUrl: null, nextPollAt: 0, selectedAt: 0 }
+  test('waits a day or a tenth of the lifetime: neither windows that are over nor a clock that runs ahead make a circle', () => {
+    expect(renewAt(life, over, 0)).toBe(day)
+    expect(renewAt(life, null, 0, 200 * day)).toBe(201 * day)
+    expect(renewAt({ notBefore: 0, notAfter: 60_000 }, null, 0, 90_000)).toBe(96_000)
+  })
+  test('waits for nothing when the certificate is older than that', () => {
+    expect(renewAt(life, { ...over, selectedAt: 5 * day }, 0)).toBe(5 * day)
+  })
+})
+
 describe('the pause after a failure', () => {
   test('is 1, 10, 100 minutes, then a day, jittered by at most a tenth', () => {
     const pauses = [1, 2, 3, 4, 5, 50].map((n) => backoff(n, { now: 0, notAfter: null, random: 0 }))

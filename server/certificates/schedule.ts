@@ -35,12 +35,14 @@ export interface Lifetime {
 /**
  * When to renew: as the CA suggests, else with a third of the lifetime left (30 days of 90), up to a tenth of that third earlier, so that
  * what was issued together is not renewed together. A suggestion that leaves less than a tenth of the lifetime is not followed.
- * `random` in [0, 1).
+ * What was asked for at `askedAt`, by our clock, lasts a day or a tenth of its life whatever is suggested: a CA whose windows are always
+ * over, or a clock of ours that runs ahead, would have it renewed without end. `random` in [0, 1).
  */
-export function renewAt(life: Lifetime, info: RenewalInfo | null, random: number): number {
+export function renewAt(life: Lifetime, info: RenewalInfo | null, random: number, askedAt = life.notBefore): number {
   const length = life.notAfter - life.notBefore
-  if (info && info.selectedAt <= life.notAfter - length / 10) return info.selectedAt
-  return Math.round(life.notAfter - length / 3 - (length / 30) * random)
+  const followed = info !== null && info.selectedAt <= life.notAfter - length / 10
+  const wanted = followed ? info.selectedAt : life.notAfter - length / 3 - (length / 30) * random
+  return Math.round(Math.max(wanted, askedAt + Math.min(dayMs, length / 10)))
 }
 
 /**

@@ -85,6 +85,14 @@ describe('an uploaded certificate', () => {
     await api.database.prisma.domain.updateMany({ where: { hostname }, data: { certificateMode: 'automatic' } })
   })
 
+  test('is the only one, when two people upload theirs at once', async () => {
+    const outcomes = await Promise.allSettled([upload(), upload(), upload(), upload()])
+    expect(outcomes.map(({ status }) => status)).toEqual(Array(4).fill('fulfilled'))
+    expect(await api.database.prisma.certificate.count({ where: { source: 'uploaded' } })).toBe(1)
+    await api.database.prisma.certificate.deleteMany()
+    await api.database.prisma.domain.updateMany({ where: { hostname }, data: { certificateMode: 'automatic' } })
+  })
+
   test('that does not fit the domain is refused, and nothing is recorded', async () => {
     const { certificatePem, keyPem } = await ca.leaf(['other.example.net'])
     const input = { domain: hostname, certificate: certificatePem, privateKey: keyPem }
@@ -117,7 +125,9 @@ test('a certificate moves its renewal to where the CA wants it, asked by key ide
   const [start, end] = [new Date(Date.now() + 2 * day), new Date(Date.now() + 4 * day)]
   const asked: string[] = []
   const server = await startApi(({ url }) => {
-    if (url.pathname === '/dir') return { status: 200, body: { newOrder: `${server.url}/order`, renewalInfo: `${server.url}/ari` } }
+    const at = (name: string) => `${server.url}/${name}`
+    const directory = { newNonce: at('nonce'), newAccount: at('account'), newOrder: at('order'), renewalInfo: at('ari') }
+    if (url.pathname === '/dir') return { status: 200, body: directory }
     asked.push(url.pathname)
     return {
       status: 200,
@@ -170,6 +180,20 @@ describe('DNS providers', () => {
     await api.platform.domains.update(owner, hostname, { dnsProviderId: null })
     await api.platform.dnsProviders.remove(owner, main?.id ?? '')
     expect(await api.platform.dnsProviders.list(owner)).toEqual([])
+  })
+
+  test('are a hundred in a team at most, when two are added at once too', async () => {
+    const rows = Array.from({ length: 98 }, (_, i) => ({
+      id: newId(),
+      teamId: owner.teamId,
+      name: `n${i}`,
+      kind: 'cloudflare',
+      credentials: new Uint8Array(),
+    }))
+    await api.database.prisma.dnsProvider.createMany({ data: rows })
+    const outcomes = await Promise.allSettled([0, 1, 2, 3].map((i) => api.platform.dnsProviders.create(owner, { name: `last${i}`, credentials })))
+    expect(outcomes.map(({ status }) => status).sort()).toEqual(['fulfilled', 'fulfilled', 'rejected', 'rejected'])
+    await api.database.prisma.dnsProvider.deleteMany()
   })
 
   test('by webhook without encryption are for operators', async () => {
