@@ -15,6 +15,8 @@ export interface Answers {
   obstacle(method: ChallengeMethod): WireError | null
   /** Resolves when the CA would see it. @throws ChallengeError: nothing was asked of the CA yet */
   offer(domain: Domain, answer: ChallengeAnswer, signal: AbortSignal): Promise<Offer>
+  /** Takes back what is left of an answer, whoever gave it. Never throws. */
+  takeBack(domain: Domain, answer: ChallengeAnswer): Promise<void>
 }
 
 const noRouter: WireError = {
@@ -24,8 +26,13 @@ const noRouter: WireError = {
   nextAction: 'Check that the router workers are running.',
 }
 const cleanupDeadlineMs = 30_000
+/** For a host that takes the record and then works on it without end. */
+const presetPresentDeadlineMs = 120_000
 /** A CA that was told to look does so within this. */
 const lingerMs = 120_000
+
+/** RFC 8555 §8.4. */
+const challengeName = ({ hostname }: ChallengeAnswer): string => `_acme-challenge.${hostname}`
 
 export function createAnswers(deps: {
   prisma: PrismaClient
@@ -36,6 +43,7 @@ export function createAnswers(deps: {
   openProvider: (kind: string, credentials: string) => DnsProvider
   dnsServers: readonly string[]
   propagationDeadlineMs?: number
+  presentDeadlineMs?: number
 }): Answers {
   async function byRouters(answer: ChallengeAnswer): Promise<() => Promise<void>> {
     try {
@@ -59,10 +67,11 @@ export function createAnswers(deps: {
 
   async function byDns(domain: Domain, answer: ChallengeAnswer, signal: AbortSignal): Promise<() => Promise<void>> {
     const provider = await providerOf(domain)
-    const name = await recordNameFor(`_acme-challenge.${answer.hostname}`, deps.dnsServers)
+    const name = await recordNameFor(challengeName(answer), deps.dnsServers)
     const withdraw = () => provider.cleanup(name, answer.value, AbortSignal.timeout(cleanupDeadlineMs)).catch(() => {})
     try {
-      await provider.present(name, answer.value, signal)
+      const deadline = AbortSignal.timeout(deps.presentDeadlineMs ?? presetPresentDeadlineMs)
+      await provider.present(name, answer.value, AbortSignal.any([signal, deadline]))
       await waitUntilVisible(name, answer.value, { servers: deps.dnsServers, deadlineMs: deps.propagationDeadlineMs ?? 120_000, signal })
       return withdraw
     } catch (cause) {
@@ -74,6 +83,12 @@ export function createAnswers(deps: {
         nextAction: 'Check the credentials of the DNS provider, and that they may change this zone.',
       })
     }
+  }
+
+  async function takeBackByDns(domain: Domain, answer: ChallengeAnswer): Promise<void> {
+    const provider = await providerOf(domain)
+    const name = await recordNameFor(challengeName(answer), deps.dnsServers)
+    await provider.cleanup(name, answer.value, AbortSignal.timeout(cleanupDeadlineMs))
   }
   const lingering = new Map<string, { withdraw: () => Promise<void>; timer: NodeJS.Timeout }>()
   const keyOf = ({ method, hostname, token }: ChallengeAnswer) => `${method} ${hostname} ${token}`
@@ -96,6 +111,14 @@ export function createAnswers(deps: {
       clearTimeout(kept.timer)
       lingering.delete(key)
       return offered(key, kept.withdraw)
+    },
+    async takeBack(domain, answer) {
+      const key = keyOf(answer)
+      const kept = lingering.get(key)
+      clearTimeout(kept?.timer)
+      lingering.delete(key)
+      if (kept) return kept.withdraw()
+      if (answer.method === 'dns-01') await takeBackByDns(domain, answer).catch(() => {})
     },
   }
 }

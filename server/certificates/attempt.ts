@@ -11,6 +11,7 @@ import { type ChallengeMethod, runOrder } from './order'
 import { pairId, readFacts, renewalId } from './pem'
 import { AcmeProblem, AuthoritySilent, ChallengeError, type Fault, faultOf, toCertificateProblem } from './problems'
 import { beginTry, type Claimed, endTry, nameOf, noOrder, released, successes, vainAsks, write } from './record'
+import { readRenewalInfo } from './renewal-info'
 import { allowedAt, backoff, firstAllowedAt, firstsWindowMs, outagePause, renewAt, vainAsksPerHour } from './schedule'
 
 export interface AttemptDeps {
@@ -37,6 +38,8 @@ export const precheckStep = 'domain check'
 /** As after so many failures. */
 const precheckBackoff = 2
 const obstaclePauseMs = 5_000
+/** A CA that is away says when it means to be back (RFC 9110 §10.2.3); it is looked for at least this often. */
+const maxOutagePauseMs = 3_600_000
 
 /** How one ask of one CA ended. */
 type Outcome = { chainPem: string; keyPem: string } | { error: unknown; fault: Fault }
@@ -192,11 +195,12 @@ async function tryOrder(deps: AttemptDeps, row: Claimed, authority: Authority, s
       names: row.names,
       method,
       orderUrl: row.orderUrl,
-      replaces: row.renewalInfo && row.chainPem && row.directory === authority.directory ? renewalId(row.chainPem) : null,
+      replaces: readRenewalInfo(row.renewalInfo) && row.chainPem && row.directory === authority.directory ? renewalId(row.chainPem) : null,
       keyPem,
       signal,
       onOrder: (orderUrl) => update(deps, row, { orderUrl }),
       offer: (answer, stop) => deps.answers.offer(row.domain, answer, stop),
+      takeBack: (answer) => deps.answers.takeBack(row.domain, answer),
     })
     return { chainPem, keyPem }
   } catch (error) {
@@ -251,7 +255,7 @@ async function succeed(deps: AttemptDeps, row: Claimed, issued: { chainPem: stri
     problem: Prisma.DbNull,
     renewalInfo: Prisma.DbNull,
     attempts: 0,
-    nextAttemptAt: new Date(renewAt(life, null, deps.random())),
+    nextAttemptAt: new Date(renewAt(life, null, deps.random(), deps.now())),
   })
   deps.logger.info({ certificate: pairId(row.id, facts.serial), names: row.names, notAfter: new Date(facts.notAfter) }, 'certificate issued')
   await deps.changed(row, true)
@@ -260,14 +264,15 @@ async function succeed(deps: AttemptDeps, row: Claimed, issued: { chainPem: stri
 /** After the last CA that could be asked. */
 async function settleFailure(deps: AttemptDeps, row: Claimed, outcome: { error: unknown; fault: Fault }): Promise<void> {
   const problem = problemOf(row, outcome.error)
+  const retryAfterMs = outcome.error instanceof AcmeProblem ? (outcome.error.retryAfterMs ?? 0) : 0
   // The CA's outage is not the certificate's failure: the gate says when it is over. One that hangs up on this very name is another matter.
   if (outcome.fault === 'network') {
     const asks = await vainAsks(deps.prisma, nameOf(row), deps.now())
     const now = deps.now()
-    return putOff(deps, row, now + outagePause(asks.length, (row.notAfter?.getTime() ?? 0) - now), problem)
+    const pause = outagePause(asks.length, (row.notAfter?.getTime() ?? 0) - now)
+    return putOff(deps, row, now + Math.max(pause, Math.min(retryAfterMs, maxOutagePauseMs)), problem)
   }
-  const retryAfterMs = outcome.error instanceof AcmeProblem ? outcome.error.retryAfterMs : null
-  return fail(deps, row, problem, retryAfterMs ?? 0)
+  return fail(deps, row, problem, retryAfterMs)
 }
 
 async function fail(deps: AttemptDeps, row: Claimed, problem: WireError, atLeastMs = 0): Promise<void> {

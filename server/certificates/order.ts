@@ -1,7 +1,9 @@
 import { X509Certificate } from 'node:crypto'
 import { setTimeout as wait } from 'node:timers/promises'
 import * as acme from 'acme-client'
+import { z } from 'zod'
 import type { AcmeClient } from './acme'
+import { readFacts } from './pem'
 import { AcmeProblem, AuthoritySilent } from './problems'
 
 export type ChallengeMethod = 'http-01' | 'tls-alpn-01' | 'dns-01'
@@ -42,6 +44,8 @@ export interface OrderWork {
   onOrder(url: string): Promise<void>
   /** Resolves when the CA would see the answer. */
   offer(answer: ChallengeAnswer, signal: AbortSignal): Promise<Offer>
+  /** Takes back what a process before this one may have offered, and had no time to. Never throws. */
+  takeBack(answer: ChallengeAnswer): Promise<void>
   signal: AbortSignal
 }
 
@@ -58,6 +62,8 @@ const maxPollMs = 5_000
 export async function runOrder(work: OrderWork): Promise<string> {
   const { client, signal } = work
   let order = work.orderUrl ? await fetchOrder(client, work.orderUrl, signal) : await newOrder(work)
+  // What routers answer ends with the process that offered it; a record at a DNS host stays.
+  if (work.orderUrl && work.method === 'dns-01') await takeBackDecided(work, order)
   if (order.status === 'pending') {
     await authorize(work, order)
     order = await fetchOrder(client, order.url, signal)
@@ -90,6 +96,23 @@ export async function runOrder(work: OrderWork): Promise<string> {
 const fetchOrder = (client: AcmeClient, url: string, signal: AbortSignal): Promise<acme.Order> =>
   client.run(signal, (api) => api.getOrder({ url } as acme.Order))
 
+const challengeShape = z.looseObject({ type: z.string(), url: z.string(), status: z.string(), token: z.string().optional() })
+const authorizationShape = z.looseObject({
+  status: z.string(),
+  identifier: z.looseObject({ value: z.string() }),
+  challenges: z.array(challengeShape),
+})
+
+/** What cannot be read is the CA's fault, and another CA may be asked: the order is not gone on with, which would meet the same again. */
+const unreadable = (what: string): AcmeProblem =>
+  new AcmeProblem({ type: 'serverInternal', status: 400, detail: `${what} from the CA cannot be read` })
+
+async function fetchAuthorizations(client: AcmeClient, order: acme.Order, signal: AbortSignal): Promise<acme.Authorization[]> {
+  const seen = await client.run(signal, (api) => api.getAuthorizations(order))
+  if (!z.array(authorizationShape).safeParse(seen).success) throw unreadable('an authorization')
+  return seen
+}
+
 async function newOrder(work: OrderWork): Promise<acme.Order> {
   const identifiers = work.names.map((value) => ({ type: 'dns', value }))
   const create = (extra: object) => work.client.run(work.signal, (api) => api.createOrder({ identifiers, ...extra }))
@@ -108,10 +131,21 @@ async function newOrder(work: OrderWork): Promise<acme.Order> {
 /** Answers every question of the order that is still open, all at once, and waits for the CA's verdict. */
 async function authorize(work: OrderWork, order: acme.Order): Promise<void> {
   const { client, signal } = work
-  const authorizations = await client.run(signal, (api) => api.getAuthorizations(order))
+  const authorizations = await fetchAuthorizations(client, order, signal)
   // All settle before the first failure is told: none may still be offering when the caller goes on.
   const verdicts = await Promise.allSettled(authorizations.filter((one) => one.status === 'pending').map((one) => validate(work, one)))
   for (const verdict of verdicts) if (verdict.status === 'rejected') throw verdict.reason
+}
+
+/** Of questions the CA has decided while nobody of us looked. */
+async function takeBackDecided(work: OrderWork, order: acme.Order): Promise<void> {
+  const { client, signal, method } = work
+  for (const { status, identifier, challenges } of await fetchAuthorizations(client, order, signal)) {
+    const challenge = challenges.find((one) => one.type === method)
+    if (status === 'pending' || !challenge) continue
+    const value = await client.run(signal, (api) => api.getChallengeKeyAuthorization(challenge))
+    await work.takeBack({ method, hostname: identifier.value, token: challenge.token, value })
+  }
 }
 
 async function validate(work: OrderWork, authorization: acme.Authorization): Promise<void> {
@@ -131,7 +165,7 @@ async function validate(work: OrderWork, authorization: acme.Authorization): Pro
     // A challenge that was answered before a crash is being looked at already.
     if (challenge.status === 'pending') await client.run(signal, (api) => api.completeChallenge(challenge))
     await poll(validationDeadlineMs, signal, async () => {
-      const [seen] = await client.run(signal, (api) => api.getAuthorizations({ authorizations: [authorization.url] } as acme.Order))
+      const [seen] = await fetchAuthorizations(client, { authorizations: [authorization.url] } as acme.Order, signal)
       if (!seen || seen.status === 'pending') return null
       if (seen.status !== 'valid') throw problemOfAuthorization(seen)
       return seen
@@ -164,8 +198,9 @@ function problemOfAuthorization(authorization: acme.Authorization): AcmeProblem 
 /** Why an order is not valid: its own error, or that of the name that failed. */
 async function problemOfOrder(client: AcmeClient, order: acme.Order, signal: AbortSignal): Promise<AcmeProblem> {
   const error = order.error as Subproblem | undefined
-  if (error) return new AcmeProblem({ type: error.type, detail: error.detail, status: error.status ?? 403 })
-  const authorizations = await client.run(signal, (api) => api.getAuthorizations(order))
+  // Its status is not that of an answer to us: with 500 the CA is there, and this order is over all the same.
+  if (error) return new AcmeProblem({ type: error.type, detail: error.detail, status: error.status === 404 ? 404 : 403 })
+  const authorizations = await fetchAuthorizations(client, order, signal)
   const failed = authorizations.find((one) => one.status === 'invalid')
   return failed ? problemOfAuthorization(failed) : new AcmeProblem({ type: 'orderNotReady', status: 403, detail: `the order is ${order.status}` })
 }
@@ -178,15 +213,24 @@ async function createRequest(work: OrderWork): Promise<Buffer> {
 
 /** A chain that does not fit our key would take the domain down: it is not accepted. */
 function checkLeaf(chain: string, work: OrderWork): void {
-  const leaf = new X509Certificate(chain)
-  const key = acme.crypto.getPublicKey(work.keyPem).toString()
-  const missing = work.names.find((name) => !leaf.subjectAltName?.split(', ').includes(`DNS:${name}`))
-  if (leaf.publicKey.export({ type: 'spki', format: 'pem' }).toString().trim() !== key.trim() || missing)
+  const { names, key } = readLeaf(chain)
+  const missing = work.names.find((name) => !names.includes(name))
+  if (key !== acme.crypto.getPublicKey(work.keyPem).toString().trim() || missing)
     throw new AcmeProblem({
       type: 'orderNotReady',
       status: 502,
       detail: `the certificate the CA gave does not fit ${missing ?? 'the key of the order'}`,
     })
+}
+
+function readLeaf(chain: string): { names: string[]; key: string } {
+  try {
+    const { names, notBefore, notAfter } = readFacts(chain)
+    if (!(notBefore < notAfter)) throw new Error('no lifetime')
+    return { names, key: new X509Certificate(chain).publicKey.export({ type: 'spki', format: 'pem' }).toString().trim() }
+  } catch {
+    throw unreadable('the certificate')
+  }
 }
 
 /** Asks until there is an answer. @throws AcmeProblem at the deadline */
