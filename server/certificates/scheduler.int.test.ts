@@ -124,6 +124,21 @@ describe('nothing is asked', () => {
   })
 })
 
+test('an attempt that breaks off inside this installation says so, and is made again', async () => {
+  let broken = true
+  const precheck = async () => {
+    if (broken) throw new TypeError('nobody expected this')
+    return null
+  }
+  const { id } = await world.stage.addDomain('broken.example.test')
+  const scheduler = await start({ precheck })
+  await reached(id, 'failed')
+  expect((await certificateOf(id))?.problem).toMatchObject({ code: 'ERR_INTERNAL', message: expect.not.stringContaining('nobody expected') })
+  broken = false
+  await again(scheduler, id)
+  await reached(id, 'active')
+})
+
 describe('one order per name', () => {
   test('with two control planes at work', async () => {
     const ids = await Promise.all(Array.from({ length: 12 }, async (_, i) => (await world.stage.addDomain(`n${i}.example.test`)).id))

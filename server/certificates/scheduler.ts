@@ -1,3 +1,4 @@
+import type { WireError } from '@/shared/errors'
 import type { AcmeTransport } from './acme'
 import { type AttemptDeps, attempt } from './attempt'
 import { type AuthorityGate, createAuthorityGate } from './authority-gate'
@@ -31,6 +32,12 @@ const minLookPauseMs = 1_000
 const renewalInfoEveryMs = 60_000
 const forgetEveryMs = 3_600_000
 const brokenPauseMs = 2_000
+const brokenOff: WireError = {
+  code: 'ERR_INTERNAL',
+  message: 'The attempt broke off for a reason inside this installation.',
+  step: 'order',
+  nextAction: 'Nothing to do: it is made again by itself. If it lasts, the log of the server names the reason.',
+}
 
 /** Runs whatever is due, as many orders at a time as allowed, each under a lease; level-triggered from the record, so that a crash loses nothing. */
 export function startScheduler(options: SchedulerOptions): CertificateScheduler {
@@ -46,6 +53,7 @@ class Scheduler implements CertificateScheduler {
   readonly #running = new Set<Promise<void>>()
   #timer: NodeJS.Timeout | undefined
   #round: Promise<void> | undefined
+  #upkeeping: Promise<unknown> | undefined
   /** Somebody woke us while we were looking. */
   #again = false
   /** When the first of what is due expires. */
@@ -86,7 +94,7 @@ class Scheduler implements CertificateScheduler {
     this.#stopping.abort(new Error('the certificate scheduler stops'))
     clearTimeout(this.#timer)
     await this.#round
-    await Promise.allSettled(this.#running)
+    await Promise.allSettled([...this.#running, this.#upkeeping])
   }
 
   #rest(pause: number): void {
@@ -105,7 +113,12 @@ class Scheduler implements CertificateScheduler {
     await createMissing(pool, now())
     this.#expiresAt = (await outlook(pool, now())).expiresAt
     await this.#fill()
-    await this.#upkeep()
+    // Not waited for: a CA that is slow to tell its wishes must not keep orders from being taken up.
+    this.#upkeeping ??= this.#upkeep()
+      .catch((error) => this.#stopping.signal.aborted || this.#options.logger.warn({ err: error }, 'certificates: upkeep failed, trying again'))
+      .finally(() => {
+        this.#upkeeping = undefined
+      })
   }
 
   /** Of domains that came back. */
@@ -187,13 +200,18 @@ class Scheduler implements CertificateScheduler {
 
   /** Stopped, or met something nobody expected, such as a database that is gone: the order on record is gone on with later. */
   async #giveBack(row: Claimed, error: unknown): Promise<void> {
-    const { prisma, logger, now, random } = this.#options
+    const { prisma, logger, now, random, changed } = this.#options
     const stopped = this.#stopping.signal.aborted
     if (!stopped) logger.error({ err: error, certificate: row.id }, 'an attempt for a certificate broke off')
     const attempts = row.attempts + (stopped ? 0 : 1)
     const pause = stopped ? 0 : backoff(attempts, { now: now(), notAfter: row.notAfter?.getTime() ?? null, random: random() })
-    await write(prisma, row, { ...released, attempts, nextAttemptAt: new Date(now() + pause) }).catch((cause) =>
-      logger.warn({ err: cause, certificate: row.id }, 'the certificate could not be given back; its lease will run out'),
-    )
+    // Whoever looks must not be told for a day that it is being issued.
+    const seen = stopped ? {} : { state: 'failed' as const, problem: { ...brokenOff, retryAfterSeconds: Math.ceil(pause / 1000) } }
+    try {
+      await write(prisma, row, { ...released, ...seen, attempts, nextAttemptAt: new Date(now() + pause) })
+      if (!stopped) await changed(row, false)
+    } catch (cause) {
+      logger.warn({ err: cause, certificate: row.id }, 'the certificate could not be given back; its lease will run out')
+    }
   }
 }
