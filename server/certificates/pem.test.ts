@@ -47,6 +47,11 @@ describe('a certificate of a person’s own', () => {
     expect(() => check(strong.certificatePem, strong.keyPem)).not.toThrow()
   })
 
+  test('with a key so long that each handshake would hold the router for everybody is refused', async () => {
+    const long = await ca.leaf(['shop.example.test'], { rsaBits: 4_608 })
+    expect(() => check(long.certificatePem, long.keyPem)).toThrow('4608 bits')
+  })
+
   test('with a certificate in the chain that signed nothing is refused', async () => {
     const { certificatePem, keyPem } = await ca.leaf(['shop.example.test'])
     expect(() => check(certificatePem + other.intermediatePem, keyPem)).toThrow('did not sign')

@@ -8,6 +8,8 @@ import { covers } from '../domains/covers'
 const block = /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g
 const maxChain = 10
 const minRsaBits = 2048
+/** The work of a signature grows with the cube, and one worker signs for everybody: at 16,384 bits a handshake would hold it for a quarter second. */
+const maxRsaBits = 4096
 /** What clients and the router's TLS agree on. */
 const curves = new Set(['prime256v1', 'secp384r1', 'secp521r1'])
 
@@ -135,7 +137,12 @@ function checkStrength(key: KeyObject): void {
   if (!strong)
     throw invalid(
       'The key is of a kind browsers do not accept.',
-      `Use RSA with ${minRsaBits} bits or more, or an elliptic curve of P-256, P-384 or P-521.`,
+      `Use RSA with ${minRsaBits} to ${maxRsaBits} bits, or an elliptic curve of P-256, P-384 or P-521.`,
+    )
+  if (modulusLength > maxRsaBits)
+    throw invalid(
+      `An RSA key of ${modulusLength} bits makes every visit slow.`,
+      `Use RSA with at most ${maxRsaBits} bits, or an elliptic curve of P-256, P-384 or P-521.`,
     )
 }
 
