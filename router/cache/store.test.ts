@@ -42,3 +42,13 @@ test('a slow disk does not keep in memory what is to leave it: beyond a bound it
   const { store } = filled(1_000, { writingBytes: 200 * kiB })
   expect(store.size).toBeLessThan(50)
 })
+
+test('variants of one address beyond a bound push the oldest out, and nothing else waits for that', () => {
+  const store = new EntryStore({ memoryBytes: 64 * 1024 * kiB, diskBytes: 0, disk: null })
+  for (let i = 0; i < 40; i++) {
+    const vary = [{ name: 'accept-language', normalized: `l${i}`, raw: `l${i}` }]
+    expect(store.put(new Entry({ uri: '/', projectId: 'p', paths: [], vary }, 200, [], Buffer.from(`${i}`), lifetime, 0))).toBe(true)
+  }
+  const kept = Array.from({ length: 40 }, (_, i) => store.find('/', () => `l${i}`)).filter((entry) => entry !== null)
+  expect(kept.map(({ body }) => String(body))).toEqual(Array.from({ length: 32 }, (_, i) => `${i + 8}`))
+})

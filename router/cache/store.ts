@@ -95,7 +95,7 @@ export class EntryStore {
     const variants = this.#uris.get(uri) ?? []
     variants.unshift(place)
     this.#uris.set(uri, variants)
-    while (variants.length > maxVariants) this.remove((variants.at(-1) as Place).entry)
+    for (const { entry: oldest } of variants.slice(maxVariants)) this.remove(oldest)
     const ofProject = this.#projects.get(projectId) ?? new Set()
     this.#projects.set(projectId, ofProject.add(place))
     return true
