@@ -100,11 +100,8 @@ export class SharedCache implements AnswerCache {
   }
 
   filter(route: LiveRoute, facts: RequestFacts, rewritten: string | null = null): AnswerFilter | null {
-    if (!safeMethods.has(facts.method)) {
-      if (this.#store.size === 0 && this.#flights.size === 0) return null
-      const uri = uriOf(route, rewritten, facts)
-      return this.#store.has(uri) || this.#flights.has(uri) ? this.#invalidator(uri) : null
-    }
+    // Though nothing may be kept of its address yet: until the change is made, others may ask for what is there before it.
+    if (!safeMethods.has(facts.method)) return this.#invalidator(uriOf(route, rewritten, facts))
     if (facts.method !== 'GET') return null
     const now = this.#now()
     const target = rewritten ?? facts.target

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { liveRoute as route } from '../gate/testing'
+import { factsOf, liveRoute as route } from '../gate/testing'
 import { HostTable } from '../match/host-table'
 import { until } from '../proxy/testing'
 import { cacheWorld, flush, minute, type Reply } from './testing'
@@ -71,6 +71,15 @@ describe('removing', () => {
     expect((await slow).body).toBe('old')
     world.app = () => ({ headers: minute, body: 'new' })
     expect((await get('/')).body).toBe('new')
+  })
+  test('a change that began before anything was kept of its address removes what was kept until it ended', async () => {
+    const facts = factsOf('/x', { host: 'a.test', method: 'POST' })
+    const change = world.cache.filter(route(), facts, '/x')
+    world.app = () => ({ headers: minute, body: 'old' })
+    await get('/x')
+    expect(change?.wants?.(200, () => undefined)).toBe(false)
+    world.app = () => ({ headers: minute, body: 'new' })
+    expect((await get('/x')).body).toBe('new')
   })
   test.each([
     ['POST', 200, 2],
