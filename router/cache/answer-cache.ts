@@ -8,7 +8,7 @@ import { forgetGone, uriOf } from './deployment-key'
 import { DiskTier } from './disk-tier'
 import { Entry, type EntryOrigin, type EntryState, type Headers, normalizeVaried, reader } from './entry'
 import { type Flight, Flights } from './flights'
-import { lifetimeOf } from './freshness'
+import { type Lifetime, lifetimeOf } from './freshness'
 import type { AskOrigin } from './origin'
 import { Passes } from './passes'
 import { EntryStore } from './store'
@@ -198,12 +198,18 @@ export class SharedCache implements AnswerCache {
       now: this.#now,
       pass: () => this.#passes.note(route, way, target, personal, this.#now()),
       send: ({ entry, body }, state) => entry.answer(facts, body, state, this.#now(), route.policy.compression ? this.#compressions : null),
+      freshen: (entry, headers, lifetime) => this.#freshen(entry, headers, lifetime),
       origin: (headers) => originOf(uri, route, [requestPath, pathOf(target)], facts, headers),
       store: (origin, status, headers, body, lifetime) => {
         if (flight ? flight.void : this.#removals !== before) return
         if (this.#store.put(new Entry(origin, status, headers, body, lifetime, this.#now()))) this.#passes.forget(route, way, target, personal)
       },
     }
+  }
+
+  #freshen(entry: Entry, headers: Headers, lifetime: Lifetime | null): void {
+    entry.freshen(headers, lifetime, this.#now())
+    this.#store.weigh(entry)
   }
 
   #mayRevalidate(projectId: string): boolean {
@@ -224,7 +230,7 @@ export class SharedCache implements AnswerCache {
       .then((answer) => {
         if (!answer || failures.has(answer.status) || (flight ? flight.void : this.#removals !== before)) return
         const lifetime = lifetimeOf({ authorized: false }, answer.status === 304 ? entry.status : answer.status, reader(answer.headers))
-        if (answer.status === 304) return entry.freshen(answer.headers, lifetime, this.#now())
+        if (answer.status === 304) return this.#freshen(entry, answer.headers, lifetime)
         // Other fields decide now, and what this visitor said in them was not asked with.
         const same = varyNames(reader(answer.headers)).join() === entry.origin.vary.map(({ name }) => name).join()
         if (!same || !lifetime || !this.#store.put(new Entry(entry.origin, answer.status, answer.headers, answer.body, lifetime, this.#now())))

@@ -52,3 +52,12 @@ test('variants of one address beyond a bound push the oldest out, and nothing el
   const kept = Array.from({ length: 40 }, (_, i) => store.find('/', () => `l${i}`)).filter((entry) => entry !== null)
   expect(kept.map(({ body }) => String(body))).toEqual(Array.from({ length: 32 }, (_, i) => `${i + 8}`))
 })
+
+test('an entry whose fields grow counts for what they take, and goes when that is too much', () => {
+  const { store, entries } = filled(3)
+  const [first] = entries as [Entry]
+  first.freshen([['X-Trace', 'x'.repeat(20 * kiB)]], null, 0)
+  store.weigh(first)
+  expect(store.find('/0', () => undefined)).toBeNull()
+  expect(store.find('/1', () => undefined)).toBe(entries[1])
+})

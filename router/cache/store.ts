@@ -80,7 +80,7 @@ export class EntryStore {
     if (place?.disk) {
       this.#leaveDisk(place)
       entry.body = body
-      this.#hold(place)
+      if (!this.#hold(place)) this.#forget(place)
     }
     return body
   }
@@ -99,6 +99,14 @@ export class EntryStore {
     const ofProject = this.#projects.get(projectId) ?? new Set()
     this.#projects.set(projectId, ofProject.add(place))
     return true
+  }
+
+  /** Its fields have changed, and with them what it takes: what is too large now goes. */
+  weigh(entry: Entry): void {
+    const place = this.#placeOf(entry)
+    if (!place?.memory) return
+    this.#memory.remove(place.memory)
+    if (!this.#hold(place)) this.#forget(place)
   }
 
   remove(entry: Entry): void {

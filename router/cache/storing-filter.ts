@@ -26,6 +26,8 @@ export interface FilterHost {
   /** It is not worth waiting for this address. */
   pass(): void
   send(held: HeldEntry, state: EntryState): LocalAnswer
+  /** What is stored counts anew, as the head of a 304 says. */
+  freshen(entry: Entry, headers: Headers, lifetime: Lifetime | null): void
   /** Of the answer with this head, while the request is still at hand. */
   origin(headers: Headers): EntryOrigin
   store(origin: EntryOrigin, status: number, headers: Headers, body: Buffer, lifetime: Lifetime): void
@@ -96,7 +98,7 @@ export class StoringFilter implements AnswerFilter {
   #validated(held: HeldEntry, headers: Headers): ReturnType<AnswerFilter['onHead']> {
     const { host } = this.#what
     const { entry } = held
-    entry.freshen(headers, lifetimeOf({ authorized: this.#authorized }, entry.status, reader(headers)), host.now())
+    host.freshen(entry, headers, lifetimeOf({ authorized: this.#authorized }, entry.status, reader(headers)))
     this.#what.flight?.land()
     const answer = host.send(held, 'revalidated')
     this.cache = 'revalidated'
