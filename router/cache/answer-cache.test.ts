@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { brotliDecompressSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
-import { liveRoute as route } from '../gate/testing'
+import { factsOf, liveRoute as route } from '../gate/testing'
 import { until } from '../proxy/testing'
 import { cacheWorld, flush, minute, type Reply } from './testing'
 
@@ -129,6 +129,12 @@ describe('concurrent misses', () => {
     for (const answer of await Promise.all(all)) expect(answer.body).toBe('one')
     expect(world.seen).toHaveLength(1)
   })
+  test('a handshake waits for none of them', async () => {
+    world.app = () => new Promise<Reply>(() => {})
+    void get('/')
+    await flush()
+    expect(world.cache.lookup(route(), '/', factsOf('/', { host: 'a.test', headers: { upgrade: 'websocket' } }))).toBeNull()
+  })
   test('nobody waits once an address turned out not to be shared, nor those who bring a cookie', async () => {
     world.app = () => ({ body: 'mine' })
     await get('/')
@@ -183,6 +189,20 @@ describe('bounds', () => {
     })
     await get('/', { 'accept-encoding': 'gzip' })
     expect((await get('/')).body).toBe('plain')
+  })
+  test.each(['application/octet-stream', 'text/plain'])('8 MiB of %s are kept, as it is written', async (type) => {
+    world.app = () => ({ headers: { ...minute, 'Content-Type': type }, body: 'x'.repeat(8 * 1024 * 1024) })
+    await get('/large')
+    expect((await get('/large')).cache).toBe('hit')
+  })
+  test('nobody waits for what turned out to be too large without having said so', async () => {
+    world.cache = create({ maxEntryBytes: 1_000 })
+    world.app = () => ({ headers: minute, body: 'x'.repeat(2_000) })
+    await get('/')
+    world.app = () => new Promise<Reply>(() => {})
+    for (let i = 0; i < 3; i++) void get('/')
+    await flush()
+    expect(world.seen).toHaveLength(4)
   })
   test('without a disk the least used goes; a payload that is too large passes', async () => {
     world.cache = create({ memoryBytes: 400_000, maxEntryBytes: 20_000 })

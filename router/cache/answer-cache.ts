@@ -79,7 +79,7 @@ export class SharedCache implements AnswerCache {
     if (found) return found
     const now = this.#now()
     const flight = facts.method === 'GET' && !isPersonal(facts) ? this.#flights.under(uri, now) : null
-    if (!flight) return null
+    if (!flight || asksForSocket(facts.header('upgrade'))) return null
     return this.#flights.wait(flight, now).then(() => this.#usable(uri, route, target, facts))
   }
 

@@ -37,7 +37,8 @@ export class EntryStore {
   readonly #reading = new Map<Entry, Promise<Buffer | null>>()
 
   constructor(options: { memoryBytes: number; diskBytes: number; disk: DiskTier | null; writingBytes?: number }) {
-    this.#memory = new MemoryBound(options.memoryBytes)
+    // The largest payload with its coded forms is more than an eighth.
+    this.#memory = new MemoryBound(options.memoryBytes, options.memoryBytes / 4)
     this.#diskBound = new MemoryBound(options.diskBytes)
     this.#disk = options.disk
     this.#maxWriting = options.writingBytes ?? defaultMaxWriting

@@ -135,7 +135,10 @@ export class StoringFilter implements AnswerFilter {
         if (parts !== null && size + chunk.length <= host.maxBytes && host.collect(chunk.length)) {
           size += chunk.length
           parts.push(chunk)
-        } else giveUp()
+        } else {
+          if (size + chunk.length > host.maxBytes) host.pass()
+          giveUp()
+        }
         done(null, chunk)
       },
       flush: (done) => {

@@ -13,20 +13,22 @@ export interface Held {
  */
 export class MemoryBound {
   readonly #maxBytes: number
+  readonly #maxEach: number
   readonly #held = new Set<Held>()
   #bytes = 0
 
-  constructor(maxBytes: number) {
+  constructor(maxBytes: number, maxEach = maxBytes / 8) {
     this.#maxBytes = maxBytes
+    this.#maxEach = maxEach
   }
 
   get bytes(): number {
     return this.#bytes
   }
 
-  /** False when it is too large to be held at all: an eighth of the bound. */
+  /** False when it is too large to be held at all: an eighth of the bound unless told. */
   add(held: Held): boolean {
-    if (held.bytes > this.#maxBytes / 8) return false
+    if (held.bytes > this.#maxEach) return false
     this.#held.add(held)
     this.#bytes += held.bytes
     this.#sweep(held)
