@@ -23,6 +23,7 @@ export interface SharedCacheOptions {
   /** Payloads beyond this are passed on, not stored. */
   maxEntryBytes?: number
   maxCollectingBytes?: number
+  /** Milliseconds that only grow: a clock that is set back must not keep answers fresh. */
   now?: () => number
 }
 
@@ -60,7 +61,7 @@ export class SharedCache implements AnswerCache {
 
   constructor(options: SharedCacheOptions) {
     this.#ask = options.ask
-    this.#now = options.now ?? Date.now
+    this.#now = options.now ?? (() => performance.now())
     this.#maxEntryBytes = options.maxEntryBytes ?? defaultMaxEntryBytes
     this.#maxCollecting = options.maxCollectingBytes ?? defaultMaxCollecting
     this.#store = new EntryStore({
@@ -139,11 +140,19 @@ export class SharedCache implements AnswerCache {
   #usable(uri: string, route: LiveRoute, target: string, facts: RequestFacts): Found {
     if (this.#store.size === 0) return null
     const entry = this.#store.find(uri, (name) => facts.header(name))
-    const usability = entry?.usability(this.#now())
-    if (!entry || usability === 'dead' || asksForSocket(facts.header('upgrade'))) return null
+    if (!entry || asksForSocket(facts.header('upgrade'))) return null
+    const usability = entry.usability(this.#now())
+    if (usability === 'dead') return this.#recall(entry, facts)
     if (usability === 'fresh') return this.#send(entry, route, facts, 'hit')
     this.#revalidate(entry, route, target, facts)
     return this.#send(entry, route, facts, 'stale')
+  }
+
+  /** Brings back to memory what a 304 or an error would have sent: the filter that sees the instance's answer cannot wait for the disk. */
+  #recall(entry: Entry, facts: RequestFacts): Found {
+    const useful = entry.etag !== null || entry.lastModified !== null || entry.mayReplaceError(this.#now())
+    if (entry.body !== null || facts.method !== 'GET' || !useful) return null
+    return Promise.resolve(this.#store.body(entry)).then(() => null)
   }
 
   #send(entry: Entry, route: LiveRoute, facts: RequestFacts, state: EntryState): Found {

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { factsOf, liveRoute as route } from '../gate/testing'
 import { until } from '../proxy/testing'
 import { cacheWorld, flush, minute, sizesIn } from './testing'
@@ -73,6 +73,46 @@ describe('going stale', () => {
     } finally {
       world.cache.close()
       await rm(directory, { recursive: true, force: true })
+    }
+  })
+  test('what lies on disk is validated, and covers an error, as what lies in memory is', async () => {
+    const directory = await mkdtemp(path.join(tmpdir(), 'switchyard-cache-'))
+    try {
+      world.cache = create({ directory, memoryBytes: 80_000, maxEntryBytes: 40_000 })
+      world.app = ({ target }) => ({
+        headers: { 'Cache-Control': 's-maxage=60, stale-if-error=600', ETag: '"1"' },
+        body: 'x'.repeat(target === '/a' ? 4_000 : target === '/b' ? 4_001 : 3_000),
+      })
+      await get('/a')
+      await get('/b')
+      for (let i = 0; i < 40; i++) await get(`/other/${i}`)
+      await until('both are on disk', async () => {
+        const sizes = await sizesIn(directory)
+        return sizes.includes(4_000) && sizes.includes(4_001)
+      })
+      await flush()
+      world.now += 61_000
+      world.app = ({ headers }) => ({ status: headers['if-none-match'] === '"1"' ? 304 : 200, headers: minute })
+      expect(await get('/a')).toMatchObject({ cache: 'revalidated', body: 'x'.repeat(4_000) })
+      world.app = () => ({ status: 503 })
+      expect(await get('/b')).toMatchObject({ cache: 'stale', body: 'x'.repeat(4_001) })
+    } finally {
+      world.cache.close()
+      await rm(directory, { recursive: true, force: true })
+    }
+  })
+  test('a clock that is set back keeps nothing fresh for longer', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] })
+    try {
+      world.cache = create({ now: undefined })
+      world.app = () => ({ headers: { 'Cache-Control': 's-maxage=1' } })
+      await get('/')
+      vi.setSystemTime(Date.now() - 3_600_000)
+      expect((await get('/')).headers.age).toBe('0')
+      await new Promise((resolve) => setTimeout(resolve, 1_100))
+      expect((await get('/')).cache).toBe('miss')
+    } finally {
+      vi.useRealTimers()
     }
   })
   test('a visitor with conditions of their own gets the instance’s answer to them', async () => {
