@@ -29,7 +29,7 @@ export interface OriginOptions {
   maxBytes: number
 }
 
-const endsHere: ReadonlySet<string> = new Set(hopByHop)
+const endsHere: ReadonlySet<string> = new Set([...hopByHop, 'x-request-id'])
 const defaultDeadlineMs = 20_000
 
 /** Asks the route's own instances, as one more visitor: within their limits, counted, with a deadline. */
@@ -90,5 +90,8 @@ function endToEnd(raw: readonly string[]): Headers {
   const nominated = new Set(
     pairs.filter(([name]) => name.toLowerCase() === 'connection').flatMap(([, value]) => value.split(',').map((token) => token.trim().toLowerCase())),
   )
-  return pairs.filter(([name]) => !endsHere.has(name.toLowerCase()) && !nominated.has(name.toLowerCase()))
+  return pairs.filter(([written]) => {
+    const name = written.toLowerCase()
+    return !endsHere.has(name) && !nominated.has(name) && !name.startsWith('x-switchyard-')
+  })
 }
