@@ -51,6 +51,8 @@ export class OpenFiles {
         next(this).then(
           () => {
             reading--
+            // Whoever was given the piece may have left over it.
+            if (this.destroyed) release()
           },
           (error: Error) => {
             release()
