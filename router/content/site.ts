@@ -25,6 +25,9 @@ const maxCompressBytes = 16 * 1024 * 1024
 /** Compression is for what is asked for again. */
 const hotAfter = 2
 const maxPaths = 20_000
+/** Of a small site fewer: scanners that ask all sites for what is not there must not fill the memory. */
+const pathsOfFile = 4
+const fewPaths = 256
 /** Longer paths are looked up each time: they are not asked for often enough to be worth their memory. */
 const maxPathLength = 512
 
@@ -36,11 +39,18 @@ export class Site {
   readonly #entries = new Map<SiteFile, Entry>()
   /** Request path as sent → file; what scanners ask for is remembered too, up to a bound. */
   readonly #paths = new Map<string, Entry | null>()
+  readonly #maxPaths: number
 
   constructor(digest: string, index: SiteIndex, share: SiteShare) {
     this.#digest = digest
     this.#index = index
     this.#share = share
+    this.#maxPaths = Math.min(maxPaths, fewPaths + pathsOfFile * index.files.size)
+  }
+
+  /** Request paths it knows the way of. */
+  get remembered(): number {
+    return this.#paths.size
   }
 
   /** The entry for a request path, percent-encoded and without query. */
@@ -51,7 +61,7 @@ export class Site {
     const file = wanted === null ? null : findFile(this.#index, wanted)
     const entry = file && this.#entryOf(file)
     if (path.length > maxPathLength) return entry
-    if (this.#paths.size >= maxPaths) this.#paths.clear()
+    if (this.#paths.size >= this.#maxPaths) this.#paths.clear()
     // A copy: a piece of a request's target would keep all of it, with a query of any length.
     this.#paths.set(Buffer.from(path).toString(), entry)
     return entry
