@@ -270,6 +270,19 @@ describe('what is not there', () => {
     await writeFile(path.join(outside, 'later/index.html'), 'now')
     await expect.poll(async () => (await files.find(lost, '/', facts('/')))?.status, { timeout: 5_000 }).toBe(200)
   })
+  test('a file or a directory that is there and cannot be read is a fault, never "not found"', async () => {
+    const directory = path.join(outside, 'faulty')
+    await mkdir(directory)
+    await writeFile(path.join(directory, 'x.txt'), 'x')
+    const faulty = { ...route(), content: { digest: 'sha256:3', directory, spa: false } }
+    expect(await files.find(faulty, '/none', facts('/none'))).toBeNull()
+    await rm(path.join(directory, 'x.txt'))
+    await mkdir(path.join(directory, 'x.txt'))
+    await expect(files.find(faulty, '/x.txt', facts('/x.txt'))).rejects.toThrow()
+    expect(await files.page(faulty, '/x.txt', facts('/x.txt'))).toBeNull()
+    const file = { ...route(), content: { digest: 'sha256:4', directory: path.join(root, 'app.js'), spa: false } }
+    for (let i = 0; i < 2; i++) await expect(files.find(file, '/', facts('/'))).rejects.toThrow()
+  })
   test('a table without the site lets it go', async () => {
     files.apply(new HostTable({ version: 1, generatedAt: '', dashboardUrl: '', routes: [] }))
     expect(await need('/about')).toMatchObject({ status: 200 })

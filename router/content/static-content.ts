@@ -58,7 +58,9 @@ export class StaticFiles implements ContentSource {
   }
 
   page(route: LiveRoute, path: string, facts: RequestFacts): Found {
-    return this.#with(route, (site) => site.at(path)?.answer(facts, (chosen) => chosen.ok) ?? null)
+    const page = this.#with(route, (site) => site.at(path)?.answer(facts, (chosen) => chosen.ok) ?? null)
+    // What it is shown for is said in any case.
+    return page instanceof Promise ? page.catch(() => null) : page
   }
 
   /** Forgets the sites the table no longer names, and reads new ones ahead of their first request: of a large table in turns of its own. */
@@ -79,14 +81,14 @@ export class StaticFiles implements ContentSource {
     for (const key of gone) {
       const opening = this.#sites.get(key)
       this.#sites.delete(key)
-      void opening?.pending.then((site) => site?.close())
+      if (opening) closeLater(opening)
     }
     for (const [key, content] of fresh) if (this.#sites.size < warmSites && !this.#sites.has(key)) this.#open(key, content)
   }
 
   close(): void {
     this.#endSweep()
-    for (const { pending } of this.#sites.values()) void pending.then((site) => site?.close())
+    for (const opening of this.#sites.values()) closeLater(opening)
     this.#sites.clear()
     this.#share.files.close()
   }
@@ -101,10 +103,12 @@ export class StaticFiles implements ContentSource {
     return pending.then((site) => (site ? this.#safely(use(site), key) : null))
   }
 
-  // A file that vanished from under the index: the directory is read anew, and this request goes on as if it had never been there.
+  // A file that vanished from under the index: the directory is read anew, and this request goes on as if it had never been there. One that
+  // cannot be read (no descriptor is left, the disk fails) is there all the same: "not found" would be believed and kept by who asks.
   #safely(found: Found, key: string): Found {
     if (!(found instanceof Promise)) return found
     return found.catch((error): LocalAnswer | null => {
+      if (!isGone(error)) throw error
       this.#log?.warn({ err: error }, 'a static file cannot be read')
       this.#sites.delete(key)
       return null
@@ -121,12 +125,21 @@ export class StaticFiles implements ContentSource {
       (error) => {
         this.#log?.warn({ err: error, directory: content.directory }, 'static files cannot be served from their directory')
         opening.retryAt = Date.now() + retryMs
-        return null
+        if (isGone(error)) return null
+        throw error
       },
     )
+    opening.pending.catch(() => {})
     this.#sites.set(key, opening)
     return opening.pending
   }
+}
+
+function closeLater({ pending }: Opening): void {
+  pending.then(
+    (site) => site?.close(),
+    () => {},
+  )
 }
 
 const keys = new WeakMap<StaticContent, string>()
@@ -139,6 +152,8 @@ function keyOf(content: StaticContent): string {
   }
   return key
 }
+
+const isGone = (error: unknown) => error instanceof Error && 'code' in error && error.code === 'ENOENT'
 
 function looksLikePage(facts: RequestFacts): boolean {
   const name = facts.path.slice(facts.path.lastIndexOf('/') + 1)
