@@ -8,8 +8,9 @@ import type { LimitBook } from '../rules/limit-book'
 import { OutsideHosts, type Resolve } from '../rules/outside'
 import { RequestView } from '../rules/request-view'
 import { TransportSecurity } from '../rules/response-edits'
-import { enter } from './access'
+import { enter, hstsOf } from './access'
 import { chainFilters } from './chain'
+import { withEdits } from './edited-filter'
 import { errorPagePath, InstancePages, wantsOwnPage } from './error-pages'
 import { after, type Soon } from './flow'
 import type {
@@ -19,6 +20,7 @@ import type {
   ContentSource,
   FilterSource,
   ForwardPlan,
+  Found,
   HeaderEdits,
   LocalAnswer,
   RequestFacts,
@@ -27,7 +29,8 @@ import type {
 import { takeLimits } from './limits'
 import { challengeAnswer, editAnswer, withStatus } from './local-answers'
 import { problemAnswer } from './open-gate'
-import { type GateParts, Passage } from './passage'
+import { type GateParts, Passage, responseEdits } from './passage'
+import { Rewritten } from './rewritten'
 import { UntouchedPaths } from './untouched-paths'
 
 export interface GateOptions {
@@ -65,7 +68,8 @@ class RuleGate implements TableGate {
   constructor({ table, log, content = null, cache = null, compressor = null, limits, resolve, now = () => performance.now() }: GateOptions) {
     const outside = new OutsideHosts(resolve)
     outside.allow(table.outsideHosts)
-    this.#parts = { policies: new CompiledPolicies(log, limits), outside, content, cache, compressor, hsts: new TransportSecurity(), now, table }
+    const policies = new CompiledPolicies(log, limits)
+    this.#parts = { policies, outside, content, cache, compressor, hsts: new TransportSecurity(), rewritten: new Rewritten(), now, table }
   }
 
   apply(table: HostTable): void {
@@ -104,10 +108,21 @@ class RuleGate implements TableGate {
   }
 
   problem(problem: Problem, route: LiveRoute | null, facts: RequestFacts): Soon<LocalAnswer> {
-    const cache = route?.policy.cache && !isRuleProblem(problem) && route.policy.protection === null ? this.#parts.cache : null
-    // Known only by the path as it came: a rewritten one is stored under another.
-    const stale = route && cache && problem.kind !== 'bad-request' ? cache.insteadOfError(route, null, facts) : null
-    return after(stale, (stored) => stored ?? this.#page(problem, route, facts))
+    return after(this.#stale(problem, route, facts), (stored) => stored ?? this.#page(problem, route, facts))
+  }
+
+  /** What may be sent in place of an instance that cannot be asked, with what rules add to every answer. */
+  #stale(problem: Problem, route: LiveRoute | null, facts: RequestFacts): Found {
+    const { cache, policies, rewritten, table } = this.#parts
+    if (cache === null || route === null || isRuleProblem(problem) || problem.kind === 'bad-request') return null
+    const to = rewritten.of(facts) ?? { route, target: null }
+    if (to.route === null || !to.route.policy.cache || to.route.policy.protection !== null) return null
+    const door = table.find(facts.host) ?? route
+    return after(cache.insteadOfError(to.route, to.target, facts), (stored) => {
+      if (stored === null) return null
+      const view = new RequestView(facts)
+      return editAnswer(stored, responseEdits(this.#parts, policies.get(door.policy), view, hstsOf(door, view)))
+    })
   }
 
   #page(problem: Problem, route: LiveRoute | null, facts: RequestFacts): Soon<LocalAnswer> {
@@ -153,7 +168,7 @@ class RuleGate implements TableGate {
   #filteredPlan(route: LiveRoute, facts: RequestFacts, cache: AnswerCache | null, reads: boolean, edits: HeaderEdits | null): ForwardPlan {
     const conditions = (reads && cache?.conditions(route, null, facts)) || null
     const compressing = reads && route.policy.compression ? (this.#parts.compressor?.filter(route, facts) ?? null) : null
-    const filter = chainFilters(cache?.filter(route, facts, null) ?? null, compressing)
+    const filter = chainFilters(withEdits(cache?.filter(route, facts, null) ?? null, edits), compressing)
     if (conditions === null && (filter === null || filter.shared === true)) return this.#constantPlan(route, edits, filter)
     return { ...this.#constantPlan(route, edits, null), filter, requestHeaders: conditions && { remove: [], set: conditions, append: [] } }
   }

@@ -11,9 +11,11 @@ import type { RuleIndex } from '../rules/rule-index'
 import { properSpelling } from '../rules/spelling'
 import { admitVisitor, hstsOf } from './access'
 import { chainFilters } from './chain'
+import { withEdits } from './edited-filter'
 import { after, type Soon } from './flow'
 import type { Admission, AnswerCache, ContentSource, FilterSource, HeaderEdits, LocalAnswer, OutsideTarget } from './gate'
 import { asPrivate, editAnswer, redirectAnswer } from './local-answers'
+import type { Rewritten } from './rewritten'
 
 /** Files that steer the edge lie among those of a site, and are nobody's to read: they name hosts and paths that are not public. */
 const unpublished = new Set(['/_redirects', '/_headers', '/vercel.json', '/switchyard.json'])
@@ -26,6 +28,7 @@ export interface GateParts {
   readonly cache: AnswerCache | null
   readonly compressor: FilterSource | null
   readonly hsts: TransportSecurity
+  readonly rewritten: Rewritten
   readonly now: () => number
   /** The table that serves. */
   table: HostTable
@@ -69,7 +72,7 @@ export class Passage {
     if (spelling !== null) return { kind: 'answer', answer: redirectAnswer(308, `${spelling}${facts.query}`, 'spelling', hsts) }
     const moved = this.#redirect(compiled.redirects, hsts)
     if (moved !== null) return moved
-    const edits = compiled.headers ? compiled.headers.for(this.#view, this.#view.path, hsts) : hsts === null ? null : this.#parts.hsts.for(hsts)
+    const edits = responseEdits(this.#parts, compiled, this.#view, hsts)
     this.#responseEdits = limitFields.length > 0 ? joinEdits(edits, { remove: [], set: limitFields, append: [] }) : edits
     return after(this.#rewrite(compiled.rewritesBefore), (ended) => ended ?? this.#files(compiled, hsts))
   }
@@ -183,9 +186,10 @@ export class Passage {
 
   #plan(cache: AnswerCache | null): Admission {
     const { facts } = this.#view
-    const { compressor } = this.#parts
+    const { compressor, rewritten } = this.#parts
+    if (this.#target !== null && this.#reads()) rewritten.note(facts, { route: cache === null ? null : this.#route, target: this.#target })
     const conditions = (this.#reads() && cache?.conditions(this.#route, this.#target, facts)) || null
-    const storing = cache?.filter(this.#route, facts, this.#target) ?? null
+    const storing = withEdits(cache?.filter(this.#route, facts, this.#target) ?? null, this.#responseEdits)
     const compressing = this.#route.policy.compression && compressor !== null && this.#reads() ? compressor.filter(this.#route, facts) : null
     return {
       kind: 'forward',
@@ -198,6 +202,12 @@ export class Passage {
       maxBodyBytes: this.#route.policy.maxBodyBytes,
     }
   }
+}
+
+/** What header rules and HSTS add to every answer to this request. */
+export function responseEdits(parts: GateParts, compiled: CompiledPolicy, view: RequestView, hsts: number | null): HeaderEdits | null {
+  if (compiled.headers !== null) return compiled.headers.for(view, view.path, hsts)
+  return hsts === null ? null : parts.hsts.for(hsts)
 }
 
 const addressOf = ({ scheme, authority, path, query, hash }: Rendered): string =>
