@@ -29,6 +29,11 @@ export class StreamSet implements StreamOwner {
     return this.#open.size
   }
 
+  /** Streams that have something to send and cannot yet. */
+  get waiting(): number {
+    return this.#waiting.length
+  }
+
   get(streamId: number): H2Stream | undefined {
     return this.#open.get(streamId)
   }
@@ -113,7 +118,7 @@ export class StreamSet implements StreamOwner {
     for (let i = 0; i < waiting.length; i++) {
       const stream = waiting[i] as H2Stream
       if (this.#sendWindow <= 0 || this.#output.jammed) {
-        for (; i < waiting.length; i++) this.#waiting.push(waiting[i] as H2Stream)
+        for (const left of waiting.slice(i)) if (left.waiting) this.#waiting.push(left)
         return
       }
       stream.waiting = false
@@ -143,9 +148,17 @@ export class StreamSet implements StreamOwner {
   forget(stream: H2Stream, how: number): void {
     if (!this.#open.delete(stream.id)) return
     this.#note(stream.id, how)
+    if (stream.waiting) this.#waitNoMore(stream)
     const flow = stream.forfeit()
     if (flow > 0) this.credit(flow)
     if (this.#open.size === 0 && !this.#ended) this.#onEmpty()
+  }
+
+  // At once: a client that never opens the connection's window could have us keep one after the other.
+  #waitNoMore(stream: H2Stream): void {
+    stream.waiting = false
+    const at = this.#waiting.indexOf(stream)
+    if (at !== -1) this.#waiting.splice(at, 1)
   }
 
   /** The connection is lost: all that answer are told. */
