@@ -73,7 +73,7 @@ export class H2Front implements Front, RequestTaker {
   get bytesOut(): number {
     let held = this.#bytes === null ? 0 : this.#end - this.#start
     for (const field of this.#fields) held += field.length
-    return (this.#stream?.bytesOut ?? this.#bytesOut) + held
+    return (this.#stream === null ? this.#bytesOut : givenTo(this.#stream)) + held
   }
 
   /** Begins with a request; `tooLarge`: some of its fields are missing. */
@@ -140,8 +140,9 @@ export class H2Front implements Front, RequestTaker {
     this.#over()
   }
 
+  // Whoever asked for a WebSocket owes nothing until it is open.
   onSilence(): void {
-    this.#exchange.clientSilent()
+    if (this.body !== 'none') this.#exchange.clientSilent()
   }
 
   onSent(): void {
@@ -299,11 +300,13 @@ export class H2Front implements Front, RequestTaker {
       this.#exchange.localDone()
       this.#over()
     })
-    source.on('error', () => {
+    const broken = () => {
       if (!mine()) return
       this.#exchange.clientLeft()
       this.abort()
-    })
+    }
+    source.on('error', broken)
+    source.on('close', broken)
   }
 
   abort(): void {
@@ -323,7 +326,7 @@ export class H2Front implements Front, RequestTaker {
 
   #count(stream: H2Stream): void {
     this.#bytesIn = stream.bytesIn
-    this.#bytesOut = stream.bytesOut
+    this.#bytesOut = givenTo(stream)
   }
 
   #over(): void {
@@ -348,3 +351,6 @@ export class H2Front implements Front, RequestTaker {
 }
 
 const nothing = Buffer.alloc(0)
+
+/** What the client has of an answer, and what is on its way as soon as it takes more. */
+const givenTo = (stream: H2Stream): number => stream.bytesOut + stream.pendingBytes

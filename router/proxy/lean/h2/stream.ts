@@ -85,8 +85,11 @@ export class H2Stream {
     return this.#held
   }
 
-  get hasPending(): boolean {
-    return this.#pending.length > 0 || this.#endAfterPending
+  /** Bytes of the answer that wait for the client. */
+  get pendingBytes(): number {
+    let bytes = 0
+    for (const run of this.#pending) bytes += run.length
+    return bytes
   }
 
   // From the client.
