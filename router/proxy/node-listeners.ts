@@ -23,6 +23,8 @@ export interface ListenersOptions {
   wire: (server: http.Server) => void
 }
 
+const closeDeadlineMs = 1_000
+
 // A TLS socket does not name the raw one it was made from; both have the same two ends.
 const keyOf = (socket: net.Socket) => `${socket.remoteAddress} ${socket.remotePort} ${socket.localPort}`
 
@@ -168,5 +170,7 @@ export class NodeListeners {
     for (const server of this.#servers) server.closeAllConnections()
     for (const socket of this.#early.values()) socket.destroy()
     await Promise.all(closed)
+    // A server that takes nothing new any more is closed at once. What was cut is counted when its socket says so.
+    await this.#noSockets(Date.now() + closeDeadlineMs, () => {})
   }
 }

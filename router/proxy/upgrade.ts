@@ -274,7 +274,9 @@ export class Upgrade {
     if (this.socket instanceof Socket) this.socket.setTimeout(clientIdleTimeoutMs, () => this.socket.destroy())
   }
 
+  /** Cuts it; it counts at once. */
   destroy(): void {
+    this.#end()
     this.socket.destroy()
   }
 

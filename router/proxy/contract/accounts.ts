@@ -256,6 +256,56 @@ export function accountContract(createEngine: EngineFactory): void {
       expect(told.targets.outcomes).toMatchObject([{ kind: 'answered', status: 101 }])
     })
 
+    test.each(['the client', 'the instance'])('a tunnel whose end %s says first is answered: no fault of its instance', async (first) => {
+      const answer = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\n'
+      const origin = await keep(scriptedOrigin(answer))
+      const told = services()
+      const { port } = await edgeTo([origin.target], {}, told)
+      const client = await RawClient.connect(port)
+      client.write(handshake)
+      await client.read((text) => text.includes('\r\n\r\n'))
+      client.socket.on('end', () => client.socket.end())
+      if (first === 'the client') client.socket.end()
+      else origin.connections[0]?.socket.end()
+      const [end] = await ended(told, 1)
+      expect(end).toMatchObject({ status: 101, reason: null })
+      expect(told.targets.outcomes).toMatchObject([{ kind: 'answered', status: 101 }])
+    })
+
+    test('a tunnel that its instance breaks was answered all the same: it says nothing of the next request', async () => {
+      const answer = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\n'
+      const origin = await keep(scriptedOrigin(answer))
+      const told = services()
+      const { port } = await edgeTo([origin.target], {}, told)
+      const client = await RawClient.connect(port)
+      client.write(handshake)
+      await client.read((text) => text.includes('\r\n\r\n'))
+      origin.connections[0]?.socket.resetAndDestroy()
+      await client.read()
+      await ended(told, 1)
+      expect(told.targets.outcomes).toMatchObject([{ kind: 'answered', status: 101 }])
+    })
+
+    test('what a drain cuts is counted by the time it has ended: nobody counts after that', async () => {
+      const origin = await keep(
+        scriptedOrigin((head) =>
+          head.includes('/chat')
+            ? 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\n'
+            : 'HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhalf',
+        ),
+      )
+      const told = services()
+      const { engine, port } = await edgeTo([origin.target], {}, told)
+      const [tunnel, slow] = [await RawClient.connect(port), await RawClient.connect(port)]
+      tunnel.write(handshake)
+      slow.write(ask)
+      await tunnel.read((text) => text.includes('\r\n\r\n'))
+      await slow.read((text) => text.endsWith('half'))
+      expect(await engine.drain({ deadlineMs: 100, idleGraceMs: 10 })).toEqual({ cut: 2 })
+      expect(told.observer.ends.map(({ status }) => status).sort()).toEqual([101, 200])
+      await until('their places are given back', () => told.targets.outcomes.length === 2)
+    })
+
     test('a handshake to an instance that refuses goes to another one, once, and what came with it too', async () => {
       const told = services()
       const answer = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\nfirst'

@@ -94,6 +94,28 @@ export function upgradeContract(createEngine: EngineFactory): void {
       await until('nothing is in flight', () => engine.inFlight(['app']).app === 0)
     })
 
+    test('what an instance says last reaches a slow client, also one that has said its own last byte', async () => {
+      const last = Buffer.alloc(4 * 1024 * 1024 + 10_000, 'all of it ')
+      const origin = await keep(
+        scriptedOrigin((_head, { socket }) => {
+          socket.once('end', () => socket.end(last))
+          return 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\n'
+        }),
+      )
+      const { port } = await edgeTo([origin.target])
+      const client = await RawClient.connect(port)
+      client.write(handshake)
+      await client.read((text) => text.includes('\r\n\r\n'))
+      client.received = Buffer.alloc(0)
+      client.socket.on('data', () => {
+        client.socket.pause()
+        setTimeout(() => client.socket.resume(), 1)
+      })
+      client.socket.end()
+      await until('the connection is over', () => client.closed || client.socket.readableEnded)
+      expect(client.received.length).toBe(last.length)
+    })
+
     test('an instance that answers in HTTP instead is passed on, body and all', async () => {
       const origin = await keep(scriptedOrigin('HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\nX-Why: no\r\n\r\n4\r\nnope\r\n0\r\n\r\n'))
       const { engine, port } = await edgeTo([origin.target])

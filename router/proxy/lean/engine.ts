@@ -31,6 +31,8 @@ export interface OpenConnection {
   destroy(): void
 }
 
+const closeDeadlineMs = 1_000
+
 class LeanEngine implements Engine, ClientHost {
   readonly name = 'lean'
   readonly gate: Gate
@@ -172,8 +174,10 @@ class LeanEngine implements Engine, ClientHost {
     this.#listeners.closeEarly()
     for (const connection of this.#connections) connection.destroy()
     this.#h2.close()
-    this.pools.close()
     this.clock.stop()
     this.#endRound?.()
+    // What is cut is counted when its socket says so, as its client saw it; whoever closes us ends the counting next.
+    await this.#noConnections(Date.now() + closeDeadlineMs)
+    this.pools.close()
   }
 }

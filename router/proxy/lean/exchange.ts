@@ -2,7 +2,7 @@ import type { Admission, ForwardPlan, LocalAnswer } from '../../gate/gate'
 import { problemAnswer } from '../../gate/open-gate'
 import type { LiveRoute } from '../../match/host-table'
 import type { Problem } from '../../pages/pages'
-import { isLease, type Lease, type TargetAsk, type Targets } from '../../targets/targets'
+import { isLease, type Lease, type Outcome, type TargetAsk, type Targets } from '../../targets/targets'
 import { faultOf, internalProblem, sentNothing, type UpstreamFault, upstreamProblem } from '../upstreams'
 import type { ExchangeHost } from './exchange-host'
 import { FilteredAnswer } from './filtered-answer'
@@ -311,7 +311,7 @@ export class Exchange extends UpstreamSide implements AnswerSink, TargetAsk {
   #breakOff(fault?: UpstreamFault): void {
     this.reason = fault === undefined ? 'client-left' : 'broke-off'
     this.#filtered?.abort()
-    this.dropUpstream(fault === undefined ? { kind: 'client-left' } : { kind: 'fault', fault })
+    this.dropUpstream(fault === undefined || this.status === 101 ? this.#asLeft() : { kind: 'fault', fault })
     this.#finish()
     this.front.abort()
   }
@@ -321,9 +321,14 @@ export class Exchange extends UpstreamSide implements AnswerSink, TargetAsk {
     if (!this.open) return
     this.stopWaiting()
     this.#filtered?.abort()
-    this.dropUpstream(this.status === 101 ? { kind: 'answered', status: 101, headMs: this.upstreamMs ?? 0 } : { kind: 'client-left' })
+    this.dropUpstream(this.#asLeft())
     if (this.status !== 101) this.reason ??= 'client-left'
     this.#finish()
+  }
+
+  // A tunnel was answered when it opened, whoever ends it and how: that says nothing of what its instance makes of requests.
+  #asLeft(): Outcome {
+    return this.status === 101 ? { kind: 'answered', status: 101, headMs: this.upstreamMs ?? 0 } : { kind: 'client-left' }
   }
 
   #finish(): void {

@@ -85,6 +85,8 @@ export class UpstreamConnection {
   #anyByte = false
   #interimBytes = 0
   #paused = false
+  /** The instance said the last byte of a tunnel: what becomes of the connection then breaks nothing off. */
+  #lastSaid = false
   /** Clock time of the last byte in either direction, or of the last change of state. */
   activeAt: number
 
@@ -304,7 +306,10 @@ export class UpstreamConnection {
   }
 
   #ended() {
-    if (this.#state === tunnel) return this.#sink?.onTunnelEnd()
+    if (this.#state === tunnel) {
+      this.#lastSaid = true
+      return this.#sink?.onTunnelEnd()
+    }
     if (this.#state === body && this.#framing === byClose && this.#sink !== null) {
       this.#keep = false
       return this.#finish(false)
@@ -313,7 +318,7 @@ export class UpstreamConnection {
   }
 
   #fail(error: Error): void {
-    const sink = this.#sink
+    const sink = this.#lastSaid ? null : this.#sink
     const before = { head: this.#state === body || this.#state === tunnel, anyByte: this.#anyByte, reused: this.#reused }
     this.#sink = null
     if (this.#state !== dead) this.destroy()
