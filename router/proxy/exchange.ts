@@ -385,12 +385,12 @@ export class Exchange {
   }
 
   #log(level: 'warn' | 'error', error: unknown, message: string): void {
-    const { method, url } = this.req
+    const { method, url = '' } = this.req
     const fields = {
       requestId: this.requestId,
       method,
       host: this.#visit.route?.host,
-      path: url?.slice(0, 512),
+      path: url.split('?', 1)[0]?.slice(0, 512),
       instanceId: this.#visit.instanceId,
       attempts: this.#attempts,
     }
