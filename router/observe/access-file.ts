@@ -28,6 +28,8 @@ export class AccessFile {
   #sizeBytes = 0
   #writing: Promise<void> | undefined
   #pausedUntil = 0
+  /** The file ends within a line, which must not swallow the next one. */
+  #torn = false
 
   constructor(options: AccessFileOptions) {
     this.#options = { maxBytes: 64 * 1024 * 1024, keep: 4, maxWaitingBytes: 4 * 1024 * 1024, ...options }
@@ -62,22 +64,22 @@ export class AccessFile {
   }
 
   async #writeBatch(): Promise<void> {
-    if (this.#dropped > 0) {
-      this.#waiting.push(JSON.stringify({ at: Date.now(), dropped: this.#dropped }))
-      this.#dropped = 0
-    }
     const count = this.#waiting.length
-    const text = Buffer.from(`${this.#waiting.join('\n')}\n`)
+    const dropped = this.#dropped
+    this.#dropped = 0
+    if (dropped > 0) this.#waiting.push(JSON.stringify({ at: Date.now(), dropped }))
+    const lines = `${this.#waiting.join('\n')}\n`
     this.#waiting = []
     this.#waitingBytes = 0
     try {
-      const handle = await this.#writable(text.length)
-      // A partial line, from a full disk, must not swallow the next one.
+      const handle = await this.#writable(Buffer.byteLength(lines))
+      const text = Buffer.from(this.#torn ? `\n${lines}` : lines)
       const { bytesWritten } = await handle.write(text)
       this.#sizeBytes += bytesWritten
+      if (bytesWritten > 0) this.#torn = bytesWritten < text.length
       if (bytesWritten < text.length) throw new Error(`${bytesWritten} of ${text.length} bytes written: the disk is full`)
     } catch (error) {
-      this.#dropped += count
+      this.#dropped += dropped + count
       this.#pausedUntil = Date.now() + errorPauseMs
       this.#options.log.warn({ err: error, file: this.#options.file, lines: count }, 'access log not written; trying again in 5 s')
       await this.#handle?.close().catch(() => {})
@@ -105,6 +107,7 @@ export class AccessFile {
     const { file, keep } = this.#options
     await this.#handle?.close()
     this.#handle = undefined
+    this.#torn = false
     for (let i = keep; i > 0; i--)
       await rename(i === 1 ? file : `${file}.${i - 1}`, `${file}.${i}`).catch((error: NodeJS.ErrnoException) => {
         if (error.code !== 'ENOENT') throw error

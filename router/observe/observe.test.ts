@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { type FileHandle, mkdtemp, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
@@ -282,13 +282,40 @@ describe('the file', () => {
     expect(await readFile(path.join(directory, 'access.log'), 'utf8')).toContain('"i":49')
   })
 
+  test('goes on with a line of its own after a disk was full in the middle of one', async () => {
+    const name = path.join(directory, 'access.log')
+    const probe = await open(path.join(directory, 'probe'), 'w')
+    const handles = Object.getPrototypeOf(probe) as FileHandle
+    await probe.close()
+    const file = new AccessFile({ file: name, log: quiet })
+    const { write } = handles
+    const half = vi.spyOn(handles, 'write').mockImplementationOnce(function (this: FileHandle, text: Buffer) {
+      return Reflect.apply(write, this, [text.subarray(0, 20)])
+    } as never)
+    file.write('{"line":"one"}')
+    file.write('{"line":"two"}')
+    file.flush()
+    await file.close()
+    half.mockRestore()
+    file.write('{"line":"three"}')
+    await file.close()
+    const lines = (await readFile(name, 'utf8')).split('\n')
+    expect(lines.slice(0, 3)).toEqual(['{"line":"one"}', '{"lin', '{"line":"three"}'])
+  })
+
   test('that cannot be written, or is slow, drops lines, says how many, and never throws', async () => {
     await writeFile(path.join(directory, 'in-the-way'), '')
     const warned = vi.fn()
     const broken = new AccessFile({ file: path.join(directory, 'in-the-way/access.log'), log: { ...quiet, warn: warned } })
+    for (let i = 0; i < 2; i++) {
+      broken.write('{}')
+      await broken.close()
+    }
+    expect(warned).toHaveBeenCalled()
+    await rm(path.join(directory, 'in-the-way'))
     broken.write('{}')
     await broken.close()
-    expect(warned).toHaveBeenCalled()
+    expect(await readFile(path.join(directory, 'in-the-way/access.log'), 'utf8')).toMatch(/"dropped":2\}\n$/)
     const full = new AccessFile({ file: path.join(directory, 'full.log'), log: quiet, maxWaitingBytes: 20 })
     for (let i = 0; i < 10; i++) full.write('{"line":1}')
     await full.close()
