@@ -149,7 +149,12 @@ export class Pool {
 
   /** Gives a freed place to whoever waits longest for it. */
   serveWaiters(freed: TargetState): void {
-    if (freed.inFlight >= this.limit || (freed.health.phase === 'out' && this.#ready.length > 0)) return
+    if (freed.inFlight >= this.limit) return
+    // One on trial is given a request only as its trial, which may have been waiting for this place.
+    if (freed.health.phase !== 'in' && this.#ready.length > 0) {
+      if (freed.health.trialOpen) this.#serveAll()
+      return
+    }
     for (const waiter of this.waiters) {
       if (waiter.wanted && waiter.wanted !== freed && waiter.wanted.health.phase === 'in') continue
       if (waiter.avoid && sameTarget(freed.target, waiter.avoid) && this.#ready.some((other) => other !== freed)) continue

@@ -122,6 +122,24 @@ describe('limits', () => {
     expect(serve(targets, routeOf(old))).toBe('i0')
   })
 
+  test('a target on trial is given one request at a time, also when an older request leaves it while others wait', async () => {
+    const table = limited({ maxRequestsPerTarget: 2, queueTimeoutMs: 60_000 }, 2)
+    const targets = world.balancing(table)
+    const [, other] = routeOf(table).targets
+    const onlyFirst = { ...anyone, avoid: other ?? null }
+    const older = lease(targets, routeOf(table), onlyFirst)
+    for (let i = 0; i < 5; i++) serve(targets, routeOf(table), () => refused, onlyFirst)
+    world.accepting.add(1000)
+    await vi.advanceTimersByTimeAsync(1_000)
+    const [trial, ...rest] = many(3, () => lease(targets, routeOf(table)))
+    expect([trial, ...rest].map((one) => one?.target.instanceId)).toEqual(['i0', 'i1', 'i1'])
+    const waiting = Promise.resolve(targets.acquire(routeOf(table), anyone))
+    older.done(ok)
+    expect(await Promise.race([waiting, vi.advanceTimersByTimeAsync(10).then(() => 'waits')])).toBe('waits')
+    trial?.done(ok)
+    expect(((await waiting) as Lease).target.instanceId).toBe('i0')
+  })
+
   test('those who wait are served by a target that comes back', async () => {
     const table = limited({}, 2)
     const targets = world.balancing(table)
