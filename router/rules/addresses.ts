@@ -1,6 +1,7 @@
 import { BlockList, isIP } from 'node:net'
 
-const rememberedVerdicts = 4096
+/** Of each list: there may be thousands of them, and an IPv6 network has addresses without end. */
+const rememberedVerdicts = 256
 
 /** Addresses and CIDR ranges; who was asked about lately is remembered. */
 export class AddressList {

@@ -8,6 +8,14 @@ const heavy = (name: string): EdgePolicy => ({
   redirects: Array.from({ length: 32 }, (_, i) => ({ source: `/${name}${i}/:x(a{950})`, destination: '/', status: 308 as const })),
 })
 
+test('small policies of old tables are forgotten, too: each takes more than its rules', () => {
+  const policies = new CompiledPolicies({ info: () => {}, warn: () => {}, error: () => {} })
+  const small = (i: number): EdgePolicy => ({ ...defaultEdgePolicy, queueTimeoutMs: i })
+  const first = policies.get(small(0))
+  for (let i = 1; i < 20_000; i += 1) policies.get(small(i))
+  expect(policies.get(small(0))).not.toBe(first)
+})
+
 test('a policy that a new table says again keeps its form; what old tables said is forgotten by its weight, oldest first', () => {
   const policies = new CompiledPolicies({ info: () => {}, warn: () => {}, error: () => {} })
   const first = policies.get(heavy('first'))

@@ -50,6 +50,8 @@ export interface CompiledPolicy {
 
 /** Together as heavy as all policies of one table may be: what older tables had goes first. */
 const maxKeptWeight = ruleLimits.totalWeight
+/** What a policy takes beside its rules, with what it remembers of visitors. */
+const formWeight = 16 * 1024
 
 /**
  * Policies in their compiled form, made at their first request. A policy whose content did not change with a table keeps its form, and
@@ -80,7 +82,7 @@ export class CompiledPolicies {
     // Used last, forgotten last.
     this.#byContent.delete(key)
     this.#byContent.set(key, compiled)
-    if (!known) this.#weight += compiled.weight
+    if (!known) this.#weight += compiled.weight + formWeight
     this.#forget()
     this.#byObject.set(policy, compiled)
     return compiled
@@ -96,7 +98,7 @@ export class CompiledPolicies {
     for (const [key, { weight }] of this.#byContent) {
       if (this.#weight <= maxKeptWeight || this.#byContent.size === 1) return
       this.#byContent.delete(key)
-      this.#weight -= weight
+      this.#weight -= weight + formWeight
     }
   }
 }
