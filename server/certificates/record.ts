@@ -29,6 +29,9 @@ export async function createMissing(pool: Pool, now: number): Promise<string[]> 
 const isDue = `c."source"='acme' AND d."certificateMode"='automatic' AND c."nextAttemptAt" <= $1
   AND (c."leaseExpiresAt" IS NULL OR c."leaseExpiresAt" < (now() AT TIME ZONE 'utc'))`
 
+/** Orders a team may have under way before those of others go first: its DNS host may take minutes over each of a thousand. */
+export const fairShare = 4
+
 /**
  * Takes the most urgent certificate that is due, for this claim alone: `leaseOwner` is new with each claim and fences every write.
  * A first certificate, for which somebody may be waiting, ranks with those that expire within a day. null: nothing is due.
@@ -38,8 +41,12 @@ export async function claim(deps: { pool: Pool; prisma: PrismaClient }, owner: s
     `UPDATE "Certificate" SET "leaseOwner"=$2, "leaseExpiresAt"=(now() AT TIME ZONE 'utc') + $3 * interval '1 second',
             "state"=CASE WHEN "chainPem" IS NULL THEN 'issuing' ELSE 'renewing' END::"CertificateState"
      WHERE "id" = (
-       SELECT c."id" FROM "Certificate" c JOIN "Domain" d ON d."id"=c."domainId" WHERE ${isDue}
-       ORDER BY COALESCE(c."notAfter", c."nextAttemptAt" + interval '1 day'), c."id" LIMIT 1 FOR UPDATE OF c SKIP LOCKED)
+       SELECT c."id" FROM "Certificate" c JOIN "Domain" d ON d."id"=c."domainId"
+       LEFT JOIN (SELECT "teamId", count(*) AS "orders" FROM "Certificate" WHERE "leaseExpiresAt" >= (now() AT TIME ZONE 'utc') GROUP BY "teamId") busy
+         ON busy."teamId"=c."teamId"
+       WHERE ${isDue}
+       ORDER BY COALESCE(busy."orders", 0) >= ${fairShare}, COALESCE(c."notAfter", c."nextAttemptAt" + interval '1 day'), c."id"
+       LIMIT 1 FOR UPDATE OF c SKIP LOCKED)
      RETURNING "id"`,
     [new Date(now), `${owner}/${newId()}`, leaseSeconds],
   )

@@ -5,7 +5,7 @@ import { type DarkProxy, startDarkProxy } from '@/test/support/dark-proxy'
 import type { Pebble } from '@/test/support/pebble'
 import { until } from '@/test/support/processes'
 import { precheckStep } from './attempt'
-import { breakLeases, domainReady } from './record'
+import { breakLeases, claim, createMissing, domainReady, fairShare } from './record'
 
 const world = certificateWorld()
 const { again, certificateOf, reached, startCa, tries } = world
@@ -137,6 +137,19 @@ test('an attempt that breaks off inside this installation says so, and is made a
   broken = false
   await again(scheduler, id)
   await reached(id, 'active')
+})
+
+test('a team with many orders under way leaves the next place to others', async () => {
+  const { prisma, pool } = world.db
+  const mine = await Promise.all(Array.from({ length: 8 }, (_, i) => world.stage.addDomain(`many${i}.example.test`)))
+  const { id } = await world.stage.addDomain('other.example.test')
+  await prisma.domain.update({ where: { id }, data: { teamId: 'another' } })
+  await createMissing(pool, Date.now() - 60_000)
+  await prisma.certificate.updateMany({ where: { domainId: id }, data: { nextAttemptAt: new Date() } })
+  const claimed: (string | undefined)[] = []
+  for (let i = 0; i < 10; i++) claimed.push((await claim({ pool, prisma }, 'test', Date.now()))?.domainId)
+  expect(claimed.indexOf(id)).toBe(fairShare)
+  expect(new Set(claimed)).toEqual(new Set([...mine.map((one) => one.id), id, undefined]))
 })
 
 describe('one order per name', () => {

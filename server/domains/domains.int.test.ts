@@ -211,6 +211,21 @@ it('a name that has become a public suffix since it was added is still listed, a
   await api.platform.domains.remove(ours, id, 'github.io')
 })
 
+it('a team with many domains to examine delays its own, not those of others', async () => {
+  const { prisma } = api.database
+  await prisma.domain.updateMany({ data: { nextCheckAt: null } })
+  const many = await Promise.all(Array.from({ length: 12 }, (_, i) => add(ours, shop, `slow${i}.fair.example`)))
+  const { id } = await add(theirs, rival, 'one.unfair.example')
+  await prisma.domain.updateMany({ where: { id: { in: many.map((one) => one.id) } }, data: { nextCheckAt: new Date(Date.now() - 60_000) } })
+  const seen: string[] = []
+  const checks = { check: async (domainId: string) => void seen.push(domainId) }
+  const rounds = startDomainRounds({ prisma, bus: api.bus, checks, logger: { warn: () => {} } })
+  await expect.poll(() => seen.length, { timeout: 10_000 }).toBe(13)
+  await rounds.stop()
+  expect(seen.slice(0, 4)).toContain(id)
+  expect(new Set(seen).size).toBe(13)
+})
+
 describe('a domain in time', () => {
   it('that is changed while it is examined is looked at again at once: the examination does not put that off', async () => {
     const { prisma } = api.database

@@ -59,10 +59,17 @@ export function startDomainRounds(deps: RoundDeps): { stop(): Promise<void> } {
   }
 }
 
+/** Of each team the one that waits longest, then the next of each: a team with a thousand slow domains delays its own. */
 async function claimDue(prisma: PrismaClient): Promise<string[]> {
   const rows = await prisma.$queryRaw<{ id: string }[]>`
+    WITH due AS (
+      SELECT "id", "nextCheckAt", row_number() OVER (PARTITION BY "teamId" ORDER BY "nextCheckAt") AS place
+      FROM "Domain" WHERE "nextCheckAt" <= (now() AT TIME ZONE 'utc')
+    )
     UPDATE "Domain" SET "nextCheckAt" = (now() AT TIME ZONE 'utc') + ${leaseMs} * interval '1 millisecond'
-    WHERE "id" IN (SELECT "id" FROM "Domain" WHERE "nextCheckAt" <= (now() AT TIME ZONE 'utc') ORDER BY "nextCheckAt" LIMIT ${atOnce} FOR UPDATE SKIP LOCKED)
+    WHERE "id" IN (
+      SELECT d."id" FROM "Domain" d JOIN due USING ("id") WHERE d."nextCheckAt" <= (now() AT TIME ZONE 'utc')
+      ORDER BY due.place, due."nextCheckAt" LIMIT ${atOnce} FOR UPDATE OF d SKIP LOCKED)
     RETURNING "id"`
   return rows.map((row) => row.id)
 }
