@@ -55,7 +55,8 @@ export function AddDomain({ project, onClose }: { project: ProjectView; onClose:
     const added = await add.mutateAsync({ projectId: project.id, hostname }).catch(() => null)
     if (!added) return
     // The first one is there: a refusal of the second is told, and does not take it back.
-    if (other && both)
+    // What is shown may still be about the name typed before.
+    if (other && both && shown?.hostname === added.hostname)
       await redirect
         .mutateAsync({ projectId: project.id, hostname: other, redirectTo: added.hostname })
         .catch((error) => toast.error(`${other} was not added`, { description: wireErrorOf(error).message }))
