@@ -43,6 +43,13 @@ interface Child {
   wasReady: boolean
 }
 
+/** How a process ended, and after how long. */
+interface Exit {
+  code: number | null
+  signal: NodeJS.Signals | null
+  ranMs: number
+}
+
 class Supervisor {
   private readonly children: Child[] = []
   private stopping: Promise<void> | null = null
@@ -71,12 +78,14 @@ class Supervisor {
         this.add(`router-${i}`, 'router.mjs', [], { ROUTER_WORKER_ID: String(i), EDGE_WORKERS: String(this.env.edgeWorkers) }),
       ),
     )
+    // Whoever stopped us meanwhile ends what was started; nothing is added behind its back.
+    if (this.stopping) return
     if (this.children.some((child) => !child.wasReady)) {
       this.logger.fatal('The router cannot start; the reason is above.')
       await this.stop()
       process.exit(1)
     }
-    for (const old of left) process.kill(old.pid, 'SIGTERM')
+    for (const old of left) signal(old, 'SIGTERM')
     await this.add('control', 'control.mjs', args, { EDGE_WORKERS: String(this.env.edgeWorkers) })
   }
 
@@ -120,8 +129,18 @@ class Supervisor {
     await this.spawn(child)
   }
 
-  /** Resolves when the process says it is ready, or has ended. */
+  /** Resolves when the process says it is ready, or has ended, or could not be started: then it is tried again. */
   private spawn(child: Child): Promise<void> {
+    try {
+      return this.begin(child)
+    } catch (error) {
+      this.logger.error({ err: error }, `${child.name} could not be started`)
+      this.again(child, { code: null, signal: null, ranMs: 0 })
+      return Promise.resolve()
+    }
+  }
+
+  private begin(child: Child): Promise<void> {
     const file = fileURLToPath(new URL(child.script, import.meta.url))
     // A group of its own, so that Ctrl-C in a terminal reaches only this process, which stops the rest in order.
     const running = start([process.execPath, '--enable-source-maps', ...(child.script === 'router.mjs' ? routerFlags : []), file, ...child.args], {
@@ -131,10 +150,13 @@ class Supervisor {
     })
     child.process = running
     const startedAt = Date.now()
-    if (running.pid) void writePidFile(this.runFile(child.name), running.pid)
+    this.notePid(child, running)
     running.on('error', (error) => this.logger.error({ err: error }, `${child.name}: channel error`))
-    child.ended = new Promise((resolve) => running.once('exit', () => resolve()))
-    running.once('exit', (code, signal) => this.onExit(child, running, { code, signal, ranMs: Date.now() - startedAt }))
+    // Of what the system could not start (no memory, no more processes, no file) nothing but the error is heard.
+    const onEnd = (code: number | null, by: NodeJS.Signals | null) => this.onExit(child, running, { code, signal: by, ranMs: Date.now() - startedAt })
+    child.ended = new Promise((resolve) => running.once(running.pid === undefined ? 'error' : 'exit', () => resolve()))
+    if (running.pid === undefined) running.once('error', () => onEnd(null, null))
+    else running.once('exit', onEnd)
     const ready = new Promise<void>((resolve) =>
       running.on('message', (message) => {
         if (this.relay.pass(message, running, this.routers())) return
@@ -145,12 +167,19 @@ class Supervisor {
     return Promise.race([child.ended, ready])
   }
 
+  // On a full disk processes are minded all the same; it is the next supervisor that would look for the file.
+  private notePid({ name }: Child, { pid }: ChildProcess): void {
+    if (pid === undefined) return
+    const failed = (error: unknown) => this.logger.warn({ err: error, pid }, `${name}: its pid file cannot be written`)
+    writePidFile(this.runFile(name), pid).catch(failed)
+  }
+
   private *routers(): IterableIterator<ChildProcess> {
     for (const { name, process: running } of this.children) if (running && name !== 'control') yield running
     yield* this.leaving
   }
 
-  private onExit(child: Child, ended: ChildProcess, exit: { code: number | null; signal: NodeJS.Signals | null; ranMs: number }): void {
+  private onExit(child: Child, ended: ChildProcess, exit: Exit): void {
     // A worker that was replaced ends when it has drained.
     if (child.process !== ended) return
     child.process = null
@@ -160,6 +189,11 @@ class Supervisor {
       void this.stop().then(() => process.exit(1))
       return
     }
+    this.again(child, exit)
+  }
+
+  private again(child: Child, exit: Exit): void {
+    if (this.stopping) return
     child.pauseMs = exit.ranMs > stableMs ? firstRestartMs : Math.min(maxRestartMs, child.pauseMs * 2)
     this.logger.error(
       { code: exit.code, signal: exit.signal },
@@ -209,7 +243,7 @@ class Supervisor {
     child.process = old
     child.ended = ended
     if (failed !== old) failed?.kill('SIGKILL')
-    if (old.pid) void writePidFile(this.runFile(child.name), old.pid)
+    this.notePid(child, old)
     // It may have ended meanwhile, while nobody minded it.
     if (old.exitCode !== null || old.signalCode !== null) void this.spawn(child)
   }
@@ -252,9 +286,18 @@ const deadline = (ms: number) =>
     setTimeout(() => resolve(false), ms).unref()
   })
 
+/** Whoever has ended by itself meanwhile is as it should be. */
+function signal({ pid }: ProcessIdentity, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
+}
+
 /** Kills a process that is not a child and waits for its end. */
 async function endProcess(process_: ProcessIdentity): Promise<void> {
-  process.kill(process_.pid, 'SIGKILL')
+  signal(process_, 'SIGKILL')
   while ((await identify(process_.pid))?.startTime === process_.startTime) await new Promise((resolve) => setTimeout(resolve, 20))
 }
 

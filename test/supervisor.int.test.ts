@@ -1,5 +1,5 @@
 /** The parent of all processes, over children that hang and crash on purpose; the routers of one test are real. */
-import { mkdir } from 'node:fs/promises'
+import { copyFile, mkdir, rename, rm } from 'node:fs/promises'
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import path from 'node:path'
@@ -24,9 +24,9 @@ function lives(pid: number): boolean {
   }
 }
 
-async function running(home: SupervisedHome) {
+async function running(home: SupervisedHome, node?: string) {
   open.push(home)
-  const supervisor = await home.start()
+  const supervisor = await home.start(node)
   const pids = async () => ({ first: await home.pid('router-0'), second: await home.pid('router-1'), control: await home.pid('control') })
   await until('all processes run', 20_000, async () => Object.values(await pids()).every(lives))
   return { supervisor, pids }
@@ -72,6 +72,54 @@ test.each(['hang', 'crash'] as const)(
     expect(last.filter(lives)).toEqual([])
   },
 )
+
+test('a process that cannot be started for a while is started when it can be, and a stop waits for none that never was', {
+  timeout: 90_000,
+}, async () => {
+  const home = await supervisedHome('scripted')
+  const node = path.join(path.dirname(home.home), 'node')
+  const away = () => rename(node, `${node}.away`)
+  const back = () => rename(`${node}.away`, node)
+  await copyFile(process.execPath, node)
+  const { supervisor, pids } = await running(home, node)
+  const before = await pids()
+
+  await away()
+  process.kill(before.first, 'SIGKILL')
+  await until('it is tried again and again', 20_000, () => home.output().split('router-0 ended').length > 3)
+  await back()
+  await until('it runs again', 20_000, async () => {
+    const { first } = await pids()
+    return first !== before.first && lives(first)
+  })
+
+  await away()
+  process.kill((await pids()).first, 'SIGKILL')
+  await until('it cannot be started', 20_000, async () => !lives((await pids()).first))
+  const left = await pids()
+  const ended = new Promise((resolve) => supervisor.once('exit', resolve))
+  supervisor.kill('SIGTERM')
+  expect(await Promise.race([ended, new Promise((resolve) => setTimeout(() => resolve('hangs'), 10_000))])).toBe(0)
+  expect([left.second, left.control].filter(lives)).toEqual([])
+})
+
+test('a pid file that cannot be written costs nobody anything: not the parent either', { timeout: 60_000 }, async () => {
+  const home = await supervisedHome('scripted')
+  const { supervisor, pids } = await running(home)
+  const before = await pids()
+  const file = path.join(home.home, 'run/router-0.pid')
+  await rm(file)
+  await mkdir(file)
+  process.kill(before.first, 'SIGKILL')
+  await until('it is started again, and what is wrong is said', 20_000, () => home.output().includes('router-0: its pid file cannot be written'))
+  await rm(file, { recursive: true })
+  process.kill(before.second, 'SIGKILL')
+  await until('the parent goes on', 20_000, async () => {
+    const { second } = await pids()
+    return second !== before.second && lives(second)
+  })
+  expect(supervisor.exitCode).toBeNull()
+})
 
 test('a visitor who comes over connections to every router gets what the limit says, not as much from each', { timeout: 60_000 }, async () => {
   const requests = 100

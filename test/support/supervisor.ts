@@ -27,7 +27,8 @@ export interface SupervisedHome {
   readonly edgePort: number
   /** What routers that start from now on do. */
   behave(mode: 'ready' | 'hang' | 'crash'): Promise<void>
-  start(): Promise<ChildProcess>
+  /** `node`: the program that it and all its children are. */
+  start(node?: string): Promise<ChildProcess>
   /** Of a process by its name: `router-0`, `control`. */
   pid(name: string): Promise<number>
   output(): string
@@ -65,7 +66,7 @@ export async function supervisedHome(routers: 'scripted' | 'real'): Promise<Supe
     home,
     edgePort,
     behave: (mode) => writeFile(path.join(directory, 'mode'), mode),
-    async start() {
+    async start(node = process.execPath) {
       const env = {
         ...baseEnv,
         SWITCHYARD_HOME: home,
@@ -77,7 +78,7 @@ export async function supervisedHome(routers: 'scripted' | 'real'): Promise<Supe
         EDGE_WORKERS: '2',
         LOG_LEVEL: 'info',
       } as unknown as NodeJS.ProcessEnv
-      const child = start([process.execPath, path.join(directory, 'switchyard.mjs')], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+      const child = start([node, path.join(directory, 'switchyard.mjs')], { env, stdio: ['ignore', 'pipe', 'pipe'] })
       for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => (output += chunk.toString()))
       running = child
       return child
