@@ -73,6 +73,19 @@ test('a proposal that not every router acknowledges is taken back', async () => 
   expect(tables).toHaveLength(3)
 })
 
+test('a release whose own files would close it serves nobody, whatever waits to be published when it is proposed', async () => {
+  const { routes, tables } = publisher()
+  const { owner, next, nextRelease } = await liveProject('shop')
+  await db.prisma.artifact.update({ where: { id: nextRelease.artifact.id }, data: { edgePolicy: { allowedAddresses: 'nonsense' } } })
+  await db.prisma.deployment.update({ where: { id: next.id }, data: { artifactId: nextRelease.artifact.id } })
+  const others = routes.sync()
+  await expect(routes.propose({ environmentId: owner.environment.id, releaseId: nextRelease.release.id })).rejects.toThrow('nobody is let in')
+  await others
+  await routes.sync()
+  const shown = tables.map((table) => table.routes.find(({ host }) => host === 'shop.localhost'))
+  expect(shown.map((route) => [route?.closed ?? false, route?.targets.map(({ port }) => port)])).toEqual([[false, [1001]]])
+})
+
 test('versions only grow, and an unchanged table is not sent again', async () => {
   const { routes, tables } = publisher()
   await createProject(db.prisma, { slug: 'one' })

@@ -105,11 +105,17 @@ export function createRoutePublisher(options: {
   return {
     sync: () => serialized(() => publish()),
     async propose(candidate) {
-      candidates.set(candidate.environmentId, candidate)
+      const { environmentId } = candidate
       try {
-        await serialized(() => publish(candidate))
+        await serialized(async () => {
+          // Not before its turn: a publication that was waiting would serve it without a look at its rules.
+          candidates.set(environmentId, candidate)
+          await publish(candidate).catch((error) => {
+            candidates.delete(environmentId)
+            throw error
+          })
+        })
       } catch (error) {
-        candidates.delete(candidate.environmentId)
         // Routers that did take the new table must go back; one that cannot be reached keeps the old one anyway.
         await serialized(() => publish()).catch(() => {})
         throw error
