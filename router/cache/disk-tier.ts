@@ -1,4 +1,5 @@
-import { mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { randomUUID } from 'node:crypto'
+import { mkdirSync, readdirSync, renameSync } from 'node:fs'
 import { readFile, rename, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 
@@ -17,7 +18,7 @@ export class DiskTier {
     this.#directory = path.join(top, String(process.pid))
     try {
       mkdirSync(top, { recursive: true, mode: 0o700 })
-      for (const name of readdirSync(top)) if (!isOthers(name)) rmSync(path.join(top, name), { recursive: true, force: true })
+      for (const name of readdirSync(top)) if (!isOthers(name)) removeLater(top, name)
       mkdirSync(this.#directory, { mode: 0o700 })
     } catch {
       this.#broken = true
@@ -48,6 +49,18 @@ export class DiskTier {
   drop(file: string): void {
     void rm(file, { force: true }).catch(() => {})
   }
+}
+
+/** Of tens of thousands of files a removal takes longer than a worker may to be back: the name is free at once, the rest goes beside it. */
+function removeLater(top: string, name: string): void {
+  const gone = path.join(top, `gone-${randomUUID()}`)
+  try {
+    renameSync(path.join(top, name), gone)
+  } catch {
+    // Another worker that starts was first.
+    return
+  }
+  void rm(gone, { recursive: true, force: true }).catch(() => {})
 }
 
 /** Whether a directory belongs to another process that lives: an older worker that drains while this one begins. */
