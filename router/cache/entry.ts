@@ -212,16 +212,21 @@ export class Entry {
     const accepted = acceptedEncodings(facts.header('accept-encoding'))
     for (const encoding of accepted) if (this.#coded.has(encoding)) return encoding
     const wanted = accepted[0]
-    if (wanted !== undefined && !this.#coding.has(wanted)) this.#code(wanted, body, compress)
+    if (wanted !== undefined && !this.#coding.has(wanted)) this.#code(wanted, compress)
     return null
   }
 
-  #code(encoding: Encoding, body: Buffer, queue: WorkQueue): void {
+  #code(encoding: Encoding, queue: WorkQueue): void {
     this.#coding.add(encoding)
     const work = async () => {
-      const coded = await compressWhole(body, encoding, 'quick')
-      if (this.body !== null) this.#coded.set(encoding, coded)
-      this.#coding.delete(encoding)
+      try {
+        // Read when its turn comes: what waits must not keep payloads in memory that had to leave it.
+        const plain = this.body
+        const coded = plain && (await compressWhole(plain, encoding, 'quick'))
+        if (coded !== null && this.body !== null) this.#coded.set(encoding, coded)
+      } finally {
+        this.#coding.delete(encoding)
+      }
     }
     if (!queue.add(work)) this.#coding.delete(encoding)
   }

@@ -2,6 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { factsOf } from '../gate/testing'
+import type { WorkQueue } from '../http/work-queue'
 import { until } from '../proxy/testing'
 import { DiskTier } from './disk-tier'
 import { Entry } from './entry'
@@ -60,4 +62,19 @@ test('an entry whose fields grow counts for what they take, and goes when that i
   store.weigh(first)
   expect(store.find('/0', () => undefined)).toBeNull()
   expect(store.find('/1', () => undefined)).toBe(entries[1])
+})
+
+test('a payload that waits to be coded is not kept in memory by that, once it had to leave', async () => {
+  const { store, entries } = filled(1)
+  const origin = { uri: '/text', projectId: 'p', paths: [], vary: [] }
+  const entry = new Entry(origin, 200, [['Content-Type', 'text/plain']], Buffer.alloc(8 * kiB), lifetime, 0)
+  store.put(entry)
+  const waiting: (() => Promise<void>)[] = []
+  const queue = { add: (work: () => Promise<void>) => waiting.push(work) > 0 } as unknown as WorkQueue
+  entry.answer(factsOf('/text', { headers: { 'accept-encoding': 'br' } }), entry.body as Buffer, 'hit', 0, queue)
+  expect(waiting).toHaveLength(1)
+  store.remove(entry)
+  expect(entry.body).toBeNull()
+  await waiting[0]?.()
+  expect(store.find('/0', () => undefined)).toBe(entries[0])
 })

@@ -197,6 +197,8 @@ export class EntryStore {
     if (place.memory) this.#memory.remove(place.memory)
     place.memory = null
     this.#leaveDisk(place)
+    // Whoever still sends it has its payload; what only waits to be coded must not keep it.
+    place.entry.unload()
   }
 }
 
