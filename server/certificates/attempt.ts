@@ -10,9 +10,9 @@ import type { AuthorityGate } from './authority-gate'
 import { type ChallengeMethod, runOrder } from './order'
 import { pairId, readFacts, renewalId } from './pem'
 import { AcmeProblem, AuthoritySilent, ChallengeError, type Fault, faultOf, toCertificateProblem } from './problems'
-import { beginTry, type Claimed, endTry, nameOf, noOrder, released, successes, vainAsks, write } from './record'
+import { beganAt, beginTry, type Claimed, endTry, nameOf, noOrder, released, successes, vainAsks, write } from './record'
 import { readRenewalInfo } from './renewal-info'
-import { allowedAt, backoff, firstAllowedAt, firstsWindowMs, outagePause, renewAt, vainAsksPerHour } from './schedule'
+import { allowedAt, backoff, firstAllowedAt, firstsWindowMs, outagePause, renewAt, vainAsksPerHour, vainWindowMs } from './schedule'
 
 export interface AttemptDeps {
   pool: Pool
@@ -38,6 +38,8 @@ export const precheckStep = 'domain check'
 /** As after so many failures. */
 const precheckBackoff = 2
 const obstaclePauseMs = 5_000
+/** An order that is older leads nowhere: beginning anew costs one ask, which the hour has paid for. */
+const longestOrderMs = vainWindowMs
 /** A CA that is away says when it means to be back (RFC 9110 §10.2.3); it is looked for at least this often. */
 const maxOutagePauseMs = 3_600_000
 
@@ -149,7 +151,9 @@ async function dropOrder(deps: AttemptDeps, row: Claimed, problem: WireError | n
 /** Asks one CA: goes on with its order, or begins one if the name may be asked for. null: it may not, which is on record. */
 async function ask(deps: AttemptDeps, row: Claimed, authority: Authority, signal: AbortSignal, again = false): Promise<Outcome | null> {
   if (row.orderTryId && row.orderDirectory !== authority.directory) await dropOrder(deps, row, null)
-  if (row.orderTryId && !row.orderUrl) await dropOrder(deps, row, null)
+  // A CA whose servers fail over this one order would be asked about it every few seconds until it runs out, days later.
+  if (row.orderTryId && (!row.orderUrl || (await beganAt(deps.prisma, row.orderTryId)) < deps.now() - longestOrderMs))
+    await dropOrder(deps, row, null)
   if (!row.orderTryId) {
     const at = allowedAt(await vainAsks(deps.prisma, nameOf(row), deps.now()), deps.now())
     if (at !== null) {

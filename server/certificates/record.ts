@@ -115,6 +115,11 @@ export async function beginTry(
   })
 }
 
+/** ms since 1970; 0: it is not on record any more. */
+export async function beganAt(prisma: Pick<PrismaClient, 'certificateTry'>, id: bigint): Promise<number> {
+  return (await prisma.certificateTry.findUnique({ where: { id }, select: { startedAt: true } }))?.startedAt.getTime() ?? 0
+}
+
 /** `succeeded: null`: it ended without anything having been asked of the CA. */
 export async function endTry(
   prisma: Pick<PrismaClient, 'certificateTry'>,

@@ -207,6 +207,24 @@ describe('one order per name', () => {
     expect(world.pebble.ordersAsked()).toBe(1)
   })
 
+  test('that has led nowhere for an hour is begun anew', async () => {
+    const proxy = await proxyOf(world.pebble)
+    const { id } = await world.stage.addDomain('stuck.example.test')
+    world.stage.responder.onQuestion = () => proxy.set('refuse')
+    const first = await start({ production: [proxy.authority] })
+    await until('it says that the CA is silent', 10_000, async () =>
+      JSON.stringify((await certificateOf(id))?.problem ?? '').includes('does not answer'),
+    )
+    await first.stop()
+    await world.db.prisma.certificateTry.updateMany({ data: { startedAt: new Date(Date.now() - 2 * 3_600_000) } })
+    delete world.stage.responder.onQuestion
+    await proxy.set('open')
+    const next = await start({ production: [proxy.authority] })
+    await again(next, id)
+    await reached(id, 'active')
+    expect(await tries()).toMatchObject([{ succeeded: false }, { succeeded: true }])
+  })
+
   test('begins anew when the CA has forgotten account and order', async () => {
     const { id } = await world.stage.addDomain('amnesia.example.test')
     const scheduler = await start()
