@@ -18,6 +18,7 @@ import { RequestFrame } from './request-frame'
 import { writeRequestHead } from './request-writer'
 import type { Outbox } from './slab'
 import { isEnough } from './upload'
+import { tunnelProbeMs } from './upstream'
 
 /** One HTTP/1 connection of a client: its requests one after the other, its answers in the same order. */
 export class ClientConnection extends ClientInput implements Front, AnswersOwner {
@@ -225,7 +226,7 @@ export class ClientConnection extends ClientInput implements Front, AnswersOwner
     this.state = tunnel
     this.#answers.switched(head, edits, this.facts.id)
     // A peer that vanished without a word is found out by the kernel: a quiet WebSocket may be quiet for hours.
-    this.socket.setKeepAlive(true, 30_000)
+    this.socket.setKeepAlive(true, tunnelProbeMs)
     const early = this.pending
     this.pending = null
     this.resume()

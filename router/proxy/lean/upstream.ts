@@ -55,6 +55,9 @@ const byClose = 3
 /** Shared by all connections: a head is parsed and passed on within one turn. */
 const answerHead = new AnswerHead()
 
+/** A tunnel may be quiet for hours: after so long the kernel asks whether the other side is still there. */
+export const tunnelProbeMs = 30_000
+
 /** Heads of requests are rarely longer. */
 const ownBytes = 2_048
 
@@ -242,6 +245,7 @@ export class UpstreamConnection {
     const sink = this.#sink
     if (!this.#asked.upgrade) return this.#fail(new UnaskedUpgrade('the instance switched protocols without being asked to'))
     this.#state = tunnel
+    this.socket.setKeepAlive(true, tunnelProbeMs)
     sink?.onSwitch(answerHead)
     if (after < end && this.#sink === sink) sink?.onBody(bytes, after, end)
   }

@@ -1,10 +1,12 @@
+import { createHash } from 'node:crypto'
 import http2 from 'node:http2'
+import net from 'node:net'
 import { Readable } from 'node:stream'
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import type { LocalAnswer } from '../../../gate/gate'
 import { useEdge } from '../../contract/harness'
 import { CountingObserver, RecordingTargets, ScriptedGate } from '../../contract/scripted'
-import { httpOrigin, scriptedOrigin, until } from '../../testing'
+import { httpOrigin, RawClient, scriptedOrigin, until } from '../../testing'
 import { createLeanEngine } from '../engine'
 
 describe('HTTP/2 streams that wait', () => {
@@ -51,6 +53,53 @@ describe('HTTP/2 streams that wait', () => {
     await until('the answer is whole', () => forwarded.seen.closed)
     await until('it is counted', () => observer.ends.length === 2)
     expect(observer.ends[1]?.bytesOut).toBeGreaterThanOrEqual(large.length)
+  })
+
+  test('clients that take nothing share one copy of what the router holds anyway', async () => {
+    const large = Buffer.alloc(2_000_000, 'x')
+    const gate = new ScriptedGate(() => ({ kind: 'answer', answer: local(large) }))
+    const { port } = await edgeTo([], {}, { gate })
+    const session = connect(port, { initialWindowSize: 0 })
+    await new Promise((resolve) => session.once('remoteSettings', resolve))
+    const before = process.memoryUsage().arrayBuffers
+    const all = Array.from({ length: 100 }, () => ask(session).seen)
+    await until('all have their heads', () => all.every(({ status }) => status === 200))
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(30_000_000)
+    session.settings({ initialWindowSize: 4_000_000 })
+    session.setLocalWindowSize(64_000_000)
+    await until('all have it all', () => all.every(({ closed, bytes }) => closed && bytes === large.length))
+  })
+
+  test.each(['CONNECT', 'GET'])('a %s whose client may be quiet for hours: whether it is still there is for the kernel to ask', async (method) => {
+    const asked = vi.spyOn(net.Socket.prototype, 'setKeepAlive')
+    const origin = await keep(
+      scriptedOrigin((head) => {
+        const accept = createHash('sha1')
+          .update(`${/sec-websocket-key: (\S+)/i.exec(head)?.[1]}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`)
+          .digest('base64')
+        return `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`
+      }),
+    )
+    const { port } = await edgeTo([origin.target])
+    if (method === 'CONNECT') {
+      const session = connect(port)
+      await new Promise((resolve) => session.once('remoteSettings', resolve))
+      const { seen } = ask(session, { ':method': 'CONNECT', ':protocol': 'websocket', ':path': '/chat' })
+      await until('it is open', () => seen.status === 200)
+    } else {
+      const client = await RawClient.connect(port)
+      client.write(
+        'GET /chat HTTP/1.1\r\nHost: app.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
+      )
+      await client.read((text) => text.includes('\r\n\r\n'))
+      client.destroy()
+    }
+    expect(asked.mock.calls).toEqual([
+      [true, 30_000],
+      [true, 30_000],
+    ])
+    expect(asked.mock.contexts.filter((socket) => (socket as net.Socket).remotePort === origin.port)).toHaveLength(1)
+    asked.mockRestore()
   })
 
   test('an answer whose body closes before its end is reset: its client is not kept waiting', async () => {

@@ -274,7 +274,7 @@ export class H2Front implements Front, RequestTaker {
       const bytes = bodyless ? nothing : (body as Buffer)
       this.#detach()
       stream.respond(fields, bytes.length === 0)
-      if (bytes.length > 0) stream.write(bytes, 0, bytes.length, true)
+      if (bytes.length > 0) stream.write(bytes, 0, bytes.length, true, true)
       this.#count(stream)
       this.#exchange.localDone()
       this.#over()

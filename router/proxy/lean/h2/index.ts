@@ -1,12 +1,14 @@
 import type { Socket } from 'node:net'
 import type { ExchangeHost } from '../exchange-host'
 import type { Offenders } from '../offenders'
+import { tunnelProbeMs } from '../upstream'
 import { H2Front } from './front'
 import { clientPreface } from './protocol'
 import { type ClientWords, LastHost } from './request'
 import type { RequestHead } from './request-head'
 import { Session, type SessionHost } from './session'
 import type { H2Stream } from './stream'
+import { asksForWebSocket } from './websocket'
 
 export type { ClientWords } from './request'
 
@@ -63,7 +65,11 @@ export class H2Sessions {
       limits: this.#host.limits,
       suspect: this.#offenders.has(client.ip, Date.now()),
       onFlood: () => this.#offenders.note(client.ip, Date.now()),
-      onRequest: (stream, head, tooLarge) => this.#request(stream, head, tooLarge, client, last),
+      onRequest: (stream, head, tooLarge) => {
+        // As for a WebSocket over HTTP/1.1: it may be quiet for hours, and only the kernel finds out that nobody is there any more.
+        if (asksForWebSocket(head)) socket.setKeepAlive(true, tunnelProbeMs)
+        this.#request(stream, head, tooLarge, client, last)
+      },
       onClosed: (session) => this.#sessions.delete(session),
     }
     const session = new Session(socket, sessionHost)

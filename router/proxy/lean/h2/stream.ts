@@ -1,3 +1,4 @@
+import { readers } from '../crowd'
 import type { Field } from './hpack/field'
 import { ErrorCode, frameHeaderBytes, maxFrameBytes } from './protocol'
 
@@ -64,6 +65,8 @@ export class H2Stream {
   #withheld = 0
   #held = false
   #pending: Buffer[] = none
+  /** Bytes of an instance are held for a client that does not take them. */
+  #holds = false
   #endAfterPending = false
   #trailers: readonly Buffer[] | null = null
 
@@ -159,24 +162,39 @@ export class H2Stream {
   }
 
   /**
-   * Body bytes, copied before this returns; `last` ends the answer. false: they wait for the client, and so should the next ones;
-   * `onDrain` is called when they are gone.
+   * Body bytes; `last` ends the answer. They are copied before this returns, but for `lasting` ones, which nobody changes any more: what
+   * the router holds anyway is not held again for everybody who is slow. false: they wait for the client, and so should the next ones;
+   * `onSent` is called when they are gone.
    */
-  write(bytes: Buffer, start: number, end: number, last: boolean): boolean {
+  write(bytes: Buffer, start: number, end: number, last: boolean, lasting = false): boolean {
     if (!this.localOpen) return true
     if (last) this.#endAfterPending = true
     if (this.#pending.length > 0) {
-      if (end > start) this.#pending.push(Buffer.from(bytes.subarray(start, end)))
+      if (end > start) this.#pending.push(this.#toHold(bytes, start, end, lasting))
       return false
     }
     const from = this.#push(bytes, start, end)
     if (from < end) {
-      this.#pending = [Buffer.from(bytes.subarray(from, end))]
+      this.#pending = [this.#toHold(bytes, from, end, lasting)]
       this.movedAt = Date.now()
       this.#owner.wait(this)
       return false
     }
     return true
+  }
+
+  #toHold(bytes: Buffer, start: number, end: number, lasting: boolean): Buffer {
+    const run = bytes.subarray(start, end)
+    if (lasting) return run
+    if (!this.#holds) readers.enter()
+    this.#holds = true
+    return Buffer.from(run)
+  }
+
+  #holdNothing(): void {
+    this.#pending = none
+    if (this.#holds) readers.leave()
+    this.#holds = false
   }
 
   /** Ends the answer, with encoded trailer fields where there are any. */
@@ -216,7 +234,7 @@ export class H2Stream {
 
   #ended(): void {
     this.localOpen = false
-    this.#pending = none
+    this.#holdNothing()
     this.#endAfterPending = false
     this.#owner.finish(this)
   }
@@ -234,6 +252,7 @@ export class H2Stream {
       }
       this.#pending.shift()
     }
+    this.#holdNothing()
     this.taker?.onSent()
     return false
   }
@@ -248,7 +267,7 @@ export class H2Stream {
   abandon(tell: boolean): void {
     this.localOpen = false
     this.remoteOpen = false
-    this.#pending = none
+    this.#holdNothing()
     this.#endAfterPending = false
     const { taker } = this
     this.taker = null

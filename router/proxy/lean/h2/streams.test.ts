@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import { expect, test } from 'vitest'
+import { readers } from '../crowd'
 import { FloodGuard } from './flood'
 import { Output } from './output'
 import { defaultWindow, ErrorCode } from './protocol'
@@ -56,4 +57,26 @@ test('a stream that goes while others are served is not put back among those tha
   streams.pump(2)
   expect(streams.waiting).toBe(0)
   expect(third.bytesOut).toBeGreaterThanOrEqual(answer.length)
+})
+
+test('streams that hold bytes for slow clients are a crowd, for which less is read at once', () => {
+  const { streams, open } = streamsOf()
+  open(1).write(Buffer.alloc(defaultWindow), 0, defaultWindow, false)
+  const slow = Array.from({ length: 300 }, (_, i) => open(2 * i + 3))
+  for (const stream of slow) stream.write(answer, 0, answer.length, true)
+  expect(readers.dense).toBe(true)
+  for (const stream of slow.splice(0, 100)) streams.resetStream(stream, ErrorCode.cancel)
+  expect(readers.dense).toBe(false)
+  for (const stream of slow.slice(0, 100)) streams.resetStream(stream, ErrorCode.cancel)
+  streams.openWindow(1_000_000)
+  streams.pump(1)
+  const rest = Array.from({ length: 256 }, (_, i) => open(2 * i + 1_003))
+  streams.openWindow(-1_000_000)
+  for (const stream of rest) stream.write(answer, 0, answer.length, false)
+  expect(readers.dense).toBe(false)
+  const held = open(9_001)
+  held.write(answer, 0, answer.length, true, true)
+  expect(readers.dense).toBe(false)
+  streams.abandonAll()
+  expect(readers.dense).toBe(false)
 })
