@@ -1,4 +1,4 @@
-import { isIP } from 'node:net'
+import { isIP, isIPv4, isIPv6 } from 'node:net'
 import { z } from 'zod'
 
 /** What the environment says about DNS and addresses. Parsed by `server/env.ts`. */
@@ -18,13 +18,21 @@ const list = z.string().transform((text) =>
     .map((one) => one.trim())
     .filter(Boolean),
 )
-const resolver = /^(\d{1,3}(\.\d{1,3}){3}(:\d{1,5})?|\[[0-9a-fA-F:]+\](:\d{1,5})?|[0-9a-fA-F:]+)$/
+/** Port 0 ends the process, and what is no address fails each question: both are better said at boot. */
+function isResolver(text: string): boolean {
+  if (isIP(text) !== 0) return true
+  // Bare in brackets is an address as well.
+  const [, six = '', four = '', port = '53'] = /^(?:\[(.*)\]|([^:]*)(?=:))(?::(\d{1,5}))?$/.exec(text) ?? []
+  return (isIPv6(six) || isIPv4(four)) && Number(port) >= 1 && Number(port) <= 65_535
+}
+/** As DNS answers are spelled (RFC 5952), with which it is compared. */
+const canonicalAddress = (address: string): string => (isIPv6(address) && URL.parse(`http://[${address}]`)?.hostname.slice(1, -1)) || address
 const publicPort = (preset: number) => z.coerce.number().int().min(1).max(65_535).default(preset)
 
 /** The variables of the environment that this folder reads. */
 export const domainVariables = {
   DNS_SERVERS: list
-    .pipe(z.array(z.string().regex(resolver, 'must be addresses like 9.9.9.9 or 127.0.0.1:5353, separated by commas')).min(1))
+    .pipe(z.array(z.string().refine(isResolver, 'must be addresses like 9.9.9.9 or 127.0.0.1:5353, separated by commas')).min(1))
     .optional(),
   EDGE_PUBLIC_ADDRESSES: list.pipe(z.array(z.string().refine((one) => isIP(one) !== 0, 'must be IP addresses separated by commas'))).optional(),
   EDGE_PUBLIC_HTTP_PORT: publicPort(80),
@@ -34,7 +42,7 @@ export const domainVariables = {
 export function domainSettings(env: z.output<z.ZodObject<typeof domainVariables>>): DomainSettings {
   return {
     dnsServers: env.DNS_SERVERS ?? null,
-    publicAddresses: env.EDGE_PUBLIC_ADDRESSES ?? [],
+    publicAddresses: (env.EDGE_PUBLIC_ADDRESSES ?? []).map(canonicalAddress),
     publicHttpPort: env.EDGE_PUBLIC_HTTP_PORT,
     publicHttpsPort: env.EDGE_PUBLIC_HTTPS_PORT,
   }
