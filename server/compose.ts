@@ -270,7 +270,7 @@ function createPlatform(
     accounts: createAccounts({ prisma }),
     projects: routedProjects(base, routes),
     variables: createVariables({ prisma, bus, secrets }),
-    cache: createCacheControl({ prisma, talk: routers?.hub.talk ?? null }),
+    cache: createCacheControl({ prisma, talk: routers?.hub.talk ?? null, expected: env.edgeWorkers }),
     domains,
     edgePolicy: createEdgePolicy({
       prisma,

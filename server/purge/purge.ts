@@ -11,6 +11,8 @@ export interface PurgeDeps {
   prisma: PrismaClient
   /** null: the routers are another process's. */
   talk: Pick<EdgeTalk, 'command'> | null
+  /** Router workers that are to be connected. */
+  expected?: number
 }
 
 const deadlineMs = 10_000
@@ -36,8 +38,17 @@ async function purgeCache(deps: PurgeDeps, actor: Actor, idOrSlug: string, input
   const tags = [...new Set(input.tags)]
   const paths = [...new Set(input.paths.map(pathAsSent))]
   const answers = await deps.talk.command('purge', { projectId: project.id, tags, paths }, { deadlineMs })
+  checkAllAnswered(answers.length, deps.expected ?? 0)
   await writeAudit(db, actor, { action: 'cache.purged', subject: project.id, detail: { tags, paths } })
   return { entries: answers.reduce((sum, { entries }) => sum + entries, 0), routers: answers.length }
+}
+
+/** One that has lost its connection serves on, and what it keeps with it. @throws ERR_UNAVAILABLE */
+export function checkAllAnswered(answered: number, expected: number): void {
+  if (answered >= expected) return
+  throw new AppError('ERR_UNAVAILABLE', `${answered} of ${expected} routers are connected: the others may go on sending what they keep.`, {
+    nextAction: 'Purge again in a few seconds. If it stays so, look at the routers on the status page and in the log.',
+  })
 }
 
 /** Routers know addresses as they were asked for: percent-encoded, here without their query. */
