@@ -4,6 +4,7 @@ import { decodePath } from '@/shared/edge-rules/template'
 import type { HostTable, LiveRoute } from '../match/host-table'
 import type { Problem } from '../pages/pages'
 import type { CompiledPolicies, CompiledPolicy } from '../rules/compiled-policy'
+import { loopField } from '../rules/loops'
 import type { OutsideHosts } from '../rules/outside'
 import type { RequestView } from '../rules/request-view'
 import { joinEdits, type TransportSecurity } from '../rules/response-edits'
@@ -138,9 +139,12 @@ export class Passage {
   }
 
   async #leave(to: Rendered): Promise<Admission | null> {
+    const loop = loopField(this.#view.facts.header('cdn-loop'))
+    if (loop === null) return this.#fail(502, `A rewrite leads to ${to.authority}, and from there back here without an end.`)
     const found = await this.#parts.outside.find(to.scheme, to.authority, this.#parts.now())
     if ('problem' in found) return this.#fail(502, found.problem)
     this.#outside = found.target
+    this.#requestEdits = joinEdits(this.#requestEdits, { remove: [], set: [['CDN-Loop', loop]], append: [] })
     return null
   }
 

@@ -143,6 +143,24 @@ describe('rewrites', () => {
   })
 })
 
+test('a rewrite to an outside address that leads back here ends after a few rounds, and others are named as they came', async () => {
+  const rewrites = [{ source: '/(.*)', destination: 'https://api.example.com/$1' }]
+  const options = { resolve: async () => ['93.184.215.14'] }
+  const { ask } = gateFor({ rewrites }, {}, { table: { outsideHosts: ['api.example.com'] }, options })
+  let loop = 'cdn.test; v=1'
+  let rounds = 0
+  for (; rounds < 20; rounds += 1) {
+    const admission = await ask('/a', { headers: { 'cdn-loop': loop } })
+    if (admission.kind !== 'forward') break
+    const set = admission.requestHeaders?.set ?? []
+    expect(headerOf(set, 'cdn-loop')).toBe(`${loop}, switchyard`)
+    loop = headerOf(set, 'cdn-loop') ?? ''
+  }
+  expect(rounds).toBe(5)
+  expect(await ask('/a', { headers: { 'cdn-loop': loop } })).toMatchObject({ problem: { kind: 'rule-failed', status: 502 } })
+  expect(await ask('/a')).toMatchObject({ requestHeaders: { set: [['CDN-Loop', 'switchyard']] } })
+})
+
 describe('headers', () => {
   const headers = [
     { source: '/(.*)', headers: [{ key: 'X-All', value: '1' }] },
