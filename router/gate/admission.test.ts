@@ -106,6 +106,18 @@ describe('a password', () => {
     expect(tried).toBeLessThanOrEqual(36)
   }, 20_000)
 
+  test('of one project is not kept waiting by all that another one is asked to look at', async () => {
+    const users = [{ name: 'ann', hash: await hashPassword('12345678') }]
+    const [crowded, calm] = [gateFor({ protection: { kind: 'basic', users: [] } }), gateFor({ protection: { kind: 'basic', users } })]
+    const order: string[] = []
+    const crowd = Array.from({ length: 18 }, (_, i) =>
+      crowded.ask('/', { headers: basic('a', String(i)), clientIp: `198.51.100.${i}` }).then(() => order.push('crowded')),
+    )
+    const one = calm.ask('/', { headers: basic('ann', '12345678') }).then(() => order.push('calm'))
+    await Promise.all([...crowd, one])
+    expect(order.indexOf('calm')).toBeLessThan(8)
+  }, 20_000)
+
   test('keeps what it guards out of shared caches', async () => {
     const page: LocalAnswer = {
       status: 200,

@@ -20,7 +20,8 @@ const maxRemembered = 2_000
 const maxVerifying = 2
 const maxWaiting = 16
 let verifying = 0
-const waiting: (() => void)[] = []
+/** By project; they take turns. */
+const waiting = new Map<Guard, (() => void)[]>()
 /** Of one visitor. */
 export const wrongTries = { requests: 20, windowSeconds: 60 }
 const maxCredentialBytes = 1024
@@ -93,7 +94,7 @@ export class Guard {
   async #verify(users: User[], given: Given): Promise<boolean> {
     this.#waiting += 1
     // Who is let go takes over the place of who lets go, so that nobody slips in between.
-    if (verifying >= maxVerifying) await new Promise<void>((resolve) => waiting.push(resolve))
+    if (verifying >= maxVerifying) await new Promise<void>((resolve) => waiting.set(this, [...(waiting.get(this) ?? []), resolve]))
     else verifying += 1
     this.#waiting -= 1
     try {
@@ -101,9 +102,7 @@ export class Guard {
       const right = await verifyPassword(given.password, user?.hash ?? nobodysHash)
       return right && user !== undefined
     } finally {
-      const next = waiting.shift()
-      if (next) next()
-      else verifying -= 1
+      if (!letNextIn()) verifying -= 1
     }
   }
 
@@ -141,6 +140,17 @@ export class Guard {
   #refuse(view: RequestView, what: 'password' | 'token'): Verdict {
     return { kind: 'problem', problem: { kind: 'protected', host: view.host, with: what } }
   }
+}
+
+/** Of the project whose turn it is. False: nobody waits. */
+function letNextIn(): boolean {
+  const [first] = waiting
+  if (!first) return false
+  const [guard, [next, ...others]] = first
+  waiting.delete(guard)
+  if (others.length > 0) waiting.set(guard, others)
+  next?.()
+  return true
 }
 
 function tooMany(view: RequestView, limit: number, windowSeconds: number, retryAfterSeconds: number): Verdict {
