@@ -1,9 +1,13 @@
 import { mkdtemp, readdir, readlink, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { buffer } from 'node:stream/consumers'
 import { finished } from 'node:stream/promises'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { factsOf, liveRoute } from '../gate/testing'
+import { HostTable } from '../match/host-table'
 import { OpenFiles } from './open-files'
+import { StaticFiles } from './static-content'
 
 let directory: string
 beforeEach(async () => {
@@ -28,4 +32,17 @@ test('a reader that leaves while it is given a piece holds no file open', async 
   await expect.poll(opened).toEqual(['b'])
   files.close()
   await expect.poll(opened).toEqual([])
+})
+
+test('a site that left the table holds none of its large files open, whose room on disk would not become free', async () => {
+  await writeFile(path.join(directory, 'film.bin'), Buffer.alloc(2_000_000))
+  const files = new StaticFiles()
+  const route = liveRoute({ content: { digest: 'sha256:1', directory, spa: false } })
+  const answer = await files.find(route, '/film.bin', factsOf('/film.bin'))
+  if (answer?.body === null || answer === null || Buffer.isBuffer(answer.body)) throw new Error('it is not read from disk')
+  expect(await buffer(answer.body.open())).toHaveLength(2_000_000)
+  expect(await opened()).toEqual(['film.bin'])
+  files.apply(new HostTable({ version: 1, generatedAt: '', dashboardUrl: '', routes: [] }))
+  await expect.poll(opened).toEqual([])
+  files.close()
 })

@@ -108,6 +108,14 @@ export class OpenFiles {
     )
   }
 
+  /** It is not asked for any more: who reads it reads on, then it is closed. */
+  forget(file: string): void {
+    const opening = this.#files.get(file)
+    if (opening === undefined) return
+    this.#files.delete(file)
+    this.#retire(opening)
+  }
+
   close(): void {
     for (const opening of this.#files.values()) this.#retire(opening)
     this.#files.clear()

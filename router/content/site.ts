@@ -127,6 +127,8 @@ export class Entry {
   close(): void {
     for (const representation of this.#ready.values()) this.#share.memory.remove(representation)
     this.#ready.clear()
+    // The room of a removed file is free only when nobody has it open.
+    for (const { file } of [this.#file, ...this.#siblings.values()]) this.#share.files.forget(file)
   }
 
   get #varies(): boolean {
