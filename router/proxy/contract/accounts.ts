@@ -211,6 +211,16 @@ export function accountContract(createEngine: EngineFactory): void {
       expect(told.targets.asks[0]?.cookie()).toBe('stick=old')
     })
 
+    test('the cookie of a sticky target is added to a switch of protocols, too', async () => {
+      const origin = await keep(
+        scriptedOrigin('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\n'),
+      )
+      const told = services()
+      told.targets.setCookie = 'stick=app; Path=/'
+      const { port } = await edgeTo([origin.target], {}, told)
+      expect(await rawRequest(port, handshake, (text) => text.includes('\r\n\r\n'))).toMatch(/\r\nSet-Cookie: stick=app; Path=\/\r\n/i)
+    })
+
     test('clients that leave before and within the answer count once', async () => {
       const origin = await keep(rawOrigin(() => {}))
       const told = services()

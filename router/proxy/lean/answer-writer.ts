@@ -103,8 +103,9 @@ export function writeEarlyHints(out: Outbox, head: AnswerHead): void {
 }
 
 /** The head that turns the connection into a tunnel. */
-export function writeSwitch(out: Outbox, head: AnswerHead, edits: HeaderEdits | null, requestId: Buffer): void {
+export function writeSwitch(out: Outbox, head: AnswerHead, edits: HeaderEdits | null, setCookie: string | null, requestId: Buffer): void {
   writeFields(out, head, edits)
+  if (setCookie !== null) out.text(headerLine('Set-Cookie', setCookie))
   out.putAll(upgradeLines)
   out.putAll(requestIdName)
   out.putAll(requestId)

@@ -97,8 +97,8 @@ export class ClientAnswers {
     this.flush()
   }
 
-  switched(head: AnswerHead, edits: HeaderEdits | null, requestId: Buffer): void {
-    writeSwitch(this.#out, head, edits, requestId)
+  switched(head: AnswerHead, edits: HeaderEdits | null, setCookie: string | null, requestId: Buffer): void {
+    writeSwitch(this.#out, head, edits, setCookie, requestId)
   }
 
   /** Bytes of a tunnel. */

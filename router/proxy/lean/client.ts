@@ -222,9 +222,9 @@ export class ClientConnection extends ClientInput implements Front, AnswersOwner
     this.#answered()
   }
 
-  onSwitch(head: AnswerHead, edits: HeaderEdits | null): void {
+  onSwitch(head: AnswerHead, edits: HeaderEdits | null, setCookie: string | null): void {
     this.state = tunnel
-    this.#answers.switched(head, edits, this.facts.id)
+    this.#answers.switched(head, edits, setCookie, this.facts.id)
     // A peer that vanished without a word is found out by the kernel: a quiet WebSocket may be quiet for hours.
     this.socket.setKeepAlive(true, tunnelProbeMs)
     const early = this.pending

@@ -252,7 +252,7 @@ export class Exchange extends UpstreamSide implements AnswerSink, TargetAsk {
   onSwitch(head: AnswerHead): void {
     this.status = 101
     this.upstreamMs = performance.now() - this.sentAt
-    this.front.onSwitch(head, this.plan?.responseHeaders ?? null)
+    this.front.onSwitch(head, this.plan?.responseHeaders ?? null, this.lease?.setCookie ?? null)
   }
 
   onTunnelEnd(): void {

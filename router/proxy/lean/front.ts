@@ -45,7 +45,7 @@ export interface Front {
   /** The answer is whole. The exchange is over; a next one may be started from within. */
   onEnd(): void
   /** The connection carries bytes from now on. */
-  onSwitch(head: AnswerHead, edits: HeaderEdits | null): void
+  onSwitch(head: AnswerHead, edits: HeaderEdits | null, setCookie: string | null): void
   onTunnelEnd(): void
   /** An answer of our own. The front calls `exchange.localDone()` once it was written. */
   answer(answer: LocalAnswer): void

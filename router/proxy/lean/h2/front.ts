@@ -238,7 +238,7 @@ export class H2Front implements Front, RequestTaker {
     this.#over()
   }
 
-  onSwitch(head: AnswerHead, edits: HeaderEdits | null): void {
+  onSwitch(head: AnswerHead, edits: HeaderEdits | null, setCookie: string | null): void {
     const stream = this.#stream
     if (stream === null || this.#handshake?.isAccepted(head) !== true) {
       this.#exchange.clientLeft()
@@ -246,7 +246,7 @@ export class H2Front implements Front, RequestTaker {
       return
     }
     this.#tunnel = true
-    encodeSwitch(this.#fields, head, edits, this.facts.id)
+    encodeSwitch(this.#fields, head, edits, setCookie, this.facts.id)
     this.onFlush()
     const early = this.#early
     this.#early = []

@@ -4,6 +4,7 @@ import http2 from 'node:http2'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { Observer } from '../../../observe/observer'
 import { useEdge } from '../../contract/harness'
+import { RecordingTargets } from '../../contract/scripted'
 import { rawOrigin, until } from '../../testing'
 import { createLeanEngine } from '../engine'
 
@@ -146,6 +147,16 @@ describe('WebSockets over HTTP/2 (RFC 8441)', () => {
     for (const { socket } of origin.connections) socket.end('bye')
     await until('the end arrives', () => other.seen.ended)
     expect(other.seen.bytes.toString()).toBe('stillbye')
+  })
+
+  test('the cookie of a sticky target is added to the 200', async () => {
+    const origin = await echoing()
+    const targets = new RecordingTargets()
+    targets.setCookie = 'stick=app; Path=/'
+    const { port } = await edgeTo([origin.target], {}, { targets })
+    const { seen } = await open(port)
+    await until('it is open', () => seen.status === 200)
+    expect(seen.headers['set-cookie']).toEqual(['stick=app; Path=/'])
   })
 
   test('nothing else is opened by CONNECT', async () => {

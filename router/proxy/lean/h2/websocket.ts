@@ -32,7 +32,7 @@ export class Handshake {
 }
 
 /** Appends what the client is told of a 101: a plain 200. */
-export function encodeSwitch(fields: Buffer[], head: AnswerHead, edits: HeaderEdits | null, id: Buffer): void {
+export function encodeSwitch(fields: Buffer[], head: AnswerHead, edits: HeaderEdits | null, setCookie: string | null, id: Buffer): void {
   head.fields.cutNames(head.bytes, notOfAnswer)
-  encodeAnswerHead(fields, head, edits, null, id, 200)
+  encodeAnswerHead(fields, head, edits, setCookie, id, 200)
 }
