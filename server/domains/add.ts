@@ -14,7 +14,7 @@ import type { DomainDeps } from './deps'
 import { counterpartOf, type DomainName, displayName, isWithin, parseDomainName } from './hostname'
 import { presentOne, requireDomain } from './read'
 import { addressNotes, expectedRecords } from './records'
-import { requireRedirectTarget } from './redirects'
+import { holdRedirects, requireRedirectTarget } from './redirects'
 
 /** A bound so that one project cannot fill the table. */
 const maxDomains = 1000
@@ -158,6 +158,10 @@ async function insert(deps: DomainDeps, db: ScopedClient, actor: Actor, row: New
   if (!takeOver)
     return db.$transaction(async (tx) => {
       await requireRoom(tx, actor, row.projectId)
+      if (row.redirectTo) {
+        await holdRedirects(tx, row.projectId)
+        await requireRedirectTarget(tx, row, row.redirectTo)
+      }
       await tx.domain.create({ data: { ...row, teamId: actor.teamId, nextCheckAt: new Date() } })
       await writeAudit(tx, actor, { action: 'domain.added', subject: row.id, detail })
     })

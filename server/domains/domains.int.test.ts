@@ -194,6 +194,16 @@ describe('a redirect', () => {
     }
   })
 
+  it('makes no chain when its target begins to redirect while it is added', async () => {
+    for (let i = 0; i < 10; i++) {
+      const [a, b, c] = [`a${i}.chain.example`, `b${i}.chain.example`, `c${i}.chain.example`]
+      await add(ours, shop, b)
+      await add(ours, shop, c)
+      const outcomes = await Promise.allSettled([add(ours, shop, a, { redirectTo: b }), api.platform.domains.update(ours, b, { redirectTo: c })])
+      expect(outcomes.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
+    }
+  })
+
   it('ends with its target; removing asks for the name', async () => {
     await add(ours, blog, 'old.example')
     await add(ours, blog, 'new.example', { redirectTo: 'old.example' })

@@ -23,3 +23,9 @@ export async function requireRedirectTarget(
   if (behind) throw refuse(`${behind.hostname} redirects to ${from.hostname}, which then would redirect on.`, `Change ${behind.hostname} first.`)
   return hostname
 }
+
+/** Redirects of a project are changed one at a time: two changes at once could make a chain or a circle that neither of them sees. */
+export async function holdRedirects(tx: ScopedTransaction, projectId: string): Promise<void> {
+  // Any write to the project's row holds it until the transaction ends.
+  await tx.project.updateMany({ where: { id: projectId }, data: { id: projectId } })
+}

@@ -11,7 +11,7 @@ import { requireEnvironment } from './add'
 import type { DomainDeps } from './deps'
 import { searchedName } from './hostname'
 import { presentOne, requireDomain } from './read'
-import { requireRedirectTarget } from './redirects'
+import { holdRedirects, requireRedirectTarget } from './redirects'
 
 /** An examination visits addresses that others chose: a button pressed without end must not become traffic for them. */
 const shortestIntervalMs = 2_000
@@ -42,10 +42,8 @@ export async function updateDomain(deps: DomainDeps, actor: Actor, idOrHostname:
   return presentOne(deps, db, await requireDomain(db, row.id))
 }
 
-/** Redirects of a project are changed one at a time: two changes at once could make a circle that neither of them sees. */
 async function redirectOf(tx: ScopedTransaction, row: { projectId: string; hostname: string }, wanted: string | null): Promise<string | null> {
-  // Any write to the project's row holds it until the transaction ends.
-  await tx.project.updateMany({ where: { id: row.projectId }, data: { id: row.projectId } })
+  await holdRedirects(tx, row.projectId)
   return wanted ? requireRedirectTarget(tx, row, wanted) : null
 }
 
