@@ -102,6 +102,27 @@ describe('HTTP/2 streams that wait', () => {
     asked.mockRestore()
   })
 
+  test('a connection that comes to HTTP/2 within a drain is told of it, and ends with its answers', async () => {
+    const origin = await keep(httpOrigin((_req, res) => void res.end('whole')))
+    const { engine, port } = await edgeTo([origin.target])
+    const { socket } = await RawClient.connect(port)
+    socket.removeAllListeners('data')
+    const began = Date.now()
+    const drained = engine.drain({ deadlineMs: 8_000, idleGraceMs: 300 })
+    const session = http2.connect('http://app.test', { createConnection: () => socket })
+    session.on('error', () => {})
+    sessions.push(session)
+    let goaway = false
+    session.on('goaway', () => {
+      goaway = true
+    })
+    const { seen } = ask(session)
+    await until('it is answered', () => seen.closed)
+    expect([seen.status, seen.bytes]).toEqual([200, 5])
+    expect(await drained).toEqual({ cut: 0 })
+    expect([goaway, Date.now() - began < 4_000]).toEqual([true, true])
+  })
+
   test('an answer whose body closes before its end is reset: its client is not kept waiting', async () => {
     const body = { length: null, open: () => new Readable({ read: () => {} }) }
     let source: Readable | undefined

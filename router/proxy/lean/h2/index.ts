@@ -26,6 +26,8 @@ export class H2Sessions {
   readonly #sessions = new Set<Session>()
   readonly #offenders: Offenders
   readonly #fronts: H2Front[] = []
+  /** null: not draining. */
+  #graceMs: number | null = null
   readonly #release = (front: H2Front) => {
     if (this.#fronts.length < mostFronts) this.#fronts.push(front)
   }
@@ -74,6 +76,8 @@ export class H2Sessions {
     }
     const session = new Session(socket, sessionHost)
     this.#sessions.add(session)
+    // Its handshake was under way when the others were told.
+    if (this.#graceMs !== null) session.drain(this.#graceMs)
     return session
   }
 
@@ -93,6 +97,7 @@ export class H2Sessions {
 
   /** Tells every client that no more requests are taken after `graceMs`; connections end with their last answer. */
   drain(graceMs: number): void {
+    this.#graceMs = graceMs
     for (const session of this.#sessions) session.drain(graceMs)
   }
 
