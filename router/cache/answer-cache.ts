@@ -80,7 +80,8 @@ export class SharedCache implements AnswerCache {
     if (found) return found
     const now = this.#now()
     const flight = facts.method === 'GET' && !isPersonal(facts) ? this.#flights.under(uri, now) : null
-    if (!flight || asksForSocket(facts.header('upgrade'))) return null
+    if (!flight) return this.#recall(uri, facts)
+    if (asksForSocket(facts.header('upgrade'))) return null
     return this.#flights.wait(flight, now).then(() => this.#usable(uri, route, target, facts))
   }
 
@@ -140,19 +141,20 @@ export class SharedCache implements AnswerCache {
   #usable(uri: string, route: LiveRoute, target: string, facts: RequestFacts): Found {
     if (this.#store.size === 0) return null
     const entry = this.#store.find(uri, (name) => facts.header(name))
-    if (!entry || asksForSocket(facts.header('upgrade'))) return null
-    const usability = entry.usability(this.#now())
-    if (usability === 'dead') return this.#recall(entry, facts)
+    const usability = entry?.usability(this.#now())
+    if (!entry || usability === 'dead' || asksForSocket(facts.header('upgrade'))) return null
     if (usability === 'fresh') return this.#send(entry, route, facts, 'hit')
     this.#revalidate(entry, route, target, facts)
     return this.#send(entry, route, facts, 'stale')
   }
 
   /** Brings back to memory what a 304 or an error would have sent: the filter that sees the instance's answer cannot wait for the disk. */
-  #recall(entry: Entry, facts: RequestFacts): Found {
+  #recall(uri: string, facts: RequestFacts): Found {
+    if (this.#store.size === 0 || facts.method !== 'GET') return null
+    const entry = this.#store.find(uri, (name) => facts.header(name))
+    if (entry === null || entry.body !== null) return null
     const useful = entry.etag !== null || entry.lastModified !== null || entry.mayReplaceError(this.#now())
-    if (entry.body !== null || facts.method !== 'GET' || !useful) return null
-    return Promise.resolve(this.#store.body(entry)).then(() => null)
+    return useful ? Promise.resolve(this.#store.body(entry)).then(() => null) : null
   }
 
   #send(entry: Entry, route: LiveRoute, facts: RequestFacts, state: EntryState): Found {
