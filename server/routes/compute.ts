@@ -170,9 +170,13 @@ function startedInstances(prisma: PrismaClient): Promise<InstanceRow[]> {
     WHERE "state"::text = ANY(${routedInstances}) AND "host" IS NOT NULL AND "port" IS NOT NULL ORDER BY "id"`
 }
 
+/** The newest of each project, and whatever serves: attempts that failed since take nothing from it. */
 function recentDeployments(prisma: PrismaClient): Promise<DeploymentRow[]> {
   return prisma.$queryRaw`
     SELECT "id", "projectId", "environmentId", "status"::text, "branch", "releaseId" FROM (
       SELECT "id", "projectId", "environmentId", "status", "branch", "releaseId", "createdAt", row_number() OVER (PARTITION BY "projectId" ORDER BY "createdAt" DESC) AS n FROM "Deployment") d
-    WHERE n <= ${rememberedDeployments} ORDER BY "createdAt" DESC`
+    WHERE n <= ${rememberedDeployments}
+      OR "releaseId" IN (SELECT "liveReleaseId" FROM "Environment")
+      OR "id" IN (SELECT "deploymentId" FROM "Instance" WHERE "state"::text = ANY(${routedInstances}))
+    ORDER BY "createdAt" DESC`
 }

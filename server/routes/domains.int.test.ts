@@ -85,6 +85,20 @@ test('a domain of a branch serves the newest deployment of the branch, and says 
   expect((await routes()).get('next.shop.example')).toMatchObject({ state: 'live', deploymentId: deployment.id, targets: [{ port: 1002 }] })
 })
 
+test('what serves keeps its addresses, however many attempts have failed since', async () => {
+  const { owner, deployment } = await liveShop()
+  await db.prisma.deployment.update({ where: { id: deployment.id }, data: { branch: 'main' } })
+  await addDomain(owner, 'main.shop.example', { branch: 'main' })
+  for (let i = 0; i < 25; i++) {
+    const { id } = await createDeploymentRow(db.prisma, owner, { status: 'FAILED' })
+    await db.prisma.deployment.update({ where: { id }, data: { branch: 'main' } })
+  }
+  const table = await routes()
+  for (const host of ['main.shop.example', `shop-${deployment.id}.localhost`, 'shop.localhost'])
+    expect(table.get(host), host).toMatchObject({ state: 'live', deploymentId: deployment.id, targets: [{ port: 1001 }] })
+  expect([...table.values()].filter(({ state }) => state === 'failed')).toHaveLength(20)
+})
+
 test('a domain that a new base domain has made a host of the platform itself is routed once: routers refuse a host that stands twice', async () => {
   const { owner, deployment } = await liveShop()
   const other = await createProject(db.prisma, { slug: 'other', teamId: owner.teamId })
