@@ -255,6 +255,14 @@ export class Exchange extends UpstreamSide implements AnswerSink, TargetAsk {
     this.front.onSwitch(head, this.plan?.responseHeaders ?? null, this.lease?.setCookie ?? null)
   }
 
+  /** The 101 is not to be believed, and nothing of it was told. */
+  switchRefused(): void {
+    this.#host.log.warn(this.words(), 'upstream fault: the instance switched protocols without understanding the handshake')
+    this.status = 0
+    this.dropUpstream({ kind: 'fault', fault: 'bad-answer' })
+    this.#problem(upstreamProblem('bad-answer', this.plan as ForwardPlan, this.#host.limits))
+  }
+
   onTunnelEnd(): void {
     this.front.onTunnelEnd()
   }

@@ -240,11 +240,7 @@ export class H2Front implements Front, RequestTaker {
 
   onSwitch(head: AnswerHead, edits: HeaderEdits | null, setCookie: string | null): void {
     const stream = this.#stream
-    if (stream === null || this.#handshake?.isAccepted(head) !== true) {
-      this.#exchange.clientLeft()
-      this.abort()
-      return
-    }
+    if (stream === null || this.#handshake?.isAccepted(head) !== true) return void this.#exchange.switchRefused()
     this.#tunnel = true
     encodeSwitch(this.#fields, head, edits, setCookie, this.facts.id)
     this.onFlush()

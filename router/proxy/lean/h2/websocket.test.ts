@@ -4,7 +4,7 @@ import http2 from 'node:http2'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { Observer } from '../../../observe/observer'
 import { useEdge } from '../../contract/harness'
-import { RecordingTargets } from '../../contract/scripted'
+import { CountingObserver, RecordingTargets } from '../../contract/scripted'
 import { rawOrigin, until } from '../../testing'
 import { createLeanEngine } from '../engine'
 
@@ -126,11 +126,13 @@ describe('WebSockets over HTTP/2 (RFC 8441)', () => {
 
   test('an instance that has not understood the handshake is not believed', async () => {
     const origin = await echoing((head) => switching(head).replace(/Accept: ./, 'Accept: -'))
-    const { port } = await edgeTo([origin.target])
+    const told = { targets: new RecordingTargets(), observer: new CountingObserver() }
+    const { port } = await edgeTo([origin.target], {}, told)
     const { seen } = await open(port)
-    await until('the stream is reset', () => seen.closed)
-    expect(seen.status).toBe(0)
-    expect(seen.code).not.toBe(0)
+    await until('it is over', () => seen.closed)
+    expect([seen.status, seen.ended]).toEqual([502, true])
+    expect(told.observer.ends).toMatchObject([{ status: 502, reason: 'bad-answer' }])
+    expect(told.targets.outcomes).toEqual([{ kind: 'fault', fault: 'bad-answer' }])
     await until('the instance is let go', () => origin.connections.every(({ closed }) => closed))
   })
 
