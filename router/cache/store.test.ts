@@ -78,3 +78,14 @@ test('a payload that waits to be coded is not kept in memory by that, once it ha
   await waiting[0]?.()
   expect(store.find('/0', () => undefined)).toBe(entries[0])
 })
+
+test('a purge by many paths looks at each stored path once: the worker has other visitors', () => {
+  const store = new EntryStore({ memoryBytes: 1024 * 1024 * kiB, diskBytes: 0, disk: null })
+  const paths = (i: number) => [`/stra%C3%9Fe/${i}`]
+  for (let i = 0; i < 30_000; i++)
+    store.put(new Entry({ uri: `/${i}`, projectId: 'p', paths: paths(i), vary: [] }, 200, [], Buffer.from('x'), lifetime, 0))
+  const decoded = vi.spyOn(globalThis, 'decodeURIComponent')
+  expect(store.purge({ projectId: 'p', paths: Array.from({ length: 100 }, (_, i) => `/none/${i}*`) })).toBe(0)
+  expect(decoded.mock.calls.length).toBeLessThan(31_000)
+  decoded.mockRestore()
+})

@@ -124,11 +124,9 @@ export class EntryStore {
   purge(wish: PurgeWish): number {
     const places = [...(this.#projects.get(wish.projectId) ?? [])]
     const tags = new Set(wish.tags ?? [])
-    const names = (wish.paths ?? []).map(namer)
-    const all = tags.size === 0 && names.length === 0
-    const wanted = places.filter(
-      ({ entry }) => all || entry.tags.some((tag) => tags.has(tag)) || names.some((isNamed) => entry.origin.paths.some(isNamed)),
-    )
+    const isNamed = namer(wish.paths ?? [])
+    const all = tags.size === 0 && (wish.paths ?? []).length === 0
+    const wanted = places.filter(({ entry }) => all || entry.tags.some((tag) => tags.has(tag)) || entry.origin.paths.some(isNamed))
     for (const place of wanted) this.#forget(place)
     return wanted.length
   }
@@ -207,12 +205,21 @@ const sameVariant = (old: Entry, vary: Entry['origin']['vary']) =>
   old.origin.vary.length !== vary.length ||
   vary.every(({ name, normalized }, at) => old.origin.vary[at]?.name === name && old.origin.vary[at]?.normalized === normalized)
 
-/** Whether a path is the wanted one, or begins so: as it is written, or without percent-encoding, as people write it. */
-function namer(wanted: string): (path: string) => boolean {
-  const begin = wanted.endsWith('*') ? wanted.slice(0, -1) : null
-  const [plain, plainBegin] = [decoded(wanted), begin === null ? null : decoded(begin)]
-  const is = (path: string, whole: string, start: string | null) => (start === null ? path === whole : path.startsWith(start))
-  return (path) => is(path, wanted, begin) || is(decoded(path), plain, plainBegin)
+/** Whether a path is a wanted one, or begins so: as they are written, or without percent-encoding, as people write them. */
+function namer(wanted: readonly string[]): (path: string) => boolean {
+  const asWritten = wishes(wanted, (path) => path)
+  const plain = wishes(wanted, decoded)
+  return (path) => asWritten(path) || plain(decoded(path))
+}
+
+function wishes(wanted: readonly string[], spelled: (path: string) => string): (path: string) => boolean {
+  const whole = new Set<string>()
+  const begins: string[] = []
+  for (const path of wanted) {
+    if (path.endsWith('*')) begins.push(spelled(path.slice(0, -1)))
+    else whole.add(spelled(path))
+  }
+  return (path) => whole.has(path) || begins.some((begin) => path.startsWith(begin))
 }
 
 function decoded(path: string): string {
