@@ -103,7 +103,7 @@ export interface ForwardPlan {
   /** New request target (path and query), or null: byte for byte as it came. */
   target: string | null
   requestHeaders: HeaderEdits | null
-  /** Made to what `filter` gives; not to an answer that replaces the instance's. */
+  /** Made to what `filter` gives; not to an answer that replaces the instance's, which the gate has made them to. */
   responseHeaders: HeaderEdits | null
   filter: AnswerFilter | null
   /** Bytes of body beyond which the request is refused with 413; null: no limit. */
