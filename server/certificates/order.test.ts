@@ -62,6 +62,8 @@ describe('a CA that answers garbage', () => {
 test('an order the CA has given up with an error of its own is over: it is not asked about again and again', async () => {
   const error = { type: 'urn:ietf:params:acme:error:serverInternal', detail: 'Error finalizing order', status: 500 }
   expect((await outcomeOf({ getOrder: { ...valid, status: 'invalid', error } })).fault).toBe('authority')
+  const unproved = { type: 'urn:ietf:params:acme:error:unauthorized', detail: 'some authorizations failed', status: 403 }
+  expect((await outcomeOf({ getOrder: { ...valid, status: 'invalid', error: unproved } })).fault).toBe('domain')
 })
 
 test('a record that a process left at the DNS host when it died is taken back by who goes on with the order', async () => {

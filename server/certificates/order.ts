@@ -199,7 +199,10 @@ function problemOfAuthorization(authorization: acme.Authorization): AcmeProblem 
 async function problemOfOrder(client: AcmeClient, order: acme.Order, signal: AbortSignal): Promise<AcmeProblem> {
   const error = order.error as Subproblem | undefined
   // Its status is not that of an answer to us: with 500 the CA is there, and this order is over all the same.
-  if (error) return new AcmeProblem({ type: error.type, detail: error.detail, status: error.status === 404 ? 404 : 403 })
+  if (error) {
+    const validation = String(error.type).endsWith(':unauthorized')
+    return new AcmeProblem({ type: error.type, detail: error.detail, status: error.status === 404 ? 404 : 403, validation })
+  }
   const authorizations = await fetchAuthorizations(client, order, signal)
   const failed = authorizations.find((one) => one.status === 'invalid')
   return failed ? problemOfAuthorization(failed) : new AcmeProblem({ type: 'orderNotReady', status: 403, detail: `the order is ${order.status}` })

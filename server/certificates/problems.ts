@@ -96,16 +96,23 @@ const nextActions: Readonly<Record<string, string>> = {
   incorrectResponse: 'The address in DNS is answered by something else: point the records here, and remove a wrong AAAA record.',
   rateLimited: 'Nothing to do: it is asked again when the CA allows it.',
   rejectedIdentifier: 'The CA refuses this name by its policy: upload a certificate of your own.',
+  userActionRequired: 'The operator of this installation must do at the CA what it says; then it is asked again by itself.',
   externalAccountRequired: 'This CA wants an account binding: set ACME_EAB_KEY_ID and ACME_EAB_HMAC_KEY.',
 }
+
+const accountRefused = 'The CA refuses the request, not what it saw of the domain: the operator of this installation must look at its account there.'
+const askedAgain = 'Nothing to do now: it is asked for again by itself.'
+
+/** RFC 8555 §7.3.6: a deactivated account is answered with the type that a wrong answer of the domain has. */
+const nextActionOf = ({ type, validation }: AcmeProblem): string =>
+  type === 'unauthorized' && !validation ? accountRefused : (nextActions[type] ?? askedAgain)
 
 /** For the person: what happened, whose fault, what keeps serving, what to do. */
 export function toCertificateProblem(error: unknown, context: { step: string; stillServing?: string | null }): WireError {
   const common = { step: context.step, ...(context.stillServing ? { stillServing: context.stillServing } : {}) }
   if (isAppError(error)) return { ...(error as AppError).toWire(), ...common }
   const text = error instanceof Error ? error.message : String(error)
-  if (error instanceof ChallengeError)
-    return { code: 'ERR_UNAVAILABLE', message: text, ...common, ...(error.nextAction ? { nextAction: error.nextAction } : {}) }
+  if (error instanceof ChallengeError) return { code: 'ERR_UNAVAILABLE', message: text, ...common, nextAction: error.nextAction ?? askedAgain }
   if (!(error instanceof AcmeProblem))
     return {
       code: 'ERR_UNAVAILABLE',
@@ -113,12 +120,11 @@ export function toCertificateProblem(error: unknown, context: { step: string; st
       ...common,
       nextAction: 'Nothing to do: it is asked again by itself. Check that this machine reaches the internet if it lasts.',
     }
-  const nextAction = nextActions[error.type]
   return {
     code: error.type === 'rateLimited' ? 'ERR_RATE_LIMITED' : faultOf(error) === 'domain' ? 'ERR_INVALID_INPUT' : 'ERR_UNAVAILABLE',
     message: `The certificate authority says: ${text}${error.type ? ` (${error.type})` : ''}`,
     ...common,
-    ...(nextAction ? { nextAction } : {}),
+    nextAction: nextActionOf(error),
     ...(error.retryAfterMs === null ? {} : { retryAfterSeconds: Math.ceil(error.retryAfterMs / 1000) }),
   }
 }
