@@ -90,13 +90,12 @@ export async function addDomain(deps: DomainDeps, actor: Actor, project: string,
   if (takeOver) await requireProof(deps, name, token)
   const id = newId()
   const fields = { projectId, environmentId: environment.id, hostname: name.hostname, token, branch: input.branch, redirectTo }
-  try {
-    await insert(deps, db, actor, { ...fields, id }, takeOver)
-  } catch (error) {
-    if (isUniqueViolation(error)) throw taken(name)
-    throw error
-  }
+  const lost = await insert(deps, db, actor, { ...fields, id }, takeOver).catch((error) => {
+    throw isUniqueViolation(error) ? taken(name) : error
+  })
   if (takeOver) await deps.routesChanged()
+  // For who looks at it in the team that lost it.
+  if (lost) await deps.bus.publish({ kind: 'domain', ...lost })
   await deps.bus.publish({ kind: 'domain', id, teamId: actor.teamId, projectId })
   return presentOne(deps, db, await requireDomain(db, id))
 }
@@ -153,7 +152,14 @@ async function requireRoom(tx: CountingTransaction, { teamId }: Actor, projectId
     throw new AppError('ERR_INVALID_INPUT', `A team has at most ${maxDomainsOfTeam} domains.`, { nextAction: 'Use wildcards, or remove some.' })
 }
 
-async function insert(deps: DomainDeps, db: ScopedClient, actor: Actor, row: NewDomain, takeOver: boolean): Promise<void> {
+/** @returns whose domain it was */
+async function insert(
+  deps: DomainDeps,
+  db: ScopedClient,
+  actor: Actor,
+  row: NewDomain,
+  takeOver: boolean,
+): Promise<{ id: string; teamId: string; projectId: string } | null> {
   const detail = { hostname: row.hostname, ...(takeOver ? { takenOver: true } : {}) }
   if (!takeOver)
     return db.$transaction(async (tx) => {
@@ -164,12 +170,14 @@ async function insert(deps: DomainDeps, db: ScopedClient, actor: Actor, row: New
       }
       await tx.domain.create({ data: { ...row, teamId: actor.teamId, nextCheckAt: new Date() } })
       await writeAudit(tx, actor, { action: 'domain.added', subject: row.id, detail })
+      return null
     })
   // The one write beyond the team: its right is proved by DNS, and the other team's record says what happened.
-  await deps.prisma.$transaction(async (tx) => {
+  return deps.prisma.$transaction(async (tx) => {
     await requireRoom(tx, actor, row.projectId)
-    const rival = await tx.domain.findUnique({ where: { hostname: row.hostname } })
-    if (rival && rival.teamId !== actor.teamId) {
+    const where = { hostname: row.hostname, teamId: { not: actor.teamId } }
+    const rival = await tx.domain.findFirst({ where, select: { id: true, teamId: true, projectId: true } })
+    if (rival) {
       await tx.domain.delete({ where: { id: rival.id } })
       await tx.domain.updateMany({ where: { projectId: rival.projectId, redirectTo: row.hostname }, data: { redirectTo: null } })
       const note = { actorId: 'system', actorName: 'Switchyard', action: 'domain.lost', subject: rival.id }
@@ -181,5 +189,6 @@ async function insert(deps: DomainDeps, db: ScopedClient, actor: Actor, row: New
     await tx.auditEntry.create({
       data: { teamId: actor.teamId, actorId: actor.id, actorName: actor.name, action: 'domain.added', subject: row.id, detail },
     })
+    return rival
   })
 }

@@ -69,7 +69,15 @@ describe('adding a domain', () => {
     dns.set('_switchyard.contested.example', { TXT: [(await api.database.prisma.domain.findUniqueOrThrow({ where: { id: first.id } })).token] })
     await expect(add(ours, shop, 'contested.example')).rejects.toMatchObject({ code: 'ERR_CONFLICT' })
     dns.set('_switchyard.contested.example', { TXT: ['other', preview.claim?.value ?? ''] })
+    const told: (string | undefined)[] = []
+    const stop = new AbortController()
+    const listening = (async () => {
+      for await (const change of api.bus.listen((one) => one.teamId === theirs.teamId, stop.signal)) told.push(change?.id)
+    })()
     expect(await add(ours, shop, 'contested.example')).toMatchObject({ state: 'unverified' })
+    await expect.poll(() => told, { timeout: 5_000 }).toContain(first.id)
+    stop.abort()
+    await listening
     await expect(api.platform.domains.get(theirs, 'contested.example')).rejects.toMatchObject({ code: 'ERR_NOT_FOUND' })
     expect(
       await api.database.prisma.auditEntry.findFirst({ where: { teamId: theirs.teamId, subject: first.id, action: 'domain.lost' } }),
