@@ -129,6 +129,31 @@ describe('concurrent misses', () => {
     for (const answer of await Promise.all(all)) expect(answer.body).toBe('one')
     expect(world.seen).toHaveLength(1)
   })
+  test('whose asker leaves become one request again, not one for each who waited', async () => {
+    let leave = () => {}
+    world.app = () =>
+      new Promise((resolve) => {
+        leave = () => resolve({ headers: minute, body: 'half', cut: true })
+      })
+    const first = expect(get('/')).rejects.toThrow('cut')
+    const others = Array.from({ length: 20 }, () => get('/'))
+    await flush()
+    world.app = async () => {
+      await flush()
+      return { headers: minute, body: 'whole' }
+    }
+    leave()
+    await first
+    for (const answer of await Promise.all(others)) expect(answer.body).toBe('whole')
+    expect(world.seen).toHaveLength(2)
+  })
+  test('whose asker leaves go on, though the one who was to ask next leaves too', async () => {
+    const facts = () => factsOf('/', { host: 'a.test' })
+    const first = world.cache.filter(route(), facts(), '/')
+    const waiting = Array.from({ length: 3 }, () => world.cache.lookup(route(), '/', facts()))
+    first?.abort()
+    expect(await Promise.all(waiting)).toEqual([null, null, null])
+  })
   test('a handshake waits for none of them', async () => {
     world.app = () => new Promise<Reply>(() => {})
     void get('/')

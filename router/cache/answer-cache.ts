@@ -1,6 +1,6 @@
 import type { EdgeCommands } from '@/shared/edge-link'
 import { inSlices } from '@/shared/node/slices'
-import type { AnswerCache, AnswerFilter, Found, RequestFacts } from '../gate/gate'
+import type { AnswerCache, AnswerFilter, Found, LocalAnswer, RequestFacts } from '../gate/gate'
 import { asksForSocket, nominatesFields } from '../http/nominated'
 import { WorkQueue } from '../http/work-queue'
 import type { HostTable, LiveRoute } from '../match/host-table'
@@ -82,7 +82,21 @@ export class SharedCache implements AnswerCache {
     const flight = facts.method === 'GET' && !isPersonal(facts) ? this.#flights.under(uri, now) : null
     if (!flight) return this.#recall(uri, facts)
     if (asksForSocket(facts.header('upgrade'))) return null
-    return this.#flights.wait(flight, now).then(() => this.#usable(uri, route, target, facts))
+    return this.#await(flight, uri, route, target, facts)
+  }
+
+  /** What the flight brings. One that is lost is followed by one of those who waited, not by all of them at once. */
+  async #await(first: Flight, uri: string, route: LiveRoute, target: string, facts: RequestFacts): Promise<LocalAnswer | null> {
+    const until = this.#flights.deadline(first)
+    for (let flight: Flight | null = first; flight !== null; ) {
+      await this.#flights.wait(flight, this.#now(), until)
+      const found = await this.#usable(uri, route, target, facts)
+      if (found !== null || !flight.isFollowed()) return found
+      // By then whoever follows has asked, or will not.
+      await new Promise((resolve) => setImmediate(resolve))
+      flight = this.#now() < until ? this.#flights.under(uri, this.#now()) : null
+    }
+    return null
   }
 
   conditions(route: LiveRoute, target: string | null, facts: RequestFacts): Headers | null {

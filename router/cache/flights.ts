@@ -7,6 +7,10 @@ export interface Flight {
   /** Resolves when it is known whether there is something stored now. */
   readonly landed: Promise<void>
   land(): void
+  /** It lands without an answer: whoever was to be given it left, or it broke off. */
+  lose(): void
+  /** Of those who waited for one that was lost, the first is to ask next. Whether others are to wait for that one. */
+  isFollowed(): boolean
 }
 
 /** Concurrent misses of one address become one request; the others wait, but never long. */
@@ -40,6 +44,8 @@ export class Flights {
   begin(uri: string, now: number): Flight | null {
     if (this.#size >= this.#max) return null
     const { promise, resolve } = Promise.withResolvers<void>()
+    let lost = false
+    let followed = false
     const flight: Flight = {
       uri,
       at: now,
@@ -49,6 +55,15 @@ export class Flights {
         this.#remove(flight)
         resolve()
       },
+      lose: () => {
+        lost ||= this.#remove(flight)
+        resolve()
+      },
+      isFollowed: () => {
+        const others = lost && followed
+        followed = true
+        return others
+      },
     }
     const others = this.#flights.get(uri)
     if (others) others.push(flight)
@@ -57,20 +72,27 @@ export class Flights {
     return flight
   }
 
-  #remove(flight: Flight): void {
+  /** False: it had landed. */
+  #remove(flight: Flight): boolean {
     const flights = this.#flights.get(flight.uri)
     const at = flights?.indexOf(flight) ?? -1
-    if (!flights || at === -1) return
+    if (!flights || at === -1) return false
     flights.splice(at, 1)
     this.#size--
     if (flights.length === 0) this.#flights.delete(flight.uri)
+    return true
+  }
+
+  /** How long a visitor who begins to wait now may do so at all, for this flight and those that follow it. */
+  deadline(flight: Flight): number {
+    return flight.at + this.#waitMs
   }
 
   /** Resolves when the flight has landed, or after the bound. */
-  async wait(flight: Flight, now: number): Promise<void> {
+  async wait(flight: Flight, now: number, until = this.deadline(flight)): Promise<void> {
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, Math.max(0, flight.at + this.#waitMs - now))
+      timer = setTimeout(resolve, Math.max(0, until - now))
     })
     await Promise.race([flight.landed, late])
     clearTimeout(timer)

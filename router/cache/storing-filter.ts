@@ -71,6 +71,7 @@ export class StoringFilter implements AnswerFilter {
     if (status === 304 && validating) return this.#validated(validating, headers)
     if (failures.has(status) && stale?.entry.mayReplaceError(host.now())) {
       const answer = host.send(stale, 'stale')
+      this.#what.flight?.land()
       this.abort()
       return { replace: answer }
     }
@@ -91,8 +92,8 @@ export class StoringFilter implements AnswerFilter {
 
   abort(): void {
     this.#aborted = true
+    this.#what.flight?.lose()
     this.#giveUp?.()
-    this.#what.flight?.land()
   }
 
   #validated(held: HeldEntry, headers: Headers): ReturnType<AnswerFilter['onHead']> {
