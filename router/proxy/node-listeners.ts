@@ -37,7 +37,8 @@ export class NodeListeners {
   /** Before that: within a TLS handshake or a PROXY header, by `keyOf`. */
   readonly #early = new Map<string, net.Socket>()
   readonly #behind = new WeakMap<Duplex, Behind>()
-  #onOneLess: () => void = () => {}
+  /** Who waits until no connection is left. */
+  readonly #ends = new Set<() => void>()
 
   constructor(options: ListenersOptions) {
     this.#options = options
@@ -55,7 +56,7 @@ export class NodeListeners {
 
   /** A request or a connection ended. */
   oneLess(): void {
-    this.#onOneLess()
+    for (const again of this.#ends) again()
   }
 
   async listen(address: ListenAddress): Promise<{ host: string; port: number }> {
@@ -103,7 +104,7 @@ export class NodeListeners {
     this.#sockets.add(socket)
     socket.once('close', () => {
       this.#sockets.delete(socket)
-      this.#onOneLess()
+      this.oneLess()
     })
   }
 
@@ -112,7 +113,7 @@ export class NodeListeners {
     this.#early.set(key, socket)
     socket.once('close', () => {
       if (this.#early.get(key) === socket) this.#early.delete(key)
-      this.#onOneLess()
+      this.oneLess()
     })
   }
 
@@ -151,7 +152,7 @@ export class NodeListeners {
     return new Promise((resolve) => {
       const settle = () => {
         clearTimeout(timer)
-        this.#onOneLess = () => {}
+        this.#ends.delete(again)
         resolve()
       }
       const timer = setTimeout(settle, Math.max(0, end - Date.now()))
@@ -160,7 +161,8 @@ export class NodeListeners {
         if (this.#sockets.size === 0 && this.#early.size === 0) settle()
       }
       // After this turn: the connection of a request that just ended is idle only then.
-      this.#onOneLess = () => setImmediate(look)
+      const again = () => void setImmediate(look)
+      this.#ends.add(again)
       look()
     })
   }

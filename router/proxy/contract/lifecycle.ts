@@ -116,6 +116,18 @@ export function lifecycleContract(createEngine: EngineFactory): void {
       client.destroy()
     })
 
+    test('drain: who closes the engine meanwhile ends it at once', async () => {
+      const origin = await keep(httpOrigin(() => {}))
+      const { engine, port } = await edgeTo([origin.target], { upstreamTimeoutMs: 20_000 })
+      const hung = request({ port }).catch((error: Error) => error)
+      await until('the request is under way', () => engine.inFlight(['app']).app === 1)
+      const drained = engine.drain({ deadlineMs: 20_000, idleGraceMs: 10 })
+      await new Promise((resolve) => setTimeout(resolve, 50))
+      await engine.close()
+      expect(await hung).toBeInstanceOf(Error)
+      expect(await drained).toEqual({ cut: 0 })
+    })
+
     test('drain: what is still open at the deadline is cut', async () => {
       const origin = await keep(httpOrigin(() => {}))
       const { engine, port } = await edgeTo([origin.target], { upstreamTimeoutMs: 20_000 })

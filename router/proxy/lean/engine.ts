@@ -50,7 +50,8 @@ class LeanEngine implements Engine, ClientHost {
   #closeIdle = false
   /** Ends the round of watching that is under way. */
   #endRound: (() => void) | null = null
-  #onOneLess: () => void = () => {}
+  /** Who waits until no client connection is left. */
+  readonly #ends = new Set<() => void>()
 
   constructor({ gate, targets, observer, limits, log, table }: EngineOptions) {
     this.gate = gate
@@ -69,7 +70,7 @@ class LeanEngine implements Engine, ClientHost {
       offenders,
       headTimeoutMs: limits.clientHeadTimeoutMs,
       take: (arrived, address) => this.#take(arrived, address),
-      oneLess: () => this.#onOneLess(),
+      oneLess: () => this.#oneLess(),
     })
   }
 
@@ -102,7 +103,7 @@ class LeanEngine implements Engine, ClientHost {
 
   closed(connection: object): void {
     this.#connections.delete(connection as OpenConnection)
-    this.#onOneLess()
+    this.#oneLess()
   }
 
   apply(table: HostTable): void {
@@ -115,7 +116,7 @@ class LeanEngine implements Engine, ClientHost {
   }
 
   #tick(): void {
-    if (this.draining) this.#onOneLess()
+    if (this.draining) this.#oneLess()
     // The round before is not through: with thousands that are late at once it may take longer than a tick.
     if (this.#endRound !== null) return
     this.#endRound = () => {}
@@ -157,15 +158,20 @@ class LeanEngine implements Engine, ClientHost {
     return new Promise((resolve) => {
       const settle = () => {
         clearTimeout(timer)
-        this.#onOneLess = () => {}
+        this.#ends.delete(look)
         resolve()
       }
       const timer = setTimeout(settle, Math.max(0, end - Date.now()))
-      this.#onOneLess = () => {
+      const look = () => {
         if (this.#connections.size === 0 && this.#h2.size === 0 && this.#listeners.early === 0) settle()
       }
-      this.#onOneLess()
+      this.#ends.add(look)
+      look()
     })
+  }
+
+  #oneLess(): void {
+    for (const look of this.#ends) look()
   }
 
   async close(): Promise<void> {
