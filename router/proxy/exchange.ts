@@ -11,6 +11,7 @@ import { type ClientAddress, clientHeaders, upstreamHeaders } from './headers'
 import type { Arrival, ExchangeHost } from './host'
 import { answerHeaders } from './local-answer'
 import { type AcceptedRequest, isSafe } from './request-rules'
+import { routeOfRetry } from './second-attempt'
 import { settle } from './settle'
 import {
   type Destination,
@@ -265,7 +266,7 @@ export class Exchange {
   }
 
   /**
-   * A second attempt, once, and only when it cannot repeat anything: the request has no body, and either nothing of it was sent (the
+   * A second attempt, once, and only when it cannot repeat anything: the request has no body, and either nothing of it was sent (there
    * was no connection, and another target is there), or its method is safe and a kept connection closed before any byte of answer.
    */
   #retry(error: Error): boolean {
@@ -273,13 +274,11 @@ export class Exchange {
     if (this.#attempts > 1 || this.#accepted?.hasBody !== false || !lease || !this.#plan) return false
     const fault = faultOf(error)
     const upstream = this.#upstream
-    const nothingSent = sentNothing(fault)
     const keptClosed =
       fault === 'reset' && upstream?.reusedSocket === true && upstream.socket?.bytesRead === this.#bytesBefore && isSafe(this.req.method ?? '')
-    if (!nothingSent && !keptClosed) return false
-    // The newest table: the instance may be gone because its successor took over.
-    const route = this.#host.table.find(this.#plan.route.host)
-    if (!route || (nothingSent && !route.targets.some((target) => target.instanceId !== lease.target.instanceId))) return false
+    if (!sentNothing(fault) && !keptClosed) return false
+    const route = routeOfRetry(this.#host.table, this.#plan.route, lease.target, fault)
+    if (route === null) return false
     this.#release({ kind: 'fault', fault })
     this.#upstream = undefined
     this.#acquire(route, lease, () => this.#failUpstream(fault, error))

@@ -11,6 +11,7 @@ import { type ClientAddress, clientHeaders, upstreamHeaders } from './headers'
 import type { EngineHost } from './host'
 import { encodeAnswerHead, isStreamed, openBody } from './local-answer'
 import type { AcceptedRequest } from './request-rules'
+import { routeOfRetry } from './second-attempt'
 import { settle } from './settle'
 import { type Destination, faultOf, internalProblem, sentNothing, type UpstreamFault, UpstreamSilence, upstreamProblem } from './upstreams'
 import type { Visit } from './visit'
@@ -208,10 +209,9 @@ export class Upgrade {
   /** A second attempt, once: nothing of the handshake was sent, and another target is there. */
   #retry(fault: UpstreamFault): boolean {
     const avoid = this.#lease?.target
-    if (this.#retried || avoid === undefined || !sentNothing(fault)) return false
-    // The newest table: the instance may be gone because its successor took over.
-    const route = this.#host.table.find(this.#plan?.route.host ?? '')
-    if (!route?.targets.some(({ instanceId }) => instanceId !== avoid.instanceId)) return false
+    if (this.#retried || avoid === undefined || !this.#plan || !sentNothing(fault)) return false
+    const route = routeOfRetry(this.#host.table, this.#plan.route, avoid, fault)
+    if (route === null) return false
     this.#retried = true
     this.head = Buffer.alloc(0)
     this.#release({ kind: 'fault', fault })

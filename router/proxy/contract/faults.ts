@@ -3,8 +3,9 @@ import { describe, expect, test } from 'vitest'
 import { start } from '@/shared/node/exec'
 import type { Target } from '@/shared/route-table'
 import type { EngineFactory } from '../engine'
-import { httpOrigin, type OriginConnection, RawClient, rawOrigin, rawRequest, request, routeTo, scriptedOrigin, until } from '../testing'
+import { hostTable, httpOrigin, type OriginConnection, RawClient, rawOrigin, rawRequest, request, routeTo, scriptedOrigin, until } from '../testing'
 import { useEdge } from './harness'
+import { RecordingTargets } from './scripted'
 
 /** A port on which nobody listens. */
 async function freePort(): Promise<number> {
@@ -172,6 +173,24 @@ export function faultContract(createEngine: EngineFactory): void {
       const { port } = await edgeTo([hole.target, alive.target])
       const posts = await Promise.all(Array.from({ length: 4 }, () => request({ port, method: 'POST' })))
       expect(posts.map((answer) => answer.body.toString())).toEqual(Array.from({ length: 4 }, () => 'alive'))
+    })
+
+    test.each([
+      ['the successor of an instance that is gone is asked', 'p', 200],
+      ['a host that went to another project meanwhile is not', 'another', 502],
+    ])('in the newest table: %s', async (_what, projectId, status) => {
+      const alive = await keep(httpOrigin((_req, res) => res.end('alive'), 'alive'))
+      const gone = { instanceId: 'gone', host: '127.0.0.1', port: await freePort() }
+      // The table changes between the decision and the connection.
+      const targets = new RecordingTargets()
+      const acquire = targets.acquire.bind(targets)
+      targets.acquire = (route, ask) => {
+        engine.apply(hostTable([routeTo('app.test', [alive.target], { projectId })]))
+        return acquire(route, ask)
+      }
+      const { engine, port } = await edgeTo([gone], {}, { targets })
+      expect((await request({ port })).status).toBe(status)
+      expect(targets.outcomes.map(({ kind }) => kind)).toEqual(status === 200 ? ['fault', 'answered'] : ['fault'])
     })
 
     test('a failing app leaves its neighbour alone', async () => {

@@ -3,6 +3,7 @@ import { problemAnswer } from '../../gate/open-gate'
 import type { LiveRoute } from '../../match/host-table'
 import type { Problem } from '../../pages/pages'
 import { isLease, type Lease, type Outcome, type TargetAsk, type Targets } from '../../targets/targets'
+import { routeOfRetry } from '../second-attempt'
 import { faultOf, internalProblem, sentNothing, type UpstreamFault, upstreamProblem } from '../upstreams'
 import type { ExchangeHost } from './exchange-host'
 import { FilteredAnswer } from './filtered-answer'
@@ -287,12 +288,12 @@ export class Exchange extends UpstreamSide implements AnswerSink, TargetAsk {
   #retry(fault: UpstreamFault, keptClosed: boolean): boolean {
     const plan = this.plan
     if (plan === null || !mayRetry(this.front, plan, { fault, keptClosed, attempts: this.attempts })) return false
-    // The newest table: the instance may be gone because its successor took over.
-    const route = this.#host.table.find(plan.route.host) ?? plan.route
     const avoid = this.lease?.target ?? null
+    const route = avoid === null ? null : routeOfRetry(this.#host.table, plan.route, avoid, fault)
+    if (plan.outside === null && route === null) return false
     // A kept connection that was closed between two requests says nothing about its instance's health.
     this.release(sentNothing(fault) ? { kind: 'fault', fault } : { kind: 'client-left' })
-    if (plan.outside !== null) this.#acquire(plan)
+    if (route === null) this.#acquire(plan)
     else this.#ask(route, this.#again(avoid))
     return true
   }

@@ -13,11 +13,11 @@ export interface FailedAttempt {
 
 /**
  * Whether there may be a second attempt, once, and only when it cannot repeat anything: the request has no body, and either nothing of
- * it was sent (there was no connection, and another target is there), or its method is safe and a kept connection closed.
+ * it was sent (there was no connection), or its method is safe and a kept connection closed. Where to: see `routeOfRetry`.
  */
 export function mayRetry(front: Front, plan: ForwardPlan, { fault, keptClosed, attempts }: FailedAttempt): boolean {
   if (attempts > 1 || front.body !== 'none') return false
-  if (sentNothing(fault)) return plan.outside === null && plan.route.targets.length > 1
+  if (sentNothing(fault)) return plan.outside === null
   // A handshake never goes over a kept connection.
   return fault === 'reset' && keptClosed && !front.wantsUpgrade && isSafe(front.facts.method)
 }
