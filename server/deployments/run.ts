@@ -108,8 +108,15 @@ async function giveUp(deps: DeployDeps, run: DeployRun, error: unknown): Promise
   run.log.write({ step: wire.step ?? 'deploy', stream: 'system', text: canceled ? 'Canceled.' : `Failed: ${reason}` })
   if (wire.nextAction && !canceled) run.log.write({ step: wire.step ?? 'deploy', stream: 'system', text: `Next: ${wire.nextAction}` })
   await run.log.flush()
+  // Before its instances go: routers may serve it already, if it failed between their word and the record's.
+  await takeBack(deps, run)
   await removeInstances(deps, { deploymentId: run.deployment.id })
   await run.record.fail(canceled ? 'CANCELED' : 'FAILED', wire)
+  await takeBack(deps, run)
+}
+
+/** Routes are what the record says again. */
+async function takeBack(deps: DeployDeps, run: DeployRun): Promise<void> {
   deps.routes.settle(run.deployment.environmentId)
   await deps.routes.sync().catch((cause) => deps.logger.warn({ err: cause }, 'routes not published after a failure; traffic stays where it was'))
 }

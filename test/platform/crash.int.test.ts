@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { api, deployByCli, deploymentThat, folder, getDeployment, tinyServer } from '../support/journey'
 import { type RunningPlatform, startPlatform } from '../support/platform'
+import { openPlatformDatabase } from '../support/platform-database'
 import { until } from '../support/processes'
 
 /** Asks the app again and again until stopped; every answer that is not the app's is kept. */
@@ -81,6 +82,25 @@ describe.each(['process', 'docker'] as const)('crashes on the %s runtime', (runt
       expect((await platform.visit('tiny.localhost')).body).toContain(version)
     },
   )
+
+  test('a cutover that routers know of and the record refuses is taken back, and no visitor sees it', async () => {
+    const before = (await platform.visit('tiny.localhost')).body
+    await app.write(tinyServer('never recorded'))
+    const database = await openPlatformDatabase(platform)
+    const visits = visitor(platform, 'tiny.localhost')
+    try {
+      const allow = await database.refuseCutovers()
+      expect((await deployByCli(platform, app.directory, 'tiny')).code).not.toBe(0)
+      await allow()
+    } finally {
+      await database.close()
+    }
+    await until('only the old instance runs', 60_000, async () => (await runningInstances()).length === 1)
+    const { visits: count, failures } = await visits.stop()
+    expect(count).toBeGreaterThan(10)
+    expect(failures).toEqual([])
+    expect((await platform.visit('tiny.localhost')).body).toBe(before)
+  })
 
   test('with the control process held down, a killed router is back and serves from its own table', async () => {
     const [control] = (await platform.pids()).control

@@ -18,6 +18,8 @@ export interface PlatformDatabase {
   storeRules(slug: string, json: string): Promise<void>
   /** Somebody who joined the platform's first team. */
   addPerson(role: 'owner' | 'admin' | 'member'): Promise<Person>
+  /** From now on no cutover can be recorded; what is returned makes it possible again. */
+  refuseCutovers(): Promise<() => Promise<void>>
   close(): Promise<void>
 }
 
@@ -48,6 +50,18 @@ export async function openPlatformDatabase({ home }: Pick<RunningPlatform, 'home
         [id, role.toUpperCase()],
       )
       return person
+    },
+    async refuseCutovers() {
+      await client.query(
+        `CREATE FUNCTION refuse_cutover() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'refused by the test'; END $$`,
+      )
+      await client.query(
+        `CREATE TRIGGER refuse_cutover BEFORE UPDATE OF "liveReleaseId" ON "Environment" FOR EACH ROW EXECUTE FUNCTION refuse_cutover()`,
+      )
+      return async () => {
+        await client.query('DROP TRIGGER refuse_cutover ON "Environment"')
+        await client.query('DROP FUNCTION refuse_cutover()')
+      }
     },
     close: () => client.end(),
   }
