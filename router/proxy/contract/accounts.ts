@@ -266,7 +266,7 @@ export function accountContract(createEngine: EngineFactory): void {
       expect(told.targets.outcomes).toMatchObject([{ kind: 'answered', status: 101 }])
     })
 
-    test.each(['the client', 'the instance'])('a tunnel whose end %s says first is answered: no fault of its instance', async (first) => {
+    const openTunnel = async () => {
       const answer = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\n'
       const origin = await keep(scriptedOrigin(answer))
       const told = services()
@@ -274,6 +274,11 @@ export function accountContract(createEngine: EngineFactory): void {
       const client = await RawClient.connect(port)
       client.write(handshake)
       await client.read((text) => text.includes('\r\n\r\n'))
+      return { origin, told, client }
+    }
+
+    test.each(['the client', 'the instance'])('a tunnel whose end %s says first is answered: no fault of its instance', async (first) => {
+      const { origin, told, client } = await openTunnel()
       client.socket.on('end', () => client.socket.end())
       if (first === 'the client') client.socket.end()
       else origin.connections[0]?.socket.end()
@@ -283,13 +288,7 @@ export function accountContract(createEngine: EngineFactory): void {
     })
 
     test('a tunnel that its instance breaks was answered all the same: it says nothing of the next request', async () => {
-      const answer = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\n'
-      const origin = await keep(scriptedOrigin(answer))
-      const told = services()
-      const { port } = await edgeTo([origin.target], {}, told)
-      const client = await RawClient.connect(port)
-      client.write(handshake)
-      await client.read((text) => text.includes('\r\n\r\n'))
+      const { origin, told, client } = await openTunnel()
       origin.connections[0]?.socket.resetAndDestroy()
       await client.read()
       await ended(told, 1)
