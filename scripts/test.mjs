@@ -1,4 +1,4 @@
-// npm test: everything, from a bare clone. node scripts/test.mjs [unit|api|builder|cli|e2e …]
+// npm test: everything, from a bare clone. node scripts/test.mjs [unit|api|builder|cli|e2e|long …]
 // The last line is always `N passed, N failed` (and `, N skipped` if any); exit code 0 only when all ran and all passed.
 import { randomBytes } from 'node:crypto'
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
@@ -7,17 +7,17 @@ import { ask, startEngine, stopEngine } from './dockerd.mjs'
 import { lintChecks } from './lint.mjs'
 import { buildAll, isBuilt } from './support/build.mjs'
 import { watchProcesses } from './support/leftovers.mjs'
-import { checkCounts, playwrightCounts, vitestCounts } from './support/reports.mjs'
+import { checkCounts, playwrightCounts, slowestFiles, vitestCounts } from './support/reports.mjs'
 import { childEnv, ensureDependencies, nodeBinary, root, run, Stop, sleep, stopGroups, whenParentEnds } from './support/run.mjs'
 import { ensureSystemPackages } from './system-packages.mjs'
 
 const minute = 60_000
-const wholeRunMs = 50 * minute
 const id = randomBytes(3).toString('hex')
 // Short: unix sockets below it may have 107 characters. Everything any test writes to the temporary directory goes with it.
 const work = `/tmp/sy-${id}`
 const marker = `SWITCHYARD_TEST_RUN=${id}`
-const all = ['lint', 'types', 'build', 'unit', 'integration', "integration on Debian's Postgres", 'e2e']
+const everyStep = ['lint', 'types', 'build', 'unit', 'integration', "integration on Debian's Postgres", 'e2e']
+const inOrder = [...everyStep, 'long']
 
 /** Suites by name: what they run, and what that needs. */
 const suites = {
@@ -26,6 +26,8 @@ const suites = {
   builder: { steps: ['unit', 'integration'], folders: ['builder', 'runtime'], engine: true },
   cli: { steps: ['build', 'unit', 'integration'], folders: ['cli'], engine: true },
   e2e: { steps: ['build', 'e2e'], engine: true },
+  // Proofs that take minutes each; a run without a name leaves them out.
+  long: { steps: ['build', 'long'], engine: true, deadlineMs: 4 * 60 * minute },
 }
 
 const results = []
@@ -156,6 +158,7 @@ const steps = {
       }),
     ),
   e2e: () => step('e2e', playwright),
+  long: () => step('long', () => vitest('long', { deadlineMs: 3.5 * 60 * minute })),
 }
 
 /** The union of what the named suites need; without names everything. */
@@ -163,13 +166,14 @@ function plan(names) {
   const unknown = names.filter((name) => !(name in suites))
   if (unknown.length > 0)
     throw new Stop(`Unknown suite: ${unknown.join(', ')}`, `Choose from: ${Object.keys(suites).join(', ')}; without a name all of it runs.`)
-  if (names.length === 0) return { steps: all, folders: [], engine: true, everything: true }
+  if (names.length === 0) return { steps: everyStep, folders: [], engine: true, everything: true, deadlineMs: 50 * minute }
   const chosen = names.map((name) => suites[name])
   return {
-    steps: all.filter((name) => chosen.some((suite) => suite.steps.includes(name))),
+    steps: inOrder.filter((name) => chosen.some((suite) => suite.steps.includes(name))),
     folders: chosen.some((suite) => !suite.folders && suite.steps.includes('unit')) ? [] : chosen.flatMap((suite) => suite.folders ?? []),
     engine: chosen.some((suite) => suite.engine),
     everything: false,
+    deadlineMs: Math.max(50 * minute, ...chosen.map((suite) => suite.deadlineMs ?? 0)),
   }
 }
 
@@ -214,6 +218,9 @@ function summary(startedAt) {
     for (const failure of result.failures.slice(0, 30)) console.log(`    ${failure}`)
     if (result.failures.length > 30) console.log(`    … and ${result.failures.length - 30} more`)
   }
+  const slowest = slowestFiles(results, 10)
+  if (slowest.length > 0) console.log('slowest files')
+  for (const { name, step: in_, seconds } of slowest) console.log(`  ${seconds.toFixed(1).padStart(7)} s  ${name} (${in_})`)
   console.log(`${((performance.now() - startedAt) / minute).toFixed(1)} minutes`)
   console.log(`${total.passed} passed, ${total.failed} failed${total.skipped > 0 ? `, ${total.skipped} skipped` : ''}`)
   return total.failed === 0 && total.skipped === 0 && total.passed > 0 ? 0 : 1
@@ -240,7 +247,7 @@ process.env.SWITCHYARD_TEST_RUN = id
 watch = watchProcesses(marker)
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => void end(startedAt, `stopped by ${signal}`))
 whenParentEnds(() => void end(startedAt, 'stopped because npm ended'))
-setTimeout(() => void end(startedAt, `not done after ${wholeRunMs / minute} minutes`), wholeRunMs).unref()
+setTimeout(() => void end(startedAt, `not done after ${wanted.deadlineMs / minute} minutes`), wanted.deadlineMs).unref()
 
 let ready = true
 try {

@@ -13,9 +13,14 @@ interface Counts {
   failed: number
   skipped: number
   failures: string[]
+  files?: { name: string; seconds: number }[]
 }
 type Count = (file: string, outcome: { ok: boolean; late: boolean }) => Counts
-const reports = await script<{ vitestCounts: Count; playwrightCounts: Count }>('reports.mjs')
+const reports = await script<{
+  vitestCounts: Count
+  playwrightCounts: Count
+  slowestFiles(results: ({ name: string } & Counts)[], count: number): { name: string; step: string; seconds: number }[]
+}>('reports.mjs')
 const leftovers = await script<{ watchProcesses(marker: string): { alive(): { pid: number; command: string }[]; close(): void } }>('leftovers.mjs')
 
 const directory = mkdtempSync(path.join(tmpdir(), 'sy-scripts-'))
@@ -32,6 +37,8 @@ test('vitest: passed, failed and skipped tests are counted, and a file that does
     testResults: [
       {
         name: path.join(root, 'a.test.ts'),
+        startTime: 1000,
+        endTime: 3500,
         status: 'failed',
         assertionResults: [
           { status: 'passed', fullName: 'one' },
@@ -48,7 +55,28 @@ test('vitest: passed, failed and skipped tests are counted, and a file that does
     failed: 2,
     skipped: 2,
     failures: ['a.test.ts › two', 'b.test.ts: cannot load'],
+    files: [
+      { name: 'a.test.ts', seconds: 2.5 },
+      { name: 'b.test.ts', seconds: 0 },
+    ],
   })
+})
+
+test('the slowest files of all steps are named, slowest first', () => {
+  const counts = { passed: 1, failed: 0, skipped: 0, failures: [] }
+  const unit = { name: 'unit', ...counts, files: [{ name: 'a.test.ts', seconds: 1 }] }
+  const long = {
+    name: 'long',
+    ...counts,
+    files: [
+      { name: 'b.long.test.ts', seconds: 90 },
+      { name: 'c.long.test.ts', seconds: 0.5 },
+    ],
+  }
+  expect(reports.slowestFiles([unit, { name: 'lint', ...counts }, long], 2)).toEqual([
+    { name: 'b.long.test.ts', step: 'long', seconds: 90 },
+    { name: 'a.test.ts', step: 'unit', seconds: 1 },
+  ])
 })
 
 test('Playwright: a flaky test is a failure', () => {

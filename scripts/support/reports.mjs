@@ -4,7 +4,7 @@ import path from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
 import { root } from './run.mjs'
 
-/** @typedef {{passed: number, failed: number, skipped: number, failures: string[]}} Counts */
+/** @typedef {{passed: number, failed: number, skipped: number, failures: string[], files?: {name: string, seconds: number}[]}} Counts */
 
 /** @returns {Counts} of a check that runs as a whole. */
 export const checkCounts = (ok, name) => ({ passed: ok ? 1 : 0, failed: ok ? 0 : 1, skipped: 0, failures: ok ? [] : [name] })
@@ -27,12 +27,20 @@ function honest(counts, ok, late) {
   return counts
 }
 
+/** @returns {{name: string, step: string, seconds: number}[]} The files of all steps that took longest, slowest first. */
+export const slowestFiles = (results, count) =>
+  results
+    .flatMap(({ name: step, files = [] }) => files.map((file) => ({ ...file, step })))
+    .sort((a, b) => b.seconds - a.seconds)
+    .slice(0, count)
+
 /** @returns {Counts} */
 export function vitestCounts(file, { ok, late }) {
   const report = readReport(file)
-  const counts = { passed: 0, failed: 0, skipped: 0, failures: [] }
+  const counts = { passed: 0, failed: 0, skipped: 0, failures: [], files: [] }
   for (const result of report?.testResults ?? []) {
     const name = path.relative(root, result.name)
+    counts.files.push({ name, seconds: ((result.endTime ?? 0) - (result.startTime ?? 0)) / 1000 })
     for (const { status, fullName } of result.assertionResults) {
       if (status === 'passed') counts.passed += 1
       else if (status === 'failed') counts.failures.push(`${name} › ${fullName}`)
@@ -50,9 +58,12 @@ export function vitestCounts(file, { ok, late }) {
 export function playwrightCounts(file, { ok, late }) {
   const report = readReport(file)
   const counts = { passed: 0, failed: 0, skipped: 0, failures: [] }
+  const seconds = new Map()
   const walk = (suite) => {
     for (const spec of suite.specs ?? [])
-      for (const { status } of spec.tests) {
+      for (const { status, results = [] } of spec.tests) {
+        const took = results.reduce((sum, { duration }) => sum + duration / 1000, 0)
+        seconds.set(spec.file, (seconds.get(spec.file) ?? 0) + took)
         if (status === 'expected') counts.passed += 1
         else if (status === 'skipped') counts.skipped += 1
         else counts.failures.push(`${spec.file} › ${spec.title}${status === 'flaky' ? ' (flaky)' : ''}`)
@@ -61,6 +72,7 @@ export function playwrightCounts(file, { ok, late }) {
   }
   for (const suite of report?.suites ?? []) walk(suite)
   for (const error of report?.errors ?? []) counts.failures.push(firstLine(error.message))
+  counts.files = [...seconds].map(([name, took]) => ({ name: path.join('e2e', name), seconds: took }))
   counts.failed = counts.failures.length
   return honest(counts, ok, late)
 }
