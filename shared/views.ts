@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { edgeProblemList } from './edge-problems'
+import { runtimeSettings, runtimeSettingsPatch } from './runtime-settings'
 import { deploymentStatuses, instanceStates } from './states'
 
 /**
@@ -47,6 +48,7 @@ export const projectInput = z.object({
   startCommand: optionalText,
   outputDirectory: relativePath,
   healthCheckPath: z.string().trim().startsWith('/').max(500).nullish(),
+  runtimeSettings: runtimeSettingsPatch.optional(),
 })
 export type ProjectInput = z.input<typeof projectInput>
 export const projectPatch = projectInput.partial()
@@ -117,6 +119,7 @@ export const projectView = z.object({
   startCommand: z.string().nullable(),
   outputDirectory: z.string().nullable(),
   healthCheckPath: z.string().nullable(),
+  runtimeSettings,
   framework: z.string().nullable(),
   createdAt: iso,
   updatedAt: iso,

@@ -4,6 +4,7 @@ import type { Project } from '@/server/database/generated/client'
 import { AppError } from '@/shared/errors'
 import { slugify } from '@/shared/naming'
 import { newId } from '@/shared/node/ids'
+import { patchRuntimeSettings } from '@/shared/runtime-settings'
 import type { ProjectView, projectInput } from '@/shared/views'
 import { writeAudit } from '../audit/audit'
 import { isUniqueViolation } from '../database/client'
@@ -63,7 +64,8 @@ function insert(db: ScopedClient, actor: Actor, input: Input, slug: string): Pro
   const { teamId } = actor
   return db.$transaction(async (tx) => {
     const id = newId()
-    const { repository, branch, healthCheckPath, ...settings } = input
+    const { repository, branch, healthCheckPath, runtimeSettings, ...settings } = input
+    const running = patchRuntimeSettings(null, runtimeSettings ?? {})
     const row = await tx.project.create({
       data: {
         ...settings,
@@ -73,6 +75,7 @@ function insert(db: ScopedClient, actor: Actor, input: Input, slug: string): Pro
         repository: repository || null,
         branch: branch || null,
         healthCheckPath: healthCheckPath || null,
+        ...(running ? { runtimeSettings: running } : {}),
         allowPrivateNetwork: actor.operator,
       },
     })

@@ -1,5 +1,6 @@
 import type { Project } from '@/server/database/generated/client'
 import { AppError } from '@/shared/errors'
+import { readRuntimeSettings } from '@/shared/runtime-settings'
 import type { DeploymentSummary, ProjectView } from '@/shared/views'
 import { type ScopedClient, scopeTo } from '../database/scope'
 import { type Edge, presentSummary, projectUrl, summaryInclude, withoutCredentials } from '../deployments/present'
@@ -71,6 +72,7 @@ function presentProject(row: Project, liveDeployment: DeploymentSummary | null, 
     startCommand,
     outputDirectory,
     healthCheckPath,
+    runtimeSettings: readRuntimeSettings(row.runtimeSettings),
     framework,
     createdAt: row.createdAt.toISOString(),
     updatedAt: row.updatedAt.toISOString(),

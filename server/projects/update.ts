@@ -1,6 +1,8 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { z } from 'zod'
 import { parseAddress } from '@/builder/source/address'
-import type { Prisma, Project } from '@/server/database/generated/client'
+import { Prisma, type Project } from '@/server/database/generated/client'
+import { patchRuntimeSettings, readRuntimeSettings } from '@/shared/runtime-settings'
 import type { ProjectView, projectPatch } from '@/shared/views'
 import { writeAudit } from '../audit/audit'
 import { scopeTo } from '../database/scope'
@@ -49,6 +51,11 @@ function changes(before: Project, patch: z.output<typeof projectPatch>, actor: A
     if (key === 'name') {
       if (next && next !== before.name) data.name = next
     } else if (next !== before[key]) data[key] = next
+  }
+  if (patch.runtimeSettings) {
+    const stored = patchRuntimeSettings(before.runtimeSettings, patch.runtimeSettings)
+    const changed = !isDeepStrictEqual(readRuntimeSettings(stored), readRuntimeSettings(before.runtimeSettings))
+    if (changed) data.runtimeSettings = stored ?? Prisma.DbNull
   }
   const repository = patch.repository === undefined ? undefined : patch.repository || null
   // People are shown the address without its token: sent back like that, it is unchanged.

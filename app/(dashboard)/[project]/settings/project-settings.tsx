@@ -4,6 +4,7 @@ import { Permitted, RefusalNote } from '@/app/components/permission'
 import { useProject } from '../use-project'
 import { DeleteProject } from './delete-project'
 import { PurgeCache } from './purge-cache'
+import { RuntimeSettingsForm } from './runtime-settings-form'
 import { SettingsForm } from './settings-form'
 
 /** What a project is built from and how, and its end. */
@@ -67,6 +68,7 @@ export function ProjectSettings() {
               },
             ]}
           />
+          <RuntimeSettingsForm project={project} />
         </Permitted>
         <PurgeCache project={project} />
         <DeleteProject project={project} />

@@ -12,7 +12,7 @@ import { useTRPC } from '@/app/lib/trpc'
 import type { ProjectInput, ProjectView } from '@/shared/views'
 
 interface SettingsField extends Omit<ComponentProps<typeof TextField>, 'name' | 'value' | 'onChange'> {
-  name: keyof ProjectInput & keyof ProjectView
+  name: Exclude<keyof ProjectInput & keyof ProjectView, 'runtimeSettings'>
 }
 
 interface SettingsFormProps {
