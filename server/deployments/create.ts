@@ -34,10 +34,20 @@ export async function createDeployment(
     environmentId: environment.id,
     source,
     branch: source.kind === 'git' ? project.branch : null,
-    triggeredBy: input.triggeredBy,
+    triggeredBy: triggerOf(actor, input.triggeredBy),
     createdBy: actor.name,
   })
   return { deploymentId, projectId: project.id }
+}
+
+/** @throws ERR_FORBIDDEN when somebody who does not run this machine claims to be the platform itself */
+function triggerOf(actor: Actor, claimed: Input['triggeredBy']): Input['triggeredBy'] {
+  if (actor.kind === 'user') return 'user'
+  if (claimed === 'system' && !actor.operator)
+    throw new AppError('ERR_FORBIDDEN', 'triggeredBy "system" is for the platform itself and its operators.', {
+      nextAction: 'Send "user" or "api", or leave it out.',
+    })
+  return claimed
 }
 
 export interface QueuedDeployment {
