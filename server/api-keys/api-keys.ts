@@ -45,7 +45,8 @@ export function createApiKeys({ prisma }: { prisma: PrismaClient }): Platform['a
             prefix: prefixOf(key),
             hash: hashApiKey(key),
             role: input.role === 'admin' ? 'ADMIN' : 'MEMBER',
-            operator: actor.operator,
+            // Who runs this machine has the key of this machine; a key for others never reaches private networks.
+            operator: false,
             createdBy: actor.name,
             expiresAt: input.expiresInDays ? new Date(Date.now() + input.expiresInDays * dayMs) : null,
           },
