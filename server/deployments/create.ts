@@ -114,7 +114,9 @@ async function sourceOf(
   input: Input,
 ): Promise<SourceSpec> {
   if (input.source) {
-    if (!(await storage.stat(input.source)))
+    // In the team's scope: the digest of another team's upload is as unknown as one that nobody has sent.
+    const uploaded = await db.upload.findFirst({ where: { digest: input.source }, select: { digest: true } })
+    if (!uploaded || !(await storage.stat(input.source)))
       throw new AppError('ERR_INVALID_INPUT', `There is no uploaded source ${input.source}.`, {
         nextAction: 'Upload the archive first (POST /api/v1/sources) and use the digest it answers.',
       })

@@ -54,11 +54,24 @@ export function createDeployments(deps: DeploymentsDeps): Platform['deployments'
     logs: (actor, deploymentId, query) => readLogs(deps, actor, deploymentId, query),
     watch: (actor, deploymentId, signal) => watchDeployment(bus, () => view(actor, deploymentId), deploymentId, signal),
     download: (actor, deploymentId) => downloadArtifact(deps, actor, deploymentId),
-    async uploadSource(_actor, content) {
-      const { digest, sizeBytes } = await deps.storage.put(content, { maxBytes: maxUploadBytes })
-      return { source: digest, sizeBytes }
-    },
+    uploadSource: (actor, content) => uploadSource(deps, actor, content),
   }
+}
+
+/** Keeps the archive for the actor's team: no other team can deploy it by its digest. */
+async function uploadSource(
+  deps: DeploymentsDeps,
+  actor: Actor,
+  content: AsyncIterable<Uint8Array>,
+): ReturnType<Platform['deployments']['uploadSource']> {
+  const { digest, sizeBytes } = await deps.storage.put(content, { maxBytes: maxUploadBytes })
+  const { teamId } = actor
+  await scopeTo(deps.prisma, actor).upload.upsert({
+    where: { teamId_digest: { teamId, digest } },
+    create: { teamId, digest, sizeBytes, createdBy: actor.name },
+    update: { createdBy: actor.name, createdAt: new Date() },
+  })
+  return { source: digest, sizeBytes }
 }
 
 async function readDeployment(db: ScopedClient, deploymentId: string, edge: Edge): Promise<DeploymentView> {
