@@ -1,6 +1,7 @@
 import { homedir } from 'node:os'
 import path from 'node:path'
 import { z } from 'zod'
+import { defaultMaxHeaderBytes } from '@/shared/edge-limits'
 import { AppError } from '@/shared/errors'
 
 const whole = (fallback: number, min: number, max: number) => z.coerce.number().int().min(min).max(max).default(fallback)
@@ -27,7 +28,7 @@ const schema = z.object({
   EDGE_CLIENT_HEAD_TIMEOUT_MS: milliseconds(15_000),
   EDGE_CLIENT_IDLE_TIMEOUT_MS: milliseconds(60_000),
   EDGE_KEEP_ALIVE_MS: milliseconds(75_000),
-  EDGE_MAX_HEADER_BYTES: whole(32_768, 1024, 1_048_576),
+  EDGE_MAX_HEADER_BYTES: whole(defaultMaxHeaderBytes, 1024, 1_048_576),
   EDGE_MAX_HEADERS: whole(128, 8, 4096),
 })
 

@@ -1,4 +1,6 @@
+import http from 'node:http'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { defaultMaxHeaderBytes } from '@/shared/edge-limits'
 import { type Artifact, defaultHealthCheck, type ResourceLimits } from '@/shared/release'
 import type { InstanceOwner, InstanceSpec, ObservedInstance, RuntimeDriver } from './driver'
 import { probe } from './probe'
@@ -54,6 +56,7 @@ export function runtimeContract(
         artifact: setup.artifact,
         env: {},
         limits: { memoryBytes: 256 * mebibyte, cpus: 1, pids: 128 } satisfies ResourceLimits,
+        maxHeaderBytes: defaultMaxHeaderBytes,
         ...part,
         owner: {
           installationId,
@@ -341,7 +344,17 @@ function limits(fixture: Fixture, { processLimit = true }: ContractOptions): voi
       // the young generation comes on top
       expect((await call<{ heap: number }>(own, 'whoami')).heap).toBeLessThan(320 * mebibyte)
       const chosen = await fixture.up({ env: { NODE_OPTIONS: '--max-old-space-size=100' } })
-      expect((await call(chosen, 'env', { name: 'NODE_OPTIONS' })).value).toBe('--max-old-space-size=100')
+      expect((await call(chosen, 'env', { name: 'NODE_OPTIONS' })).value).toMatch(/^--max-old-space-size=100 /)
+    })
+
+    it('take every request head that the routers pass on: one of 32 KiB reaches an app on Node', async () => {
+      const instance = await fixture.up()
+      const { host, port } = instance.address ?? { host: 'none', port: 0 }
+      const cookie = `a=${'x'.repeat(defaultMaxHeaderBytes - 200)}`
+      const status = await new Promise((resolve, reject) =>
+        http.get({ host, port, headers: { cookie }, agent: false }, (answer) => resolve(answer.resume().statusCode)).on('error', reject),
+      )
+      expect(status).toBe(200)
     })
 
     it('memory: the instance ends, and people learn that memory ran out', async () => {

@@ -19,6 +19,8 @@ export interface InstanceSpec {
   /** Runtime variables, secrets included; `PORT`, `HOST` and `HOSTNAME` are the driver's. */
   env: Record<string, string>
   limits: ResourceLimits
+  /** Bytes of a request head that the routers pass on. */
+  maxHeaderBytes: number
 }
 
 export interface InstanceAddress {

@@ -11,9 +11,18 @@ export function withHeapLimit(nodeOptions: string | undefined, memoryBytes: numb
   return `${given} --max-old-space-size=${megabytes}`.trim()
 }
 
+/** The router's own lines: X-Forwarded-*, X-Real-IP, X-Request-Id. */
+const routerLinesBytes = 4_096
+
+/** NODE_OPTIONS by which Node takes every head that the routers pass on (its own bound is 16 KiB), unless the user chose a bound. */
+export function withHeaderLimit(nodeOptions: string, maxHeaderBytes: number): string {
+  if (/--max[-_]http[-_]header[-_]size/.test(nodeOptions)) return nodeOptions
+  return `${nodeOptions} --max-http-header-size=${maxHeaderBytes + routerLinesBytes}`.trim()
+}
+
 /** Variables of an instance. The address is the driver's: it wins over what anybody set. */
 export function instanceEnvironment(spec: InstanceSpec, address: { host: string; port: number }): Record<string, string> {
   const env: Record<string, string> = { NODE_ENV: 'production', ...spec.artifact.start.env, ...spec.env }
-  env.NODE_OPTIONS = withHeapLimit(env.NODE_OPTIONS, spec.limits.memoryBytes)
+  env.NODE_OPTIONS = withHeaderLimit(withHeapLimit(env.NODE_OPTIONS, spec.limits.memoryBytes), spec.maxHeaderBytes)
   return { ...env, PORT: String(address.port), HOST: address.host, HOSTNAME: address.host }
 }

@@ -210,7 +210,8 @@ async function startWorkerRole(
   const owner = `${machine}:${newId()}`
   const inFlight = (instanceIds: string[]) => hub.inFlight(instanceIds, { deadlineMs: 2_000 })
   const collector = createLogCollector({ prisma, pool, runtime, bus, logger })
-  const shared = { prisma, pool, bus, runtime, routes, contents, inFlight, secrets, installationId, logger }
+  const maxHeaderBytes = env.edgeMaxHeaderBytes
+  const shared = { prisma, pool, bus, runtime, routes, contents, inFlight, secrets, installationId, maxHeaderBytes, logger }
   const monitorDeps: MonitorDeps = { ...shared, collector }
   await reconcileAtStart(monitorDeps, machine)
   await routes.sync().catch((error) => logger.warn({ err: error }, 'routers do not serve the newest table yet; they keep the one they have'))

@@ -1,6 +1,7 @@
 import { availableParallelism, homedir } from 'node:os'
 import path from 'node:path'
 import { z } from 'zod'
+import { defaultMaxHeaderBytes } from '@/shared/edge-limits'
 import { AppError } from '@/shared/errors'
 import { type Authorities, acmeSettings, acmeVariables, checkAcmeVariables } from './certificates/authorities'
 import { checkOwnHostsVariables, type OwnHostsFiles, ownHostsFiles, ownHostsVariables } from './certificates/own-hosts'
@@ -24,6 +25,8 @@ export interface ServerEnv {
   /** null: the router's default. */
   edgeEngine: string | null
   edgeWorkers: number
+  /** Bytes of a request head that the routers pass on. */
+  edgeMaxHeaderBytes: number
   logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent'
   production: boolean
   /** Where people open the dashboard, without a trailing slash; null: derived from each request. */
@@ -87,6 +90,7 @@ const settings = z
       .string()
       .regex(/^[a-z0-9-]+$/)
       .optional(),
+    EDGE_MAX_HEADER_BYTES: z.coerce.number().int().min(1024).max(1_048_576).default(defaultMaxHeaderBytes),
     EDGE_WORKERS: z.coerce.number().int().min(1).max(256).optional(),
     LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
     NODE_ENV: z.string().optional(),
@@ -156,6 +160,7 @@ export function readServerEnv(source: Record<string, string | undefined> = proce
     dockerSocket: env.DOCKER_HOST.replace(/^unix:\/\//, ''),
     bootstrap: email && password ? { email, password, apiKey: env.SWITCHYARD_BOOTSTRAP_API_KEY ?? null } : null,
     edgeEngine: env.EDGE_ENGINE ?? null,
+    edgeMaxHeaderBytes: env.EDGE_MAX_HEADER_BYTES,
     edgeWorkers: env.EDGE_WORKERS ?? availableParallelism(),
     logLevel: env.LOG_LEVEL,
     production: env.NODE_ENV === 'production',

@@ -57,6 +57,7 @@ export const edgePolicyFields = {
   maxRequestsPerTarget: z.number().int().min(1).nullable(),
   queueTimeoutMs: z.number().int().min(0).max(600_000),
   maxBodyBytes: z.number().int().min(0).nullable(),
+  answerTimeoutMs: z.number().int().min(1_000).max(86_400_000).nullable(),
 } satisfies { [K in keyof EdgePolicy]: z.ZodType<EdgePolicy[K]> }
 
 const d = defaultEdgePolicy
@@ -80,4 +81,5 @@ export const edgePolicySchema: z.ZodType<EdgePolicy> = z.object({
   maxRequestsPerTarget: f.maxRequestsPerTarget.default(d.maxRequestsPerTarget),
   queueTimeoutMs: f.queueTimeoutMs.default(d.queueTimeoutMs),
   maxBodyBytes: f.maxBodyBytes.default(d.maxBodyBytes),
+  answerTimeoutMs: f.answerTimeoutMs.default(d.answerTimeoutMs),
 })

@@ -74,6 +74,8 @@ export interface EdgePolicy {
   queueTimeoutMs: number
   /** Bytes of a request body; null: no limit. */
   maxBodyBytes: number | null
+  /** Silence of an instance before or within its answer, event streams excepted; null: the router's `EDGE_UPSTREAM_TIMEOUT_MS`. */
+  answerTimeoutMs: number | null
 }
 
 export const defaultEdgePolicy: EdgePolicy = {
@@ -94,4 +96,5 @@ export const defaultEdgePolicy: EdgePolicy = {
   maxRequestsPerTarget: null,
   queueTimeoutMs: 10_000,
   maxBodyBytes: null,
+  answerTimeoutMs: null,
 }

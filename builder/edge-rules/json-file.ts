@@ -27,6 +27,7 @@ const ownSettings = [
   'maxRequestsPerTarget',
   'queueTimeoutMs',
   'maxBodyBytes',
+  'answerTimeoutMs',
 ] as const
 const bothSettings = ['cleanUrls', 'trailingSlash'] as const
 type Place = (path: (string | number)[]) => number | null

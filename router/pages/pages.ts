@@ -154,7 +154,10 @@ function describeAppProblem(problem: Exclude<Problem, RuleProblem | { kind: 'bad
         status: 504,
         title: `${name} took too long`,
         message: `${name} took the request but sent nothing for ${seconds(problem.timeoutMs)}, so it was given up.`,
-        actions: ['Try again.', `${readLogs} Long work belongs in the background, or should stream its answer.`],
+        actions: [
+          'Try again.',
+          `${readLogs} Long work belongs in the background, or should stream its answer; "answerTimeoutMs" among the project's rules allows more silence.`,
+        ],
       }
   }
 }

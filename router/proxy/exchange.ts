@@ -5,6 +5,7 @@ import { type Problem, renderProblem } from '../pages/pages'
 import { isLease, type Lease, type Outcome, type TargetAsk } from '../targets/targets'
 import { endUnread, isUnreadable, passBody, writeOwnBody } from './answer-body'
 import { editPairs, forwardedHeaders, toPairs } from './edits'
+import { isEventStream } from './event-stream'
 import type { NodeFacts } from './facts'
 import { FilterOnce } from './filter-once'
 import { type ClientAddress, clientHeaders, upstreamHeaders } from './headers'
@@ -19,7 +20,9 @@ import {
   InterimFlood,
   internalProblem,
   mostInterimBytes,
+  quietProbeMs,
   sentNothing,
+  silenceLimitMs,
   tooLarge,
   UnaskedUpgrade,
   type UpstreamFault,
@@ -159,8 +162,8 @@ export class Exchange {
     // http-proxy collapses slashes in paths; the instance gets the client's bytes.
     upstream.path = this.#plan?.target ?? this.req.url ?? '/'
     this.#bytesBefore = upstream.socket?.bytesRead ?? 0
-    const { upstreamTimeoutMs } = this.#host.limits
-    upstream.setTimeout(upstreamTimeoutMs, () => upstream.destroy(new UpstreamSilence(`nothing received for ${upstreamTimeoutMs} ms`)))
+    const limitMs = this.#plan ? silenceLimitMs(this.#plan, this.#host.limits) : this.#host.limits.upstreamTimeoutMs
+    upstream.setTimeout(limitMs, () => upstream.destroy(new UpstreamSilence(`nothing received for ${limitMs} ms`)))
     upstream.once('upgrade', (_answer, socket) => {
       socket.destroy()
       this.onError(new UnaskedUpgrade('the instance switched protocols without being asked to'))
@@ -192,6 +195,7 @@ export class Exchange {
     if (this.res.closed || this.res.headersSent) return void answer.destroy()
     if (isUnreadable(answer)) return this.#failUpstream('bad-answer', new Error('the answer is not HTTP/1.1'))
     this.#answered = true
+    if (isEventStream(answer.headers['content-type'])) this.#allowSilence()
     this.#visit.upstreamMs = performance.now() - this.#sentAt
     let status = answer.statusCode ?? 502
     let pairs = toPairs(clientHeaders(answer))
@@ -214,6 +218,13 @@ export class Exchange {
       },
       done: (error) => this.#onAnswerDone(error, answer.statusCode ?? 502),
     })
+  }
+
+  // An event stream is quiet while nothing happens: the kernel finds out a side that vanished.
+  #allowSilence(): void {
+    this.#upstream?.setTimeout(0)
+    this.#upstream?.setSocketKeepAlive(true, quietProbeMs)
+    this.req.socket.setKeepAlive(true, quietProbeMs)
   }
 
   readonly #countOut = (bytes: number) => {

@@ -13,7 +13,16 @@ import { encodeAnswerHead, isStreamed, openBody } from './local-answer'
 import type { AcceptedRequest } from './request-rules'
 import { routeOfRetry } from './second-attempt'
 import { settle } from './settle'
-import { type Destination, faultOf, internalProblem, sentNothing, type UpstreamFault, UpstreamSilence, upstreamProblem } from './upstreams'
+import {
+  type Destination,
+  faultOf,
+  internalProblem,
+  sentNothing,
+  silenceLimitMs,
+  type UpstreamFault,
+  UpstreamSilence,
+  upstreamProblem,
+} from './upstreams'
 import type { Visit } from './visit'
 
 export interface UpgradeHost extends EngineHost {
@@ -136,8 +145,8 @@ export class Upgrade {
   onUpstream(upstream: ClientRequest): void {
     this.#upstream = upstream
     upstream.path = this.#plan?.target ?? this.req.url ?? '/'
-    const { upstreamTimeoutMs } = this.#host.limits
-    upstream.setTimeout(upstreamTimeoutMs, () => upstream.destroy(new UpstreamSilence(`nothing received for ${upstreamTimeoutMs} ms`)))
+    const limitMs = this.#plan ? silenceLimitMs(this.#plan, this.#host.limits) : this.#host.limits.upstreamTimeoutMs
+    upstream.setTimeout(limitMs, () => upstream.destroy(new UpstreamSilence(`nothing received for ${limitMs} ms`)))
     // http-proxy, which adds its own listeners after this, would repeat an answer's chunked framing over its decoded body, and end the
     // client's socket before a page that takes a moment is there. Neither event can have come before the next tick.
     process.nextTick(() => {

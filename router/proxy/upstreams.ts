@@ -181,6 +181,9 @@ export class Upstreams {
   }
 }
 
+/** A quiet stream may be quiet for hours: after so long the kernel asks whether the other side is still there. */
+export const quietProbeMs = 30_000
+
 /** Why an attempt failed, in the words of the pages. */
 export type UpstreamFault = 'refused' | 'reset' | 'connect-timeout' | 'answer-timeout' | 'bad-answer'
 
@@ -200,11 +203,15 @@ export function faultOf(error: Error): UpstreamFault {
 /** There was no connection: the same request may go elsewhere, whatever its method. */
 export const sentNothing = (fault: UpstreamFault): boolean => fault === 'refused' || fault === 'connect-timeout'
 
+/** How long an instance may be silent before and within its answer: the project's limit, else the router's. */
+export const silenceLimitMs = ({ route }: ForwardPlan, limits: EngineLimits): number => route.policy.answerTimeoutMs ?? limits.upstreamTimeoutMs
+
 /** The page for an upstream fault. */
-export function upstreamProblem(fault: UpstreamFault, { route }: ForwardPlan, limits: EngineLimits): Problem {
+export function upstreamProblem(fault: UpstreamFault, plan: ForwardPlan, limits: EngineLimits): Problem {
+  const { route } = plan
   const named = { host: route.host, projectName: route.projectName }
   if (fault === 'connect-timeout') return { kind: fault, ...named, timeoutMs: limits.connectTimeoutMs }
-  if (fault === 'answer-timeout') return { kind: fault, ...named, timeoutMs: limits.upstreamTimeoutMs }
+  if (fault === 'answer-timeout') return { kind: fault, ...named, timeoutMs: silenceLimitMs(plan, limits) }
   return { kind: fault, ...named }
 }
 

@@ -29,6 +29,8 @@ export interface DeployDeps {
   inFlight(instanceIds: string[]): Promise<Record<string, number>>
   secrets: Secrets
   installationId: string
+  /** Bytes of a request head that the routers pass on. */
+  maxHeaderBytes: number
   owner: string
   maxAttempts: number
   logger: Logger

@@ -30,6 +30,8 @@ export interface LaunchDeps {
   runtime: Runtime
   secrets: Secrets
   installationId: string
+  /** Bytes of a request head that the routers pass on. */
+  maxHeaderBytes: number
 }
 
 /** Starts one instance of a release. Its row is written before the side effect; a failed start leaves a `stopped` row and nothing running. */
@@ -75,6 +77,7 @@ export async function launchInstance(
         artifact: artifactOf(release.artifact),
         env,
         limits: config.limits,
+        maxHeaderBytes: deps.maxHeaderBytes,
       },
       what.signal,
     )

@@ -1,4 +1,5 @@
-import { afterEach } from 'vitest'
+import net from 'node:net'
+import { afterEach, vi } from 'vitest'
 import type { Route, Target } from '@/shared/route-table'
 import type { EngineLimits } from '../../env'
 import type { Engine, EngineFactory, EngineServices } from '../engine'
@@ -32,4 +33,15 @@ export function useEdge(createEngine: EngineFactory) {
   const edgeTo = (targets: Target[], limits?: Partial<EngineLimits>, services?: Partial<EngineServices>) =>
     edgeWith([routeTo('app.test', targets)], limits, services)
   return { keep, edgeWith, edgeTo }
+}
+
+/** Local ports of the sockets whose keep-alive is turned on from now on, until `restore`. */
+export function watchKeepAlive(): { ports: number[]; restore(): void } {
+  const ports: number[] = []
+  const original = net.Socket.prototype.setKeepAlive
+  const spy = vi.spyOn(net.Socket.prototype, 'setKeepAlive').mockImplementation(function (this: net.Socket, ...words) {
+    ports.push(this.localPort ?? 0)
+    return original.apply(this, words)
+  })
+  return { ports, restore: () => spy.mockRestore() }
 }

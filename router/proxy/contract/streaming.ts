@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto'
 import http from 'node:http'
 import { describe, expect, test } from 'vitest'
+import { defaultEdgePolicy } from '@/shared/edge-policy'
 import type { EngineFactory } from '../engine'
 import { httpOrigin, RawClient, request, scriptedOrigin, until } from '../testing'
-import { useEdge } from './harness'
+import { useEdge, watchKeepAlive } from './harness'
+import { plan, ScriptedGate } from './scripted'
 
 const total = 100 * 1024 * 1024
 const block = Buffer.alloc(256 * 1024, 7)
@@ -168,6 +170,57 @@ export function streamingContract(createEngine: EngineFactory): void {
       client.destroy()
       expect((await request({ port })).status).toBe(413)
       expect(origin.connections).toHaveLength(2)
+    })
+
+    const silent = (contentType: string) =>
+      httpOrigin((_req, res) => {
+        res.writeHead(200, { 'Content-Type': contentType })
+        res.write('first ')
+        setTimeout(() => res.end('later'), 1_600)
+      })
+
+    test.each(['text/event-stream', 'Text/Event-Stream; charset=utf-8'])(
+      'a stream of events (%s) may be silent for longer than an instance may',
+      async (type) => {
+        const origin = await keep(silent(type))
+        const { port } = await edgeTo([origin.target], { upstreamTimeoutMs: 300, clientIdleTimeoutMs: 300 })
+        expect((await request({ port })).body.toString()).toBe('first later')
+      },
+    )
+
+    test('the connection of a client that waits for events is asked whether the client is there', async () => {
+      const asked = watchKeepAlive()
+      const origin = await keep(silent('text/event-stream'))
+      const { port } = await edgeTo([origin.target], { upstreamTimeoutMs: 300 })
+      await request({ port })
+      asked.restore()
+      expect(asked.ports).toContain(port)
+    })
+
+    test('any other stream that is silent for too long is cut', async () => {
+      const origin = await keep(silent('text/plain'))
+      const { port } = await edgeTo([origin.target], { upstreamTimeoutMs: 300 })
+      await expect(request({ port })).rejects.toThrow()
+    })
+
+    const limitOf = (answerTimeoutMs: number) => ({
+      gate: new ScriptedGate((route) => plan({ ...route, policy: { ...defaultEdgePolicy, answerTimeoutMs } })),
+    })
+
+    test('a project that allows more silence than the router gets it, before and within an answer', async () => {
+      const slow = httpOrigin((req, res) => void setTimeout(() => res.end('slow'), req.url === '/' ? 1_600 : 0))
+      const edge = await edgeTo([(await keep(slow)).target], { upstreamTimeoutMs: 300 }, limitOf(10_000))
+      expect((await request(edge)).body.toString()).toBe('slow')
+      const streamed = await edgeTo([(await keep(silent('text/plain'))).target], { upstreamTimeoutMs: 300 }, limitOf(10_000))
+      expect((await request(streamed)).body.toString()).toBe('first later')
+    })
+
+    test('a project that allows less gets that: 504 names its own limit', async () => {
+      const origin = await keep(httpOrigin(() => {}))
+      const { port } = await edgeTo([origin.target], { upstreamTimeoutMs: 20_000 }, limitOf(1_000))
+      const answer = await request({ port })
+      expect(answer.status).toBe(504)
+      expect(answer.body.toString()).toMatch(/sent nothing for 1 s/)
     })
   })
 }

@@ -1,5 +1,6 @@
 import type net from 'node:net'
 import type { ForwardPlan, HeaderEdits, LocalAnswer } from '../../gate/gate'
+import { quietProbeMs } from '../upstreams'
 import type { AnswerContext } from './answer-writer'
 import { type AnswersOwner, ClientAnswers } from './client-answers'
 import { ClientInput } from './client-input'
@@ -18,7 +19,6 @@ import { RequestFrame } from './request-frame'
 import { writeRequestHead } from './request-writer'
 import type { Outbox } from './slab'
 import { isEnough } from './upload'
-import { tunnelProbeMs } from './upstream'
 
 /** One HTTP/1 connection of a client: its requests one after the other, its answers in the same order. */
 export class ClientConnection extends ClientInput implements Front, AnswersOwner {
@@ -226,7 +226,7 @@ export class ClientConnection extends ClientInput implements Front, AnswersOwner
     this.state = tunnel
     this.#answers.switched(head, edits, setCookie, this.facts.id)
     // A peer that vanished without a word is found out by the kernel: a quiet WebSocket may be quiet for hours.
-    this.socket.setKeepAlive(true, tunnelProbeMs)
+    this.socket.setKeepAlive(true, quietProbeMs)
     const early = this.pending
     this.pending = null
     this.resume()
@@ -348,6 +348,8 @@ export class ClientConnection extends ClientInput implements Front, AnswersOwner
     if (!this.#settled && this.exchange.open && clock.passed(this.since, 0)) {
       this.#settled = true
       this.exchange.settle()
+      // Whoever waits for a slow answer or a quiet stream must be seen to be there.
+      this.socket.setKeepAlive(true, quietProbeMs)
     }
   }
 

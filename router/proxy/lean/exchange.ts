@@ -4,7 +4,7 @@ import type { LiveRoute } from '../../match/host-table'
 import type { Problem } from '../../pages/pages'
 import { isLease, type Lease, type Outcome, type TargetAsk, type Targets } from '../../targets/targets'
 import { routeOfRetry } from '../second-attempt'
-import { faultOf, internalProblem, sentNothing, type UpstreamFault, upstreamProblem } from '../upstreams'
+import { faultOf, internalProblem, sentNothing, silenceLimitMs, type UpstreamFault, upstreamProblem } from '../upstreams'
 import type { ExchangeHost } from './exchange-host'
 import { FilteredAnswer } from './filtered-answer'
 import type { Front } from './front'
@@ -158,9 +158,11 @@ export class Exchange extends UpstreamSide implements AnswerSink, TargetAsk {
     this.upstream = upstream
     this.sentAt = this.attempts++ === 0 && !this.waited ? this.begunAt : performance.now()
     const { out } = upstream
-    upstream.begin(this, { head: front.facts.method === 'HEAD', upgrade: front.wantsUpgrade })
+    const plan = this.plan as ForwardPlan
+    const silenceMs = silenceLimitMs(plan, this.#host.limits)
+    upstream.begin(this, { head: front.facts.method === 'HEAD', upgrade: front.wantsUpgrade, silenceMs })
     const again = this.sentHead !== null
-    if (this.sentHead === null) front.writeHead(out, this.plan as ForwardPlan)
+    if (this.sentHead === null) front.writeHead(out, plan)
     if (front.body === 'none') {
       const head = this.sentHead ?? out.seal()
       this.keepHead(head)

@@ -64,7 +64,7 @@ export class Pool implements ConnectionHome {
 
   *watch(limits: EngineLimits): IterableIterator<void> {
     for (const connection of this.#all) {
-      connection.watch(limits.connectTimeoutMs, limits.upstreamTimeoutMs, limits.upstreamIdleMs)
+      connection.watch(limits.connectTimeoutMs, limits.upstreamIdleMs)
       yield
     }
   }

@@ -1,5 +1,6 @@
 import type net from 'node:net'
-import { ConnectTimeout, InterimFlood, mostInterimBytes, UnaskedUpgrade, UpstreamSilence } from '../upstreams'
+import { isEventStream } from '../event-stream'
+import { ConnectTimeout, InterimFlood, mostInterimBytes, quietProbeMs, UnaskedUpgrade, UpstreamSilence } from '../upstreams'
 import type { Clock } from './clock'
 import { AnswerHead, answerHeadLimits, parseAnswerHead } from './parse/answer-head'
 import { ChunkScanner } from './parse/chunked'
@@ -34,6 +35,8 @@ export interface AnswerSink {
 export interface AskedFor {
   head: boolean
   upgrade: boolean
+  /** Silence before or within the answer beyond which it is given up. */
+  silenceMs: number
 }
 
 /** What could not be read as an HTTP answer. */
@@ -55,9 +58,6 @@ const byClose = 3
 /** Shared by all connections: a head is parsed and passed on within one turn. */
 const answerHead = new AnswerHead()
 
-/** A tunnel may be quiet for hours: after so long the kernel asks whether the other side is still there. */
-export const tunnelProbeMs = 30_000
-
 /** Heads of requests are rarely longer. */
 const ownBytes = 2_048
 
@@ -77,7 +77,7 @@ export class UpstreamConnection {
   #state = connecting
   #connected = false
   #sink: AnswerSink | null = null
-  #asked: AskedFor = { head: false, upgrade: false }
+  #asked: AskedFor = { head: false, upgrade: false, silenceMs: 0 }
   #pending: Buffer | null = null
   #framing = byLength
   #left = 0
@@ -87,6 +87,8 @@ export class UpstreamConnection {
   #reused = false
   #anyByte = false
   #interimBytes = 0
+  /** The answer is a stream of events: it may be quiet for as long as it is open. */
+  #mayBeQuiet = false
   #paused = false
   /** The instance said the last byte of a tunnel: what becomes of the connection then breaks nothing off. */
   #lastSaid = false
@@ -133,6 +135,7 @@ export class UpstreamConnection {
     this.#requestDone = false
     this.#anyByte = false
     this.#interimBytes = 0
+    this.#mayBeQuiet = false
     this.activeAt = this.#clock.now
     this.out.restart(ownBytes)
   }
@@ -181,14 +184,14 @@ export class UpstreamConnection {
   }
 
   /** Called every tick: faults of silence. */
-  watch(connectTimeoutMs: number, silenceMs: number, idleMs: number): void {
+  watch(connectTimeoutMs: number, idleMs: number): void {
     if (this.#state === tunnel || this.#state === dead) return
     if (!this.#connected) {
       if (this.#clock.passed(this.activeAt, connectTimeoutMs)) this.#fail(new ConnectTimeout(`no connection within ${connectTimeoutMs} ms`))
     } else if (this.#sink === null) {
       if (this.#clock.passed(this.activeAt, idleMs)) this.destroy()
-    } else if (!this.#paused && this.#clock.passed(this.activeAt, silenceMs)) {
-      this.#fail(new UpstreamSilence(`nothing received for ${silenceMs} ms`))
+    } else if (!this.#paused && !this.#mayBeQuiet && this.#clock.passed(this.activeAt, this.#asked.silenceMs)) {
+      this.#fail(new UpstreamSilence(`nothing received for ${this.#asked.silenceMs} ms`))
     }
   }
 
@@ -245,7 +248,7 @@ export class UpstreamConnection {
     const sink = this.#sink
     if (!this.#asked.upgrade) return this.#fail(new UnaskedUpgrade('the instance switched protocols without being asked to'))
     this.#state = tunnel
-    this.socket.setKeepAlive(true, tunnelProbeMs)
+    this.socket.setKeepAlive(true, quietProbeMs)
     sink?.onSwitch(answerHead)
     if (after < end && this.#sink === sink) sink?.onBody(bytes, after, end)
   }
@@ -262,9 +265,16 @@ export class UpstreamConnection {
       this.#chunks.reset()
     } else if (head.contentLength >= 0) this.#left = head.contentLength
     else this.#framing = byClose
+    // Only what has no length is looked at: an event stream never has one.
+    if (this.#framing !== byLength && isEventStream(head.read('content-type'))) this.#allowSilence()
     const sink = this.#sink
     sink?.onHead(head)
     if (this.#sink === sink) this.#body(bytes, after, end)
+  }
+
+  #allowSilence(): void {
+    this.#mayBeQuiet = true
+    this.socket.setKeepAlive(true, quietProbeMs)
   }
 
   #body(bytes: Buffer, start: number, end: number) {

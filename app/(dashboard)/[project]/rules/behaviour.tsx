@@ -8,7 +8,7 @@ import { useSaveRules } from './use-rules'
 
 type Edits = Pick<
   EdgePolicyPatch,
-  'cleanUrls' | 'trailingSlash' | 'compression' | 'cache' | 'sticky' | 'balance' | 'maxRequestsPerTarget' | 'maxBodyBytes'
+  'cleanUrls' | 'trailingSlash' | 'compression' | 'cache' | 'sticky' | 'balance' | 'maxRequestsPerTarget' | 'maxBodyBytes' | 'answerTimeoutMs'
 >
 const MiB = 1024 * 1024
 const number = (text: string): number | null => (text === '' ? null : Number(text))
@@ -71,6 +71,16 @@ export function Behaviour({ settings, files }: EdgePolicyView) {
           value={now.maxBodyBytes === null ? '' : Number((now.maxBodyBytes / MiB).toFixed(6))}
           onChange={(event) => set({ maxBodyBytes: event.target.value === '' ? null : Math.round(Number(event.target.value) * MiB) })}
           hint="Larger ones are refused with 413."
+        />
+        <TextField
+          label="Longest silence of an answer in seconds"
+          type="number"
+          min={1}
+          max={86_400}
+          placeholder="As the router is set: 120"
+          value={now.answerTimeoutMs === null ? '' : now.answerTimeoutMs / 1000}
+          onChange={(event) => set({ answerTimeoutMs: event.target.value === '' ? null : Math.round(Number(event.target.value) * 1000) })}
+          hint="Then 504. Event streams and WebSockets have no limit."
         />
       </div>
     </RuleCard>

@@ -5,7 +5,7 @@ import { Readable, Transform } from 'node:stream'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { AnswerFilter, Gate } from '../../../gate/gate'
 import { OpenGate } from '../../../gate/open-gate'
-import { useEdge } from '../../contract/harness'
+import { useEdge, watchKeepAlive } from '../../contract/harness'
 import { hostTable, httpOrigin, openServices, quietLog, rawOrigin, routeTo, scriptedOrigin, testLimits, until } from '../../testing'
 import { createLeanEngine } from '../engine'
 
@@ -331,6 +331,24 @@ describe('HTTP/2 towards clients, HTTP/1.1 towards instances', () => {
     expect(await status).toBe(408)
     stream.resume()
     await until('the idle connection is closed', () => session.destroyed)
+  })
+
+  test('a stream of events may be silent for longer than an instance may, a silent stream of another kind is cut', async () => {
+    const origin = await keep(
+      httpOrigin((req, res) => {
+        res.writeHead(200, { 'Content-Type': req.url === '/events' ? 'text/event-stream' : 'text/plain' })
+        res.write('first ')
+        setTimeout(() => res.end('later'), 1_600)
+      }),
+    )
+    const asked = watchKeepAlive()
+    const { port } = await edgeTo([origin.target], { upstreamTimeoutMs: 300, clientIdleTimeoutMs: 300 })
+    const events = ask(client(port), { ':path': '/events' })
+    const other = ask(client(port), { ':path': '/other' })
+    await expect(other).rejects.toThrow()
+    expect((await events).body.toString()).toBe('first later')
+    asked.restore()
+    expect(asked.ports).toContain(port)
   })
 
   test('answers of our own that are streams, and answers that pass through a filter, come whole to slow clients', async () => {

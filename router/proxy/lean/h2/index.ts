@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
+import { quietProbeMs } from '../../upstreams'
 import type { ExchangeHost } from '../exchange-host'
 import type { Offenders } from '../offenders'
-import { tunnelProbeMs } from '../upstream'
 import { H2Front } from './front'
 import { clientPreface } from './protocol'
 import { type ClientWords, LastHost } from './request'
@@ -69,7 +69,7 @@ export class H2Sessions {
       onFlood: () => this.#offenders.note(client.ip, Date.now()),
       onRequest: (stream, head, tooLarge) => {
         // As for a WebSocket over HTTP/1.1: it may be quiet for hours, and only the kernel finds out that nobody is there any more.
-        if (asksForWebSocket(head)) socket.setKeepAlive(true, tunnelProbeMs)
+        if (asksForWebSocket(head)) socket.setKeepAlive(true, quietProbeMs)
         this.#request(stream, head, tooLarge, client, last)
       },
       onClosed: (session) => this.#sessions.delete(session),

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { quietProbeMs } from '../../upstreams'
 import { cut } from '../cut'
 import { ControlFrames } from './control'
 import { ClosedBy, FloodGuard } from './flood'
@@ -57,6 +58,8 @@ export class Session implements FrameSink {
   readonly #streams: StreamSet
   readonly #opened: OpenedStreams
   #settled = false
+  /** The kernel asks whether the client is there. */
+  #probed = false
   #lastStreamId = 0
   // Streams above it are refused: what our last GOAWAY said.
   #acceptUpTo = maxStreamId
@@ -387,9 +390,16 @@ export class Session implements FrameSink {
     const { clientHeadTimeoutMs, clientIdleTimeoutMs, keepAliveMs } = this.#host.limits
     if (this.#midwayTooLong(now, clientHeadTimeoutMs, clientIdleTimeoutMs)) this.#fail(ErrorCode.enhanceYourCalm, false)
     else if (this.#output.stuckFor(now) > clientIdleTimeoutMs) this.#cut()
-    else if (this.#streams.size > 0) this.#streams.tick(now, clientIdleTimeoutMs)
+    else if (this.#streams.size > 0) this.#tickStreams(now, clientIdleTimeoutMs)
     else if (now - this.#idleSince > keepAliveMs) this.#lastCall()
     else if (now - this.#idleSince > idleMs) this.#lastLines.clear()
+  }
+
+  // Whoever waits for a slow answer or a quiet stream must be seen to be there.
+  #tickStreams(now: number, clientIdleTimeoutMs: number): void {
+    if (!this.#probed) this.socket.setKeepAlive(true, quietProbeMs)
+    this.#probed = true
+    this.#streams.tick(now, clientIdleTimeoutMs)
   }
 
   #midwayTooLong(now: number, headLimitMs: number, bodyLimitMs: number): boolean {
