@@ -31,6 +31,7 @@ import { EdgeHub } from './edge/hub'
 import { createEdgePolicy } from './edge-policy/edge-policy'
 import type { ServerEnv } from './env'
 import { type ChangeBus, createChangeBus, isForDashboards } from './events/bus'
+import { withHomeLock } from './home-lock'
 import { createInstances } from './instances'
 import { healEnvironment } from './instances/heal'
 import { createLogCollector } from './instances/log-collector'
@@ -51,7 +52,9 @@ import { createTeam } from './teams/team'
 import { startTrafficIngest } from './traffic/ingest'
 import { createTraffic, type TrafficDeps } from './traffic/traffic'
 
-export type Role = 'web' | 'worker'
+/** web: dashboard and API; api: the API alone; worker: builds, runs, routes. */
+export const roles = ['web', 'api', 'worker'] as const
+export type Role = (typeof roles)[number]
 
 export interface Composition {
   platform: Platform
@@ -90,7 +93,8 @@ type Routers = NonNullable<TrafficDeps['edge']> & { hub: EdgeHub }
 
 /** Puts the control plane together, in the order in which its parts need each other. */
 export async function compose(env: ServerEnv, roles: Set<Role>, logger: Logger): Promise<Composition> {
-  const base = await foundation(env, logger)
+  // Two processes that start at once would both make the secrets of a new home.
+  const base = await withHomeLock(env.home, 'boot', () => foundation(env, roles, logger))
   const { prisma } = base.database
   const dashboardUrl = env.publicUrl ?? `http://localhost:${env.port}`
   const hub = roles.has('worker')
@@ -143,7 +147,7 @@ export async function compose(env: ServerEnv, roles: Set<Role>, logger: Logger):
   }
 }
 
-async function foundation(env: ServerEnv, logger: Logger): Promise<Foundation> {
+async function foundation(env: ServerEnv, roles: Set<Role>, logger: Logger): Promise<Foundation> {
   const embedded = env.databaseUrl
     ? null
     : await startEmbeddedPostgres({ home: env.home, onRestart: (reason) => logger.warn({ reason }, 'embedded Postgres') })
@@ -152,7 +156,7 @@ async function foundation(env: ServerEnv, logger: Logger): Promise<Foundation> {
   if (applied.length > 0) logger.info({ applied }, 'database migrated')
   const database = openDatabase(url, { poolSize, onError: (error) => logger.warn({ err: error }, 'database connection lost') })
   const secrets = await openSecrets({ prisma: database.prisma, home: env.home })
-  const boot = await firstBoot({ prisma: database.prisma, secrets, home: env.home, bootstrap: env.bootstrap })
+  const boot = await firstBoot({ prisma: database.prisma, secrets, home: env.home, bootstrap: env.bootstrap, issueCode: roles.has('web') })
   const { installationId } = boot
   const storage = createLocalStore(path.join(env.home, 'storage'))
   const runtime = await createRuntime({

@@ -1,10 +1,10 @@
-import { createServer, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { fileURLToPath } from 'node:url'
 import next from 'next'
 import { type Logger, pino } from 'pino'
-import { isAppError } from '@/shared/errors'
+import { AppError, isAppError } from '@/shared/errors'
 import { markClientAddress } from './api/client-address'
-import { type Composition, compose, type Role } from './compose'
+import { type Composition, compose, roles as knownRoles, type Role } from './compose'
 import { readServerEnv, type ServerEnv } from './env'
 import { prepareHome } from './home'
 import { publishPlatform } from './platform'
@@ -18,13 +18,41 @@ const exitConfig = 78
 
 function parseRoles(args: string[]): Set<Role> {
   const given = args.find((a) => a.startsWith('--roles='))?.slice('--roles='.length)
-  return new Set((given ? given.split(',') : ['web', 'worker']) as Role[])
+  const roles = (given ? given.split(',') : ['web', 'worker']) as Role[]
+  const unknown = roles.filter((role) => !knownRoles.includes(role))
+  if (unknown.length > 0)
+    throw new AppError('ERR_INVALID_INPUT', `There is no role ${unknown.join(', ')}.`, { nextAction: `Choose from ${knownRoles.join(', ')}.` })
+  return new Set(roles)
 }
 
-async function serveDashboard(env: ServerEnv, dev: boolean, logger: Logger): Promise<{ server: Server; close(): Promise<void> }> {
+type Handler = (request: IncomingMessage, response: ServerResponse) => Promise<unknown>
+
+interface Served {
+  close(): Promise<void>
+}
+
+/** The dashboard and the API, by Next. */
+async function serveDashboard(env: ServerEnv, dev: boolean, logger: Logger): Promise<Served> {
   const app = next({ dev, dir: root, hostname: 'localhost', port: env.port, quiet: !dev })
   await app.prepare()
-  const handle = app.getRequestHandler()
+  const { server, close } = await listen(env.port, app.getRequestHandler(), logger)
+  server.on('upgrade', app.getUpgradeHandler())
+  return {
+    async close() {
+      await close()
+      await app.close().catch((error) => logger.warn({ err: error }, 'the dashboard did not close cleanly'))
+    },
+  }
+}
+
+/** The API alone: it starts without Next, in a second. */
+async function serveApi(env: ServerEnv, logger: Logger): Promise<Served> {
+  // Loaded only here: in the other roles Next brings its own copies.
+  const [{ getRequestListener }, { handleApi }] = await Promise.all([import('@hono/node-server'), import('./api/handler')])
+  return listen(env.port, getRequestListener(handleApi), logger)
+}
+
+async function listen(port: number, handle: Handler, logger: Logger): Promise<Served & { server: Server }> {
   const server = createServer((request, response) => {
     // CVE-2026-44578 and its kind: only origin-form targets reach the framework (RFC 9112 §3.2.1).
     if (!request.url?.startsWith('/')) {
@@ -38,17 +66,15 @@ async function serveDashboard(env: ServerEnv, dev: boolean, logger: Logger): Pro
       response.end()
     })
   })
-  server.on('upgrade', app.getUpgradeHandler())
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
-    server.listen(env.port, resolve)
+    server.listen(port, resolve)
   })
   return {
     server,
     async close() {
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))
-      await app.close().catch((error) => logger.warn({ err: error }, 'the dashboard did not close cleanly'))
     },
   }
 }
@@ -88,10 +114,10 @@ async function main(): Promise<void> {
   const dev = process.argv.includes('--dev')
   await prepareHome(env.home)
   let composition: Composition | undefined
-  let dashboard: Awaited<ReturnType<typeof serveDashboard>> | undefined
+  let served: Served | undefined
   stopOnSignals(
     async () => {
-      await dashboard?.close()
+      await served?.close()
       await composition?.stop()
     },
     () => process.exit(1),
@@ -99,10 +125,11 @@ async function main(): Promise<void> {
   )
   composition = await compose(env, roles, logger)
   publishPlatform(composition.platform)
-  if (roles.has('web')) dashboard = await serveDashboard(env, dev, logger)
+  if (roles.has('web')) served = await serveDashboard(env, dev, logger)
+  else if (roles.has('api')) served = await serveApi(env, logger)
   composition.ready()
   greet(env, composition.firstAccountCode)
-  logger.info({ port: env.port, runtime: composition.platform.settings.runtime, roles: [...roles] }, 'ready')
+  logger.info({ ...(served ? { port: env.port } : {}), runtime: composition.platform.settings.runtime, roles: [...roles] }, 'ready')
   process.send?.({ type: 'ready' })
 }
 

@@ -114,6 +114,23 @@ export function run(argv, { capture = false, deadlineMs = 30 * 60_000, ...option
   })
 }
 
+/** Runs `work` while no other script of this clone holds the lock `name`. The kernel releases it when we end (flock(1), util-linux). */
+export async function withLock(name, work) {
+  const file = path.join(root, `.${name}.lock`)
+  const holder = spawn('flock', ['--exclusive', file, 'cat'], { stdio: ['pipe', 'pipe', 'inherit'] })
+  await new Promise((resolve, reject) => {
+    holder.once('error', () => reject(new Stop('flock cannot be started.', 'Install util-linux.')))
+    holder.once('exit', () => reject(new Stop(`${file} cannot be locked.`)))
+    holder.stdout.once('data', resolve)
+    holder.stdin.write('held\n')
+  })
+  try {
+    return await work()
+  } finally {
+    holder.stdin.end()
+  }
+}
+
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 
 /** What the lock file asks for and node_modules does not hold; empty when they match. */

@@ -10,7 +10,7 @@ const open = async (bootstrap: Parameters<typeof createTestApi>[0] = null) => {
   return api
 }
 const boot = (bootstrap: Parameters<typeof createTestApi>[0] = null) =>
-  firstBoot({ prisma: api.database.prisma, home: api.home, secrets: api.secrets, bootstrap })
+  firstBoot({ prisma: api.database.prisma, home: api.home, secrets: api.secrets, bootstrap, issueCode: true })
 afterEach(() => api.close())
 
 const account = { email: ' Ada@Example.ORG ', password: 'correct horse', name: 'Ada' }

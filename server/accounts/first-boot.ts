@@ -26,6 +26,8 @@ interface Options {
   home: string
   secrets: Secrets
   bootstrap: ServerEnv['bootstrap']
+  /** A process that serves no set-up page issues no code: a new code would void the one that was printed. */
+  issueCode: boolean
 }
 
 const operatorKeyName = 'This machine'
@@ -52,7 +54,7 @@ export async function firstBoot(options: Options): Promise<FirstBoot> {
       await tx.setting.deleteMany({ where: { key: setupCodeSetting } })
       return { installationId, teamId, code: null, key }
     }
-    return { installationId, teamId, code: await issueSetupCode(tx), key }
+    return { installationId, teamId, code: options.issueCode ? await issueSetupCode(tx) : null, key }
   })
   // After the commit: a key in the file that the database does not know would be worse than the other way round.
   if (key !== operatorKey) await writeFileAtomic(operatorKeyFile(home), `${key}\n`)

@@ -1,16 +1,18 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, open, readFile, readlink, realpath, rename, rm, stat } from 'node:fs/promises'
+import { mkdir, open, readdir, readFile, readlink, realpath, rename, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 import pg from 'pg'
 import { AppError } from '@/shared/errors'
 import { writeFileAtomic } from '@/shared/node/atomic-file'
 import { baseEnv, start } from '@/shared/node/exec'
+import { readPidFile, writePidFile } from '../home'
+import { withHomeLock } from '../home-lock'
 import { binaries, clusterDirectory, initCluster, type ServerUser, serverUser, socketDirectory } from './postgres-home'
 
 export interface EmbeddedPostgres {
   /** `postgresql://…?host=<socket directory>`; reachable only through the socket. */
   url: string
-  /** Ends the server (fast shutdown: open transactions are rolled back). */
+  /** Leaves the server; ends it (fast shutdown: open transactions are rolled back) unless another process of this home uses it. */
   stop(): Promise<void>
   /** Resolves when the server has answered a look begun after this call, after starting it again if it was gone. */
   ensure(): Promise<void>
@@ -40,11 +42,45 @@ interface Cluster {
  * @throws AppError ERR_UNAVAILABLE with the server's own last words.
  */
 export async function startEmbeddedPostgres(options: { home: string; onRestart?: (reason: string) => void }): Promise<EmbeddedPostgres> {
-  const cluster = await prepareCluster(options.home)
-  const server = superviseServer(cluster, options.onRestart)
-  await server.ensure()
-  await createDatabase(cluster)
-  return { url: connectionUrl(cluster, database), stop: server.stop, ensure: server.ensure }
+  const { home } = options
+  return withHomeLock(home, lockName, async () => {
+    const cluster = await prepareCluster(home)
+    const server = superviseServer(cluster, options.onRestart)
+    await server.ensure()
+    await createDatabase(cluster)
+    const user = await registerUser(home)
+    const stop = async () => {
+      await server.stopWatching()
+      await withHomeLock(home, lockName, async () => {
+        await rm(user, { force: true })
+        if (!(await hasUsers(home))) await server.shutDown()
+      })
+    }
+    return { url: connectionUrl(cluster, database), stop, ensure: server.ensure }
+  })
+}
+
+/** One process at a time creates, starts or ends the server. */
+const lockName = 'database'
+const usersDirectory = (home: string) => path.join(home, 'run', 'database-users')
+
+/** Notes that this process uses the server: with split roles several do, and the last to leave ends it. */
+async function registerUser(home: string): Promise<string> {
+  await mkdir(usersDirectory(home), { recursive: true, mode: 0o700 })
+  const file = path.join(usersDirectory(home), `${process.pid}-${randomBytes(4).toString('hex')}`)
+  await writePidFile(file, process.pid)
+  return file
+}
+
+/** Forgets processes that died without leaving. */
+async function hasUsers(home: string): Promise<boolean> {
+  let alive = false
+  for (const name of await readdir(usersDirectory(home))) {
+    const file = path.join(usersDirectory(home), name)
+    if (await readPidFile(file)) alive = true
+    else await rm(file, { force: true })
+  }
+  return alive
 }
 
 /** Ends a server that a killed control process left running. No server: no error. */
@@ -231,10 +267,12 @@ function superviseServer(cluster: Cluster, onRestart?: (reason: string) => void)
 
   return {
     ensure,
-    async stop(): Promise<void> {
+    async stopWatching(): Promise<void> {
       stopped = true
       clearInterval(watch)
       await starting?.catch(() => {})
+    },
+    async shutDown(): Promise<void> {
       // One that has no lock yet cannot be found by it.
       if (child && (await runningPid(cluster)) !== child.pid && child.kill('SIGKILL')) await exited(child)
       await shutDown(cluster)
