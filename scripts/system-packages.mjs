@@ -58,7 +58,7 @@ export async function ensureSystemPackages(names = Object.keys(packages)) {
     )
   console.log(`Installing from Debian: ${missing.join(' ')}`)
   await withoutServices(sudo, () => install(sudo, missing))
-  const still = missing.filter((name) => !packages[name]())
+  const still = missing.filter((name) => !known[name]())
   if (still.length > 0)
     throw new Stop(`Installed, but still not usable: ${still.join(', ')}.`, `Look at the output of: ${[...sudo, command].join(' ')}`)
 }

@@ -1,4 +1,4 @@
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import pg from 'pg'
@@ -110,6 +110,22 @@ describe('stop()', () => {
       await again
       expect(await serversOf(home)).toEqual([])
     }
+    await rm(home, { recursive: true, force: true })
+  })
+})
+
+describe('several processes of one home', () => {
+  it('make one database when all of them start at once, and the last to leave ends it', async () => {
+    const home = await mkdtemp(path.join(tmpdir(), 'sy-pg-'))
+    const servers = await Promise.all([1, 2, 3].map(() => startEmbeddedPostgres({ home })))
+    expect(new Set(servers.map((server) => server.url)).size).toBe(1)
+    const [first, second, last] = servers as [EmbeddedPostgres, EmbeddedPostgres, EmbeddedPostgres]
+    // A process that was killed leaves its note behind; it keeps nothing running.
+    await writeFile(path.join(home, 'run/database-users/1-dead'), JSON.stringify({ pid: 1, startTime: '0' }))
+    await Promise.all([first.stop(), second.stop()])
+    expect(await ask(last.url, 'SELECT 1 AS one')).toEqual([{ one: 1 }])
+    await last.stop()
+    expect(await serversOf(home)).toEqual([])
     await rm(home, { recursive: true, force: true })
   })
 })
