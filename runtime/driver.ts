@@ -54,6 +54,8 @@ export interface InstanceLogLine {
   at: Date
   /** Opaque position: `logs({after})` goes on behind it. */
   cursor: string
+  /** The text ends before the line does: the rest is the next line of this stream, or was not kept. */
+  cut?: 'continued' | 'dropped'
 }
 
 export interface LogQuery {

@@ -213,7 +213,7 @@ async function startWorkerRole(
   const machine = `${hostname()}/${env.home}`
   const owner = `${machine}:${newId()}`
   const inFlight = (instanceIds: string[]) => hub.inFlight(instanceIds, { deadlineMs: 2_000 })
-  const collector = createLogCollector({ prisma, pool, runtime, bus, logger })
+  const collector = createLogCollector({ prisma, pool, runtime, secrets, bus, logger })
   const maxHeaderBytes = env.edgeMaxHeaderBytes
   const shared = { prisma, pool, bus, runtime, routes, contents, inFlight, secrets, installationId, maxHeaderBytes, logger }
   const monitorDeps: MonitorDeps = { ...shared, collector }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { maxBuildLogLines, maxLogLineBytes } from '@/shared/logs'
-import { BuildLog, createMask, LineSplitter } from './log'
+import { BuildLog, LineSplitter } from './log'
 
 const split = (...chunks: (string | Buffer)[]) => {
   const lines: string[] = []
@@ -25,20 +25,6 @@ describe('lines of a build', () => {
     const lines = split(...Array.from({ length: 40 }, () => 'x'.repeat(10_000)), '\nafter\n')
     expect(lines.length).toBe(2)
     expect(lines[1]).toBe('after')
-  })
-})
-
-describe('the mask', () => {
-  it('replaces secrets, each line of a longer one, and their encoded forms', () => {
-    const mask = createMask({ KEY: 'first-line-1\nsecond-line', URL_PART: 'a b&c/d e' })
-    expect(mask('x second-line y')).toBe('x [secret KEY] y')
-    expect(mask('q=a%20b%26c%2Fd%20e')).toBe('q=[secret URL_PART]')
-  })
-  it('prefers the longer of two secrets that overlap', () => {
-    expect(createMask({ A: 'secret', B: 'secret-and-more' })('secret-and-more')).toBe('[secret B]')
-  })
-  it('leaves short values and words of every log alone', () => {
-    expect(createMask({ PORT: '3000', NODE_ENV: 'production' })('production on 3000')).toBe('production on 3000')
   })
 })
 

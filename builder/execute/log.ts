@@ -1,4 +1,5 @@
 import { type LogRecord, maxBuildLogLines, maxLogLineBytes } from '@/shared/logs'
+import { createMask } from '@/shared/node/mask'
 
 type Stream = LogRecord['stream']
 
@@ -7,23 +8,6 @@ const maxLogBytes = 128 * 1024 * 1024
 /** A line is looked at for secrets up to here; the rest of it is dropped. */
 const maxPendingChars = 64 * 1024
 const tailLines = 12
-const shortestSecret = 6
-/** Values that are words of every log; masking them would make it unreadable and hides nothing. */
-const plainValues = new Set(['production', 'development', 'preview', 'staging', 'localhost'])
-
-/** Replaces every secret value by its name. Lines of a longer secret (a key in PEM) count on their own. */
-export function createMask(env: Readonly<Record<string, string>>): (text: string) => string {
-  const names = new Map<string, string>()
-  for (const [name, value] of Object.entries(env))
-    for (const part of [value, ...value.split(/\r?\n/), encodeURIComponent(value), JSON.stringify(value).slice(1, -1)])
-      if (part.length >= shortestSecret && !plainValues.has(part) && !names.has(part)) names.set(part, name)
-  if (names.size === 0) return (text) => text
-  // One pass, the longest first: a secret may contain another one, or a word of the replacement.
-  const values = [...names.keys()].sort((a, b) => b.length - a.length)
-  const pattern = new RegExp(values.map((value) => value.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&')).join('|'), 'g')
-  return (text) => text.replace(pattern, (found) => `[secret ${names.get(found)}]`)
-}
-
 /** Cuts bytes into lines of text: valid UTF-8, no NUL (Postgres refuses it), the last state of a line redrawn by carriage returns. */
 export class LineSplitter {
   private readonly decoder = new TextDecoder()

@@ -43,7 +43,8 @@ export async function* readLines(stream: AsyncIterable<Uint8Array>): AsyncIterab
   const finish = (name: Frame['stream'], partial: Partial): InstanceLogLine => {
     sameTime = partial.time === lastTime ? sameTime + 1 : 0
     lastTime = partial.time
-    return { stream: name, text: logText(Buffer.concat(partial.parts)), at: new Date(partial.time), cursor: `${partial.time}/${sameTime}` }
+    const line = { stream: name, text: logText(Buffer.concat(partial.parts)), at: new Date(partial.time), cursor: `${partial.time}/${sameTime}` }
+    return partial.size > maxLogLineBytes ? { ...line, cut: 'dropped' } : line
   }
   for await (const frame of readFrames(stream)) {
     const cut = frame.content.indexOf(space)

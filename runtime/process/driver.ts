@@ -106,7 +106,7 @@ export class ProcessDriver implements RuntimeDriver {
       this.watch(gated, owner.instanceId)
       await gated.open()
       const observed = await this.observe(record)
-      if (observed.state === 'exited') throw await endedAtOnce(observed.exit, log.reader().next(true))
+      if (observed.state === 'exited') throw await endedAtOnce(observed.exit, log.reader().next(true), spec.env)
       await this.releases.makeCurrent(owner.projectId, release.directory)
       return observed
     } catch (error) {
@@ -356,5 +356,10 @@ function startError(error: unknown): AppError {
   }
   if (hasCode(error, 'ENOSPC', 'EDQUOT'))
     return new AppError('ERR_UNAVAILABLE', 'The disk is full', { cause: error, nextAction: 'Free space under SWITCHYARD_HOME, then try again.' })
-  return new AppError('ERR_START', `The app could not be started: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
+  // Words of an unexpected error may quote a variable's value; its code never does.
+  const code = error instanceof Error && 'code' in error ? ` (${error.code})` : ''
+  return new AppError('ERR_START', `The app could not be started${code}.`, {
+    cause: error,
+    nextAction: 'Deploy again; if it happens again, the log of the control process says why.',
+  })
 }

@@ -47,6 +47,21 @@ describe('InstanceLog', () => {
     expect((await Array.fromAsync(reader.next(true))).map((line) => line.text)).toEqual(['end'])
   })
 
+  it('gives a line that is too long in pieces, each a whole number of characters, nothing left out', async () => {
+    const log = new InstanceLog(directory)
+    const long = 'größe '.repeat(3000)
+    await write('stdout', `${long}\nnext\n`)
+    const lines = await Array.fromAsync(log.reader().next())
+    expect(lines.map((line) => line.cut)).toEqual(['continued', 'continued', undefined, undefined])
+    expect(
+      lines
+        .map((line) => line.text)
+        .join('\n')
+        .replace(/\n(?!next)/g, ''),
+    ).toBe(`${long}\nnext`)
+    expect(await texts(log, lines[0]?.cursor)).toEqual(lines.slice(1).map((line) => line.text))
+  })
+
   it('cuts a flood: the disk stays bounded, the end stays readable, cursors stay true', async () => {
     const log = new InstanceLog(directory, 10_000)
     let count = 0
@@ -67,7 +82,7 @@ describe('InstanceLog', () => {
     const log = new InstanceLog(directory)
     await write('stdout', 'x'.repeat(100_000))
     const lines = await texts(log)
-    expect(lines.length).toBe(6)
+    expect(lines.length).toBe(12)
     expect(lines.every((line) => Buffer.byteLength(line) <= 8 * 1024)).toBe(true)
   })
 })

@@ -1,5 +1,6 @@
 import { appendFile, chown, mkdir, open, readFile, rename, stat, truncate, writeFile } from 'node:fs/promises'
 import path from 'node:path'
+import { maxLogLineBytes } from '@/shared/logs'
 import { writeFileAtomic } from '@/shared/node/atomic-file'
 import type { InstanceLogLine } from '../driver'
 import { logText } from '../log-text'
@@ -19,7 +20,7 @@ export const rotateBytes = 10 * 1024 * 1024
 const maxMarks = 20_000
 const chunkBytes = 64 * 1024
 /** A line without an end is cut here, so that it cannot fill the memory. */
-const maxOpenLineBytes = 16 * 1024
+const maxOpenLineBytes = maxLogLineBytes
 const newline = 0x0a
 
 /**
@@ -211,9 +212,12 @@ export class LogReader {
       open.at = mark.at
       for (;;) {
         const end = open.content.indexOf(newline)
-        if (end < 0 && open.content.length < maxOpenLineBytes) break
-        const length = end < 0 ? maxOpenLineBytes : end
-        yield this.line(stream, open.content.subarray(0, length), end < 0 ? length : length + 1, mark.at)
+        if (end < 0 && open.content.length <= maxOpenLineBytes) break
+        if (end >= 0 && end <= maxOpenLineBytes) yield this.line(stream, open.content.subarray(0, end), end + 1, mark.at)
+        else {
+          const piece = wholeCharacters(open.content, maxOpenLineBytes)
+          yield { ...this.line(stream, open.content.subarray(0, piece), piece, mark.at), cut: 'continued' }
+        }
       }
     }
   }
@@ -223,4 +227,10 @@ export class LogReader {
     this.told[stream] += consumed
     return { stream, text: logText(text), at: new Date(at), cursor: `${this.told.stdout}.${this.told.stderr}` }
   }
+}
+
+/** At most `length` bytes that end between two characters of UTF-8. */
+function wholeCharacters(content: Buffer, length: number): number {
+  for (let end = length; end > length - 4; end--) if (((content[end] ?? 0) & 0xc0) !== 0x80) return end
+  return length
 }

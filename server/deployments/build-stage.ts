@@ -17,6 +17,7 @@ export async function buildArtifact(deps: DeployDeps, run: DeployRun): Promise<s
   await record.move('BUILDING', { startedAt: deployment.startedAt ?? new Date(), attempts: { increment: 1 } })
   const project = await run.db.project.findUniqueOrThrow({ where: { id: projectId } })
   const env = await readVariables(run.db, deps.secrets, { teamId, environmentId, scope: 'BUILD' })
+  run.mask.learn(env)
   const build = () =>
     deps.builder.build(
       {

@@ -1,3 +1,4 @@
+import { lineMask } from '@/runtime/log-text'
 import type { Instance, Prisma } from '@/server/database/generated/client'
 import { AppError } from '@/shared/errors'
 import { newId } from '@/shared/node/ids'
@@ -54,6 +55,7 @@ async function createRelease(deps: DeployDeps, run: DeployRun, artifactId: strin
     run.db.artifact.findUniqueOrThrow({ where: { id: artifactId } }),
     readVariables(run.db, deps.secrets, { teamId, environmentId, scope: 'RUNTIME' }),
   ])
+  run.mask.learn(variables)
   const detectedPath = (artifact.metadata as { healthCheckPath?: string }).healthCheckPath
   const config: ReleaseConfig = {
     health: { ...defaultHealthCheck, path: project.healthCheckPath ?? detectedPath ?? '/', strict: project.healthCheckPath !== null },
@@ -100,8 +102,9 @@ async function checkHealth(deps: DeployDeps, run: DeployRun, instance: Instance,
 /** What the app printed before it failed is what the person needs most: it goes into the deployment's log before the instance is removed. */
 async function copyLastWords(deps: DeployDeps, run: DeployRun, instanceId: string): Promise<void> {
   try {
+    const masked = lineMask(run.mask.current())
     for await (const line of deps.runtime.logs(instanceId, { tail: 200, signal: AbortSignal.timeout(5_000) }))
-      run.log.write({ step: 'runtime', stream: line.stream, text: line.text, at: line.at })
+      run.log.write({ step: 'runtime', stream: line.stream, text: masked(line), at: line.at })
   } catch (error) {
     deps.logger.warn({ err: error, instance: instanceId }, 'cannot read the output of an unhealthy instance')
   }

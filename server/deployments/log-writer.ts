@@ -29,9 +29,12 @@ export function createLogWriter(options: {
   bus: ChangeBus
   logger: Logger
   ids: { teamId: string; projectId: string; deploymentId: string; instanceId?: string }
+  /** Hides secrets in every line. */
+  mask: (text: string) => string
 }): LogWriter {
-  const { pool, bus, logger, ids } = options
+  const { pool, bus, logger, ids, mask } = options
   let held: (Omit<LogRecord, 'at'> & { at: Date })[] = []
+  /** Lines that were dropped before the first one held. */
   let dropped = 0
   let timer: NodeJS.Timeout | undefined
   let writing: Promise<void> = Promise.resolve()
@@ -53,18 +56,30 @@ export function createLogWriter(options: {
     )
   }
 
+  function takeBatch(): typeof held {
+    const batch = held.splice(0, batchLines)
+    const [first] = batch
+    if (dropped > 0 && first) {
+      const text = `${dropped} lines were dropped here: they came faster than they can be stored`
+      batch.unshift({ step: first.step, stream: 'system', text, at: first.at })
+      dropped = 0
+    }
+    return batch
+  }
+
   async function writeHeld(): Promise<void> {
     let failures = 0
-    while (held.length > 0) {
-      const batch = held.slice(0, batchLines)
+    let batch: typeof held = []
+    while (batch.length > 0 || held.length > 0) {
+      if (batch.length === 0) batch = takeBatch()
       try {
         await insert(batch)
-        held = held.slice(batch.length)
+        batch = []
         failures = 0
         void bus.publish({ kind: 'log', id: ids.deploymentId, teamId: ids.teamId, projectId: ids.projectId })
       } catch (error) {
         if (++failures > maxRetries) {
-          logger.error({ err: error, lines: held.length }, 'log lines lost: the database does not take them')
+          logger.error({ err: error, lines: batch.length + held.length }, 'log lines lost: the database does not take them')
           held = []
           return
         }
@@ -81,20 +96,9 @@ export function createLogWriter(options: {
 
   return {
     write(line) {
-      if (held.length >= maxHeldLines) {
-        dropped++
-        return
-      }
-      if (dropped > 0) {
-        held.push({
-          step: line.step,
-          stream: 'system',
-          text: `${dropped} lines were dropped here: they came faster than they can be stored`,
-          at: new Date(),
-        })
-        dropped = 0
-      }
-      held.push({ ...line, at: line.at ?? new Date() })
+      // The oldest go: the end of a log says why something failed.
+      if (held.length >= maxHeldLines) dropped += held.splice(0, batchLines).length
+      held.push({ ...line, text: mask(line.text), at: line.at ?? new Date() })
       schedule()
     },
     async flush() {

@@ -1,5 +1,7 @@
 import { pino } from 'pino'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { AppError } from '@/shared/errors'
+import { createMask } from '@/shared/node/mask'
 import { createDeploymentRow, createProject, openTestDatabase } from '@/test/support/factory'
 import { scopeTo } from '../database/scope'
 import { type ChangeBus, createChangeBus } from '../events/bus'
@@ -10,6 +12,7 @@ import { DeploymentRecord, LeaseLost } from './record'
 let db: Awaited<ReturnType<typeof openTestDatabase>>
 let bus: ChangeBus
 const logger = pino({ level: 'silent' })
+const mask = createMask({ KEY: 'hunter2' })
 beforeAll(async () => {
   db = await openTestDatabase()
   bus = createChangeBus({ url: db.url, pool: db.pool, logger })
@@ -23,7 +26,7 @@ async function begin(attempt = 1) {
   const owner = await createProject(db.prisma)
   const deployment = await createDeploymentRow(db.prisma, owner)
   const ids = { teamId: owner.teamId, projectId: owner.project.id, environmentId: owner.environment.id, deploymentId: deployment.id }
-  const take = () => DeploymentRecord.take(scopeTo(db.prisma, owner), bus, ids, 'worker', attempt)
+  const take = () => DeploymentRecord.take(scopeTo(db.prisma, owner), bus, ids, { owner: 'worker', attempt, mask })
   const read = () => db.prisma.deployment.findUniqueOrThrow({ where: { id: deployment.id }, include: { steps: true } })
   return { owner, ids, take, read, deployment }
 }
@@ -59,10 +62,39 @@ test('a step is recorded as running before its work begins, and as failed with i
   await expect(
     record.step('health', async () => {
       expect((await read()).steps).toMatchObject([{ name: 'health', status: 'running' }])
-      throw new Error('connection refused')
+      throw new AppError('ERR_HEALTH_CHECK', 'connection refused')
     }),
   ).rejects.toThrow('connection refused')
   expect((await read()).steps).toMatchObject([{ name: 'health', status: 'failed', detail: 'connection refused' }])
+})
+
+test('nothing written about a deployment holds a secret: no detail of a step, no field of its error, no line of its log', async () => {
+  const { ids, take, read, deployment } = await begin()
+  const record = await take()
+  const step = await record.beginStep('build')
+  await record.endStep(step, { status: 'failed', detail: 'login with hunter2 refused' })
+  await expect(record.step('start', () => Promise.reject(new AppError('ERR_START', 'hunter2 is wrong')))).rejects.toThrow()
+  await expect(record.step('health', () => Promise.reject(new Error('Invalid regular expression: /hunter2|…/')))).rejects.toThrow()
+  const writer = createLogWriter({ pool: db.pool, bus, logger, ids, mask })
+  writer.write({ step: 'build', stream: 'system', text: 'Failed: hunter2' })
+  await writer.flush()
+  await record.fail('FAILED', { code: 'ERR_BUILD', message: 'hunter2', nextAction: 'forget hunter2', stillServing: 'hunter2' })
+  const lines = await db.prisma.logLine.findMany({ where: { deploymentId: deployment.id } })
+  expect(lines.map((line) => line.text)).toEqual(['Failed: [secret KEY]'])
+  const row = await read()
+  expect(JSON.stringify([row.error, row.steps.map(({ detail }) => detail)])).not.toContain('hunter2')
+  expect(row.steps.map(({ detail }) => detail)).toEqual(['login with [secret KEY] refused', '[secret KEY] is wrong', 'an error inside Switchyard'])
+})
+
+test('when lines come faster than they can be stored, the last ones are kept', async () => {
+  const { ids, deployment } = await begin()
+  const writer = createLogWriter({ pool: db.pool, bus, logger, ids, mask })
+  for (let i = 0; i < 25_000; i++) writer.write({ step: 'build', stream: 'stdout', text: `line ${i}` })
+  await writer.flush()
+  const [first, ...rest] = await db.prisma.logLine.findMany({ where: { deploymentId: deployment.id }, orderBy: { id: 'asc' } })
+  expect(first?.text).toMatch(/^\d+ lines were dropped here/)
+  expect(rest.at(-1)?.text).toBe('line 24999')
+  expect(rest).toHaveLength(25_000 - Number.parseInt(first?.text ?? '', 10))
 })
 
 test('a second deployment of an environment is refused by the database itself while one runs', async () => {
@@ -74,7 +106,7 @@ test('a followed log gives every line once and in order, also those written whil
   const { owner, ids, take, deployment } = await begin()
   const record = await take()
   await record.move('BUILDING')
-  const writer = createLogWriter({ pool: db.pool, bus, logger, ids })
+  const writer = createLogWriter({ pool: db.pool, bus, logger, ids, mask })
   for (let i = 0; i < 1500; i++) writer.write({ step: 'build', stream: 'stdout', text: `line ${i}` })
   await writer.flush()
   const actor = { kind: 'user', id: 'u', name: 'u', teamId: owner.teamId, role: 'member', operator: false } as const

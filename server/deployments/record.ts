@@ -1,5 +1,5 @@
 import type { Prisma } from '@/server/database/generated/client'
-import { AppError, type WireError } from '@/shared/errors'
+import { isAppError, type WireError } from '@/shared/errors'
 import { canMove, type DeploymentStatus, deploymentTransitions, type StepStatus } from '@/shared/states'
 import type { ScopedClient, ScopedTransaction } from '../database/scope'
 import type { ChangeBus } from '../events/bus'
@@ -17,6 +17,13 @@ export interface RecordIds {
 }
 
 type Tx = ScopedTransaction
+
+export interface Writer {
+  owner: string
+  attempt: number
+  /** Hides secrets in everything the record says to people. */
+  mask: (text: string) => string
+}
 /** For people who look at the row; the fencing token is what holds. */
 const leaseMs = 60_000
 type DeploymentPatch = Omit<Prisma.DeploymentUncheckedUpdateInput, 'status'>
@@ -32,16 +39,17 @@ export class DeploymentRecord {
     readonly ids: RecordIds,
     private readonly token: bigint,
     private readonly attempt: number,
+    private readonly mask: (text: string) => string,
   ) {}
 
   /** Becomes the environment's writer; every earlier writer is fenced off. */
-  static async take(db: ScopedClient, bus: ChangeBus, ids: RecordIds, owner: string, attempt: number): Promise<DeploymentRecord> {
+  static async take(db: ScopedClient, bus: ChangeBus, ids: RecordIds, writer: Writer): Promise<DeploymentRecord> {
     const { fencingToken } = await db.environment.update({
       where: { id: ids.environmentId },
-      data: { fencingToken: { increment: 1 }, leaseOwner: owner },
+      data: { fencingToken: { increment: 1 }, leaseOwner: writer.owner },
       select: { fencingToken: true },
     })
-    return new DeploymentRecord(db, bus, ids, fencingToken, attempt)
+    return new DeploymentRecord(db, bus, ids, fencingToken, writer.attempt, writer.mask)
   }
 
   /** Runs `work` in a transaction that fails with LeaseLost when this writer has been fenced off. */
@@ -76,7 +84,8 @@ export class DeploymentRecord {
   }
 
   /** Ends the deployment and says why. */
-  async fail(status: 'FAILED' | 'CANCELED', error: WireError | null): Promise<void> {
+  async fail(status: 'FAILED' | 'CANCELED', given: WireError | null): Promise<void> {
+    const error = given && maskTexts(given, this.mask)
     await this.fenced(async (tx) => {
       await this.moveWithin(tx, status, { endedAt: new Date(), ...(error ? { error: error as unknown as Prisma.InputJsonObject } : {}) })
       await tx.step.updateMany({
@@ -106,7 +115,12 @@ export class DeploymentRecord {
     await this.fenced((tx) =>
       tx.step.updateMany({
         where: { id, status: 'running' },
-        data: { status: outcome.status, detail: outcome.detail ?? null, cached: outcome.cached ?? false, endedAt: new Date() },
+        data: {
+          status: outcome.status,
+          detail: outcome.detail === undefined ? null : this.mask(outcome.detail),
+          cached: outcome.cached ?? false,
+          endedAt: new Date(),
+        },
       }),
     )
   }
@@ -119,11 +133,12 @@ export class DeploymentRecord {
       await this.endStep(id, { status: 'done', ...(detail ? { detail } : {}) })
       return value
     } catch (error) {
-      const canceled = error instanceof AppError && error.code === 'ERR_CANCELED'
+      const canceled = isAppError(error) && error.code === 'ERR_CANCELED'
       if (!(error instanceof LeaseLost))
         await this.endStep(id, {
           status: canceled ? 'canceled' : 'failed',
-          detail: error instanceof Error ? error.message.slice(0, 500) : String(error),
+          // Words of an unexpected error are for the operator; the person gets its id with the deployment's error.
+          detail: isAppError(error) ? this.mask(error.message).slice(0, 500) : 'an error inside Switchyard',
         })
       throw error
     }
@@ -142,4 +157,11 @@ export class DeploymentRecord {
   private announce(): Promise<void> {
     return this.bus.publish({ kind: 'deployment', id: this.ids.deploymentId, teamId: this.ids.teamId, projectId: this.ids.projectId })
   }
+}
+
+/** An error with every text of it masked. */
+function maskTexts(error: WireError, mask: (text: string) => string): WireError {
+  return Object.fromEntries(
+    Object.entries(error).map(([field, value]) => [field, typeof value === 'string' ? mask(value) : value]),
+  ) as unknown as WireError
 }

@@ -4,6 +4,7 @@ import type { Builder } from '@/builder/builder'
 import type { Runtime } from '@/runtime/driver'
 import type { Deployment, PrismaClient } from '@/server/database/generated/client'
 import { AppError, isAppError, type WireError } from '@/shared/errors'
+import { newId } from '@/shared/node/ids'
 import { deploymentTraits } from '@/shared/states'
 import { type ScopedClient, scopeTo } from '../database/scope'
 import type { ChangeBus } from '../events/bus'
@@ -16,6 +17,8 @@ import { goLive } from './live-stage'
 import { createLogWriter, type LogWriter } from './log-writer'
 import { DeploymentRecord, LeaseLost } from './record'
 import { removeInstances, retireOldInstances } from './retire'
+import { createRunMask, type RunMask } from './run-mask'
+import { readAllVariables } from './variables'
 
 export interface DeployDeps {
   prisma: PrismaClient
@@ -42,6 +45,7 @@ export interface DeployRun {
   db: ScopedClient
   record: DeploymentRecord
   log: LogWriter
+  mask: RunMask
   /** Aborted when a person cancels or this worker has to stop. */
   signal: AbortSignal
 }
@@ -56,11 +60,13 @@ export async function runDeployment(deps: DeployDeps, deploymentId: string, job:
   const { teamId, projectId, environmentId } = deployment
   const ids = { teamId, projectId, environmentId, deploymentId }
   const db = scopeTo(deps.prisma, { teamId })
-  const record = await DeploymentRecord.take(db, deps.bus, ids, deps.owner, job.attempt)
-  const log = createLogWriter({ pool: deps.pool, bus: deps.bus, logger: deps.logger, ids })
+  const mask = createRunMask()
+  const record = await DeploymentRecord.take(db, deps.bus, ids, { owner: deps.owner, attempt: job.attempt, mask })
+  const log = createLogWriter({ pool: deps.pool, bus: deps.bus, logger: deps.logger, ids, mask })
   const canceled = watchForCancel(deps, db, deploymentId)
-  const run: DeployRun = { deployment, db, record, log, signal: AbortSignal.any([job.signal, canceled.signal]) }
+  const run: DeployRun = { deployment, db, record, log, mask, signal: AbortSignal.any([job.signal, canceled.signal]) }
   try {
+    mask.learn(await readAllVariables(db, deps.secrets, { teamId, environmentId }))
     if (job.attempt > 1) await recoverFromCrash(deps, run, job)
     if (deploymentTraits[run.deployment.status].running) await advance(deps, run)
     await retireOldInstances(deps, run)
@@ -97,14 +103,15 @@ async function recoverFromCrash(deps: DeployDeps, run: DeployRun, job: JobContex
 /** Undo, explain, keep traffic where it was. */
 async function giveUp(deps: DeployDeps, run: DeployRun, error: unknown): Promise<void> {
   const canceled = isAppError(error) && error.code === 'ERR_CANCELED'
-  if (!isAppError(error)) deps.logger.error({ err: error, deployment: run.deployment.id }, 'deployment failed unexpectedly')
+  const errorId = newId()
+  if (!isAppError(error)) deps.logger.error({ err: error, deployment: run.deployment.id, errorId }, 'deployment failed unexpectedly')
   const { status } = await run.db.deployment.findUniqueOrThrow({ where: { id: run.deployment.id }, select: { status: true } })
   if (!deploymentTraits[status].running) {
     // It is live already; only the removal of the old instances failed. The reconciler goes on with that.
     deps.logger.warn({ err: error, deployment: run.deployment.id }, 'old instances were not removed; the reconciler will')
     return
   }
-  const wire = await explain(run, error)
+  const wire = await explain(run, error, errorId)
   // One line: what the command said last stands right above it.
   const [reason] = wire.message.split('\n')
   run.log.write({ step: wire.step ?? 'deploy', stream: 'system', text: canceled ? 'Canceled.' : `Failed: ${reason}` })
@@ -123,7 +130,8 @@ async function takeBack(deps: DeployDeps, run: DeployRun): Promise<void> {
   await deps.routes.sync().catch((cause) => deps.logger.warn({ err: cause }, 'routes not published after a failure; traffic stays where it was'))
 }
 
-async function explain(run: DeployRun, error: unknown): Promise<WireError> {
+/** What the person is told. The words of an unexpected error may hold anything: they stay in the operator's log, under the id. */
+async function explain(run: DeployRun, error: unknown, errorId: string): Promise<WireError> {
   const environment = await run.db.environment.findUniqueOrThrow({ where: { id: run.deployment.environmentId } })
   const live = environment.liveReleaseId
     ? await run.db.release.findUnique({ where: { id: environment.liveReleaseId }, select: { deploymentId: true } })
@@ -138,8 +146,8 @@ async function explain(run: DeployRun, error: unknown): Promise<WireError> {
     ...step,
     stillServing,
     code: 'ERR_INTERNAL',
-    message: `Something went wrong inside Switchyard: ${error instanceof Error ? error.message.split('\n')[0] : 'unknown'}`,
-    nextAction: 'Deploy again; if it happens again, look at the log of the control process for this deployment id.',
+    message: `Something went wrong inside Switchyard (error ${errorId}).`,
+    nextAction: `Deploy again; if it happens again, the operator finds ${errorId} in the log of the control process.`,
   }
 }
 

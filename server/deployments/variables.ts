@@ -1,4 +1,4 @@
-import type { VariableScope } from '@/server/database/generated/client'
+import type { Variable, VariableScope } from '@/server/database/generated/client'
 import type { ScopedClient } from '../database/scope'
 import type { Secrets } from '../secrets/secrets'
 
@@ -12,6 +12,18 @@ export async function readVariables(
     where: { environmentId: where.environmentId, scope: { in: [where.scope, 'BOTH'] } },
     orderBy: { key: 'asc' },
   })
-  const entries = await Promise.all(rows.map(async (row) => [row.key, await secrets.open(where.teamId, row.ciphertext)] as const))
-  return Object.fromEntries(entries)
+  return openAll(secrets, where.teamId, rows)
+}
+
+/** Those of every scope: for what hides their values. */
+export async function readAllVariables(
+  db: ScopedClient,
+  secrets: Pick<Secrets, 'open'>,
+  where: { teamId: string; environmentId: string },
+): Promise<Record<string, string>> {
+  return openAll(secrets, where.teamId, await db.variable.findMany({ where: { environmentId: where.environmentId } }))
+}
+
+async function openAll(secrets: Pick<Secrets, 'open'>, teamId: string, rows: Variable[]): Promise<Record<string, string>> {
+  return Object.fromEntries(await Promise.all(rows.map(async (row) => [row.key, await secrets.open(teamId, row.ciphertext)] as const)))
 }

@@ -1,9 +1,12 @@
 import type { Pool } from 'pg'
 import type { Logger } from 'pino'
 import type { Runtime } from '@/runtime/driver'
+import { lineMask } from '@/runtime/log-text'
 import type { Instance, PrismaClient } from '@/server/database/generated/client'
+import { createMask, type Mask } from '@/shared/node/mask'
 import { createLogWriter, type LogWriter } from '../deployments/log-writer'
 import type { ChangeBus } from '../events/bus'
+import type { Secrets } from '../secrets/secrets'
 
 /** Copies what running apps print into the database, so that it outlives their containers. */
 export interface LogCollector {
@@ -27,16 +30,32 @@ const finishDeadlineMs = 3_000
 const linesPerSecond = 500
 const burstLines = 5_000
 
-export function createLogCollector(deps: { prisma: PrismaClient; pool: Pool; runtime: Runtime; bus: ChangeBus; logger: Logger }): LogCollector {
+export function createLogCollector(deps: {
+  prisma: PrismaClient
+  pool: Pool
+  runtime: Runtime
+  secrets: Pick<Secrets, 'open'>
+  bus: ChangeBus
+  logger: Logger
+}): LogCollector {
   const following = new Map<string, Following>()
-  const writerOf = (instance: Instance) =>
+  const writerOf = (instance: Instance, mask: Mask) =>
     createLogWriter({
       ...deps,
+      mask,
       ids: { teamId: instance.teamId, projectId: instance.projectId, deploymentId: instance.deploymentId, instanceId: instance.id },
     })
 
+  /** Hides the values of the variables that the instance was started with. */
+  async function maskOf(instance: Instance): Promise<Mask> {
+    const release = await deps.prisma.release.findUniqueOrThrow({ where: { id: instance.releaseId }, select: { variables: true } })
+    return createMask(JSON.parse(await deps.secrets.open(instance.teamId, release.variables)) as Record<string, string>)
+  }
+
   async function copy(instance: Instance, signal: AbortSignal): Promise<void> {
-    const writer = writerOf(instance)
+    const mask = await maskOf(instance)
+    const masked = lineMask(mask)
+    const writer = writerOf(instance, mask)
     const admit = tokenBucket(linesPerSecond, burstLines)
     let cursor = instance.logCursor
     let saved = cursor
@@ -52,12 +71,14 @@ export function createLogCollector(deps: { prisma: PrismaClient; pool: Pool; run
     try {
       for await (const line of deps.runtime.logs(instance.id, { ...(cursor ? { after: cursor } : {}), follow: true, signal })) {
         cursor = line.cursor
+        // Every line, stored or not: a secret may reach from one piece of a line into the next.
+        const text = masked(line)
         if (!admit()) {
           refused++
           continue
         }
         refused = reportRefused(writer, refused)
-        writer.write({ step: 'runtime', stream: line.stream, text: line.text, at: line.at })
+        writer.write({ step: 'runtime', stream: line.stream, text, at: line.at })
       }
     } finally {
       clearInterval(timer)
@@ -86,7 +107,10 @@ export function createLogCollector(deps: { prisma: PrismaClient; pool: Pool; run
       clearTimeout(timer)
     },
     note(instance, text) {
-      writerOf(instance).write({ step: 'runtime', stream: 'system', text })
+      void maskOf(instance).then(
+        (mask) => writerOf(instance, mask).write({ step: 'runtime', stream: 'system', text }),
+        (error) => deps.logger.warn({ err: error, instance: instance.id }, 'cannot write a note into the log of an instance'),
+      )
     },
     async stop() {
       const all = [...following.values()]

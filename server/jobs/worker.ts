@@ -92,7 +92,8 @@ export function startWorker(options: {
       if (signal.aborted) log.warn('interrupted; the next worker takes it over')
       else {
         log.error({ err: error }, 'job failed')
-        const message = error instanceof Error ? error.message : String(error)
+        // Words of an unexpected error may hold anything, and this row is no log: they are in the line above.
+        const message = isAppError(error) ? error.message : `unexpected ${error instanceof Error ? error.name : 'error'}`
         await finish(pool, job, owner, { error: message, retryInMs: isResult(error) ? undefined : retryBaseMs * 2 ** (job.attempts - 1) }).catch(
           (cause) => log.error({ err: cause }, 'cannot record the failure; the lease will run out'),
         )
