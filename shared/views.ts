@@ -79,6 +79,8 @@ export const deploymentSummary = z.object({
   triggeredBy: z.enum(['user', 'api', 'system']),
   createdBy: z.string().nullable(),
   source: z.object({ kind: z.enum(['git', 'archive']), repository: z.string().nullable() }),
+  /** Id of the deployment whose source this one was asked to build again. */
+  repeats: z.string().nullable(),
   ref: z.string().nullable(),
   branch: z.string().nullable(),
   commitSha: z.string().nullable(),
@@ -130,18 +132,22 @@ export const projectView = z.object({
 })
 export type ProjectView = z.infer<typeof projectView>
 
-export const deploymentInput = z.object({
-  projectId: id,
-  /** A signed-in person's is recorded as `user` whatever is said here; `system` is for operators. */
-  triggeredBy: z.enum(['user', 'api', 'system']).default('api'),
-  /** Branch, tag or full commit id. Default: the project's branch, else the repository's default branch. */
-  ref: z.string().trim().min(1).max(250).nullish(),
-  /** Digest of an uploaded archive instead of the repository. */
-  source: z
-    .string()
-    .regex(/^sha256:[0-9a-f]{64}$/)
-    .nullish(),
-})
+export const deploymentInput = z
+  .object({
+    projectId: id,
+    /** A signed-in person's is recorded as `user` whatever is said here; `system` is for operators. */
+    triggeredBy: z.enum(['user', 'api', 'system']).default('api'),
+    /** Branch, tag or full commit id. Default: the project's branch, else the repository's default branch. */
+    ref: z.string().trim().min(1).max(250).nullish(),
+    /** Digest of an uploaded archive instead of the repository. */
+    source: z
+      .string()
+      .regex(/^sha256:[0-9a-f]{64}$/)
+      .nullish(),
+    /** Id of a deployment of the project whose source is built again: the same commit or upload, with the variables and settings of now. */
+    repeat: id.nullish(),
+  })
+  .refine(({ ref, source, repeat }) => [ref, source, repeat].filter(Boolean).length <= 1, 'give one of ref, source and repeat')
 
 export const variableInput = z.object({
   key: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,254}$/, 'letters, digits and underscores, not starting with a digit'),

@@ -4,8 +4,12 @@ import { useRouter } from 'next/navigation'
 import { notifyFailure } from '@/app/components/notify'
 import { paths } from '@/app/lib/paths'
 import { useTRPC } from '@/app/lib/trpc'
+import type { DeploymentSummary } from '@/shared/views'
 
-/** Starts a deployment and goes to its page. `ref` is a commit for "this one again"; without it the newest of the branch. */
+/**
+ * Starts a deployment and goes to its page. `deploy` builds the newest commit of the project's branch; `redeploy` builds the commit or
+ * upload of the given deployment again, with the variables and settings of now.
+ */
 export function useDeploy() {
   const trpc = useTRPC()
   const router = useRouter()
@@ -17,6 +21,7 @@ export function useDeploy() {
   )
   return {
     pending: create.isPending || create.isSuccess,
-    deploy: (projectId: string, ref?: string | null) => create.mutate({ projectId, triggeredBy: 'user', ref: ref ?? null }),
+    deploy: (projectId: string) => create.mutate({ projectId, triggeredBy: 'user' }),
+    redeploy: ({ projectId, id }: DeploymentSummary) => create.mutate({ projectId, triggeredBy: 'user', repeat: id }),
   }
 }

@@ -56,7 +56,10 @@ function buildEvents(run: DeployRun): BuildEvents {
   return {
     onLog: (line) => run.log.write(line),
     async onSource({ commit }) {
-      if (commit) await run.record.patch({ commitSha: commit.sha, commitMessage: commit.message, commitAuthor: commit.author, branch: commit.branch })
+      if (!commit) return
+      // A commit that is named by its id stands for no branch: that of the deployment it repeats stays.
+      const branch = commit.branch ?? run.deployment.branch
+      await run.record.patch({ commitSha: commit.sha, commitMessage: commit.message, commitAuthor: commit.author, branch })
     },
     async onStepStart(step) {
       open.set(step, await run.record.beginStep(step))

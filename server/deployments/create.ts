@@ -11,6 +11,7 @@ import { type ScopedClient, scopeTo } from '../database/scope'
 import type { ChangeBus } from '../events/bus'
 import { jobCatalogue } from '../jobs/catalogue'
 import type { Actor } from '../platform'
+import { withoutCredentials } from './present'
 
 type Input = z.output<typeof deploymentInput>
 
@@ -26,14 +27,13 @@ export async function createDeployment(
   const db = scopeTo(deps.prisma, actor)
   const project = await db.project.findFirst({ where: { OR: [{ id: input.projectId }, { slug: input.projectId }] } })
   if (!project) throw new AppError('ERR_NOT_FOUND', 'There is no such project in this team.', { nextAction: 'List your projects to see their ids.' })
-  const source = await sourceOf(deps.storage, db, project, input)
+  const what = await sourceOf(deps.storage, db, project, input)
   const environment = await db.environment.findFirstOrThrow({ where: { projectId: project.id, kind: 'PRODUCTION' }, select: { id: true } })
   const deploymentId = await queueDeployment(deps.bus, db, {
     teamId: actor.teamId,
     projectId: project.id,
     environmentId: environment.id,
-    source,
-    branch: source.kind === 'git' ? project.branch : null,
+    ...what,
     triggeredBy: triggerOf(actor, input.triggeredBy),
     createdBy: actor.name,
   })
@@ -50,12 +50,20 @@ function triggerOf(actor: Actor, claimed: Input['triggeredBy']): Input['triggere
   return claimed
 }
 
-export interface QueuedDeployment {
+/** What is built, and what is known of it before it is fetched. */
+interface Wanted {
+  source: SourceSpec
+  branch: string | null
+  repeats?: string
+  commitSha?: string | null
+  commitMessage?: string | null
+  commitAuthor?: string | null
+}
+
+export interface QueuedDeployment extends Wanted {
   teamId: string
   projectId: string
   environmentId: string
-  source: SourceSpec
-  branch: string | null
   triggeredBy: Input['triggeredBy']
   createdBy: string
 }
@@ -112,7 +120,8 @@ async function sourceOf(
   db: ScopedClient,
   project: { id: string; repository: string | null; branch: string | null; allowPrivateNetwork: boolean },
   input: Input,
-): Promise<SourceSpec> {
+): Promise<Wanted> {
+  if (input.repeat) return repeatedSource(storage, db, project, input.repeat)
   if (input.source) {
     // In the team's scope: the digest of another team's upload is as unknown as one that nobody has sent.
     const uploaded = await db.upload.findFirst({ where: { digest: input.source }, select: { digest: true } })
@@ -120,21 +129,38 @@ async function sourceOf(
       throw new AppError('ERR_INVALID_INPUT', `There is no uploaded source ${input.source}.`, {
         nextAction: 'Upload the archive first (POST /api/v1/sources) and use the digest it answers.',
       })
-    return { kind: 'archive', digest: input.source }
+    return { source: { kind: 'archive', digest: input.source }, branch: null }
   }
-  if (!project.repository) {
-    const again = await lastArchive(storage, db, project.id)
-    if (again) return again
-    throw new AppError('ERR_INVALID_INPUT', 'The project has no repository and no source was uploaded.', {
-      nextAction: 'Set a repository in the project’s settings, or deploy a folder: switchyard deploy DIR --project NAME.',
+  if (!project.repository)
+    throw new AppError('ERR_INVALID_INPUT', 'The project has no repository, and neither a source nor a deployment to repeat was named.', {
+      nextAction: 'Deploy a folder (switchyard deploy DIR --project NAME), redeploy one of its deployments, or set a repository in its settings.',
     })
-  }
-  return { kind: 'git', url: project.repository, ref: input.ref ?? project.branch, allowPrivateNetwork: project.allowPrivateNetwork }
+  const { repository: url, branch, allowPrivateNetwork } = project
+  // Which branch another ref stands for is known once it is fetched.
+  return { source: { kind: 'git', url, ref: input.ref ?? branch, allowPrivateNetwork }, branch: input.ref ? null : branch }
 }
 
-/** A project that lives on uploads is redeployed from the newest one: after a change of its variables or settings. */
-async function lastArchive(storage: BlobStore, db: ScopedClient, projectId: string): Promise<SourceSpec | null> {
-  const last = await db.deployment.findFirst({ where: { projectId }, orderBy: { createdAt: 'desc' }, select: { source: true } })
-  const source = last?.source as SourceSpec | undefined
-  return source?.kind === 'archive' && (await storage.stat(source.digest)) ? source : null
+/** The same commit or upload again, whatever became of that deployment. @throws ERR_NOT_FOUND, ERR_CONFLICT when its source is gone */
+async function repeatedSource(
+  storage: BlobStore,
+  db: ScopedClient,
+  project: { id: string; repository: string | null },
+  repeat: string,
+): Promise<Wanted> {
+  const before = await db.deployment.findFirst({ where: { id: repeat, projectId: project.id } })
+  if (!before)
+    throw new AppError('ERR_NOT_FOUND', `The project has no deployment ${repeat}.`, { nextAction: 'List its deployments to see their ids.' })
+  const { branch, commitSha, commitMessage, commitAuthor } = before
+  const source = before.source as unknown as SourceSpec
+  if (source.kind === 'git') {
+    // A new token in the project's settings counts for what is fetched from the same place.
+    const { repository } = project
+    const url = repository && withoutCredentials(repository) === withoutCredentials(source.url) ? repository : source.url
+    return { source: { ...source, url, ref: commitSha ?? source.ref }, branch, commitSha, commitMessage, commitAuthor, repeats: repeat }
+  }
+  if (!(await storage.stat(source.digest)))
+    throw new AppError('ERR_CONFLICT', `The folder that was uploaded for deployment ${repeat} is not kept any more.`, {
+      nextAction: 'Deploy the folder again: switchyard deploy DIR --project NAME',
+    })
+  return { source, branch, repeats: repeat }
 }

@@ -51,6 +51,7 @@ export function presentSummary(row: SummaryRow, edge: Edge): DeploymentSummary {
     triggeredBy: row.triggeredBy.toLowerCase() as Lowercase<typeof row.triggeredBy>,
     createdBy: row.createdBy,
     source: source.kind === 'git' ? { kind: 'git', repository: withoutCredentials(source.url) } : { kind: 'archive', repository: null },
+    repeats: row.repeats,
     ref: row.ref,
     branch: row.branch,
     commitSha: row.commitSha,

@@ -106,7 +106,8 @@ async function rebuild(deps: HealDeps, release: { teamId: string; projectId: str
   const before = await db.deployment.findUniqueOrThrow({ where: { id: release.deploymentId } })
   const given = before.source as unknown as SourceSpec
   const source = given.kind === 'git' ? { ...given, ref: before.commitSha ?? given.ref } : given
-  const what = { teamId, projectId, environmentId, source, branch: before.branch, triggeredBy: 'system', createdBy: 'Switchyard' } as const
+  const { branch } = before
+  const what = { teamId, projectId, environmentId, source, branch, repeats: before.id, triggeredBy: 'system', createdBy: 'Switchyard' } as const
   try {
     const id = await queueDeployment(deps.bus, db, what)
     deps.logger.warn(

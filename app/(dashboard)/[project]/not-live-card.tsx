@@ -1,4 +1,4 @@
-import { LoaderCircle, Rocket, TriangleAlert } from 'lucide-react'
+import { LoaderCircle, Rocket, RotateCcw, TriangleAlert } from 'lucide-react'
 import Link from 'next/link'
 import { CliHelp } from '@/app/components/cli-help'
 import { Button } from '@/app/components/ui/button'
@@ -13,16 +13,22 @@ interface NotLiveCardProps {
   project: ProjectView
   latest: DeploymentSummary | undefined
   pending: boolean
+  /** The newest commit of the project's branch. */
   onDeploy: () => void
+  onRedeploy: (deployment: DeploymentSummary) => void
 }
 
 /** Nothing serves yet: says how far it got, and what to do next. */
-export function NotLiveCard({ project, latest, pending, onDeploy }: NotLiveCardProps) {
-  const deployButton = (
+export function NotLiveCard({ project, latest, pending, onDeploy, onRedeploy }: NotLiveCardProps) {
+  const deployButton = project.repository ? (
     <Button variant="primary" pending={pending} onClick={onDeploy}>
-      <Rocket /> {latest ? 'Deploy again' : 'Deploy'}
+      <Rocket /> {latest ? 'Deploy newest commit' : 'Deploy'}
     </Button>
-  )
+  ) : latest ? (
+    <Button variant="primary" pending={pending} onClick={() => onRedeploy(latest)}>
+      <RotateCcw /> Redeploy
+    </Button>
+  ) : null
   if (latest && deploymentTraits[latest.status].running) {
     return (
       <Card>
@@ -60,11 +66,7 @@ export function NotLiveCard({ project, latest, pending, onDeploy }: NotLiveCardP
   }
   return (
     <Card>
-      <EmptyState
-        icon={latest ? TriangleAlert : Rocket}
-        title={latest ? 'Nothing is live' : 'Not deployed yet'}
-        actions={project.repository || latest ? deployButton : null}
-      >
+      <EmptyState icon={latest ? TriangleAlert : Rocket} title={latest ? 'Nothing is live' : 'Not deployed yet'} actions={deployButton}>
         {project.repository
           ? 'Start a deployment of the newest commit. Nothing is served until it is healthy.'
           : 'This project has no repository. Deploy a folder from a terminal:'}

@@ -65,7 +65,8 @@ function RecentDeployments({ project, items, pending }: { project: ProjectView; 
 export function Overview() {
   const trpc = useTRPC()
   const project = useProject()
-  const { deploy, pending } = useDeploy()
+  const { liveDeployment: live } = project
+  const { deploy, redeploy, pending } = useDeploy()
   const deployments = useQuery(trpc.deployments.list.queryOptions({ projectId: project.id, limit: 6 }))
   const items = deployments.data?.items ?? []
   const running = items.find((deployment) => deploymentTraits[deployment.status].running)
@@ -81,12 +82,12 @@ export function Overview() {
           </span>
         }
         actions={
-          project.liveDeployment ? (
+          live ? (
             <Button
               pending={pending}
-              onClick={() => deploy(project.id)}
+              onClick={() => redeploy(live)}
               disabled={running !== undefined}
-              title={running ? 'A deployment is running' : undefined}
+              title={running ? 'A deployment is running' : 'Builds what is live again, with the variables and settings of now'}
             >
               <RotateCcw /> Redeploy
             </Button>
@@ -96,10 +97,10 @@ export function Overview() {
       {deployments.error ? <ErrorPanel className="mb-4" error={wireErrorOf(deployments.error)} /> : null}
       <EdgeProblems project={project} linked />
       <FailedAttempt latest={items[0]} project={project} />
-      {project.liveDeployment ? (
-        <LiveCard project={project} deployment={project.liveDeployment} />
+      {live ? (
+        <LiveCard project={project} deployment={live} />
       ) : (
-        <NotLiveCard project={project} latest={items[0]} pending={pending} onDeploy={() => deploy(project.id)} />
+        <NotLiveCard project={project} latest={items[0]} pending={pending} onDeploy={() => deploy(project.id)} onRedeploy={redeploy} />
       )}
       <RecentDeployments project={project} items={items} pending={deployments.isPending} />
     </>

@@ -14,10 +14,13 @@ export function ProjectDeployments() {
     <>
       <PageTitle
         title="Deployments"
+        description={project.repository ? undefined : 'Deployed from a folder: deploy it again from a terminal, or open a deployment to repeat it.'}
         actions={
-          <Button variant="primary" pending={pending} onClick={() => deploy(project.id)}>
-            <Rocket /> Deploy
-          </Button>
+          project.repository ? (
+            <Button variant="primary" pending={pending} onClick={() => deploy(project.id)} title="Builds the newest commit of the branch">
+              <Rocket /> Deploy
+            </Button>
+          ) : null
         }
       />
       <DeploymentList projectId={project.id} />

@@ -12,7 +12,7 @@ import { SkeletonRows } from '@/app/components/ui/skeleton'
 import { useDeploy } from '@/app/components/use-deploy'
 import { wireErrorOf } from '@/app/lib/errors'
 import { useTRPC } from '@/app/lib/trpc'
-import type { ProjectView, VariableView } from '@/shared/views'
+import type { DeploymentSummary, ProjectView, VariableView } from '@/shared/views'
 import { useProject } from '../use-project'
 import { AddVariables } from './add-variables'
 import { VariableRow } from './variable-row'
@@ -24,12 +24,12 @@ function isAwaitingDeployment(project: ProjectView, variables: VariableView[]): 
 }
 
 /** Shown after a change, until a deployment has taken it up. */
-function TakesEffectLater({ project }: { project: ProjectView }) {
-  const { deploy, pending } = useDeploy()
+function TakesEffectLater({ live }: { live: DeploymentSummary }) {
+  const { redeploy, pending } = useDeploy()
   return (
     <div role="status" className="mb-4 flex flex-wrap items-center justify-between gap-3 rounded-lg border border-warn/30 bg-warn-soft px-4 py-2.5">
       <p className="text-warn">Your changes take effect with the next deployment.</p>
-      <Button size="sm" variant="primary" pending={pending} onClick={() => deploy(project.id)}>
+      <Button size="sm" variant="primary" pending={pending} onClick={() => redeploy(live)}>
         <RotateCcw /> Redeploy
       </Button>
     </div>
@@ -44,11 +44,12 @@ export function Variables() {
   // A removed variable leaves no trace in the list, so the page remembers that something changed.
   const [changed, setChanged] = useState(false)
   const list = variables.data ?? []
-  const waiting = project.liveDeployment !== null && (changed || isAwaitingDeployment(project, list))
+  const { liveDeployment: live } = project
+  const waiting = live !== null && (changed || isAwaitingDeployment(project, list))
   return (
     <>
       <PageTitle title="Variables" description="Encrypted at rest and masked in logs. A value can be replaced, but never read again." />
-      {waiting ? <TakesEffectLater project={project} /> : null}
+      {waiting ? <TakesEffectLater live={live} /> : null}
       <RefusalNote action="variable.write" className="mb-4" />
       <Permitted action="variable.write">
         <AddVariables projectId={project.id} existing={list} onChanged={() => setChanged(true)} />

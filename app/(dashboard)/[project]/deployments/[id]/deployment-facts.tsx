@@ -1,7 +1,9 @@
+import Link from 'next/link'
 import type { ReactNode } from 'react'
 import { CopyButton } from '@/app/components/ui/copy-button'
 import { RelativeTime } from '@/app/components/ui/time'
 import { formatBytes, frameworkLabel, hostOf, repositoryLabel } from '@/app/lib/format'
+import { paths } from '@/app/lib/paths'
 import type { DeploymentView } from '@/shared/views'
 
 function Fact({ term, children }: { term: string; children: ReactNode }) {
@@ -29,6 +31,13 @@ export function DeploymentFacts({ deployment }: { deployment: DeploymentView }) 
           {deployment.createdBy ? ` by ${deployment.createdBy}` : ''}
         </Fact>
         <Fact term="Started from">{origins[deployment.triggeredBy]}</Fact>
+        {deployment.repeats ? (
+          <Fact term="Repeats">
+            <Link href={paths.deployment(deployment.projectSlug, deployment.repeats)} className="font-mono text-xs hover:text-accent-text">
+              {deployment.repeats}
+            </Link>
+          </Fact>
+        ) : null}
         <Fact term="Environment">
           <span className="capitalize">{deployment.environment}</span>
         </Fact>

@@ -47,7 +47,7 @@ function CancelButton({ deployment }: { deployment: DeploymentView }) {
 
 /** Status, title and what can be done with the deployment as it is now. */
 export function DeploymentHeader({ deployment }: { deployment: DeploymentView }) {
-  const { deploy, pending } = useDeploy()
+  const { redeploy, pending } = useDeploy()
   const traits = deploymentTraits[deployment.status]
   return (
     <div className="mb-5 flex flex-wrap items-start justify-between gap-x-6 gap-y-3">
@@ -65,7 +65,7 @@ export function DeploymentHeader({ deployment }: { deployment: DeploymentView })
       <div className="flex flex-wrap items-center gap-2">
         {traits.cancelable ? <CancelButton deployment={deployment} /> : null}
         {traits.running ? null : (
-          <Button pending={pending} onClick={() => deploy(deployment.projectId, deployment.commitSha)}>
+          <Button pending={pending} onClick={() => redeploy(deployment)}>
             <RotateCcw /> Redeploy
           </Button>
         )}

@@ -1,0 +1,2 @@
+-- A redeployment names the deployment it repeats.
+ALTER TABLE "Deployment" ADD COLUMN "repeats" TEXT;

@@ -1,0 +1,81 @@
+import { pino } from 'pino'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { deploymentInput } from '@/shared/views'
+import type { BlobStore } from '@/storage/blob-store'
+import { createDeploymentRow, createProject, openTestDatabase } from '@/test/support/factory'
+import { type ChangeBus, createChangeBus } from '../events/bus'
+import type { Actor } from '../platform'
+import { createDeployment } from './create'
+
+let db: Awaited<ReturnType<typeof openTestDatabase>>
+let bus: ChangeBus
+beforeAll(async () => {
+  db = await openTestDatabase()
+  bus = createChangeBus({ url: db.url, pool: db.pool, logger: pino({ level: 'silent' }) })
+})
+afterAll(async () => {
+  await bus.close()
+  await db.close()
+})
+
+const digest = (letter: string) => `sha256:${letter.repeat(64)}`
+const kept = new Set([digest('a'), digest('b'), digest('c')])
+const storage = { stat: async (wanted: string) => (kept.has(wanted) ? { sizeBytes: 1 } : null) } as unknown as BlobStore
+
+async function world() {
+  const owner = await createProject(db.prisma)
+  const actor: Actor = { kind: 'user', id: 'u', name: 'Ada', teamId: owner.teamId, role: 'member', operator: false }
+  const deploy = async (input: object) => {
+    const { deploymentId } = await createDeployment(
+      { prisma: db.prisma, bus, storage },
+      actor,
+      deploymentInput.parse({ projectId: owner.project.id, ...input }),
+    )
+    const row = await db.prisma.deployment.findUniqueOrThrow({ where: { id: deploymentId } })
+    // Only one may run at a time.
+    await db.prisma.deployment.update({ where: { id: deploymentId }, data: { status: 'FAILED' } })
+    return row
+  }
+  const record = async (data: object) => {
+    const { id } = await createDeploymentRow(db.prisma, owner, { status: 'SUPERSEDED' })
+    return db.prisma.deployment.update({ where: { id }, data })
+  }
+  return { owner, deploy, record }
+}
+
+it('a redeployment builds the upload of the deployment it names, not the newest one, failed or not', async () => {
+  const { deploy, record } = await world()
+  const first = await record({ source: { kind: 'archive', digest: digest('a') } })
+  const failed = await record({ source: { kind: 'archive', digest: digest('b') }, status: 'FAILED' })
+  await record({ source: { kind: 'archive', digest: digest('c') }, status: 'CANCELED' })
+  expect(await deploy({ repeat: first.id })).toMatchObject({ source: { kind: 'archive', digest: digest('a') }, repeats: first.id, createdBy: 'Ada' })
+  expect(await deploy({ repeat: failed.id })).toMatchObject({ source: { digest: digest('b') }, repeats: failed.id })
+})
+
+it('a redeployment of a commit keeps its branch and author, and the project’s newest token for the same repository', async () => {
+  const { owner, deploy, record } = await world()
+  const commit = { commitSha: 'f'.repeat(40), commitMessage: 'Add a cart', commitAuthor: 'Grace', branch: 'next' }
+  const source = { kind: 'git', url: 'https://old-token@git.example/shop.git', ref: 'next', allowPrivateNetwork: false }
+  const before = await record({ source, ref: 'next', ...commit })
+  await db.prisma.project.update({ where: { id: owner.project.id }, data: { repository: 'https://new-token@git.example/shop.git', branch: 'main' } })
+  expect(await deploy({ repeat: before.id })).toMatchObject({
+    ...commit,
+    repeats: before.id,
+    source: { url: 'https://new-token@git.example/shop.git', ref: commit.commitSha },
+  })
+  await db.prisma.project.update({ where: { id: owner.project.id }, data: { repository: 'https://git.example/other.git' } })
+  expect(await deploy({ repeat: before.id })).toMatchObject({ source: { url: source.url } })
+})
+
+it('what cannot be repeated is refused with what to do: an upload that is gone, a deployment of another project, nothing named at all', async () => {
+  const [ours, theirs] = [await world(), await world()]
+  const gone = await ours.record({ source: { kind: 'archive', digest: digest('d') } })
+  await expect(ours.deploy({ repeat: gone.id })).rejects.toMatchObject({
+    code: 'ERR_CONFLICT',
+    details: { nextAction: expect.stringContaining('folder') },
+  })
+  const foreign = await theirs.record({ source: { kind: 'archive', digest: digest('a') } })
+  await expect(ours.deploy({ repeat: foreign.id })).rejects.toMatchObject({ code: 'ERR_NOT_FOUND' })
+  await expect(ours.deploy({})).rejects.toMatchObject({ code: 'ERR_INVALID_INPUT' })
+  expect(deploymentInput.safeParse({ projectId: 'p', repeat: 'd', ref: 'main' }).success).toBe(false)
+})
