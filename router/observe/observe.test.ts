@@ -324,7 +324,7 @@ describe('the file', () => {
   })
 })
 
-test('the token of a link that opens a protected project is written down nowhere, however it is spelled', () => {
+test('what opens something to a visitor is written down nowhere, however it is spelled', () => {
   const observer = observing()
   const target = (text: string) => {
     const { describe: words } = finished()
@@ -332,11 +332,13 @@ test('the token of a link that opens a protected project is written down nowhere
   }
   target('/a?x=1&switchyard_token=secret&y=2')
   target('/?%73witchyard%5Ftoken=secret')
-  target('/switchyard_token=open?my_switchyard_token=open')
+  target('/switchyard_token=open?page=2')
+  target('/?token=a&X-Amz-Signature=b&accessToken=c;api_key=d&code=&q=tokens&%=1')
   vi.advanceTimersByTime(1_000)
   expect(lines().map((line) => line.target)).toEqual([
     '/a?x=1&switchyard_token=***&y=2',
     '/?%73witchyard%5Ftoken=***',
-    '/switchyard_token=open?my_switchyard_token=open',
+    '/switchyard_token=open?page=2',
+    '/?token=***&X-Amz-Signature=***&accessToken=***;api_key=***&code=***&q=tokens&%=1',
   ])
 })

@@ -1,9 +1,9 @@
 import type { AccessLine, EdgeReports } from '@/shared/edge-link'
 import type { LiveRoute } from '../match/host-table'
 import type { EngineLog } from '../proxy/engine'
-import { accessParameter } from '../rules/protection'
 import { AccessFile } from './access-file'
 import { Counters, TrafficBacklog } from './counters'
+import { maskedTarget } from './masked-target'
 import { domainCheck, type FinishedRequest, type Observer, portOf } from './observer'
 import { Allowance, defaultSampleRates, type SampleRates, Sampler } from './sampler'
 
@@ -32,14 +32,8 @@ const linesMs = 250
 const forgetFlushes = 60
 const maxTargetLength = 2_048
 const maxWordLength = 512
-// A name in a query may be written with percent signs as well, and the gate reads it all the same.
-const tokenValue = new RegExp(`([?&]${[...accessParameter].map(letterOrPercent).join('')}=)[^&#]*`, 'gi')
 /** Lines of one message: about 400 KiB of JSON at their usual length, 3 MiB at their longest. */
 const maxLinesOfReport = 500
-
-function letterOrPercent(letter: string): string {
-  return `(?:${letter}|%${letter.charCodeAt(0).toString(16)})`
-}
 
 /** What is kept for one route. */
 class RouteRecord {
@@ -164,7 +158,7 @@ function lineOf(request: FinishedRequest): AccessLine {
     host: hostOf(words.host),
     port: words.port ?? portOf(words.host),
     method: words.method.slice(0, maxWordLength),
-    target: withoutToken(words.target).slice(0, maxTargetLength),
+    target: maskedTarget(words.target).slice(0, maxTargetLength),
     status: request.status,
     durationMs: round(request.durationMs),
     upstreamMs: request.upstreamMs === null ? null : round(request.upstreamMs),
@@ -178,9 +172,6 @@ function lineOf(request: FinishedRequest): AccessLine {
     reason: request.reason,
   }
 }
-
-/** The link that opens a protected project carries its token, which is kept nowhere but as a digest. */
-const withoutToken = (target: string): string => (target.includes('?') ? target.replace(tokenValue, '$1***') : target)
 
 /** As routes are named: without port, in lower case; brackets of IPv6 stay. */
 const hostOf = (host: string) => host.slice(0, maxWordLength).replace(/:\d*$/, '').toLowerCase()

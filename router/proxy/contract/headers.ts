@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { EngineFactory } from '../engine'
 import { rawRequest, request, scriptedOrigin } from '../testing'
+import { untrustedNames } from '../untrusted-names'
 import { useEdge } from './harness'
 
 const ok = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
@@ -48,6 +49,15 @@ export function headerContract(createEngine: EngineFactory): void {
       expect(valuesOf(head, 'X-Forwarded-Port')).toEqual([String(port)])
       expect(valuesOf(head, 'X-Real-IP')).toEqual(['127.0.0.1'])
       expect(head.join('\n')).not.toMatch(/6\.6\.6\.6|evil|mine|switchyard|subrequest|^forwarded|_/im)
+    })
+
+    test.each([
+      ['with dashes', (name: string) => name],
+      ['with underscores', (name: string) => name.replaceAll('-', '_')],
+      ['mixed', (name: string) => name.replace('-', '_').toUpperCase()],
+    ])('no name that only a proxy says of a client reaches an instance as the client said it: %s', async (_how, spelled) => {
+      const { head } = await received('Host: app.test', ...untrustedNames.map((name) => `${spelled(name)}: said-by-a-client`))
+      expect(head.filter((line) => line.includes('said-by-a-client'))).toEqual([])
     })
 
     test("nothing a client says becomes the app's own proxy, the length of its body, or what its framework renders", async () => {

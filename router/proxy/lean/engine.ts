@@ -1,3 +1,4 @@
+import { TLSSocket } from 'node:tls'
 import { inSlices } from '@/shared/node/slices'
 import type { EngineLimits } from '../../env'
 import type { Gate } from '../../gate/gate'
@@ -80,7 +81,8 @@ class LeanEngine implements Engine, ClientHost {
 
   #take({ socket, protocol }: ArrivedSocket, address: ClientAddress): Reader | null {
     const { ip, localPort, secure } = address
-    const words = { ip, localPort: String(localPort), scheme: secure ? ('https' as const) : ('http' as const) }
+    const servername = socket instanceof TLSSocket && typeof socket.servername === 'string' ? socket.servername.toLowerCase() : null
+    const words = { ip, localPort: String(localPort), scheme: secure ? ('https' as const) : ('http' as const), servername }
     if (protocol === 'h2') {
       this.#h2.accept(socket, words)
       return null

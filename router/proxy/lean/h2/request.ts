@@ -15,12 +15,16 @@ export interface ClientWords {
   readonly ip: string
   /** The port the client connected to. */
   readonly localPort: string
+  /** The name of the TLS handshake; null: there was none. */
+  readonly servername: string | null
 }
 
 /** The last host of a connection: nearly every request names it again. */
 export class LastHost {
   host = ''
   route: LiveRoute | null = null
+  /** The host is another project's than the name of the TLS handshake (RFC 9110 §15.5.20). */
+  misdirected = false
   forwarded: Buffer = Buffer.alloc(0)
   #authority = ''
   #table: HostTable | null = null
@@ -34,9 +38,15 @@ export class LastHost {
     this.host = parsed.host
     this.#table = table
     this.route = table.find(parsed.host) ?? null
+    this.misdirected = this.route !== null && client.servername !== null && !isOfProject(client.servername, this.route, table)
     this.forwarded = forwardedLines({ ip: client.ip, scheme: client.scheme, host: authority, port: parsed.port || client.localPort })
     return true
   }
+}
+
+// One certificate may name hosts of several projects, and browsers then send requests for all of them over one connection.
+function isOfProject(servername: string, route: LiveRoute, table: HostTable): boolean {
+  return servername === route.host || table.find(servername)?.projectId === route.projectId
 }
 
 const methods = new Set(METHODS.filter((method) => method !== 'SOURCE'))
@@ -52,6 +62,7 @@ export function refusalOf(head: RequestHead, tooLarge: boolean, last: LastHost, 
   if (target !== null) return target
   if (head.authority === '') return refuse(400, 'A request needs exactly one Host header.')
   if (!last.find(head.authority, table, client)) return refuse(400, 'The Host header is not a hostname.')
+  if (last.misdirected) return refuse(421, 'This connection was opened for another project. Ask again over a new connection.')
   const expect = head.fields.find((field) => field.name === 'expect')
   if (expect !== undefined && expect.value.toLowerCase() !== '100-continue') return refuse(417, 'The only expectation served here is "100-continue".')
   return null

@@ -36,7 +36,7 @@ const requestNames = byLength({
   host,
   expect,
   ...Object.fromEntries(untrustedNames.map((name) => [name, ends])),
-  // Those of `isUntrusted` that begin with another letter than the names looked at closer below.
+  // Those of `isUntrusted` that are on no list.
   content_length: ends,
   transfer_encoding: ends,
 })
@@ -46,6 +46,9 @@ const forwardedPrefix = nameBytes(untrustedPrefixes[0])
 const internalPrefix = nameBytes(untrustedPrefixes[1])
 const none: { name: Uint8Array; meaning: Meaning }[] = []
 const UNDERSCORE = 95
+/** 1: a name on the lists begins with this letter, so that a name with an underscore may be another spelling of it. */
+const firstOfUntrusted = new Uint8Array(256)
+for (const name of [...untrustedNames, ...untrustedPrefixes]) if (name.includes('-')) firstOfUntrusted[name.charCodeAt(0)] = 1
 
 function look(table: { name: Uint8Array; meaning: Meaning }[][], bytes: Uint8Array, start: number, length: number): Meaning {
   const candidates = table[length] ?? none
@@ -61,9 +64,8 @@ export function requestMeaning(bytes: Buffer, start: number, end: number): Meani
   const length = end - start
   const meaning = look(requestNames, bytes, start, length)
   if (meaning !== plain) return meaning
-  // What begins with another letter is on none of the lists, in no spelling.
   const first = (bytes[start] as number) | 32
-  if (first !== 120 && first !== 104) return plain
+  if (firstOfUntrusted[first] === 0) return plain
   if (first === 120 && length >= forwardedPrefix.length) {
     if (spells(bytes, start, forwardedPrefix)) return ends
     if (length >= internalPrefix.length && spells(bytes, start, internalPrefix)) return ends
