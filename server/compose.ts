@@ -184,11 +184,24 @@ async function foundation(env: ServerEnv, roles: Set<Role>, logger: Logger): Pro
   const contents = await openStaticContents({ home: env.home, builder, logger })
   const bus = createChangeBus({ url, pool: database.pool, logger })
   const ownHosts = createOwnHosts({ files: env.ownHosts, baseDomain: env.baseDomain, logger })
-  const edge: Edge = (await ownHosts.read())
-    ? { scheme: 'https', port: env.domains.publicHttpsPort, baseDomain: env.baseDomain }
-    : { scheme: 'http', port: env.edgeHttpPort, baseDomain: env.baseDomain }
+  await ownHosts.read()
+  const edge = visibleEdge(env, ownHosts)
   const authSecret = await readAuthSecret(env.home)
   return { env, logger, embedded, database, bus, secrets, storage, runtime, builder, contents, ownHosts, edge, boot, installationId, authSecret }
+}
+
+/** Where visitors reach the router, as of now: a certificate that comes, expires or is renewed changes the scheme without a restart. */
+function visibleEdge({ domains, edgeHttpsPort, baseDomain }: ServerEnv, ownHosts: OwnHosts): Edge {
+  const secure = () => edgeHttpsPort !== 0 && (ownHosts.last.pair?.notAfter ?? 0) > Date.now()
+  return {
+    baseDomain,
+    get scheme() {
+      return secure() ? 'https' : 'http'
+    },
+    get port() {
+      return secure() ? domains.publicHttpsPort : domains.shownHttpPort
+    },
+  }
 }
 
 /** Live apps are images: an engine that does not answer right now is waited for, not replaced by another runtime. */
@@ -266,7 +279,9 @@ function createPlatform(
     settings: {
       baseDomain: env.baseDomain,
       edgeHttpPort: env.edgeHttpPort,
-      appUrlPattern: projectUrl('*', edge),
+      get appUrlPattern() {
+        return projectUrl('*', edge)
+      },
       port: env.port,
       runtime: runtime.kind,
       version: '0.1.0',
@@ -338,9 +353,11 @@ async function* teamChanges(bus: ChangeBus, actor: Actor, signal: AbortSignal): 
 /** Of hosts below the base domain. */
 async function ownCertificate({ ownHosts, env }: Foundation): Promise<{ ok: boolean; detail: string }> {
   const pair = await ownHosts.read()
-  if (!pair) return { ok: false, detail: `of *.${env.baseDomain} cannot be used, see the log; those hosts are served over HTTP alone` }
+  const { problem } = ownHosts.last
+  const why = problem === null ? '' : `The files cannot be used: ${problem}. `
+  if (!pair) return { ok: false, detail: `${why}Hosts below ${env.baseDomain} are served over HTTP alone.` }
   const until = new Date(pair.notAfter).toISOString().slice(0, 10)
-  return { ok: pair.notAfter > Date.now(), detail: `of *.${env.baseDomain}, until ${until}` }
+  return { ok: problem === null && pair.notAfter > Date.now(), detail: `${why}In use: one of *.${env.baseDomain}, until ${until}.` }
 }
 
 async function health(base: Foundation, hub: EdgeHub | null, ready: boolean): ReturnType<Platform['health']> {

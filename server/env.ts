@@ -168,7 +168,7 @@ export function readServerEnv(source: Record<string, string | undefined> = proce
     extraCaCerts: env.NODE_EXTRA_CA_CERTS ?? null,
     acme: acmeSettings(env),
     ownHosts: ownHostsFiles(env),
-    domains: domainSettings(env),
+    domains: domainSettings(env, { http: env.EDGE_HTTP_PORT, https: env.EDGE_HTTPS_PORT }),
     rewriteHosts: env.EDGE_REWRITE_HOSTS,
     inherited: given,
     builderEnv: Object.fromEntries(passedToBuilds.flatMap((key) => (given[key] ? [[key, given[key]]] : []))),

@@ -1,8 +1,36 @@
 /** Words of parameter names whose values open something: sign-in links, API keys, signatures, codes of OAuth. */
 const secretWords = new Set([
   ...['token', 'secret', 'password', 'passwd', 'passphrase', 'pass', 'pwd', 'pin', 'key', 'apikey', 'auth', 'authorization', 'credential'],
-  ...['credentials', 'code', 'otp', 'totp', 'sig', 'signature', 'hmac', 'session', 'sessionid', 'sid', 'jwt', 'ticket', 'invite', 'nonce', 'assertion'],
-  ...['accesstoken', 'refreshtoken', 'idtoken', 'authtoken', 'clientsecret', 'accesskey', 'secretkey', 'privatekey', 'samlresponse', 'bearer', 'magic'],
+  ...[
+    'credentials',
+    'code',
+    'otp',
+    'totp',
+    'sig',
+    'signature',
+    'hmac',
+    'session',
+    'sessionid',
+    'sid',
+    'jwt',
+    'ticket',
+    'invite',
+    'nonce',
+    'assertion',
+  ],
+  ...[
+    'accesstoken',
+    'refreshtoken',
+    'idtoken',
+    'authtoken',
+    'clientsecret',
+    'accesskey',
+    'secretkey',
+    'privatekey',
+    'samlresponse',
+    'bearer',
+    'magic',
+  ],
 ])
 
 /**

@@ -45,7 +45,7 @@ beforeAll(async () => {
   const checks = { check: async () => {}, precheck: async () => ({ ready: true, problem: null, nextCheckAt: null }) }
   const env = {
     acme: { production: [{ directory: pebble.directory, binding: null }], staging: null, email: null, caFile: pebble.caFile },
-    domains: { dnsServers: [pebble.dnsServer], publicAddresses: [], publicHttpPort: httpPort, publicHttpsPort: httpsPort },
+    domains: { dnsServers: [pebble.dnsServer], publicAddresses: [], publicHttpPort: httpPort, publicHttpsPort: httpsPort, shownHttpPort: httpPort },
   }
   const room = composeCertificates({
     env,
@@ -58,7 +58,7 @@ beforeAll(async () => {
     board,
     checks,
     syncRoutes: () => routes.sync(),
-    ownHosts: { read: async () => null },
+    ownHosts: { read: async () => null, last: { pair: null, problem: null } },
   })
   routers = await bundleRouters()
   for (const id of [0, 1]) await routers.startWorker({ home, port: httpPort, id, env: { EDGE_HTTPS_PORT: String(httpsPort) } })

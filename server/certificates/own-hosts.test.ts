@@ -51,6 +51,7 @@ test.each([
   expect(await own.read()).toBeNull()
   expect(await own.read()).toBeNull()
   expect(said).toEqual([expect.stringContaining('served over HTTP alone')])
+  expect(own.last).toEqual({ pair: null, problem: expect.stringMatching(/expired|ended|names|\*\.apps\.test/) })
 })
 
 test('files that are renewed are taken up; halfway through, and when they are gone, the pair before stays', async () => {

@@ -36,6 +36,8 @@ export interface OwnHostsPair {
 export interface OwnHosts {
   /** What is served now, read anew when the files have changed since: whoever renews them tells nobody. Never throws. */
   read(): Promise<OwnHostsPair | null>
+  /** What `read` found last, and why the files as they are now cannot be used; null: they can, or there are none. */
+  readonly last: { pair: OwnHostsPair | null; problem: string | null }
 }
 
 type Say = (fields: object, message: string) => void
@@ -49,8 +51,9 @@ const maxFileBytes = 1024 * 1024
 /** `*.baseDomain` must be among the names of the certificate. A pair that cannot be used leaves the one before in its place, and is told once. */
 export function createOwnHosts(options: { files: OwnHostsFiles; baseDomain: string; logger: OwnHostsLog }): OwnHosts {
   const { files, baseDomain, logger } = options
-  if (files === null) return { read: async () => null }
+  if (files === null) return { read: async () => null, last: { pair: null, problem: null } }
   let pair: OwnHostsPair | null = null
+  let problem: string | null = null
   let seen = ''
   let reading: Promise<OwnHostsPair | null> | null = null
   async function look({ certFile, keyFile }: NonNullable<OwnHostsFiles>): Promise<OwnHostsPair | null> {
@@ -59,14 +62,19 @@ export function createOwnHosts(options: { files: OwnHostsFiles; baseDomain: stri
     seen = state
     try {
       pair = await load({ certFile, keyFile }, baseDomain)
+      problem = null
       logger.info({ names: pair.names, notAfter: new Date(pair.notAfter) }, 'hosts below BASE_DOMAIN have this certificate')
     } catch (error) {
+      problem = error instanceof Error ? error.message : String(error)
       const otherwise = pair ? 'the one before stays in use' : 'they are served over HTTP alone'
       logger.error({ err: error, certFile, keyFile }, `the certificate of hosts below BASE_DOMAIN cannot be used; ${otherwise}`)
     }
     return pair
   }
   return {
+    get last() {
+      return { pair, problem }
+    },
     read() {
       reading ??= look(files).finally(() => {
         reading = null

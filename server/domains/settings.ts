@@ -7,9 +7,11 @@ export interface DomainSettings {
   dnsServers: string[] | null
   /** Addresses under which visitors reach this server; empty: those of its interfaces. */
   publicAddresses: string[]
-  /** Ports as visitors and CAs see them, whatever the router itself listens on. */
+  /** Ports as visitors and CAs see them, whatever the router itself listens on: HTTPS unset, the port it listens on. */
   publicHttpPort: number
   publicHttpsPort: number
+  /** In addresses of projects over HTTP. */
+  shownHttpPort: number
 }
 
 const list = z.string().transform((text) =>
@@ -27,7 +29,7 @@ function isResolver(text: string): boolean {
 }
 /** As DNS answers are spelled (RFC 5952), with which it is compared. */
 const canonicalAddress = (address: string): string => (isIPv6(address) && URL.parse(`http://[${address}]`)?.hostname.slice(1, -1)) || address
-const publicPort = (preset: number) => z.coerce.number().int().min(1).max(65_535).default(preset)
+const publicPort = z.coerce.number().int().min(1).max(65_535).optional()
 
 /** The variables of the environment that this folder reads. */
 export const domainVariables = {
@@ -35,15 +37,17 @@ export const domainVariables = {
     .pipe(z.array(z.string().refine(isResolver, 'must be addresses like 9.9.9.9 or 127.0.0.1:5353, separated by commas')).min(1))
     .optional(),
   EDGE_PUBLIC_ADDRESSES: list.pipe(z.array(z.string().refine((one) => isIP(one) !== 0, 'must be IP addresses separated by commas'))).optional(),
-  EDGE_PUBLIC_HTTP_PORT: publicPort(80),
-  EDGE_PUBLIC_HTTPS_PORT: publicPort(443),
+  EDGE_PUBLIC_HTTP_PORT: publicPort,
+  EDGE_PUBLIC_HTTPS_PORT: publicPort,
 }
 
-export function domainSettings(env: z.output<z.ZodObject<typeof domainVariables>>): DomainSettings {
+/** `listens`: ports of the router; HTTPS 0 is off. */
+export function domainSettings(env: z.output<z.ZodObject<typeof domainVariables>>, listens: { http: number; https: number }): DomainSettings {
   return {
     dnsServers: env.DNS_SERVERS ?? null,
     publicAddresses: (env.EDGE_PUBLIC_ADDRESSES ?? []).map(canonicalAddress),
-    publicHttpPort: env.EDGE_PUBLIC_HTTP_PORT,
-    publicHttpsPort: env.EDGE_PUBLIC_HTTPS_PORT,
+    publicHttpPort: env.EDGE_PUBLIC_HTTP_PORT ?? 80,
+    publicHttpsPort: env.EDGE_PUBLIC_HTTPS_PORT ?? (listens.https || 443),
+    shownHttpPort: env.EDGE_PUBLIC_HTTP_PORT ?? listens.http,
   }
 }

@@ -24,16 +24,13 @@ async function renew(): Promise<void> {
 beforeAll(async () => {
   ca = await createTestCa()
   directory = await mkdtemp(path.join(tmpdir(), 'sy-own-https-'))
-  await renew()
   app = await folder({ 'index.html': 'hello' })
   platform = await startPlatform({
     runtime: 'process',
-    env: async ({ http, https }) => ({
+    env: async () => ({
       BASE_DOMAIN: 'apps.test',
       BASE_DOMAIN_CERT_FILE: path.join(directory, 'chain.pem'),
       BASE_DOMAIN_KEY_FILE: path.join(directory, 'key.pem'),
-      EDGE_PUBLIC_HTTP_PORT: String(http),
-      EDGE_PUBLIC_HTTPS_PORT: String(https),
     }),
   })
 }, 120_000)
@@ -64,10 +61,19 @@ function visit(address: string): Promise<{ status: number; body: string; serial:
 }
 
 test('projects and their deployments answer by HTTPS, HTTP leads there, and a renewed certificate is taken up', async () => {
+  const health = async () => (await fetch(`${platform.url}/api/health`)).json()
+  expect(await health()).toMatchObject({ ok: true, status: 'degraded', checks: { certificate: false } })
   const deployed = await deployByCli(platform, app.directory, 'site')
   expect(deployed.code, deployed.stderr).toBe(0)
-  const { body: project } = await api<{ url: string; liveDeployment: { url: string } }>(platform, 'GET', '/projects/site')
+  const read = async () => (await api<{ url: string; liveDeployment: { url: string } }>(platform, 'GET', '/projects/site')).body
+  expect((await read()).url).toMatch(/^http:\/\/site\.apps\.test:\d+$/)
+  // A certificate that comes changes addresses and redirects without a restart.
+  await renew()
+  await expect.poll(async () => (await read()).url, { timeout: 60_000, interval: 500 }).toMatch(/^https:/)
+  const project = await read()
+  expect(await health()).toMatchObject({ status: 'ok', checks: { certificate: true } })
   expect(project.url).toBe(`https://site.apps.test:${platform.edgeHttpsPort}`)
+  await expect.poll(() => visit(project.url).then(({ status }) => status, String), { timeout: 60_000, interval: 500 }).toBe(200)
   const first = await visit(project.url)
   expect(first).toMatchObject({ status: 200, body: 'hello' })
   expect(await visit(project.liveDeployment.url)).toMatchObject({ status: 200, body: 'hello' })
