@@ -1,7 +1,7 @@
 // A Docker engine for tests where none runs, without systemd: node scripts/dockerd.mjs start|stop|host [state directory]
 // One engine per network namespace: a second one damages docker0 of the first. So an engine that answers is reused, and then not stopped.
 import { spawn } from 'node:child_process'
-import { existsSync, mkdirSync, openSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
 import { request } from 'node:http'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -16,6 +16,7 @@ const files = (state) => ({
   socket: path.join(state, 'docker.sock'),
   pid: path.join(state, 'docker.pid'),
   containerdPid: path.join(state, 'exec/containerd/containerd.pid'),
+  containerdRoot: path.join(state, 'exec/containerd'),
   log: path.join(state, 'dockerd.log'),
   before: path.join(state, 'before.json'),
 })
@@ -55,9 +56,12 @@ export async function startEngine(state = defaultState) {
   await ensureSystemPackages(['docker.io', 'iptables', 'iproute2'])
   const at = files(state)
   mkdirSync(state, { recursive: true, mode: 0o711 })
+  // It outlives a dockerd that was killed, and holds the lock the next one waits for.
+  await endContainerd(at.containerdPid)
   // Stale after a SIGKILL. A containerd pid file whose pid still exists, even as a zombie, makes dockerd wait 15 s and fail.
   for (const file of [at.pid, at.socket, at.containerdPid]) rmSync(file, { force: true })
-  writeFileSync(at.before, JSON.stringify(await networkState()))
+  // A record that is still there is of an engine that was killed: what lies around now is that engine's, not what was there before.
+  if (!recordOfThisBoot(at.before)) writeFileSync(at.before, JSON.stringify(await networkState()))
   const log = openSync(at.log, 'w')
   const args = [
     '--data-root',
@@ -86,16 +90,15 @@ export async function stopEngine(state = defaultState, { keepData = false } = {}
   const at = files(state)
   if (!existsSync(state)) return
   const pid = readPid(at.pid)
-  const containerd = readPid(at.containerdPid)
-  const networks = JSON.parse((await ask(at.socket, '/networks'))?.body ?? '[]')
   if (pid && nameOf(pid) === 'dockerd') await endProcess(pid, 20_000)
-  if (containerd && nameOf(containerd) === 'containerd') await endProcess(containerd, 2000)
+  await endContainerd(at.containerdPid)
+  killContainers(at.containerdRoot)
   const mounts = readFileSync('/proc/mounts', 'utf8')
     .split('\n')
     .map((line) => line.split(' ')[1] ?? '')
   for (const mount of mounts.filter((entry) => entry.startsWith(`${state}/`)).reverse()) await quiet('umount', '-l', mount)
-  await removeNetwork(existsSync(at.before) ? JSON.parse(readFileSync(at.before, 'utf8')) : undefined, networks)
-  if (keepData) for (const file of [at.pid, at.socket]) rmSync(file, { force: true })
+  await removeNetwork(recordOfThisBoot(at.before))
+  if (keepData) for (const file of [at.pid, at.socket, at.before]) rmSync(file, { force: true })
   else rmSync(state, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 })
 }
 
@@ -118,24 +121,64 @@ async function endProcess(pid, graceMs) {
   if (!stat(pid).zombie) process.kill(pid, 'SIGKILL')
 }
 
-/** What the firewall and docker0 were before dockerd changed them. */
-async function networkState() {
-  const filter = await quiet('iptables', '-S', 'FORWARD')
-  const link = await quiet('ip', 'link', 'show', 'docker0')
-  const chains = await quiet('iptables', '-S', 'DOCKER')
-  return { forwardPolicy: /-P FORWARD (\w+)/.exec(filter.output)?.[1], docker0: link.ok, chains: chains.ok }
+/** Ends the containers that a killed engine left running: each hangs on a shim that names the engine's own directory. */
+function killContainers(containerdRoot) {
+  const shims = pids().filter(
+    (pid) => commandOf(pid).some((argument) => argument.startsWith(containerdRoot)) && /^containerd-shim/.test(nameOf(pid) ?? ''),
+  )
+  for (const pid of [...shims.flatMap((shim) => pids().filter((pid) => parentOf(pid) === shim)), ...shims])
+    try {
+      process.kill(pid, 'SIGKILL')
+    } catch {
+      // gone already
+    }
+}
+const pids = () =>
+  readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+const readProc = (pid, file) => {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, 'utf8')
+  } catch {
+    return ''
+  }
+}
+const commandOf = (pid) => readProc(pid, 'cmdline').split('\0')
+const parentOf = (pid) => Number(/^PPid:\s+(\d+)/m.exec(readProc(pid, 'status'))?.[1])
+
+const bootId = () => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+
+async function endContainerd(pidFile) {
+  const pid = readPid(pidFile)
+  if (pid && nameOf(pid) === 'containerd') await endProcess(pid, 2000)
 }
 
-async function removeNetwork(before, networks) {
-  const bridges = networks
-    .filter(({ Driver }) => Driver === 'bridge')
-    .map(({ Id, Options }) => Options?.['com.docker.network.bridge.name'] ?? `br-${Id.slice(0, 12)}`)
-  for (const bridge of bridges) if (bridge !== 'docker0') await quiet('ip', 'link', 'del', bridge)
+/** What `networkState` wrote down, when that was since this machine was started: a restart takes the firewall's rules away. */
+function recordOfThisBoot(file) {
+  const record = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : undefined
+  return record?.boot === bootId() ? record : undefined
+}
+
+/** What the firewall and the bridges were before dockerd changed them. */
+async function networkState() {
+  const filter = await quiet('iptables', '-S', 'FORWARD')
+  const chains = await quiet('iptables', '-S', 'DOCKER')
+  return { boot: bootId(), forwardPolicy: /-P FORWARD (\w+)/.exec(filter.output)?.[1], bridges: await bridgeNames(), chains: chains.ok }
+}
+
+/** Asked of the kernel: an engine that was killed answers no question about its networks. */
+async function bridgeNames() {
+  const { output } = await quiet('ip', '-o', 'link', 'show', 'type', 'bridge')
+  return [...output.matchAll(/^\d+: ([^:@]+)/gm)].map((match) => match[1])
+}
+
+async function removeNetwork(before) {
   if (!before || before.chains) return
-  if (!before.docker0) await quiet('ip', 'link', 'del', 'docker0')
+  const bridges = (await bridgeNames()).filter((name) => !before.bridges.includes(name))
+  for (const bridge of bridges) await quiet('ip', 'link', 'del', bridge)
   // Chains of the engine, and of our docker driver, which lives on it.
-  const ours = (rule) =>
-    / -j (DOCKER|SWITCHYARD)|^-A (DOCKER|SWITCHYARD)/.test(rule) || ['docker0', ...bridges].some((bridge) => rule.includes(bridge))
+  const ours = (rule) => / -j (DOCKER|SWITCHYARD)|^-A (DOCKER|SWITCHYARD)/.test(rule) || bridges.some((bridge) => rule.includes(bridge))
   for (const table of ['filter', 'nat']) {
     const rules = (await quiet('iptables', '-t', table, '-S')).output.split('\n')
     for (const rule of rules.filter((line) => line.startsWith('-A ') && ours(line)))
