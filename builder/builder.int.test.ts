@@ -99,11 +99,12 @@ describe.each(['image', 'bundle'] as const)('building a %s', (target) => {
   let test: TestBuilder
   beforeAll(async () => {
     test = await startBuilder()
+    await test.builder.prepare()
   })
   afterAll(async () => {
     await removeOwned(test)
   })
-  const ask = (artifact: Artifact) => (target === 'image' ? askImage(artifact) : askBundle(test, artifact))
+  const ask = (artifact: Artifact) => (artifact.kind === 'image' ? askImage(artifact) : askBundle(test, artifact))
   const request = (files: Record<string, string>, overrides: Parameters<typeof requestFor>[2] = {}) =>
     requestFor(test, files, { target, ...overrides })
   /** The error a build ends with; nothing of it may be left. */
@@ -305,6 +306,7 @@ describe.each(['image', 'bundle'] as const)('building a %s', (target) => {
 
   it('serves a static site by the platform, with a page for what is not there', async () => {
     const outcome = await test.builder.build(await request({ 'index.html': '<h1>plain</h1>', '404.html': 'lost' }), recorder().events, never)
+    expect(outcome.artifact.kind).toBe('bundle')
     expect(await ask(outcome.artifact)).toBe('<h1>plain</h1>')
   })
 
@@ -313,6 +315,26 @@ describe.each(['image', 'bundle'] as const)('building a %s', (target) => {
     await test.builder.removeArtifact(outcome.artifact)
     expect(await test.builder.artifactExists(outcome.artifact)).toBe(false)
     await test.builder.removeArtifact(outcome.artifact)
+  })
+})
+
+describe('the images a build starts from', () => {
+  let test: TestBuilder
+  beforeAll(async () => {
+    test = await startBuilder()
+  })
+  afterAll(async () => {
+    await removeOwned(test)
+  })
+
+  it('are waited for in a step of their own, which a site of files does not need and a second build does not have', async () => {
+    const [site, first, second] = [recorder(), recorder(), recorder()]
+    await test.builder.build(await requestFor(test, { 'index.html': '<h1>plain</h1>' }), site.events, never)
+    expect(site.steps.map((step) => step.step)).toEqual(['source', 'detect', 'package'])
+    await test.builder.build(await requestFor(test, appWithBuild('true')), first.events, never)
+    expect(first.steps.map((step) => step.step)).toContain('prepare')
+    await test.builder.build(await requestFor(test, appWithBuild('true')), second.events, never)
+    expect(second.steps.map((step) => step.step)).not.toContain('prepare')
   })
 })
 

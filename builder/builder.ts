@@ -26,7 +26,8 @@ export interface SourceTree {
   fileCount: number
 }
 
-export type BuildStep = 'source' | 'detect' | 'install' | 'build' | 'package'
+/** `prepare`: the images a build starts from are made, once a machine; there only when it has to be waited for. */
+export type BuildStep = 'source' | 'detect' | 'prepare' | 'install' | 'build' | 'package'
 
 export interface BuildEvents {
   onLog(line: Omit<LogRecord, 'at'>): void

@@ -68,7 +68,15 @@ async function assemble(options: BuilderOptions, root: string): Promise<BuilderP
   const tools = createTools({ directory: toolsDirectory, nodeBinary: options.nodeBinary, hostEnv: options.hostEnv, caFile })
   const engine = options.dockerSocket ? connectEngine(options.dockerSocket) : null
   const images = engine
-    ? createBaseImages({ engine, tools, caFile, hostEnv: options.hostEnv, source: options.baseImage ?? 'auto', logger: options.logger })
+    ? createBaseImages({
+        engine,
+        tools,
+        factsFile: path.join(root, 'file-facts.json'),
+        caFile,
+        hostEnv: options.hostEnv,
+        source: options.baseImage ?? 'auto',
+        logger: options.logger,
+      })
     : null
   return {
     options,
@@ -97,6 +105,7 @@ async function inspectSource(
       directory: files.source,
       storage: parts.options.storage,
       limits: defaultSourceLimits,
+      unpackerFile: parts.options.unpackerFile,
       ...(signal ? { signal } : {}),
     })
     const detection = await detect(tree.directory, settings)

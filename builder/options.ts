@@ -26,6 +26,8 @@ export interface BuilderOptions {
   nodeBinary: string
   /** `builder/static-server/main.ts` as one file. */
   staticServerFile: string
+  /** `builder/source/unpacker.ts` as one file; without it archives are unpacked by this process (tests). */
+  unpackerFile?: string | undefined
   hostEnv: HostEnv
   logger: BuildLogger
   baseImage?: BaseImageSource | undefined

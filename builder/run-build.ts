@@ -35,6 +35,9 @@ export interface BuilderParts {
   artifactExists(artifact: Artifact): Promise<boolean>
 }
 
+/** Runs work as a recorded step. */
+type Recorded = <T>(step: BuildStep, work: () => Promise<T>, detail: (result: T) => string) => Promise<T>
+
 /** Uid inside build containers when we are root; otherwise containers run as we do, and so own what they write. */
 const containerOwner = async (): Promise<TreeOwner | null> => (process.getuid?.() === 0 ? { uid: 1000, gid: 1000 } : null)
 
@@ -53,7 +56,7 @@ export async function runBuild(parts: BuilderParts, request: BuildRequest, event
   const log = new BuildLog((line) => events.onLog(line), request.env)
   const files = buildFiles(parts.options.home, request.deploymentId)
   const stop = AbortSignal.any([signal, timeout])
-  const recorded = async <T>(step: BuildStep, work: () => Promise<T>, detail: (result: T) => string): Promise<T> => {
+  const recorded: Recorded = async <T>(step: BuildStep, work: () => Promise<T>, detail: (result: T) => string): Promise<T> => {
     await events.onStepStart(step)
     try {
       const result = await work()
@@ -74,6 +77,7 @@ export async function runBuild(parts: BuilderParts, request: BuildRequest, event
           directory: files.source,
           storage: parts.options.storage,
           limits: defaultSourceLimits,
+          unpackerFile: parts.options.unpackerFile,
           mirrorDirectory: mirrorDirectory(parts.options.home, request.projectId),
           signal: stop,
           onLog: (text) => log.system('source', text),
@@ -90,7 +94,7 @@ export async function runBuild(parts: BuilderParts, request: BuildRequest, event
     for (const warning of detected.report.warnings) log.system('detect', warning)
     const { edge, ...described } = detected
     for (const warning of edge.warnings) log.system('detect', warningText(warning))
-    const base = await describeBase(parts, request, detected.plan)
+    const base = await describeBase(parts, request, detected.plan, recorded)
     const key = buildKey({
       projectId: request.projectId,
       treeId: source.treeId,
@@ -120,14 +124,20 @@ async function describeSource(source: SourceTree, request: BuildRequest) {
 }
 
 /** What the build starts from, as part of its key. */
-async function describeBase(parts: BuilderParts, request: BuildRequest, plan: BuildPlan): Promise<string[]> {
+async function describeBase(parts: BuilderParts, request: BuildRequest, plan: BuildPlan, recorded: Recorded): Promise<string[]> {
   if (request.target === 'bundle') return [`node-${plan.nodeMajor}`]
-  if (!parts.images) throw noEngine()
+  const { images } = parts
+  if (!images) throw noEngine()
   // The base of a Dockerfile is its own business.
   if (plan.framework === 'dockerfile') return []
-  const [run, build] = await Promise.all([parts.images.run(plan.nodeMajor), parts.images.build(plan.nodeMajor)])
+  if (isFilesOnly(plan)) return []
+  const find = () => Promise.all([images.run(plan.nodeMajor), images.build(plan.nodeMajor)])
+  const [run, build] = images.isPrepared(plan.nodeMajor) ? await find() : await recorded('prepare', find, ([, made]) => made.tag)
   return [run.id, build.id]
 }
+
+/** A site of files that nothing has to build: it needs neither an image nor an engine. */
+const isFilesOnly = (plan: BuildPlan): boolean => plan.staticSite !== null && plan.commands.length === 0
 
 /** The steps are recorded as done without work, so that every deployment shows the same ones. */
 async function reportReuse(artifact: Artifact, plan: BuildPlan, events: BuildEvents, log: BuildLog): Promise<Artifact> {
@@ -167,6 +177,11 @@ async function executeIn(parts: BuilderParts, job: BuildJob, workspace: Workspac
     const ensureBase = (major: number) => Promise.all([images.run(major), images.build(major)])
     return buildFromDockerfile(job, { engine, installationId: options.installationId, envHash: parts.envHash, ensureBase })
   }
+  if (isFilesOnly(plan)) {
+    const recordFile = buildFiles(options.home, request.deploymentId).record
+    const host = { ...common, storage: options.storage, nodeBinary: options.nodeBinary, packageManagerDirectory: null, recordFile }
+    return buildOnHost(job, host, { skip: new Set() })
+  }
   const skip = await workspace.installed(job.sourceDirectory, plan, parts.envHash(installVariables(request.env)))
   const packageManagerDirectory = await parts.tools.packageManager(plan.packageManager, plan.packageManagerVersion)
   if (request.target === 'bundle') {
@@ -176,7 +191,7 @@ async function executeIn(parts: BuilderParts, job: BuildJob, workspace: Workspac
   }
   if (!engine || !images || !parts.buildNetwork) throw noEngine()
   const [runImage, buildImage, network] = await Promise.all([images.run(plan.nodeMajor), images.build(plan.nodeMajor), parts.buildNetwork()])
-  return buildInContainer(job, { ...common, engine, runImage, buildImage, network, packageManagerDirectory }, { skip })
+  return buildInContainer(job, { ...common, storage: options.storage, engine, runImage, buildImage, network, packageManagerDirectory }, { skip })
 }
 
 /** Variables that package managers read, tokens of registries among them: another value, another install. */

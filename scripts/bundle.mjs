@@ -16,6 +16,8 @@ const standalone = {
   cli: 'cli/main.ts',
   // Copied into users' artifacts, where there is no node_modules of ours.
   'static-server': 'builder/static-server/main.ts',
+  // Started for each archive.
+  unpacker: 'builder/source/unpacker.ts',
 }
 
 // `node scripts/bundle.mjs router cli` bundles those alone.

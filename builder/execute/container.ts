@@ -6,7 +6,9 @@ import type { BaseImage } from '@/builder/images'
 import { type HostEnv, networkEnv } from '@/builder/options'
 import { AppError } from '@/shared/errors'
 import type { Artifact } from '@/shared/release'
+import type { BlobStore } from '@/storage/blob-store'
 import { collectOutputs, underDirectory } from './archive'
+import { packageBundle } from './host'
 import { loadLayer } from './image'
 import {
   abortReason,
@@ -24,6 +26,7 @@ import { StepChannel, stepScript } from './steps'
 
 export interface ContainerExecutor {
   engine: Engine
+  storage: BlobStore
   installationId: string
   buildImage: BaseImage
   runImage: BaseImage
@@ -63,7 +66,10 @@ export async function buildInContainer(job: BuildJob, executor: ContainerExecuto
   if (idle) await job.workspace.sync(job.sourceDirectory, job.plan)
   try {
     await runCommands(job, sandbox, decision)
-    return await packageImage(job, executor, sandbox)
+    if (job.plan.staticSite === null) return await packageImage(job, executor, sandbox)
+    // Routers serve these files themselves: no container will ever run them, so they become no image.
+    await sandbox.kill()
+    return await packageBundle(job, executor)
   } finally {
     await sandbox.kill()
   }

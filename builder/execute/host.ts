@@ -43,8 +43,8 @@ export interface HostExecutor {
  */
 export async function buildOnHost(job: BuildJob, executor: HostExecutor, decision: InstallDecision): Promise<Artifact> {
   await job.workspace.sync(job.sourceDirectory, job.plan)
-  if (job.workspace.owner) await checkTraversable(job.workspace.directory)
   const idle = job.plan.commands.every((command) => decision.skip.has(command))
+  if (job.workspace.owner && !idle) await checkTraversable(job.workspace.directory)
   const sandbox = idle ? idleSandbox : await startProcess(job, executor)
   try {
     await runCommands(job, sandbox, decision)
@@ -203,7 +203,8 @@ export async function cleanUpHostBuild(recordFile: string): Promise<void> {
   await removeRecord(recordFile)
 }
 
-async function packageBundle(job: BuildJob, executor: HostExecutor): Promise<Artifact> {
+/** Packs the outputs into the storage. Nothing of the build may run by then. */
+export async function packageBundle(job: BuildJob, executor: Pick<HostExecutor, 'storage' | 'staticServerFile'>): Promise<Artifact> {
   const { plan, events, log } = job
   await events.onStepStart('package')
   const controller = new AbortController()

@@ -2,6 +2,7 @@ import { type Engine, engineCall, engineStatus, readProgress } from '@/builder/e
 import { type ImageConfig, loadLayer } from '@/builder/execute/image'
 import { type BaseImageSource, type BuildLogger, type HostEnv, networkEnv } from '@/builder/options'
 import { AppError } from '@/shared/errors'
+import { type FileFacts, openFileFacts } from './file-facts'
 import type { Tools } from './node-binary'
 import { rootfsHash, runRootfs, toolsRootfs } from './rootfs'
 
@@ -18,6 +19,8 @@ export interface BaseImage {
 }
 
 export interface BaseImages {
+  /** Whether both images of this version have been found or made already, so that asking for them takes no time. */
+  isPrepared(major: number): boolean
   /** What apps run on: Node, npm, a shell. Tag `switchyard/node:<major>-slim`. */
   run(major: number): Promise<BaseImage>
   /** What builds run in: `run` and the usual tools. Tag `switchyard/node:<major>`; a Dockerfile may say `FROM switchyard/node:24`. */
@@ -27,6 +30,8 @@ export interface BaseImages {
 export interface BaseImageOptions {
   engine: Engine
   tools: Tools
+  /** Where what was learnt about this machine's files is kept from one run of the platform to the next. */
+  factsFile: string
   caFile: string | null
   hostEnv: HostEnv
   source: BaseImageSource
@@ -42,11 +47,17 @@ const owner = { uid: 0, gid: 0 }
 /** Base images, made once from this machine's files or pulled where a registry answers; remembered for the life of the process. */
 export function createBaseImages(options: BaseImageOptions): BaseImages {
   const known = new Map<string, Promise<BaseImage>>()
+  const prepared = new Set<string>()
+  const facts = openFileFacts(options.factsFile)
   const once = (key: string, make: () => Promise<BaseImage>): Promise<BaseImage> => {
     const before = known.get(key) ?? Promise.reject(new Error('not made yet'))
     // One that was removed behind our back is made again.
     const work = before.then((image) => inspectImage(options.engine, image.id, image.tag).then((still) => still ?? make()), make)
     known.set(key, work)
+    work.then(
+      () => prepared.add(key),
+      () => prepared.delete(key),
+    )
     return work
   }
   const registry = rememberedRegistry(options)
@@ -57,40 +68,37 @@ export function createBaseImages(options: BaseImageOptions): BaseImages {
       throw new AppError('ERR_UNAVAILABLE', 'The image registry does not answer.', {
         nextAction: 'Set the base image setting to "auto" or "local", or check the registry.',
       })
-    if (kind === 'build') return localBuild(options, major, await once(`run-${major}`, () => choose('run', major)))
-    return localRun(options, major)
+    if (kind === 'build') return localBuild(options, await facts, major, await once(`run-${major}`, () => choose('run', major)))
+    return localRun(options, await facts, major)
   }
   return {
+    isPrepared: (major) => prepared.has(`run-${major}`) && prepared.has(`build-${major}`),
     run: (major) => once(`run-${major}`, () => choose('run', major)),
     build: (major) => once(`build-${major}`, () => choose('build', major)),
   }
 }
 
-async function localRun(options: BaseImageOptions, major: number): Promise<BaseImage> {
-  const entries = await runRootfs(await options.tools.node(major), options.caFile)
-  return ensure(options, `switchyard/node:${major}-slim`, await rootfsHash(entries), { layers: [], env: [], baseImage: null }, entries)
+async function localRun(options: BaseImageOptions, facts: FileFacts, major: number): Promise<BaseImage> {
+  const entries = await runRootfs(await options.tools.node(major), options.caFile, facts)
+  return ensure(options, facts, `switchyard/node:${major}-slim`, { layers: [], env: [], baseImage: null }, entries)
 }
 
-async function localBuild(options: BaseImageOptions, major: number, below: BaseImage): Promise<BaseImage> {
-  const entries = await toolsRootfs(await runRootfs(await options.tools.node(major), options.caFile))
-  return ensure(
-    options,
-    `switchyard/node:${major}`,
-    await rootfsHash(entries),
-    { layers: below.layers, env: below.env, baseImage: below.id },
-    entries,
-  )
+async function localBuild(options: BaseImageOptions, facts: FileFacts, major: number, below: BaseImage): Promise<BaseImage> {
+  const entries = await toolsRootfs(await runRootfs(await options.tools.node(major), options.caFile, facts), facts)
+  return ensure(options, facts, `switchyard/node:${major}`, { layers: below.layers, env: below.env, baseImage: below.id }, entries)
 }
 
 type Below = { layers: string[]; env: string[]; baseImage: string | null }
 
 async function ensure(
   options: BaseImageOptions,
+  facts: FileFacts,
   tag: string,
-  hash: string,
   below: Below,
   entries: Parameters<typeof rootfsHash>[0],
 ): Promise<BaseImage> {
+  const hash = await rootfsHash(entries, facts)
+  await facts.save()
   const { engine, logger } = options
   const config: ImageConfig = {
     Env: [

@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import { lstat, readdir, readFile, readlink, realpath, stat } from 'node:fs/promises'
 import path from 'node:path'
 import type { ArchiveEntry } from '@/builder/execute/archive'
-import { baseEnv, exec } from '@/shared/node/exec'
+import type { FileFacts } from './file-facts'
 
 /** Tools a shell script of a build expects, taken from this machine; what is not here is left out. */
 const buildTools =
@@ -45,7 +44,7 @@ class Tree {
 }
 
 /** Files of the run image: Node with npm, the libraries they load, a shell, CA bundle, accounts. */
-export async function runRootfs(nodeBinary: string, caFile: string | null): Promise<ArchiveEntry[]> {
+export async function runRootfs(nodeBinary: string, caFile: string | null, facts: FileFacts): Promise<ArchiveEntry[]> {
   const tree = new Tree()
   for (const name of ['app', 'home', 'home/node', 'dev', 'etc', 'proc', 'run', 'sys', 'usr/bin', 'usr/lib', 'usr/lib64', 'var']) tree.directory(name)
   tree.directory('usr')
@@ -53,12 +52,12 @@ export async function runRootfs(nodeBinary: string, caFile: string | null): Prom
   for (const name of ['bin', 'lib', 'lib64']) tree.link(name, `usr/${name}`)
   tree.link('usr/sbin', 'bin')
   tree.link('sbin', 'usr/bin')
-  await addProgram(tree, 'usr/bin/node', nodeBinary)
+  await addProgram(facts, tree, 'usr/bin/node', nodeBinary)
   const shell = (await find('dash')) ?? (await find('sh'))
-  if (shell) await addProgram(tree, 'usr/bin/sh', shell)
+  if (shell) await addProgram(facts, tree, 'usr/bin/sh', shell)
   const envTool = await find('env')
   // `#!/usr/bin/env node` starts most of what npm installs.
-  if (envTool) await addProgram(tree, 'usr/bin/env', envTool)
+  if (envTool) await addProgram(facts, tree, 'usr/bin/env', envTool)
   await addNpm(tree)
   if (caFile) tree.text('etc/ssl/certs/ca-certificates.crt', await readFile(caFile, 'utf8'))
   tree.text('etc/passwd', 'root:x:0:0:root:/root:/bin/sh\nnode:x:1000:1000:node:/home/node:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n')
@@ -68,13 +67,13 @@ export async function runRootfs(nodeBinary: string, caFile: string | null): Prom
 }
 
 /** What the build image has beyond the run image: the tools of a shell script, and git. No compiler. */
-export async function toolsRootfs(below: readonly ArchiveEntry[]): Promise<ArchiveEntry[]> {
+export async function toolsRootfs(below: readonly ArchiveEntry[], facts: FileFacts): Promise<ArchiveEntry[]> {
   const tree = new Tree()
   for (const name of buildTools) {
     const found = await find(name)
-    if (found) await addProgram(tree, `usr/bin/${name}`, found)
+    if (found) await addProgram(facts, tree, `usr/bin/${name}`, found)
   }
-  await addGitHelpers(tree)
+  await addGitHelpers(tree, facts)
   return tree.sorted(new Set(below.map((entry) => entry.name)))
 }
 
@@ -92,19 +91,17 @@ async function find(name: string): Promise<string | null> {
   return null
 }
 
-async function addProgram(tree: Tree, name: string, source: string): Promise<void> {
+async function addProgram(facts: FileFacts, tree: Tree, name: string, source: string): Promise<void> {
   await tree.file(name, source)
-  for (const library of await librariesOf(source)) {
+  for (const library of await librariesOf(source, facts)) {
     const target = library.replace(/^\/(usr\/)?(lib\w*)\//, 'usr/$2/').replace(/^\//, '')
     if (!tree.entries.has(target)) await tree.file(target, library)
   }
 }
 
-/** Shared libraries of a program, by `ldd`; a script or a static program has none. */
-async function librariesOf(program: string): Promise<Set<string>> {
-  const result = await exec(['ldd', program], { deadlineMs: 10_000, env: { ...baseEnv } })
-  const found = new Set<string>()
-  for (const match of result.stdout.matchAll(/(\/\S+) \(0x/g)) found.add(match[1] as string)
+/** Shared libraries of a program, and those it opens by name. */
+async function librariesOf(program: string, facts: FileFacts): Promise<Set<string>> {
+  const found = new Set(await facts.libraries(program))
   const libc = [...found].find((library) => path.basename(library).startsWith('libc.so'))
   for (const name of libc ? openedAtRunTime : []) {
     const library = path.join(path.dirname(libc as string), name)
@@ -136,7 +133,7 @@ async function addNpm(tree: Tree): Promise<void> {
   tree.link('usr/bin/npx', '../lib/node_modules/npm/bin/npx-cli.js')
 }
 
-async function addGitHelpers(tree: Tree): Promise<void> {
+async function addGitHelpers(tree: Tree, facts: FileFacts): Promise<void> {
   const core = '/usr/lib/git-core'
   if (
     !tree.entries.has('usr/bin/git') ||
@@ -147,7 +144,7 @@ async function addGitHelpers(tree: Tree): Promise<void> {
   )
     return
   tree.link('usr/lib/git-core/git', '../../bin/git')
-  await addProgram(tree, 'usr/lib/git-core/git-remote-http', path.join(core, 'git-remote-http'))
+  await addProgram(facts, tree, 'usr/lib/git-core/git-remote-http', path.join(core, 'git-remote-http'))
   for (const name of ['git-remote-https', 'git-remote-ftp']) tree.link(`usr/lib/git-core/${name}`, 'git-remote-http')
   for (const name of ['git-submodule', 'git-sh-setup', 'git-sh-i18n'])
     if (
@@ -174,12 +171,12 @@ async function addTree(tree: Tree, source: string, target: string, keep: (name: 
 }
 
 /** Identity of a file system's content: what a layer made of it would hold. */
-export async function rootfsHash(entries: readonly ArchiveEntry[]): Promise<string> {
+export async function rootfsHash(entries: readonly ArchiveEntry[], facts: FileFacts): Promise<string> {
   const hash = createHash('sha256')
   for (const entry of entries) {
     hash.update(JSON.stringify([entry.name, entry.type, entry.mode, entry.size, entry.linkname ?? null]))
     if (entry.content) hash.update(entry.content)
-    else if (entry.source) for await (const chunk of createReadStream(entry.source, { highWaterMark: 1024 * 1024 })) hash.update(chunk as Buffer)
+    else if (entry.source) hash.update(await facts.digest(entry.source))
   }
   return hash.digest('hex')
 }

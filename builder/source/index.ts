@@ -15,6 +15,8 @@ export interface FetchOptions {
   mirrorDirectory?: string
   /** A deploy key for ssh addresses. The keys of the user the platform runs as are never offered. */
   sshKeyFile?: string
+  /** `unpacker.ts` as one file; without it archives are unpacked by this process. */
+  unpackerFile?: string | undefined
   signal?: AbortSignal
   onLog?: (text: string) => void
 }

@@ -76,10 +76,10 @@ async function layOutAgain(deps: HealDeps, release: Release & { artifact: Artifa
   try {
     await deps.contents.ensure(artifactOf(release.artifact), spec)
   } catch (error) {
-    // An engine that does not answer now is tried again; an artifact of the other kind, or one that is gone, is made anew.
+    // An engine that does not answer now is tried again; an image where there is no engine, or an artifact that is gone, is made anew.
     const lost = isAppError(error) && error.code === 'ERR_NOT_FOUND'
-    const otherKind = (release.artifact.kind === 'image') !== (deps.runtime.kind === 'docker')
-    if (lost || otherKind) return rebuild(deps, release)
+    const unreadable = release.artifact.kind === 'image' && deps.runtime.kind !== 'docker'
+    if (lost || unreadable) return rebuild(deps, release)
     throw error
   }
   await deps.routes.sync()

@@ -12,7 +12,13 @@ const looks: Record<StepStatus, { Icon: LucideIcon; className: string; label: st
   interrupted: { Icon: TriangleAlert, className: 'text-warn', label: 'interrupted' },
 }
 
-const nice: Record<string, string> = { health: 'Health check', cutover: 'Switch traffic', drain: 'Drain old version', stop: 'Stop old version' }
+const nice: Record<string, string> = {
+  prepare: 'Prepare base image',
+  health: 'Health check',
+  cutover: 'Switch traffic',
+  drain: 'Drain old version',
+  stop: 'Stop old version',
+}
 const stepLabel = (name: string): string => nice[name] ?? name.charAt(0).toUpperCase() + name.slice(1).replaceAll(/[-_]/g, ' ')
 
 function Step({ step, onStep }: { step: StepView; onStep: (name: string) => void }) {
