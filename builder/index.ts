@@ -11,6 +11,7 @@ import { createWorkspaces } from './cache/workspace'
 import { detect } from './detect'
 import { zipOfTar } from './download'
 import { connectEngine, type Engine, engineCall } from './engine'
+import { createConfinement } from './execute/confinement'
 import { cleanUpHostBuild } from './execute/host'
 import { createBuildNetwork } from './execute/network'
 import { createBaseImages, createTools } from './images'
@@ -67,6 +68,11 @@ async function assemble(options: BuilderOptions, root: string): Promise<BuilderP
   await mkdir(toolsDirectory, { recursive: true, mode: 0o755 })
   const tools = createTools({ directory: toolsDirectory, nodeBinary: options.nodeBinary, hostEnv: options.hostEnv, caFile })
   const engine = options.dockerSocket ? connectEngine(options.dockerSocket) : null
+  const { installationId, hostEnv, logger } = options
+  const allowUnconfined = options.allowUnconfinedDockerfiles ?? false
+  const confinement = engine ? createConfinement({ engine, installationId, hostEnv, logger, allowUnconfined }) : null
+  // What an earlier process left when it was killed.
+  await confinement?.clear()
   const images = engine
     ? createBaseImages({
         engine,
@@ -85,6 +91,7 @@ async function assemble(options: BuilderOptions, root: string): Promise<BuilderP
     images,
     tools,
     buildNetwork: engine ? createBuildNetwork(engine, options.installationId, options.hostEnv, options.logger) : null,
+    confinement,
     envHash: await openEnvHash(root),
     workspaces: createWorkspaces(path.join(root, 'projects')),
     buildUser: createBuildUsers(root),

@@ -31,6 +31,8 @@ export interface BuilderOptions {
   hostEnv: HostEnv
   logger: BuildLogger
   baseImage?: BaseImageSource | undefined
+  /** Dockerfiles are built even where they can be neither limited nor isolated. */
+  allowUnconfinedDockerfiles?: boolean | undefined
 }
 
 const caVariables = ['NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE', 'GIT_SSL_CAINFO'] as const

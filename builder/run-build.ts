@@ -9,12 +9,14 @@ import type { createWorkspaces, Workspace } from './cache/workspace'
 import { detect } from './detect'
 import { readSourceRules, warningText } from './edge-rules'
 import type { Engine } from './engine'
+import type { Confinement } from './execute/confinement'
 import { buildInContainer } from './execute/container'
 import { watchDisk } from './execute/disk'
 import { buildFromDockerfile } from './execute/dockerfile'
 import { buildOnHost } from './execute/host'
 import { abortReason, type BuildJob } from './execute/job'
 import { BuildLog } from './execute/log'
+import { defaultNetwork } from './execute/network'
 import type { TreeOwner } from './execute/sync'
 import type { BaseImages, Tools } from './images'
 import type { BuilderOptions } from './options'
@@ -29,6 +31,8 @@ export interface BuilderParts {
   images: BaseImages | null
   tools: Tools
   buildNetwork: (() => Promise<string>) | null
+  /** null without an engine. */
+  confinement: Confinement | null
   envHash: EnvHash
   workspaces: ReturnType<typeof createWorkspaces>
   buildUser: (workspace: string) => Promise<TreeOwner | null>
@@ -173,9 +177,10 @@ async function executeIn(parts: BuilderParts, job: BuildJob, workspace: Workspac
   const { engine, images, options, caFile } = parts
   const common = { installationId: options.installationId, hostEnv: options.hostEnv, caFile, staticServerFile: options.staticServerFile }
   if (request.target === 'image' && plan.framework === 'dockerfile') {
-    if (!engine || !images) throw noEngine()
+    if (!engine || !images || !parts.confinement) throw noEngine()
+    const { confinement } = parts
     const ensureBase = (major: number) => Promise.all([images.run(major), images.build(major)])
-    return buildFromDockerfile(job, { engine, installationId: options.installationId, envHash: parts.envHash, ensureBase })
+    return buildFromDockerfile(job, { engine, installationId: options.installationId, envHash: parts.envHash, confinement, ensureBase })
   }
   if (isFilesOnly(plan)) {
     const recordFile = buildFiles(options.home, request.deploymentId).record
@@ -191,7 +196,16 @@ async function executeIn(parts: BuilderParts, job: BuildJob, workspace: Workspac
   }
   if (!engine || !images || !parts.buildNetwork) throw noEngine()
   const [runImage, buildImage, network] = await Promise.all([images.run(plan.nodeMajor), images.build(plan.nodeMajor), parts.buildNetwork()])
-  return buildInContainer(job, { ...common, storage: options.storage, engine, runImage, buildImage, network, packageManagerDirectory }, { skip })
+  const confined = network === defaultNetwork ? await parts.confinement?.beginOnDefaultBridge() : undefined
+  try {
+    return await buildInContainer(
+      job,
+      { ...common, storage: options.storage, engine, runImage, buildImage, network, packageManagerDirectory },
+      { skip },
+    )
+  } finally {
+    await confined?.end()
+  }
 }
 
 /** Variables that package managers read, tokens of registries among them: another value, another install. */

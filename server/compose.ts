@@ -175,6 +175,7 @@ async function foundation(env: ServerEnv, roles: Set<Role>, logger: Logger): Pro
     dockerSocket: runtime.kind === 'docker' ? env.dockerSocket : null,
     nodeBinary: process.execPath,
     staticServerFile: fileURLToPath(new URL('../dist/static-server.mjs', import.meta.url)),
+    allowUnconfinedDockerfiles: env.unconfinedDockerfiles,
     unpackerFile: fileURLToPath(new URL('../dist/unpacker.mjs', import.meta.url)),
     hostEnv: env.builderEnv,
     logger,

@@ -20,6 +20,8 @@ export interface ServerEnv {
   databaseUrl: string | null
   /** Path of the container engine's unix socket. */
   dockerSocket: string
+  /** Dockerfiles are built even where they can be neither limited nor kept from this machine. */
+  unconfinedDockerfiles: boolean
   /** For automation, on an empty database only. */
   bootstrap: { email: string; password: string; apiKey: string | null } | null
   /** null: the router's default. */
@@ -78,6 +80,7 @@ const settings = z
     SWITCHYARD_RUNTIME: z.enum(['auto', 'docker', 'process']).default('auto'),
     DATABASE_URL: postgresUrl.optional(),
     DOCKER_HOST: dockerHost.default('unix:///var/run/docker.sock'),
+    SWITCHYARD_UNCONFINED_DOCKERFILES: z.enum(['refuse', 'allow']).default('refuse'),
     SWITCHYARD_BOOTSTRAP_EMAIL: z.email().optional(),
     SWITCHYARD_BOOTSTRAP_PASSWORD: z.string().min(8, 'must have 8 characters or more').max(200).optional(),
     SWITCHYARD_BOOTSTRAP_API_KEY: z
@@ -158,6 +161,7 @@ export function readServerEnv(source: Record<string, string | undefined> = proce
     runtime: env.SWITCHYARD_RUNTIME,
     databaseUrl: env.DATABASE_URL ?? null,
     dockerSocket: env.DOCKER_HOST.replace(/^unix:\/\//, ''),
+    unconfinedDockerfiles: env.SWITCHYARD_UNCONFINED_DOCKERFILES === 'allow',
     bootstrap: email && password ? { email, password, apiKey: env.SWITCHYARD_BOOTSTRAP_API_KEY ?? null } : null,
     edgeEngine: env.EDGE_ENGINE ?? null,
     edgeMaxHeaderBytes: env.EDGE_MAX_HEADER_BYTES,

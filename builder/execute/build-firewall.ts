@@ -101,7 +101,8 @@ export class BuildFirewall {
       this.events?.destroy()
       this.events = null
       this.applied = ''
-      if (process.getuid?.() === 0) await removeChains(this.names).catch((error) => this.logger.warn({ err: error }, 'the firewall of builds is left'))
+      if (process.getuid?.() === 0)
+        await removeChains(this.names).catch((error) => this.logger.warn({ err: error }, 'the firewall of builds is left'))
     })
   }
 
@@ -133,7 +134,7 @@ export class BuildFirewall {
       }).catch((error) => this.logger.warn({ err: error }, 'the firewall of builds is not up to date'))
     this.timer = setInterval(refresh, refreshEveryMs)
     this.timer.unref()
-    const filters = { type: ['network'], event: ['connect', 'disconnect'] }
+    const filters = JSON.stringify({ type: ['network'], event: ['connect', 'disconnect'] })
     const events = await engineCall('following the networks', deadlineMs, () => this.engine.getEvents({ filters })).catch(() => null)
     if (!events) return
     events.on('data', refresh)
@@ -161,7 +162,8 @@ export class BuildFirewall {
     return {
       bridge: network.Options?.['com.docker.network.bridge.name'] ?? 'docker0',
       others: containers
-        .filter(([id]) => !builds.has(id))
+        // BuildKit's steps are listed as well, by names of 25 characters.
+        .filter(([id]) => /^[0-9a-f]{64}$/.test(id) && !builds.has(id))
         .map(([, { IPv4Address }]) => (IPv4Address ?? '').split('/')[0] as string)
         .filter((address) => /^[\d.]+$/.test(address))
         .sort(),

@@ -77,7 +77,9 @@ export class BuildGroups {
         alone &&= this.running.size === 1
         const now = this.total()
         // Whose step it was is not known while two builds run.
-        return alone ? { oomKills: now.oomKills - before.oomKills, forksRefused: now.forksRefused - before.forksRefused } : { oomKills: 0, forksRefused: 0 }
+        return alone
+          ? { oomKills: now.oomKills - before.oomKills, forksRefused: now.forksRefused - before.forksRefused }
+          : { oomKills: 0, forksRefused: 0 }
       },
       end: async () => {
         this.running.delete(build)

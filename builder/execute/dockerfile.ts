@@ -3,10 +3,14 @@ import path from 'node:path'
 import ignore from 'ignore'
 import type { EnvHash } from '@/builder/cache/key'
 import { type Engine, engineCall } from '@/builder/engine'
+import type { PlanCommand } from '@/shared/build-plan'
 import { AppError, isAppError } from '@/shared/errors'
 import type { Artifact } from '@/shared/release'
 import { type ArchiveEntry, archiveBytes, collectOutputs } from './archive'
+import type { GroupEvidence } from './build-groups'
 import { buildImage, type ImageBuildEvent } from './buildkit'
+import type { Confinement } from './confinement'
+import { commandFailure } from './failure'
 import { abortReason, type BuildJob, firstAbort, stopSignals } from './job'
 import { LineSplitter } from './log'
 
@@ -14,6 +18,7 @@ export interface DockerfileExecutor {
   engine: Engine
   installationId: string
   envHash: EnvHash
+  confinement: Confinement
   /** Makes `switchyard/node:<major>` (and `-slim`) exist, for a Dockerfile that starts from it. */
   ensureBase(major: number): Promise<unknown>
 }
@@ -33,12 +38,12 @@ export async function buildFromDockerfile(job: BuildJob, executor: DockerfileExe
   void stopped.promise.then(() => controller.abort())
   try {
     for (const match of text.matchAll(ownBase)) await executor.ensureBase(Number(match[1]))
-    const id = await runBuild(job, executor, { root, dockerfile, text }, controller.signal)
+    const id = await runConfined(job, executor, { root, dockerfile, text }, controller.signal)
     const artifact = await describe(job, executor.engine, id)
     await events.onStepEnd('build', { status: 'done', detail: `switchyard/${request.projectSlug}:${request.deploymentId}` })
     return artifact
   } catch (error) {
-    const reason = controller.signal.aborted ? abortReason(job, 'build') : withLastLines(error, log.lastLines())
+    const reason = controller.signal.aborted ? abortReason(job, 'build') : error
     await events.onStepEnd('build', { status: job.signal.aborted ? 'canceled' : 'failed', ...(isAppError(reason) ? { detail: reason.message } : {}) })
     throw reason
   } finally {
@@ -46,12 +51,25 @@ export async function buildFromDockerfile(job: BuildJob, executor: DockerfileExe
   }
 }
 
-async function runBuild(
-  job: BuildJob,
-  executor: DockerfileExecutor,
-  file: { root: string; dockerfile: string; text: string },
-  signal: AbortSignal,
-): Promise<string> {
+/** With the limits and the isolation that a build in a container has, too. */
+async function runConfined(job: BuildJob, executor: DockerfileExecutor, file: DockerfileText, signal: AbortSignal): Promise<string> {
+  const confined = await executor.confinement.begin(job.request.limits, (text) => job.log.system('build', text))
+  try {
+    return await runBuild(job, executor, file, signal)
+  } catch (error) {
+    throw explained(job, error, confined.evidence())
+  } finally {
+    await confined.end()
+  }
+}
+
+interface DockerfileText {
+  root: string
+  dockerfile: string
+  text: string
+}
+
+async function runBuild(job: BuildJob, executor: DockerfileExecutor, file: DockerfileText, signal: AbortSignal): Promise<string> {
   const { request, plan, log, workspace } = job
   const entries = await contextEntries(file.root, file.dockerfile)
   // A changed secret does not invalidate BuildKit's cache by itself.
@@ -139,8 +157,21 @@ async function describe(job: BuildJob, engine: Engine, id: string): Promise<Arti
   }
 }
 
-function withLastLines(error: unknown, lines: readonly string[]): unknown {
-  if (!isAppError(error) || error.code !== 'ERR_BUILD' || lines.length === 0) return error
-  const quoted = lines.slice(-6).map((line) => `  ${line}`)
+/** The failure of a command in the words of every other build: the limit it ran into, or its exit code and what it said last. */
+function explained(job: BuildJob, error: unknown, evidence: GroupEvidence): unknown {
+  if (!isAppError(error) || error.code !== 'ERR_BUILD') return error
+  const lastLines = job.log.lastLines()
+  const code = /exit code (\d+)/.exec(error.message)?.[1]
+  // A step that the kernel kills ends with 137; what it started and did not look after shows in the counter alone.
+  const outOfMemory = evidence.oomKills > 0 || code === '137'
+  const forksRefused = evidence.forksRefused > 0
+  if (code !== undefined && (outOfMemory || forksRefused)) {
+    const command = { ...dockerfileCommand, command: job.plan.dockerfile ?? 'Dockerfile' }
+    return commandFailure({ command, code: Number(code), outOfMemory, forksRefused, lastLines, limits: job.request.limits })
+  }
+  if (lastLines.length === 0) return error
+  const quoted = lastLines.slice(-6).map((line) => `  ${line}`)
   return new AppError(error.code, [error.message, 'It said last:', ...quoted].join('\n'), { ...error.details, cause: error.cause })
 }
+
+const dockerfileCommand: Omit<PlanCommand, 'command'> = { step: 'build', cacheDirectories: [], cacheKeyFiles: [] }

@@ -8,7 +8,7 @@ import { isAppError } from '@/shared/errors'
 const bridgePrefix = 'swy-'
 const deadlineMs = 20_000
 /** The engine's own, which every engine has. */
-const defaultNetwork = 'bridge'
+export const defaultNetwork = 'bridge'
 
 /**
  * One network for the build containers of this installation: they reach the internet, but neither each other nor this machine.
@@ -26,7 +26,7 @@ export function createBuildNetwork(engine: Engine, installationId: string, hostE
     } catch (error) {
       // Another process was faster.
       if (await exists(engine, name)) return name
-      logger.warn({ err: error }, 'builds use the default network: they can reach ports of this machine')
+      logger.warn({ err: error }, 'builds use the default network')
       return defaultNetwork
     }
   }

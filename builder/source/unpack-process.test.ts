@@ -26,7 +26,7 @@ function tarOf(count: number, more: Parameters<ReturnType<typeof pack>['entry']>
   for (let index = 0; index < count; index++) packed.entry({ name: `file-${index}` }, '')
   for (const header of more) packed.entry(header, '')
   packed.finalize()
-  return packed
+  return packed as unknown as AsyncIterable<Uint8Array>
 }
 async function options(limits: Partial<typeof defaultSourceLimits> = {}) {
   const directory = await mkdtemp(path.join(base, 'tree-'))
