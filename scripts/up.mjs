@@ -23,10 +23,10 @@ const readyDeadlineMs = 120_000
 let platform
 let stopping = false
 
-/** GET; undefined when nobody answers. `host` is sent as the Host header, as a browser at that name would. */
-function get(url, host) {
+/** GET; undefined when nobody answers. */
+function get(url) {
   return new Promise((resolve) => {
-    const req = request(url, { timeout: 10_000, agent: false, headers: host ? { host } : {} }, (res) => {
+    const req = request(url, { timeout: 10_000, agent: false }, (res) => {
       const chunks = []
       res.on('data', (chunk) => chunks.push(chunk))
       res.on('end', () => resolve({ status: res.statusCode, body: Buffer.concat(chunks).toString() }))
@@ -158,12 +158,12 @@ async function deployExample() {
       `The example could not be deployed${answer ? '' : `:\n${outcome.output.slice(-1500).trim()}`}${describe(answer)}`,
       nextActionFor(outcome.output, answer),
     )
-  const { host } = new URL(answer.url)
-  const visit = await get(`http://127.0.0.1:${ports.EDGE_HTTP_PORT}/`, host)
-  if (visit?.status !== 200)
-    throw new Stop(`The example is deployed, but ${answer.url} answered ${visit?.status ?? 'nothing'}.`, `Look at its logs: ${dashboard}`)
+  // Live is what every router has acknowledged. A visit of ours would count among those of its visitors.
+  const health = await get(`${api}/api/health`)
+  if (lastJson(health?.body ?? '')?.checks?.routers !== true)
+    throw new Stop(`The example is deployed, but not every router serves it.`, `Look at ${logFile} and at ${dashboard}/api/health`)
   const seconds = answer.timings?.total ? ` in ${(answer.timings.total / 1000).toFixed(1)} s` : ''
-  console.log(`Deployed the example (${answer.framework ?? 'app'})${seconds}; it answers 200.`)
+  console.log(`Deployed the example (${answer.framework ?? 'app'})${seconds}; it is live.`)
   return answer.url
 }
 function lastJson(output) {

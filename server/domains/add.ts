@@ -52,7 +52,7 @@ export async function previewDomain(deps: DomainDeps, actor: Actor, project: str
   const name = parseDomainName(hostname)
   refuseReserved(deps, name)
   const rival = await rivalClaim(deps.prisma, actor.teamId, name)
-  const own = deps.own()
+  const own = await deps.own()
   const { records } = expectedRecords({ name, addresses: own.addresses, projectHost: projectHost(slug, deps.baseDomain) })
   return {
     hostname: name.hostname,

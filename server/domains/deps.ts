@@ -14,7 +14,7 @@ export interface DomainDeps {
   reservedHosts: readonly string[]
   /** Makes claim tokens; losing it makes other tokens for domains added from then on. */
   claimSecret: string
-  own: () => OwnAddresses
+  own: () => Promise<OwnAddresses>
   openDns: () => DnsSession
   /** Ports as visitors see them; `https` null: HTTPS is off. */
   ports: { http: number; https: number | null }

@@ -8,7 +8,7 @@ import type { Platform } from '../platform'
 import { createDomainChecks, type DomainChecks } from './checks'
 import { openDns } from './doctor/dns'
 import { createIssuers } from './doctor/issuers'
-import { ownAddresses } from './doctor/own-addresses'
+import { outwardAddresses, ownAddresses } from './doctor/own-addresses'
 import { createDomains } from './domains'
 import { startDomainRounds } from './rounds'
 
@@ -37,7 +37,7 @@ export interface DomainRoomOptions {
 export function composeDomains(options: DomainRoomOptions): DomainRoom {
   const { env, prisma, bus, logger, board, syncRoutes } = options
   const { dnsServers, publicAddresses, publicHttpPort, publicHttpsPort } = env.domains
-  const own = () => ownAddresses(publicAddresses)
+  const own = async () => ownAddresses(publicAddresses, publicAddresses.length > 0 ? [] : await outwardAddresses())
   const dns = () => openDns({ servers: dnsServers })
   const ports = { http: publicHttpPort, https: publicHttpsPort }
   const directories = env.acme.production.map((authority) => authority.directory)
@@ -53,7 +53,7 @@ export function composeDomains(options: DomainRoomOptions): DomainRoom {
         bus,
         logger,
         baseDomain: env.baseDomain,
-        sources: async () => ({ dns: dns(), own: own(), issuers: await issuers.names(), board, ports }),
+        sources: async () => ({ dns: dns(), own: await own(), issuers: await issuers.names(), board, ports }),
         onRouted: syncRoutes,
         ...(options.onReady ? { onReady: options.onReady } : {}),
       })

@@ -11,6 +11,7 @@ import { requireProject } from '../projects/read'
 import { authorize } from '../teams/policy'
 import { coveringNames, usableCertificate } from './covers'
 import type { DomainDeps } from './deps'
+import type { OwnAddresses } from './doctor/own-addresses'
 import { displayName, searchedName, storedDomainName } from './hostname'
 import { readChecks, watchedPauseMs } from './record'
 import { addressNotes, expectedRecords } from './records'
@@ -100,9 +101,10 @@ async function present(deps: DomainDeps, db: ScopedClient, rows: Row[]): Promise
   // Latest end first: the one that is there already lasts longer.
   for (const one of usable) for (const name of one.names) if (!byName.has(name)) byName.set(name, one)
   const attemptOf = new Map(attempts.map((one) => [one.domainId, one]))
+  const own = await deps.own()
   return rows.map((row) => {
     const serving = row.certificateMode === 'off' ? [] : coveringNames(row.hostname).flatMap((name) => byName.get(name) ?? [])
-    return presentRow(deps, row, serving[0] ?? attemptOf.get(row.id) ?? null, serving.length > 0)
+    return presentRow(deps, row, serving[0] ?? attemptOf.get(row.id) ?? null, serving.length > 0, own)
   })
 }
 
@@ -113,10 +115,9 @@ function wireOf(value: unknown): WireError | null {
   return parsed.success ? (parsed.data as WireError) : null
 }
 
-function presentRow(deps: DomainDeps, row: Row, certificate: CertificateRow | null, https: boolean): DomainView {
+function presentRow(deps: DomainDeps, row: Row, certificate: CertificateRow | null, https: boolean, own: OwnAddresses): DomainView {
   const { id, projectId, hostname, branch, state, redirectTo, httpsRedirect, hstsSeconds, certificateMode, dnsProviderId } = row
   const name = storedDomainName(hostname)
-  const own = deps.own()
   const expected = expectedRecords({ name, addresses: own.addresses, projectHost: projectHost(row.environment.project.slug, deps.baseDomain) })
   const secure = https && deps.ports.https !== null
   return {

@@ -23,7 +23,7 @@ export function addressNotes(own: OwnAddresses): string[] {
   if (own.addresses.length === 0) return ['No address of this server is known. Its operator must name it: EDGE_PUBLIC_ADDRESSES.']
   if (own.origin !== 'private') return []
   return [
-    'This server has private addresses only, which the internet does not reach. If it has a public one, its operator must name it: EDGE_PUBLIC_ADDRESSES.',
+    `Under which address do visitors reach this server? It has private ones only, which the internet does not reach; ${own.addresses.join(' and ')} is the one its own traffic leaves from. Its operator names the public one: EDGE_PUBLIC_ADDRESSES.`,
   ]
 }
 

@@ -23,6 +23,10 @@ describe.each(['process', 'docker'] as const)('shipping on the %s runtime', (run
     expect(first.result.timings.total).toBeGreaterThan(0)
     expect(await body('tiny.localhost')).toContain('version 1')
     expect(await body(`tiny-${first.result.deploymentId}.localhost`)).toContain('version 1')
+    // Health checks, waiting and the cutover are no visits: these are the two above.
+    const visits = async () => (await api<{ total: { requests: number } }>(platform, 'GET', '/projects/tiny/traffic')).body.total.requests
+    await expect.poll(visits, { timeout: 20_000 }).toBeGreaterThan(1)
+    expect(await visits()).toBe(2)
     await app.write(tinyServer('2'))
     const second = await deployByCli(platform, app.directory, 'tiny')
     expect(second.code).toBe(0)

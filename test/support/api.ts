@@ -90,7 +90,7 @@ export async function createTestApi(bootstrap: ServerEnv['bootstrap'] = null, op
       baseDomain: 'localhost',
       reservedHosts: ['dashboard.example.net'],
       claimSecret: 'a secret of this test only',
-      own: () => ({ addresses: ['203.0.113.7', '2001:db8::7'], origin: 'configured', local: [] }),
+      own: async () => ({ addresses: ['203.0.113.7', '2001:db8::7'], origin: 'configured', local: [] }),
       openDns: () => openDns({ servers: options.dnsServers ?? ['127.0.0.1:1'], deadlineMs: 1_000 }),
       ports: { http: 80, https: 443 },
       certificateAuthority: true,

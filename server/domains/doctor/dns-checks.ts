@@ -40,7 +40,11 @@ export function checkClaim({ rival, claimTxt, name, token }: Facts): DomainCheck
 
 /** Addresses of the family that lead elsewhere: neither this server's, nor answered by it. */
 export function strangers(facts: Facts, family: 'a' | 'aaaa'): string[] {
-  const ours = new Set([...facts.own.addresses, ...facts.http.filter((one) => one.kind === 'ours').map((one) => one.address)])
+  const ours = new Set([
+    ...facts.own.addresses,
+    ...(facts.own.others ?? []),
+    ...facts.http.filter((one) => one.kind === 'ours').map((one) => one.address),
+  ])
   return valuesOf(facts[family]).filter((address) => !ours.has(address))
 }
 
@@ -100,7 +104,7 @@ export function checkAddress(facts: Facts): DomainCheck {
 
 function goodAddress(facts: Facts, aliases: string[]): DomainCheck {
   const values = valuesOf(facts.a)
-  const unknown = values.filter((address) => !facts.own.addresses.includes(address))
+  const unknown = values.filter((address) => !facts.own.addresses.includes(address) && !facts.own.others?.includes(address))
   const via = aliases.length > 0 ? `alias of ${aliases.at(-1)}, ` : ''
   if (unknown.length === 0) return finding('address', 'ok', `${via}${listed(values)}: this server.`.replace(/^a/, 'A'))
   return finding('address', 'ok', `${listed(unknown)} is not an address this machine has, but what is sent there arrives here.`)

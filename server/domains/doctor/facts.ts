@@ -97,7 +97,7 @@ async function visitAll(hostname: string, addresses: string[], sources: FactSour
       hostname,
       path: `/.well-known/acme-challenge/${token}`,
       expected,
-      own: own.addresses,
+      own: [...own.addresses, ...(own.others ?? [])],
       deadlineMs: sources.visitDeadlineMs ?? 5_000,
     }
     const visitBy = (scheme: 'http' | 'https', port: number) => Promise.all(addresses.map((address) => visit(address, { ...plan, scheme, port })))

@@ -7,6 +7,7 @@ import { Button } from '@/app/components/ui/button'
 import { Dialog } from '@/app/components/ui/dialog'
 import { ErrorPanel } from '@/app/components/ui/error-panel'
 import { TextField } from '@/app/components/ui/field'
+import { cn } from '@/app/lib/cn'
 import { wireErrorOf } from '@/app/lib/errors'
 import { paths } from '@/app/lib/paths'
 import { useTRPC } from '@/app/lib/trpc'
@@ -47,6 +48,8 @@ export function AddDomain({ project, onClose }: { project: ProjectView; onClose:
   })
   const shown = asked.includes('.') && !preview.error ? preview.data : undefined
   const other = shown?.counterpart ?? null
+  // What is shown may still be about the name typed before: it keeps its place and is not to be read.
+  const stale = asked !== hostname.trim() || preview.isPlaceholderData
   const add = useMutation(trpc.domains.add.mutationOptions())
   const redirect = useMutation(trpc.domains.add.mutationOptions())
 
@@ -82,9 +85,13 @@ export function AddDomain({ project, onClose }: { project: ProjectView; onClose:
           autoCapitalize="none"
           mono
         />
-        {shown ? <Preview preview={shown} /> : null}
+        {shown ? (
+          <div className={cn('max-h-[45dvh] overflow-y-auto', stale && 'invisible')} aria-busy={stale}>
+            <Preview preview={shown} />
+          </div>
+        ) : null}
         {other ? (
-          <label className="flex items-start gap-2">
+          <label className={cn('flex items-start gap-2', stale && 'invisible')}>
             <input type="checkbox" checked={both} onChange={(event) => setBoth(event.target.checked)} className="mt-1 accent-accent" />
             <span>
               Also add <span className="font-medium">{other}</span> and redirect it here
