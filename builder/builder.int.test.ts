@@ -276,10 +276,16 @@ describe.each(['image', 'bundle'] as const)('building a %s', (target) => {
   it('shows the build nothing of the platform: neither its environment nor its files', async () => {
     process.env.SWITCHYARD_TEST_SECRET = canary
     await writeFile(path.join(test.home, 'master.key'), canary, { mode: 0o600 })
-    const files = appWithBuild(`env; id -u; cat ${test.home}/master.key || echo cannot read the key; ls ${test.home} || echo cannot list the home`)
+    const marker = await mkdtemp(path.join(tmpdir(), 'sy-marker-'))
+    const files = appWithBuild(
+      `ls /tmp; grep NoNewPrivs /proc/self/status; env; id -u; cat ${test.home}/master.key || echo cannot read the key; ls ${test.home} || echo cannot list the home`,
+    )
     const log = recorder()
     await test.builder.build(await request(files), log.events, never)
     delete process.env.SWITCHYARD_TEST_SECRET
+    await rm(marker, { recursive: true })
+    expect(log.text()).not.toContain(path.basename(marker))
+    expect(log.text()).toMatch(/NoNewPrivs:\s+1/)
     expect(log.text()).not.toContain(canary)
     expect(log.text()).toContain('cannot read the key')
     expect(log.lines.map((line) => line.text)).not.toContain('0')

@@ -13,6 +13,7 @@ import { zipOfTar } from './download'
 import { connectEngine, type Engine, engineCall } from './engine'
 import { createConfinement } from './execute/confinement'
 import { cleanUpHostBuild } from './execute/host'
+import { createBuildIsolation } from './execute/isolation'
 import { createBuildNetwork } from './execute/network'
 import { createBaseImages, createTools } from './images'
 import { type BuilderOptions, hostCaFile } from './options'
@@ -87,6 +88,7 @@ async function assemble(options: BuilderOptions, root: string): Promise<BuilderP
   return {
     options,
     caFile,
+    isolation: createBuildIsolation(options.installationId, options.reach ?? []),
     engine,
     images,
     tools,

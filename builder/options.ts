@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import type { Reach } from '@/shared/node/reach'
 import type { BlobStore } from '@/storage/blob-store'
 
 /**
@@ -29,6 +30,8 @@ export interface BuilderOptions {
   /** `builder/source/unpacker.ts` as one file; without it archives are unpacked by this process (tests). */
   unpackerFile?: string | undefined
   hostEnv: HostEnv
+  /** Private places that builds on the host may reach. */
+  reach?: readonly Reach[]
   logger: BuildLogger
   baseImage?: BaseImageSource | undefined
   /** Dockerfiles are built even where they can be neither limited nor isolated. */

@@ -14,6 +14,7 @@ import { buildInContainer } from './execute/container'
 import { watchDisk } from './execute/disk'
 import { buildFromDockerfile } from './execute/dockerfile'
 import { buildOnHost } from './execute/host'
+import type { BuildIsolation } from './execute/isolation'
 import { abortReason, type BuildJob } from './execute/job'
 import { BuildLog } from './execute/log'
 import { defaultNetwork } from './execute/network'
@@ -27,6 +28,7 @@ import { defaultSourceLimits, fetchSource } from './source'
 export interface BuilderParts {
   options: BuilderOptions
   caFile: string | null
+  isolation: BuildIsolation
   engine: Engine | null
   images: BaseImages | null
   tools: Tools
@@ -176,6 +178,7 @@ async function executeIn(parts: BuilderParts, job: BuildJob, workspace: Workspac
   const { request, plan } = job
   const { engine, images, options, caFile } = parts
   const common = { installationId: options.installationId, hostEnv: options.hostEnv, caFile, staticServerFile: options.staticServerFile }
+  const onHost = { ...common, home: options.home, isolation: parts.isolation, storage: options.storage }
   if (request.target === 'image' && plan.framework === 'dockerfile') {
     if (!engine || !images || !parts.confinement) throw noEngine()
     const { confinement } = parts
@@ -184,7 +187,7 @@ async function executeIn(parts: BuilderParts, job: BuildJob, workspace: Workspac
   }
   if (isFilesOnly(plan)) {
     const recordFile = buildFiles(options.home, request.deploymentId).record
-    const host = { ...common, storage: options.storage, nodeBinary: options.nodeBinary, packageManagerDirectory: null, recordFile }
+    const host = { ...onHost, nodeBinary: options.nodeBinary, packageManagerDirectory: null, recordFile }
     return buildOnHost(job, host, { skip: new Set() })
   }
   const skip = await workspace.installed(job.sourceDirectory, plan, parts.envHash(installVariables(request.env)))
@@ -192,7 +195,7 @@ async function executeIn(parts: BuilderParts, job: BuildJob, workspace: Workspac
   if (request.target === 'bundle') {
     const nodeBinary = await parts.tools.sharedNode(plan.nodeMajor)
     const recordFile = buildFiles(options.home, request.deploymentId).record
-    return buildOnHost(job, { ...common, storage: options.storage, nodeBinary, packageManagerDirectory, recordFile }, { skip })
+    return buildOnHost(job, { ...onHost, nodeBinary, packageManagerDirectory, recordFile }, { skip })
   }
   if (!engine || !images || !parts.buildNetwork) throw noEngine()
   const [runImage, buildImage, network] = await Promise.all([images.run(plan.nodeMajor), images.build(plan.nodeMajor), parts.buildNetwork()])

@@ -1,4 +1,6 @@
 import http from 'node:http'
+import net, { type AddressInfo } from 'node:net'
+import { networkInterfaces } from 'node:os'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { defaultMaxHeaderBytes } from '@/shared/edge-limits'
 import { type Artifact, defaultHealthCheck, type ResourceLimits } from '@/shared/release'
@@ -22,6 +24,10 @@ export interface ContractSetup {
 export interface ContractOptions {
   /** False where nobody can count an app's processes: without root. */
   processLimit?: boolean
+  /** False where instances share `/tmp`: without root. */
+  privateFiles?: boolean
+  /** False where nothing can keep apps from each other's ports: without root. */
+  isolated?: boolean
 }
 
 export interface Fixture {
@@ -101,6 +107,8 @@ export function runtimeContract(
     lifecycle(fixture, () => setup)
     logs(fixture)
     limits(fixture, options)
+    files(fixture, options)
+    isolation(fixture, options)
     more(fixture)
   })
 }
@@ -114,6 +122,13 @@ function lifecycle(fixture: Fixture, setup: () => ContractSetup): void {
       const env = await call(instance, 'allEnv')
       expect(env).toMatchObject({ NODE_ENV: 'production', PORT: String(instance.address?.port) })
       expect(Object.keys(env).filter((key) => /DATABASE_URL|SECRET|TEST_|VITEST/.test(key))).toEqual([])
+    })
+
+    it('hands variables to the app and to no process before it, which would be outside of its limits', async () => {
+      const instance = await fixture.up({ env: { LD_PRELOAD: '/nonexistent/preloaded.so' } })
+      // the loader complains once in each process that reads the variable
+      const complaints = async () => (await collect(fixture.driver.logs(instance.owner.instanceId))).filter((line) => /LD_PRELOAD/.test(line.text))
+      expect(await eventually('the loader', async () => ((await complaints()).length > 0 ? await complaints() : null))).toHaveLength(1)
     })
 
     it('gives an instance once, however often it is started', async () => {
@@ -258,6 +273,92 @@ function lifecycle(fixture: Fixture, setup: () => ContractSetup): void {
 
     it('is healthy, and says of what kind it is', async () => {
       expect(await fixture.driver.health()).toMatchObject({ ok: true, detail: expect.stringMatching(/Docker Engine|own user|user of its own/) })
+    })
+  })
+}
+
+function files(fixture: Fixture, { privateFiles = true }: ContractOptions): void {
+  describe('files', () => {
+    it('lets an app write to HOME, to TMPDIR and to the cache of its framework, and nowhere in its release', async () => {
+      const instance = await fixture.up()
+      const { cwd } = await call<{ cwd: string }>(instance, 'whoami')
+      const { HOME, TMPDIR = '/tmp' } = await call<Record<string, string>>(instance, 'allEnv')
+      for (const directory of [HOME, TMPDIR, `${cwd}/.switchyard/cache`])
+        expect([directory, await call(instance, 'write', { file: `${directory}/x` })]).toEqual([directory, { ok: true }])
+      for (const file of ['x', 'server.cjs', '.switchyard/x']) expect((await call(instance, 'write', { file: `${cwd}/${file}` })).ok).toBe(false)
+    })
+
+    it.runIf(privateFiles)('gives each instance a /tmp, a /dev/shm and a cache of its own, each bounded', async () => {
+      const [one, other] = await Promise.all([fixture.up(), fixture.up()])
+      const { cwd } = await call<{ cwd: string }>(one, 'whoami')
+      for (const directory of ['/tmp', '/dev/shm', `${cwd}/.switchyard/cache`]) {
+        const file = `${directory}/mine`
+        const { mebibytes, code } = await call<{ mebibytes: number; code: string }>(one, 'fill', { file })
+        expect([directory, code]).toEqual([directory, 'ENOSPC'])
+        expect(mebibytes).toBeLessThanOrEqual(128)
+        expect(await call(other, 'read', { file })).toEqual({ code: 'ENOENT' })
+        await call(one, 'remove', { file })
+      }
+    })
+  })
+}
+
+/** A listener of the test's own, which stands for every service of this machine. */
+async function listenOn(host: string): Promise<{ port: number; close(): Promise<void> }> {
+  const server = net.createServer((connection) => connection.end())
+  await new Promise<void>((resolve) => server.listen(0, host, resolve))
+  return { port: (server.address() as AddressInfo).port, close: () => new Promise((resolve) => server.close(() => resolve())) }
+}
+
+function isolation(fixture: Fixture, { isolated = true }: ContractOptions): void {
+  describe.runIf(isolated)('isolation', () => {
+    it('keeps projects from each other, and lets instances of one project meet', async () => {
+      const [one, sibling, stranger] = await Promise.all([
+        fixture.up({ owner: { projectId: 'project1' } }),
+        fixture.up({ owner: { projectId: 'project1' } }),
+        fixture.up({ owner: { projectId: 'project2', deploymentId: 'deploy2' } }),
+      ])
+      expect(await call(one, 'connect', { ...one.address })).toEqual({ result: 'connected' })
+      expect(await call(one, 'connect', { ...sibling.address })).toEqual({ result: 'connected' })
+      expect((await call(one, 'connect', { ...stranger.address })).result).not.toBe('connected')
+      expect((await call(stranger, 'connect', { ...one.address })).result).not.toBe('connected')
+    })
+
+    it('keeps every port of this machine from an app, on loopback and on its other addresses, IPv6 too', async () => {
+      const instance = await fixture.up()
+      const listener = await listenOn('::')
+      try {
+        const own = Object.values(networkInterfaces())
+          .flatMap((addresses) => addresses ?? [])
+          .filter(({ scopeid }) => !scopeid)
+          .map(({ address }) => address)
+        expect(own).toContain('127.0.0.1')
+        for (const host of own)
+          expect([host, (await call(instance, 'connect', { host, port: listener.port, ms: 500 })).result]).not.toEqual([host, 'connected'])
+      } finally {
+        await listener.close()
+      }
+    })
+
+    it('lets an app listen on any port of its own and connect to it', async () => {
+      const instance = await fixture.up()
+      for (const host of ['127.0.0.1', '0.0.0.0']) expect(await call(instance, 'loop', { host })).toEqual({ result: 'connected' })
+    })
+
+    it('keeps private networks and link-local addresses from an app, and refuses at once', async () => {
+      const instance = await fixture.up()
+      for (const host of ['169.254.169.254', '10.213.7.1', '192.168.213.7'])
+        expect([host, (await call(instance, 'connect', { host, port: 80, ms: 700 })).result]).toEqual([
+          host,
+          expect.stringMatching(/EHOSTUNREACH|ECONNREFUSED|EACCES|ENETUNREACH/),
+        ])
+    })
+
+    it('lets names be looked up and the internet be reached', async () => {
+      const instance = await fixture.up()
+      const found = await call<{ address: string | null }>(instance, 'resolve', { name: 'registry.npmjs.org' })
+      expect(found.address).toMatch(/^\d+\./)
+      expect(await call(instance, 'connect', { host: found.address as string, port: 443, ms: 10_000 })).toEqual({ result: 'connected' })
     })
   })
 }

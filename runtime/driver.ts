@@ -90,9 +90,12 @@ export interface RuntimeDriver {
   /** Removes the project's own leftovers (network, user, directories) once it has no instance. */
   removeProject(projectId: string): Promise<void>
   /** Is the engine behind the driver there? A sentence for people when it is not. */
-  health(): Promise<{ ok: true; detail: string } | { ok: false; reason: string }>
+  health(): Promise<RuntimeHealth>
   close(): Promise<void>
 }
+
+/** `weakness`: what apps are not kept from, in a sentence for everybody who deploys. null: nothing. */
+export type RuntimeHealth = { ok: true; detail: string; weakness: string | null } | { ok: false; reason: string }
 
 export interface ProbeResult {
   healthy: boolean

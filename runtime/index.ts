@@ -1,3 +1,5 @@
+import type { Reach } from '@/shared/node/reach'
+import { defaultCacheBytes } from '@/shared/release'
 import type { BlobStore } from '@/storage/blob-store'
 import { DockerDriver } from './docker/driver'
 import { drain } from './drain'
@@ -22,6 +24,12 @@ export interface RuntimeOptions {
   nodeBinary: string
   /** More directories for the PATH of apps in the process runtime. */
   toolPaths?: string[]
+  /** Size of what an instance may write to `/tmp` and HOME. null: half of its memory. */
+  scratchBytes?: number | null
+  /** Size of the cache of an instance's framework. */
+  cacheBytes?: number
+  /** Private places that apps may reach, and those that builds may too. */
+  reach?: { apps: readonly Reach[]; builds: readonly Reach[] }
   logger: RuntimeLogger
 }
 
@@ -32,9 +40,18 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
 }
 
 async function chooseDriver(options: RuntimeOptions): Promise<RuntimeDriver> {
-  const { kind, installationId, home, logger } = options
+  const { kind, installationId, home, logger, scratchBytes = null, cacheBytes = defaultCacheBytes } = options
+  const sizes = { scratchBytes, cacheBytes }
+  const { apps, builds } = options.reach ?? { apps: [], builds: [] }
   if (kind !== 'process') {
-    const docker = new DockerDriver({ installationId, home, host: options.dockerSocket || '/var/run/docker.sock', logger })
+    const docker = new DockerDriver({
+      installationId,
+      home,
+      host: options.dockerSocket || '/var/run/docker.sock',
+      ...sizes,
+      reach: [...apps, ...builds],
+      logger,
+    })
     if (kind === 'docker') return docker
     const health = await docker.health()
     if (health.ok) return docker
@@ -42,7 +59,7 @@ async function chooseDriver(options: RuntimeOptions): Promise<RuntimeDriver> {
     await docker.close()
   }
   const { storage, nodeBinary, toolPaths } = options
-  return ProcessDriver.create({ installationId, home, storage, nodeBinary, logger, ...(toolPaths ? { toolPaths } : {}) })
+  return ProcessDriver.create({ installationId, home, storage, nodeBinary, ...sizes, reach: apps, logger, ...(toolPaths ? { toolPaths } : {}) })
 }
 
 /** A driver, with what all drivers do alike. */

@@ -7,6 +7,7 @@ import type { Builder } from '@/builder/builder'
 import { createRuntime } from '@/runtime'
 import type { Runtime } from '@/runtime/driver'
 import { newId } from '@/shared/node/ids'
+import { reachOfUrls } from '@/shared/node/reach'
 import type { BlobStore } from '@/storage/blob-store'
 import { createLocalStore } from '@/storage/local'
 import { createAccounts } from './accounts/accounts'
@@ -159,6 +160,8 @@ async function foundation(env: ServerEnv, roles: Set<Role>, logger: Logger): Pro
   const boot = await firstBoot({ prisma: database.prisma, secrets, home: env.home, bootstrap: env.bootstrap, issueCode: roles.has('web') })
   const { installationId } = boot
   const storage = createLocalStore(path.join(env.home, 'storage'))
+  // proxies and registries of builds may be private
+  const reach = { apps: env.appReach, builds: [...env.appReach, ...(await reachOfUrls(Object.values(env.builderEnv)))] }
   const runtime = await createRuntime({
     kind: env.runtime === 'auto' && (await servesImages(database)) ? 'docker' : env.runtime,
     installationId,
@@ -166,6 +169,9 @@ async function foundation(env: ServerEnv, roles: Set<Role>, logger: Logger): Pro
     storage,
     dockerSocket: env.dockerSocket,
     nodeBinary: process.execPath,
+    scratchBytes: env.appScratchBytes,
+    cacheBytes: env.appCacheBytes,
+    reach,
     logger,
   })
   const builder = await createBuilder({
@@ -178,6 +184,7 @@ async function foundation(env: ServerEnv, roles: Set<Role>, logger: Logger): Pro
     allowUnconfinedDockerfiles: env.unconfinedDockerfiles,
     unpackerFile: fileURLToPath(new URL('../dist/unpacker.mjs', import.meta.url)),
     hostEnv: env.builderEnv,
+    reach: reach.builds,
     logger,
   })
   // In the background: otherwise the first deployment also pays for its base image.

@@ -3,6 +3,7 @@ import path from 'node:path'
 import { z } from 'zod'
 import { defaultMaxHeaderBytes } from '@/shared/edge-limits'
 import { AppError } from '@/shared/errors'
+import { parseReach, type Reach } from '@/shared/node/reach'
 import { type Authorities, acmeSettings, acmeVariables, checkAcmeVariables } from './certificates/authorities'
 import { checkOwnHostsVariables, type OwnHostsFiles, ownHostsFiles, ownHostsVariables } from './certificates/own-hosts'
 import { type DomainSettings, domainSettings, domainVariables } from './domains/settings'
@@ -40,6 +41,11 @@ export interface ServerEnv {
   ownHosts: OwnHostsFiles
   /** DNS, and how visitors reach this server. */
   domains: DomainSettings
+  /** Private networks, and ports of this machine, that apps and builds may reach. */
+  appReach: Reach[]
+  /** Bytes an instance may write to /tmp and HOME (null: half of its memory), and to its framework's cache. */
+  appScratchBytes: number | null
+  appCacheBytes: number
   /** Hosts outside of this machine that rewrites may lead to. */
   rewriteHosts: string[]
   /** Proxies, registry and certificates a build needs to reach the network as this machine does. */
@@ -99,6 +105,24 @@ const settings = z
     NODE_ENV: z.string().optional(),
     PUBLIC_URL: z.url({ protocol: /^https?$/ }).optional(),
     NODE_EXTRA_CA_CERTS: z.string().optional(),
+    APP_REACH: z
+      .string()
+      .transform((text) =>
+        text
+          .split(',')
+          .map((one) => one.trim())
+          .filter(Boolean),
+      )
+      .pipe(
+        z
+          .array(
+            z.string().refine((one) => parseReach(one) !== null, 'must be networks or ports like 10.0.0.0/8, 192.168.1.5:5432; never link-local'),
+          )
+          .max(200),
+      )
+      .default([]),
+    APP_TMP_MB: z.coerce.number().int().min(1).max(1_048_576).optional(),
+    APP_CACHE_MB: z.coerce.number().int().min(1).max(1_048_576).default(64),
     EDGE_REWRITE_HOSTS: z
       .string()
       .transform((text) =>
@@ -173,6 +197,9 @@ export function readServerEnv(source: Record<string, string | undefined> = proce
     acme: acmeSettings(env),
     ownHosts: ownHostsFiles(env),
     domains: domainSettings(env, { http: env.EDGE_HTTP_PORT, https: env.EDGE_HTTPS_PORT }),
+    appReach: env.APP_REACH.map(parseReach).filter((one) => one !== null),
+    appScratchBytes: env.APP_TMP_MB === undefined ? null : env.APP_TMP_MB * 1024 * 1024,
+    appCacheBytes: env.APP_CACHE_MB * 1024 * 1024,
     rewriteHosts: env.EDGE_REWRITE_HOSTS,
     inherited: given,
     builderEnv: Object.fromEntries(passedToBuilds.flatMap((key) => (given[key] ? [[key, given[key]]] : []))),

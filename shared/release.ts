@@ -23,6 +23,12 @@ export interface ResourceLimits {
 }
 export const defaultInstanceLimits: ResourceLimits = { memoryBytes: 512 * 1024 * 1024, cpus: 1, pids: 512 }
 
+/** Below an artifact's root: what a framework keeps while it runs. Empty at the start of each instance, gone at its end, bounded. */
+export const cacheDirectory = '.switchyard/cache'
+export const defaultCacheBytes = 64 * 1024 * 1024
+/** What an instance may write elsewhere (`/tmp`, HOME): it lies in memory and counts as that. */
+export const defaultScratchBytes = (limits: ResourceLimits): number => Math.floor(Math.max(16 * 1024 * 1024, limits.memoryBytes / 2))
+
 /** Health check as a release freezes it. An answer < 500 within `latencyThresholdMs` is healthy; 2xx/3xx is required when the project set its own path. */
 export interface HealthCheck {
   path: string

@@ -20,7 +20,7 @@ let port: number
 beforeAll(async () => {
   made = await startBuilder()
   await made.builder.prepare()
-  expect(await new Firewall().ensure()).toEqual({ ok: true })
+  expect(await new Firewall([]).ensure()).toEqual({ ok: true })
   await exec(['ip', 'address', 'add', `${linkLocal}/32`, 'dev', 'lo'], { deadlineMs: 5_000 })
   server = createServer((socket) => socket.end()).listen(0, '0.0.0.0')
   await new Promise((resolve) => server.once('listening', resolve))

@@ -9,8 +9,6 @@ export interface ControlGroup {
   directories: string[]
   memoryEvents: string[]
   pidsEvents: string[]
-  add(pid: number): Promise<void>
-  pids(): Promise<number[]>
   remove(): Promise<void>
 }
 
@@ -68,10 +66,6 @@ function group(directories: string[], memoryEvents: string[], pidsEvents: string
     directories,
     memoryEvents,
     pidsEvents,
-    async add(pid) {
-      for (const directory of directories) await writeFile(`${directory}/cgroup.procs`, String(pid))
-    },
-    pids: () => groupPids(directories),
     remove: () => removeGroups(directories),
   }
 }

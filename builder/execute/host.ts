@@ -1,15 +1,17 @@
 import { constants } from 'node:fs'
-import { access, chmod, readFile, stat } from 'node:fs/promises'
+import { access, chmod, mkdir, readFile, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { type HostEnv, networkEnv } from '@/builder/options'
 import { AppError } from '@/shared/errors'
 import { writeFileAtomic } from '@/shared/node/atomic-file'
+import { confine, mountProblem, type PrivateMounts } from '@/shared/node/confined'
 import { baseEnv, start } from '@/shared/node/exec'
 import type { Artifact } from '@/shared/release'
 import type { BlobStore } from '@/storage/blob-store'
 import { collectOutputs } from './archive'
 import { storeBundle } from './bundle'
 import { type ControlGroup, createControlGroup, type HostBuildRecord, killHostBuild, processStartTime, removeRecord } from './host-process'
+import type { BuildIsolation } from './isolation'
 import {
   abortReason,
   type BuildJob,
@@ -27,6 +29,9 @@ import { StepChannel, stepScript } from './steps'
 export interface HostExecutor {
   storage: BlobStore
   installationId: string
+  /** `$SWITCHYARD_HOME`. */
+  home: string
+  isolation: BuildIsolation
   /** Node of the plan's major version. */
   nodeBinary: string
   hostEnv: HostEnv
@@ -38,13 +43,16 @@ export interface HostExecutor {
 }
 
 /**
- * Runs the plan on the host: as a user of its own when we are root, in a control group where those are writable, with nothing of our
- * environment. Weaker than a container (no own network, the host's files are readable); the process runtime says so to the user.
+ * Runs the plan on the host: as a user of its own with a view of the file system of its own when we are root, in a control group where
+ * those are writable, with nothing of our environment. Weaker than a container: the host's files are readable.
  */
 export async function buildOnHost(job: BuildJob, executor: HostExecutor, decision: InstallDecision): Promise<Artifact> {
   await job.workspace.sync(job.sourceDirectory, job.plan)
   const idle = job.plan.commands.every((command) => decision.skip.has(command))
-  if (job.workspace.owner && !idle) await checkTraversable(job.workspace.directory)
+  const { owner } = job.workspace
+  if (owner && !idle) await checkTraversable(job.workspace.directory)
+  const open = idle || !owner ? null : await executor.isolation.close(owner.uid)
+  if (!idle && open?.weakness !== null) job.log.system(job.plan.commands[0]?.step ?? 'build', `Attention: ${open?.weakness ?? notRoot}.`)
   const sandbox = idle ? idleSandbox : await startProcess(job, executor)
   try {
     await runCommands(job, sandbox, decision)
@@ -53,8 +61,11 @@ export async function buildOnHost(job: BuildJob, executor: HostExecutor, decisio
     return await packageBundle(job, executor)
   } finally {
     await sandbox.kill()
+    await open?.release()
   }
 }
+
+const notRoot = 'builds run as your own user, and reach every port of this machine'
 
 /** The build's own user must be able to walk down to its directory. */
 async function checkTraversable(directory: string): Promise<void> {
@@ -118,30 +129,32 @@ async function startProcess(job: BuildJob, executor: HostExecutor): Promise<Sand
     ...networkEnv(executor.hostEnv, executor.caFile),
     [markName]: deploymentId,
   })
-  const argv = [...(await confinement(control, limits)), ...script.argv] as [string, ...string[]]
-  const child = start(argv, {
-    cwd: checkout,
-    env: env as NodeJS.ProcessEnv,
-    detached: true,
-    stdio: ['pipe', 'pipe', 'pipe'],
-    // With a uid Node also drops the supplementary groups.
-    ...(owner ?? {}),
-  })
+  const command = confine(
+    { argv: script.argv, cwd: checkout, env, gated: false, mark: { [markName]: deploymentId } },
+    {
+      user: owner,
+      groups: control?.directories ?? [],
+      rlimits: control ? [] : [`--data=${limits.memoryBytes}`, ...(owner ? [`--nproc=${limits.pids}`] : [])],
+      mounts: owner ? await buildMounts(job, executor.home) : null,
+    },
+  )
+  const child = start(command.argv, { cwd: '/', env: command.env as NodeJS.ProcessEnv, detached: true, stdio: ['pipe', 'pipe', 'pipe'] })
   return superviseProcess(child, script.marker, control, executor, { uid: owner?.uid ?? null, mark: `${markName}=${deploymentId}` })
 }
 
-/** No setuid program gives anything back; without a control group, limits of each process. */
-async function confinement(control: ControlGroup | null, limits: BuildJob['request']['limits']): Promise<string[]> {
-  const has = (file: string) =>
-    access(file, constants.X_OK).then(
-      () => true,
-      () => false,
-    )
-  const prefix: string[] = []
-  if (await has('/usr/bin/setpriv')) prefix.push('/usr/bin/setpriv', '--no-new-privs')
-  if (!control && (await has('/usr/bin/prlimit')))
-    prefix.push('/usr/bin/prlimit', `--data=${limits.memoryBytes}`, ...(process.getuid?.() === 0 ? [`--nproc=${limits.pids}`] : []))
-  return prefix
+/** As much as a build in a container gets. */
+const scratchBytes = 2 * 1024 ** 3
+
+/** Checkout and HOME stay on one mount: package managers link from their store only within one. null where nothing can be mounted. */
+async function buildMounts(job: BuildJob, home: string): Promise<PrivateMounts | null> {
+  const { directory } = job.workspace
+  const scratch = path.join(directory, 'scratch')
+  await mkdir(scratch, { recursive: true, mode: 0o711 })
+  const problem = await mountProblem(scratch, home)
+  if (problem === null)
+    return { home, scratch, scratchBytes: Math.min(scratchBytes, job.request.limits.memoryBytes), writable: [directory], volatile: [] }
+  job.log.system(job.plan.commands[0]?.step ?? 'build', `This build shares /tmp with the machine, because nothing can be mounted here (${problem}).`)
+  return null
 }
 
 async function superviseProcess(
@@ -174,8 +187,7 @@ async function superviseProcess(
     })
   }
   const record: HostBuildRecord = { pid, startTime: (await processStartTime(pid)) ?? '', ...identity, groups: control?.directories ?? [] }
-  // It waits for its first line: limits and record are in place before anything of the project runs.
-  await control?.add(pid)
+  // It waits for its first line: the record is in place before anything of the project runs.
   await writeFileAtomic(executor.recordFile, JSON.stringify(record))
   let killed: Promise<void> | null = null
   const kill = async () => {

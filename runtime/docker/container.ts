@@ -1,20 +1,28 @@
 import { constants } from 'node:os'
 import type Docker from 'dockerode'
+import { cacheDirectory, defaultCacheBytes, defaultScratchBytes } from '@/shared/release'
 import type { InstanceSpec, ObservedInstance } from '../driver'
 import { instanceEnvironment } from '../environment'
 import { ownerLabels, ownerOfLabels, roleLabel } from '../owner'
 
-const mebibyte = 1024 * 1024
 const zeroDate = '0001-01-01T00:00:00Z'
 
 export function containerName(owner: InstanceSpec['owner']): string {
   return `sy-${owner.projectSlug}-${owner.slot}-${owner.instanceId}`
 }
 
+export interface WritableSizes {
+  /** Of `/tmp`. null: half of the instance's memory. */
+  scratchBytes?: number | null
+  cacheBytes?: number
+}
+
+const tmpfs = (mode: number, bytes: number) => `rw,exec,nosuid,nodev,mode=${mode},size=${Math.floor(bytes)}`
+
 /** A container that can do as little as an app needs. */
-export function containerOptions(spec: InstanceSpec, network: string, cores: number): Docker.ContainerCreateOptions {
+export function containerOptions(spec: InstanceSpec, network: string, cores: number, sizes: WritableSizes = {}): Docker.ContainerCreateOptions {
   const { owner, artifact, limits } = spec
-  const env = instanceEnvironment(spec, { host: '0.0.0.0', port: artifact.port })
+  const env = { HOME: '/tmp', ...instanceEnvironment(spec, { host: '0.0.0.0', port: artifact.port }) }
   return {
     name: containerName(owner),
     Image: artifact.digest,
@@ -26,7 +34,11 @@ export function containerOptions(spec: InstanceSpec, network: string, cores: num
     HostConfig: {
       NetworkMode: network,
       ReadonlyRootfs: true,
-      Tmpfs: { '/tmp': `rw,exec,nosuid,nodev,mode=1777,size=${Math.floor(Math.max(16 * mebibyte, limits.memoryBytes / 2))}` },
+      Tmpfs: {
+        '/tmp': tmpfs(1777, sizes.scratchBytes ?? defaultScratchBytes(limits)),
+        // images of a Dockerfile have no such place
+        ...(artifact.framework === 'dockerfile' ? {} : { [`/app/${cacheDirectory}`]: tmpfs(1777, sizes.cacheBytes ?? defaultCacheBytes) }),
+      },
       CapDrop: ['ALL'],
       SecurityOpt: ['no-new-privileges'],
       PidsLimit: limits.pids,

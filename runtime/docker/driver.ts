@@ -1,5 +1,6 @@
 import type Docker from 'dockerode'
 import { AppError, isAppError } from '@/shared/errors'
+import type { Reach } from '@/shared/node/reach'
 import { type Cgroup, cgroupOfProcess, readCgroupStats } from '../cgroup'
 import type { InstanceLogLine, InstanceSpec, InstanceStats, LogQuery, ObservedInstance, RuntimeDriver } from '../driver'
 import { endedAtOnce } from '../last-words'
@@ -7,18 +8,20 @@ import { heapExhausted } from '../log-text'
 import type { RuntimeLogger } from '../logger'
 import { assertId, assertOwner, labelPrefix, ownerOfLabels, roleLabel } from '../owner'
 import { KeyedMutex, mapConcurrent } from '../pool'
-import { containerOptions, observe } from './container'
+import { containerOptions, observe, type WritableSizes } from './container'
 import { asAppError, Engine, engineMessage, engineStatus } from './engine'
 import { Firewall } from './firewall'
 import { behind, readLines, sinceOf } from './log-lines'
 import { ProjectNetworks } from './network'
 import { keptLines, SavedLogs } from './saved-logs'
 
-export interface DockerDriverOptions {
+export interface DockerDriverOptions extends WritableSizes {
   installationId: string
   home: string
   /** Path, unix:// or tcp:// of the engine. */
   host: string
+  /** Private places that apps and builds may reach. */
+  reach?: readonly Reach[]
   logger: RuntimeLogger
 }
 
@@ -37,7 +40,7 @@ export class DockerDriver implements RuntimeDriver {
   readonly kind = 'docker'
   private readonly engine: Engine
   private readonly networks: ProjectNetworks
-  private readonly firewall = new Firewall()
+  private readonly firewall: Firewall
   private readonly saved: SavedLogs
   private readonly mutex = new KeyedMutex()
   private readonly starting = new Set<string>()
@@ -47,6 +50,7 @@ export class DockerDriver implements RuntimeDriver {
 
   constructor(private readonly options: DockerDriverOptions) {
     this.engine = new Engine(options.host)
+    this.firewall = new Firewall(options.reach ?? [])
     this.networks = new ProjectNetworks(this.engine, assertId('installationId', options.installationId))
     this.saved = new SavedLogs(options.home)
   }
@@ -74,7 +78,7 @@ export class DockerDriver implements RuntimeDriver {
   }
 
   private async launch(spec: InstanceSpec, network: string, signal?: AbortSignal): Promise<ObservedInstance> {
-    const options = containerOptions(spec, network, await this.engine.cores())
+    const options = containerOptions(spec, network, await this.engine.cores(), this.options)
     try {
       const container = await this.engine.call(
         'create a container',
@@ -278,11 +282,12 @@ export class DockerDriver implements RuntimeDriver {
     await this.networks.remove(projectId)
   }
 
-  async health(): Promise<{ ok: true; detail: string } | { ok: false; reason: string }> {
+  async health(): ReturnType<RuntimeDriver['health']> {
     try {
       const version = await this.engine.call('its version', healthMs, (docker) => docker.version())
       const firewall = await this.firewall.ensure()
-      return { ok: true, detail: `Docker Engine ${version.Version}${firewall.ok ? '' : `; ${firewall.reason}`}` }
+      const weakness = firewall.ok ? null : firewall.reason
+      return { ok: true, detail: [`Docker Engine ${version.Version}`, ...(weakness ? [weakness] : [])].join('; '), weakness }
     } catch (error) {
       return { ok: false, reason: isAppError(error) ? error.message : engineMessage(error) }
     }

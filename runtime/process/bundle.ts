@@ -4,6 +4,7 @@ import { pipeline } from 'node:stream'
 import { createZstdDecompress } from 'node:zlib'
 import { extract, type Header } from 'tar-stream'
 import { AppError, isAppError } from '@/shared/errors'
+import { cacheDirectory } from '@/shared/release'
 import type { BlobStore } from '@/storage/blob-store'
 import { hasCode, isRoot, type Layout } from './layout'
 
@@ -149,7 +150,7 @@ export async function unpackBundle(source: NodeJS.ReadableStream, target: string
 export async function ensureRelease(
   paths: Layout,
   storage: BlobStore,
-  what: { projectId: string; deploymentId: string; digest: string; gid: number },
+  what: { projectId: string; deploymentId: string; digest: string; uid: number; gid: number },
 ): Promise<{ directory: string; created: boolean }> {
   const releases = paths.releases(what.projectId)
   await mkdir(releases, { recursive: true, mode: 0o711 })
@@ -160,8 +161,24 @@ export async function ensureRelease(
   const incoming = path.join(releases, `.${timestamp}-${what.deploymentId}.${process.pid}`)
   await rm(incoming, { recursive: true, force: true })
   await unpackBundle(await storage.get(what.digest), incoming, what.gid)
+  await makeCacheDirectory(incoming, what.uid, what.gid)
   await rename(incoming, directory)
   return { directory, created: true }
+}
+
+/** The one place in a release that the app may write to. Each instance gets an empty file system of its own there, where we can mount one. */
+async function makeCacheDirectory(release: string, uid: number, gid: number): Promise<void> {
+  let at = release
+  for (const part of cacheDirectory.split('/')) {
+    at = path.join(at, part)
+    await mkdir(at, { mode: 0o750 }).catch((error) => {
+      if (!hasCode(error, 'EEXIST')) throw error
+    })
+    // a link would lead our chown elsewhere
+    if (!(await lstat(at)).isDirectory()) throw refuse(`${cacheDirectory} is not a directory`)
+    if (isRoot()) await lchown(at, 0, gid)
+  }
+  if (isRoot()) await lchown(at, uid, gid)
 }
 
 /** `current` → the release, replaced in one step: a reader sees the old one or the new one, never none. */

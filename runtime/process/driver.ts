@@ -2,7 +2,12 @@ import { mkdir, readdir, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { AppError, isAppError } from '@/shared/errors'
+import { assertConfinement, mountProblem, type PrivateMounts } from '@/shared/node/confined'
 import { baseEnv } from '@/shared/node/exec'
+import type { FirewallState } from '@/shared/node/iptables'
+import type { Reach } from '@/shared/node/reach'
+import { projectUsers, UserFirewall } from '@/shared/node/user-firewall'
+import { cacheDirectory, defaultCacheBytes, defaultScratchBytes } from '@/shared/release'
 import type { BlobStore } from '@/storage/blob-store'
 import { cgroupMounts } from '../cgroup'
 import type { InstanceLogLine, InstanceSpec, InstanceStats, LogQuery, ObservedInstance, RuntimeDriver } from '../driver'
@@ -12,10 +17,10 @@ import type { RuntimeLogger } from '../logger'
 import { assertId, assertOwner } from '../owner'
 import { KeyedMutex } from '../pool'
 import { createCgroup, removeCgroup } from './groups'
-import { assertCommand, confine, type Gated, makeScratch, startGated } from './launch'
+import { assertCommand, type Gated, makeScratch, startGated } from './launch'
 import { hasCode, isRoot, layout } from './layout'
 import { InstanceLog } from './log-files'
-import { endInstance, instanceVariable, sleepMembers, wakeMembers } from './members'
+import { endInstance, endStrays, instanceVariable, sleepMembers, wakeMembers } from './members'
 import { observeRecord, readStats } from './observe'
 import { Ports } from './ports'
 import { signal as sendSignal, statOf } from './proc'
@@ -23,6 +28,7 @@ import { type InstanceRecord, listRecords, readRecord, writeRecord } from './rec
 import { type Release, Releases } from './releases'
 import { sweepRemains } from './sweep'
 import { installNode, openPath } from './tools'
+import { claimedUids } from './users'
 
 export interface ProcessDriverOptions {
   installationId: string
@@ -34,10 +40,18 @@ export interface ProcessDriverOptions {
   nodeVersion?: string
   /** More directories for the PATH of apps. */
   toolPaths?: string[]
+  /** Size of what an instance may write to `/tmp`, its HOME and `/dev/shm` together. null: half of its memory, which it counts as. */
+  scratchBytes?: number | null
+  /** Size of the framework's cache of an instance. It counts as memory. */
+  cacheBytes?: number
+  /** Private places that apps may reach. */
+  reach?: readonly Reach[]
   logger: RuntimeLogger
 }
 
 const tickMs = 250
+/** Starts that come at once look at the firewall once. */
+const startFreshMs = 2_000
 const followPollMs = 100
 const host = '127.0.0.1'
 
@@ -51,14 +65,18 @@ export class ProcessDriver implements RuntimeDriver {
   private readonly logFiles = new Map<string, InstanceLog>()
   /** Started by this very process: only of these will we hear an exit code. */
   private readonly children = new Set<string>()
+  private readonly firewall: UserFirewall
   private readonly closing = new AbortController()
   private readonly timer: NodeJS.Timeout
   private nodeDirectory = ''
+  /** Why instances share `/tmp` and `/dev/shm`; null when each has its own. */
+  private sharedBecause: string | null = null
   private ticking = false
 
   private constructor(private readonly options: ProcessDriverOptions) {
     this.paths = layout(options.home)
     this.releases = new Releases(this.paths, options.storage)
+    this.firewall = firewallOfApps(options.installationId, options.reach ?? [])
     this.ports = new Ports(this.paths, async (instanceId) => {
       const record = await readRecord(this.paths, instanceId)
       return record !== null && record.stoppedAt === null
@@ -69,11 +87,14 @@ export class ProcessDriver implements RuntimeDriver {
 
   static async create(options: ProcessDriverOptions): Promise<ProcessDriver> {
     assertId('installationId', options.installationId)
+    await assertConfinement()
     await openPath(options.home)
     const driver = new ProcessDriver(options)
+    driver.sharedBecause = isRoot() ? await tryMounts(driver.paths.probe, options.home) : 'only root can give each app its own'
     driver.nodeDirectory = await installNode(options.home, options.nodeBinary, options.nodeVersion ?? process.versions.node)
     await sweepRemains(driver.paths)
     await driver.ports.sweep()
+    for (const uid of await claimedUids(driver.paths)) await endStrays(driver.paths, options.installationId, uid)
     return driver
   }
 
@@ -136,20 +157,32 @@ export class ProcessDriver implements RuntimeDriver {
     undo.push(() => this.ports.release(port, owner.instanceId))
     const cgroup = isRoot() ? await createCgroup(`${owner.installationId}.${owner.instanceId}`, limits) : null
     if (cgroup) undo.push(() => removeCgroup(cgroup))
+    await this.isolate(startFreshMs)
     throwIfCanceled(signal)
+    const mounts = this.mountsOf(spec, directory)
     const env = {
       LANG: 'C.UTF-8',
       ...instanceEnvironment(spec, { host, port }),
       PATH: searchPath,
       HOME: scratch,
-      TMPDIR: path.join(scratch, 'tmp'),
+      TMPDIR: mounts ? '/tmp' : path.join(scratch, 'tmp'),
       [instanceVariable]: owner.instanceId,
     }
     const log = this.logOf(owner.instanceId)
     const output = await log.create(uid, gid)
-    const gated = await startGated({ argv: artifact.start.argv, cwd: directory, env, uid, gid, output }).finally(() => output.close())
+    const gated = await startGated({
+      argv: artifact.start.argv,
+      cwd: directory,
+      env,
+      uid,
+      gid,
+      instanceId: owner.instanceId,
+      limits,
+      cgroup,
+      mounts,
+      output,
+    }).finally(() => output.close())
     undo.push(async () => sendSignal(gated.identity.pid, 'SIGKILL') && (await untilGone(gated)))
-    await confine(gated.identity.pid, limits, cgroup)
     const startedAt = new Date().toISOString()
     const record: InstanceRecord = {
       version: 1,
@@ -168,6 +201,17 @@ export class ProcessDriver implements RuntimeDriver {
     return { gated, record, log }
   }
 
+  private mountsOf({ owner, limits }: InstanceSpec, releaseDirectory: string): PrivateMounts | null {
+    if (this.sharedBecause) return null
+    return {
+      home: this.options.home,
+      scratch: this.paths.scratch(owner.instanceId),
+      scratchBytes: this.options.scratchBytes ?? defaultScratchBytes(limits),
+      volatile: [{ directory: path.join(releaseDirectory, cacheDirectory), sizeBytes: this.options.cacheBytes ?? defaultCacheBytes }],
+      writable: [],
+    }
+  }
+
   /** Only our own child tells its exit code; it is written down at once. */
   private watch(gated: Gated, instanceId: string): void {
     this.children.add(instanceId)
@@ -182,7 +226,13 @@ export class ProcessDriver implements RuntimeDriver {
     })
   }
 
+  /** Closes this machine to every project of the installation. */
+  private async isolate(freshForMs?: number): Promise<FirewallState> {
+    return this.firewall.ensure(await claimedUids(this.paths), freshForMs)
+  }
+
   async list(): Promise<ObservedInstance[]> {
+    if (isRoot()) await this.isolate()
     const records = await listRecords(this.paths)
     return Promise.all(records.filter((record) => this.isOurs(record) && record.stoppedAt === null).map((record) => this.observe(record)))
   }
@@ -203,6 +253,7 @@ export class ProcessDriver implements RuntimeDriver {
       await endInstance(record, graceMs)
       await this.logOf(instanceId).tick()
       await removeRemains(this.options.home, record)
+      await endStrays(this.paths, this.options.installationId, record.uid, this.releases.starting())
       await this.releases.prune(record.owner.projectId)
     })
   }
@@ -255,24 +306,34 @@ export class ProcessDriver implements RuntimeDriver {
     const left = (await listRecords(this.paths)).filter((record) => record.owner.projectId === projectId && record.stoppedAt === null)
     if (left.length > 0) throw new AppError('ERR_CONFLICT', `The project still has ${left.length} instances`, { nextAction: 'Stop them first.' })
     await this.releases.remove(projectId)
+    await this.isolate()
   }
 
-  async health(): Promise<{ ok: true; detail: string } | { ok: false; reason: string }> {
+  async health(): ReturnType<RuntimeDriver['health']> {
     try {
       await readdir(this.paths.instances)
       const mounts = isRoot() ? await cgroupMounts() : null
       const limits = mounts ? `limits by control groups v${mounts.version}` : 'limits by the heap size and rlimits only'
       const users = isRoot() ? 'a user of its own per project' : 'all apps run as your own user: they are not protected from each other'
-      return { ok: true, detail: `${users}; ${limits}; ports of this machine are not isolated` }
+      const files = this.sharedBecause ? `apps share /tmp and /dev/shm (${this.sharedBecause})` : '/tmp and /dev/shm of its own per instance'
+      const network = await this.isolate()
+      const weakness = isRoot() ? (network.ok ? null : network.reason) : notRoot
+      return {
+        ok: true,
+        detail: [users, limits, files, weakness ?? 'nothing of this machine but its own ports is open to an app'].join('; '),
+        weakness,
+      }
     } catch (error) {
       return { ok: false, reason: `The home directory cannot be read: ${error instanceof Error ? error.message : String(error)}` }
     }
   }
 
-  /** Apps live on. */
+  /** Apps live on, and their rules with them. */
   async close(): Promise<void> {
     clearInterval(this.timer)
     this.closing.abort()
+    const running = (await listRecords(this.paths)).some((record) => this.isOurs(record) && record.stoppedAt === null)
+    if (!running) await this.firewall.remove()
   }
 
   private isOurs(record: InstanceRecord): boolean {
@@ -322,6 +383,18 @@ export class ProcessDriver implements RuntimeDriver {
       this.ticking = false
     }
   }
+}
+
+const notRoot = 'apps run as your own user: they reach every port of this machine, those of other projects too, and each other’s files'
+
+/** Also for the supervisor, which removes the rules of apps that it stopped. */
+export const firewallOfApps = (installationId: string, reach: readonly Reach[]): UserFirewall =>
+  new UserFirewall({ name: `${installationId}/apps`, users: projectUsers, reach })
+
+/** null where private mounts work, else why not. */
+async function tryMounts(probe: string, home: string): Promise<string | null> {
+  await mkdir(probe, { recursive: true, mode: 0o700 })
+  return mountProblem(probe, home)
 }
 
 /** Frees what a stopped instance held. Its record stays, marked, until `forget`: its logs are still readable. */

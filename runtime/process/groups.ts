@@ -76,11 +76,7 @@ async function createV2(root: string, relative: string, limits: ResourceLimits):
   return { version: 2, directory }
 }
 
-const directoriesOf = (group: Cgroup): string[] => (group.version === 1 ? Object.values(group.directories) : [group.directory])
-
-export async function addToCgroup(group: Cgroup, pid: number): Promise<void> {
-  for (const directory of directoriesOf(group)) await writeFile(path.join(directory, 'cgroup.procs'), String(pid))
-}
+export const directoriesOf = (group: Cgroup): string[] => (group.version === 1 ? Object.values(group.directories) : [group.directory])
 
 /** Everyone in the group, whatever session or parent they fled to. */
 export async function membersOfCgroup(group: Cgroup): Promise<number[]> {

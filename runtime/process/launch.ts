@@ -1,18 +1,14 @@
 import { access, chown, constants, mkdir, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { AppError } from '@/shared/errors'
-import { baseEnv, exec, start } from '@/shared/node/exec'
+import { confine, type PrivateMounts } from '@/shared/node/confined'
+import { start } from '@/shared/node/exec'
 import type { ResourceLimits } from '@/shared/release'
 import type { Cgroup } from '../cgroup'
-import { addToCgroup } from './groups'
+import { directoriesOf } from './groups'
 import { isRoot } from './layout'
+import { instanceVariable } from './members'
 import { identify, type ProcessIdentity } from './proc'
-
-/**
- * Waits for a word before it becomes the app, so that record, control group and limits are in place first. Should we die before,
- * its input ends and it goes away. A constant: what the user wrote comes as arguments, which no shell ever parses.
- */
-const gate = 'IFS= read -r word; [ "$word" = go ] || exit 70; exec "$@" </dev/null'
 
 /** Private address space of an idle Node 24: 580 MB, thread stacks for the most part. */
 const nodeReservesBytes = 768 * 1024 * 1024
@@ -30,16 +26,32 @@ export interface GateOptions {
   env: Record<string, string>
   uid: number
   gid: number
+  instanceId: string
+  limits: ResourceLimits
+  cgroup: Cgroup | null
+  /** null: the machine's own `/tmp` and `/dev/shm`. */
+  mounts: PrivateMounts | null
   output: { stdout: number; stderr: number }
 }
 
-/** Starts the gate: leader of a new session, as the project's user without any other group. */
+/**
+ * Starts the gate: leader of a new session, in its control group, as the project's user without any other group or new privileges.
+ * It waits for a word before it becomes the app, so that the record is written first.
+ */
 export async function startGated(options: GateOptions): Promise<Gated> {
-  const child = start(['/bin/sh', '-c', gate, 'switchyard', ...(await withoutNewPrivileges()), ...options.argv], {
-    cwd: options.cwd,
-    env: options.env as NodeJS.ProcessEnv,
-    // libuv drops the supplementary groups with them
-    ...(isRoot() ? { uid: options.uid, gid: options.gid } : {}),
+  const { argv, cwd, env, uid, gid, cgroup, mounts } = options
+  const command = confine(
+    { argv, cwd, env, gated: true, mark: { [instanceVariable]: options.instanceId } },
+    {
+      user: isRoot() ? { uid, gid } : null,
+      groups: cgroup ? directoriesOf(cgroup) : [],
+      rlimits: rlimitsOf(options.limits, cgroup),
+      mounts,
+    },
+  )
+  const child = start(command.argv, {
+    cwd: '/',
+    env: command.env as NodeJS.ProcessEnv,
     detached: true,
     stdio: ['pipe', options.output.stdout, options.output.stderr],
   })
@@ -58,31 +70,15 @@ export async function startGated(options: GateOptions): Promise<Gated> {
   }
 }
 
-/** As in containers: no setuid program on this machine lifts an app above its user. */
-async function withoutNewPrivileges(): Promise<string[]> {
-  const setpriv = '/usr/bin/setpriv'
-  return access(setpriv, constants.X_OK).then(
-    () => [setpriv, '--no-new-privs', '--'],
-    () => [],
-  )
-}
-
-/** Puts the gate under the instance's limits; everything it starts inherits them. */
-export async function confine(pid: number, limits: ResourceLimits, cgroup: Cgroup | null): Promise<void> {
-  if (cgroup) await addToCgroup(cgroup, pid)
+/** Limits that everything the app starts inherits. */
+function rlimitsOf(limits: ResourceLimits, cgroup: Cgroup | null): string[] {
   const rlimits = ['--core=0:0']
-  if (!cgroup) {
-    // Counted per user: without a user of its own the limit would count the whole desktop session.
-    if (isRoot()) rlimits.push(`--nproc=${limits.pids}:${limits.pids}`)
-    // Against a runaway native allocation; V8 stays below its limit by its heap. Coarse: what is set aside counts, not what is used.
-    const data = limits.memoryBytes * 2 + nodeReservesBytes
-    rlimits.push(`--data=${data}:${data}`)
-  }
-  const result = await exec(['prlimit', `--pid=${pid}`, ...rlimits], { env: { ...baseEnv }, deadlineMs: 5_000 }).catch(() => null)
-  if (!cgroup && result?.code !== 0 && isRoot())
-    throw new AppError('ERR_START', `The limits of the app could not be set: ${result?.stderr.trim() ?? 'prlimit is missing'}`, {
-      nextAction: 'Install util-linux, which has prlimit.',
-    })
+  if (cgroup) return rlimits
+  // Counted per user: without a user of its own the limit would count the whole desktop session.
+  if (isRoot()) rlimits.push(`--nproc=${limits.pids}:${limits.pids}`)
+  // Against a runaway native allocation; V8 stays below its limit by its heap. Coarse: what is set aside counts, not what is used.
+  const data = limits.memoryBytes * 2 + nodeReservesBytes
+  return [...rlimits, `--data=${data}:${data}`]
 }
 
 /** HOME and TMPDIR of the app: its own, and nobody else's. */

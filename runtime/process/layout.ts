@@ -9,6 +9,8 @@ export function layout(home: string) {
     instances: path.join(home, 'instances'),
     ports: path.join(home, 'run', 'ports'),
     users: path.join(home, 'run', 'users'),
+    /** Where it is tried whether file systems can be mounted. */
+    probe: path.join(home, 'run', 'mount-probe'),
     projects: path.join(home, 'projects'),
     project,
     releases: (projectId: string) => path.join(project(projectId), 'releases'),

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { AppError } from '@/shared/errors'
 import { freezeCgroup, isCgroupFrozen, killCgroup, membersOfCgroup, removeCgroup } from './groups'
-import { allProcesses, environmentHolds, type ProcessStat, signal, statOf } from './proc'
-import type { InstanceRecord } from './record'
+import { isRoot, type Layout } from './layout'
+import { allProcesses, environmentHolds, groupNameOf, ownerOfProcess, type ProcessStat, signal, statOf } from './proc'
+import { type InstanceRecord, listRecords, readRecord } from './record'
 
 /** In the environment of every app: finds strays that left their session where there is no control group. */
 export const instanceVariable = 'SWITCHYARD_INSTANCE_ID'
@@ -53,6 +54,40 @@ export async function endInstance(record: InstanceRecord, graceMs: number): Prom
       ),
     )
   }
+}
+
+/**
+ * Ends every process of a project's user that no instance owns: what an app started and moved out of reach of its own end.
+ * `starting`: instances without a record yet. Does nothing without root, where projects have no user of their own.
+ */
+export async function endStrays(paths: Layout, installationId: string, uid: number, starting: ReadonlySet<string> = new Set()): Promise<void> {
+  if (!isRoot() || uid === 0) return
+  await until(killDeadlineMs, async () => {
+    const strays = await straysOf(paths, installationId, uid, starting)
+    for (const pid of strays) signal(pid, 'SIGKILL')
+    return strays.length === 0
+  })
+}
+
+async function straysOf(paths: Layout, installationId: string, uid: number, starting: ReadonlySet<string>): Promise<number[]> {
+  const alive = (await allProcesses()).filter((one) => one.state !== 'Z' && one.state !== 'X')
+  const owners = await Promise.all(alive.map((one) => ownerOfProcess(one.pid)))
+  const own = alive.filter((_, index) => owners[index] === uid).map((one) => one.pid)
+  if (own.length === 0) return []
+  const records = (await listRecords(paths)).filter((record) => record.uid === uid && record.stoppedAt === null)
+  // without control groups, membership is told by session and mark
+  const members = new Set((await Promise.all(records.filter((record) => !record.cgroup).map(membersOf))).flat().map((one) => one.pid))
+  const owned = async (pid: number): Promise<boolean> => {
+    if (members.has(pid)) return true
+    const [installation, instanceId] = (await groupNameOf(pid))?.split('.') ?? []
+    if (instanceId && installation !== installationId) return true
+    // a group without a record is a start under way
+    if (instanceId) return !(await readRecord(paths, instanceId).catch(() => null))?.stoppedAt
+    for (const one of starting) if (await environmentHolds(pid, uid, `${instanceVariable}=${one}`)) return true
+    return false
+  }
+  const kept = await Promise.all(own.map(owned))
+  return own.filter((_, index) => !kept[index])
 }
 
 export async function sleepMembers(record: InstanceRecord): Promise<void> {

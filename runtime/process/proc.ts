@@ -1,4 +1,4 @@
-import { readdir, readFile, stat } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 
 /** A process by its number and the moment it began: numbers are given out again. */
 export interface ProcessIdentity {
@@ -75,10 +75,18 @@ export async function allProcesses(): Promise<ProcessStat[]> {
   return all.filter((one) => one !== null)
 }
 
-/** Its user; null when it is gone. */
+/** Its user; null when it is gone. Not the owner of `/proc/<pid>`: that is root for a process which forbids to be dumped. */
 export function ownerOfProcess(pid: number): Promise<number | null> {
-  return stat(`/proc/${pid}`).then(
-    (found) => found.uid,
+  return readFile(`/proc/${pid}/status`, 'utf8').then(
+    (text) => Number(/^Uid:\s+(\d+)/m.exec(text)?.[1] ?? Number.NaN),
+    () => null,
+  )
+}
+
+/** Name of its group below `switchyard/`, where ours are; null when it is in none of them. */
+export function groupNameOf(pid: number): Promise<string | null> {
+  return readFile(`/proc/${pid}/cgroup`, 'utf8').then(
+    (text) => /:\/(?:.*\/)?switchyard\/([^/\n]+)/.exec(text)?.[1] ?? null,
     () => null,
   )
 }

@@ -52,11 +52,23 @@ runtimeContract(
     adoption(fixture)
     ports(fixture)
   },
-  { processLimit: root },
+  { processLimit: root, privateFiles: root, isolated: root },
 )
 
 function users(fixture: Fixture): void {
   describe.runIf(root)('users', () => {
+    it('ends, with an instance, every process of the project’s user that no living instance owns', async () => {
+      const [one, sibling] = await Promise.all([fixture.up(), fixture.up()])
+      const record = await readRecord(layout(home), one.owner.instanceId)
+      const uid = record?.uid ?? -1
+      // in no control group of ours, and without the mark of any instance: what code that ran before its confinement could leave behind
+      const stray = start(['/bin/sleep', '600'], { uid, gid: uid, env: {} as NodeJS.ProcessEnv, stdio: 'ignore', cwd: '/' })
+      const ended = new Promise((resolve) => stray.once('exit', (_, signal) => resolve(signal)))
+      await fixture.driver.stop(one.owner.instanceId, 1_000)
+      expect(await ended).toBe('SIGKILL')
+      expect(await call(sibling, 'hello')).toEqual({ hello: 'world' })
+    })
+
     it('a project has a user of its own, without other groups, that another project’s files are closed to', async () => {
       const [one, two] = await Promise.all([
         fixture.up({ owner: { projectId: 'project1' } }),

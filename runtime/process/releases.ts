@@ -41,7 +41,7 @@ export class Releases {
       const gid = isRoot() ? uid : (process.getgid?.() ?? uid)
       await mkdir(this.paths.project(projectId), { recursive: true, mode: 0o750 })
       if (isRoot()) await chown(this.paths.project(projectId), 0, gid)
-      const { directory, created } = await ensureRelease(this.paths, this.storage, { projectId, deploymentId, digest, gid })
+      const { directory, created } = await ensureRelease(this.paths, this.storage, { projectId, deploymentId, digest, uid, gid })
       this.launching.set(instanceId, directory)
       return {
         directory,
@@ -54,6 +54,11 @@ export class Releases {
             : Promise.resolve(),
       }
     })
+  }
+
+  /** Instances whose start is under way. */
+  starting(): ReadonlySet<string> {
+    return new Set(this.launching.keys())
   }
 
   /** `current` is what was started last. */

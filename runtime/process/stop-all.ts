@@ -1,7 +1,7 @@
 import { mapConcurrent } from '../pool'
-import { removeRemains } from './driver'
+import { firewallOfApps, removeRemains } from './driver'
 import { layout } from './layout'
-import { endInstance } from './members'
+import { endInstance, endStrays } from './members'
 import { listRecords } from './record'
 
 /** Ends every app of the process driver below `home`, from the records alone: for the supervisor, when the control process is gone already. */
@@ -16,5 +16,8 @@ export async function stopAllProcesses(home: string, graceMs = 5_000): Promise<v
       failures.push(error)
     }
   })
+  const users = new Map(records.map((record) => [record.uid, record.owner.installationId]))
+  for (const [uid, installationId] of users) await endStrays(layout(home), installationId, uid)
+  for (const installationId of new Set(users.values())) await firewallOfApps(installationId, []).remove()
   if (failures.length > 0) throw new AggregateError(failures, `${failures.length} apps could not be stopped`)
 }

@@ -2,8 +2,9 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { projectUsers } from '@/shared/node/user-firewall'
 import { layout } from './layout'
-import { existingUid, firstUid, lastUid, releaseUid, uidOfProject } from './users'
+import { existingUid, releaseUid, uidOfProject } from './users'
 
 describe.runIf(process.getuid?.() === 0)('users of projects', () => {
   it('are one per project, the same ever after, and never shared, however many ask at once', async () => {
@@ -15,8 +16,8 @@ describe.runIf(process.getuid?.() === 0)('users of projects', () => {
       const uids = await Promise.all(names.map((name) => uidOfProject(paths, name)))
       expect(new Set(uids).size).toBe(20)
       expect(uids.slice(0, 20)).toEqual(uids.slice(20, 40))
-      expect(Math.min(...uids)).toBeGreaterThanOrEqual(firstUid)
-      expect(Math.max(...uids)).toBeLessThanOrEqual(lastUid)
+      expect(Math.min(...uids)).toBeGreaterThanOrEqual(projectUsers.first)
+      expect(Math.max(...uids)).toBeLessThanOrEqual(projectUsers.last)
       expect(await readdir(paths.users)).toHaveLength(20)
       await releaseUid(paths, uids[0] as number)
       expect(await existingUid(paths, 'p0')).toBeNull()

@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto'
 import { link, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { AppError } from '@/shared/errors'
+import { projectUsers } from '@/shared/node/user-firewall'
 import { hasCode, isRoot, type Layout } from './layout'
 
-export const firstUid = 20_000
-export const lastUid = 59_999
+const { first: firstUid, last: lastUid } = projectUsers
 
 /**
  * A user of its own per project, by number: no entry in /etc/passwd is needed. `run/users/<uid>` holds the project's id;
@@ -54,6 +54,12 @@ async function findClaim(paths: Layout, projectId: string): Promise<number | nul
     if (holder === projectId) return Number(name)
   }
   return null
+}
+
+/** Users of this installation's projects. Empty without root, where there are none. */
+export async function claimedUids(paths: Layout): Promise<number[]> {
+  if (!isRoot()) return []
+  return (await readdir(paths.users).catch(() => [])).filter((name) => /^\d+$/.test(name)).map(Number)
 }
 
 async function accountsOfMachine(): Promise<Set<number>> {

@@ -41,8 +41,18 @@ const actions = {
     socket.once('connect', () => end('connected'))
     socket.once('error', (error) => end(error.code))
   }),
+  loop: (q) => new Promise((resolve) => {
+    const server = net.createServer((socket) => socket.end()).listen(0, q.get('host'), async () => {
+      const result = await actions.connect(new URLSearchParams({ host: '127.0.0.1', port: String(server.address().port) }))
+      server.close()
+      resolve(result)
+    })
+  }),
   resolve: (q) => new Promise((resolve) => dns.lookup(q.get('name'), (error, address) => resolve({ address: address ?? null, error: error && error.code }))),
   write: (q) => { try { fs.writeFileSync(q.get('file'), 'x'); return { ok: true } } catch (error) { return { ok: false, code: error.code } } },
+  // until something refuses, at most 512 MiB
+  fill: (q) => { const block = Buffer.alloc(1024 * 1024, 1); let mebibytes = 0; const file = fs.openSync(q.get('file'), 'w'); try { for (; mebibytes < 512; mebibytes++) fs.writeSync(file, block); return { mebibytes, code: null } } catch (error) { return { mebibytes, code: error.code } } finally { fs.closeSync(file) } },
+  remove: (q) => { fs.rmSync(q.get('file'), { force: true }); return {} },
   read: (q) => { try { return { text: fs.readFileSync(q.get('file'), 'utf8').slice(0, 1000) } } catch (error) { return { code: error.code } } },
   gateway: () => ({ route: fs.readFileSync('/proc/net/route', 'utf8') }),
   burn: () => { const from = process.cpuUsage(); while (process.cpuUsage(from).user < 300000); return {} },
