@@ -5,6 +5,7 @@ import { newId } from '@/shared/node/ids'
 import type { Artifact } from '@/shared/release'
 import { artifactFiles, openArtifact } from './artifact-files'
 import type { Builder } from './builder'
+import { type EvictionPolicy, evictCaches, type Freed, listCaches } from './cache/evict'
 import { openEnvHash } from './cache/key'
 import { createBuildUsers } from './cache/users'
 import { createWorkspaces } from './cache/workspace'
@@ -12,6 +13,7 @@ import { detect } from './detect'
 import { zipOfTar } from './download'
 import { connectEngine, type Engine, engineCall } from './engine'
 import { createConfinement } from './execute/confinement'
+import { createEngineDirectory, engineUsage, pruneEngineCache } from './execute/engine-disk'
 import { cleanUpHostBuild } from './execute/host'
 import { createBuildIsolation } from './execute/isolation'
 import { createBuildNetwork } from './execute/network'
@@ -24,10 +26,22 @@ import { defaultSourceLimits, fetchSource } from './source'
 export type { BuildEvents, Builder, BuildOutcome, BuildRequest, BuildStep, SourceSpec } from './builder'
 export type { BuilderOptions, HostEnv } from './options'
 
+/** Limits of what builds leave behind to be faster next time. */
+export interface CacheLimits extends EvictionPolicy {
+  /** Of the engine's own build cache. */
+  engineCacheBytes: number
+}
+
 /** A builder, and what only the composition root does with it. */
 export interface ManagedBuilder extends Builder {
   /** Makes the base images ahead of the first build. */
   prepare(nodeMajor?: number): Promise<void>
+  /** Removes caches beyond the limits, never one that a build uses. Returns what was freed. */
+  evict(limits: CacheLimits): Promise<Freed[]>
+  /** What takes space, by kind. */
+  usage(): Promise<{ what: string; sizeBytes: number }[]>
+  /** Where the engine keeps its images, when that is on this machine. */
+  engineDirectory(): Promise<string[]>
 }
 
 const removeDeadlineMs = 30_000
@@ -57,6 +71,25 @@ export async function createBuilder(options: BuilderOptions): Promise<ManagedBui
       await rm(mirrorDirectory(options.home, projectId), { recursive: true, force: true })
       if (engine) await removeProjectImages(engine, options.installationId, projectId)
     },
+    async evict(limits) {
+      const projects = path.join(options.home, 'builds', 'projects')
+      const hold = (directory: string) =>
+        directory.startsWith(projects) ? parts.workspaces.hold(directory) : parts.workspaces.isBusy(path.basename(directory)) ? null : () => {}
+      const freed = await evictCaches(options.home, limits, hold)
+      const keep = (await limits.isPressed()) ? 0 : limits.engineCacheBytes
+      const pruned = engine ? await pruneEngineCache(engine, keep) : 0
+      return pruned > 0 ? [...freed, { what: 'cache of Dockerfile builds', projectId: null, sizeBytes: pruned }] : freed
+    },
+    async usage() {
+      const caches = await listCaches(options.home)
+      const of = (kind: string) => caches.filter((entry) => entry.kind === kind).reduce((sum, entry) => sum + entry.sizeBytes, 0)
+      return [
+        { what: 'build caches', sizeBytes: of('build cache') },
+        { what: 'git mirrors', sizeBytes: of('git mirror') },
+        ...(engine ? await engineUsage(engine) : []),
+      ]
+    },
+    engineDirectory: parts.engineDirectory,
     async prepare(nodeMajor = 24) {
       if (parts.images) await Promise.all([parts.images.run(nodeMajor), parts.images.build(nodeMajor)])
     },
@@ -94,6 +127,7 @@ async function assemble(options: BuilderOptions, root: string): Promise<BuilderP
     tools,
     buildNetwork: engine ? createBuildNetwork(engine, options.installationId, options.hostEnv, options.logger) : null,
     confinement,
+    engineDirectory: createEngineDirectory(engine),
     envHash: await openEnvHash(root),
     workspaces: createWorkspaces(path.join(root, 'projects')),
     buildUser: createBuildUsers(root),

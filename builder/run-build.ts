@@ -2,6 +2,7 @@ import { mkdir, rm } from 'node:fs/promises'
 import path from 'node:path'
 import type { BuildPlan } from '@/shared/build-plan'
 import { AppError, isAppError } from '@/shared/errors'
+import { diskFullError, isDiskFull } from '@/shared/node/disk'
 import type { Artifact } from '@/shared/release'
 import type { BuildEvents, BuildOutcome, BuildRequest, BuildStep, SourceTree } from './builder'
 import { buildKey, type EnvHash } from './cache/key'
@@ -11,7 +12,7 @@ import { readSourceRules, warningText } from './edge-rules'
 import type { Engine } from './engine'
 import type { Confinement } from './execute/confinement'
 import { buildInContainer } from './execute/container'
-import { watchDisk } from './execute/disk'
+import { refuseOnTightDisk, removeWritten, watchDisk } from './execute/disk'
 import { buildFromDockerfile } from './execute/dockerfile'
 import { buildOnHost } from './execute/host'
 import type { BuildIsolation } from './execute/isolation'
@@ -35,6 +36,8 @@ export interface BuilderParts {
   buildNetwork: (() => Promise<string>) | null
   /** null without an engine. */
   confinement: Confinement | null
+  /** Where the engine keeps its images, when that is on this machine; none without an engine. */
+  engineDirectory(): Promise<string[]>
   envHash: EnvHash
   workspaces: ReturnType<typeof createWorkspaces>
   buildUser: (workspace: string) => Promise<TreeOwner | null>
@@ -74,6 +77,7 @@ export async function runBuild(parts: BuilderParts, request: BuildRequest, event
       throw reason
     }
   }
+  await refuseOnTightDisk([parts.options.home, ...(await parts.engineDirectory())])
   await mkdir(files.directory, { recursive: true, mode: 0o700 })
   try {
     const source = await recorded(
@@ -156,7 +160,7 @@ async function reportReuse(artifact: Artifact, plan: BuildPlan, events: BuildEve
   return artifact
 }
 
-async function execute(parts: BuilderParts, input: Omit<BuildJob, 'workspace' | 'diskFull'>): Promise<Artifact> {
+async function execute(parts: BuilderParts, input: Omit<BuildJob, 'workspace' | 'diskFull' | 'checkDisk'>): Promise<Artifact> {
   const { request, plan } = input
   const image = request.target === 'image'
   if (!image && plan.framework === 'dockerfile')
@@ -165,9 +169,13 @@ async function execute(parts: BuilderParts, input: Omit<BuildJob, 'workspace' | 
       nextAction: 'Start Docker on this machine and set SWITCHYARD_RUNTIME to "docker", or remove the Dockerfile.',
     })
   const workspace = await parts.workspaces.acquire(request.projectId, image ? 'container' : 'host', image ? containerOwner : parts.buildUser)
-  const disk = watchDisk(workspace.directory)
+  const disk = watchDisk([workspace.directory, ...(image ? await parts.engineDirectory() : [])])
   try {
-    return await executeIn(parts, { ...input, diskFull: disk.signal, workspace }, workspace)
+    return await executeIn(parts, { ...input, diskFull: disk.signal, checkDisk: disk.check, workspace }, workspace)
+  } catch (error) {
+    if (!disk.signal.aborted && !isDiskFull(error)) throw error
+    await removeWritten(workspace.directory)
+    throw isAppError(error) ? error : diskFullError('The build failed', error)
   } finally {
     disk.stop()
     workspace.release()

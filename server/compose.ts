@@ -26,6 +26,7 @@ import { pruneArtifacts } from './deployments/prune'
 import { reconcileAtStart } from './deployments/reconcile'
 import { runDeployment } from './deployments/run'
 import { tearDownProject } from './deployments/teardown'
+import { createDisk, type Disk } from './disk/disk'
 import { composeDomains, type DomainRoom } from './domains'
 import { createChallengeBoard } from './edge/challenges'
 import { EdgeHub } from './edge/hub'
@@ -81,6 +82,7 @@ interface Foundation {
   storage: BlobStore
   runtime: Runtime
   builder: Builder
+  disk: Disk
   contents: StaticContents
   ownHosts: OwnHosts
   edge: Edge
@@ -190,13 +192,31 @@ async function foundation(env: ServerEnv, roles: Set<Role>, logger: Logger): Pro
   // In the background: otherwise the first deployment also pays for its base image.
   if (runtime.kind === 'docker')
     void builder.prepare().catch((error) => logger.warn({ err: error }, 'base image not made yet; the first deployment makes it'))
+  const disk = createDisk({ home: env.home, pool: database.pool, storage, builder, limits: env.disk, logger })
   const contents = await openStaticContents({ home: env.home, builder, logger })
   const bus = createChangeBus({ url, pool: database.pool, logger })
   const ownHosts = createOwnHosts({ files: env.ownHosts, baseDomain: env.baseDomain, logger })
   await ownHosts.read()
   const edge = visibleEdge(env, ownHosts)
   const authSecret = await readAuthSecret(env.home)
-  return { env, logger, embedded, database, bus, secrets, storage, runtime, builder, contents, ownHosts, edge, boot, installationId, authSecret }
+  return {
+    env,
+    logger,
+    embedded,
+    database,
+    bus,
+    secrets,
+    storage,
+    runtime,
+    builder,
+    disk,
+    contents,
+    ownHosts,
+    edge,
+    boot,
+    installationId,
+    authSecret,
+  }
 }
 
 /** Where visitors reach the router, as of now: a certificate that comes, expires or is renewed changes the scheme without a restart. */
@@ -256,11 +276,13 @@ async function startWorkerRole(
   })
   const monitor = startMonitor(monitorDeps)
   const retention = startRetention({ pool, logger })
+  const space = base.disk.start()
   const rounds = domains.start()
   const orders = await certificates?.start(machine, owner)
   return {
     async stop() {
       retention.stop()
+      space.stop()
       await orders?.stop()
       await rounds.stop()
       await monitor.stop()
@@ -310,13 +332,15 @@ function createPlatform(
     }),
     certificates: createCertificates({ prisma, secrets, bus, routesChanged: () => syncSoon(base, routes) }),
     dnsProviders: createDnsProviders({ prisma, secrets }),
-    deployments: createDeployments({ prisma, bus, storage, builder, edge }),
+    deployments: createDeployments({ prisma, bus, storage, builder, disk: base.disk, edge }),
     instances: createInstances({ prisma, runtime, bus }),
     traffic: createTraffic({ prisma, pool: base.database.pool, bus, edge: routers }),
     apiKeys: createApiKeys({ prisma }),
     team: createTeam({ prisma }),
     changes: (actor, signal) => teamChanges(bus, actor, signal),
     reportError: (error, info) => base.logger.error({ err: error, ...info }, 'a request failed unexpectedly'),
+    storage: () => base.disk.view(),
+    diskProblem: () => base.disk.problem(),
     health: () => health(base, routers?.hub ?? null, state.ready),
   }
 }
@@ -372,7 +396,7 @@ async function ownCertificate({ ownHosts, env }: Foundation): Promise<{ ok: bool
 async function health(base: Foundation, hub: EdgeHub | null, ready: boolean): ReturnType<Platform['health']> {
   const database = await base.database.pool.query('SELECT 1').then(
     () => ({ ok: true, detail: 'answers' }),
-    () => ({ ok: false, detail: 'does not answer; apps keep serving' }),
+    () => ({ ok: false, detail: `does not answer${base.disk.problem() ? `: ${base.disk.problem()}` : ''}; apps keep serving` }),
   )
   const engine = await base.runtime.health()
   const connected = hub?.status().workers.filter((w) => w.listening).length ?? 0
@@ -380,6 +404,7 @@ async function health(base: Foundation, hub: EdgeHub | null, ready: boolean): Re
     ready: ready && database.ok,
     checks: {
       database,
+      disk: base.disk.health(),
       runtime: engine.ok ? { ok: true, detail: `${base.runtime.kind}: ${engine.detail}` } : { ok: false, detail: engine.reason },
       ...(base.env.ownHosts ? { certificate: await ownCertificate(base) } : {}),
       ...(hub ? { routers: { ok: connected >= base.env.edgeWorkers, detail: `${connected} of ${base.env.edgeWorkers} connected` } } : {}),

@@ -6,6 +6,7 @@ import { AppError } from '@/shared/errors'
 import { parseReach, type Reach } from '@/shared/node/reach'
 import { type Authorities, acmeSettings, acmeVariables, checkAcmeVariables } from './certificates/authorities'
 import { checkOwnHostsVariables, type OwnHostsFiles, ownHostsFiles, ownHostsVariables } from './certificates/own-hosts'
+import type { DiskLimits } from './disk/disk'
 import { type DomainSettings, domainSettings, domainVariables } from './domains/settings'
 
 /** What the installation is told from outside, parsed once. No other file of the control plane reads `process.env`. */
@@ -21,6 +22,8 @@ export interface ServerEnv {
   databaseUrl: string | null
   /** Path of the container engine's unix socket. */
   dockerSocket: string
+  /** How much the platform may keep on its disks. */
+  disk: DiskLimits
   /** Dockerfiles are built even where they can be neither limited nor kept from this machine. */
   unconfinedDockerfiles: boolean
   /** For automation, on an empty database only. */
@@ -76,6 +79,9 @@ const rewriteHost = /^(private:)?(\*\.)?(\[[0-9a-f:.]+\]|[a-z0-9_]([a-z0-9_.-]*[
 const postgresUrl = z.url({ protocol: /^postgres(ql)?$/, error: 'must be a URL like postgresql://user:password@host:5432/database' })
 const dockerHost = z.string().regex(/^(unix:\/\/)?\/.+/, 'only unix sockets are supported: unix:///var/run/docker.sock')
 
+const gigabytes = (preset: number) => z.coerce.number().min(0).max(1_000_000).default(preset)
+const days = (preset: number) => z.coerce.number().int().min(1).max(36_500).default(preset)
+
 const settings = z
   .object({
     SWITCHYARD_HOME: z.string().optional(),
@@ -86,6 +92,11 @@ const settings = z
     SWITCHYARD_RUNTIME: z.enum(['auto', 'docker', 'process']).default('auto'),
     DATABASE_URL: postgresUrl.optional(),
     DOCKER_HOST: dockerHost.default('unix:///var/run/docker.sock'),
+    SWITCHYARD_BUILD_CACHE_GB: gigabytes(20),
+    SWITCHYARD_BUILD_CACHE_DAYS: days(30),
+    SWITCHYARD_ENGINE_CACHE_GB: gigabytes(10),
+    SWITCHYARD_UPLOAD_DAYS: days(30),
+    SWITCHYARD_RESERVE_MB: z.coerce.number().int().min(0).max(100_000).default(64),
     SWITCHYARD_UNCONFINED_DOCKERFILES: z.enum(['refuse', 'allow']).default('refuse'),
     SWITCHYARD_BOOTSTRAP_EMAIL: z.email().optional(),
     SWITCHYARD_BOOTSTRAP_PASSWORD: z.string().min(8, 'must have 8 characters or more').max(200).optional(),
@@ -185,6 +196,13 @@ export function readServerEnv(source: Record<string, string | undefined> = proce
     runtime: env.SWITCHYARD_RUNTIME,
     databaseUrl: env.DATABASE_URL ?? null,
     dockerSocket: env.DOCKER_HOST.replace(/^unix:\/\//, ''),
+    disk: {
+      buildCacheBytes: env.SWITCHYARD_BUILD_CACHE_GB * 1024 ** 3,
+      buildCacheDays: env.SWITCHYARD_BUILD_CACHE_DAYS,
+      engineCacheBytes: env.SWITCHYARD_ENGINE_CACHE_GB * 1024 ** 3,
+      uploadDays: env.SWITCHYARD_UPLOAD_DAYS,
+      reserveBytes: env.SWITCHYARD_RESERVE_MB * 1024 ** 2,
+    },
     unconfinedDockerfiles: env.SWITCHYARD_UNCONFINED_DOCKERFILES === 'allow',
     bootstrap: email && password ? { email, password, apiKey: env.SWITCHYARD_BOOTSTRAP_API_KEY ?? null } : null,
     edgeEngine: env.EDGE_ENGINE ?? null,

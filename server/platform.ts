@@ -27,6 +27,7 @@ import type {
   ProjectView,
   projectInput,
   projectPatch,
+  StorageView,
   VariableView,
   variableInput,
 } from '@/shared/views'
@@ -215,6 +216,10 @@ export interface Platform {
   changes(actor: Actor, signal: AbortSignal): AsyncIterable<{ kind: Exclude<Change['kind'], 'log' | 'job'>; id: string; projectId: string | null }>
   /** An error nobody expected: logged with the request id the person was shown. */
   reportError?(error: unknown, info: { requestId: string; where: string }): void
+  /** What takes space on the machine's disks, and what was removed. */
+  storage(): Promise<StorageView>
+  /** A sentence while there is too little space on a disk; null: enough. Asks nobody. */
+  diskProblem(): string | null
   /** For GET /api/health: ready when start-up reconciliation is done. */
   health(): Promise<{ ready: boolean; checks: Record<string, { ok: boolean; detail: string }> }>
 }

@@ -275,5 +275,14 @@ export const systemView = z.object({
 })
 export type SystemView = z.infer<typeof systemView>
 
+/** The disks of the installation, what lies on them, and what was removed to keep within the limits. */
+export const storageView = z.object({
+  disks: z.array(z.object({ what: z.string(), directory: z.string(), freeBytes: z.number(), totalBytes: z.number(), low: z.boolean() })),
+  usage: z.array(z.object({ what: z.string(), sizeBytes: z.number() })),
+  limits: z.array(z.object({ what: z.string(), sizeBytes: z.number().nullable(), days: z.number().nullable() })),
+  freed: z.array(z.object({ at: z.string(), what: z.string(), projectId: z.string().nullable(), sizeBytes: z.number(), reason: z.string() })),
+})
+export type StorageView = z.infer<typeof storageView>
+
 /** Pages go by the id of the last row, newest first. */
 export const pageInput = z.object({ limit: z.coerce.number().int().min(1).max(100).default(20), cursor: id.optional() })

@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs'
 import { type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { AppError } from '@/shared/errors'
+import { diskFullError, isDiskFull } from '@/shared/node/disk'
 import type { BlobStore } from './blob-store'
 
 const digestPattern = /^sha256:[0-9a-f]{64}$/
@@ -21,15 +22,7 @@ async function syncDirectory(directory: string): Promise<void> {
 }
 
 /** Disk full and the like, said in a way the operator can act on. */
-function diskError(error: unknown): unknown {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  if (code === 'ENOSPC' || code === 'EDQUOT')
-    return new AppError('ERR_UNAVAILABLE', 'The disk that keeps artifacts is full', {
-      cause: error,
-      nextAction: 'Free space under SWITCHYARD_HOME, then try again.',
-    })
-  return error
-}
+const diskError = (error: unknown): unknown => (isDiskFull(error) ? diskFullError('The upload or artifact could not be stored', error) : error)
 
 /** Writes all of `content` to `handle`, hashing on the way. */
 async function pour(content: AsyncIterable<Uint8Array>, handle: FileHandle, maxBytes: number): Promise<{ digest: string; sizeBytes: number }> {

@@ -61,6 +61,14 @@ export function createWorkspaces(root: string, options: { removeAfterMs?: number
         throw error
       }
     },
+    /** Keeps a lane from being used; null while a build uses it. */
+    hold(directory: string): (() => void) | null {
+      const name = path.relative(root, directory)
+      if (busy.has(name)) return null
+      busy.add(name)
+      return () => void busy.delete(name)
+    },
+    isBusy: (projectId: string): boolean => [...busy].some((name) => name.startsWith(`${projectId}/`)),
     async removeProject(projectId: string): Promise<void> {
       await rm(path.join(root, projectId), { recursive: true, force: true })
     },

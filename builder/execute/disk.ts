@@ -1,22 +1,37 @@
-import { statfs } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
+import path from 'node:path'
+import { AppError } from '@/shared/errors'
+import { diskSpace, isLow, isTight, showSize } from '@/shared/node/disk'
 
-const checkEveryMs = 1_000
-const leastFreeBytes = 1024 ** 3
-const leastFreeShare = 0.03
+const checkEveryMs = 500
 
-/** Aborts when a build is about to fill the disk that everything else of the platform lies on too. */
-export function watchDisk(directory: string): { signal: AbortSignal; stop(): void } {
+/** Aborts when a build is about to fill a disk that everything else of the platform lies on too. One that is not there is not looked at. */
+export function watchDisk(directories: readonly string[]): { signal: AbortSignal; check(): Promise<void>; stop(): void } {
   const controller = new AbortController()
-  const check = async () => {
-    const { bavail, blocks, bsize } = await statfs(directory)
-    if (isLow(bavail * bsize, blocks * bsize)) controller.abort()
+  const check = async (directory: string) => {
+    if (isLow(await diskSpace(directory))) controller.abort()
   }
-  const timer = setInterval(() => void check().catch(() => {}), checkEveryMs)
+  const checkAll = async () => void (await Promise.all(directories.map((directory) => check(directory).catch(() => {}))))
+  const timer = setInterval(() => void checkAll(), checkEveryMs)
   timer.unref()
-  return { signal: controller.signal, stop: () => clearInterval(timer) }
+  return { signal: controller.signal, check: checkAll, stop: () => clearInterval(timer) }
 }
 
-/** Small disks keep a share, large ones a fixed amount. */
-function isLow(freeBytes: number, totalBytes: number): boolean {
-  return freeBytes < Math.min(leastFreeBytes, totalBytes * leastFreeShare)
+/** @throws AppError ERR_UNAVAILABLE where a build would be stopped soon after it began */
+export async function refuseOnTightDisk(directories: readonly string[]): Promise<void> {
+  for (const directory of directories) {
+    const space = await diskSpace(directory).catch(() => null)
+    if (space && isTight(space))
+      throw new AppError(
+        'ERR_UNAVAILABLE',
+        `The build was not begun: the disk of this machine is nearly full (${showSize(space.freeBytes)} of ${showSize(space.totalBytes)} free at ${directory}).`,
+        { step: 'source', nextAction: 'Let the operator free space (Settings → Storage shows what takes it), then deploy again.' },
+      )
+  }
+}
+
+/** Takes away what a build has written that was stopped for the disk: the next one begins without its cache. */
+export async function removeWritten(workspaceDirectory: string): Promise<void> {
+  // The record first: what it says is installed is about to go.
+  for (const name of ['state.json', 'checkout', 'home', 'aside']) await rm(path.join(workspaceDirectory, name), { recursive: true, force: true })
 }

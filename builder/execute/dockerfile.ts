@@ -43,7 +43,8 @@ export async function buildFromDockerfile(job: BuildJob, executor: DockerfileExe
     await events.onStepEnd('build', { status: 'done', detail: `switchyard/${request.projectSlug}:${request.deploymentId}` })
     return artifact
   } catch (error) {
-    const reason = controller.signal.aborted ? abortReason(job, 'build') : error
+    await job.checkDisk()
+    const reason = stopSignals(job).some((signal) => signal.aborted) ? abortReason(job, 'build') : error
     await events.onStepEnd('build', { status: job.signal.aborted ? 'canceled' : 'failed', ...(isAppError(reason) ? { detail: reason.message } : {}) })
     throw reason
   } finally {

@@ -74,9 +74,9 @@ export function floodFailure(step: string): AppError {
 }
 
 export function diskFailure(step: string): AppError {
-  return new AppError('ERR_BUILD_LIMIT', 'The build was stopped because it was about to fill the disk of this machine.', {
+  return new AppError('ERR_BUILD_LIMIT', 'The build was stopped because the disk of this machine is nearly full. What it had written was removed.', {
     step,
-    nextAction: 'Make the build write less, or ask the operator of this Switchyard to free space.',
+    nextAction: 'Deploy again when the operator has freed space (Settings → Storage). If this build itself writes gigabytes, make it write less.',
   })
 }
 

@@ -21,6 +21,8 @@ export interface BuildJob {
   timeout: AbortSignal
   /** Aborted when the disk is about to be full. */
   diskFull: AbortSignal
+  /** Looks at the disk now, and aborts `diskFull` if there is too little left: what failed a moment ago may have failed for that. */
+  checkDisk(): Promise<void>
 }
 
 /** A started place where the plan's commands run one after another. */
@@ -89,6 +91,8 @@ async function runCommand(job: BuildJob, sandbox: Sandbox, command: PlanCommand)
     const result = await Promise.race([work, stopped.promise])
     if (result === 'aborted') throw abortReason(job, command.step)
     if (result.code === 0) return
+    await job.checkDisk()
+    if (job.diskFull.aborted) throw abortReason(job, command.step)
     throw commandFailure({ ...failed, code: result.code, outOfMemory: result.oomKills > 0, forksRefused: result.forksRefused > 0 })
   } catch (error) {
     if (stopSignals(job).some((signal) => signal.aborted)) throw abortReason(job, command.step)

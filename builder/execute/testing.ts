@@ -59,7 +59,7 @@ export function appWithBuild(command: string, more: Record<string, string> = {})
 }
 
 export async function startBuilder(overrides: Partial<BuilderOptions> = {}) {
-  const home = await mkdtemp(path.join(tmpdir(), 'switchyard-builder-'))
+  const home = overrides.home ?? (await mkdtemp(path.join(tmpdir(), 'switchyard-builder-')))
   const installationId = `test${newId()}`
   const storage = createLocalStore(path.join(home, 'storage'))
   const staticServerFile = path.join(home, 'static-server.mjs')

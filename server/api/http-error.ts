@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { TRPCError } from '@trpc/server'
 import { ZodError } from 'zod'
 import { type AppError, type ErrorCode, errorStatus, isAppError, type WireError } from '@/shared/errors'
+import { diskFullError, isDiskFull } from '@/shared/node/disk'
 import { getPlatform } from '../platform'
 
 /** The one place where errors become HTTP: for tRPC, REST and SSE alike. */
@@ -55,14 +56,15 @@ export function toHttpError(error: unknown, requestId: string): HttpError {
     if (code) return { status: errorStatus[code], wire: { code, message: error.message } }
     if (error.cause) return toHttpError(error.cause, requestId)
   }
+  if (isDiskFull(error)) return ofAppError(diskFullError('The request failed'))
   if (isDatabaseDown(error))
     return {
       status: 503,
       wire: {
         code: 'ERR_UNAVAILABLE',
-        message: 'The database does not answer.',
+        message: diskProblem() ? `The database does not answer: ${diskProblem()}.` : 'The database does not answer.',
         stillServing: 'Running apps keep serving without it.',
-        nextAction: 'Try again in a few seconds.',
+        nextAction: diskProblem() ? 'Let the operator free space; the database comes back by itself.' : 'Try again in a few seconds.',
         retryAfterSeconds: 5,
       },
     }
@@ -73,6 +75,15 @@ export function toHttpError(error: unknown, requestId: string): HttpError {
       message: `Something went wrong inside Switchyard (request ${requestId}).`,
       nextAction: `Look for ${requestId} in the server log.`,
     },
+  }
+}
+
+function diskProblem(): string | null {
+  try {
+    return getPlatform().diskProblem()
+  } catch {
+    // Not started yet.
+    return null
   }
 }
 

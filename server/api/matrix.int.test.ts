@@ -95,6 +95,7 @@ const trpcRows: Record<string, Row> = {
   'apiKeys.revoke': { statuses: ourAdmins, input: (f) => ({ id: f.apiKeyId }) },
   'team.members': { statuses: own },
   'system.status': { statuses: own },
+  'system.storage': { statuses: own },
   changes: { statuses: own },
 }
 

@@ -39,6 +39,7 @@ import { update as updateProject } from './projects/update'
 import { createAccount } from './setup/create-account'
 import { status as setupStatus } from './setup/status'
 import { status as systemStatus } from './system/status'
+import { storage as systemStorage } from './system/storage'
 import { members } from './team/members'
 import { follow as followRequests } from './traffic/follow'
 import { requests as listRequests } from './traffic/requests'
@@ -93,7 +94,7 @@ export const appRouter = router({
   traffic: router({ series: trafficSeries, requests: listRequests, follow: followRequests, targetEvents }),
   apiKeys: router({ list: listApiKeys, create: createApiKey, revoke: revokeApiKey }),
   team: router({ members }),
-  system: router({ status: systemStatus }),
+  system: router({ status: systemStatus, storage: systemStorage }),
   changes: watchChanges,
 })
 export type AppRouter = typeof appRouter

@@ -6,6 +6,7 @@ import type { BlobStore } from '@/storage/blob-store'
 import type { PrismaClient } from '../database/client'
 import { pageArguments, pageOf } from '../database/page'
 import { type ScopedClient, scopeTo } from '../database/scope'
+import type { Disk } from '../disk/disk'
 import type { ChangeBus } from '../events/bus'
 import { artifactOf } from '../instances/launch'
 import type { Actor, Platform } from '../platform'
@@ -23,6 +24,7 @@ export interface DeploymentsDeps {
   bus: ChangeBus
   storage: BlobStore
   builder: Builder
+  disk: Pick<Disk, 'refuseWhenTight'>
   edge: Edge
 }
 
@@ -64,6 +66,7 @@ async function uploadSource(
   actor: Actor,
   content: AsyncIterable<Uint8Array>,
 ): ReturnType<Platform['deployments']['uploadSource']> {
+  await deps.disk.refuseWhenTight('The upload was not taken')
   const { digest, sizeBytes } = await deps.storage.put(content, { maxBytes: maxUploadBytes })
   const { teamId } = actor
   await scopeTo(deps.prisma, actor).upload.upsert({

@@ -4,6 +4,7 @@ import type { Builder } from '@/builder/builder'
 import type { Runtime } from '@/runtime/driver'
 import type { Deployment, PrismaClient } from '@/server/database/generated/client'
 import { AppError, isAppError, type WireError } from '@/shared/errors'
+import { diskFullError, isDiskFull } from '@/shared/node/disk'
 import { newId } from '@/shared/node/ids'
 import { deploymentTraits } from '@/shared/states'
 import { type ScopedClient, scopeTo } from '../database/scope'
@@ -142,6 +143,7 @@ async function explain(run: DeployRun, error: unknown, errorId: string): Promise
   const lastStep = await run.db.step.findFirst({ where: { deploymentId: run.deployment.id }, orderBy: { id: 'desc' }, select: { name: true } })
   const step = lastStep ? { step: lastStep.name } : {}
   if (isAppError(error)) return { ...step, stillServing, ...error.toWire() }
+  if (isDiskFull(error)) return { ...step, stillServing, ...diskFullError('The deployment failed').toWire() }
   return {
     ...step,
     stillServing,

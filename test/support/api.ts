@@ -100,7 +100,14 @@ export async function createTestApi(bootstrap: ServerEnv['bootstrap'] = null, op
     edgePolicy: createEdgePolicy({ prisma, bus, outsideHosts: [], routesChanged: async () => {}, closedBy: async () => null }),
     certificates: createCertificates({ prisma, secrets, bus, routesChanged: async () => {} }),
     dnsProviders: createDnsProviders({ prisma, secrets }),
-    deployments: createDeployments({ prisma, bus, storage: createLocalStore(path.join(home, 'storage')), builder, edge }),
+    deployments: createDeployments({
+      prisma,
+      bus,
+      storage: createLocalStore(path.join(home, 'storage')),
+      builder,
+      disk: { refuseWhenTight: async () => {} },
+      edge,
+    }),
     instances: createInstances({ prisma, runtime: absent<Runtime>('the runtime'), bus }),
     traffic: createTraffic({ prisma, pool: database.pool, bus, edge: null }),
     apiKeys: createApiKeys({ prisma }),
@@ -109,6 +116,8 @@ export async function createTestApi(bootstrap: ServerEnv['bootstrap'] = null, op
       for await (const change of bus.listen((c) => c.teamId === actor.teamId, signal))
         if (change && isForDashboards(change)) yield { kind: change.kind, id: change.id, projectId: change.projectId }
     },
+    storage: async () => ({ disks: [], usage: [], limits: [], freed: [] }),
+    diskProblem: () => null,
     health: async () => ({ ready: true, checks: { database: { ok: true, detail: 'secret detail' } } }),
   }
   publishPlatform(platform)

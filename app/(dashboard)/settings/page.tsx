@@ -5,6 +5,7 @@ import { ApiKeys } from './api-keys'
 import { DnsProviders } from './dns-providers'
 import { Installation } from './installation'
 import { Members } from './members'
+import { Storage } from './storage'
 
 export const metadata: Metadata = { title: 'Settings' }
 
@@ -23,6 +24,7 @@ export default async function SettingsPage() {
         <ApiKeys />
         <DnsProviders />
         <Installation />
+        <Storage />
       </div>
     </HydrateClient>
   )

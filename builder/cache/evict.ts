@@ -1,0 +1,92 @@
+import { readdir, rm, stat } from 'node:fs/promises'
+import path from 'node:path'
+import { baseEnv, exec } from '@/shared/node/exec'
+
+/** One cache that can go: only a build's speed hangs on it. */
+export interface CacheEntry {
+  directory: string
+  kind: 'build cache' | 'git mirror'
+  projectId: string
+  sizeBytes: number
+  usedAt: Date
+}
+
+export interface Freed {
+  what: string
+  projectId: string | null
+  sizeBytes: number
+}
+
+export interface EvictionPolicy {
+  /** All caches together. */
+  maxBytes: number
+  maxAgeMs: number
+  /** While it says true the least recently used go, whatever the bounds. */
+  isPressed(): Promise<boolean>
+}
+
+const sizeDeadlineMs = 60_000
+
+/** Bytes on disk below a directory, by `du`: a walk of our own over a million files would hold the control process. */
+export async function sizeOf(directory: string): Promise<number> {
+  const result = await exec(['du', '--summarize', '--block-size=1', '--', directory], { deadlineMs: sizeDeadlineMs, env: { ...baseEnv } }).catch(
+    () => null,
+  )
+  return Number(/^(\d+)/.exec(result?.stdout ?? '')?.[1] ?? 0)
+}
+
+/** Caches of builds (`builds/projects/<project>/<lane>`) and of Git (`mirrors/<project>`), least recently used first. */
+export async function listCaches(home: string): Promise<CacheEntry[]> {
+  const projects = path.join(home, 'builds', 'projects')
+  const mirrors = path.join(home, 'mirrors')
+  const found: Omit<CacheEntry, 'sizeBytes' | 'usedAt'>[] = []
+  for (const projectId of await namesIn(projects))
+    for (const lane of await namesIn(path.join(projects, projectId)))
+      found.push({ directory: path.join(projects, projectId, lane), kind: 'build cache', projectId })
+  for (const projectId of await namesIn(mirrors)) found.push({ directory: path.join(mirrors, projectId), kind: 'git mirror', projectId })
+  const entries = await Promise.all(
+    found.map(async (entry) => ({ ...entry, usedAt: await usedAt(entry.directory), sizeBytes: await sizeOf(entry.directory) })),
+  )
+  return entries.sort((a, b) => a.usedAt.getTime() - b.usedAt.getTime())
+}
+
+/** Which caches the policy lets go, without pressure: those too old, and the least recently used of what is too much. */
+export function surplus(entries: readonly CacheEntry[], policy: Pick<EvictionPolicy, 'maxBytes' | 'maxAgeMs'>, now: number): CacheEntry[] {
+  let total = entries.reduce((sum, entry) => sum + entry.sizeBytes, 0)
+  return entries.filter((entry) => {
+    if (total <= policy.maxBytes && now - entry.usedAt.getTime() <= policy.maxAgeMs) return false
+    total -= entry.sizeBytes
+    return true
+  })
+}
+
+/** Removes what the policy lets go. `hold` keeps a cache from being used meanwhile; null: it is in use and stays. */
+export async function evictCaches(home: string, policy: EvictionPolicy, hold: (directory: string) => (() => void) | null): Promise<Freed[]> {
+  const entries = await listCaches(home)
+  const chosen = new Set(surplus(entries, policy, Date.now()))
+  const freed: Freed[] = []
+  for (const entry of entries) {
+    if (!chosen.has(entry) && !(await policy.isPressed())) continue
+    const release = hold(entry.directory)
+    if (!release) continue
+    try {
+      await rm(entry.directory, { recursive: true, force: true })
+      freed.push({ what: entry.kind, projectId: entry.projectId, sizeBytes: entry.sizeBytes })
+    } finally {
+      release()
+    }
+  }
+  return freed
+}
+
+const namesIn = async (directory: string): Promise<string[]> =>
+  (await readdir(directory, { withFileTypes: true }).catch(() => [])).filter((entry) => entry.isDirectory()).map((entry) => entry.name)
+
+/** A build writes its record each time; Git writes FETCH_HEAD. */
+async function usedAt(directory: string): Promise<Date> {
+  for (const name of ['state.json', 'FETCH_HEAD', '.']) {
+    const found = await stat(path.join(directory, name)).catch(() => null)
+    if (found) return found.mtime
+  }
+  return new Date(0)
+}

@@ -1,0 +1,34 @@
+import { open, rm, stat } from 'node:fs/promises'
+import path from 'node:path'
+
+const chunkBytes = 1024 * 1024
+
+/** A file that only takes space. Given up on a full disk it lets Postgres write until the cause is found. */
+export interface Reserve {
+  isThere(): Promise<boolean>
+  take(): Promise<void>
+  giveUp(): Promise<void>
+}
+
+export function createReserve(home: string, sizeBytes: number): Reserve {
+  const file = path.join(home, 'reserve')
+  const giveUp = () => rm(file, { force: true })
+  return {
+    isThere: async () => ((await stat(file).catch(() => null))?.size ?? 0) >= sizeBytes,
+    async take() {
+      const handle = await open(file, 'w', 0o600)
+      try {
+        // Real blocks: a file with a hole would reserve nothing.
+        const chunk = Buffer.alloc(chunkBytes, 1)
+        for (let written = 0; written < sizeBytes; written += chunkBytes) await handle.write(chunk, 0, Math.min(chunkBytes, sizeBytes - written))
+        await handle.sync()
+      } catch (error) {
+        await giveUp()
+        throw error
+      } finally {
+        await handle.close()
+      }
+    },
+    giveUp,
+  }
+}
