@@ -2,6 +2,7 @@ import { openAsBlob } from 'node:fs'
 import { setTimeout as wait } from 'node:timers/promises'
 import { AppError, type ErrorCode, errorStatus } from '@/shared/errors'
 import { isWireError } from './failure'
+import { cliVersion, noteServerVersion } from './version'
 
 export interface ClientOptions {
   /** Base address of the control plane, without a trailing slash. */
@@ -54,7 +55,7 @@ export class Client {
   }
 
   #headers(): Record<string, string> {
-    return { authorization: `Bearer ${this.#token}`, 'user-agent': 'switchyard-cli' }
+    return { authorization: `Bearer ${this.#token}`, 'user-agent': `switchyard-cli/${cliVersion}` }
   }
 
   async #send(path: string, call: Call): Promise<Response> {
@@ -81,7 +82,9 @@ export class Client {
   }
 
   async #fetch(path: string, init: RequestInit): Promise<Response> {
-    return fetch(`${this.api}/api/v1${path}`, { ...init, redirect: 'error' })
+    const response = await fetch(`${this.api}/api/v1${path}`, { ...init, redirect: 'error' })
+    noteServerVersion(this.api, response.headers)
+    return response
   }
 
   #unreachable(error: unknown): Error {

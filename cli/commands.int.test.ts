@@ -2,6 +2,7 @@ import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { baseEnv, exec } from '@/shared/node/exec'
 import { type RunningPlatform, startPlatform } from '@/test/support/platform'
 import { type CliTarget, interruptCli, root, runCli } from './testing/run-cli'
 
@@ -100,6 +101,39 @@ it('cancel stops the running deployment of a project, and says so when there is 
   expect(await asked).toMatchObject({ status: 'CANCELED' })
   expect((await deployed).code).toBe(1)
   expect((await runCli(target, ['cancel', '--project', 'stopped'])).stderr).toContain('No deployment of stopped is running')
+})
+
+it('deploy is refused while another deployment runs, and says how to wait; --wait-for-turn waits and goes live', async () => {
+  const folder = await nodeApp('turns', server("res.end('first')"), { build: 'echo building now; sleep 6' })
+  const first = runCli(target, ['deploy', folder, '--project', 'turns', '--json'])
+  await expect.poll(async () => (await runCli(target, ['ls', 'turns', '--status', 'building'])).stdout, { timeout: 30_000 }).toContain('Building')
+  const next = await nodeApp('turns-next', server("res.end('second')"))
+  const refused = await runCli(target, ['deploy', next, '--project', 'turns', '--json'])
+  expect([refused.code, refused.last.error]).toEqual([1, expect.objectContaining({ code: 'ERR_DEPLOYMENT_RUNNING' })])
+  expect(refused.stderr).toContain('--wait-for-turn')
+  const waited = await runCli(target, ['deploy', next, '--project', 'turns', '--wait-for-turn', '--json'])
+  expect([(await first).code, waited.code], waited.stderr).toEqual([0, 0])
+  expect((await platform.visit('turns.localhost')).body).toBe('second')
+})
+
+it('the platform serves its own command, which npm installs and npx runs', async () => {
+  const address = `${platform.url}/cli.tgz`
+  const served = await fetch(address)
+  expect([served.status, served.headers.get('content-type')]).toEqual([200, 'application/gzip'])
+  expect(Buffer.from(await served.arrayBuffer())).toEqual(await readFile(path.join(root, 'dist/cli.tgz')))
+  expect((await fetch(address, { headers: { 'if-none-match': served.headers.get('etag') ?? '' } })).status).toBe(304)
+  const prefix = path.join(work, 'prefix')
+  const npmEnv = { ...baseEnv, HOME: work, npm_config_cache: path.join(work, 'npm-cache'), npm_config_update_notifier: 'false' }
+  const inWork = (argv: [string, ...string[]], more: Record<string, string> = {}) =>
+    exec(argv, { cwd: work, env: { ...npmEnv, ...more }, deadlineMs: 120_000 })
+  const installed = await inWork(['npm', 'install', '--global', '--no-audit', '--no-fund', '--prefix', prefix, address])
+  expect(installed.code, installed.stderr).toBe(0)
+  const { version } = JSON.parse(await readFile(path.join(root, 'package.json'), 'utf8')) as { version: string }
+  expect((await inWork([path.join(prefix, 'bin/switchyard'), '--version'])).stdout).toBe(`${version}\n`)
+  const folder = await app('by npx')
+  const signedIn = { SWITCHYARD_API: platform.url, SWITCHYARD_TOKEN: platform.apiKey }
+  const shipped = await inWork(['npx', '--yes', address, 'deploy', folder, '--project', 'by-npx'], signedIn)
+  expect(shipped.stdout, shipped.stderr).toBe(`http://by-npx.localhost:${platform.edgePort}\n`)
 })
 
 it('variables are set by argument and by standard input, listed without values, and reach the app', async () => {

@@ -4,7 +4,8 @@ import type { ProjectView } from '@/shared/views'
 import { Client } from './client'
 import type { CliEnv } from './env'
 import { UsageError } from './failure'
-import { readLink, readSignIn } from './settings'
+import { ask } from './prompt'
+import { readLink, readProjectFile, readSignIn } from './settings'
 import { Progress, withoutControls } from './terminal'
 
 /** Options every command that asks the API takes. */
@@ -26,7 +27,9 @@ export const defaultApi = 'http://localhost:3000'
 
 /** `https://host:port/base`, without what follows it. @throws UsageError */
 export function normalizeApi(value: string): string {
-  const url = URL.parse(/^[a-z]+:\/\//i.test(value) ? value : `http://${value}`)
+  const address = /^[a-z]+:\/\//i.test(value) ? value : `http://${value}`
+  // Not URL.parse: the command runs on Node 20, too.
+  const url = URL.canParse(address) ? new URL(address) : null
   if (!url || !/^https?:$/.test(url.protocol))
     throw new UsageError(`${value} is not the address of a dashboard.`, `Give one like --api ${defaultApi}`)
   return url.origin + url.pathname.replace(/\/+$/, '')
@@ -54,7 +57,7 @@ export function printResult(value: unknown): void {
 export const listProjects = async (client: Client): Promise<ProjectView[]> => (await client.call<{ items: ProjectView[] }>('/projects')).items
 
 /** By id, by name as written, by slug. */
-export function findProject(projects: ProjectView[], nameOrId: string): ProjectView | undefined {
+function findProject(projects: ProjectView[], nameOrId: string): ProjectView | undefined {
   const slug = slugify(nameOrId)
   return (
     projects.find((p) => p.id === nameOrId || p.name === nameOrId) ??
@@ -63,17 +66,50 @@ export function findProject(projects: ProjectView[], nameOrId: string): ProjectV
   )
 }
 
-/** The project that was named, else the one this folder is linked to. @throws UsageError when there is neither. */
+/** What a command is about, and who said so. */
+export interface WantedProject {
+  name: string
+  /** Of a link, which outlives a change of the name. */
+  id: string | null
+  from: 'option' | 'link' | 'file' | 'answer'
+}
+
+/**
+ * Which project a command is about: `--project`, then the folder's link to this API, then `name` of its switchyard.json, then a question
+ * on a terminal, with `preset` as the answer that is offered. @throws UsageError where nobody can be asked
+ */
+export async function wantedProject({ client }: Context, named: string | undefined, directory: string, preset?: string): Promise<WantedProject> {
+  if (named) return { name: named, id: null, from: 'option' }
+  const link = await readLink(directory)
+  if (link && normalizeApi(link.api) === client.api) return { name: link.name, id: link.projectId, from: 'link' }
+  const file = await readProjectFile(directory)
+  if (file?.name !== undefined) return { name: file.name, id: null, from: 'file' }
+  const instead = preset
+    ? 'Give --project NAME (it is made when it is missing).'
+    : 'Name it (--project NAME), link this folder (switchyard link --project NAME), or give it a switchyard.json (switchyard init).'
+  const name = await ask(preset ? 'Name of the project' : 'Which project', { ...(preset ? { preset } : {}), instead })
+  if (name) return { name, id: null, from: 'answer' }
+  throw new UsageError('No project was named.', instead)
+}
+
+export const matchProject = (projects: ProjectView[], wanted: WantedProject): ProjectView | undefined =>
+  (wanted.id ? projects.find((project) => project.id === wanted.id) : undefined) ?? findProject(projects, wanted.name)
+
+/** The project a command is about, which must be there. @throws UsageError when it is not, or when nobody says which */
 export async function currentProject(context: Context, named: string | undefined, directory = '.'): Promise<ProjectView> {
-  const link = named ? null : await readLink(path.resolve(directory))
-  const wanted = named ?? link?.projectId
-  if (!wanted) throw new UsageError('Which project?', 'Name it (--project NAME), or link this folder: switchyard link --project NAME')
+  const wanted = await wantedProject(context, named, path.resolve(directory))
   const projects = await listProjects(context.client)
-  const project = findProject(projects, wanted)
+  const project = matchProject(projects, wanted)
   if (project) return project
   const there = projects.map((p) => p.slug).slice(0, 10)
   throw new UsageError(
-    named ? `There is no project ${named}.` : `The project this folder is linked to (${link?.name}) is not there any more.`,
+    missing(wanted),
     there.length > 0 ? `There are: ${there.join(', ')}` : 'Deploy one: switchyard deploy path/to/app --project NAME',
   )
+}
+
+function missing({ name, from }: WantedProject): string {
+  if (from === 'link') return `The project this folder is linked to (${name}) is not there any more.`
+  if (from === 'file') return `There is no project ${name}, which this folder's switchyard.json names.`
+  return `There is no project ${name}.`
 }

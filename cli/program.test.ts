@@ -1,4 +1,6 @@
 import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
@@ -81,6 +83,65 @@ it('with --json a failure is JSON on stdout too, and the last line', async () =>
 it('deploy without a terminal does not guess a project name', async () => {
   expect(await main(['deploy', home], env(signedIn))).toBe(2)
   expect(stderr).toContain('--project NAME')
+})
+
+it('every command finds the project by the link of the folder, then by the name in switchyard.json', async () => {
+  const projects = ['linked', 'named'].map((slug) => ({
+    id: `id-${slug}`,
+    name: slug,
+    slug,
+    url: `http://${slug}`,
+    liveDeployment: null,
+    latestDeployment: null,
+  }))
+  const asked: string[] = []
+  const server = createServer((request, response) => {
+    asked.push(request.url ?? '')
+    const body = request.url === '/api/v1/projects' ? { items: projects } : { items: [], nextCursor: null }
+    response.writeHead(200, { 'content-type': 'application/json', 'switchyard-version': '9.9.9' }).end(JSON.stringify(body))
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const api = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const before = process.cwd()
+  try {
+    process.chdir(home)
+    await writeFile(path.join(home, 'switchyard.json'), '{"name":"named"}')
+    const target = env({ SWITCHYARD_TOKEN: 'key', SWITCHYARD_API: api })
+    const commands = [['env', 'ls'], ['domains'], ['certs'], ['requests']]
+    for (const argv of commands) {
+      asked.length = 0
+      expect(await main(argv, target)).toBe(0)
+      expect([argv, asked.at(-1)]).toEqual([argv, expect.stringContaining('id-named')])
+    }
+    expect(stderr).toContain(`the server 9.9.9. Get the server's own: npm install -g ${api}/cli.tgz`)
+    expect(await main(['open'], target)).toBe(0)
+    expect(stdout).toContain('http://named')
+    expect(await main(['logs'], target)).toBe(2)
+    expect(stderr).toContain('named was not deployed yet')
+    // A link to another platform says nothing about this one.
+    for (const [link, id] of [
+      ['http://elsewhere:3000', 'id-named'],
+      [api, 'id-linked'],
+    ] as const) {
+      await writeLink(home, { projectId: 'id-linked', name: 'linked', slug: 'linked', api: link })
+      for (const argv of commands) {
+        expect(await main(argv, target)).toBe(0)
+        expect([argv, asked.at(-1)]).toEqual([argv, expect.stringContaining(id)])
+      }
+    }
+    await rm(path.join(home, '.switchyard'), { recursive: true })
+    await writeFile(path.join(home, 'switchyard.json'), '{"name":"gone"}')
+    expect(await main(['env', 'ls'], target)).toBe(2)
+    expect(stderr).toContain("There is no project gone, which this folder's switchyard.json names.")
+  } finally {
+    process.chdir(before)
+    server.close()
+  }
+})
+
+it('--version is the version of the platform it is built with', async () => {
+  expect(await main(['--version'], env())).toBe(0)
+  expect(stdout.trim()).toBe(JSON.parse(await readFile('package.json', 'utf8')).version)
 })
 
 it('init writes switchyard.json once, and anew only with --force', async () => {

@@ -15,6 +15,7 @@ import { listVariables, removeVariable, setVariable } from './commands/variables
 import { type CliEnv, readCliEnv } from './env'
 import { Interrupted, toWireError, UsageError } from './failure'
 import { Progress } from './terminal'
+import { cliVersion, updateHint } from './version'
 
 const jsonHelp = 'JSON on stdout, everything else on stderr'
 
@@ -25,12 +26,14 @@ function api(command: Command): Command {
     .option('--token <key>', 'API key (or SWITCHYARD_TOKEN)')
     .option('--json', jsonHelp)
 }
-const project = (command: Command): Command => api(command).option('-p, --project <name>', 'name, slug or id; default: what this folder is linked to')
+const project = (command: Command): Command =>
+  api(command).option('-p, --project <name>', 'name, slug or id; default: what this folder is linked to, else the name in its switchyard.json')
 
 /** The whole command line. `setCode` takes the exit code of a command that has one of its own. */
 export function buildProgram(env: CliEnv, setCode: (code: number) => void, signal: AbortSignal): Command {
   const program = new Command('switchyard')
     .description('Deploy folders to your own Switchyard, and look after what runs there.')
+    .version(cliVersion, '-V, --version', 'version of this command')
     .showSuggestionAfterError()
     .enablePositionalOptions()
   api(program.command('login').description('keep an API key for the commands that follow')).action((options) => login(env, options))
@@ -56,6 +59,7 @@ export function buildProgram(env: CliEnv, setCode: (code: number) => void, signa
   )
   project(program.command('deploy [dir]').description('bring a folder live and wait for it; the project is made when it is missing'))
     .option('--link', 'remember the project for this folder')
+    .option('--wait-for-turn', 'while another deployment of the project runs, wait for its end instead of being refused')
     .action(async (dir: string | undefined, options) => setCode(await deploy(env, dir ?? '.', options)))
   project(program.command('logs [deploymentId]').description('lines of a deployment: its build and its app; default: the newest of the project'))
     .option('-f, --follow', 'stay until the app no longer serves')
@@ -180,5 +184,8 @@ export async function main(argv: readonly string[], env: CliEnv = readCliEnv()):
     if (argv.includes('--json')) process.stdout.write(`${JSON.stringify({ error: wire })}\n`)
     new Progress().failure(wire)
     return error instanceof UsageError ? 2 : 1
+  } finally {
+    const hint = updateHint()
+    if (hint) new Progress().warn(hint)
   }
 }

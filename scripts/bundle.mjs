@@ -4,6 +4,7 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 import { markBuilt } from './support/build.mjs'
+import { writeCliPackage } from './support/cli-package.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const processes = {
@@ -57,12 +58,14 @@ const chosen = (entries) => Object.fromEntries(Object.entries(entries).filter(([
 try {
   await Promise.all([
     build({ ...common, entryPoints: chosen(processes), packages: 'external' }),
-    build({ ...common, entryPoints: chosen(standalone), banner: { js: requireShim } }),
+    // The command runs on the Node of whoever installs it, artifacts on that of the app.
+    build({ ...common, target: 'node20', entryPoints: chosen(standalone), banner: { js: requireShim } }),
   ])
 } catch {
   // esbuild has said what is wrong, and where.
   process.exit(1)
 }
+if (names.includes('cli')) await writeCliPackage(root)
 console.log(`bundled ${names.join(', ')} to dist/ in ${Math.round(performance.now() - started)} ms`)
 // Only as the last part of `npm run build` is the dashboard in .next of the same sources.
 if (process.env.npm_lifecycle_event === 'build' && wanted.length === 0) markBuilt()

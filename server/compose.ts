@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import type { Logger } from 'pino'
 import { createBuilder } from '@/builder'
 import type { Builder } from '@/builder/builder'
+import { version } from '@/package.json'
 import { createRuntime } from '@/runtime'
 import type { Runtime } from '@/runtime/driver'
 import { newId } from '@/shared/node/ids'
@@ -315,7 +316,8 @@ function createPlatform(
       },
       port: env.port,
       runtime: runtime.kind,
-      version: '0.1.0',
+      version,
+      cliPackage: fileURLToPath(new URL('../dist/cli.tgz', import.meta.url)),
       authSecret: base.authSecret,
     },
     accounts: createAccounts({ prisma }),

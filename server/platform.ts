@@ -67,6 +67,8 @@ export interface Platform {
     port: number
     runtime: 'docker' | 'process'
     version: string
+    /** File of the `switchyard` command as an npm package, built with the platform. */
+    cliPackage: string
     authSecret: string
   }
   accounts: {

@@ -2,6 +2,9 @@
 export const maxSlugLength = 48
 export const deploymentIdLength = 12
 
+/** Header in which REST v1 says which version of the platform answered. */
+export const versionHeader = 'switchyard-version'
+
 /** DNS-safe slug of a project name: lower case, digits, single dashes; '' when nothing usable is left. */
 export function slugify(name: string): string {
   return name

@@ -13,8 +13,9 @@ export function CliHelp({ project }: { project?: string }) {
   )
   return (
     <div className="flex flex-col gap-2">
-      <CommandLine command={`npx switchyard login --api ${origin}`} />
-      <CommandLine command={`npx switchyard deploy .${project ? ` --project ${project}` : ''}`} />
+      <CommandLine command={`npm install -g ${origin}/cli.tgz`} />
+      <CommandLine command={`switchyard login --api ${origin}`} />
+      <CommandLine command={`switchyard deploy .${project ? ` --project ${project}` : ''}`} />
     </div>
   )
 }

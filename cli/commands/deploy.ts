@@ -1,20 +1,19 @@
 import path from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
-import type { WireError } from '@/shared/errors'
+import { isAppError, type WireError } from '@/shared/errors'
 import { type DeploymentStatus, deploymentTraits } from '@/shared/states'
-import type { DeploymentView, ProjectView } from '@/shared/views'
-import { type ApiOptions, type Context, findProject, listProjects, openContext, printResult } from '../context'
+import type { DeploymentSummary, DeploymentView, ProjectView } from '@/shared/views'
+import { type ApiOptions, type Context, listProjects, matchProject, openContext, printResult, type WantedProject, wantedProject } from '../context'
 import type { CliEnv } from '../env'
 import { events } from '../event-stream'
 import { Interrupted, toWireError, UsageError } from '../failure'
 import { packFolder } from '../pack'
-import { ask } from '../prompt'
-import { type ProjectFile, readLink, readProjectFile, writeLink } from '../settings'
+import { readProjectFile, writeLink } from '../settings'
 import { bytes, seconds } from '../terminal'
-import { getDeployment, requestCancel } from './cancel'
+import { getDeployment, requestCancel, waitForEnd } from './cancel'
 import { lineOf } from './logs'
 
-export type DeployOptions = ApiOptions & { project?: string; link?: boolean }
+export type DeployOptions = ApiOptions & { project?: string; link?: boolean; waitForTurn?: boolean }
 
 /** The last line of `deploy --json`. */
 export interface DeployResult {
@@ -81,10 +80,12 @@ async function timed<T>(run: DeployRun, name: string, work: Promise<T>): Promise
 async function ship(context: Context, directory: string, options: DeployOptions, run: DeployRun): Promise<DeploymentView> {
   const { client, progress } = context
   const { signal } = run.interrupt
-  const wanted = await projectWanted(context, directory, options)
+  // Before anything is packed: a broken switchyard.json is named at once.
+  await readProjectFile(directory)
+  const wanted = await wantedProject(context, options.project, directory, path.basename(directory))
   progress.status('packing')
   // Both take a while and neither needs the other.
-  const finding = timed(run, 'project', ensureProject(context, wanted))
+  const finding = timed(run, 'project', ensureProject(context, directory, wanted))
   finding.catch(() => {})
   const source = await timed(run, 'pack', packFolder(directory, signal))
   try {
@@ -99,38 +100,39 @@ async function ship(context: Context, directory: string, options: DeployOptions,
       `${source.fileCount} files, ${bytes(source.sizeBytes)}, ${bytes(source.archiveBytes)} packed · ${seconds(run.timings.upload ?? 0)}`,
     )
     const body = { projectId: project.id, triggeredBy: 'api', source: uploaded.source }
-    const created = await client.call<DeploymentView & { deploymentId: string }>('/deployments', { method: 'POST', body })
-    run.deploymentId = created.deploymentId
+    run.deploymentId = await createInTurn(context, options, body, signal)
   } finally {
     await source.dispose()
   }
   return follow(context, run, run.deploymentId)
 }
 
-interface Wanted {
-  name: string
-  settings: Partial<ProjectFile> | null
-  id: string | null
-}
-
-/** `--project`, then the folder's link, then its switchyard.json, then a question. */
-async function projectWanted(context: Context, directory: string, options: DeployOptions): Promise<Wanted> {
-  const settings = await readProjectFile(directory)
-  if (options.project) return { name: options.project, settings, id: null }
-  const link = await readLink(directory)
-  if (link && link.api === context.client.api) return { name: link.name, settings, id: link.projectId }
-  if (settings?.name !== undefined) return { name: settings.name, settings, id: null }
-  const name = await ask('Name of the project', { preset: path.basename(directory), instead: 'Give --project NAME (it is made when it is missing).' })
-  return { name, settings, id: null }
-}
-
-async function ensureProject({ client, progress }: Context, wanted: Wanted): Promise<ProjectView> {
-  const projects = await listProjects(client)
-  const found = (wanted.id && projects.find((p) => p.id === wanted.id)) || findProject(projects, wanted.name)
+async function ensureProject(context: Context, directory: string, wanted: WantedProject): Promise<ProjectView> {
+  const { client, progress } = context
+  const found = matchProject(await listProjects(client), wanted)
   if (found) return found
-  const created = await client.call<ProjectView>('/projects', { method: 'POST', body: { ...wanted.settings, name: wanted.name } })
+  const settings = await readProjectFile(directory)
+  const created = await client.call<ProjectView>('/projects', { method: 'POST', body: { ...settings, name: wanted.name } })
   progress.done(`project ${created.name} created`)
   return created
+}
+
+/** One deployment of an environment runs at a time. With `--wait-for-turn` the one under way is waited for, and the next if somebody was faster. */
+async function createInTurn(context: Context, options: DeployOptions, body: { projectId: string }, signal: AbortSignal): Promise<string> {
+  const { client, progress } = context
+  for (;;) {
+    try {
+      const created = await client.call<{ deploymentId: string }>('/deployments', { method: 'POST', body })
+      return created.deploymentId
+    } catch (error) {
+      if (!options.waitForTurn || !isAppError(error) || error.code !== 'ERR_DEPLOYMENT_RUNNING') throw error
+    }
+    const { items } = await client.call<{ items: DeploymentSummary[] }>(`/deployments?projectId=${body.projectId}&limit=20`)
+    const running = items.find((item) => deploymentTraits[item.status].running)
+    progress.status(running ? `waiting for deployment ${running.id} to end` : 'waiting for its turn')
+    if (running) await waitForEnd(client, running.id, signal)
+    else await wait(250, undefined, { signal })
+  }
 }
 
 /** Shows log and steps until the deployment has ended. The end of the log is the signal: nothing is polled. */

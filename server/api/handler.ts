@@ -1,4 +1,5 @@
 import { AppError } from '@/shared/errors'
+import { handleCliPackage } from './cli-package'
 import { handleHealth } from './health'
 import { errorResponse, newRequestId } from './http-error'
 import { handleRest } from './rest/handler'
@@ -9,6 +10,7 @@ import { handleTrpc } from './trpc-handler'
 export function handleApi(request: Request): Response | Promise<Response> {
   const { pathname } = new URL(request.url)
   if (pathname === '/api/health') return handleHealth()
+  if (pathname === '/cli.tgz') return handleCliPackage(request)
   if (pathname === '/api/v1/openapi.json') return handleOpenApi()
   if (pathname.startsWith('/api/v1/')) return handleRest(request)
   if (pathname.startsWith('/api/trpc/')) return handleTrpc(request)

@@ -110,7 +110,9 @@ async function refuseWhileRunning(db: ScopedClient, environmentId: string, write
     if (!isUniqueViolation(error)) throw error
     const running = await db.deployment.findFirst({ where: { environmentId, status: { in: runningDeploymentStatuses } }, select: { id: true } })
     throw new AppError('ERR_DEPLOYMENT_RUNNING', `Deployment ${running?.id ?? ''} is running for this environment.`.replace('  ', ' '), {
-      nextAction: running ? `Wait until it has ended, or cancel it: switchyard cancel ${running.id}` : 'It has just ended: try again.',
+      nextAction: running
+        ? `Wait until it has ended (switchyard deploy --wait-for-turn does), or cancel it: switchyard cancel ${running.id}`
+        : 'It has just ended: try again.',
     })
   }
 }

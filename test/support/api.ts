@@ -78,6 +78,7 @@ export async function createTestApi(bootstrap: ServerEnv['bootstrap'] = null, op
       port: 3000,
       runtime: 'process',
       version: 'test',
+      cliPackage: '',
       authSecret: 'a secret of this test only',
     },
     accounts: createAccounts({ prisma }),

@@ -1,4 +1,6 @@
 import { AppError } from '@/shared/errors'
+import { versionHeader } from '@/shared/naming'
+import { getPlatform } from '../../platform'
 import { authorize } from '../../teams/policy'
 import { errorResponse, newRequestId, reportUnexpected } from '../http-error'
 import { authenticate, requireSameOrigin, signInRequired } from '../session'
@@ -33,7 +35,9 @@ async function serve(route: RestRoute, rawParams: Record<string, string>, reques
   const query = route.query?.parse(Object.fromEntries(url.searchParams))
   const body = route.body === 'raw' ? rawBody(request) : route.body?.parse(await readJson(request))
   const result = await route.handle({ actor: identity.actor, params, query, body, headers, signal })
-  return result instanceof Response ? result : present(route, result)
+  const response = result instanceof Response ? result : present(route, result)
+  response.headers.set(versionHeader, getPlatform().settings.version)
+  return response
 }
 
 function present({ answer }: RestRoute, result: unknown): Response {
