@@ -440,6 +440,13 @@ function limits(fixture: Fixture, { processLimit = true }: ContractOptions): voi
       expect(after.pids).toBeGreaterThan(0)
     })
 
+    it('tell what the instance listens on, from the tables of the kernel, and nothing of an unknown one', async () => {
+      const instance = await fixture.up()
+      const found = await fixture.driver.listeners(instance.owner.instanceId)
+      expect(found?.map(({ port }) => port)).toEqual([instance.address?.port])
+      expect(await fixture.driver.listeners(newTestId())).toBeNull()
+    })
+
     it('tell Node of the memory limit, unless the user chose a heap', async () => {
       const own = await fixture.up()
       // the young generation comes on top

@@ -38,6 +38,13 @@ export interface ObservedInstance {
   exit: { code: number | null; signal: string | null; outOfMemory: boolean } | null
 }
 
+/** A TCP socket that listens. */
+export interface Listener {
+  /** Address it is bound to; `0.0.0.0` and `::` are all. */
+  address: string
+  port: number
+}
+
 export interface InstanceStats {
   /** Since the start, all cores together. */
   cpuSeconds: number
@@ -78,6 +85,8 @@ export interface RuntimeDriver {
   list(): Promise<ObservedInstance[]>
   inspect(instanceId: string): Promise<ObservedInstance | null>
   stats(instanceId: string): Promise<InstanceStats>
+  /** What its processes listen on, from the kernel's own tables; null: they are out of reach (another machine, or no such instance). */
+  listeners(instanceId: string): Promise<Listener[] | null>
   /** SIGTERM, then SIGKILL after `graceMs`, strays included; removes the instance and what it owned (its logs stay until `forget`). Unknown or stopped: no error. */
   stop(instanceId: string, graceMs: number): Promise<void>
   /** Removes what `stop` kept for reading (logs, directories). */
@@ -110,6 +119,10 @@ export interface ProbeResult {
 export interface ProbeOptions {
   signal?: AbortSignal
   stillRunning: () => Promise<boolean>
+  /** What it listens on, so that the reason can say so; null: not known. */
+  listeners?: () => Promise<Listener[] | null>
+  /** Told at once, each thing once: where it listens while it does not answer. */
+  onNotice?: (text: string) => void
   /** Asked when it no longer runs, so that the reason can name the exit code. */
   exit?: () => Promise<ObservedInstance['exit']>
 }

@@ -70,6 +70,7 @@ export function withProbe(driver: RuntimeDriver): Runtime {
     list: () => driver.list(),
     inspect: (instanceId) => driver.inspect(instanceId),
     stats: (instanceId) => driver.stats(instanceId),
+    listeners: (instanceId) => driver.listeners(instanceId),
     stop: (instanceId, graceMs) => driver.stop(instanceId, graceMs),
     forget: (instanceId) => driver.forget(instanceId),
     sleep: (instanceId) => driver.sleep(instanceId),

@@ -52,6 +52,18 @@ describe('probe', () => {
     expect(hosts).toEqual(['localhost'])
   })
 
+  it('says where the app listens instead, when the kernel knows, and tells it before its time is over', async () => {
+    const address = await serve(() => {})
+    await new Promise((resolve) => servers.pop()?.close(resolve))
+    const notices: string[] = []
+    const found = { ...alive, listeners: async () => [{ address: '::', port: 3999 }], onNotice: (text: string) => void notices.push(text) }
+    const elsewhere = await probe(address, check(), found)
+    expect(elsewhere.reason).toMatch(/^The app has been running for 0\.\d s and listens on 3999, not on \$PORT \(\d+\)\.$/)
+    expect(notices).toEqual([`The app listens on 3999, not on $PORT (${address.port}).`])
+    const nowhere = await probe(address, check(), { ...alive, listeners: async () => [] })
+    expect(nowhere.reason).toMatch(/has been running for 0\.\d s and listens on no port\. If it is still starting, allow it more time/)
+  })
+
   it('says that the connection was refused and what to look at', async () => {
     const address = await serve(() => {})
     await new Promise((resolve) => servers.pop()?.close(resolve))

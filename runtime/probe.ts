@@ -3,7 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { AppError } from '@/shared/errors'
 import { withDeadline } from '@/shared/node/deadline'
 import type { HealthCheck } from '@/shared/release'
-import type { InstanceAddress, ObservedInstance, ProbeResult, Runtime } from './driver'
+import type { InstanceAddress, ObservedInstance, ProbeOptions, ProbeResult, Runtime } from './driver'
+import { describeListeners } from './listeners'
 
 const maxBodyBytes = 64 * 1024
 const askStateDeadlineMs = 5_000
@@ -92,13 +93,28 @@ export function describeExit(exit: Exit, afterMs: number): string {
   const log = 'Its log says more.'
   if (exit?.outOfMemory) return `The app ran out of memory ${after} and was ended. Raise its memory limit, or let it use less. ${log}`
   if (exit?.signal && (exit.code === null || exit.code > 128)) return `The app was killed by ${exit.signal} ${after}. ${log}`
-  if (exit?.code === 0) return `The app exited with code 0 ${after}: a server has to keep running. ${log}`
+  if (exit?.code === 0)
+    return `The app exited with code 0 ${after}: a server has to keep running. A start command that goes to the background (a daemon, "&") must stay in the foreground. ${log}`
   if (exit?.code === 127) return `The app exited with code 127 ${after}: its start command was not found. ${log}`
   if (exit && exit.code !== null) return `The app exited with code ${exit.code} ${after}. ${log}`
   return `The app ended ${after}. ${log}`
 }
 
 const firstPauseMs = 10
+/** An app may open a debugger or a port of its own before the one that counts. */
+const settleMs = 1_000
+const listenersDeadlineMs = 5_000
+const nowhere = 'listens on no port'
+const stillStarting = ' If it is still starting, allow it more time: "Start time" in the project’s settings.'
+
+/** Where it listens instead of where it is asked; null: there, or not known. */
+function placeOf(address: InstanceAddress, { listeners }: ProbeOptions): Promise<string | null> {
+  if (!listeners) return Promise.resolve(null)
+  return withDeadline('the sockets of the instance', listenersDeadlineMs, listeners).then(
+    (found) => describeListeners(found, { address: address.host, port: address.port }),
+    () => null,
+  )
+}
 
 /** A server that is ready soon is asked again soon; one that takes long is asked every `intervalMs`. */
 const pauseMs = (elapsedMs: number, check: HealthCheck): number => Math.min(check.intervalMs, Math.max(firstPauseMs, elapsedMs / 10))
@@ -115,6 +131,7 @@ export const probe: Runtime['probe'] = async (address, check, options) => {
   let inARow = 0
   let last: Answer = { failure: 'was not asked' }
   let seenRunningMs = Number.NEGATIVE_INFINITY
+  let told = ''
   const result = (reason: string | null): ProbeResult => ({
     healthy: reason === null,
     attempts,
@@ -135,6 +152,11 @@ export const probe: Runtime['probe'] = async (address, check, options) => {
     if (problem !== null && (over || elapsed() - seenRunningMs >= check.intervalMs)) {
       if (!(await isRunning(options.stillRunning))) return result(describeExit((await options.exit?.()) ?? null, elapsed()))
       seenRunningMs = elapsed()
+      const place = problem === 'connection refused' && (over || elapsed() >= settleMs) ? await placeOf(address, options) : null
+      if (place !== null && place !== nowhere && place !== told) options.onNotice?.(`The app ${place}.`)
+      if (place !== null) told = place
+      if (over && place !== null)
+        return result(`The app has been running for ${seconds(elapsed())} and ${place}.${place === nowhere ? stillStarting : ''}`)
     }
     if (problem !== null && over) {
       const times = attempts === 1 ? 'once' : `${attempts} times for ${seconds(elapsed())}`

@@ -12,6 +12,19 @@ const fields = {
     .min(0)
     .max(86_400)
     .meta({ description: 'Time that requests, downloads and WebSockets of a replaced version get to finish.' }),
+  startSeconds: z.number().int().min(1).max(3600).meta({ description: 'Time an instance has until its first healthy answer.' }),
+  healthIntervalMs: z.number().int().min(10).max(60_000).meta({ description: 'Pause between two health checks of an instance that starts.' }),
+  healthTimeoutMs: z.number().int().min(100).max(120_000).meta({ description: 'Time one health check may take.' }),
+  healthySuccesses: z.number().int().min(1).max(100).meta({ description: 'Healthy answers in a row before an instance gets traffic.' }),
+  latencyThresholdMs: z
+    .number()
+    .int()
+    .min(10)
+    .max(120_000)
+    .meta({ description: 'A health check that takes longer is not healthy; below healthTimeoutMs, or it has no effect.' }),
+  memoryMb: z.number().int().min(64).max(1_048_576).meta({ description: 'Memory of one instance, in MiB.' }),
+  cpus: z.number().min(0.05).max(256).meta({ description: 'Processor time of one instance; 1 is one core.' }),
+  stopGraceSeconds: z.number().int().min(0).max(600).meta({ description: 'Time between SIGTERM and SIGKILL.' }),
 }
 
 export const runtimeSettings = z.object(fields)
@@ -20,6 +33,14 @@ export type RuntimeSetting = keyof RuntimeSettings
 
 export const defaultRuntimeSettings: RuntimeSettings = {
   drainSeconds: 30,
+  startSeconds: 60,
+  healthIntervalMs: 100,
+  healthTimeoutMs: 5_000,
+  healthySuccesses: 2,
+  latencyThresholdMs: 4_000,
+  memoryMb: 512,
+  cpus: 1,
+  stopGraceSeconds: 10,
 }
 
 type Nullable<T> = { [K in keyof T]: z.ZodOptional<z.ZodNullable<T[K] extends z.ZodType ? T[K] : never>> }

@@ -2,8 +2,9 @@ import type Docker from 'dockerode'
 import { AppError, isAppError } from '@/shared/errors'
 import type { Reach } from '@/shared/node/reach'
 import { type Cgroup, cgroupOfProcess, readCgroupStats } from '../cgroup'
-import type { InstanceLogLine, InstanceSpec, InstanceStats, LogQuery, ObservedInstance, RuntimeDriver } from '../driver'
+import type { InstanceLogLine, InstanceSpec, InstanceStats, Listener, LogQuery, ObservedInstance, RuntimeDriver } from '../driver'
 import { endedAtOnce } from '../last-words'
+import { listenersOfNamespace } from '../listeners'
 import { heapExhausted } from '../log-text'
 import type { RuntimeLogger } from '../logger'
 import { assertId, assertOwner, labelPrefix, ownerOfLabels, roleLabel } from '../owner'
@@ -129,6 +130,14 @@ export class DockerDriver implements RuntimeDriver {
     const limit = container.HostConfig.Memory || Number.POSITIVE_INFINITY
     const fast = this.engine.local ? await this.readKernel(container, limit) : null
     return fast ?? (await this.readEngine(container.Id, limit))
+  }
+
+  async listeners(instanceId: string): Promise<Listener[] | null> {
+    const container = await this.inspectContainer(instanceId)
+    if (!container?.State.Running || !this.engine.local) return null
+    // Of an engine in a virtual machine the number is another process's here, or nobody's: no table, nothing known.
+    if ((await cgroupOfProcess(container.State.Pid).catch(() => null)) === null) return null
+    return listenersOfNamespace(container.State.Pid)
   }
 
   /** null where the kernel's files are out of reach (the engine is in another machine, or in a VM). */

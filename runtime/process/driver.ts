@@ -10,9 +10,10 @@ import { projectUsers, UserFirewall } from '@/shared/node/user-firewall'
 import { cacheDirectory, defaultCacheBytes, defaultScratchBytes } from '@/shared/release'
 import type { BlobStore } from '@/storage/blob-store'
 import { cgroupMounts } from '../cgroup'
-import type { InstanceLogLine, InstanceSpec, InstanceStats, LogQuery, ObservedInstance, RuntimeDriver } from '../driver'
+import type { InstanceLogLine, InstanceSpec, InstanceStats, Listener, LogQuery, ObservedInstance, RuntimeDriver } from '../driver'
 import { instanceEnvironment } from '../environment'
 import { endedAtOnce } from '../last-words'
+import { listenersOfProcesses } from '../listeners'
 import type { RuntimeLogger } from '../logger'
 import { assertId, assertOwner } from '../owner'
 import { KeyedMutex } from '../pool'
@@ -20,7 +21,7 @@ import { createCgroup, removeCgroup } from './groups'
 import { assertCommand, type Gated, makeScratch, startGated } from './launch'
 import { hasCode, isRoot, layout } from './layout'
 import { InstanceLog } from './log-files'
-import { endInstance, endStrays, instanceVariable, sleepMembers, wakeMembers } from './members'
+import { endInstance, endStrays, instanceVariable, membersOf, sleepMembers, wakeMembers } from './members'
 import { observeRecord, readStats } from './observe'
 import { Ports } from './ports'
 import { signal as sendSignal, statOf } from './proc'
@@ -244,6 +245,12 @@ export class ProcessDriver implements RuntimeDriver {
 
   async stats(instanceId: string): Promise<InstanceStats> {
     return readStats(await this.running(instanceId))
+  }
+
+  async listeners(instanceId: string): Promise<Listener[] | null> {
+    const record = await this.record(instanceId)
+    if (!record || record.stoppedAt !== null) return null
+    return listenersOfProcesses((await membersOf(record)).map(({ pid }) => pid))
   }
 
   stop(instanceId: string, graceMs: number): Promise<void> {

@@ -3,6 +3,7 @@ import type { Instance, Prisma } from '@/server/database/generated/client'
 import { AppError } from '@/shared/errors'
 import { newId } from '@/shared/node/ids'
 import { defaultHealthCheck, defaultInstanceLimits, otherSlot, type Slot } from '@/shared/release'
+import { type RuntimeSettings, readRuntimeSettings } from '@/shared/runtime-settings'
 import { launchInstance, type ReleaseConfig, releaseConfig, watchInstance } from '../instances/launch'
 import { enqueue } from '../jobs/queue'
 import { contentSpec } from '../static-content/static-content'
@@ -47,6 +48,15 @@ async function idleSlot(run: DeployRun): Promise<Slot> {
   return otherSlot((live?.slot as Slot | undefined) ?? null)
 }
 
+const healthOf = (settings: RuntimeSettings) => ({
+  ...defaultHealthCheck,
+  startPeriodMs: settings.startSeconds * 1000,
+  intervalMs: settings.healthIntervalMs,
+  timeoutMs: settings.healthTimeoutMs,
+  successes: settings.healthySuccesses,
+  latencyThresholdMs: settings.latencyThresholdMs,
+})
+
 /** Freezes what the deployment will run with: artifact, runtime variables, health check, limits. */
 async function createRelease(deps: DeployDeps, run: DeployRun, artifactId: string): Promise<string> {
   const { teamId, projectId, environmentId, id: deploymentId } = run.deployment
@@ -57,9 +67,10 @@ async function createRelease(deps: DeployDeps, run: DeployRun, artifactId: strin
   ])
   run.mask.learn(variables)
   const detectedPath = (artifact.metadata as { healthCheckPath?: string }).healthCheckPath
+  const settings = readRuntimeSettings(project.runtimeSettings)
   const config: ReleaseConfig = {
-    health: { ...defaultHealthCheck, path: project.healthCheckPath ?? detectedPath ?? '/', strict: project.healthCheckPath !== null },
-    limits: defaultInstanceLimits,
+    health: { ...healthOf(settings), path: project.healthCheckPath ?? detectedPath ?? '/', strict: project.healthCheckPath !== null },
+    limits: { ...defaultInstanceLimits, memoryBytes: settings.memoryMb * 1024 * 1024, cpus: settings.cpus },
   }
   const sealed = await deps.secrets.seal(teamId, JSON.stringify(variables))
   const id = newId()
@@ -88,13 +99,17 @@ async function checkHealth(deps: DeployDeps, run: DeployRun, instance: Instance,
       nextAction: 'Deploy again; if it stays so, check the container engine.',
     })
   await run.record.step('health', async () => {
-    const result = await deps.runtime.probe({ host, port }, config.health, { ...watchInstance(deps.runtime, id), signal: run.signal })
+    const result = await deps.runtime.probe({ host, port }, config.health, {
+      ...watchInstance(deps.runtime, id),
+      signal: run.signal,
+      onNotice: (text) => run.log.write({ step: 'health', stream: 'system', text }),
+    })
     if (result.healthy) return { value: undefined, detail: `GET ${config.health.path} → ${result.statusCode} in ${result.latencyMs} ms` }
     await copyLastWords(deps, run, id)
     run.signal.throwIfAborted()
     throw new AppError('ERR_HEALTH_CHECK', `The new version did not become healthy. ${result.reason ?? ''}`.trim(), {
       nextAction:
-        'Read the app’s own output above this line; check the start command, the port ($PORT) and the health check path in the settings, then deploy again.',
+        'Read the app’s own output above this line; check the start command, the port ($PORT), the health check path and the start time in the project’s settings, then deploy again.',
     })
   })
 }

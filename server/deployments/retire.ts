@@ -1,12 +1,12 @@
 import type { Runtime } from '@/runtime/driver'
 import type { Instance, PrismaClient } from '@/server/database/generated/client'
+import { defaultRuntimeSettings, readRuntimeSettings } from '@/shared/runtime-settings'
 import { markStopped } from '../instances/launch'
 import type { DeployDeps, DeployRun } from './run'
 
 export type RetireDeps = Pick<DeployDeps, 'prisma' | 'runtime' | 'routes' | 'inFlight'>
 
 const drainDeadlineMs = 30_000
-const stopGraceMs = 10_000
 
 /** Instances of the environment that are not of its live release: drained and stopped, as recorded steps. */
 export async function retireOldInstances(deps: DeployDeps, run: DeployRun): Promise<void> {
@@ -50,10 +50,16 @@ export async function removeInstances(deps: { prisma: PrismaClient; runtime: Run
   await stopInstances(deps, left)
 }
 
-export async function stopInstances(deps: { prisma: PrismaClient; runtime: Runtime }, instances: Pick<Instance, 'id'>[]): Promise<void> {
+export async function stopInstances(
+  deps: { prisma: PrismaClient; runtime: Runtime },
+  instances: Pick<Instance, 'id' | 'projectId'>[],
+): Promise<void> {
+  const where = { id: { in: instances.map(({ projectId }) => projectId) } }
+  const projects = await deps.prisma.project.findMany({ where, select: { id: true, runtimeSettings: true } })
+  const graceOf = new Map(projects.map((one) => [one.id, readRuntimeSettings(one.runtimeSettings).stopGraceSeconds * 1000]))
   await Promise.all(
-    instances.map(async ({ id }) => {
-      await deps.runtime.stop(id, stopGraceMs)
+    instances.map(async ({ id, projectId }) => {
+      await deps.runtime.stop(id, graceOf.get(projectId) ?? defaultRuntimeSettings.stopGraceSeconds * 1000)
       await markStopped(deps.prisma, id, null)
     }),
   )

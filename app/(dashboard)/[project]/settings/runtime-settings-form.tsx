@@ -24,6 +24,14 @@ const fields: RuntimeField[] = [
     label: 'Drain time, seconds',
     hint: 'How long requests, downloads and WebSockets of a replaced version may go on. Up to 86400 (a day). Holds at once.',
   },
+  { name: 'startSeconds', label: 'Start time, seconds', hint: 'Until the first healthy answer. Holds from the next deployment, as all below.' },
+  { name: 'healthIntervalMs', label: 'Health check interval, ms', hint: 'Between two checks while an instance starts.' },
+  { name: 'healthTimeoutMs', label: 'Health check time-out, ms', hint: 'Of one check.' },
+  { name: 'healthySuccesses', label: 'Healthy answers in a row', hint: 'Before an instance gets traffic.' },
+  { name: 'latencyThresholdMs', label: 'Latency threshold, ms', hint: 'A check that takes longer is not healthy. Below the time-out.' },
+  { name: 'memoryMb', label: 'Memory, MiB', hint: 'Of one instance.' },
+  { name: 'cpus', label: 'CPUs', hint: 'Of one instance; 0.5 is half a core.' },
+  { name: 'stopGraceSeconds', label: 'Stop grace, seconds', hint: 'Between SIGTERM and SIGKILL. Holds at once.' },
 ]
 
 /** How the instances of a project run. An empty field is the default. */
