@@ -115,10 +115,11 @@ export function createDisk(deps: DiskDeps): Disk {
       const round = async () => {
         const [space] = await look()
         const now = problem()
-        if (Boolean(now) !== Boolean(told)) logger.warn({ disk: places }, now ?? 'there is enough space on the disk again')
+        const begins = now !== null && told === null
+        if ((now === null) !== (told === null)) logger.warn({ disk: places }, now ?? 'there is enough space on the disk again')
         told = now
         if (space) await own.keep(space)
-        if (now && Date.now() - tidiedAt > pressedTidyEveryMs) tidyOnce('the disk was nearly full')
+        if (begins || (now && Date.now() - tidiedAt > pressedTidyEveryMs)) tidyOnce('the disk was nearly full')
         else if (Date.now() - tidiedAt > tidyEveryMs) tidyOnce('limits')
       }
       let running = false
