@@ -24,6 +24,10 @@ interface Following {
   ended: Promise<void>
 }
 
+/** What Node and other runtimes print when a file cannot be written. A refused bind to a port is another matter. */
+export const deniedWrite = /\bEROFS\b|Read-only file system|(?<!\b(?:listen|bind|connect) )\bEACCES\b/i
+export const readOnlyHint =
+  'A release is read-only. Write to $TMPDIR (/tmp) what may go with the instance, and to a database or an object store what must stay. README: "What an app can write".'
 const saveEveryMs = 2_000
 const finishDeadlineMs = 3_000
 /** Sustained lines a second of one instance; a flood beyond it is counted, not stored. */
@@ -60,6 +64,7 @@ export function createLogCollector(deps: {
     let cursor = instance.logCursor
     let saved = cursor
     let refused = 0
+    let hinted = false
     const save = async () => {
       if (cursor === saved) return
       const at = cursor
@@ -79,6 +84,10 @@ export function createLogCollector(deps: {
         }
         refused = reportRefused(writer, refused)
         writer.write({ step: 'runtime', stream: line.stream, text, at: line.at })
+        if (!hinted && deniedWrite.test(text)) {
+          hinted = true
+          writer.write({ step: 'runtime', stream: 'system', text: readOnlyHint })
+        }
       }
     } finally {
       clearInterval(timer)
