@@ -4,6 +4,7 @@ import type { ProjectView } from '@/shared/views'
 import { Client } from './client'
 import type { CliEnv } from './env'
 import { UsageError } from './failure'
+import { readPages } from './pages'
 import { ask } from './prompt'
 import { readLink, readProjectFile, readSignIn } from './settings'
 import { Progress, withoutControls } from './terminal'
@@ -54,7 +55,7 @@ export function printResult(value: unknown): void {
   process.stdout.write(`${typeof value === 'string' ? withoutControls(value) : JSON.stringify(value)}\n`)
 }
 
-export const listProjects = async (client: Client): Promise<ProjectView[]> => (await client.call<{ items: ProjectView[] }>('/projects')).items
+export const listProjects = (client: Client): Promise<ProjectView[]> => readPages(client, '/projects', {}, Number.POSITIVE_INFINITY)
 
 /** By id, by name as written, by slug. */
 function findProject(projects: ProjectView[], nameOrId: string): ProjectView | undefined {

@@ -97,7 +97,7 @@ it('every command finds the project by the link of the folder, then by the name 
   const asked: string[] = []
   const server = createServer((request, response) => {
     asked.push(request.url ?? '')
-    const body = request.url === '/api/v1/projects' ? { items: projects } : { items: [], nextCursor: null }
+    const body = request.url?.startsWith('/api/v1/projects?') ? { items: projects, nextCursor: null } : { items: [], nextCursor: null }
     response.writeHead(200, { 'content-type': 'application/json', 'switchyard-version': '9.9.9' }).end(JSON.stringify(body))
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))

@@ -87,6 +87,8 @@ export interface Platform {
   }
   projects: {
     list(actor: Actor): Promise<ProjectView[]>
+    /** Newest first. @throws ERR_INVALID_INPUT when the cursor's row is gone */
+    page(actor: Actor, page: Page): Promise<{ items: ProjectView[]; nextCursor: string | null }>
     get(actor: Actor, idOrSlug: string): Promise<ProjectView>
     create(actor: Actor, input: z.output<typeof projectInput>): Promise<ProjectView>
     update(actor: Actor, projectId: string, patch: z.output<typeof projectPatch>): Promise<ProjectView>

@@ -37,6 +37,9 @@ function refuse(message: string, nextAction: string): AppError {
 const badAddress = (why: string) =>
   refuse(`The repository address is not usable: ${why}`, 'Use an address like https://github.com/acme/shop.git or git@github.com:acme/shop.git.')
 
+const wrongScheme = () =>
+  refuse('Repositories are fetched over https or ssh; from private networks over http and git, too', 'Use an https:// or ssh:// address.')
+
 /** Where an IP leads. IPv4 inside IPv6 (mapped, NAT64, 6to4) is judged as the IPv4 it reaches. */
 export function reachOf(ip: string): Reach {
   let address: ipaddr.IPv4 | ipaddr.IPv6
@@ -109,8 +112,7 @@ function parseUrl(text: string): RepositoryAddress {
     throw badAddress('it is neither a URL nor of the form git@host:path')
   }
   const scheme = parsed.protocol.slice(0, -1)
-  if (scheme !== 'https' && scheme !== 'ssh' && scheme !== 'http' && scheme !== 'git')
-    throw refuse('Repositories are fetched over https or ssh only', 'Use an https:// or ssh:// address.')
+  if (scheme !== 'https' && scheme !== 'ssh' && scheme !== 'http' && scheme !== 'git') throw wrongScheme()
   const host = checkedHost(parsed.hostname)
   const port = parsed.port === '' ? defaultPorts[scheme] : Number(parsed.port)
   if (port === 0) throw badAddress('the port is not valid')
@@ -138,7 +140,7 @@ export function parseAddress(text: string): RepositoryAddress {
   if (trimmed.startsWith('-')) throw badAddress('it begins with a dash')
   if (hasControlCharacter(trimmed) || trimmed.includes('\\')) throw badAddress('it holds a space, a backslash or a control character')
   // "ext::sh -c …" and other remote helpers.
-  if (/^[A-Za-z0-9+.-]+::/.test(trimmed)) throw refuse('Repositories are fetched over https or ssh only', 'Use an https:// or ssh:// address.')
+  if (/^[A-Za-z0-9+.-]+::/.test(trimmed)) throw wrongScheme()
   if (trimmed.includes('://')) return parseUrl(trimmed)
   const scp = parseScp(trimmed)
   if (!scp) throw badAddress('it is neither a URL nor of the form git@host:path')
@@ -178,6 +180,16 @@ export async function pinAddress(
   if (address.scheme === 'git')
     return { ...address, ip: first, url: address.url.replace(/^git:\/\/[^/]+/, `git://${bracket(first)}:${address.port}`) }
   return { ...address, ip: first }
+}
+
+/**
+ * What can be said of an address before anything is fetched from it: its form, and where its host leads now. A host that cannot be looked up
+ * is accepted here, because name servers fail; the fetch looks again and refuses. @throws AppError ERR_SOURCE
+ */
+export async function checkAddress(text: string, options: { allowPrivateNetwork: boolean; resolve?: Resolve }): Promise<void> {
+  const address = parseAddress(text)
+  const ips = await resolveHost(address.host, options.resolve ?? resolveByDns, AbortSignal.timeout(5_000)).catch(() => [])
+  if (ips.length > 0) await pinAddress(address, { ...options, resolve: async () => ips })
 }
 
 async function resolveHost(host: string, resolve: Resolve, signal?: AbortSignal): Promise<string[]> {

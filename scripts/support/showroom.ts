@@ -1,4 +1,4 @@
-import { request } from '@playwright/test'
+import { request } from 'playwright'
 import { watchableApp } from '../../e2e/support/apps'
 import type { DomainPlatform } from '../../e2e/support/domain-platform'
 import type { EdgePolicyPatch } from '../../shared/edge-settings'

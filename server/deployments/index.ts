@@ -4,12 +4,13 @@ import { deploymentTraits } from '@/shared/states'
 import type { DeploymentView } from '@/shared/views'
 import type { BlobStore } from '@/storage/blob-store'
 import type { PrismaClient } from '../database/client'
-import { pageArguments, pageOf } from '../database/page'
+import { pageArguments, pageOf, requireCursor } from '../database/page'
 import { type ScopedClient, scopeTo } from '../database/scope'
 import type { Disk } from '../disk/disk'
 import type { ChangeBus } from '../events/bus'
 import { artifactOf } from '../instances/launch'
 import type { Actor, Platform } from '../platform'
+import { requireProject } from '../projects/read'
 import { cancelDeployment } from './cancel'
 import { createDeployment } from './create'
 import { readLogs } from './logs'
@@ -39,8 +40,11 @@ export function createDeployments(deps: DeploymentsDeps): Platform['deployments'
     },
     async list(actor, filter, page) {
       const limit = Math.min(maxPage, page.limit)
-      const found = await scopeTo(prisma, actor).deployment.findMany({
-        where: { ...(filter.projectId ? { projectId: filter.projectId } : {}), ...(filter.status ? { status: filter.status } : {}) },
+      const db = scopeTo(prisma, actor)
+      const projectId = filter.projectId && (await requireProject(db, filter.projectId)).id
+      await requireCursor(page, (id) => db.deployment.count({ where: { id } }))
+      const found = await db.deployment.findMany({
+        where: { ...(projectId ? { projectId } : {}), ...(filter.status ? { status: filter.status } : {}) },
         include: summaryInclude,
         orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
         ...pageArguments({ ...page, limit }),

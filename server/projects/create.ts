@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import { parseAddress } from '@/builder/source/address'
+import { checkAddress } from '@/builder/source/address'
 import type { Project } from '@/server/database/generated/client'
 import { AppError } from '@/shared/errors'
 import { slugify } from '@/shared/naming'
@@ -26,7 +26,7 @@ const tries = 3
 /** @throws ERR_CONFLICT when the team has a project of this name, ERR_SOURCE for an address nothing can be fetched from */
 export async function createProject(deps: ProjectDeps, actor: Actor, input: Input): Promise<ProjectView> {
   authorize(actor, 'project.create')
-  if (input.repository) parseAddress(input.repository)
+  if (input.repository) await checkAddress(input.repository, { allowPrivateNetwork: actor.operator })
   const db = scopeTo(deps.prisma, actor)
   if ((await db.project.count()) >= maxProjects)
     throw new AppError('ERR_INVALID_INPUT', `A team has at most ${maxProjects} projects.`, { nextAction: 'Remove one that is not used any more.' })

@@ -81,9 +81,28 @@ describe('projects', () => {
     await expect(api.platform.projects.update(ours, before.id, projectPatch.parse({ name: 'shop' }))).rejects.toMatchObject({ code: 'ERR_CONFLICT' })
   })
 
+  it('refuse an address that will never be fetched from when it is saved, not only when it is fetched', async () => {
+    const project = await create(ours, { name: 'kept away', repository: 'https://192.0.2.1/x.git' }).catch((error: unknown) => error)
+    expect(project).toMatchObject({ code: 'ERR_SOURCE' })
+    const other = await create(ours, { name: 'other address' })
+    for (const host of ['169.254.169.254', '[fd00:ec2::254]', '[::ffff:169.254.169.254]', '100.100.100.200', '224.0.0.1']) {
+      await expect(create(ours, { name: 'metadata', repository: `https://${host}/x.git` })).rejects.toMatchObject({ code: 'ERR_SOURCE' })
+      await expect(api.platform.projects.update(ours, other.id, projectPatch.parse({ repository: `https://${host}/x.git` }))).rejects.toMatchObject({
+        code: 'ERR_SOURCE',
+      })
+    }
+    const stranger = { ...ours, operator: false }
+    for (const host of ['127.0.0.1:3000', '10.0.0.1', 'localhost', '[::1]'])
+      await expect(create(stranger, { name: 'inside', repository: `https://${host}/x.git` })).rejects.toMatchObject({ code: 'ERR_SOURCE' })
+  })
+
   it('lose the right to private networks when somebody else than an operator changes the address', async () => {
     const project = await create(ours, { name: 'internal', repository: 'http://10.0.0.1/x.git' })
-    await api.platform.projects.update({ ...ours, operator: false }, project.id, projectPatch.parse({ repository: 'http://10.0.0.2/x.git' }))
+    await api.platform.projects.update(
+      { ...ours, operator: false },
+      project.id,
+      projectPatch.parse({ repository: 'https://git.switchyard.invalid/x.git' }),
+    )
     expect(await api.database.prisma.project.findUnique({ where: { id: project.id } })).toMatchObject({ allowPrivateNetwork: false })
   })
 

@@ -2,13 +2,14 @@ import type { Platform } from '../platform'
 import { createProject } from './create'
 import type { ProjectDeps } from './deps'
 import { inspectRepository } from './inspect'
-import { getProject, listProjects } from './read'
+import { getProject, listProjects, pageOfProjects } from './read'
 import { removeProject } from './remove'
 import { updateProject } from './update'
 
 export function createProjects(deps: ProjectDeps): Platform['projects'] {
   return {
     list: (actor) => listProjects(deps, actor),
+    page: (actor, page) => pageOfProjects(deps, actor, page),
     get: (actor, idOrSlug) => getProject(deps, actor, idOrSlug),
     create: (actor, input) => createProject(deps, actor, input),
     update: (actor, projectId, patch) => updateProject(deps, actor, projectId, patch),

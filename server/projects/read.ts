@@ -2,9 +2,10 @@ import type { Project } from '@/server/database/generated/client'
 import { AppError } from '@/shared/errors'
 import { readRuntimeSettings } from '@/shared/runtime-settings'
 import type { DeploymentSummary, ProjectView } from '@/shared/views'
+import { pageArguments, pageOf, requireCursor } from '../database/page'
 import { type ScopedClient, scopeTo } from '../database/scope'
 import { type Edge, presentSummary, projectUrl, summaryInclude, withoutCredentials } from '../deployments/present'
-import type { Actor } from '../platform'
+import type { Actor, Page } from '../platform'
 import { readProblems } from '../routes/problem-record'
 import { authorize } from '../teams/policy'
 import type { ProjectDeps } from './deps'
@@ -21,6 +22,15 @@ export async function listProjects(deps: ProjectDeps, actor: Actor): Promise<Pro
   authorize(actor, 'project.read')
   const db = scopeTo(deps.prisma, actor)
   return present(db, await db.project.findMany({ orderBy: { createdAt: 'desc' } }), deps.edge)
+}
+
+export async function pageOfProjects(deps: ProjectDeps, actor: Actor, page: Page): Promise<{ items: ProjectView[]; nextCursor: string | null }> {
+  authorize(actor, 'project.read')
+  const db = scopeTo(deps.prisma, actor)
+  await requireCursor(page, (id) => db.project.count({ where: { id } }))
+  const found = await db.project.findMany({ orderBy: [{ createdAt: 'desc' }, { id: 'desc' }], ...pageArguments(page) })
+  const { rows, nextCursor } = pageOf(found, page.limit)
+  return { items: await present(db, rows, deps.edge), nextCursor }
 }
 
 export async function getProject(deps: ProjectDeps, actor: Actor, idOrSlug: string): Promise<ProjectView> {

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { z } from 'zod'
-import { parseAddress } from '@/builder/source/address'
+import { checkAddress } from '@/builder/source/address'
 import { Prisma, type Project } from '@/server/database/generated/client'
 import { patchRuntimeSettings, readRuntimeSettings } from '@/shared/runtime-settings'
 import type { ProjectView, projectPatch } from '@/shared/views'
@@ -19,6 +19,7 @@ export async function updateProject(deps: ProjectDeps, actor: Actor, projectId: 
   const db = scopeTo(deps.prisma, actor)
   const before = await requireProject(db, projectId)
   const data = changes(before, patch, actor)
+  if (typeof data.repository === 'string') await checkAddress(data.repository, { allowPrivateNetwork: actor.operator })
   if (Object.keys(data).length === 0) return presentOne(db, before, deps.edge)
   if (patch.name !== undefined && patch.name !== before.name) await refuseTakenName(db, patch.name, before.id)
   const row = await db.$transaction(async (tx) => {
@@ -61,7 +62,6 @@ function changes(before: Project, patch: z.output<typeof projectPatch>, actor: A
   // People are shown the address without its token: sent back like that, it is unchanged.
   const shown = before.repository && withoutCredentials(before.repository)
   if (repository !== undefined && repository !== before.repository && repository !== shown) {
-    if (repository) parseAddress(repository)
     data.repository = repository
     data.allowPrivateNetwork = actor.operator
   }

@@ -1,7 +1,9 @@
+import { z } from 'zod'
 import { AppError } from '@/shared/errors'
 import { versionHeader } from '@/shared/naming'
 import { getPlatform } from '../../platform'
 import { authorize } from '../../teams/policy'
+import { etagOf, isFresh } from '../etag'
 import { errorResponse, newRequestId, reportUnexpected } from '../http-error'
 import { authenticate, requireSameOrigin, signInRequired } from '../session'
 import { matchRoute, restBase } from './catalogue'
@@ -32,19 +34,33 @@ async function serve(route: RestRoute, rawParams: Record<string, string>, reques
   if (identity.by === 'cookie' && route.method !== 'GET') requireSameOrigin(headers)
   authorize(identity.actor, route.action)
   const params = route.params?.parse(rawParams)
-  const query = route.query?.parse(Object.fromEntries(url.searchParams))
+  const query = readQuery(route, url.searchParams)
   const body = route.body === 'raw' ? rawBody(request) : route.body?.parse(await readJson(request))
   const result = await route.handle({ actor: identity.actor, params, query, body, headers, signal })
-  const response = result instanceof Response ? result : present(route, result)
+  const response = result instanceof Response ? result : present(route, result, headers)
   response.headers.set(versionHeader, getPlatform().settings.version)
   return response
 }
 
-function present({ answer }: RestRoute, result: unknown): Response {
-  const headers = { 'cache-control': 'no-store' }
-  if (answer.status === 204) return new Response(null, { status: 204, headers })
+/** A field that is not known, or given twice, is a mistake of the caller: an answer that ignores it would be about something else. */
+function readQuery(route: RestRoute, given: URLSearchParams): unknown {
+  const names = [...given.keys()]
+  const twice = names.find((name, i) => names.indexOf(name) !== i)
+  if (twice !== undefined) throw new AppError('ERR_INVALID_INPUT', `${twice} is given more than once.`, { nextAction: 'Give it once.' })
+  return (route.query ?? z.object({})).strict().parse(Object.fromEntries(given))
+}
+
+function present({ method, answer }: RestRoute, result: unknown, asked: Headers): Response {
+  if (answer.status === 204) return new Response(null, { status: 204, headers: { 'cache-control': 'no-store' } })
   if (!('schema' in answer)) throw new Error('a streaming route must answer with a Response')
-  return Response.json(answer.schema.parse(result), { status: answer.status, headers })
+  const body = JSON.stringify(answer.schema.parse(result))
+  const type = { 'content-type': 'application/json' }
+  if (method !== 'GET') return new Response(body, { status: answer.status, headers: { ...type, 'cache-control': 'no-store' } })
+  const etag = etagOf(body)
+  // A private cache may keep it, and asks each time whether it is still so.
+  const headers = { etag, 'cache-control': 'private, no-cache', vary: 'Authorization, Cookie' }
+  if (isFresh(asked, etag)) return new Response(null, { status: 304, headers })
+  return new Response(body, { status: answer.status, headers: { ...headers, ...type } })
 }
 
 function decodePath(pathname: string): string {
@@ -56,8 +72,12 @@ function decodePath(pathname: string): string {
 }
 
 function methodNotAllowed(method: string, allow: string[], requestId: string): Response {
-  const response = errorResponse(new AppError('ERR_INVALID_INPUT', `${method} is not possible here; ${allow.join(', ')} is.`), requestId)
-  return new Response(response.body, { status: 405, headers: { ...Object.fromEntries(response.headers), allow: allow.join(', ') } })
+  const response = errorResponse(
+    new AppError('ERR_METHOD_NOT_ALLOWED', `${method} is not possible here.`, { nextAction: `Use ${allow.join(' or ')}.` }),
+    requestId,
+  )
+  response.headers.set('allow', allow.join(', '))
+  return response
 }
 
 function rawBody(request: Request): AsyncIterable<Uint8Array> {

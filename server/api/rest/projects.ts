@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { purgeInput, purgeView } from '@/shared/purge'
-import { projectInput, projectPatch, projectView } from '@/shared/views'
+import { pageInput, projectInput, projectPatch, projectView } from '@/shared/views'
 import { getPlatform } from '../../platform'
 import { defineRoute } from './route'
 import { createdProject, instanceList, projectList, projectPath } from './schemas'
@@ -24,9 +24,10 @@ export const projectRoutes = [
     method: 'GET',
     path: '/projects',
     action: 'project.read',
-    summary: 'List the projects of the team',
+    summary: 'List the projects of the team, newest first',
+    query: pageInput,
     answer: { status: 200, schema: projectList },
-    handle: async ({ actor }) => ({ items: await getPlatform().projects.list(actor) }),
+    handle: ({ actor, query }) => getPlatform().projects.page(actor, query),
   }),
   defineRoute({
     id: 'getProject',

@@ -11,7 +11,7 @@ export const instancePath = z.object({ instanceId: pathId })
 
 export const createdProject = projectView.extend({ projectId: z.string() })
 export const createdDeployment = deploymentView.extend({ deploymentId: z.string() })
-export const projectList = z.object({ items: z.array(projectView) })
+export const projectList = z.object({ items: z.array(projectView), nextCursor: z.string().nullable() })
 export const deploymentList = z.object({ items: z.array(deploymentSummary), nextCursor: z.string().nullable() })
 export const variableList = z.object({ items: z.array(variableView) })
 export const dnsProviderList = z.object({ items: z.array(dnsProviderView) })
