@@ -10,7 +10,7 @@ import { type ArchiveEntry, archiveBytes, collectOutputs } from './archive'
 import type { GroupEvidence } from './build-groups'
 import { buildImage, type ImageBuildEvent } from './buildkit'
 import type { Confinement } from './confinement'
-import { commandFailure } from './failure'
+import { commandFailure, quote } from './failure'
 import { abortReason, type BuildJob, firstAbort, stopSignals } from './job'
 import { LineSplitter } from './log'
 
@@ -48,6 +48,7 @@ export async function buildFromDockerfile(job: BuildJob, executor: DockerfileExe
     await events.onStepEnd('build', { status: job.signal.aborted ? 'canceled' : 'failed', ...(isAppError(reason) ? { detail: reason.message } : {}) })
     throw reason
   } finally {
+    log.endStep()
     stopped.release()
   }
 }
@@ -161,18 +162,16 @@ async function describe(job: BuildJob, engine: Engine, id: string): Promise<Arti
 /** The failure of a command in the words of every other build: the limit it ran into, or its exit code and what it said last. */
 function explained(job: BuildJob, error: unknown, evidence: GroupEvidence): unknown {
   if (!isAppError(error) || error.code !== 'ERR_BUILD') return error
-  const lastLines = job.log.lastLines()
+  const said = { reason: job.log.reason(), lastLines: job.log.lastLines() }
   const code = /exit code (\d+)/.exec(error.message)?.[1]
   // A step that the kernel kills ends with 137; what it started and did not look after shows in the counter alone.
   const outOfMemory = evidence.oomKills > 0 || code === '137'
   const forksRefused = evidence.forksRefused > 0
   if (code !== undefined && (outOfMemory || forksRefused)) {
     const command = { ...dockerfileCommand, command: job.plan.dockerfile ?? 'Dockerfile' }
-    return commandFailure({ command, code: Number(code), outOfMemory, forksRefused, lastLines, limits: job.request.limits })
+    return commandFailure({ command, code: Number(code), outOfMemory, forksRefused, ...said, limits: job.request.limits })
   }
-  if (lastLines.length === 0) return error
-  const quoted = lastLines.slice(-6).map((line) => `  ${line}`)
-  return new AppError(error.code, [error.message, 'It said last:', ...quoted].join('\n'), { ...error.details, cause: error.cause })
+  return new AppError(error.code, [error.message, ...quote(said)].join('\n'), { ...error.details, cause: error.cause })
 }
 
 const dockerfileCommand: Omit<PlanCommand, 'command'> = { step: 'build', cacheDirectories: [], cacheKeyFiles: [] }

@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import { commandFailure, type FailedCommand } from './failure'
+import { FailureReason } from './reason'
+
+function reasonIn(lines: readonly string[]): FailureReason {
+  const reason = new FailureReason()
+  for (const line of lines) reason.look(line)
+  return reason
+}
 
 const failed = (overrides: Partial<FailedCommand>): FailedCommand => ({
   command: { step: 'build', command: 'npm run build', cacheDirectories: [], cacheKeyFiles: [] },
@@ -7,6 +14,7 @@ const failed = (overrides: Partial<FailedCommand>): FailedCommand => ({
   outOfMemory: false,
   forksRefused: false,
   lastLines: [],
+  reason: reasonIn(overrides.lastLines ?? []),
   limits: { memoryBytes: 2 * 1024 ** 3, cpus: 1, pids: 512, timeoutMs: 1000 },
   ...overrides,
 })
@@ -27,6 +35,6 @@ describe('why a command failed', () => {
   it('says what to do about a missing compiler, a missing command, an old lock file', () => {
     expect(commandFailure(failed({ lastLines: ['gyp ERR! find Python'] })).details.nextAction).toMatch(/compiler/)
     expect(commandFailure(failed({ code: 127 })).details.nextAction).toMatch(/does not exist/)
-    expect(commandFailure(failed({ lastLines: ['npm error code EUSAGE'] })).details.nextAction).toMatch(/lock file/)
+    expect(commandFailure(failed({ lastLines: ['npm error Missing: is-odd@3.0.1 from lock file'] })).details.nextAction).toMatch(/lock file/)
   })
 })

@@ -1,6 +1,7 @@
 import type { BuildRequest } from '@/builder/builder'
 import type { PlanCommand } from '@/shared/build-plan'
 import { AppError } from '@/shared/errors'
+import { type FailureReason, tellingLines } from './reason'
 
 type Limits = BuildRequest['limits']
 
@@ -11,6 +12,7 @@ export interface FailedCommand {
   outOfMemory: boolean
   forksRefused: boolean
   lastLines: readonly string[]
+  reason: FailureReason
   limits: Limits
 }
 
@@ -24,20 +26,26 @@ export function commandFailure(failed: FailedCommand): AppError {
   if (failed.forksRefused || /Cannot fork|fork: (retry|Resource)|Resource temporarily unavailable|EAGAIN/.test(said))
     return processFailure(step, failed)
   const end = failed.code === null ? 'was killed' : `ended with exit code ${failed.code}`
-  const quoted = failed.lastLines.slice(-shownLines).map((line) => `  ${line}`)
-  return new AppError('ERR_BUILD', [`"${failed.command.command}" ${end}.`, ...(quoted.length ? ['It said last:', ...quoted] : [])].join('\n'), {
+  return new AppError('ERR_BUILD', [`"${failed.command.command}" ${end}.`, ...quote(failed)].join('\n'), {
     step,
-    nextAction: adviceFor(failed.code, said, step),
+    nextAction: adviceFor(failed, step),
   })
 }
 
-function adviceFor(code: number | null, said: string, step: string): string {
-  if (/gyp ERR!|node-gyp|not found: make|g\+\+: not found/.test(said))
-    return 'A dependency compiles native code and this build image has no compiler. Use a version with prebuilt binaries, add a Dockerfile, or let the machine reach an image registry (then node:<major> is used).'
+/** The first error of a command's output, then its last lines; each line once. */
+export function quote({ reason, lastLines }: Pick<FailedCommand, 'reason' | 'lastLines'>): string[] {
+  const last = tellingLines(lastLines, shownLines)
+  const first = reason.firstError().every((line) => last.includes(line)) ? [] : reason.firstError()
+  const rest = last.filter((line) => !first.includes(line))
+  const lines = (title: string, texts: readonly string[]) => (texts.length > 0 ? [title, ...texts.map((line) => `  ${line}`)] : [])
+  return [...lines('Its first error:', first), ...lines('It said last:', rest)]
+}
+
+function adviceFor({ code, reason }: FailedCommand, step: string): string {
+  const advice = reason.advice()
+  if (advice !== null) return advice
   if (code === 127)
     return 'The command, or a program it starts, does not exist. Correct it in the settings of the project, or add the missing package to its dependencies.'
-  if (/EUSAGE|ERR_PNPM_OUTDATED_LOCKFILE|lockfile.*(out of date|needs to be updated)/i.test(said))
-    return 'The lock file does not fit package.json. Run the install on your machine and commit the lock file.'
   return `Read the log of the step "${step}", correct the cause and deploy again.`
 }
 

@@ -70,10 +70,12 @@ export async function runCommands(job: BuildJob, sandbox: Sandbox, decision: Ins
       if (!cached && step === 'install') await job.workspace.recordInstall(command)
     } catch (error) {
       await sandbox.kill()
+      job.log.endStep()
       const status = error instanceof AppError && error.code === 'ERR_CANCELED' ? 'canceled' : 'failed'
       await job.events.onStepEnd(step, { status, ...(error instanceof AppError ? { detail: error.message } : {}) })
       throw error
     }
+    if (last) job.log.endStep()
     if (last) await job.events.onStepEnd(step, { status: 'done', ...(cached ? { cached } : {}) })
   }
 }
@@ -84,7 +86,7 @@ async function runCommand(job: BuildJob, sandbox: Sandbox, command: PlanCommand)
   const [first = '', ...rest] = command.command.split('\n')
   log.system(command.step, `$ ${first.length > 200 || rest.length > 0 ? `${first.slice(0, 120)} …` : first}`)
   const stopped = firstAbort(stopSignals(job))
-  const failed = { command, lastLines: log.lastLines(), limits: request.limits }
+  const failed = { command, lastLines: log.lastLines(), reason: log.reason(), limits: request.limits }
   try {
     const work = sandbox.run((stream, text) => log.line(command.step, stream, text))
     work.catch(() => {})

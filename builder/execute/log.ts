@@ -1,5 +1,6 @@
 import { type LogRecord, maxBuildLogLines, maxLogLineBytes } from '@/shared/logs'
 import { createMask } from '@/shared/node/mask'
+import { FailureReason } from './reason'
 
 type Stream = LogRecord['stream']
 
@@ -7,7 +8,21 @@ type Stream = LogRecord['stream']
 const maxLogBytes = 128 * 1024 * 1024
 /** A line is looked at for secrets up to here; the rest of it is dropped. */
 const maxPendingChars = 64 * 1024
-const tailLines = 12
+const tailLines = 40
+/** Kept of the end of each step once the log is long. */
+const heldLines = 5_000
+const headLines = maxBuildLogLines - heldLines
+/** Sequences that put the cursor to the beginning of the line, as progress displays do instead of a carriage return. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: escape sequences are control characters
+const toLineBeginning = /\u001b\[[01]?G/g
+
+/** The last state of a line that was redrawn; carriage returns at its end redraw nothing. */
+function lastState(text: string): string {
+  const line = text.replace(toLineBeginning, '\r')
+  const end = /\r*$/.exec(line)?.index ?? line.length
+  return line.slice(line.lastIndexOf('\r', end - 1) + 1)
+}
+
 /** Cuts bytes into lines of text: valid UTF-8, no NUL (Postgres refuses it), the last state of a line redrawn by carriage returns. */
 export class LineSplitter {
   private readonly decoder = new TextDecoder()
@@ -21,6 +36,11 @@ export class LineSplitter {
     const parts = (this.pending + this.decoder.decode(chunk, { stream: true })).split('\n')
     this.pending = parts.pop() ?? ''
     for (const part of parts) this.emit(part)
+    if (this.pending.length <= maxPendingChars) return
+    // A progress display redraws one line for as long as it lasts, and only its last state counts.
+    const state = lastState(this.pending)
+    if (state.length < this.pending.length) this.discarding = false
+    this.pending = state
     if (this.pending.length > maxPendingChars) {
       this.emit(this.pending)
       this.pending = ''
@@ -32,26 +52,34 @@ export class LineSplitter {
     this.pending = ''
   }
   private emit(line: string): void {
-    if (this.discarding) {
+    const text = lastState(line)
+    const redrawn = text.length < line.replace(/\r+$/, '').length
+    if (this.discarding && !redrawn) {
       this.discarding = false
       return
     }
-    const text = line.replace(/\r+$/, '').replaceAll('\0', '')
-    this.onLine(text.slice(text.lastIndexOf('\r') + 1))
+    this.discarding = false
+    this.onLine(text.replace(/\r+$/, '').replaceAll('\0', ''))
   }
 }
 
-/** The log of one build: masked, bounded, with the last lines at hand for the error message. */
+type Line = Omit<LogRecord, 'at'>
+
+/** The log of one build: masked, bounded (its head and the end of each step are kept), with the reason of a failure at hand. */
 export class BuildLog {
   private lines = 0
   private bytes = 0
   private tail: string[] = []
+  /** The newest lines past the head, in a ring that begins at `held % heldLines`; kept back until the step ends. */
+  private ring: Line[] = []
+  private held = 0
+  private why = new FailureReason()
   private readonly mask: (text: string) => string
-  private readonly onLog: (line: Omit<LogRecord, 'at'>) => void
+  private readonly onLog: (line: Line) => void
   private readonly flooded = new AbortController()
   /** Aborted when the build has written more than any log may hold. */
   readonly flood: AbortSignal = this.flooded.signal
-  constructor(onLog: (line: Omit<LogRecord, 'at'>) => void, secrets: Readonly<Record<string, string>>) {
+  constructor(onLog: (line: Line) => void, secrets: Readonly<Record<string, string>>) {
     this.onLog = onLog
     this.mask = createMask(secrets)
   }
@@ -59,23 +87,45 @@ export class BuildLog {
     this.bytes += text.length + 1
     if (this.bytes > maxLogBytes) this.flooded.abort()
     const shown = cutBytes(this.mask(text))
+    if (stream !== 'system') this.why.look(shown)
     if (shown.trim()) {
       this.tail.push(shown)
       if (this.tail.length > tailLines) this.tail.shift()
     }
     this.lines += 1
-    if (this.lines <= maxBuildLogLines || stream === 'system') this.onLog({ step, stream, text: shown })
-    else if (this.lines === maxBuildLogLines + 1)
-      this.onLog({ step, stream: 'system', text: `The log has reached ${maxBuildLogLines} lines; what the build writes from here on is not kept.` })
+    if (this.lines <= headLines || stream === 'system') return this.onLog({ step, stream, text: shown })
+    if (this.held === 0)
+      this.onLog({
+        step,
+        stream: 'system',
+        text: `The log has reached ${headLines} lines: of what this step writes from here on, the last ${heldLines} lines are kept and shown when it ends.`,
+      })
+    this.ring[this.held % heldLines] = { step, stream, text: shown }
+    this.held += 1
   }
   system(step: string, text: string): void {
     this.line(step, 'system', text)
   }
   startStep(): void {
     this.tail = []
+    this.why = new FailureReason()
+  }
+  /** Hands out what was kept back of a log that is too long. */
+  endStep(): void {
+    const { ring, held } = this
+    this.ring = []
+    this.held = 0
+    const left = Math.max(0, held - heldLines)
+    const ordered = left === 0 ? ring : [...ring.slice(held % heldLines), ...ring.slice(0, held % heldLines)]
+    if (left > 0 && ordered[0]) this.onLog({ step: ordered[0].step, stream: 'system', text: `${left} lines of the middle are left out here.` })
+    for (const line of ordered) this.onLog(line)
   }
   lastLines(): readonly string[] {
     return this.tail
+  }
+  /** What the output of this step says about a failure. */
+  reason(): FailureReason {
+    return this.why
   }
 }
 
