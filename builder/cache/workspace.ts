@@ -16,6 +16,8 @@ export interface Workspace {
   directory: string
   checkout: string
   home: string
+  /** Files that the running build's output goes to. */
+  output: string
   owner: TreeOwner | null
   /** Brings the checkout to the state of the tree. After `installed`, and before anything of the build runs. */
   sync(sourceDirectory: string, plan: BuildPlan): Promise<void>
@@ -94,6 +96,7 @@ async function openWorkspace(directory: string, owner: TreeOwner | null, release
     directory,
     checkout,
     home,
+    output: path.join(directory, 'output'),
     owner,
     release,
     async sync(sourceDirectory, plan) {

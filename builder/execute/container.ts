@@ -21,6 +21,7 @@ import {
   type Sandbox,
   stopSignals,
 } from './job'
+import { type BuildOutput, openOutput } from './output'
 import { platformFiles } from './platform-files'
 import { StepChannel, stepScript } from './steps'
 
@@ -52,6 +53,7 @@ export function buildLabels(installationId: string, request: BuildJob['request']
 
 // Checkout and HOME lie on one mount: package managers link from their store only within one.
 const mount = '/build'
+const outputMount = `${mount}/output`
 const toolsMount = '/opt/switchyard/tools'
 const caMount = '/etc/switchyard-ca.crt'
 const callDeadlineMs = 30_000
@@ -114,6 +116,7 @@ function containerOptions(job: BuildJob, executor: ContainerExecutor, argv: stri
       Binds: [
         `${job.workspace.checkout}:${mount}/checkout`,
         `${job.workspace.home}:${mount}/home`,
+        `${job.workspace.output}:${outputMount}`,
         ...(executor.packageManagerDirectory ? [`${executor.packageManagerDirectory}:${toolsMount}:ro`] : []),
         ...(executor.caFile ? [`${executor.caFile}:${caMount}:ro`] : []),
       ],
@@ -135,29 +138,34 @@ function containerOptions(job: BuildJob, executor: ContainerExecutor, argv: stri
 
 async function startContainer(job: BuildJob, executor: ContainerExecutor): Promise<FreezableSandbox> {
   const { engine } = executor
+  const output = await openOutput(job.workspace.output, job.workspace.owner)
   const script = stepScript({
     directory: `${mount}/checkout/${job.plan.rootDirectory}`,
+    output: outputMount,
     memoryEvents,
     pidsEvents,
     commands: job.plan.commands.map((command) => command.command),
   })
-  const container = await engineCall('creating the build container', callDeadlineMs, () =>
-    engine.createContainer(containerOptions(job, executor, script.argv)),
-  )
+  let container: Docker.Container | null = null
   try {
-    const stream = await engineCall('attaching to the build container', callDeadlineMs, () =>
-      container.attach({ stream: true, hijack: true, stdin: true, stdout: true, stderr: true }),
+    const made = await engineCall('creating the build container', callDeadlineMs, () =>
+      engine.createContainer(containerOptions(job, executor, script)),
     )
-    const channel = new StepChannel(stream, script.marker)
+    container = made
+    const stream = await engineCall('attaching to the build container', callDeadlineMs, () =>
+      made.attach({ stream: true, hijack: true, stdin: true, stdout: true, stderr: true }),
+    )
+    const channel = new StepChannel(stream, output)
     const [stdout, stderr] = [new PassThrough(), new PassThrough()]
     stdout.on('data', (chunk: Buffer) => channel.feed('stdout', chunk))
     stderr.on('data', (chunk: Buffer) => channel.feed('stderr', chunk))
     engine.modem.demuxStream(stream, stdout, stderr)
-    await engineCall('starting the build container', callDeadlineMs, () => container.start())
-    const ended = awaitEnd(stream, container, channel)
-    return containerSandbox(container, channel, ended)
+    await engineCall('starting the build container', callDeadlineMs, () => made.start())
+    const ended = awaitEnd(stream, made, channel)
+    return containerSandbox(made, channel, output, ended)
   } catch (error) {
-    await removeContainer(container)
+    await output.close()
+    if (container) await removeContainer(container)
     throw error
   }
 }
@@ -192,7 +200,12 @@ function interrupted(error: unknown): AppError {
   })
 }
 
-function containerSandbox(container: Docker.Container, channel: StepChannel, ended: Promise<{ outOfMemory: boolean }>): FreezableSandbox {
+function containerSandbox(
+  container: Docker.Container,
+  channel: StepChannel,
+  output: BuildOutput,
+  ended: Promise<{ outOfMemory: boolean }>,
+): FreezableSandbox {
   let removed: Promise<void> | null = null
   return {
     run: (onLine) => channel.run(onLine),
@@ -200,7 +213,7 @@ function containerSandbox(container: Docker.Container, channel: StepChannel, end
     outOfMemory: async () => (await ended).outOfMemory,
     freeze: () => engineCall('pausing the build container', callDeadlineMs, () => container.pause()),
     kill: () => {
-      removed ??= removeContainer(container)
+      removed ??= removeContainer(container).finally(() => output.close())
       return removed
     },
   }

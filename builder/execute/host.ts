@@ -23,6 +23,7 @@ import {
   type Sandbox,
   stopSignals,
 } from './job'
+import { type BuildOutput, openOutput } from './output'
 import { platformFiles } from './platform-files'
 import { StepChannel, stepScript } from './steps'
 
@@ -108,8 +109,10 @@ async function startProcess(job: BuildJob, executor: HostExecutor): Promise<Sand
       job.plan.commands[0]?.step ?? 'build',
       'Control groups are not writable here: limits hold for each process, not for the build as a whole.',
     )
+  const output = await openOutput(job.workspace.output, owner)
   const script = stepScript({
     directory: root,
+    output: output.directory,
     memoryEvents: control?.memoryEvents ?? [],
     pidsEvents: control?.pidsEvents ?? [],
     commands: job.plan.commands.map((command) => command.command),
@@ -130,7 +133,7 @@ async function startProcess(job: BuildJob, executor: HostExecutor): Promise<Sand
     [markName]: deploymentId,
   })
   const command = confine(
-    { argv: script.argv, cwd: checkout, env, gated: false, mark: { [markName]: deploymentId } },
+    { argv: script, cwd: checkout, env, gated: false, mark: { [markName]: deploymentId } },
     {
       user: owner,
       groups: control?.directories ?? [],
@@ -139,7 +142,7 @@ async function startProcess(job: BuildJob, executor: HostExecutor): Promise<Sand
     },
   )
   const child = start(command.argv, { cwd: '/', env: command.env as NodeJS.ProcessEnv, detached: true, stdio: ['pipe', 'pipe', 'pipe'] })
-  return superviseProcess(child, script.marker, control, executor, { uid: owner?.uid ?? null, mark: `${markName}=${deploymentId}` })
+  return superviseProcess(child, output, control, executor, { uid: owner?.uid ?? null, mark: `${markName}=${deploymentId}` })
 }
 
 /** As much as a build in a container gets. */
@@ -159,14 +162,14 @@ async function buildMounts(job: BuildJob, home: string): Promise<PrivateMounts |
 
 async function superviseProcess(
   child: ReturnType<typeof start>,
-  marker: string,
+  output: BuildOutput,
   control: ControlGroup | null,
   executor: HostExecutor,
   identity: Pick<HostBuildRecord, 'uid' | 'mark'>,
 ): Promise<Sandbox> {
   const { stdin, stdout, stderr } = child
   if (!stdin || !stdout || !stderr) throw new AppError('ERR_INTERNAL', 'the build process has no pipes')
-  const channel = new StepChannel(stdin, marker)
+  const channel = new StepChannel(stdin, output)
   stdout.on('data', (chunk: Buffer) => channel.feed('stdout', chunk))
   stderr.on('data', (chunk: Buffer) => channel.feed('stderr', chunk))
   const exited = new Promise<void>((resolve) => {
@@ -181,6 +184,7 @@ async function superviseProcess(
   })
   const { pid } = child
   if (pid === undefined) {
+    await output.close()
     await control?.remove()
     throw new AppError('ERR_UNAVAILABLE', 'The build process could not be started.', {
       nextAction: 'Check that this machine has /bin/sh and free processes.',
@@ -194,6 +198,7 @@ async function superviseProcess(
     await killHostBuild(record)
     await exited
     for (const pipe of [stdin, stdout, stderr]) pipe.destroy()
+    await output.close()
     await removeRecord(executor.recordFile)
   }
   return {

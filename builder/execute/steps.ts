@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { LineSplitter } from './log'
+import type { BuildOutput } from './output'
 
 /** How one command ended. */
 export interface CommandResult {
@@ -12,72 +13,64 @@ export interface CommandResult {
 
 /**
  * Runs inside the sandbox and waits for a line before each command, so that a step can be recorded before its side effect and all
- * steps share one sandbox. After each command it writes a line with the marker to both streams. Builtins only: it must also work when
- * no process can be started any more.
+ * steps share one sandbox. The line carries a word that only this shell knows; the line that tells how the command ended begins with it,
+ * and no command can write it. What commands print goes to files. Builtins only: it must also work when no process can be started any more.
  */
-const script = `marker=$1; directory=$2; memory=$3; pids=$4; shift 4
+const script = `directory=$1; output=$2; memory=$3; pids=$4; shift 4
 count() { n=0; for f in $2; do if [ -r "$f" ]; then while read -r k v; do if [ "$k" = "$1" ]; then n=$v; fi; done <"$f"; fi; done; }
 for command do
-  IFS= read -r go || exit 125
+  IFS=' ' read -r go word || exit 125
   if [ "$go" != run ]; then continue; fi
   cd "$directory" || exit 126
-  sh -c "$command" </dev/null; code=$?
+  sh -c "$command" </dev/null >>"$output/stdout" 2>>"$output/stderr"; code=$?
   count oom_kill "$memory"; oom=$n; count max "$pids"
-  printf '\\n%s %s %s %s\\n' "$marker" "$code" "$oom" "$n"
-  printf '\\n%s %s %s %s\\n' "$marker" "$code" "$oom" "$n" >&2
+  printf '%s %s %s %s\\n' "$word" "$code" "$oom" "$n"
 done
 IFS= read -r end
 `
 
-export interface StepScript {
-  marker: string
-  argv: [string, ...string[]]
-}
-
 export function stepScript(options: {
   directory: string
+  /** Where the files of `BuildOutput` lie, as the sandbox sees it. */
+  output: string
   memoryEvents: readonly string[]
   pidsEvents: readonly string[]
   commands: readonly string[]
-}): StepScript {
-  const marker = `switchyard-${randomBytes(12).toString('hex')}`
-  return {
-    marker,
-    argv: [
-      'sh',
-      '-c',
-      script,
-      'switchyard',
-      marker,
-      options.directory,
-      options.memoryEvents.join(' '),
-      options.pidsEvents.join(' '),
-      ...options.commands,
-    ],
-  }
+}): [string, ...string[]] {
+  const { directory, output, memoryEvents, pidsEvents, commands } = options
+  return ['sh', '-c', script, 'switchyard', directory, output, memoryEvents.join(' '), pidsEvents.join(' '), ...commands]
 }
 
-type Line = (stream: 'stdout' | 'stderr', text: string) => void
+type Stream = 'stdout' | 'stderr'
+type Line = (stream: Stream, text: string) => void
 
-/** The near end of the script: tells it to go on, hands its lines out, knows how each command ended. */
+/** The near end of the script: tells it to go on, hands out the lines of its commands, knows how each command ended. */
 export class StepChannel {
   private readonly input: NodeJS.WritableStream
+  private readonly output: BuildOutput
   private onLine: Line = () => {}
-  private waiting: { resolve: (result: CommandResult) => void; reject: (error: Error) => void } | null = null
-  private readonly streams: Record<'stdout' | 'stderr', { splitter: LineSplitter; blank: boolean; ended: boolean }>
-  private result: CommandResult | null = null
+  private waiting: { word: string; resolve: (result: CommandResult) => void; reject: (error: Error) => void } | null = null
+  private readonly splitters: Record<Stream, LineSplitter>
+  private readonly ends: LineSplitter
+  private readonly ownWords: LineSplitter
   private gone: Error | null = null
 
-  constructor(input: NodeJS.WritableStream, marker: string) {
+  constructor(input: NodeJS.WritableStream, output: BuildOutput) {
     this.input = input
+    this.output = output
     // A sandbox that dies closes its end; what that means is said by `closed`.
     input.on('error', () => {})
-    const make = (name: 'stdout' | 'stderr') => ({ splitter: new LineSplitter((text) => this.take(name, marker, text)), blank: false, ended: false })
-    this.streams = { stdout: make('stdout'), stderr: make('stderr') }
+    const make = (name: Stream) => new LineSplitter((text) => this.onLine(name, text))
+    this.splitters = { stdout: make('stdout'), stderr: make('stderr') }
+    this.ends = new LineSplitter((text) => void this.take(text))
+    this.ownWords = new LineSplitter((text) => this.onLine('stderr', text))
+    output.onChunk((stream, chunk) => this.splitters[stream].push(chunk))
   }
 
-  feed(stream: 'stdout' | 'stderr', chunk: Uint8Array): void {
-    this.streams[stream].splitter.push(chunk)
+  /** What the script itself writes: on `stdout` how commands ended, on `stderr` why one could not be run. */
+  feed(stream: Stream, chunk: Uint8Array): void {
+    if (stream === 'stdout') this.ends.push(chunk)
+    else this.ownWords.push(chunk)
   }
 
   skip(): void {
@@ -88,11 +81,10 @@ export class StepChannel {
   run(onLine: Line): Promise<CommandResult> {
     if (this.gone) return Promise.reject(this.gone)
     this.onLine = onLine
-    this.result = null
-    for (const stream of Object.values(this.streams)) stream.ended = false
+    const word = randomBytes(16).toString('hex')
     return new Promise((resolve, reject) => {
-      this.waiting = { resolve, reject }
-      this.input.write('run\n')
+      this.waiting = { word, resolve, reject }
+      this.input.write(`run ${word}\n`)
     })
   }
 
@@ -102,31 +94,31 @@ export class StepChannel {
 
   /** Nothing more comes: the command that runs, and every later one, ends with this error. */
   fail(error: Error): void {
-    for (const stream of Object.values(this.streams)) stream.splitter.end()
     this.gone ??= error
-    this.waiting?.reject(this.gone)
+    const { waiting } = this
     this.waiting = null
+    void this.endOutput().finally(() => waiting?.reject(this.gone ?? error))
   }
 
-  private take(name: 'stdout' | 'stderr', marker: string, text: string): void {
-    const stream = this.streams[name]
-    if (!text.startsWith(marker)) {
-      if (stream.blank) this.onLine(name, '')
-      stream.blank = text === ''
-      if (text !== '') this.onLine(name, text)
-      return
-    }
-    // The empty line in front of the marker is ours.
-    stream.blank = false
-    stream.ended = true
+  /** Every line that has been printed is handed out, the last one also without its end. */
+  private async endOutput(): Promise<void> {
+    await this.output.drain()
+    for (const splitter of [...Object.values(this.splitters), this.ownWords]) splitter.end()
+  }
+
+  private async take(text: string): Promise<void> {
+    const { waiting } = this
+    // Anything else was written by a process that found the script's own stream.
+    if (!waiting || !text.startsWith(`${waiting.word} `)) return
+    this.waiting = null
     const [code, oomKills, forksRefused] = text
-      .slice(marker.length + 1)
+      .slice(waiting.word.length + 1)
       .split(' ')
       .map(Number)
-    this.result = { code: code ?? 1, oomKills: oomKills ?? 0, forksRefused: forksRefused ?? 0 }
-    if (!this.streams.stdout.ended || !this.streams.stderr.ended) return
-    this.waiting?.resolve(this.result)
-    this.waiting = null
+    await this.endOutput().then(
+      () => waiting.resolve({ code: code ?? 1, oomKills: oomKills ?? 0, forksRefused: forksRefused ?? 0 }),
+      (error) => waiting.reject(error),
+    )
   }
 }
 
