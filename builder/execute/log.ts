@@ -93,7 +93,10 @@ export class BuildLog {
       if (this.tail.length > tailLines) this.tail.shift()
     }
     this.lines += 1
-    if (this.lines <= headLines || stream === 'system') return this.onLog({ step, stream, text: shown })
+    if (this.lines <= headLines || stream === 'system') {
+      this.onLog({ step, stream, text: shown })
+      return
+    }
     if (this.held === 0)
       this.onLog({
         step,
