@@ -1,5 +1,6 @@
 import { createInterface } from 'node:readline/promises'
 import { Writable } from 'node:stream'
+import { maxVariableBytes } from '@/shared/variables'
 import { Interrupted, UsageError } from './failure'
 
 /** Questions on a terminal. Elsewhere nobody would answer, so the caller is told which option to give instead. */
@@ -36,7 +37,7 @@ export async function confirmByName(what: string, name: string, options: { yes?:
 }
 
 /** Standard input to its end, without the line end an `echo` adds. */
-export async function readStandardInput(maxBytes = 64 * 1024): Promise<string> {
+export async function readStandardInput(maxBytes = maxVariableBytes + 2): Promise<string> {
   const chunks: Buffer[] = []
   let size = 0
   for await (const chunk of process.stdin as AsyncIterable<Buffer>) {

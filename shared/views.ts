@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { edgeProblemList } from './edge-problems'
 import { runtimeSettings, runtimeSettingsPatch } from './runtime-settings'
 import { deploymentStatuses, instanceStates } from './states'
+import { valueProblem } from './variables'
 
 /**
  * What tRPC and REST v1 take and give: one schema each, from which types, validation and the OpenAPI document are derived.
@@ -151,13 +152,18 @@ export const deploymentInput = z
 
 export const variableInput = z.object({
   key: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,254}$/, 'letters, digits and underscores, not starting with a digit'),
-  value: z.string().max(64 * 1024),
+  value: z.string().superRefine((value, context) => {
+    const message = valueProblem(value)
+    if (message !== null) context.addIssue({ code: 'custom', message })
+  }),
   scope: z.enum(['build', 'runtime', 'both']).default('both'),
 })
 /** Values are write-only: no view ever holds one. */
 export const variableView = z.object({
   key: z.string(),
   scope: z.enum(['build', 'runtime', 'both']),
+  /** What to know about this name; null: nothing. */
+  caution: z.string().nullable(),
   updatedAt: iso,
   updatedBy: z.string().nullable(),
 })

@@ -38,6 +38,7 @@ export async function setVariable(env: CliEnv, assignment: string, options: Opti
     at >= 0 ? assignment.slice(at + 1) : process.stdin.isTTY ? await ask(`Value of ${key}`, { hidden: true, instead: '' }) : await readStandardInput()
   const saved = await context.client.call<VariableView>(pathOf(project.id, key), { method: 'PUT', body: { value, scope: options.scope } })
   if (context.json) return printResult(saved)
+  if (saved.caution) context.progress.warn(saved.caution)
   context.progress.done(`${key} is set for ${project.name}`, 'in effect from the next deployment on')
 }
 

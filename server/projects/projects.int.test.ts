@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { newId } from '@/shared/node/ids'
+import { maxVariableBytes } from '@/shared/variables'
 import { projectInput, projectPatch, variableInput } from '@/shared/views'
 import { createTestApi, type TestApi } from '@/test/support/api'
 import type { Actor } from '../platform'
@@ -148,6 +149,19 @@ describe('variables', () => {
     expect(await api.platform.variables.list(member, project.id)).toMatchObject([{ key: 'A', scope: 'build' }])
     await api.platform.variables.remove(ours, project.id, 'A')
     await expect(api.platform.variables.remove(ours, project.id, 'A')).rejects.toMatchObject({ code: 'ERR_NOT_FOUND' })
+  })
+
+  it('are refused where they are set when no process could get them, without a word of the value', async () => {
+    const project = await create(ours, { name: 'vars-limits' })
+    await expect(set(ours, project.id, { key: 'PATH', value: '/nowhere' })).rejects.toMatchObject({ code: 'ERR_INVALID_INPUT' })
+    await expect(set(ours, project.id, { key: 'PORT', value: '80' })).rejects.toThrow(/chooses the port/)
+    expect(await set(ours, project.id, { key: 'NODE_OPTIONS', value: '--inspect' })).toMatchObject({
+      caution: expect.stringContaining('npm included'),
+    })
+    const large = 'x'.repeat(maxVariableBytes)
+    for (let i = 0; i < 8; i++) await set(ours, project.id, { key: `LARGE_${i}`, value: large })
+    await expect(set(ours, project.id, { key: 'LARGE_8', value: large })).rejects.toThrow(/bytes together/)
+    expect(await api.platform.variables.list(ours, project.id)).toHaveLength(9)
   })
 
   it('are out of reach for members who may not write, and for other teams', async () => {

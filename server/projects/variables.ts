@@ -1,9 +1,10 @@
 import type { PrismaClient, Variable } from '@/server/database/generated/client'
 import { AppError } from '@/shared/errors'
 import { newId } from '@/shared/node/ids'
+import { maxVariablesBytes, nameCaution, ownedName } from '@/shared/variables'
 import type { VariableView } from '@/shared/views'
 import { writeAudit } from '../audit/audit'
-import { type ScopedClient, scopeTo } from '../database/scope'
+import { type ScopedClient, type ScopedTransaction, scopeTo } from '../database/scope'
 import type { ChangeBus } from '../events/bus'
 import type { Platform } from '../platform'
 import type { Secrets } from '../secrets/secrets'
@@ -17,6 +18,7 @@ function presentVariable(row: Variable): VariableView {
   return {
     key: row.key,
     scope: row.scope.toLowerCase() as Lowercase<typeof row.scope>,
+    caution: nameCaution(row.key),
     updatedAt: row.updatedAt.toISOString(),
     updatedBy: row.updatedBy,
   }
@@ -31,6 +33,22 @@ async function requireEnvironment(db: ScopedClient, project: string, name: strin
   })
   if (!row) throw new AppError('ERR_NOT_FOUND', `The project has no environment ${name ?? 'production'}.`)
   return row
+}
+
+function refuseOwned(key: string): void {
+  const reason = ownedName(key)
+  if (reason !== null)
+    throw new AppError('ERR_INVALID_INPUT', `${key} cannot be set: ${reason}.`, { nextAction: 'Use another name for what the app reads.' })
+}
+
+/** Sealed values are longer than plain ones by a few bytes each, which stands for the name. */
+async function refuseTooMuch(tx: ScopedTransaction, environmentId: string): Promise<void> {
+  const rows = await tx.variable.findMany({ where: { environmentId }, select: { ciphertext: true } })
+  const bytes = rows.reduce((sum, row) => sum + row.ciphertext.length, 0)
+  if (bytes > maxVariablesBytes)
+    throw new AppError('ERR_INVALID_INPUT', `The variables of an environment have ${bytes} bytes together; at most ${maxVariablesBytes} fit.`, {
+      nextAction: 'Keep large values in a file or a store that the app reads, and remove variables that are not used.',
+    })
 }
 
 /** Use-cases about variables. Values go in and reach builds and instances; no view ever holds one. A change is in effect from the next deployment on. */
@@ -50,6 +68,7 @@ export function createVariables(deps: {
 
     async set(actor, project, { key, value, scope }, environment) {
       authorize(actor, 'variable.write')
+      refuseOwned(key)
       const db = scopeTo(deps.prisma, actor)
       const { id: environmentId, projectId } = await requireEnvironment(db, project, environment)
       const ciphertext = await deps.secrets.seal(actor.teamId, value)
@@ -64,6 +83,7 @@ export function createVariables(deps: {
           throw new AppError('ERR_INVALID_INPUT', `An environment has at most ${maxVariables} variables.`, {
             nextAction: 'Remove some that are not used.',
           })
+        await refuseTooMuch(tx, environmentId)
         await writeAudit(tx, actor, { action: 'variable.set', subject: projectId, detail: { key, scope } })
         return written
       })

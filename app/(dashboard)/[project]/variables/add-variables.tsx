@@ -40,7 +40,8 @@ export function AddVariables({ projectId, existing, onChanged }: AddVariablesPro
     try {
       // One by one: after a refusal the rows that are saved are gone, and the refused one is at the top.
       for (const row of filled) {
-        await set.mutateAsync({ projectId, key: row.key.trim(), value: row.value, scope })
+        const saved = await set.mutateAsync({ projectId, key: row.key.trim(), value: row.value, scope })
+        if (saved.caution) toast.warning(`${saved.key}: ${saved.caution}`, { duration: 15_000 })
         left = left.slice(1)
       }
       toast.success(filled.length === 1 ? `${filled[0]?.key.trim()} saved` : `${filled.length} variables saved`)

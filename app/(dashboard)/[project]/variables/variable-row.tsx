@@ -28,8 +28,8 @@ function EditDialog({ projectId, variable, onChanged, onClose }: RowProps & { on
   const [scope, setScope] = useState(variable.scope)
   const save = useMutation(
     trpc.variables.set.mutationOptions({
-      onSuccess: async () => {
-        toast.success(`${variable.key} saved`)
+      onSuccess: async ({ caution }) => {
+        toast.success(`${variable.key} saved`, { description: caution ?? undefined })
         onClose()
         await refresh()
       },
