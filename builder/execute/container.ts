@@ -21,6 +21,7 @@ import {
   type Sandbox,
   stopSignals,
 } from './job'
+import { maxLogBytes } from './log'
 import { type BuildOutput, openOutput } from './output'
 import { platformFiles } from './platform-files'
 import { StepChannel, stepScript } from './steps'
@@ -138,7 +139,7 @@ function containerOptions(job: BuildJob, executor: ContainerExecutor, argv: stri
 
 async function startContainer(job: BuildJob, executor: ContainerExecutor): Promise<FreezableSandbox> {
   const { engine } = executor
-  const output = await openOutput(job.workspace.output, job.workspace.owner)
+  const output = await openOutput(job.workspace.output, job.workspace.owner, { maxBytes: maxLogBytes, onFlood: () => job.log.stopFlood() })
   const script = stepScript({
     directory: `${mount}/checkout/${job.plan.rootDirectory}`,
     output: outputMount,

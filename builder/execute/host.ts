@@ -23,6 +23,7 @@ import {
   type Sandbox,
   stopSignals,
 } from './job'
+import { maxLogBytes } from './log'
 import { type BuildOutput, openOutput } from './output'
 import { platformFiles } from './platform-files'
 import { StepChannel, stepScript } from './steps'
@@ -109,7 +110,7 @@ async function startProcess(job: BuildJob, executor: HostExecutor): Promise<Sand
       job.plan.commands[0]?.step ?? 'build',
       'Control groups are not writable here: limits hold for each process, not for the build as a whole.',
     )
-  const output = await openOutput(job.workspace.output, owner)
+  const output = await openOutput(job.workspace.output, owner, { maxBytes: maxLogBytes, onFlood: () => job.log.stopFlood() })
   const script = stepScript({
     directory: root,
     output: output.directory,

@@ -5,7 +5,8 @@ import { FailureReason } from './reason'
 type Stream = LogRecord['stream']
 
 /** A build that writes more than this is stopped: long past what anybody reads. */
-const maxLogBytes = 128 * 1024 * 1024
+export const maxLogBytes = 128 * 1024 * 1024
+const maxLogLines = 2_000_000
 /** A line is looked at for secrets up to here; the rest of it is dropped. */
 const maxPendingChars = 64 * 1024
 const tailLines = 40
@@ -85,7 +86,9 @@ export class BuildLog {
   }
   line(step: string, stream: Stream, text: string): void {
     this.bytes += text.length + 1
-    if (this.bytes > maxLogBytes) this.flooded.abort()
+    if (this.bytes > maxLogBytes || this.lines > maxLogLines) this.stopFlood()
+    // Past the bound only the end of the build is awaited.
+    if (this.flood.aborted && stream !== 'system') return
     const shown = cutBytes(this.mask(text))
     if (stream !== 'system') this.why.look(shown)
     if (shown.trim()) {
@@ -105,6 +108,9 @@ export class BuildLog {
       })
     this.ring[this.held % heldLines] = { step, stream, text: shown }
     this.held += 1
+  }
+  stopFlood(): void {
+    this.flooded.abort()
   }
   system(step: string, text: string): void {
     this.line(step, 'system', text)

@@ -8,7 +8,7 @@ type Stream = (typeof streams)[number]
 type Listener = (stream: Stream, chunk: Uint8Array) => void
 
 const lookEveryMs = 50
-const chunkBytes = 256 * 1024
+const chunkBytes = 64 * 1024
 
 /**
  * What the commands of a build print goes to two files, which are read while they grow. A pipe or a socket would lose the end: Node
@@ -23,8 +23,15 @@ export interface BuildOutput {
   close(): Promise<void>
 }
 
+export interface OutputBound {
+  /** Nothing of a file is read beyond this. */
+  maxBytes: number
+  /** Called when a file has grown past it: nothing else holds a writer back. */
+  onFlood(): void
+}
+
 /** Makes both files anew, writable for the build's user; the directory itself stays ours. */
-export async function openOutput(directory: string, owner: TreeOwner | null): Promise<BuildOutput> {
+export async function openOutput(directory: string, owner: TreeOwner | null, bound: OutputBound): Promise<BuildOutput> {
   await rm(directory, { recursive: true, force: true })
   await mkdir(directory, { recursive: true, mode: 0o711 })
   const files = await Promise.all(
@@ -40,15 +47,23 @@ export async function openOutput(directory: string, owner: TreeOwner | null): Pr
   let turn: Promise<void> = Promise.resolve()
   let closed = false
   const look = async () => {
-    for (const file of files) file.position = await readOn(file.handle, file.position, (chunk) => listener(file.stream, chunk))
+    for (const file of files) {
+      const { size } = await file.handle.stat()
+      file.position = await readOn(file.handle, file.position, Math.min(size, bound.maxBytes), (chunk) => listener(file.stream, chunk))
+    }
   }
   const next = () => {
     // A read that fails now is tried at the next look; the last look, by `drain`, reports it.
     turn = turn.catch(() => {}).then(() => (closed ? undefined : look()))
     return turn
   }
+  /** Between the pieces that are being read, too: a writer may be a hundred times as fast as we are. */
+  const measure = async () => {
+    for (const { handle } of files) if ((await handle.stat()).size > bound.maxBytes) bound.onFlood()
+  }
   let looking = false
   const timer = setInterval(() => {
+    void measure().catch(() => {})
     if (looking) return
     looking = true
     next()
@@ -74,12 +89,14 @@ export async function openOutput(directory: string, owner: TreeOwner | null): Pr
   }
 }
 
-async function readOn(handle: FileHandle, from: number, onChunk: (chunk: Uint8Array) => void): Promise<number> {
+async function readOn(handle: FileHandle, from: number, to: number, onChunk: (chunk: Uint8Array) => void): Promise<number> {
   let position = from
-  for (;;) {
-    const { bytesRead, buffer } = await handle.read(Buffer.allocUnsafe(chunkBytes), 0, chunkBytes, position)
-    if (bytesRead === 0) return position
+  while (position < to) {
+    const length = Math.min(chunkBytes, to - position)
+    const { bytesRead, buffer } = await handle.read(Buffer.allocUnsafe(length), 0, length, position)
+    if (bytesRead === 0) break
     position += bytesRead
     onChunk(buffer.subarray(0, bytesRead))
   }
+  return position
 }

@@ -55,6 +55,10 @@ const rules: { pattern: RegExp; advice: string }[] = [
   },
 ]
 
+/** What every line has that any of the patterns fits: most lines of a log are ruled out by it. */
+const suspicious =
+  /err|fail|fatal|exception|lock|YN0|ERR_|E[A-Z]{4}|not found|no such|denied|cannot|couldn't|could not|no version|missing|resolve|gyp|EUSAGE|module/i
+
 /** Lines that lead in the error but do not say it. */
 const heading = /^(?:error during build:|Failed to compile\.|> Build error occurred|✗ Build failed in |\[?ERROR\]? *$)/i
 
@@ -87,6 +91,7 @@ export class FailureReason {
 
   /** Takes a line as it is shown (masked). */
   look(line: string): void {
+    if (!this.collecting && !suspicious.test(line)) return
     const text = plain(line)
     const found = rules.slice(0, this.rule).findIndex(({ pattern }) => pattern.test(text))
     if (found >= 0) this.rule = found
@@ -110,6 +115,7 @@ export class FailureReason {
     }
     if (this.error.length > 0 && stackFrame.test(text)) {
       this.complete = true
+      this.collecting = false
       return
     }
     if (noise.test(text)) return
@@ -117,6 +123,7 @@ export class FailureReason {
     this.collecting = true
     this.error.push(text)
     this.complete = this.error.length >= errorLines
+    if (this.complete) this.collecting = false
   }
 }
 

@@ -15,7 +15,7 @@ afterEach(async () => {
 
 async function open(...commands: string[]) {
   const directory = await mkdtemp(path.join(tmpdir(), 'steps-'))
-  const output = await openOutput(path.join(directory, 'output'), null)
+  const output = await openOutput(path.join(directory, 'output'), null, { maxBytes: 1e9, onFlood: () => {} })
   closing.push(
     () => output.close(),
     () => rm(directory, { recursive: true, force: true }),
