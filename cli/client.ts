@@ -19,9 +19,16 @@ interface Call {
   deadlineMs?: number
   /** Doing it twice is the same as once: then a lost connection is tried again, too. */
   idempotent?: boolean
+  /** How long a server that does not answer is asked again. */
+  patienceMs?: number
 }
 
-const attempts = 5
+const defaultPatienceMs = 3_000
+/** A platform that restarts is back well within this: what runs there already is waited for as long. */
+export const restartPatienceMs = 120_000
+const longestPauseMs = 2_000
+/** A server that starts, or a proxy in front of one that does. */
+const notThereYet = new Set([502, 503, 504])
 /** Codes of a connection that was never made: nothing of the request was sent. */
 const refused = new Set(['ECONNREFUSED', 'ENETUNREACH', 'EHOSTUNREACH', 'EAI_AGAIN', 'UND_ERR_CONNECT_TIMEOUT'])
 const lost = new Set(['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET', 'UND_ERR_CLOSED'])
@@ -59,7 +66,9 @@ export class Client {
   }
 
   async #send(path: string, call: Call): Promise<Response> {
-    const { method = 'GET', deadlineMs = 30_000, idempotent = method !== 'POST' && method !== 'PATCH' } = call
+    const { method = 'GET', deadlineMs = 30_000, idempotent = method !== 'POST' && method !== 'PATCH', patienceMs = defaultPatienceMs } = call
+    const giveUpAt = Date.now() + patienceMs
+    const patient = idempotent && call.patienceMs !== undefined
     const headers = this.#headers()
     if (call.body !== undefined) headers['content-type'] = 'application/json'
     if (call.file !== undefined) headers['content-type'] = 'application/gzip'
@@ -67,17 +76,20 @@ export class Client {
       const body = call.file !== undefined ? await openAsBlob(call.file) : call.body === undefined ? null : JSON.stringify(call.body)
       const deadline = AbortSignal.timeout(deadlineMs)
       try {
-        return await this.#fetch(path, { method, headers, body, signal: this.#signal ? AbortSignal.any([deadline, this.#signal]) : deadline })
+        const signal = this.#signal ? AbortSignal.any([deadline, this.#signal]) : deadline
+        const response = await this.#fetch(path, { method, headers, body, signal })
+        if (!patient || !notThereYet.has(response.status) || Date.now() >= giveUpAt) return response
+        await response.body?.cancel()
       } catch (error) {
-        if (deadline.aborted)
+        if (deadline.aborted && !(patient && Date.now() < giveUpAt))
           throw new AppError('ERR_DEADLINE', `${this.api} did not answer ${method} ${path} within ${Math.round(deadlineMs / 1000)} s`, {
             cause: error,
           })
         const code = networkCode(error)
-        const again = code !== null && (refused.has(code) || (idempotent && lost.has(code)))
-        if (!again || attempt === attempts || this.#signal?.aborted) throw this.#unreachable(error)
-        await wait(100 * 2 ** attempt, undefined, { signal: this.#signal })
+        const again = deadline.aborted || (code !== null && (refused.has(code) || (idempotent && lost.has(code))))
+        if (!again || Date.now() >= giveUpAt || this.#signal?.aborted) throw this.#unreachable(error)
       }
+      await wait(Math.min(longestPauseMs, 100 * 2 ** attempt), undefined, { signal: this.#signal })
     }
   }
 
@@ -137,8 +149,9 @@ function tryJson(text: string): unknown {
 }
 
 function codeOfStatus(status: number): ErrorCode {
-  const known = (Object.keys(errorStatus) as ErrorCode[]).find((code) => errorStatus[code] === status)
-  return known ?? (status >= 500 ? 'ERR_UNAVAILABLE' : 'ERR_INVALID_INPUT')
+  // Of a proxy in front: nothing of ours failed.
+  if (status >= 500) return 'ERR_UNAVAILABLE'
+  return (Object.keys(errorStatus) as ErrorCode[]).find((code) => errorStatus[code] === status) ?? 'ERR_INVALID_INPUT'
 }
 
 /** `fetch` hides the reason in `cause`, and several addresses in an AggregateError. */

@@ -1,12 +1,10 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { createParser, type EventSourceMessage } from 'eventsource-parser'
 import { isAppError } from '@/shared/errors'
-import type { Client } from './client'
+import { type Client, restartPatienceMs } from './client'
 
 /** Without a byte for this long (the server sends comments in between) the connection counts as dead. */
 const silenceMs = 45_000
-/** A platform that restarts is back well within this. */
-const giveUpAfterMs = 120_000
 
 /**
  * Events of a server-sent stream, behind `after`. A lost connection is made again behind the last event that came, for two
@@ -31,7 +29,7 @@ export async function* events(client: Client, path: string, signal: AbortSignal,
       // An answer of the server (404, 401 …) does not get better by asking again; a lost connection does.
       if (isAppError(error) && error.code !== 'ERR_UNAVAILABLE') throw error
       failingSince ??= Date.now()
-      if (Date.now() - failingSince > giveUpAfterMs) throw error
+      if (Date.now() - failingSince > restartPatienceMs) throw error
       await wait(Math.min(2000, 50 * 2 ** attempt), undefined, { signal }).catch(() => {})
     }
   }

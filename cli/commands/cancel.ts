@@ -2,7 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { AppError } from '@/shared/errors'
 import { deploymentTraits } from '@/shared/states'
 import type { DeploymentView } from '@/shared/views'
-import type { Client } from '../client'
+import { type Client, restartPatienceMs } from '../client'
 import { type ApiOptions, currentProject, openContext, printResult } from '../context'
 import type { CliEnv } from '../env'
 import { events } from '../event-stream'
@@ -35,11 +35,13 @@ async function runningDeployment(project: {
   throw new UsageError(`No deployment of ${project.name} is running.`)
 }
 
-export const getDeployment = (client: Client, id: string): Promise<DeploymentView> => client.call(`/deployments/${encodeURIComponent(id)}`)
+/** As long as its log is waited for: a server that restarts goes on with the deployment. */
+export const getDeployment = (client: Client, id: string): Promise<DeploymentView> =>
+  client.call(`/deployments/${encodeURIComponent(id)}`, { patienceMs: restartPatienceMs })
 
 /** Asking twice is the same as once. */
 export const requestCancel = (client: Client, id: string): Promise<DeploymentView> =>
-  client.call(`/deployments/${encodeURIComponent(id)}/cancel`, { method: 'POST', body: {}, idempotent: true })
+  client.call(`/deployments/${encodeURIComponent(id)}/cancel`, { method: 'POST', body: {}, idempotent: true, patienceMs: restartPatienceMs })
 
 /** The log ends with the deployment, so nothing is polled while it runs. */
 export async function waitForEnd(client: Client, id: string, signal: AbortSignal): Promise<DeploymentView> {

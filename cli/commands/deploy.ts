@@ -18,7 +18,7 @@ export type DeployOptions = ApiOptions & { project?: string; link?: boolean; wai
 /** The last line of `deploy --json`. */
 export interface DeployResult {
   deploymentId: string | null
-  /** `FAILED` too when no deployment came to be. */
+  /** `FAILED` too when no deployment came to be. With an `error` and a running status: as last seen, its end is not known. */
   status: DeploymentStatus
   url: string
   framework: string | null
@@ -49,14 +49,23 @@ export async function deploy(env: CliEnv, directory: string, options: DeployOpti
     if (error instanceof UsageError && !options.json) throw error
     if (context && run.deploymentId && interrupt.signal.aborted) return await leave(env, options, context, run)
     context?.progress.stop()
-    const wire = toWireError(error)
-    if (options.json) printResult(resultOf(run, null, wire))
+    const wire = run.deploymentId ? unknownEnd(run.deploymentId, toWireError(error)) : toWireError(error)
+    if (options.json) printResult(resultOf(run, run.view, wire))
     context?.progress.failure(wire)
     if (!context) process.stderr.write(`switchyard: ${wire.message}${wire.nextAction ? `\nNext: ${wire.nextAction}` : ''}\n`)
     return error instanceof Interrupted ? 130 : 1
   } finally {
     process.off('SIGINT', onSignal)
     process.off('SIGTERM', onSignal)
+  }
+}
+
+/** The deployment was made and goes on; only this command does not know how it ends. */
+function unknownEnd(id: string, wire: WireError): WireError {
+  return {
+    ...wire,
+    message: `How deployment ${id} ended is not known; it goes on without this command. ${wire.message}`,
+    nextAction: `switchyard logs ${id} --follow`,
   }
 }
 
@@ -184,7 +193,7 @@ function resultOf(run: DeployRun, view: DeploymentView | null, error?: WireError
   for (const step of view?.steps ?? []) if (step.durationMs !== null) steps[step.name] = (steps[step.name] ?? 0) + step.durationMs
   return {
     deploymentId: run.deploymentId,
-    status: view?.status ?? 'FAILED',
+    status: view?.status ?? (run.deploymentId ? 'PENDING' : 'FAILED'),
     url: view ? (deploymentTraits[view.status].live ? view.projectUrl : view.url) : '',
     framework: view?.framework ?? null,
     // From the start of the process: what the person waited for.
