@@ -4,7 +4,7 @@ import { type Bound, openPlain, SecureDoor } from './doors'
 import type { RouterEnv } from './env'
 import { ControlLink, type LinkHandlers } from './link/control-link'
 import type { HostTable } from './match/host-table'
-import type { DrainResult, EngineFactory, EngineLog } from './proxy/engine'
+import type { DrainResult, Engine, EngineFactory, EngineLog } from './proxy/engine'
 import { createHttpProxyEngine } from './proxy/http-proxy'
 import { createLeanEngine } from './proxy/lean/engine'
 import { ServedTable } from './served-table'
@@ -20,6 +20,8 @@ const challengesState = z.object({
   alpn: z.record(z.string(), z.object({ certificatePem: z.string(), keyPem: z.string() })),
 })
 const purgeCommand = z.object({ projectId: z.string(), tags: z.array(z.string()).optional(), paths: z.array(z.string()).optional() })
+
+const endConnectionsCommand = z.object({ instanceIds: z.array(z.string()) })
 
 export interface RouterWorker {
   address: Bound
@@ -68,7 +70,7 @@ export async function startWorker(env: RouterEnv, log: EngineLog): Promise<Route
     serving: () => served.current,
     onTable: (next) => served.replace(next),
     inFlight: (ids) => engine.inFlight(ids),
-    handlers: handlersOf(services),
+    handlers: handlersOf(services, engine),
     log,
   })
   link.start()
@@ -89,7 +91,7 @@ export async function startWorker(env: RouterEnv, log: EngineLog): Promise<Route
   }
 }
 
-function handlersOf({ gate, tls, observer, parts }: Services): LinkHandlers {
+function handlersOf({ gate, tls, observer, parts }: Services, engine: Engine): LinkHandlers {
   return {
     states: {
       challenges: (state) => {
@@ -99,7 +101,10 @@ function handlersOf({ gate, tls, observer, parts }: Services): LinkHandlers {
       },
       watched: (state) => observer.watch(watchedState.parse(state).projectIds),
     },
-    commands: { purge: async (ask) => parts.purge(purgeCommand.parse(ask)) },
+    commands: {
+      purge: async (ask) => parts.purge(purgeCommand.parse(ask)),
+      'end-connections': async (ask) => ({ ended: await engine.endTunnels(endConnectionsCommand.parse(ask).instanceIds) }),
+    },
   }
 }
 

@@ -41,6 +41,8 @@ export interface EdgeStates {
 
 export interface EdgeCommands {
   purge: { ask: { projectId: string; tags?: string[]; paths?: string[] }; answer: { entries: number } }
+  /** Ends what is open towards these instances, which are about to stop: WebSockets get a close frame. Answered when that is done. */
+  'end-connections': { ask: { instanceIds: string[] }; answer: { ended: number } }
 }
 
 export interface EdgeAsks {

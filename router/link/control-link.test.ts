@@ -75,7 +75,10 @@ beforeEach(async () => {
       applied.push([...serving.hosts.routes()].map(({ host }) => host).join())
     },
     inFlight: () => ({}),
-    handlers: { states: { challenges: () => {}, watched: () => {} }, commands: { purge: async () => ({ entries: 0 }) } },
+    handlers: {
+      states: { challenges: () => {}, watched: () => {} },
+      commands: { purge: async () => ({ entries: 0 }), 'end-connections': async () => ({ ended: 0 }) },
+    },
     log: quietLog,
   })
   link.start()

@@ -39,7 +39,7 @@ export interface ListenAddress {
 }
 
 export interface DrainOptions {
-  /** Whatever is open after this is cut. */
+  /** Whatever is open after this is cut; WebSockets get a close frame first. */
   deadlineMs: number
   /** How long idle keep-alive connections stay, so that a busy client is told `Connection: close` instead of finding it closed. */
   idleGraceMs: number
@@ -65,6 +65,11 @@ export interface Engine {
   apply(table: HostTable): void
   /** Requests and upgraded connections open towards each of these instances; 0 for those it never heard of. */
   inFlight(instanceIds: readonly string[]): Record<string, number>
+  /**
+   * Tells the clients of WebSockets towards these instances to connect again (close code 1012). Resolves with their number when their
+   * connections are over, or after a grace.
+   */
+  endTunnels(instanceIds: readonly string[]): Promise<number>
   /** Stops accepting, answers with `Connection: close`, lets what is open finish. Resolves when nothing is left. */
   drain(options: DrainOptions): Promise<DrainResult>
   /** Drops everything at once. */

@@ -17,6 +17,7 @@ import { type ClientAddress, clientAddress } from './headers'
 import type { ExchangeHost } from './host'
 import { NodeListeners } from './node-listeners'
 import { checkRequest, notExpected } from './request-rules'
+import { Tunnels } from './tunnels'
 import { Upgrade, type UpgradeHost } from './upgrade'
 import { type Destination, Upstreams } from './upstreams'
 import { Visit } from './visit'
@@ -69,6 +70,7 @@ class HttpProxyEngine implements Engine, ExchangeHost, UpgradeHost {
   readonly #bySocket = new WeakMap<Duplex, Set<Exchange>>()
   readonly #openExchanges = new Set<Exchange>()
   readonly #openUpgrades = new Set<Upgrade>()
+  readonly #tunnels = new Tunnels()
   /** What a connection asked for last. */
   readonly #lastRequest = new WeakMap<Duplex, IncomingMessage>()
   /** Connections that said something which is refused: nothing is read after it. */
@@ -118,6 +120,10 @@ class HttpProxyEngine implements Engine, ExchangeHost, UpgradeHost {
 
   inFlight(instanceIds: readonly string[]): Record<string, number> {
     return this.targets.inFlight(instanceIds)
+  }
+
+  endTunnels(instanceIds: readonly string[]): Promise<number> {
+    return this.#tunnels.end(instanceIds)
   }
 
   forward(exchange: Exchange, { agent, ...target }: Destination): void {
@@ -209,11 +215,13 @@ class HttpProxyEngine implements Engine, ExchangeHost, UpgradeHost {
     const visit = this.#visitOf(req, requestId, client, true)
     const onOver = () => {
       this.#openUpgrades.delete(upgrade)
+      this.#tunnels.delete(upgrade)
       this.#listeners.oneLess()
     }
     const upgrade = new Upgrade(this, { req, socket, head, requestId, visit, onOver })
     this.#upgrades.set(req, upgrade)
     this.#openUpgrades.add(upgrade)
+    this.#tunnels.add(upgrade)
     const checked = checkRequest(req, this.limits)
     if ('status' in checked) return upgrade.refuse({ kind: 'bad-request', ...checked })
     upgrade.start(checked, new NodeFacts(req, checked, client, requestId), client)
@@ -269,6 +277,7 @@ class HttpProxyEngine implements Engine, ExchangeHost, UpgradeHost {
     this.draining = true
     await this.#listeners.drain(deadlineMs, idleGraceMs)
     const cut = this.#openExchanges.size + this.#openUpgrades.size
+    await this.#tunnels.end(null)
     await this.close()
     return { cut }
   }

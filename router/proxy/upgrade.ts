@@ -13,6 +13,7 @@ import { encodeAnswerHead, isStreamed, openBody } from './local-answer'
 import type { AcceptedRequest } from './request-rules'
 import { routeOfRetry } from './second-attempt'
 import { settle } from './settle'
+import type { Tunnel } from './tunnels'
 import {
   type Destination,
   faultOf,
@@ -24,6 +25,7 @@ import {
   upstreamProblem,
 } from './upstreams'
 import type { Visit } from './visit'
+import { FrameBoundary, restartFrame } from './websocket-frames'
 
 export interface UpgradeHost extends EngineHost {
   /** Sends the handshake; its events come back by `onUpstream` and `onError`. */
@@ -45,7 +47,7 @@ export interface UpgradeArrival {
 const handshakeNames = /^(connection|upgrade|sec-websocket-.*)$/i
 
 /** One connection that leaves HTTP: a WebSocket handshake, then bytes both ways until either side is done. */
-export class Upgrade {
+export class Upgrade implements Tunnel {
   readonly req: IncomingMessage
   readonly socket: Duplex
   /** Given back to the socket by who sends the handshake. */
@@ -64,6 +66,10 @@ export class Upgrade {
   #upstream: ClientRequest | undefined
   #retried = false
   #switched = false
+  /** The instance's side of the tunnel, and where it is in its frames. */
+  #instance: Duplex | undefined
+  readonly #frames = new FrameBoundary()
+  #restart: 'no' | 'due' | 'told' = 'no'
   /** An answer in HTTP is on its way to the client. */
   #refused = false
   #over = false
@@ -201,7 +207,44 @@ export class Upgrade {
     // http-proxy pipes both ways and so passes on an orderly end; a side that vanished without one takes the other with it.
     bindEnds(this.socket, upstreamSocket, this.#host.limits.lingerMs)
     bindEnds(upstreamSocket, this.socket, this.#host.limits.lingerMs)
+    this.#instance = upstreamSocket
+    // Not before http-proxy has put back what came with the answer and pipes it: whoever listens before takes it away.
+    process.nextTick(() => upstreamSocket.on('data', (bytes: Buffer) => this.#onInstanceBytes(upstreamSocket, bytes)))
     upstreamSocket.once('close', () => this.#end())
+  }
+
+  /** The instance behind the tunnel. */
+  get instanceId(): string | null {
+    return this.#switched ? this.#visit.instanceId : null
+  }
+
+  #onInstanceBytes(instance: Duplex, bytes: Buffer): void {
+    if (this.#restart === 'told') return
+    const after = this.#frames.take(bytes, 0, bytes.length, this.#restart === 'due')
+    if (this.#restart !== 'due') return
+    this.socket.write(bytes.subarray(0, after))
+    if (this.#frames.between) this.#tellRestart(instance)
+  }
+
+  sayRestart(): void {
+    const instance = this.#instance
+    if (!instance || this.#restart !== 'no') return
+    this.#restart = 'due'
+    // From here on its bytes pass through #onInstanceBytes alone.
+    instance.unpipe(this.socket)
+    instance.resume()
+    if (this.#frames.between) this.#tellRestart(instance)
+  }
+
+  // The client's answer, a close frame too, still goes to the instance.
+  #tellRestart(instance: Duplex): void {
+    this.#restart = 'told'
+    this.socket.end(restartFrame)
+    const timer = setTimeout(() => {
+      instance.destroy()
+      this.socket.destroy()
+    }, this.#host.limits.lingerMs)
+    this.socket.once('close', () => clearTimeout(timer))
   }
 
   /** The upstream request failed. */

@@ -94,6 +94,48 @@ export function upgradeContract(createEngine: EngineFactory): void {
       await until('nothing is in flight', () => engine.inFlight(['app']).app === 0)
     })
 
+    test('clients of an instance that is about to stop are told to connect again (1012), behind the frame it is in the middle of', async () => {
+      const { origin, sockets } = await echoServer()
+      const raw = await keep(
+        scriptedOrigin((_head, { socket }) => {
+          socket.once('data', () => socket.write('llo'))
+          return 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\n\x81\x05he'
+        }, 'raw'),
+      )
+      const { engine, port } = await edgeWith([routeTo('app.test', [origin.target]), routeTo('raw.test', [raw.target])])
+      const socket = await open(port)
+      const other = await RawClient.connect(port)
+      other.write(handshake.replace('app.test', 'raw.test'))
+      await other.read((text) => text.endsWith('he'))
+      const answered = new Promise<number>((resolve) => {
+        for (const one of sockets.clients) one.once('close', resolve)
+      })
+      const closed = new Promise<number>((resolve) => socket.once('close', resolve))
+      expect(await engine.endTunnels(['nobody'])).toBe(0)
+      expect(await engine.endTunnels(['app'])).toBe(1)
+      expect(await closed).toBe(1012)
+      expect(await answered).toBe(1012)
+      await until('nothing is in flight', () => engine.inFlight(['app']).app === 0)
+      const ending = engine.endTunnels(['raw'])
+      expect(other.text().endsWith('he')).toBe(true)
+      other.write('go on')
+      await other.read((text) => text.endsWith('connect again.'))
+      const said = other.received.toString('latin1').split('\r\n\r\n').at(-1)
+      expect(said).toBe(`\x81\x05hello\x88\x21\x03\xf4Service restart: connect again.`)
+      other.socket.end()
+      expect(await ending).toBe(1)
+      await until('nothing is in flight', () => engine.inFlight(['raw']).raw === 0)
+    })
+
+    test('WebSockets that are open at the deadline of a drain are told to connect again before they are cut', async () => {
+      const { origin } = await echoServer()
+      const { engine, port } = await edgeTo([origin.target])
+      const socket = await open(port)
+      const closed = new Promise((resolve) => socket.once('close', resolve))
+      expect(await engine.drain({ deadlineMs: 50, idleGraceMs: 10 })).toEqual({ cut: 1 })
+      expect(await closed).toBe(1012)
+    })
+
     test('what an instance says last reaches a slow client, also one that has said its own last byte', async () => {
       const last = Buffer.alloc(4 * 1024 * 1024 + 10_000, 'all of it ')
       const origin = await keep(

@@ -6,6 +6,7 @@ import type { HostTable } from '../../match/host-table'
 import type { Observer } from '../../observe/observer'
 import type { Targets } from '../../targets/targets'
 import type { DrainOptions, DrainResult, Engine, EngineLog, EngineOptions, ListenAddress } from '../engine'
+import { Tunnels } from '../tunnels'
 import type { Reader } from './accept'
 import { ClientConnection } from './client'
 import type { ClientHost } from './client-request'
@@ -43,6 +44,7 @@ class LeanEngine implements Engine, ClientHost {
   readonly log: EngineLog
   readonly clock: Clock
   readonly pools: Pools
+  readonly tunnels = new Tunnels()
   table: HostTable
   draining = false
   readonly #connections = new Set<OpenConnection>()
@@ -117,6 +119,10 @@ class LeanEngine implements Engine, ClientHost {
     return this.targets.inFlight(instanceIds)
   }
 
+  endTunnels(instanceIds: readonly string[]): Promise<number> {
+    return this.tunnels.end(instanceIds)
+  }
+
   #tick(): void {
     if (this.draining) this.#oneLess()
     // The round before is not through: with thousands that are late at once it may take longer than a tick.
@@ -151,6 +157,7 @@ class LeanEngine implements Engine, ClientHost {
     await this.#noConnections(end)
     let cut = this.#h2.open
     for (const connection of this.#connections) cut += connection.openCount
+    await this.tunnels.end(null)
     await this.close()
     return { cut }
   }

@@ -4,6 +4,7 @@ import type { HostTable } from '../../match/host-table'
 import type { Observer } from '../../observe/observer'
 import type { Targets } from '../../targets/targets'
 import type { EngineLog } from '../engine'
+import type { Tunnels } from '../tunnels'
 import type { Pools } from './pool'
 
 /** What every exchange of an engine shares. */
@@ -12,6 +13,7 @@ export interface ExchangeHost {
   readonly targets: Targets
   readonly observer: Observer
   readonly pools: Pools
+  readonly tunnels: Tunnels
   readonly limits: EngineLimits
   readonly log: EngineLog
   readonly table: HostTable

@@ -4,7 +4,9 @@ import type { LiveRoute } from '../../match/host-table'
 import type { Problem } from '../../pages/pages'
 import { isLease, type Lease, type Outcome, type TargetAsk, type Targets } from '../../targets/targets'
 import { routeOfRetry } from '../second-attempt'
+import type { Tunnel } from '../tunnels'
 import { faultOf, internalProblem, sentNothing, silenceLimitMs, type UpstreamFault, upstreamProblem } from '../upstreams'
+import { FrameBoundary, restartFrame } from '../websocket-frames'
 import type { ExchangeHost } from './exchange-host'
 import { FilteredAnswer } from './filtered-answer'
 import type { Front } from './front'
@@ -18,7 +20,7 @@ import { abandon, UpstreamSide, unwanted } from './upstream-side'
  * of: the instance's answer, an answer of ours, or, once an answer has begun and cannot be finished, a broken connection or stream.
  * An exchange may be used for one request after the other.
  */
-export class Exchange extends UpstreamSide implements AnswerSink, TargetAsk {
+export class Exchange extends UpstreamSide implements AnswerSink, TargetAsk, Tunnel {
   /** As the ask of a first attempt. */
   readonly avoid = null
   readonly #host: ExchangeHost
@@ -28,6 +30,10 @@ export class Exchange extends UpstreamSide implements AnswerSink, TargetAsk {
   #deferred: LocalAnswer | null = null
   /** What the client gets is the instance's answer, filtered or not. */
   #passed = false
+  /** Where the instance is in its WebSocket's frames; null: no WebSocket. */
+  #frames: FrameBoundary | null = null
+  /** The client is to be told to connect again: once a frame is whole, or was told. */
+  #restart: 'no' | 'due' | 'told' = 'no'
 
   constructor(host: ExchangeHost, front: Front) {
     super(front)
@@ -226,7 +232,8 @@ export class Exchange extends UpstreamSide implements AnswerSink, TargetAsk {
   }
 
   onBody(bytes: Buffer, start: number, end: number): void {
-    if (this.#filtered === null || !this.#filtered.streams) this.front.onBody(bytes, start, end)
+    if (this.#frames !== null) this.#tunnelBody(this.#frames, bytes, start, end)
+    else if (this.#filtered === null || !this.#filtered.streams) this.front.onBody(bytes, start, end)
     else if (!this.#filtered.write(bytes, start, end)) this.pauseAnswer()
   }
 
@@ -255,19 +262,44 @@ export class Exchange extends UpstreamSide implements AnswerSink, TargetAsk {
   onSwitch(head: AnswerHead): void {
     this.status = 101
     this.upstreamMs = performance.now() - this.sentAt
+    this.#frames = new FrameBoundary()
+    this.#restart = 'no'
+    this.#host.tunnels.add(this)
     this.front.onSwitch(head, this.plan?.responseHeaders ?? null, this.lease?.setCookie ?? null)
+  }
+
+  #tunnelBody(frames: FrameBoundary, bytes: Buffer, start: number, end: number): void {
+    if (this.#restart === 'told') return
+    const after = frames.take(bytes, start, end, this.#restart === 'due')
+    this.front.onBody(bytes, start, after)
+    if (this.#restart === 'due' && frames.between) this.#tellRestart()
+  }
+
+  sayRestart(): void {
+    if (this.#frames === null || this.#restart !== 'no') return
+    this.#restart = 'due'
+    if (this.#frames.between) this.#tellRestart()
+  }
+
+  // The client's answer, a close frame too, still goes to the instance.
+  #tellRestart(): void {
+    this.#restart = 'told'
+    this.front.onBody(restartFrame, 0, restartFrame.length)
+    this.front.onTunnelEnd()
+    this.resumeAnswer()
   }
 
   /** The 101 is not to be believed, and nothing of it was told. */
   switchRefused(): void {
     this.#host.log.warn(this.words(), 'upstream fault: the instance switched protocols without understanding the handshake')
     this.status = 0
+    this.#forgetTunnel()
     this.dropUpstream({ kind: 'fault', fault: 'bad-answer' })
     this.#problem(upstreamProblem('bad-answer', this.plan as ForwardPlan, this.#host.limits))
   }
 
   onTunnelEnd(): void {
-    this.front.onTunnelEnd()
+    if (this.#restart !== 'told') this.front.onTunnelEnd()
   }
 
   onDrain(): void {
@@ -342,9 +374,16 @@ export class Exchange extends UpstreamSide implements AnswerSink, TargetAsk {
     return this.status === 101 ? { kind: 'answered', status: 101, headMs: this.upstreamMs ?? 0 } : { kind: 'client-left' }
   }
 
+  #forgetTunnel(): void {
+    if (this.#frames === null) return
+    this.#frames = null
+    this.#host.tunnels.delete(this)
+  }
+
   #finish(): void {
     if (!this.open) return
     this.endTurn()
+    this.#forgetTunnel()
     if (this.#filtered !== null && this.#passed) this.cache = this.#filtered.filter.cache
     this.#host.observer.end(this)
     this.forgetPlan()

@@ -1,0 +1,35 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+
+/** An open WebSocket. */
+export interface Tunnel {
+  readonly instanceId: string | null
+  /** Sends the client a close frame behind what the instance is saying now; nothing more of the instance follows. */
+  sayRestart(): void
+}
+
+/** How long clients get to answer a close frame. */
+const answerMs = 2_000
+const lookMs = 20
+
+/** The open WebSockets of an engine. */
+export class Tunnels {
+  readonly #open = new Set<Tunnel>()
+
+  add(tunnel: Tunnel): void {
+    this.#open.add(tunnel)
+  }
+
+  delete(tunnel: Tunnel): void {
+    this.#open.delete(tunnel)
+  }
+
+  /** Ends those towards these instances; null: all. Resolves with their number when they are over, or have had time to be. */
+  async end(instanceIds: readonly string[] | null): Promise<number> {
+    const wanted = instanceIds && new Set(instanceIds)
+    const ending = [...this.#open].filter(({ instanceId }) => wanted === null || (instanceId !== null && wanted.has(instanceId)))
+    for (const tunnel of ending) tunnel.sayRestart()
+    const until = Date.now() + answerMs
+    while (Date.now() < until && ending.some((tunnel) => this.#open.has(tunnel))) await sleep(lookMs)
+    return ending.length
+  }
+}
