@@ -2,11 +2,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { withDeadline } from '@/shared/node/deadline'
 import type { Runtime } from './driver'
 
-const pollMs = 50
+const defaultPollMs = 50
 const askDeadlineMs = 2_000
 
 /** Waits until no request is in flight, at most `deadlineMs`. A count that cannot be had is taken for "still busy". */
-export const drain: Runtime['drain'] = async ({ inFlight, deadlineMs, signal }) => {
+export const drain: Runtime['drain'] = async ({ inFlight, deadlineMs, pollMs = defaultPollMs, signal }) => {
   const began = performance.now()
   const waited = () => Math.round(performance.now() - began)
   while (!signal?.aborted) {

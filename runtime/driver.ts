@@ -131,5 +131,11 @@ export interface ProbeOptions {
 export interface Runtime extends RuntimeDriver {
   probe(address: InstanceAddress, check: HealthCheck, options: ProbeOptions): Promise<ProbeResult>
   /** Resolves when `inFlight()` is 0 or at the deadline; says which. */
-  drain(options: { inFlight: () => Promise<number>; deadlineMs: number; signal?: AbortSignal }): Promise<{ drained: boolean; waitedMs: number }>
+  drain(options: {
+    inFlight: () => Promise<number>
+    deadlineMs: number
+    /** Between two counts. */
+    pollMs?: number
+    signal?: AbortSignal
+  }): Promise<{ drained: boolean; waitedMs: number }>
 }

@@ -24,7 +24,7 @@ import { migrate } from './database/migrate'
 import { createDeployments } from './deployments'
 import { type Edge, projectUrl } from './deployments/present'
 import { pruneArtifacts } from './deployments/prune'
-import { reconcileAtStart } from './deployments/reconcile'
+import { firstHealsDone, reconcileAtStart } from './deployments/reconcile'
 import { runDeployment } from './deployments/run'
 import { tearDownProject } from './deployments/teardown'
 import { createDisk, type Disk } from './disk/disk'
@@ -36,9 +36,11 @@ import type { ServerEnv } from './env'
 import { type ChangeBus, createChangeBus, isForDashboards } from './events/bus'
 import { withHomeLock } from './home-lock'
 import { createInstances } from './instances'
+import { createDrainer } from './instances/drainer'
 import { healEnvironment } from './instances/heal'
 import { createLogCollector } from './instances/log-collector'
 import { type MonitorDeps, startMonitor } from './instances/monitor'
+import { createStartGate } from './instances/start-gate'
 import { jobCatalogue } from './jobs/catalogue'
 import { startWorker } from './jobs/worker'
 import type { Actor, Platform } from './platform'
@@ -68,8 +70,9 @@ export interface Composition {
   stop(): Promise<void>
 }
 
-/** Deployments at once on one machine; each is mostly waiting for its build. */
-const deployConcurrency = 4
+/** Apps being started again: most of these jobs wait for a health check, and `START_CONCURRENCY` bounds those that boot. */
+const healConcurrency = 64
+const pruneConcurrency = 2
 const poolSize = 20
 
 /** What every part is made from. */
@@ -257,9 +260,12 @@ async function startWorkerRole(
   const owner = `${machine}:${newId()}`
   const inFlight = (instanceIds: string[]) => hub.inFlight(instanceIds, { deadlineMs: 2_000 })
   const collector = createLogCollector({ prisma, pool, runtime, secrets, bus, logger })
+  const endConnections = async (instanceIds: string[]) => void (await hub.talk.command('end-connections', { instanceIds }, { deadlineMs: 5_000 }))
+  const drainer = createDrainer({ prisma, runtime, routes, inFlight, endConnections, bus, logger })
+  const startGate = createStartGate(env.startConcurrency)
   const maxHeaderBytes = env.edgeMaxHeaderBytes
-  const shared = { prisma, pool, bus, runtime, routes, contents, inFlight, secrets, installationId, maxHeaderBytes, logger }
-  const monitorDeps: MonitorDeps = { ...shared, collector }
+  const shared = { prisma, pool, bus, runtime, routes, contents, drainer, secrets, installationId, maxHeaderBytes, logger }
+  const monitorDeps: MonitorDeps = { ...shared, startGate, collector }
   await reconcileAtStart(monitorDeps, machine)
   await routes.sync().catch((error) => logger.warn({ err: error }, 'routers do not serve the newest table yet; they keep the one they have'))
   const worker = startWorker({
@@ -267,7 +273,7 @@ async function startWorkerRole(
     bus,
     owner,
     logger,
-    concurrency: deployConcurrency,
+    concurrency: { deploy: env.deployConcurrency, heal: healConcurrency, prune: pruneConcurrency },
     handlers: {
       deploy: ({ deploymentId }, job) =>
         runDeployment({ ...shared, builder, owner, maxAttempts: jobCatalogue.deploy.maxAttempts }, deploymentId, job),
@@ -280,6 +286,7 @@ async function startWorkerRole(
   const space = base.disk.start()
   const rounds = domains.start()
   const orders = await certificates?.start(machine, owner)
+  await firstHealsDone(pool)
   return {
     async stop() {
       retention.stop()
@@ -288,6 +295,7 @@ async function startWorkerRole(
       await rounds.stop()
       await monitor.stop()
       await worker.stop()
+      await drainer.stop()
       await collector.stop()
     },
   }

@@ -33,6 +33,9 @@ export interface ServerEnv {
   edgeWorkers: number
   /** Bytes of a request head that the routers pass on. */
   edgeMaxHeaderBytes: number
+  /** Deployments that build and start at the same time, and apps that are started again at the same time. */
+  deployConcurrency: number
+  startConcurrency: number
   logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent'
   production: boolean
   /** Where people open the dashboard, without a trailing slash; null: derived from each request. */
@@ -112,6 +115,8 @@ const settings = z
       .optional(),
     EDGE_MAX_HEADER_BYTES: z.coerce.number().int().min(1024).max(1_048_576).default(defaultMaxHeaderBytes),
     EDGE_WORKERS: z.coerce.number().int().min(1).max(256).optional(),
+    DEPLOY_CONCURRENCY: z.coerce.number().int().min(1).max(64).default(4),
+    START_CONCURRENCY: z.coerce.number().int().min(1).max(256).default(8),
     LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
     NODE_ENV: z.string().optional(),
     PUBLIC_URL: z.url({ protocol: /^https?$/ }).optional(),
@@ -208,6 +213,8 @@ export function readServerEnv(source: Record<string, string | undefined> = proce
     edgeEngine: env.EDGE_ENGINE ?? null,
     edgeMaxHeaderBytes: env.EDGE_MAX_HEADER_BYTES,
     edgeWorkers: env.EDGE_WORKERS ?? availableParallelism(),
+    deployConcurrency: env.DEPLOY_CONCURRENCY,
+    startConcurrency: env.START_CONCURRENCY,
     logLevel: env.LOG_LEVEL,
     production: env.NODE_ENV === 'production',
     publicUrl: env.PUBLIC_URL?.replace(/\/+$/, '') ?? null,

@@ -12,6 +12,13 @@ const fields = {
     .min(0)
     .max(86_400)
     .meta({ description: 'Time that requests, downloads and WebSockets of a replaced version get to finish.' }),
+  /** How many replaced versions of an environment may drain at the same time. */
+  drainVersions: z
+    .number()
+    .int()
+    .min(1)
+    .max(100)
+    .meta({ description: 'Replaced versions that drain at the same time; beyond it the oldest is ended.' }),
   startSeconds: z.number().int().min(1).max(3600).meta({ description: 'Time an instance has until its first healthy answer.' }),
   healthIntervalMs: z.number().int().min(10).max(60_000).meta({ description: 'Pause between two health checks of an instance that starts.' }),
   healthTimeoutMs: z.number().int().min(100).max(120_000).meta({ description: 'Time one health check may take.' }),
@@ -33,6 +40,7 @@ export type RuntimeSetting = keyof RuntimeSettings
 
 export const defaultRuntimeSettings: RuntimeSettings = {
   drainSeconds: 30,
+  drainVersions: 10,
   startSeconds: 60,
   healthIntervalMs: 100,
   healthTimeoutMs: 5_000,

@@ -90,6 +90,7 @@ export async function queueDeployment(bus: ChangeBus, db: ScopedClient, what: Qu
         data: {
           kind: 'deploy',
           exclusiveKey: `environment:${environmentId}`,
+          fairKey: teamId,
           payload: { deploymentId: id },
           maxAttempts: jobCatalogue.deploy.maxAttempts,
         },

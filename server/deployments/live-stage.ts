@@ -153,5 +153,7 @@ async function cutOver(deps: DeployDeps, run: DeployRun, next: { releaseId: stri
     await commit(step)
     return { value: undefined }
   })
-  await enqueue(deps.pool, 'prune', { projectId }).catch((error) => deps.logger.warn({ err: error }, 'cannot queue the clean-up of old artifacts'))
+  await enqueue(deps.pool, 'prune', { projectId }, { fairKey: teamId }).catch((error) =>
+    deps.logger.warn({ err: error }, 'cannot queue the clean-up of old artifacts'),
+  )
 }

@@ -4,44 +4,25 @@ import { defaultRuntimeSettings, readRuntimeSettings } from '@/shared/runtime-se
 import { markStopped } from '../instances/launch'
 import type { DeployDeps, DeployRun } from './run'
 
-export type RetireDeps = Pick<DeployDeps, 'prisma' | 'runtime' | 'routes' | 'inFlight'>
-
-const drainDeadlineMs = 30_000
-
-/** Instances of the environment that are not of its live release: drained and stopped, as recorded steps. */
+/**
+ * Takes instances of the environment that are not of its live release out of the routes. They finish what they serve on their own
+ * (`instances/drainer.ts`): the job of the deployment ends without waiting for them.
+ */
 export async function retireOldInstances(deps: DeployDeps, run: DeployRun): Promise<void> {
-  const { environmentId } = run.deployment
+  const { teamId, environmentId, id: deploymentId } = run.deployment
   const { liveReleaseId } = await run.db.environment.findUniqueOrThrow({ where: { id: environmentId }, select: { liveReleaseId: true } })
-  const old = await run.db.instance.findMany({
-    where: { environmentId, state: { not: 'stopped' }, releaseId: { not: liveReleaseId ?? '' } },
-  })
+  const isOld = { environmentId, state: { notIn: ['stopped', 'draining'] as Instance['state'][] }, releaseId: { not: liveReleaseId ?? '' } }
+  const old = await run.db.instance.findMany({ where: isOld })
   if (old.length === 0) return
-  await run.record.step('drain', async () => {
-    const result = await drain(deps, old)
-    return { value: undefined, detail: result.drained ? `idle after ${result.waitedMs} ms` : 'deadline reached with requests open' }
+  const ids = { in: old.map(({ id }) => id) }
+  await run.record.fenced(async (tx) => {
+    await tx.instance.updateMany({
+      where: { id: ids, state: { not: 'stopped' } },
+      data: { state: 'draining', drainingSince: new Date(), replacedBy: deploymentId },
+    })
+    await tx.step.create({ data: { teamId, deploymentId, name: 'drain' } })
   })
-  await run.record.step('stop', async () => {
-    await stopInstances(deps, old)
-    return { value: undefined, detail: `${old.length} stopped` }
-  })
-}
-
-/** The same without a deployment that records it: for what the reconciler finds left over. */
-export async function drainAndStop(deps: RetireDeps, instances: Instance[]): Promise<void> {
-  if (instances.length === 0) return
-  await drain(deps, instances)
-  await stopInstances(deps, instances)
-}
-
-async function drain(deps: RetireDeps, instances: Instance[]): Promise<{ drained: boolean; waitedMs: number }> {
-  const ids = instances.map((i) => i.id)
-  await deps.prisma.instance.updateMany({ where: { id: { in: ids } }, data: { state: 'draining' } })
-  // No router may still send them something new before their requests are counted.
-  await deps.routes.sync()
-  return deps.runtime.drain({
-    inFlight: async () => Object.values(await deps.inFlight(ids)).reduce((sum, n) => sum + n, 0),
-    deadlineMs: drainDeadlineMs,
-  })
+  for (const instance of await run.db.instance.findMany({ where: { id: ids, state: 'draining' } })) void deps.drainer.follow(instance)
 }
 
 /** Removes what a failed or interrupted deployment left running. Nothing routes to it. */
@@ -50,8 +31,9 @@ export async function removeInstances(deps: { prisma: PrismaClient; runtime: Run
   await stopInstances(deps, left)
 }
 
+/** Stops them. How one ended that was dead already is recorded as it was. */
 export async function stopInstances(
-  deps: { prisma: PrismaClient; runtime: Runtime },
+  deps: { prisma: PrismaClient; runtime: Pick<Runtime, 'inspect' | 'stop'> },
   instances: Pick<Instance, 'id' | 'projectId'>[],
 ): Promise<void> {
   const where = { id: { in: instances.map(({ projectId }) => projectId) } }
@@ -59,8 +41,9 @@ export async function stopInstances(
   const graceOf = new Map(projects.map((one) => [one.id, readRuntimeSettings(one.runtimeSettings).stopGraceSeconds * 1000]))
   await Promise.all(
     instances.map(async ({ id, projectId }) => {
+      const seen = await deps.runtime.inspect(id).catch(() => null)
       await deps.runtime.stop(id, graceOf.get(projectId) ?? defaultRuntimeSettings.stopGraceSeconds * 1000)
-      await markStopped(deps.prisma, id, null)
+      await markStopped(deps.prisma, id, seen?.state === 'exited' ? seen.exit : null)
     }),
   )
 }

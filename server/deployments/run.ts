@@ -9,6 +9,7 @@ import { newId } from '@/shared/node/ids'
 import { deploymentTraits } from '@/shared/states'
 import { type ScopedClient, scopeTo } from '../database/scope'
 import type { ChangeBus } from '../events/bus'
+import type { Drainer } from '../instances/drainer'
 import type { JobContext } from '../jobs/worker'
 import type { RoutePublisher } from '../routes/publisher'
 import type { Secrets } from '../secrets/secrets'
@@ -29,8 +30,7 @@ export interface DeployDeps {
   runtime: Runtime
   routes: RoutePublisher
   contents: StaticContents
-  /** Requests open towards each instance, over all routers. */
-  inFlight(instanceIds: string[]): Promise<Record<string, number>>
+  drainer: Pick<Drainer, 'follow'>
   secrets: Secrets
   installationId: string
   /** Bytes of a request head that the routers pass on. */
@@ -52,7 +52,7 @@ export interface DeployRun {
 }
 
 /**
- * Brings one deployment to its end: build, start, health check, cutover, drain of the old. Safe to run again after a crash at any
+ * Brings one deployment to its end: build, start, health check, cutover; the old one then drains by itself. Safe to run again after a crash at any
  * point: what the record says is done is not done twice, what was half done is removed and begun anew.
  */
 export async function runDeployment(deps: DeployDeps, deploymentId: string, job: JobContext): Promise<void> {
@@ -108,8 +108,8 @@ async function giveUp(deps: DeployDeps, run: DeployRun, error: unknown): Promise
   if (!isAppError(error)) deps.logger.error({ err: error, deployment: run.deployment.id, errorId }, 'deployment failed unexpectedly')
   const { status } = await run.db.deployment.findUniqueOrThrow({ where: { id: run.deployment.id }, select: { status: true } })
   if (!deploymentTraits[status].running) {
-    // It is live already; only the removal of the old instances failed. The reconciler goes on with that.
-    deps.logger.warn({ err: error, deployment: run.deployment.id }, 'old instances were not removed; the reconciler will')
+    // It is live already; only the old instances were not marked as draining. The monitor does that.
+    deps.logger.warn({ err: error, deployment: run.deployment.id }, 'old instances were not taken out of the routes; the monitor will')
     return
   }
   const wire = await explain(run, error, errorId)

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino'
 import type { SourceSpec } from '@/builder/builder'
 import type { ObservedInstance } from '@/runtime/driver'
-import type { Artifact, Instance, Prisma, PrismaClient, Release } from '@/server/database/generated/client'
+import type { Artifact, Environment, Instance, Prisma, PrismaClient, Release } from '@/server/database/generated/client'
 import { AppError, isAppError } from '@/shared/errors'
 import type { Slot } from '@/shared/release'
 import { scopeTo } from '../database/scope'
@@ -10,11 +10,13 @@ import type { ChangeBus } from '../events/bus'
 import type { RoutePublisher } from '../routes/publisher'
 import { type ContentSpec, contentSpec, type StaticContents } from '../static-content/static-content'
 import { artifactOf, type LaunchDeps, launchInstance, markStopped, type releaseConfig, watchInstance } from './launch'
+import type { StartGate } from './start-gate'
 
 export interface HealDeps extends LaunchDeps {
   routes: RoutePublisher
   bus: ChangeBus
   contents: StaticContents
+  startGate: StartGate
   logger: Logger
 }
 
@@ -30,8 +32,13 @@ export async function healDelayMs(prisma: PrismaClient, releaseId: string): Prom
   return deaths <= 1 ? 0 : Math.min(backoffMaxMs, backoffBaseMs * 2 ** (deaths - 2))
 }
 
-function recentDeaths(prisma: PrismaClient, releaseId: string): Promise<number> {
-  return prisma.instance.count({ where: { releaseId, state: 'stopped', stoppedAt: { gt: new Date(Date.now() - crashWindowMs) } } })
+/** Deaths of the app's own making: those that the engine or the machine caused say nothing about the next start. */
+async function recentDeaths(prisma: PrismaClient, releaseId: string): Promise<number> {
+  const after = new Date(Date.now() - crashWindowMs)
+  const [row] = await prisma.$queryRaw<{ deaths: number }[]>`
+    SELECT count(*)::int AS deaths FROM "Instance"
+    WHERE "releaseId"=${releaseId} AND "state"='stopped' AND "stoppedAt" > ${after} AND COALESCE("exit"->>'byEngine','false') <> 'true'`
+  return row?.deaths ?? 0
 }
 
 /**
@@ -49,10 +56,20 @@ export async function healEnvironment(deps: HealDeps, environmentId: string, sig
   const spec = contentSpec(release.artifact)
   if (spec) return layOutAgain(deps, release, spec)
   if ((release.artifact.kind === 'image') !== (runtime.kind === 'docker')) return rebuild(deps, release)
-  const last = known[0]
+  const leave = await deps.startGate.enter(signal)
+  try {
+    await startAgain(deps, environment, known[0], signal)
+  } finally {
+    leave()
+  }
+}
+
+/** One more instance of the live release, routed to once it is healthy. */
+async function startAgain(deps: HealDeps, environment: Environment, last: Instance | undefined, signal: AbortSignal | undefined): Promise<void> {
+  const { prisma, runtime } = deps
   const restarts = (last?.restarts ?? -1) + 1
   const { instance, config } = await launchInstance(deps, {
-    releaseId,
+    releaseId: environment.liveReleaseId ?? '',
     slot: (last?.slot as Slot | undefined) ?? 'blue',
     restarts,
     ...(signal ? { signal } : {}),
@@ -68,7 +85,7 @@ export async function healEnvironment(deps: HealDeps, environmentId: string, sig
   await prisma.instance.update({ where: { id: instance.id }, data: { state: 'healthy' } })
   await deps.routes.sync()
   await deps.bus.publish({ kind: 'instance', id: instance.id, teamId: environment.teamId, projectId: environment.projectId })
-  deps.logger.info({ environment: environmentId, instance: instance.id, restarts }, 'instance started again')
+  deps.logger.info({ environment: environment.id, instance: instance.id, restarts }, 'instance started again')
 }
 
 /** A site of files alone needs no instance: its files are put where the routers read them, built again where the artifact is lost. */

@@ -1,6 +1,8 @@
 import { pino } from 'pino'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { createDeploymentRow, createProject, createReleaseWithInstance, openTestDatabase } from '@/test/support/factory'
+import { createDrainer } from './drainer'
+import { healDelayMs } from './heal'
 import { compare, type MonitorDeps } from './monitor'
 
 let db: Awaited<ReturnType<typeof openTestDatabase>>
@@ -18,17 +20,30 @@ function monitorDeps(meanwhile: () => Promise<void>): { deps: MonitorDeps; stopp
       return []
     },
     stop: async (id: string) => void stopped.push(id),
+    inspect: async () => null,
     drain: async () => ({ drained: true, waitedMs: 0 }),
   }
+  const routes = { sync: async () => {} }
+  const bus = { publish: async () => {} }
+  const logger = pino({ level: 'silent' })
+  const drainer = createDrainer({
+    prisma: db.prisma,
+    runtime,
+    routes,
+    bus,
+    logger,
+    inFlight: async () => ({}),
+    endConnections: async () => {},
+  } as never)
   const deps = {
     prisma: db.prisma,
     pool: db.pool,
     runtime,
-    routes: { sync: async () => {} },
-    inFlight: async () => ({}),
-    bus: { publish: async () => {} },
+    routes,
+    drainer,
+    bus,
     collector: { follow: () => {}, finish: async () => {}, note: () => {} },
-    logger: pino({ level: 'silent' }),
+    logger,
   }
   return { deps: deps as unknown as MonitorDeps, stopped }
 }
@@ -55,6 +70,56 @@ test('an instance that nothing points to is drained and stopped', async () => {
   const { instance } = await createReleaseWithInstance(db.prisma, owner, deployment.id, { state: 'healthy', port: 4001 })
   const { deps, stopped } = monitorDeps(async () => {})
   await compare(deps)
+  await vi.waitFor(async () => expect(await db.prisma.instance.findUniqueOrThrow({ where: { id: instance.id } })).toMatchObject({ state: 'stopped' }))
   expect(stopped).toContain(instance.id)
-  expect(await db.prisma.instance.findUniqueOrThrow({ where: { id: instance.id } })).toMatchObject({ state: 'stopped' })
+})
+
+test('apps that died with their engine are started again at once, each by a job of its own, and are not counted as crashing', async () => {
+  await db.prisma.instance.updateMany({ data: { state: 'stopped' } })
+  await db.prisma.environment.updateMany({ data: { liveReleaseId: null } })
+  await db.pool.query('DELETE FROM "Job"')
+  const { deps } = monitorDeps(async () => {})
+  const lives = await Promise.all(
+    [1, 2, 3, 4, 5].map(async (n) => {
+      const owner = await createProject(db.prisma)
+      const deployment = await createDeploymentRow(db.prisma, owner, { status: 'ACTIVE' })
+      const { instance, release } = await createReleaseWithInstance(db.prisma, owner, deployment.id, { state: 'healthy', port: 4100 + n })
+      await db.prisma.environment.update({ where: { id: owner.environment.id }, data: { liveReleaseId: release.id } })
+      return { owner, instance, release }
+    }),
+  )
+  for (let outage = 0; outage < 5; outage++) {
+    await compare({ ...deps, runtime: { ...deps.runtime, list: async () => [] } } as MonitorDeps)
+    for (const { instance } of lives)
+      expect(await db.prisma.instance.findUniqueOrThrow({ where: { id: instance.id } })).toMatchObject({ state: 'stopped', exit: { byEngine: true } })
+    const { rows } = await db.pool.query(
+      `SELECT "fairKey" FROM "Job" WHERE "kind"='heal' AND "state"='queued' AND "runAt" <= (now() AT TIME ZONE 'utc')`,
+    )
+    expect(rows.map((row) => row.fairKey).sort()).toEqual(lives.map(({ owner }) => owner.teamId).sort())
+    await db.pool.query('DELETE FROM "Job"')
+    for (const { instance, release } of lives) {
+      await db.prisma.instance.create({
+        data: {
+          ...instance,
+          id: `${instance.id}-${outage}`,
+          releaseId: release.id,
+          exit: { byEngine: true },
+          state: 'stopped',
+          stoppedAt: new Date(),
+        },
+      })
+      await db.prisma.instance.update({ where: { id: instance.id }, data: { state: 'healthy', stoppedAt: null } })
+    }
+  }
+})
+
+test('a crash of one app is counted: the pause before its next start grows', async () => {
+  const owner = await createProject(db.prisma)
+  const deployment = await createDeploymentRow(db.prisma, owner, { status: 'ACTIVE' })
+  const { instance, release } = await createReleaseWithInstance(db.prisma, owner, deployment.id, { state: 'stopped', port: 4200 })
+  expect(await healDelayMs(db.prisma, release.id)).toBe(0)
+  const exit = { code: 1, signal: null, outOfMemory: false }
+  for (const n of [1, 2, 3])
+    await db.prisma.instance.create({ data: { ...instance, id: `${instance.id}-${n}`, exit, state: 'stopped', stoppedAt: new Date() } })
+  expect(await healDelayMs(db.prisma, release.id)).toBe(2_000)
 })

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-/** Every kind of durable work and its payload. A kind that is not here cannot be queued. */
+/** Every kind of durable work and its payload. A kind that is not here cannot be queued. Each kind is a lane: it waits for its own kind only. */
 export const jobCatalogue = {
   /** Brings one deployment to its end. Taken over after a crash, so it counts its attempts. */
   deploy: { payload: z.object({ deploymentId: z.string() }), maxAttempts: 3 },

@@ -73,3 +73,31 @@ test('a failed job is tried again until its attempts are used up, then kept as f
 test('a payload that does not fit its kind is refused before it is stored', async () => {
   await expect(enqueue(db.pool, 'deploy', {} as { deploymentId: string })).rejects.toThrow()
 })
+
+const deployOf = (team: string, n: number) =>
+  enqueue(db.pool, 'deploy', { deploymentId: `${team}${n}` }, { fairKey: team, exclusiveKey: `environment:${team}${n}` })
+const runNext = async (share = 3) => (await claim(db.pool, 'm:1', [{ kind: 'deploy', share }]))?.payload as { deploymentId: string } | undefined
+
+test('teams take turns: one that queued later is served before the third deployment of one that queued first', async () => {
+  for (const n of [1, 2, 3, 4, 5]) await deployOf('a', n)
+  await deployOf('b', 1)
+  expect([await runNext(), await runNext()].map((job) => job?.deploymentId)).toEqual(['a1', 'b1'])
+})
+
+test('a team leaves room for the others, and none idle where it is alone', async () => {
+  for (const n of [1, 2, 3, 4]) await deployOf('a', n)
+  for (const n of [1, 2, 3, 4]) expect(await runNext()).toEqual({ deploymentId: `a${n}` })
+  await db.pool.query('DELETE FROM "Job"')
+  await deployOf('b', 1)
+  expect(await runNext()).toEqual({ deploymentId: 'b1' })
+  for (const n of [1, 2, 3, 4]) await deployOf('a', n)
+  for (const n of [1, 2, 3]) expect(await runNext()).toEqual({ deploymentId: `a${n}` })
+  expect(await runNext()).toBeUndefined()
+})
+
+test('only jobs of the lanes that have room are claimed', async () => {
+  await deployOf('a', 1)
+  await enqueue(db.pool, 'heal', { environmentId: 'e1' })
+  expect(await claim(db.pool, 'm:1', [{ kind: 'heal', share: 1 }])).toMatchObject({ kind: 'heal' })
+  expect(await claim(db.pool, 'm:1', [{ kind: 'heal', share: 1 }])).toBeNull()
+})

@@ -15,6 +15,8 @@ export const leaseSeconds = 20
 /** One claim at a time over all workers: cheap, and the only way `exclusiveKey` holds without a race. */
 const claimLock = 7_270_001
 
+const everyLane: readonly Lane[] = (Object.keys(jobCatalogue) as JobKind[]).map((kind) => ({ kind, share: 1_000 }))
+
 type Executor = Pick<Pool | PoolClient, 'query'>
 
 /** Queues work, in the caller's transaction when given its client. */
@@ -22,19 +24,36 @@ export async function enqueue<K extends JobKind>(
   db: Executor,
   kind: K,
   payload: JobPayload<K>,
-  options: { exclusiveKey?: string; delayMs?: number } = {},
+  options: { exclusiveKey?: string; fairKey?: string; delayMs?: number } = {},
 ): Promise<void> {
   const entry = jobCatalogue[kind]
   // Cut, because the column would round up to a moment that a claim right after this does not yet see.
   await db.query(
-    `INSERT INTO "Job"("kind","exclusiveKey","payload","maxAttempts","runAt")
-     VALUES ($1,$2,$3,$4,date_trunc('milliseconds', now() AT TIME ZONE 'utc') + $5 * interval '1 millisecond')`,
-    [kind, options.exclusiveKey ?? null, JSON.stringify(entry.payload.parse(payload)), entry.maxAttempts, options.delayMs ?? 0],
+    `INSERT INTO "Job"("kind","exclusiveKey","fairKey","payload","maxAttempts","runAt")
+     VALUES ($1,$2,$3,$4,$5,date_trunc('milliseconds', now() AT TIME ZONE 'utc') + $6 * interval '1 millisecond')`,
+    [
+      kind,
+      options.exclusiveKey ?? null,
+      options.fairKey ?? null,
+      JSON.stringify(entry.payload.parse(payload)),
+      entry.maxAttempts,
+      options.delayMs ?? 0,
+    ],
   )
 }
 
-/** The oldest job that may run now: queued, or left by a worker whose lease ran out. null: nothing to do. */
-export async function claim(pool: Pool, owner: string): Promise<ClaimedJob | null> {
+/** A kind of work with room for one more. */
+export interface Lane {
+  kind: JobKind
+  /** How many jobs of one `fairKey` may run at once while others queue such work, too. */
+  share: number
+}
+
+/**
+ * A job of these lanes that may run now: left by a worker whose lease ran out, else queued. Of the queued ones, the key with the fewest
+ * running jobs has its turn first, then the oldest. null: nothing to do.
+ */
+export async function claim(pool: Pool, owner: string, lanes: readonly Lane[] = everyLane): Promise<ClaimedJob | null> {
   const client = await pool.connect()
   try {
     await client.query('BEGIN')
@@ -44,13 +63,17 @@ export async function claim(pool: Pool, owner: string): Promise<ClaimedJob | nul
               "leaseExpiresAt"=(now() AT TIME ZONE 'utc') + $2 * interval '1 second'
        WHERE "id" = (
          SELECT j."id" FROM "Job" j
+         JOIN unnest($3::text[], $4::int[]) AS lane("kind","share") ON lane."kind"=j."kind"
+         CROSS JOIN LATERAL (
+           SELECT count(*) AS n FROM "Job" s WHERE s."kind"=j."kind" AND s."state"='running' AND s."fairKey"=j."fairKey" AND s."id"<>j."id") same
          WHERE ((j."state"='queued' AND j."runAt" <= (now() AT TIME ZONE 'utc'))
              OR (j."state"='running' AND j."leaseExpiresAt" < (now() AT TIME ZONE 'utc')))
            AND (j."exclusiveKey" IS NULL OR NOT EXISTS (
              SELECT 1 FROM "Job" o WHERE o."exclusiveKey"=j."exclusiveKey" AND o."id"<>j."id" AND o."state"='running'))
-         ORDER BY j."state"='running' DESC, j."runAt", j."id" LIMIT 1)
+           AND (same.n < lane."share" OR NOT EXISTS (SELECT 1 FROM "Job" x WHERE x."kind"=j."kind" AND x."fairKey"<>j."fairKey"))
+         ORDER BY j."state"='running' DESC, same.n, j."runAt", j."id" LIMIT 1)
        RETURNING "id"::text, "kind", "payload", "attempts", "maxAttempts"`,
-      [owner, leaseSeconds],
+      [owner, leaseSeconds, lanes.map((lane) => lane.kind), lanes.map((lane) => lane.share)],
     )
     await client.query('COMMIT')
     return rows[0] ?? null

@@ -3,7 +3,7 @@ import type { Logger } from 'pino'
 import { isAppError } from '@/shared/errors'
 import type { ChangeBus } from '../events/bus'
 import { type JobKind, type JobPayload, jobCatalogue } from './catalogue'
-import { type ClaimedJob, claim, finish, leaseSeconds, renew } from './queue'
+import { type ClaimedJob, claim, finish, type Lane, leaseSeconds, renew } from './queue'
 
 export interface JobContext {
   attempt: number
@@ -22,14 +22,20 @@ export interface Worker {
 
 const idlePollMs = 2_000
 const retryBaseMs = 1_000
+const kinds = Object.keys(jobCatalogue) as JobKind[]
+/** One team leaves a quarter of a lane to the others. */
+const shareOf = (concurrency: number): number => Math.max(1, Math.floor(concurrency * 0.75))
 
-/** Runs up to `concurrency` jobs at once, each under a lease that is renewed while it runs. */
+/**
+ * Runs up to `concurrency` jobs of each kind at once, each under a lease that is renewed while it runs. Work of one kind never waits for
+ * work of another.
+ */
 export function startWorker(options: {
   pool: Pool
   bus: ChangeBus
   owner: string
   handlers: JobHandlers
-  concurrency: number
+  concurrency: Readonly<Record<JobKind, number>>
   logger: Logger
 }): Worker {
   const { pool, bus, owner, handlers, concurrency, logger } = options
@@ -38,12 +44,17 @@ export function startWorker(options: {
   let timer: NodeJS.Timeout | undefined
   let looking: Promise<void> | undefined
 
+  const busy: Record<JobKind, number> = { deploy: 0, heal: 0, prune: 0 }
+  const openLanes = (): Lane[] => kinds.filter((kind) => busy[kind] < concurrency[kind]).map((kind) => ({ kind, share: shareOf(concurrency[kind]) }))
+
   async function look(): Promise<void> {
-    while (!stopping.signal.aborted && running.size < concurrency) {
-      const job = await claim(pool, owner)
+    for (let lanes = openLanes(); lanes.length > 0 && !stopping.signal.aborted; lanes = openLanes()) {
+      const job = await claim(pool, owner, lanes)
       if (!job) return
+      busy[job.kind]++
       const work = runOne(job).finally(() => {
         running.delete(work)
+        busy[job.kind]--
         wake()
       })
       running.add(work)

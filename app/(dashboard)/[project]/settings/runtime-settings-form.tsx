@@ -24,6 +24,11 @@ const fields: RuntimeField[] = [
     label: 'Drain time, seconds',
     hint: 'How long requests, downloads and WebSockets of a replaced version may go on. Up to 86400 (a day). Holds at once.',
   },
+  {
+    name: 'drainVersions',
+    label: 'Replaced versions that drain at once',
+    hint: 'Each keeps its memory until it is done. Beyond this number the oldest is ended.',
+  },
   { name: 'startSeconds', label: 'Start time, seconds', hint: 'Until the first healthy answer. Holds from the next deployment, as all below.' },
   { name: 'healthIntervalMs', label: 'Health check interval, ms', hint: 'Between two checks while an instance starts.' },
   { name: 'healthTimeoutMs', label: 'Health check time-out, ms', hint: 'Of one check.' },

@@ -1,0 +1,122 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Logger } from 'pino'
+import type { Runtime } from '@/runtime/driver'
+import type { Instance, PrismaClient } from '@/server/database/generated/client'
+import { readRuntimeSettings } from '@/shared/runtime-settings'
+import { stopInstances } from '../deployments/retire'
+import type { ChangeBus } from '../events/bus'
+import type { RoutePublisher } from '../routes/publisher'
+
+/** Ends instances that were replaced: no new requests, time for those in flight, stop. Goes by the record, so a restart goes on with it. */
+export interface Drainer {
+  /** Begins, or goes on with, the end of a draining instance. Resolves when it is stopped, or with this process. */
+  follow(instance: Instance): Promise<void>
+  stop(): Promise<void>
+}
+
+export interface DrainerDeps {
+  prisma: PrismaClient
+  runtime: Pick<Runtime, 'drain' | 'inspect' | 'stop'>
+  routes: Pick<RoutePublisher, 'sync'>
+  /** Requests and upgraded connections open towards each instance, over all routers. */
+  inFlight(instanceIds: string[]): Promise<Record<string, number>>
+  /** Has the routers end what is open towards an instance in an orderly way: WebSockets are told to go. */
+  endConnections(instanceIds: string[]): Promise<void>
+  bus: Pick<ChangeBus, 'publish'>
+  logger: Logger
+}
+
+/** Most drains are over in moments; one that takes hours is looked at once a second, and its settings are read anew each time around. */
+const firstLook = { forMs: 5_000, everyMs: 50 }
+const laterLooks = { forMs: 5_000, everyMs: 1_000 }
+const retryMs = 2_000
+
+/** Makes the drainer of a worker process. */
+export function createDrainer(deps: DrainerDeps): Drainer {
+  const following = new Map<string, Promise<void>>()
+  const stopping = new AbortController()
+  const { signal } = stopping
+
+  async function end(instance: Instance): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        return await drainAndStop(deps, instance, signal)
+      } catch (error) {
+        if (signal.aborted) return
+        deps.logger.warn({ err: error, instance: instance.id }, 'a replaced instance cannot be ended yet; trying again')
+        await sleep(retryMs, undefined, { signal }).catch(() => {})
+      }
+    }
+  }
+
+  return {
+    follow(instance) {
+      const current = following.get(instance.id)
+      if (current) return current
+      const work = end(instance).finally(() => following.delete(instance.id))
+      following.set(instance.id, work)
+      return work
+    },
+    async stop() {
+      stopping.abort(new Error('the drainer stops'))
+      await Promise.all(following.values())
+    },
+  }
+}
+
+async function drainAndStop(deps: DrainerDeps, instance: Instance, signal: AbortSignal): Promise<void> {
+  // No router may still send it something new before its requests are counted.
+  await deps.routes.sync()
+  const drained = await drain(deps, instance, signal)
+  signal.throwIfAborted()
+  const drainedAt = new Date()
+  if (!drained) await deps.endConnections([instance.id]).catch((error) => deps.logger.warn({ err: error }, 'routers did not end what was open'))
+  await stopInstances(deps, [instance])
+  await endSteps(deps, instance, { drained, drainedAt })
+  const { teamId, projectId } = instance
+  await deps.bus.publish({ kind: 'instance', id: instance.id, teamId, projectId })
+  if (instance.replacedBy) await deps.bus.publish({ kind: 'deployment', id: instance.replacedBy, teamId, projectId })
+}
+
+/** True when nothing is open any more, false at the deadline. */
+async function drain(deps: DrainerDeps, instance: Instance, signal: AbortSignal): Promise<boolean> {
+  const inFlight = async () => Object.values(await deps.inFlight([instance.id])).reduce((sum, n) => sum + n, 0)
+  for (let look = firstLook; !signal.aborted; look = laterLooks) {
+    const leftMs = Math.max(0, (await deadlineOf(deps.prisma, instance)) - Date.now())
+    const { drained } = await deps.runtime.drain({ inFlight, deadlineMs: Math.min(leftMs, look.forMs), pollMs: look.everyMs, signal })
+    if (drained) return true
+    if (leftMs <= look.forMs && (await deadlineOf(deps.prisma, instance)) <= Date.now()) return false
+  }
+  return false
+}
+
+/** By the settings of now: a person may prolong or shorten a drain that is under way. At once when too many versions drain. */
+async function deadlineOf(prisma: PrismaClient, { id, environmentId, projectId, releaseId, drainingSince }: Instance): Promise<number> {
+  const project = await prisma.project.findUnique({ where: { id: projectId }, select: { runtimeSettings: true } })
+  const { drainSeconds, drainVersions } = readRuntimeSettings(project?.runtimeSettings)
+  const since = drainingSince ?? new Date(0)
+  const newer = await prisma.instance.findMany({
+    where: { environmentId, state: 'draining', id: { not: id }, releaseId: { not: releaseId }, drainingSince: { gt: since } },
+    distinct: ['releaseId'],
+    select: { releaseId: true },
+  })
+  return newer.length >= drainVersions ? 0 : since.getTime() + drainSeconds * 1000
+}
+
+/** The last instance that a deployment replaced ends that deployment's steps "drain" and "stop". */
+async function endSteps(deps: DrainerDeps, instance: Instance, { drained, drainedAt }: { drained: boolean; drainedAt: Date }): Promise<void> {
+  const { replacedBy, teamId, drainingSince } = instance
+  if (!replacedBy) return
+  const left = await deps.prisma.instance.count({ where: { replacedBy, state: 'draining' } })
+  if (left > 0) return
+  const waitedMs = drainedAt.getTime() - (drainingSince ?? drainedAt).getTime()
+  const detail = drained ? `idle after ${waitedMs} ms` : 'deadline reached with requests open: they were ended'
+  await deps.prisma.$transaction(async (tx) => {
+    const { count } = await tx.step.updateMany({
+      where: { deploymentId: replacedBy, name: 'drain', status: 'running' },
+      data: { status: 'done', endedAt: drainedAt, detail },
+    })
+    if (count > 0)
+      await tx.step.create({ data: { teamId, deploymentId: replacedBy, name: 'stop', status: 'done', startedAt: drainedAt, endedAt: new Date() } })
+  })
+}
