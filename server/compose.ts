@@ -412,6 +412,7 @@ async function health(base: Foundation, hub: EdgeHub | null, ready: boolean): Re
   const connected = hub?.status().workers.filter((w) => w.listening).length ?? 0
   return {
     ready: ready && database.ok,
+    weakness: engine.ok ? engine.weakness : null,
     checks: {
       database,
       disk: base.disk.health(),

@@ -225,7 +225,11 @@ export interface Platform {
   /** A sentence while there is too little space on a disk; null: enough. Asks nobody. */
   diskProblem(): string | null
   /** For GET /api/health: ready when start-up reconciliation is done. */
-  health(): Promise<{ ready: boolean; checks: Record<string, { ok: boolean; detail: string }> }>
+  health(): Promise<{
+    ready: boolean /** What apps are not kept from. */
+    weakness: string | null
+    checks: Record<string, { ok: boolean; detail: string }>
+  }>
 }
 
 const slot = globalThis as unknown as { __switchyard?: Platform }

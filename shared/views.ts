@@ -277,6 +277,8 @@ export const systemView = z.object({
   /** Where apps answer, a `*` in place of the project's slug. */
   appUrlPattern: z.string(),
   ready: z.boolean(),
+  /** What apps are not kept from on this machine; null: nothing. */
+  weakness: z.string().nullable(),
   checks: z.record(z.string(), z.object({ ok: z.boolean(), /** Operators only. */ detail: z.string().nullable() })),
 })
 export type SystemView = z.infer<typeof systemView>

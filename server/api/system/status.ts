@@ -7,8 +7,8 @@ export const status = procedureFor('system.read')
   .output(systemView)
   .query(async ({ ctx }) => {
     const { settings, health } = getPlatform()
-    const { ready, checks } = await health()
+    const { ready, weakness, checks } = await health()
     const shown = Object.entries(checks).map(([name, check]) => [name, { ok: check.ok, detail: ctx.actor.operator ? check.detail : null }])
     const { version, runtime, baseDomain, edgeHttpPort, appUrlPattern } = settings
-    return { version, runtime, baseDomain, edgeHttpPort, appUrlPattern, ready, checks: Object.fromEntries(shown) }
+    return { version, runtime, baseDomain, edgeHttpPort, appUrlPattern, ready, weakness, checks: Object.fromEntries(shown) }
   })

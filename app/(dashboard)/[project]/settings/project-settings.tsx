@@ -5,6 +5,7 @@ import { useProject } from '../use-project'
 import { DeleteProject } from './delete-project'
 import { PurgeCache } from './purge-cache'
 import { RuntimeSettingsForm } from './runtime-settings-form'
+import { RuntimeWeakness } from './runtime-weakness'
 import { SettingsForm } from './settings-form'
 
 /** What a project is built from and how, and its end. */
@@ -14,6 +15,7 @@ export function ProjectSettings() {
     <>
       <PageTitle title="Settings" description="Changes take effect with the next deployment." />
       <div className="flex max-w-3xl flex-col gap-6">
+        <RuntimeWeakness />
         <RefusalNote action="project.update" />
         <Permitted action="project.update">
           <SettingsForm
