@@ -86,7 +86,7 @@ function describeAppProblem(problem: Exclude<Problem, RuleProblem | { kind: 'bad
         ...down,
         title: `${name} is stopped`,
         message: `This deployment of ${name} has been stopped, so nothing answers at this address.`,
-        actions: ['Restart it, or promote another deployment, in the dashboard.'],
+        actions: ['Redeploy it, or another deployment of the project, in the dashboard.'],
       }
     case 'failed':
       return {

@@ -98,7 +98,7 @@ export function LogView({ title, buffer, state, fileName, emptyText, deepLinks =
         tabIndex={0}
         className="relative min-h-0 flex-1 overflow-y-auto overflow-x-hidden bg-console py-2 font-mono text-xs leading-5 focus-visible:-outline-offset-2"
       >
-        {lines.length === 0 ? <p className="px-4 py-2 text-faint">{emptyText}</p> : null}
+        {lines.length === 0 ? <p className="px-4 py-2 text-faint">{state === 'live' || state === 'ended' ? emptyText : 'Loading the log…'}</p> : null}
         <div className="relative" style={{ height: view.totalHeight }}>
           {lines.slice(view.first, view.last).map((line, offset) => {
             const index = view.first + offset
