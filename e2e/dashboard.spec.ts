@@ -157,7 +157,7 @@ test('settings are kept, and a pasted .env file becomes variables', async ({ pag
   await signIn(page, platform)
   await page.goto(`${platform.url}/settled/settings`)
   await page.getByLabel('Path', { exact: true }).fill('/healthz')
-  await page.getByRole('button', { name: 'Save' }).last().click()
+  await page.getByLabel('Path', { exact: true }).press('Enter')
   await expect(page.getByText('Health check saved')).toBeVisible()
   await page.reload()
   await expect(page.getByLabel('Path', { exact: true })).toHaveValue('/healthz')
