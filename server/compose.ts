@@ -33,7 +33,7 @@ import { createChallengeBoard } from './edge/challenges'
 import { EdgeHub } from './edge/hub'
 import { createEdgePolicy } from './edge-policy/edge-policy'
 import type { ServerEnv } from './env'
-import { type ChangeBus, createChangeBus, isForDashboards } from './events/bus'
+import { accessChanges, type ChangeBus, createChangeBus, isForDashboards } from './events/bus'
 import { withHomeLock } from './home-lock'
 import { createInstances } from './instances'
 import { createDrainer } from './instances/drainer'
@@ -348,6 +348,7 @@ function createPlatform(
     apiKeys: createApiKeys({ prisma }),
     team: createTeam({ prisma }),
     changes: (actor, signal) => teamChanges(bus, actor, signal),
+    accessChanges: (actorId, signal) => accessChanges(bus, actorId, signal),
     reportError: (error, info) => base.logger.error({ err: error, ...info }, 'a request failed unexpectedly'),
     storage: () => base.disk.view(),
     diskProblem: () => base.disk.problem(),

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { availableParallelism, homedir } from 'node:os'
 import path from 'node:path'
 import { z } from 'zod'
@@ -40,6 +41,8 @@ export interface ServerEnv {
   production: boolean
   /** Where people open the dashboard, without a trailing slash; null: derived from each request. */
   publicUrl: string | null
+  /** Proxies in front of the dashboard, whose X-Forwarded-* headers are believed. */
+  trustedProxies: string[]
   extraCaCerts: string | null
   /** Who issues certificates. */
   acme: Authorities
@@ -80,6 +83,11 @@ const hostname = z
 /** `private:`: the name may lead into a private network. */
 const rewriteHost = /^(private:)?(\*\.)?(\[[0-9a-f:.]+\]|[a-z0-9_]([a-z0-9_.-]*[a-z0-9])?)(:\d{1,5})?$/
 const postgresUrl = z.url({ protocol: /^postgres(ql)?$/, error: 'must be a URL like postgresql://user:password@host:5432/database' })
+const network = z.string().refine((text) => {
+  const [address = '', prefix, ...more] = text.split('/')
+  const bits = isIP(address) === 4 ? 32 : 128
+  return isIP(address) !== 0 && more.length === 0 && (prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= bits))
+}, 'must be addresses or networks like 127.0.0.1, 10.0.0.0/8, separated by commas')
 const dockerHost = z.string().regex(/^(unix:\/\/)?\/.+/, 'only unix sockets are supported: unix:///var/run/docker.sock')
 
 const gigabytes = (preset: number) => z.coerce.number().min(0).max(1_000_000).default(preset)
@@ -120,6 +128,16 @@ const settings = z
     LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
     NODE_ENV: z.string().optional(),
     PUBLIC_URL: z.url({ protocol: /^https?$/ }).optional(),
+    TRUSTED_PROXIES: z
+      .string()
+      .transform((text) =>
+        text
+          .split(',')
+          .map((one) => one.trim())
+          .filter(Boolean),
+      )
+      .pipe(z.array(network).max(100))
+      .default([]),
     NODE_EXTRA_CA_CERTS: z.string().optional(),
     APP_REACH: z
       .string()
@@ -218,6 +236,7 @@ export function readServerEnv(source: Record<string, string | undefined> = proce
     logLevel: env.LOG_LEVEL,
     production: env.NODE_ENV === 'production',
     publicUrl: env.PUBLIC_URL?.replace(/\/+$/, '') ?? null,
+    trustedProxies: env.TRUSTED_PROXIES,
     extraCaCerts: env.NODE_EXTRA_CA_CERTS ?? null,
     acme: acmeSettings(env),
     ownHosts: ownHostsFiles(env),

@@ -3,7 +3,8 @@ import { fileURLToPath } from 'node:url'
 import next from 'next'
 import { type Logger, pino } from 'pino'
 import { AppError, isAppError } from '@/shared/errors'
-import { markClientAddress } from './api/client-address'
+import { setSecurityHeaders } from './api/security-headers'
+import { createVisitorMarker } from './api/visitor'
 import { type Composition, compose, roles as knownRoles, type Role } from './compose'
 import { readServerEnv, type ServerEnv } from './env'
 import { prepareHome } from './home'
@@ -35,31 +36,18 @@ interface Served {
 async function serveDashboard(env: ServerEnv, dev: boolean, logger: Logger): Promise<Served> {
   const app = next({ dev, dir: root, hostname: 'localhost', port: env.port, quiet: !dev })
   await app.prepare()
-  const { server, close } = await listen(env.port, app.getRequestHandler(), logger)
-  server.on('upgrade', app.getUpgradeHandler())
-  return {
-    async close() {
-      await close()
-      await app.close().catch((error) => logger.warn({ err: error }, 'the dashboard did not close cleanly'))
-    },
-  }
-}
-
-/** The API alone: it starts without Next, in a second. */
-async function serveApi(env: ServerEnv, logger: Logger): Promise<Served> {
-  // Loaded only here: in the other roles Next brings its own copies.
-  const [{ getRequestListener }, { handleApi }] = await Promise.all([import('@hono/node-server'), import('./api/handler')])
-  return listen(env.port, getRequestListener(handleApi), logger)
-}
-
-async function listen(port: number, handle: Handler, logger: Logger): Promise<Served & { server: Server }> {
+import { AppError, isAppError } from '@/shared/errors'
+import { setSecurityHeaders } from './api/security-headers'
+import { createVisitorMarker } from './api/visitor'
+import { type Composition, compose, roles as knownRoles, type Role } from './compose'
   const server = createServer((request, response) => {
+    markVisitor(request)
+    setSecurityHeaders(request, response, dev)
     // CVE-2026-44578 and its kind: only origin-form targets reach the framework (RFC 9112 §3.2.1).
     if (!request.url?.startsWith('/')) {
       response.writeHead(400, { 'content-type': 'text/plain', connection: 'close' }).end('bad request target\n')
       return
     }
-    markClientAddress(request)
     handle(request, response).catch((error) => {
       logger.error({ err: error }, 'a request failed')
       if (!response.headersSent) response.writeHead(500)
@@ -113,6 +101,8 @@ async function main(): Promise<void> {
   const roles = parseRoles(process.argv.slice(2))
   const dev = process.argv.includes('--dev')
   await prepareHome(env.home)
+  if (env.publicUrl?.startsWith('https:') && env.trustedProxies.length === 0)
+    logger.warn('PUBLIC_URL is https, so a proxy stands in front, but TRUSTED_PROXIES is not set: all visitors count as one address')
   let composition: Composition | undefined
   let served: Served | undefined
   stopOnSignals(

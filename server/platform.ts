@@ -31,7 +31,7 @@ import type {
   VariableView,
   variableInput,
 } from '@/shared/views'
-import type { Change } from './events/bus'
+import type { DashboardChange } from './events/bus'
 import type { FollowQuery } from './traffic/requests'
 
 /** Who asks, for which team, with which role. Every use-case takes one; the data-access layer scopes every query to `teamId`. */
@@ -45,6 +45,10 @@ export interface Actor {
   role: 'owner' | 'admin' | 'member'
   /** Runs this machine: may fetch sources from private networks. */
   operator: boolean
+  /** When the key or session ends by itself; null or absent: not by time. */
+  expiresAt?: Date | null
+  /** Where the request came from, for the audit log. */
+  address?: string
 }
 
 export interface Page {
@@ -75,11 +79,22 @@ export interface Platform {
     /** True until the first account exists. */
     setupNeeded(): Promise<boolean>
     /** Creates the first account with the one-time code the server printed. @throws ERR_FORBIDDEN wrong code, ERR_CONFLICT when there is an account already, ERR_RATE_LIMITED */
-    createFirstAccount(input: { code: string; email: string; password: string; name?: string | undefined }): Promise<{ userId: string }>
+    createFirstAccount(
+      input: { code: string; email: string; password: string; name?: string | undefined },
+      address: string,
+    ): Promise<{ userId: string }>
     /** null when e-mail or password is wrong; takes equally long either way. @throws ERR_RATE_LIMITED */
-    verifyPassword(email: string, password: string, address: string): Promise<{ id: string; name: string | null; email: string } | null>
-    /** The user's membership in `teamId`, or in their first team. null: no such user or no team. */
-    actorOfUser(userId: string, teamId?: string | undefined): Promise<Actor | null>
+    verifyPassword(
+      email: string,
+      password: string,
+      /** `device`: id of a device that has signed in to this very account before. */
+      from: { address: string; device: string | null },
+    ): Promise<{ id: string; name: string | null; email: string } | null>
+    /** Records a sign-in; the id is what its cookie carries. */
+    beginSession(userId: string, place: { address: string; userAgent: string | null }): Promise<string>
+    endSession(sessionId: string): Promise<void>
+    /** The person's membership in `teamId`, or in their first team. null: the session has ended, or there is no such team. */
+    actorOfSession(sessionId: string, teamId?: string | undefined): Promise<Actor | null>
     actorOfApiKey(key: string): Promise<Actor | null>
     /** Who the actor is, for the dashboard's menu and `switchyard whoami`. */
     describe(actor: Actor): Promise<MeView>
@@ -217,7 +232,9 @@ export interface Platform {
   }
   team: { members(actor: Actor): Promise<MemberView[]> }
   /** Yields after every change the team can see (projects, deployments, instances): the dashboard refetches instead of polling. */
-  changes(actor: Actor, signal: AbortSignal): AsyncIterable<{ kind: Exclude<Change['kind'], 'log' | 'job'>; id: string; projectId: string | null }>
+  changes(actor: Actor, signal: AbortSignal): AsyncIterable<{ kind: DashboardChange['kind']; id: string; projectId: string | null }>
+  /** Yields whenever what the person or key `actorId` may do has changed, or may have. */
+  accessChanges(actorId: string, signal: AbortSignal): AsyncIterable<void>
   /** An error nobody expected: logged with the request id the person was shown. */
   reportError?(error: unknown, info: { requestId: string; where: string }): void
   /** What takes space on the machine's disks, and what was removed. */

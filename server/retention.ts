@@ -9,6 +9,7 @@ const kept = [
   { table: 'AccessLine', column: 'at', days: 7 },
   { table: 'TrafficMinute', column: 'minute', days: 31 },
   { table: 'Event', column: 'createdAt', days: 30 },
+  { table: 'Session', column: 'expiresAt', days: 30 },
 ] as const
 const batchRows = 50_000
 

@@ -2,7 +2,11 @@
 import { ThemeProvider, useTheme } from 'next-themes'
 import type { ReactNode } from 'react'
 import { Toaster } from 'sonner'
+import { z } from 'zod'
 import { DataProvider } from '@/app/lib/trpc'
+
+// Schemas try to compile themselves by `new Function`, which the page's policy refuses with a message in the console.
+z.config({ jitless: true })
 
 function Toasts() {
   const { resolvedTheme } = useTheme()
@@ -23,9 +27,9 @@ function Toasts() {
 }
 
 /** Theme, data and messages of every page. */
-export function Providers({ children }: { children: ReactNode }) {
+export function Providers({ nonce, children }: { nonce: string | undefined; children: ReactNode }) {
   return (
-    <ThemeProvider attribute="class" defaultTheme="system" enableSystem disableTransitionOnChange>
+    <ThemeProvider nonce={nonce} attribute="class" defaultTheme="system" enableSystem disableTransitionOnChange>
       <DataProvider>
         {children}
         <Toasts />

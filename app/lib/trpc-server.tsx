@@ -43,7 +43,7 @@ export const isSetupNeeded = cache(async (): Promise<boolean> => {
   // The answer belongs to a request: `next build` has no platform to ask.
   await connection()
   // The context of an invalid session must not keep anyone from the set-up page.
-  const caller = createCaller({ actor: null, address: 'page', requestId: 'page' })
+  const caller = createCaller({ actor: null, address: 'page', headers: new Headers(), requestId: 'page' })
   return (await caller.setup.status()).needed
 })
 

@@ -17,6 +17,7 @@ const sources = [
   'storage',
   'scripts/bundle.mjs',
   'next.config.ts',
+  'proxy.ts',
 ]
 const settings = ['package.json', 'package-lock.json', 'postcss.config.mjs', 'tsconfig.json']
 const stampFile = path.join(root, 'dist/.sources')

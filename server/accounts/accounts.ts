@@ -7,47 +7,40 @@ import { scopeTo } from '../database/scope'
 import type { Actor, Platform } from '../platform'
 import type { Role } from '../teams/policy'
 import { checkPassword, hashPassword } from './password'
-import { createRateLimit } from './rate-limit'
+import { beginSession, endSession, findActorOfSession } from './sessions'
 import { lockSetup, setupCodeSetting } from './settings'
 import { fitsSetupCode } from './setup-code'
-
-const minuteMs = 60_000
+import { countedAddress, createThrottle, type LaneKey, type Throttle } from './throttle'
 
 /** One spelling for each address: what is stored, compared and counted. */
 export const normalizeEmail = (email: string): string => email.normalize('NFKC').trim().toLowerCase()
 
 /** Use-cases about who may come in. */
-export function createAccounts({ prisma }: { prisma: PrismaClient }): Platform['accounts'] {
-  const limits = {
-    // One guesser at one account; one guesser at many; many guessers at one.
-    pair: createRateLimit({ attempts: 8, windowMs: 15 * minuteMs }),
-    address: createRateLimit({ attempts: 60, windowMs: 15 * minuteMs }),
-    email: createRateLimit({ attempts: 100, windowMs: 15 * minuteMs }),
-    setup: createRateLimit({ attempts: 20, windowMs: 15 * minuteMs }),
-  }
+export function createAccounts({ prisma, throttle = createThrottle() }: { prisma: PrismaClient; throttle?: Throttle }): Platform['accounts'] {
   return {
     setupNeeded: async () => (await prisma.user.findFirst({ select: { id: true } })) === null,
 
-    async createFirstAccount(input) {
-      limits.setup.take('code')
-      return createFirstAccount(prisma, input)
+    async createFirstAccount(input, address) {
+      const succeeded = await throttle.admit([['setup', countedAddress(address)]])
+      const created = await createFirstAccount(prisma, input)
+      succeeded()
+      return created
     },
 
-    async verifyPassword(given, password, address) {
+    async verifyPassword(given, password, from) {
       const email = normalizeEmail(given)
-      const pair = `${address} ${email}`
-      limits.address.take(address)
-      limits.email.take(email)
-      limits.pair.take(pair)
+      const succeeded = await throttle.admit(lanesOf(email, from))
       const user = await prisma.user.findUnique({ where: { email } })
       // Longer than any password we take: not worth the hash.
       const fits = await checkPassword(user?.passwordHash, password.slice(0, 200))
       if (!user || !fits || password.length > 200) return null
-      limits.pair.forget(pair)
+      succeeded()
       return { id: user.id, name: user.name, email }
     },
 
-    actorOfUser: (userId, teamId) => findActorOfUser(prisma, userId, teamId),
+    beginSession: (userId, place) => beginSession(prisma, userId, place),
+    endSession: (sessionId) => endSession(prisma, sessionId),
+    actorOfSession: (sessionId, teamId) => findActorOfSession(prisma, sessionId, teamId),
     actorOfApiKey: (key) => findActorOfApiKey(prisma, key),
     teamsOfUser: (userId) => findTeamsOfUser(prisma, userId),
 
@@ -76,43 +69,43 @@ async function findTeamsOfUser(prisma: PrismaClient, userId: string): Promise<Te
   return rows.map(({ team, role }) => ({ ...team, role: role.toLowerCase() as Role }))
 }
 
-async function findActorOfUser(prisma: PrismaClient, userId: string, teamId?: string): Promise<Actor | null> {
-  const row = await prisma.membership.findFirst({
-    where: { userId, ...(teamId ? { teamId } : {}) },
-    orderBy: { createdAt: 'asc' },
-    select: { teamId: true, role: true, user: { select: { name: true, email: true, operator: true } } },
-  })
-  if (!row) return null
-  const { user } = row
-  return {
-    kind: 'user',
-    id: userId,
-    name: user.name || user.email || userId,
-    teamId: row.teamId,
-    role: row.role.toLowerCase() as Role,
-    operator: user.operator,
-  }
+/** What an attempt counts towards: a device that has signed in to the account before stands apart from everybody else. */
+function lanesOf(email: string, { address, device }: { address: string; device: string | null }): LaneKey[] {
+  if (device) return [['device', `${device} ${email}`]]
+  const place = countedAddress(address)
+  return [
+    ['address', place],
+    ['email', email],
+    ['pair', `${place} ${email}`],
+  ]
 }
 
 async function createFirstAccount(
   prisma: PrismaClient,
   input: { code: string; email: string; password: string; name?: string | undefined },
 ): Promise<{ userId: string }> {
+  // Before the password is hashed, which costs far more than a guess, and again under the lock.
+  await checkSetupCode(prisma, input.code)
   const passwordHash = await hashPassword(input.password)
   return prisma.$transaction(async (tx) => {
     await lockSetup(tx)
-    if (await tx.user.findFirst({ select: { id: true } }))
-      throw new AppError('ERR_CONFLICT', 'The first account exists already.', { nextAction: 'Sign in with it, or ask its owner to invite you.' })
-    const setting = await tx.setting.findUnique({ where: { key: setupCodeSetting } })
-    const hash = (setting?.value as { hash?: string } | null)?.hash
-    if (!hash || !fitsSetupCode(hash, input.code))
-      throw new AppError('ERR_FORBIDDEN', 'The one-time code is not right.', {
-        nextAction: 'Take the newest one from the output of the server: each start prints a new code, and older ones are void.',
-      })
+    await checkSetupCode(tx, input.code)
     const userId = await insertFirstUser(tx, { ...input, passwordHash })
     await tx.setting.delete({ where: { key: setupCodeSetting } })
     return { userId }
   })
+}
+
+/** @throws ERR_CONFLICT once there is an account, ERR_FORBIDDEN for a wrong code */
+async function checkSetupCode(db: PrismaClient | Transaction, code: string): Promise<void> {
+  if (await db.user.findFirst({ select: { id: true } }))
+    throw new AppError('ERR_CONFLICT', 'The first account exists already.', { nextAction: 'Sign in with it, or ask its owner to invite you.' })
+  const setting = await db.setting.findUnique({ where: { key: setupCodeSetting } })
+  const hash = (setting?.value as { hash?: string } | null)?.hash
+  if (!hash || !fitsSetupCode(hash, code))
+    throw new AppError('ERR_FORBIDDEN', 'The one-time code is not right.', {
+      nextAction: 'Take the newest one from the output of the server: each start prints a new code, and older ones are void.',
+    })
 }
 
 type Transaction = Parameters<Parameters<PrismaClient['$transaction']>[0]>[0]

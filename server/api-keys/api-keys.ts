@@ -91,5 +91,6 @@ export async function findActorOfApiKey(prisma: PrismaClient, key: string): Prom
     teamId: row.teamId,
     role: row.role.toLowerCase() as Actor['role'],
     operator: row.operator,
+    expiresAt: row.expiresAt,
   }
 }

@@ -1,8 +1,13 @@
+import { encode } from 'next-auth/jwt'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { newId } from '@/shared/node/ids'
 import { deploymentInput, projectInput } from '@/shared/views'
 import { createTestApi, type TestApi } from '@/test/support/api'
+import { hashApiKey } from '../api-keys/key'
 import type { Actor } from '../platform'
+import { watchAccess } from './access'
+import { handleRest } from './rest/handler'
+import { handleTrpc } from './trpc-handler'
 
 /** What a person or key may reach, beyond the status of each endpoint (matrix.int.test.ts). */
 
@@ -47,7 +52,7 @@ it('who triggered a deployment is recorded from who asks; only operators may nam
     return (await api.platform.deployments.create(actor, { projectId, source, triggeredBy })).triggeredBy
   }
   const { id } = await api.database.prisma.user.findFirstOrThrow()
-  const person = await api.platform.accounts.actorOfUser(id)
+  const person = await api.platform.accounts.actorOfSession(await api.platform.accounts.beginSession(id, { address: '::1', userAgent: null }))
   const member = await api.actorOf(teamId, 'member')
   if (!person) throw new Error('no person')
   await expect(recorded(member, 'system')).rejects.toMatchObject({ code: 'ERR_FORBIDDEN' })
@@ -62,4 +67,71 @@ it('a key made by an operator is not an operator’s', async () => {
     const { key } = await api.platform.apiKeys.create(operator, { name: role, role })
     expect(await api.platform.accounts.actorOfApiKey(key)).toMatchObject({ role, operator: false })
   }
+})
+
+/** A log stream that would go on for ever, by REST and by tRPC. */
+async function openStreams(headers: Record<string, string>) {
+  const { prisma } = api.database
+  const owner = await api.actorOf(api.boot.teamId, 'owner')
+  const { id: projectId } = await projectOf(owner)
+  const { source } = await api.platform.deployments.uploadSource(owner, archive(newId()))
+  const { id } = await api.platform.deployments.create(owner, deploymentInput.parse({ projectId, source }))
+  await prisma.logLine.create({ data: { teamId: api.boot.teamId, deploymentId: id, step: 'build', stream: 'stdout', text: 'hello' } })
+  const input = encodeURIComponent(JSON.stringify({ json: { deploymentId: id } }))
+  const rest = await handleRest(new Request(`http://localhost:3000/api/v1/deployments/${id}/logs`, { headers }))
+  const trpc = await handleTrpc(
+    new Request(`http://localhost:3000/api/trpc/deployments.logs?input=${input}`, { headers: { accept: 'text/event-stream', ...headers } }),
+  )
+  expect([rest.status, trpc.status]).toEqual([200, 200])
+  return [rest.text(), trpc.text()]
+}
+const refusal = /ERR_UNAUTHENTICATED|ERR_FORBIDDEN/
+
+it('open streams end when the key is revoked, expires, or is deleted', async () => {
+  const { prisma } = api.database
+  const owner = await api.actorOf(api.boot.teamId, 'owner')
+  for (const end of [
+    (id: string) => api.platform.apiKeys.revoke(owner, id),
+    (id: string) => prisma.apiKey.update({ where: { id }, data: { expiresAt: new Date(Date.now() + 50) } }),
+    (id: string) => prisma.apiKey.delete({ where: { id } }),
+  ]) {
+    const key = await api.addKey(api.boot.teamId, 'member')
+    const { id } = await prisma.apiKey.findUniqueOrThrow({ where: { hash: hashApiKey(key) } })
+    const streams = await openStreams({ authorization: `Bearer ${key}` })
+    await end(id)
+    for (const stream of streams) expect(await stream).toMatch(refusal)
+  }
+})
+
+it('a stream of something that the role no longer allows ends, and one that it allows goes on', async () => {
+  const { prisma } = api.database
+  const key = await api.addKey(api.boot.teamId, 'admin')
+  const headers = new Headers({ authorization: `Bearer ${key}` })
+  const actor = await api.platform.accounts.actorOfApiKey(key)
+  if (!actor) throw new Error('no actor')
+  const [writes, reads] = [watchAccess(headers, actor, 'project.update'), watchAccess(headers, actor, 'project.read')]
+  const ended = new Promise((resolve) => writes.signal.addEventListener('abort', () => resolve(writes.signal.reason)))
+  await prisma.apiKey.update({ where: { id: actor.id }, data: { role: 'MEMBER' } })
+  expect(await ended).toMatchObject({ code: 'ERR_FORBIDDEN' })
+  expect(reads.signal.aborted).toBe(false)
+  reads.close()
+})
+
+it('open streams end when the person signs out elsewhere, changes the password, or leaves the team', async () => {
+  const { prisma } = api.database
+  const { accounts, settings } = api.platform
+  const user = await prisma.user.findFirstOrThrow()
+  const member = { teamId: api.boot.teamId, userId: user.id }
+  for (const end of [
+    (sid: string) => accounts.endSession(sid),
+    () => prisma.user.update({ where: { id: user.id }, data: { passwordHash: newId() } }),
+    () => prisma.membership.deleteMany({ where: member }),
+  ]) {
+    const sid = await accounts.beginSession(user.id, { address: '::1', userAgent: null })
+    const token = await encode({ token: { sid }, secret: settings.authSecret, maxAge: 60 })
+    const streams = await openStreams({ cookie: `next-auth.session-token=${token}` })
+    await end(sid)
+    for (const stream of streams) expect(await stream).toMatch(refusal)
+  }
+  await prisma.membership.create({ data: { ...member, role: 'OWNER' } })
 })

@@ -1,37 +1,59 @@
 import NextAuth, { type NextAuthOptions } from 'next-auth'
+import { decode } from 'next-auth/jwt'
 import CredentialsProvider from 'next-auth/providers/credentials'
 import { isAppError } from '@/shared/errors'
+import { normalizeEmail } from '../accounts/accounts'
+import { sessionSeconds } from '../accounts/sessions'
 import { getPlatform } from '../platform'
-import { clientAddress } from './client-address'
-import { sessionSeconds } from './session'
+import { knownDevice, rememberDevice } from './device'
+import { errorResponse, newRequestId, reportUnexpected } from './http-error'
+import { requireSameOrigin, sessionIdOf } from './session'
+import { signInCookies } from './session-cookie'
+import { clientAddress, isSecure } from './visitor'
 
 /**
  * Sign-in by next-auth: e-mail and password now; OAuth providers join the list with the adapter their accounts need.
- * The options are made for each request, because the platform is composed after Next has loaded this module.
+ * The options are made for each request, because the platform is composed after Next has loaded this module. Each sign-in is a row of
+ * its own (`Session`), whose id the token in the cookie carries: what the row says counts, not the token's age.
  */
-export function authOptions(headers: Headers): NextAuthOptions {
+export function authOptions(headers: Headers, onSignIn: (email: string) => void = () => {}): NextAuthOptions {
   const { settings, accounts } = getPlatform()
+  const address = clientAddress(headers)
   return {
     secret: settings.authSecret,
     session: { strategy: 'jwt', maxAge: sessionSeconds },
-    jwt: { maxAge: sessionSeconds },
+    jwt: {
+      maxAge: sessionSeconds,
+      async decode(params) {
+        const claims = await decode(params)
+        const actor = typeof claims?.sid === 'string' ? await accounts.actorOfSession(claims.sid) : null
+        return actor ? claims : null
+      },
+    },
+    cookies: signInCookies(isSecure(headers)),
     pages: { signIn: '/login', error: '/login' },
     providers: [
       CredentialsProvider({
         credentials: { email: { type: 'email' }, password: { type: 'password' } },
         async authorize(credentials) {
           if (!credentials?.email || !credentials.password) return null
-          const user = accounts.verifyPassword(credentials.email, credentials.password, clientAddress(headers))
-          // next-auth hands the form nothing of an error but its message: the code says which it is.
-          return user.catch((cause: unknown) => {
+          const email = normalizeEmail(credentials.email)
+          const from = { address, device: await knownDevice(headers, email) }
+          const user = await accounts.verifyPassword(email, credentials.password, from).catch((cause: unknown) => {
+            // next-auth hands the form nothing of an error but its message: the code says which it is.
             throw isAppError(cause) ? new Error(cause.code, { cause }) : cause
           })
+          if (user) onSignIn(email)
+          return user
         },
       }),
     ],
     callbacks: {
-      jwt({ token, user }) {
-        if (user) token.uid = user.id
+      async jwt({ token, user }) {
+        if (user) {
+          token.uid = user.id
+          token.sid = await accounts.beginSession(user.id, { address, userAgent: headers.get('user-agent') })
+        }
         return token
       },
       session({ session, token }) {
@@ -45,12 +67,38 @@ type RouteContext = { params: Promise<{ nextauth: string[] }> }
 
 /** Serves `/api/auth/*`. */
 export async function handleAuth(request: Request, context: RouteContext): Promise<Response> {
+  const { pathname } = new URL(request.url)
+  try {
+    if (request.method !== 'GET') requireSameOrigin(request.headers)
+    // Before the cookie is taken away, and not as an event of next-auth, which hides a failure: nobody is told to be signed out who is not.
+    if (request.method === 'POST' && pathname.endsWith('/signout')) await endOwnSession(request.headers)
+  } catch (error) {
+    const requestId = newRequestId()
+    reportUnexpected(error, requestId, pathname)
+    return errorResponse(error, requestId)
+  }
   // The dashboard is opened by localhost, by an address and by name alike: next-auth takes the host of the request,
   // as Next hands it over, instead of one fixed URL. It reads this from the environment and offers no option for it.
   // biome-ignore lint/style/noProcessEnv: see above
   process.env.AUTH_TRUST_HOST ??= 'true'
-  const answer = (await NextAuth(request as never, context as never, authOptions(request.headers))) as Response
-  return request.method === 'GET' && new URL(request.url).pathname.endsWith('/session') ? withoutCookies(answer) : answer
+  let signedIn: string | null = null
+  const options = authOptions(request.headers, (email) => {
+    signedIn = email
+  })
+  const answer = (await NextAuth(request as never, context as never, options)) as Response
+  if (request.method === 'GET' && pathname.endsWith('/session')) return withoutCookies(answer)
+  return signedIn === null ? answer : withCookie(answer, await rememberDevice(request.headers, signedIn))
+}
+
+async function endOwnSession(headers: Headers): Promise<void> {
+  const sessionId = await sessionIdOf(headers)
+  if (sessionId) await getPlatform().accounts.endSession(sessionId)
+}
+
+function withCookie(answer: Response, cookie: string): Response {
+  const headers = new Headers(answer.headers)
+  headers.append('set-cookie', cookie)
+  return new Response(answer.body, { status: answer.status, headers })
 }
 
 /**

@@ -1,12 +1,14 @@
 import type { Actor } from '../platform'
-import { clientAddress } from './client-address'
 import { newRequestId } from './http-error'
 import { authenticate, requireSameOrigin } from './session'
+import { clientAddress } from './visitor'
 
 export interface ApiContext {
   /** null: not signed in. */
   actor: Actor | null
   address: string
+  /** Of the request, to ask again whether a stream may go on. */
+  headers: Headers
   requestId: string
 }
 
@@ -18,5 +20,5 @@ export async function createContext(request: { headers: Headers; method?: string
   const { headers, method = 'GET' } = request
   const identity = await authenticate(headers)
   if (identity?.by === 'cookie' && method !== 'GET' && method !== 'HEAD') requireSameOrigin(headers)
-  return { actor: identity?.actor ?? null, address: clientAddress(headers), requestId: newRequestId() }
+  return { actor: identity?.actor ?? null, address: clientAddress(headers), headers, requestId: newRequestId() }
 }

@@ -358,7 +358,8 @@ describe('lists', () => {
 describe('the session cookie', () => {
   const cookie = async () => {
     const { id } = await api.database.prisma.user.findFirstOrThrow()
-    const token = await encode({ token: { uid: id }, secret: api.platform.settings.authSecret, maxAge: 60 })
+    const sid = await api.platform.accounts.beginSession(id, { address: '::1', userAgent: null })
+    const token = await encode({ token: { sid }, secret: api.platform.settings.authSecret, maxAge: 60 })
     return { cookie: `next-auth.session-token=${token}`, host: 'localhost:3000' }
   }
   const create = async (headers: Record<string, string>) => callRest('POST', '/projects', { name: newId() }, { ...(await cookie()), ...headers })
@@ -380,16 +381,31 @@ describe('the session cookie', () => {
     expect(await callTrpc(projects, { name: newId() }, { ...(await cookie()), origin: 'http://app.localhost:8080' })).toBe(403)
   })
 
-  it('is nothing when signed with another secret, expired, or of a user who is gone', async () => {
+  it('is nothing when signed with another secret, expired, ended, or of no session', async () => {
     const { id } = await api.database.prisma.user.findFirstOrThrow()
-    const { authSecret } = api.platform.settings
+    const { accounts, settings } = api.platform
+    const secret = settings.authSecret
+    const [sid, ended] = await Promise.all([0, 1].map(() => accounts.beginSession(id, { address: '::1', userAgent: null })))
+    await accounts.endSession(ended ?? '')
     for (const token of [
-      await encode({ token: { uid: id }, secret: 'another', maxAge: 60 }),
-      await encode({ token: { uid: id }, secret: authSecret, maxAge: -60 }),
-      await encode({ token: { uid: 'nobody' }, secret: authSecret, maxAge: 60 }),
+      await encode({ token: { sid }, secret: 'another', maxAge: 60 }),
+      await encode({ token: { sid }, secret, maxAge: -60 }),
+      await encode({ token: { sid: ended }, secret, maxAge: 60 }),
+      await encode({ token: { sid: 'nobody' }, secret, maxAge: 60 }),
+      await encode({ token: { uid: id }, secret, maxAge: 60 }),
       'garbage',
     ])
       expect(await callRest('GET', '/me', undefined, { cookie: `next-auth.session-token=${token}` })).toBe(401)
+  })
+
+  it('counts once, by the name of the scheme: a second one or a junk one of another name changes nothing', async () => {
+    const { cookie: own } = await cookie()
+    const status = (header: string, more = {}) => callRest('GET', '/me', undefined, { cookie: header, ...more })
+    expect(await status(`__Secure-next-auth.session-token=junk; ${own}; next-auth.session-token.1=junk`)).toBe(200)
+    expect(await status(`next-auth.session-token=planted; ${own}`)).toBe(401)
+    const https = { 'x-forwarded-proto': 'https' }
+    expect(await status(own, https)).toBe(401)
+    expect(await status(`${own.replace('next-auth', '__Host-next-auth')}; ${own}`, https)).toBe(200)
   })
 
   it('does not stand in for an API key that is wrong', async () => {

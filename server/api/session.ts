@@ -1,40 +1,15 @@
 import { decode } from 'next-auth/jwt'
 import { AppError } from '@/shared/errors'
 import { type Actor, getPlatform } from '../platform'
+import { readCookie } from './session-cookie'
+import { clientAddress, isSecure } from './visitor'
 
-export const sessionSeconds = 24 * 60 * 60
-
-/** next-auth's names: with the prefix where the dashboard is opened by https. */
-const cookieNames = ['__Secure-next-auth.session-token', 'next-auth.session-token']
-
-function readCookies(header: string | null): Map<string, string> {
-  const cookies = new Map<string, string>()
-  for (const part of (header ?? '').split(';')) {
-    const at = part.indexOf('=')
-    if (at > 0) cookies.set(part.slice(0, at).trim(), part.slice(at + 1).trim())
-  }
-  return cookies
-}
-
-/** next-auth cuts a long token into `name.0`, `name.1`, … */
-function sessionToken(headers: Headers): string | null {
-  const cookies = readCookies(headers.get('cookie'))
-  for (const name of cookieNames) {
-    const whole = cookies.get(name)
-    if (whole) return whole
-    let joined = ''
-    for (let i = 0; cookies.has(`${name}.${i}`); i++) joined += cookies.get(`${name}.${i}`)
-    if (joined) return joined
-  }
-  return null
-}
-
-/** Id of the signed-in user; null without a valid session. */
-export async function userOfSession(headers: Headers): Promise<string | null> {
-  const token = sessionToken(headers)
+/** Id of the session that the cookie names, whether or not it has ended; null without a cookie that we have signed. */
+export async function sessionIdOf(headers: Headers): Promise<string | null> {
+  const token = readCookie(headers, 'session-token', isSecure(headers))
   if (!token) return null
   const claims = await decode({ token, secret: getPlatform().settings.authSecret }).catch(() => null)
-  return typeof claims?.uid === 'string' ? claims.uid : null
+  return typeof claims?.sid === 'string' ? claims.sid : null
 }
 
 /**
@@ -42,6 +17,11 @@ export async function userOfSession(headers: Headers): Promise<string | null> {
  * @throws ERR_UNAUTHENTICATED for a key that is not valid: falling back to the cookie would hide the mistake.
  */
 export async function authenticate(headers: Headers): Promise<{ actor: Actor; by: 'key' | 'cookie' } | null> {
+  const identity = await identify(headers)
+  return identity && { ...identity, actor: { ...identity.actor, address: clientAddress(headers) } }
+}
+
+async function identify(headers: Headers): Promise<{ actor: Actor; by: 'key' | 'cookie' } | null> {
   const { accounts } = getPlatform()
   const authorization = headers.get('authorization')
   if (authorization) {
@@ -53,8 +33,8 @@ export async function authenticate(headers: Headers): Promise<{ actor: Actor; by
       })
     return { actor, by: 'key' }
   }
-  const userId = await userOfSession(headers)
-  const actor = userId ? await accounts.actorOfUser(userId, headers.get('x-switchyard-team') ?? undefined) : null
+  const sessionId = await sessionIdOf(headers)
+  const actor = sessionId ? await accounts.actorOfSession(sessionId, headers.get('x-switchyard-team') ?? undefined) : null
   return actor && { actor, by: 'cookie' }
 }
 

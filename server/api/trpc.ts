@@ -1,6 +1,7 @@
 import { initTRPC } from '@trpc/server'
 import superjson from 'superjson'
 import { type Action, authorize } from '../teams/policy'
+import { watchAccess, whileAllowed } from './access'
 import type { ApiContext } from './context'
 import { toHttpError, toTrpcError, trpcCode } from './http-error'
 import { signInRequired } from './session'
@@ -35,11 +36,25 @@ const mapped = t.procedure.use(async ({ next, ctx }) => {
 /** Without sign-in. */
 export const publicProcedure = mapped.meta({ access: 'public' })
 
-/** For a signed-in actor whose role allows `action`; `ctx.actor` is set. */
+const never = new AbortController().signal
+
+/**
+ * For a signed-in actor whose role allows `action`; `ctx.actor` is set. A subscription ends with an error when that is not so any more;
+ * `ctx.signal` is aborted when it ends, for whatever reason.
+ */
 export function procedureFor(action: Action) {
-  return mapped.meta({ access: action }).use(({ ctx, next }) => {
-    if (!ctx.actor) throw signInRequired()
-    authorize(ctx.actor, action)
-    return next({ ctx: { ...ctx, actor: ctx.actor } })
+  return mapped.meta({ access: action }).use(async ({ ctx, next, type, signal = never }) => {
+    const { actor } = ctx
+    if (!actor) throw signInRequired()
+    authorize(actor, action)
+    if (type !== 'subscription') return next({ ctx: { ...ctx, actor, signal } })
+    const access = watchAccess(ctx.headers, actor, action)
+    const result = await next({ ctx: { ...ctx, actor, signal: AbortSignal.any([signal, access.signal]) } })
+    if (!result.ok) {
+      access.close()
+      return result
+    }
+    signal.addEventListener('abort', () => access.close(), { once: true })
+    return { ...result, data: whileAllowed(result.data as AsyncIterable<unknown>, access) }
   })
 }

@@ -20,6 +20,7 @@ export async function writeAudit(db: ScopedClient | ScopedTransaction, actor: Ac
       actorName: actor.name,
       action: note.action,
       subject: note.subject,
+      address: actor.address ?? null,
       ...(note.detail ? { detail: note.detail } : {}),
     },
   })

@@ -3,14 +3,14 @@ import type { Logger } from 'pino'
 
 /** What changed; small, because Postgres bounds a notification to 8,000 bytes: a listener reads the rows it needs. */
 export interface Change {
-  kind: 'project' | 'deployment' | 'instance' | 'variable' | 'domain' | 'log' | 'job' | 'request' | 'watch'
+  kind: 'project' | 'deployment' | 'instance' | 'variable' | 'domain' | 'log' | 'job' | 'request' | 'watch' | 'access'
   id: string
   teamId: string | null
   projectId: string | null
 }
 
 /** Between parts of the server; the dashboard follows logs and requests by streams of their own. */
-const inner = ['log', 'job', 'request', 'watch'] as const
+const inner = ['log', 'job', 'request', 'watch', 'access'] as const
 export type DashboardChange = Change & { kind: Exclude<Change['kind'], (typeof inner)[number]> }
 export const isForDashboards = (change: Change): change is DashboardChange => !(inner as readonly string[]).includes(change.kind)
 
@@ -25,6 +25,7 @@ export interface ChangeBus {
   close(): Promise<void>
 }
 
+/** Triggers of the database write to it too (kind `access`). */
 const channel = 'switchyard_changes'
 const reconnectMs = 500
 const maxQueued = 1000
@@ -124,4 +125,9 @@ function subscribe(listeners: Set<Listener>, filter: (change: Change) => boolean
       }
     },
   }
+}
+
+/** Whenever the access of a person or key has changed; also when a change may have been missed. */
+export async function* accessChanges(bus: Pick<ChangeBus, 'listen'>, actorId: string, signal: AbortSignal): AsyncGenerator<void> {
+  for await (const _ of bus.listen((change) => change.kind === 'access' && change.id === actorId, signal)) yield
 }

@@ -17,7 +17,7 @@ import { createDomains } from '@/server/domains/domains'
 import { EdgeTalk } from '@/server/edge/talk'
 import { createEdgePolicy } from '@/server/edge-policy/edge-policy'
 import type { ServerEnv } from '@/server/env'
-import { type ChangeBus, createChangeBus, isForDashboards } from '@/server/events/bus'
+import { accessChanges, type ChangeBus, createChangeBus, isForDashboards } from '@/server/events/bus'
 import { createInstances } from '@/server/instances'
 import { type Actor, type Platform, publishPlatform } from '@/server/platform'
 import { createProjects } from '@/server/projects/projects'
@@ -120,6 +120,7 @@ export async function createTestApi(bootstrap: ServerEnv['bootstrap'] = null, op
     storage: async () => ({ disks: [], usage: [], limits: [], freed: [] }),
     diskProblem: () => null,
     health: async () => ({ ready: true, weakness: null, checks: { database: { ok: true, detail: 'secret detail' } } }),
+    accessChanges: (actorId, signal) => accessChanges(bus, actorId, signal),
   }
   publishPlatform(platform)
   const addKey: TestApi['addKey'] = async (teamId, role, options = {}) => {

@@ -9,7 +9,11 @@ import { wireErrorOf } from '@/app/lib/errors'
 import type { WireError } from '@/shared/errors'
 
 const wrong: WireError = { code: 'ERR_UNAUTHENTICATED', message: 'The e-mail or the password is wrong.', nextAction: 'Check both and try again.' }
-const tooMany: WireError = { code: 'ERR_RATE_LIMITED', message: 'Too many attempts.', nextAction: 'Wait 15 minutes, then try again.' }
+const tooMany: WireError = {
+  code: 'ERR_RATE_LIMITED',
+  message: 'Too many attempts are waiting at this moment.',
+  nextAction: 'Try again in a few seconds.',
+}
 
 /** next-auth answers with a bare word: what `authorize` threw, or `CredentialsSignin` for a wrong password. */
 function explain(result: { error?: string | null; status?: number } | undefined): WireError {

@@ -1,3 +1,4 @@
+import { isAppError } from '@/shared/errors'
 import { newRequestId, reportUnexpected, toHttpError } from '../http-error'
 
 /** Proxies and clients take a silent connection for a dead one; ours gives up after 45 s. */
@@ -15,11 +16,12 @@ const eventOf = (line: Line) => encoder.encode(`id: ${line.id}\ndata: ${JSON.str
 
 /**
  * Log lines, or requests, as server-sent events: `id` and a JSON `data` line each, comments in between, `event: end` when the log is complete.
- * Rejects when the source refuses at once; a later failure is an `error` event. The source ends with the client.
+ * Rejects when the source refuses at once; a later failure is an `error` event. The source ends with `gone`: silently with the client,
+ * by an `error` event when the reason is an AppError.
  */
-export async function streamLines(source: (signal: AbortSignal) => AsyncIterable<Line>, clientGone: AbortSignal): Promise<Response> {
+export async function streamLines(source: (signal: AbortSignal) => AsyncIterable<Line>, gone: AbortSignal): Promise<Response> {
   const stop = new AbortController()
-  const lines = source(AbortSignal.any([stop.signal, clientGone]))[Symbol.asyncIterator]()
+  const lines = source(AbortSignal.any([stop.signal, gone]))[Symbol.asyncIterator]()
   const first = lines.next()
   let timer: NodeJS.Timeout | undefined
   await Promise.race([
@@ -29,7 +31,7 @@ export async function streamLines(source: (signal: AbortSignal) => AsyncIterable
     }),
   ]).finally(() => clearTimeout(timer))
   return new Response(
-    streamOf(lines, first, () => stop.abort()),
+    streamOf(lines, first, gone, () => stop.abort()),
     {
       headers: { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-store, no-transform', 'x-accel-buffering': 'no' },
     },
@@ -49,7 +51,7 @@ function failedStep(error: unknown): Step {
   return { chunk: encoder.encode(`event: error\ndata: ${JSON.stringify({ error: toHttpError(error, requestId).wire })}\n\n`), last: true }
 }
 
-function streamOf(lines: AsyncIterator<Line>, first: Promise<IteratorResult<Line>>, stop: () => void): ReadableStream<Uint8Array> {
+function streamOf(lines: AsyncIterator<Line>, first: Promise<IteratorResult<Line>>, gone: AbortSignal, stop: () => void): ReadableStream<Uint8Array> {
   let next: Promise<IteratorResult<Line>> | null = first
   let heartbeat: NodeJS.Timeout | undefined
   let over = false
@@ -67,7 +69,11 @@ function streamOf(lines: AsyncIterator<Line>, first: Promise<IteratorResult<Line
       heartbeat.unref()
     },
     async pull(controller) {
-      const step = await (next ?? lines.next()).then(stepOf, (error: unknown) => (over ? null : failedStep(error)))
+      const step = await (next ?? lines.next()).then(
+        // A source that was told to stop ends like one that is complete.
+        (result) => (result.done && isAppError(gone.reason) ? failedStep(gone.reason) : stepOf(result)),
+        (error: unknown) => (over ? null : failedStep(error)),
+      )
       next = null
       // Canceled while we waited: the controller takes nothing any more.
       if (over || !step) return

@@ -3,11 +3,12 @@ import { AppError } from '@/shared/errors'
 import { versionHeader } from '@/shared/naming'
 import { getPlatform } from '../../platform'
 import { authorize } from '../../teams/policy'
+import { closingWith, watchAccess } from '../access'
 import { etagOf, isFresh } from '../etag'
 import { errorResponse, newRequestId, reportUnexpected } from '../http-error'
 import { authenticate, requireSameOrigin, signInRequired } from '../session'
 import { matchRoute, restBase } from './catalogue'
-import type { RestRoute } from './route'
+import type { RestRoute, RouteInput } from './route'
 
 /** Inputs are settings and variables; files go through `raw` bodies. */
 const maxJsonBytes = 1024 * 1024
@@ -36,8 +37,8 @@ async function serve(route: RestRoute, rawParams: Record<string, string>, reques
   const params = route.params?.parse(rawParams)
   const query = readQuery(route, url.searchParams)
   const body = route.body === 'raw' ? rawBody(request) : route.body?.parse(await readJson(request))
-  const result = await route.handle({ actor: identity.actor, params, query, body, headers, signal })
-  const response = result instanceof Response ? result : present(route, result, headers)
+  const input = { actor: identity.actor, params, query, body, headers, signal }
+  const response = 'contentType' in route.answer ? await stream(route, input) : present(route, await route.handle(input), headers)
   response.headers.set(versionHeader, getPlatform().settings.version)
   return response
 }
@@ -48,6 +49,19 @@ function readQuery(route: RestRoute, given: URLSearchParams): unknown {
   const twice = names.find((name, i) => names.indexOf(name) !== i)
   if (twice !== undefined) throw new AppError('ERR_INVALID_INPUT', `${twice} is given more than once.`, { nextAction: 'Give it once.' })
   return (route.query ?? z.object({})).strict().parse(Object.fromEntries(given))
+}
+
+/** An answer that may take long ends when who asked for it has lost their access. */
+async function stream(route: RestRoute, input: RouteInput<unknown, unknown, unknown>): Promise<Response> {
+  const access = watchAccess(input.headers, input.actor, route.action)
+  try {
+    const response = await route.handle({ ...input, signal: AbortSignal.any([input.signal, access.signal]) })
+    if (!(response instanceof Response)) throw new Error('a streaming route must answer with a Response')
+    return closingWith(response, access)
+  } catch (error) {
+    access.close()
+    throw error
+  }
 }
 
 function present({ method, answer }: RestRoute, result: unknown, asked: Headers): Response {

@@ -63,7 +63,7 @@ export function openApiDocument(): Json {
           type: 'apiKey',
           in: 'cookie',
           name: 'next-auth.session-token',
-          description: 'The dashboard’s own session; changes from the dashboard’s origin only.',
+          description: 'The dashboard’s own session (by https `__Host-next-auth.session-token`); changes from the dashboard’s origin only.',
         },
       },
       schemas: Object.fromEntries(Object.entries(named).map(([name, schema]) => [name, jsonSchema(schema, 'output')])),

@@ -6,4 +6,4 @@ import { publicProcedure } from '../trpc'
 export const createAccount = publicProcedure
   .input(firstAccountInput)
   .output(z.object({ userId: z.string() }))
-  .mutation(({ input }) => getPlatform().accounts.createFirstAccount(input))
+  .mutation(({ ctx, input }) => getPlatform().accounts.createFirstAccount(input, ctx.address))

@@ -1,0 +1,91 @@
+import { AppError, isAppError } from '@/shared/errors'
+import { type Actor, getPlatform } from '../platform'
+import { type Action, authorize } from '../teams/policy'
+import { authenticate } from './session'
+
+/** Streams outlive the moment in which somebody was let in: they end when that would not be so any more. */
+
+/** setTimeout takes no more. */
+const longestTimerMs = 2 ** 31 - 1
+
+export interface AccessWatch {
+  /** Aborted with an AppError when the key or session has ended, or the role no longer allows the action; also by `close`. */
+  signal: AbortSignal
+  /** Stops watching. */
+  close(): void
+}
+
+/** Watches whether `actor`, who came with these headers, may still do `action`. */
+export function watchAccess(headers: Headers, actor: Actor, action: Action): AccessWatch {
+  const over = new AbortController()
+  let timer: NodeJS.Timeout | undefined
+  const check = async () => {
+    try {
+      const { expiresAt } = await requireSame(headers, actor, action)
+      checkAt(expiresAt ?? null)
+    } catch (error) {
+      // A database that does not answer takes nobody's access away.
+      if (isAppError(error)) over.abort(error)
+    }
+  }
+  const checkAt = (end: Date | null) => {
+    clearTimeout(timer)
+    if (end === null || over.signal.aborted) return
+    timer = setTimeout(check, Math.min(longestTimerMs, Math.max(0, end.getTime() - Date.now())))
+    timer.unref()
+  }
+  const watch = async () => {
+    const changes = getPlatform().accessChanges(actor.id, over.signal)[Symbol.asyncIterator]()
+    let next = changes.next()
+    // What changed between letting in and listening.
+    for (await check(); !over.signal.aborted && !(await next).done; await check()) next = changes.next()
+  }
+  over.signal.addEventListener('abort', () => clearTimeout(timer), { once: true })
+  void watch()
+  return { signal: over.signal, close: () => over.abort() }
+}
+
+/** @throws AppError when the same headers would not be let in to the same team for this action now */
+async function requireSame(headers: Headers, actor: Actor, action: Action): Promise<Actor> {
+  const now = await authenticate(headers)
+  if (!now || now.actor.teamId !== actor.teamId)
+    throw new AppError('ERR_UNAUTHENTICATED', 'Your access has ended: you are signed out, or no longer in this team.', {
+      nextAction: 'Sign in again.',
+    })
+  authorize(now.actor, action)
+  return now.actor
+}
+
+/** Passes on what `source` yields for as long as access holds. @throws the AppError that ended it */
+export async function* whileAllowed<T>(source: AsyncIterable<T>, access: AccessWatch): AsyncGenerator<T> {
+  const items = source[Symbol.asyncIterator]()
+  const over = new Promise<null>((resolve) => {
+    access.signal.addEventListener('abort', () => resolve(null), { once: true })
+    if (access.signal.aborted) resolve(null)
+  })
+  try {
+    for (;;) {
+      const item = await Promise.race([items.next(), over])
+      // Aborted without such a reason, the reader has gone.
+      if (access.signal.aborted && isAppError(access.signal.reason)) throw access.signal.reason
+      if (item === null || item.done) return
+      yield item.value
+    }
+  } finally {
+    access.close()
+    // It may wait for something that never comes; nobody waits here.
+    void Promise.resolve(items.return?.()).catch(() => {})
+  }
+}
+
+/** The answer's body, whose end closes the watch. */
+export function closingWith(response: Response, access: AccessWatch): Response {
+  if (!response.body) {
+    access.close()
+    return response
+  }
+  // `cancel`: the reader has gone. TypeScript's library does not know it yet (Streams Standard §7.2.1).
+  const closing: Transformer<Uint8Array, Uint8Array> & { cancel(): void } = { flush: () => access.close(), cancel: () => access.close() }
+  const body = response.body.pipeThrough(new TransformStream(closing))
+  return new Response(body, response)
+}

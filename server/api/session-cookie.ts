@@ -1,0 +1,53 @@
+/** Names of the cookies of sign-in, and which of those that a browser sends are taken. */
+
+const names = ['session-token', 'callback-url', 'csrf-token', 'pkce.code_verifier', 'state', 'nonce', 'device'] as const
+type CookieName = (typeof names)[number]
+
+/** By https with `__Host-`: no sibling host, where tenants' apps run, can set such a cookie for us (RFC 6265bis §4.1.3.2). */
+export const cookieName = (name: CookieName, secure: boolean): string => `${secure ? '__Host-' : ''}next-auth.${name}`
+
+export const cookieOptions = (secure: boolean) => ({ httpOnly: true, sameSite: 'lax', path: '/', secure }) as const
+
+/** In the shape of next-auth's option `cookies`. */
+export function signInCookies(secure: boolean) {
+  const cookie = (name: CookieName, maxAge?: number) => ({
+    name: cookieName(name, secure),
+    options: { ...cookieOptions(secure), ...(maxAge === undefined ? {} : { maxAge }) },
+  })
+  return {
+    sessionToken: cookie('session-token'),
+    callbackUrl: cookie('callback-url'),
+    csrfToken: cookie('csrf-token'),
+    pkceCodeVerifier: cookie('pkce.code_verifier', 900),
+    state: cookie('state', 900),
+    nonce: cookie('nonce'),
+  }
+}
+
+function* pairsOf(header: string): Iterable<{ name: string; text: string }> {
+  for (const part of header.split(';')) {
+    const text = part.trim()
+    if (text !== '') yield { name: text.slice(0, Math.max(0, text.indexOf('='))).trim(), text }
+  }
+}
+
+/**
+ * The Cookie header without what must not count: cookies of sign-in in another spelling than this scheme's (a junk `__Secure-` one), and
+ * those that came twice. Of two cookies of one name nobody can tell which one the browser was given by us, so neither is taken.
+ */
+export function takenCookies(header: string, secure: boolean): string {
+  const ours = new Set(names.map((name) => cookieName(name, secure)))
+  const pairs = [...pairsOf(header)]
+  const seen = new Map<string, number>()
+  for (const { name } of pairs) seen.set(name, (seen.get(name) ?? 0) + 1)
+  const taken = pairs.filter(({ name }) => (ours.has(name) ? seen.get(name) === 1 : !/^(__Host-|__Secure-)?next-auth\./i.test(name)))
+  return taken.map(({ text }) => text).join('; ')
+}
+
+/** null: it is missing, or came twice. */
+export function readCookie(headers: Headers, name: CookieName, secure: boolean): string | null {
+  const wanted = cookieName(name, secure)
+  for (const { name: found, text } of pairsOf(takenCookies(headers.get('cookie') ?? '', secure)))
+    if (found === wanted) return text.slice(text.indexOf('=') + 1).trim()
+  return null
+}

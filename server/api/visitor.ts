@@ -1,0 +1,78 @@
+import type { IncomingMessage } from 'node:http'
+import { BlockList, isIP, isIPv4 } from 'node:net'
+import { takenCookies } from './session-cookie'
+
+/** Who is at the other end of a request: address, scheme and host, believed from a proxy only when its address is trusted. */
+
+const addressHeader = 'x-switchyard-client-address'
+const forwarded = ['x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-forwarded-port', 'x-forwarded-server', 'x-real-ip', 'forwarded']
+
+export interface VisitorSettings {
+  /** Addresses and networks (`10.0.0.0/8`) of proxies whose X-Forwarded-* headers are believed. */
+  trustedProxies: readonly string[]
+  /** Where people open the dashboard, when that is configured. */
+  publicUrl: string | null
+}
+
+/** IPv4 as IPv4, also when the listener is a dual-stack one. */
+const plainAddress = (address: string): string => address.replace(/^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/i, '')
+
+function trustList(networks: readonly string[]): (address: string) => boolean {
+  const list = new BlockList()
+  for (const network of networks) {
+    const [address = '', prefix] = network.split('/')
+    const family = isIPv4(address) ? 'ipv4' : 'ipv6'
+    if (prefix === undefined) list.addAddress(address, family)
+    else list.addSubnet(address, Number(prefix), family)
+  }
+  return (address) => isIP(address) !== 0 && list.check(address, isIPv4(address) ? 'ipv4' : 'ipv6')
+}
+
+/**
+ * Makes the function that the HTTP server calls for every request before Next sees it. Headers that tell of the visitor are overwritten,
+ * so that nobody chooses the address their attempts are counted under, or the scheme their cookies are named by.
+ */
+export function createVisitorMarker(settings: VisitorSettings): (request: IncomingMessage) => void {
+  const trusts = trustList(settings.trustedProxies)
+  const published = settings.publicUrl ? URL.parse(settings.publicUrl) : null
+  return (request) => {
+    const { headers } = request
+    const peer = plainAddress(request.socket.remoteAddress ?? 'unknown')
+    const believed = trusts(peer)
+    const first = (name: string): string | undefined =>
+      believed
+        ? String(headers[name] ?? '')
+            .split(',')[0]
+            ?.trim() || undefined
+        : undefined
+    const address = believed ? visitorBehind(peer, headers['x-forwarded-for'], trusts) : peer
+    const host = first('x-forwarded-host') ?? headers.host ?? ''
+    // A dashboard that is published by https is reached through a proxy that ends TLS, whether or not it says so.
+    const secure = first('x-forwarded-proto') === 'https' || (published?.protocol === 'https:' && host === published.host)
+    for (const name of forwarded) delete headers[name]
+    headers[addressHeader] = address
+    headers['x-forwarded-for'] = address
+    headers['x-forwarded-host'] = host
+    headers['x-forwarded-proto'] = secure ? 'https' : 'http'
+    if (headers.cookie !== undefined) headers.cookie = takenCookies(headers.cookie, secure)
+  }
+}
+
+/** Proxies append the peer they saw: from the right, the first that is no proxy of ours is the visitor. */
+function visitorBehind(peer: string, list: string | string[] | undefined, trusts: (address: string) => boolean): string {
+  const hops = String(list ?? '')
+    .split(',')
+    .map((one) => plainAddress(one.trim()))
+  let visitor = peer
+  for (const hop of hops.reverse()) {
+    if (isIP(hop) === 0) break
+    visitor = hop
+    if (!trusts(hop)) break
+  }
+  return visitor
+}
+
+export const clientAddress = (headers: Headers): string => headers.get(addressHeader) ?? 'unknown'
+
+/** The visitor's browser speaks https, to us or to a trusted proxy. */
+export const isSecure = (headers: Headers): boolean => headers.get('x-forwarded-proto') === 'https'
