@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { slugify } from '@/shared/naming'
 import type { ProjectView } from '@/shared/views'
@@ -13,6 +14,7 @@ import { Progress, withoutControls } from './terminal'
 export interface ApiOptions {
   api?: string
   token?: string
+  tokenFile?: string
   json?: boolean
 }
 
@@ -36,18 +38,44 @@ export function normalizeApi(value: string): string {
   return url.origin + url.pathname.replace(/\/+$/, '')
 }
 
+const safeWays = 'give it by --token-file FILE, SWITCHYARD_TOKEN or SWITCHYARD_TOKEN_FILE, or keep it once: switchyard login'
+
+/** The key that was given for this call: by file, environment or option; null: none was. @throws UsageError for a file that holds none */
+export async function givenToken(env: CliEnv, options: ApiOptions, progress: Progress): Promise<string | null> {
+  if (options.token) {
+    progress.warn(`A key given by --token can be read by everybody on this machine, in its list of processes: ${safeWays}.`)
+    return options.token
+  }
+  // What is named on the command line goes before the environment.
+  if (options.tokenFile) return readTokenFile(options.tokenFile)
+  return env.token ?? (env.tokenFile ? readTokenFile(env.tokenFile) : null)
+}
+
+async function readTokenFile(file: string): Promise<string> {
+  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    throw new UsageError(
+      `The key cannot be read from ${file}: ${error.code ?? error.message}.`,
+      'Name a file that holds an API key and nothing else.',
+    )
+  })
+  const token = text.trim()
+  if (token === '' || /\s/.test(token)) throw new UsageError(`${file} does not hold one API key.`, 'It must hold the key and nothing else.')
+  return token
+}
+
 /** Option, then environment, then what `login` stored. A stored token is sent to its own API only. */
 export async function openContext(env: CliEnv, options: ApiOptions, signal?: AbortSignal): Promise<Context> {
   const stored = await readSignIn(env.configDirectory)
   const api = normalizeApi(options.api ?? env.api ?? stored?.api ?? defaultApi)
-  const token = options.token ?? env.token ?? (stored && normalizeApi(stored.api) === api ? stored.token : null)
+  const progress = new Progress()
+  const token = (await givenToken(env, options, progress)) ?? (stored && normalizeApi(stored.api) === api ? stored.token : null)
   if (!token)
     throw new UsageError(
       stored ? `You are signed in to ${stored.api}, not to ${api}.` : 'You are not signed in.',
-      `Run: switchyard login --api ${api}, or give an API key from the dashboard's settings: --token KEY (or SWITCHYARD_TOKEN)`,
+      `Run: switchyard login --api ${api}, or give an API key from the dashboard's settings: SWITCHYARD_TOKEN, or --token-file FILE`,
     )
   const client = new Client(signal ? { api, token, signal } : { api, token })
-  return { env, client, progress: new Progress(), json: options.json === true }
+  return { env, client, progress, json: options.json === true }
 }
 
 /** The one place where results go to stdout. */

@@ -5,6 +5,8 @@ import path from 'node:path'
 export interface CliEnv {
   api: string | null
   token: string | null
+  /** File that holds the key, for machines that keep secrets in files. */
+  tokenFile: string | null
   /** `~/.config/switchyard`, or where XDG_CONFIG_HOME says. */
   configDirectory: string
   /** Nobody is there to answer a question. */
@@ -24,6 +26,7 @@ export function readCliEnv(source: Record<string, string | undefined> = process.
   return {
     api: given('SWITCHYARD_API'),
     token: given('SWITCHYARD_TOKEN'),
+    tokenFile: given('SWITCHYARD_TOKEN_FILE'),
     configDirectory: path.join(given('XDG_CONFIG_HOME') ?? path.join(given('HOME') ?? homedir(), '.config'), 'switchyard'),
     ci: given('CI') !== null && given('CI') !== 'false',
     hasDisplay: process.platform === 'darwin' || given('DISPLAY') !== null || given('WAYLAND_DISPLAY') !== null,

@@ -4,10 +4,11 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
+import { givenToken } from './context'
 import { readCliEnv } from './env'
 import { main } from './program'
 import { readProjectFile, readSignIn, writeLink, writeSignIn } from './settings'
-import { logText, table } from './terminal'
+import { logText, Progress, table } from './terminal'
 
 let home: string
 let stdout: string
@@ -204,4 +205,18 @@ it('a table pads by what is seen, not by colour codes', () => {
       ['long', 'y'],
     ]),
   ).toBe('\u001b[2mA\u001b[22m     x\nlong  y')
+})
+
+it('a key is taken from a file; one on the command line works and is warned of', async () => {
+  const file = path.join(home, 'key')
+  await writeFile(file, 'sy_of_the_file\n')
+  const given = (options: object, more: Record<string, string> = {}) => givenToken(readCliEnv({ HOME: home, ...more }), options, new Progress())
+  expect(await given({ tokenFile: file }, { SWITCHYARD_TOKEN: 'of the environment' })).toBe('sy_of_the_file')
+  expect(await given({}, { SWITCHYARD_TOKEN_FILE: file })).toBe('sy_of_the_file')
+  expect(await given({})).toBeNull()
+  expect(stderr).toBe('')
+  expect(await given({ token: 'sy_seen_by_all' })).toBe('sy_seen_by_all')
+  expect(stderr).toContain('list of processes')
+  expect(stderr).not.toContain('sy_seen_by_all')
+  await expect(given({ tokenFile: path.join(home, 'missing') })).rejects.toThrow('cannot be read')
 })

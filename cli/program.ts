@@ -23,7 +23,8 @@ const jsonHelp = 'JSON on stdout, everything else on stderr'
 function api(command: Command): Command {
   return command
     .option('--api <url>', 'address of the dashboard (or SWITCHYARD_API)')
-    .option('--token <key>', 'API key (or SWITCHYARD_TOKEN)')
+    .option('--token-file <file>', 'file that holds the API key (or SWITCHYARD_TOKEN_FILE; SWITCHYARD_TOKEN holds the key itself)')
+    .option('--token <key>', 'API key; seen by everybody in the list of processes, prefer --token-file or SWITCHYARD_TOKEN')
     .option('--json', jsonHelp)
 }
 const project = (command: Command): Command =>

@@ -150,7 +150,7 @@ async function waitUntilReady() {
 async function deployExample() {
   const key = path.join(home, 'secrets/operator.key')
   if (!existsSync(key)) throw new Stop(`${key} is missing.`, 'Is SWITCHYARD_HOME the directory of the platform that is running?')
-  const args = ['deploy', 'examples/nextjs', '--project', 'example', '--api', api, '--token', readFileSync(key, 'utf8').trim(), '--json']
+  const args = ['deploy', 'examples/nextjs', '--project', 'example', '--api', api, '--token-file', key, '--json']
   const outcome = await run([path.join(root, 'bin/switchyard'), ...args], { capture: true, deadlineMs: 15 * 60_000 })
   const answer = lastJson(outcome.output)
   if (!outcome.ok)
@@ -241,7 +241,7 @@ await main(async () => {
     `Dashboard     ${dashboard}`,
     ...(firstAccount.length > 0 ? ['', ...firstAccount] : []),
     '',
-    `Deploy yours  bin/switchyard deploy <folder> --api ${api} --token "$(cat ${home}/secrets/operator.key)"`,
+    `Deploy yours  bin/switchyard deploy <folder> --api ${api} --token-file ${home}/secrets/operator.key`,
     already ? `Stop it       kill ${already}` : 'Stop it       Ctrl-C',
   ])
   if (platform) {

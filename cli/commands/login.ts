@@ -1,6 +1,6 @@
 import type { MeView } from '@/shared/views'
 import { Client } from '../client'
-import { type ApiOptions, defaultApi, normalizeApi, printResult } from '../context'
+import { type ApiOptions, defaultApi, givenToken, normalizeApi, printResult } from '../context'
 import type { CliEnv } from '../env'
 import { UsageError } from '../failure'
 import { ask } from '../prompt'
@@ -10,17 +10,19 @@ import { Progress } from '../terminal'
 /** Checks an API key and keeps it for the commands that follow. */
 export async function login(env: CliEnv, options: ApiOptions): Promise<void> {
   const preset = options.api ?? env.api ?? (await readSignIn(env.configDirectory))?.api ?? defaultApi
-  const interactive = options.api === undefined && env.api === null && !(options.token ?? env.token)
-  const api = normalizeApi(interactive ? await ask('Address of the dashboard', { preset, instead: `Give --api ${defaultApi} --token KEY` }) : preset)
+  const progress = new Progress()
+  const given = await givenToken(env, options, progress)
+  const interactive = options.api === undefined && env.api === null && !given
+  const api = normalizeApi(
+    interactive ? await ask('Address of the dashboard', { preset, instead: `Give --api ${defaultApi} --token-file FILE` }) : preset,
+  )
   const token =
-    options.token ??
-    env.token ??
-    (await ask(`API key (${api}, Settings → API keys)`, { hidden: true, instead: 'Give it with --token KEY or SWITCHYARD_TOKEN.' }))
+    given ?? (await ask(`API key (${api}, Settings → API keys)`, { hidden: true, instead: 'Give it by SWITCHYARD_TOKEN or --token-file FILE.' }))
   if (!token) throw new UsageError('No key was given.', `Make one in the dashboard: ${api}, Settings → API keys`)
   const me = await new Client({ api, token }).call<MeView>('/me')
   const file = await writeSignIn(env.configDirectory, { api, token })
   if (options.json) return printResult({ api, user: me.user.name ?? me.user.email, team: me.team.name, role: me.team.role })
-  new Progress().done(`Signed in to ${api} as ${me.user.name ?? me.user.email ?? me.user.id}`, `team ${me.team.name}, kept in ${file}`)
+  progress.done(`Signed in to ${api} as ${me.user.name ?? me.user.email ?? me.user.id}`, `team ${me.team.name}, kept in ${file}`)
 }
 
 /** Forgets the key. It stays valid until it is revoked in the dashboard. */

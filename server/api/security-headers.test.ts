@@ -5,7 +5,11 @@ import { setSecurityHeaders } from './security-headers'
 function answerTo(url: string, headers: Record<string, string> = {}) {
   const request = { url, headers } as unknown as IncomingMessage
   const set: Record<string, string> = {}
-  setSecurityHeaders(request, { setHeader: (name: string, value: string) => void (set[name] = value) } as unknown as ServerResponse, false)
+  setSecurityHeaders(
+    request,
+    { setHeader: (name: string, value: string) => Object.assign(set, { [name]: value }) } as unknown as ServerResponse,
+    false,
+  )
   return { set, seen: request.headers as Record<string, string> }
 }
 
