@@ -55,6 +55,8 @@ export function createVisitorMarker(settings: VisitorSettings): (request: Incomi
     headers['x-forwarded-host'] = host
     headers['x-forwarded-proto'] = secure ? 'https' : 'http'
     if (headers.cookie !== undefined) headers.cookie = takenCookies(headers.cookie, secure)
+    // The API without Next reads the headers as they came.
+    request.rawHeaders = Object.entries(headers).flatMap(([name, value]) => (value === undefined ? [] : [name, String(value)]))
   }
 }
 
