@@ -248,12 +248,13 @@ describe.each(['image', 'bundle'] as const)('building a %s', (target) => {
     expect(error).toMatchObject({ code: 'ERR_BUILD_LIMIT', message: expect.stringContaining('longer') })
   })
 
-  it('lets Node 22 be Node 22', async () => {
+  it('lets Node 22 be Node 22, and freezes which one into the artifact', async () => {
     const files = appWithBuild('node --version')
     const manifest = { ...(JSON.parse(files['package.json'] ?? '') as object), engines: { node: '22' } }
     const log = recorder()
-    await test.builder.build(await request({ ...files, 'package.json': JSON.stringify(manifest) }), log.events, never)
-    expect(log.lines.some((line) => line.step === 'build' && line.text.startsWith('v22.'))).toBe(true)
+    const { artifact } = await test.builder.build(await request({ ...files, 'package.json': JSON.stringify(manifest) }), log.events, never)
+    expect(artifact.nodeVersion).toMatch(/^22\./)
+    expect(log.lines.some((line) => line.step === 'build' && line.text === `v${artifact.nodeVersion}`)).toBe(true)
   })
 
   it('hands secrets to the build, and leaves them in no log, file, layer or key', async () => {

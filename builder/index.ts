@@ -42,6 +42,8 @@ export interface ManagedBuilder extends Builder {
   usage(): Promise<{ what: string; sizeBytes: number }[]>
   /** Where the engine keeps its images, when that is on this machine. */
   engineDirectory(): Promise<string[]>
+  /** Directory of a Node of exactly this version, fetched where it is not here. @throws ERR_UNAVAILABLE without the npm registry */
+  fetchNode(version: string): Promise<string>
 }
 
 const removeDeadlineMs = 30_000
@@ -90,6 +92,7 @@ export async function createBuilder(options: BuilderOptions): Promise<ManagedBui
       ]
     },
     engineDirectory: parts.engineDirectory,
+    fetchNode: async (version) => path.dirname(await parts.tools.exactNode(version)),
     async prepare(nodeMajor = 24) {
       if (parts.images) await Promise.all([parts.images.run(nodeMajor), parts.images.build(nodeMajor)])
     },

@@ -20,7 +20,7 @@ import { abortReason, type BuildJob } from './execute/job'
 import { BuildLog } from './execute/log'
 import { defaultNetwork } from './execute/network'
 import type { TreeOwner } from './execute/sync'
-import type { BaseImages, Tools } from './images'
+import { type BaseImages, pulledVersion, type Tools } from './images'
 import type { BuilderOptions } from './options'
 import { makePlan } from './plan'
 import { defaultSourceLimits, fetchSource } from './source'
@@ -135,7 +135,7 @@ async function describeSource(source: SourceTree, request: BuildRequest) {
 
 /** What the build starts from, as part of its key. */
 async function describeBase(parts: BuilderParts, request: BuildRequest, plan: BuildPlan, recorded: Recorded): Promise<string[]> {
-  if (request.target === 'bundle') return [`node-${plan.nodeMajor}`]
+  if (request.target === 'bundle') return [`node-${(await parts.tools.sharedNode(plan.nodeMajor)).version}`]
   const { images } = parts
   if (!images) throw noEngine()
   // The base of a Dockerfile is its own business.
@@ -195,23 +195,24 @@ async function executeIn(parts: BuilderParts, job: BuildJob, workspace: Workspac
   }
   if (isFilesOnly(plan)) {
     const recordFile = buildFiles(options.home, request.deploymentId).record
-    const host = { ...onHost, nodeBinary: options.nodeBinary, packageManagerDirectory: null, recordFile }
+    const host = { ...onHost, nodeBinary: options.nodeBinary, nodeVersion: null, packageManagerDirectory: null, recordFile }
     return buildOnHost(job, host, { skip: new Set() })
   }
   const skip = await workspace.installed(job.sourceDirectory, plan, parts.envHash(installVariables(request.env)))
   const packageManagerDirectory = await parts.tools.packageManager(plan.packageManager, plan.packageManagerVersion)
   if (request.target === 'bundle') {
-    const nodeBinary = await parts.tools.sharedNode(plan.nodeMajor)
+    const node = await parts.tools.sharedNode(plan.nodeMajor)
     const recordFile = buildFiles(options.home, request.deploymentId).record
-    return buildOnHost(job, { ...onHost, nodeBinary, packageManagerDirectory, recordFile }, { skip })
+    return buildOnHost(job, { ...onHost, nodeBinary: node.binary, nodeVersion: node.version, packageManagerDirectory, recordFile }, { skip })
   }
   if (!engine || !images || !parts.buildNetwork) throw noEngine()
   const [runImage, buildImage, network] = await Promise.all([images.run(plan.nodeMajor), images.build(plan.nodeMajor), parts.buildNetwork()])
+  const nodeVersion = pulledVersion(runImage) ?? (await parts.tools.nodeVersion(plan.nodeMajor))
   const confined = network === defaultNetwork ? await parts.confinement?.beginOnDefaultBridge() : undefined
   try {
     return await buildInContainer(
       job,
-      { ...common, storage: options.storage, engine, runImage, buildImage, network, packageManagerDirectory },
+      { ...common, storage: options.storage, engine, runImage, buildImage, nodeVersion, network, packageManagerDirectory },
       { skip },
     )
   } finally {

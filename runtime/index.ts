@@ -22,6 +22,8 @@ export interface RuntimeOptions {
   dockerSocket?: string | undefined
   /** The Node the platform runs on. */
   nodeBinary: string
+  /** Installs the Node that an artifact was built on, where it is not on this machine. */
+  fetchNode?: (version: string) => Promise<string>
   /** More directories for the PATH of apps in the process runtime. */
   toolPaths?: string[]
   /** Size of what an instance may write to `/tmp` and HOME. null: half of its memory. */
@@ -58,8 +60,18 @@ async function chooseDriver(options: RuntimeOptions): Promise<RuntimeDriver> {
     logger.info({ reason: health.reason }, 'no container engine: apps run as processes')
     await docker.close()
   }
-  const { storage, nodeBinary, toolPaths } = options
-  return ProcessDriver.create({ installationId, home, storage, nodeBinary, ...sizes, reach: apps, logger, ...(toolPaths ? { toolPaths } : {}) })
+  const { storage, nodeBinary, toolPaths, fetchNode } = options
+  return ProcessDriver.create({
+    installationId,
+    home,
+    storage,
+    nodeBinary,
+    ...sizes,
+    reach: apps,
+    logger,
+    ...(toolPaths ? { toolPaths } : {}),
+    ...(fetchNode ? { fetchNode } : {}),
+  })
 }
 
 /** A driver, with what all drivers do alike. */

@@ -2,7 +2,7 @@ import { hostname } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Logger } from 'pino'
-import { createBuilder } from '@/builder'
+import { createBuilder, type ManagedBuilder } from '@/builder'
 import type { Builder } from '@/builder/builder'
 import { version } from '@/package.json'
 import { createRuntime } from '@/runtime'
@@ -178,9 +178,10 @@ async function foundation(env: ServerEnv, roles: Set<Role>, logger: Logger): Pro
     scratchBytes: env.appScratchBytes,
     cacheBytes: env.appCacheBytes,
     reach,
+    fetchNode: (version) => builder.fetchNode(version),
     logger,
   })
-  const builder = await createBuilder({
+  const builder: ManagedBuilder = await createBuilder({
     installationId,
     home: env.home,
     storage,

@@ -9,6 +9,8 @@ export interface Artifact {
   start: { argv: string[]; env: Record<string, string> }
   port: number
   healthCheckPath: string
+  /** Node that it was built on and runs on, exactly ("24.21.0"); null: its own business (a Dockerfile). */
+  nodeVersion: string | null
 }
 
 export type Slot = 'blue' | 'green'

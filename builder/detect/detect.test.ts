@@ -215,6 +215,24 @@ describe('package managers', () => {
   })
 })
 
+describe('runtimes that builds do not have', () => {
+  test.each<[string, Record<string, unknown>]>([
+    ['Bun', { 'package.json': { scripts: { start: 'bun run server.ts' } } }],
+    ['Bun', { 'package.json': { scripts: { build: 'tsc && bunx vite build', start: 'node server.js' } }, 'server.js': '' }],
+    ['Deno', { 'package.json': { scripts: { start: 'deno task serve' } } }],
+    ['Deno', { 'deno.json': {}, 'main.ts': '' }],
+  ])('%s is named before anything is built: %j', async (name, files) => {
+    const error = await failure(files)
+    expect(error.message).toContain(`runs on ${name}`)
+    expect(error.details.nextAction).toContain('Dockerfile')
+  })
+  test('a Dockerfile, or commands of the project’s own, stand in for them', async () => {
+    const bun = { 'package.json': { scripts: { start: 'bun run server.ts' } }, 'server.js': '' }
+    expect((await found({ ...bun, Dockerfile: 'FROM oven/bun' })).framework).toBe('dockerfile')
+    expect((await found(bun, { startCommand: 'node server.js' })).framework).toBe('node')
+  })
+})
+
 describe('EXPOSE', () => {
   test.each<[string, number | null]>([
     ['FROM a\nEXPOSE 8080', 8080],

@@ -80,6 +80,19 @@ async function nothingFound(files: TreeFiles, app: App): Promise<AppError> {
   return detectError(message, 'Set a start command for a server, or a build command and an output directory for a static site; or add a Dockerfile.')
 }
 
+/** Programs that are in no build image: their commands would end with "not found". */
+async function refuseOtherRuntimes({ files, packageJson, settings }: App): Promise<void> {
+  const commands = [settings.installCommand, settings.buildCommand ?? packageJson?.scripts.build, settings.startCommand ?? packageJson?.scripts.start]
+  const named = commands.map((command) => /(?:^|[;&|(]|\s)(bunx?|deno)\s/.exec(`${command ?? ''} `)?.[1]).find((found) => found !== undefined)
+  const denoAlone = !packageJson && ((await files.isFile('deno.json')) || (await files.isFile('deno.jsonc')))
+  const runtime = named?.startsWith('bun') ? 'Bun' : named === 'deno' || denoAlone ? 'Deno' : null
+  if (runtime === null) return
+  throw detectError(
+    `This project runs on ${runtime}, and builds here have Node only.`,
+    `Add a Dockerfile that starts from an image with ${runtime}, or make the build and start commands run on Node.`,
+  )
+}
+
 function reportOf(match: Match, app: App, packages: PackagesChoice, node: NodeChoice): DetectionReport {
   const { settings } = app
   const isDocker = match.framework === 'dockerfile'
@@ -129,6 +142,7 @@ export async function detect(directory: string, wanted: BuildSettings): Promise<
   const packages = asImage ? early.packages : await choosePackages(tree, rootDirectory, packageJson)
   const node = await chooseNode(files, packageJson)
   const app: App = { ...early, packageJson, packages }
+  if (!asImage) await refuseOtherRuntimes(app)
   let match = asImage
   for (const provider of providers) match ??= await provider.match(app)
   if (!match) throw await nothingFound(files, app)

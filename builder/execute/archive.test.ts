@@ -41,6 +41,14 @@ async function unpack(tar: Buffer) {
 }
 
 describe('an archive of build outputs', () => {
+  it('refuses a link by an absolute path, which leads nowhere where the app runs, and names it', async () => {
+    await symlink('/build/checkout/data.json', path.join(root, 'data.json'))
+    await expect(collectOutputs(root, root, everything)).rejects.toMatchObject({
+      code: 'ERR_BUILD',
+      message: expect.stringContaining('"data.json" → "/build/checkout/data.json"'),
+    })
+    await expect(collectOutputs(root, root, everything, [], () => false)).resolves.toHaveLength(1)
+  })
   it('round-trips names of any length and script, links, modes and large files', async () => {
     const long = `${'deep/'.repeat(40)}${'x'.repeat(120)}.txt`
     const large = Buffer.alloc(3 * 1024 * 1024 + 17, 7)

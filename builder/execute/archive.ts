@@ -18,16 +18,19 @@ const noFollow = constants.O_RDONLY | constants.O_NOFOLLOW
  * Entries of the artifact, sorted by name; a later output wins over an earlier one. Symbolic links stay links and are never followed:
  * the tree was written by the build, which may point them anywhere.
  * @param boundary the whole tree: the root directory of a workspace's member may name outputs above itself, but none outside.
- * @throws AppError ERR_BUILD when an output does not exist or lies outside the boundary.
+ * @param isLost whether what a link points to is gone where the app runs.
+ * @throws AppError ERR_BUILD when an output does not exist or lies outside the boundary, or a link of it is lost.
  */
 export async function collectOutputs(
   boundary: string,
   root: string,
   outputs: readonly PlanOutput[],
   extra: readonly ArchiveEntry[] = [],
+  isLost: (target: string) => boolean = (target) => target.startsWith('/'),
 ): Promise<ArchiveEntry[]> {
   const entries = new Map<string, ArchiveEntry>()
   const put = (entry: ArchiveEntry) => {
+    if (entry.type === 'symlink' && isLost(entry.linkname ?? '')) throw lostLink(entry)
     addParents(entries, entry.name)
     entries.set(entry.name, entry)
   }
@@ -58,6 +61,14 @@ async function outputPath(root: string, wanted: string, from: string): Promise<s
       nextAction: 'Write the output below the root directory.',
     })
   return real
+}
+
+/** A link by an absolute path names a place of the build, which is not there where the app runs. */
+function lostLink(entry: ArchiveEntry): AppError {
+  return new AppError('ERR_BUILD', `The output has a link by an absolute path: "${entry.name}" → "${entry.linkname}".`, {
+    step: 'package',
+    nextAction: 'Make the build write a relative link, or copy what it points to: absolute paths of the build do not exist where the app runs.',
+  })
 }
 
 function addParents(entries: Map<string, ArchiveEntry>, name: string): void {

@@ -32,6 +32,8 @@ export interface ContainerExecutor {
   installationId: string
   buildImage: BaseImage
   runImage: BaseImage
+  /** The Node of both images. */
+  nodeVersion: string
   hostEnv: HostEnv
   caFile: string | null
   /** Directory whose `.bin` has pnpm or yarn, or null. */
@@ -244,6 +246,8 @@ async function packageImage(job: BuildJob, executor: ContainerExecutor, sandbox:
       path.join(job.workspace.checkout, plan.rootDirectory),
       plan.outputs,
       await platformFiles(plan, executor.staticServerFile),
+      // Others may be of the base image: /usr/share, /etc/ssl.
+      (target) => target.startsWith(`${mount}/`) || target === mount,
     )
     const tag = `switchyard/${request.projectSlug}:${request.deploymentId}`
     const image = await loadLayer(executor.engine, {
@@ -266,6 +270,7 @@ async function packageImage(job: BuildJob, executor: ContainerExecutor, sandbox:
       start: plan.start,
       port: plan.port,
       healthCheckPath: plan.healthCheckPath,
+      nodeVersion: executor.nodeVersion,
     }
   } catch (error) {
     const reason = controller.signal.aborted ? abortReason(job, 'package') : error

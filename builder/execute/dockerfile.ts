@@ -126,7 +126,7 @@ async function readDockerfile(root: string, name: string): Promise<string> {
 
 /** The tree without what `.dockerignore` names. The Dockerfile itself always goes along. */
 async function contextEntries(root: string, dockerfile: string): Promise<ArchiveEntry[]> {
-  const entries = await collectOutputs(root, root, [{ from: '.', to: '.', exclude: [] }])
+  const entries = await collectOutputs(root, root, [{ from: '.', to: '.', exclude: [] }], [], () => false)
   const rules = await readFile(path.join(root, '.dockerignore'), 'utf8').catch(() => '')
   if (!rules.trim()) return entries
   const ignored = ignore().add(rules.split(/\r?\n/).map(anchored))
@@ -156,6 +156,7 @@ async function describe(job: BuildJob, engine: Engine, id: string): Promise<Arti
     start: plan.start,
     port: exposed ?? plan.port,
     healthCheckPath: plan.healthCheckPath,
+    nodeVersion: null,
   }
 }
 

@@ -36,6 +36,8 @@ export interface HostExecutor {
   isolation: BuildIsolation
   /** Node of the plan's major version. */
   nodeBinary: string
+  /** Its version; null where nothing of the result runs on it. */
+  nodeVersion: string | null
   hostEnv: HostEnv
   caFile: string | null
   packageManagerDirectory: string | null
@@ -222,7 +224,7 @@ export async function cleanUpHostBuild(recordFile: string): Promise<void> {
 }
 
 /** Packs the outputs into the storage. Nothing of the build may run by then. */
-export async function packageBundle(job: BuildJob, executor: Pick<HostExecutor, 'storage' | 'staticServerFile'>): Promise<Artifact> {
+export async function packageBundle(job: BuildJob, executor: Pick<HostExecutor, 'storage' | 'staticServerFile' | 'nodeVersion'>): Promise<Artifact> {
   const { plan, events, log } = job
   await events.onStepStart('package')
   const controller = new AbortController()
@@ -238,7 +240,15 @@ export async function packageBundle(job: BuildJob, executor: Pick<HostExecutor, 
     const bundle = await storeBundle(executor.storage, entries, controller.signal)
     log.system('package', `Bundle of ${entries.length} entries, ${(bundle.sizeBytes / 1e6).toFixed(1)} MB.`)
     await events.onStepEnd('package', { status: 'done', detail: bundle.digest })
-    return { kind: 'bundle', ...bundle, framework: plan.framework, start: plan.start, port: plan.port, healthCheckPath: plan.healthCheckPath }
+    return {
+      kind: 'bundle',
+      ...bundle,
+      framework: plan.framework,
+      start: plan.start,
+      port: plan.port,
+      healthCheckPath: plan.healthCheckPath,
+      nodeVersion: executor.nodeVersion,
+    }
   } catch (error) {
     const reason = controller.signal.aborted ? abortReason(job, 'package') : error
     await events.onStepEnd('package', {

@@ -62,7 +62,9 @@ export function createBaseImages(options: BaseImageOptions): BaseImages {
   }
   const registry = rememberedRegistry(options)
   const choose = async (kind: 'run' | 'build', major: number): Promise<BaseImage> => {
-    const pulled = options.source === 'local' ? null : await registry(`node:${major}${kind === 'run' ? '-slim' : ''}`)
+    // Two tags may have been pulled on two days: the build image is asked for by the version that the run image has.
+    const exact = kind === 'build' && options.source !== 'local' ? pulledVersion(await once(`run-${major}`, () => choose('run', major))) : null
+    const pulled = options.source === 'local' ? null : await registry(`node:${exact ?? major}${kind === 'run' ? '-slim' : ''}`)
     if (pulled) return pulled
     if (options.source === 'registry')
       throw new AppError('ERR_UNAVAILABLE', 'The image registry does not answer.', {
@@ -76,6 +78,11 @@ export function createBaseImages(options: BaseImageOptions): BaseImages {
     run: (major) => once(`run-${major}`, () => choose('run', major)),
     build: (major) => once(`build-${major}`, () => choose('build', major)),
   }
+}
+
+/** Version of Node in an image of a registry, which says so in its environment. */
+export function pulledVersion(image: BaseImage): string | null {
+  return image.env.find((line) => line.startsWith('NODE_VERSION='))?.slice('NODE_VERSION='.length) ?? null
 }
 
 async function localRun(options: BaseImageOptions, facts: FileFacts, major: number): Promise<BaseImage> {

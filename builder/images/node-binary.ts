@@ -1,15 +1,20 @@
-import { chmod, constants, copyFile, link, mkdir, rename, rm, stat } from 'node:fs/promises'
+import { mkdir, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { type HostEnv, networkEnv } from '@/builder/options'
 import { AppError } from '@/shared/errors'
 import { baseEnv, exec } from '@/shared/node/exec'
+import { installNode, nodeBin } from '@/shared/node/install-node'
 
 /** Packages of the npm registry that the platform itself uses, kept under `<home>/tools`. */
 export interface Tools {
   /** Path of a Node binary of this major version; the platform's own when it fits. */
   node(major: number): Promise<string>
-  /** The same where every user of this machine can run it: ours may lie in a person's home. */
-  sharedNode(major: number): Promise<string>
+  /** The same where every user of this machine can run it, now and when the platform has another: ours may lie in a person's home. */
+  sharedNode(major: number): Promise<{ binary: string; version: string }>
+  /** Path of a Node of exactly this version ("24.21.0"). */
+  exactNode(version: string): Promise<string>
+  /** Version of the Node that images made from this machine have. */
+  nodeVersion(major: number): Promise<string>
   /** Directory with `bin/pnpm` or `bin/yarn`, for the PATH of a build; null for npm. */
   packageManager(name: 'npm' | 'pnpm' | 'yarn' | 'none', version: string | null): Promise<string | null>
 }
@@ -53,7 +58,6 @@ export function createTools(options: { directory: string; nodeBinary: string; ho
       ...networkEnv(options.hostEnv, options.caFile),
       HOME: options.directory,
       npm_config_update_notifier: 'false',
-      npm_config_prefer_offline: 'true',
     }
     const result = await exec([...argv], { cwd: directory, deadlineMs: installDeadlineMs, env })
     if (result.code === 0) return directory
@@ -66,21 +70,15 @@ export function createTools(options: { directory: string; nodeBinary: string; ho
       },
     )
   }
-  let own: Promise<number> | null = null
-  const ownMajor = () =>
-    (own ??= exec([options.nodeBinary, '--version'], { deadlineMs: 10_000 }).then((result) => Number(/^v(\d+)/.exec(result.stdout)?.[1] ?? 0)))
-  const ownShared = async (): Promise<string> => {
-    const target = path.join(options.directory, `node-own-${(await stat(options.nodeBinary)).mtimeMs.toFixed(0)}`, 'bin', 'node')
-    if (await exists(target)) return target
-    await mkdir(path.dirname(target), { recursive: true, mode: 0o755 })
-    const temp = `${target}.${process.pid}.tmp`
-    await rm(temp, { force: true })
-    // A second name costs nothing; on another file system it is a copy.
-    await link(options.nodeBinary, temp).catch(() => copyFile(options.nodeBinary, temp, constants.COPYFILE_FICLONE))
-    await chmod(temp, 0o755)
-    await rename(temp, target)
-    return target
+  const home = path.dirname(options.directory)
+  const versions = new Map<string, Promise<string>>()
+  const versionOf = (binary: string): Promise<string> => {
+    const asked = versions.get(binary) ?? exec([binary, '--version'], { deadlineMs: 10_000 }).then(({ stdout }) => stdout.trim().replace(/^v/, ''))
+    versions.set(binary, asked)
+    return asked
   }
+  const share = async (binary: string, version: string) => path.join(await installNode(home, binary, version), 'node')
+  const ownMajor = async () => Number.parseInt(await versionOf(options.nodeBinary), 10)
   const node = async (major: number): Promise<string> => {
     if ((await ownMajor()) === major) return options.nodeBinary
     const name = `node-linux-${process.arch}`
@@ -88,7 +86,19 @@ export function createTools(options: { directory: string; nodeBinary: string; ho
   }
   return {
     node,
-    sharedNode: async (major) => ((await ownMajor()) === major && process.getuid?.() === 0 ? ownShared() : node(major)),
+    nodeVersion: async (major) => versionOf(await node(major)),
+    async sharedNode(major) {
+      const binary = await node(major)
+      const version = await versionOf(binary)
+      return { binary: await share(binary, version), version }
+    },
+    async exactNode(version) {
+      if (!/^\d+\.\d+\.\d+$/.test(version)) throw new AppError('ERR_INTERNAL', 'this is no version of Node')
+      const there = path.join(nodeBin(home, version), 'node')
+      if (await exists(there)) return there
+      const name = `node-linux-${process.arch}`
+      return share(path.join(await once(`fetched-node-${version}`, `${name}@${version}`), 'node_modules', name, 'bin', 'node'), version)
+    },
     async packageManager(name, version) {
       if (name === 'npm' || name === 'none') return null
       const wanted = version ?? defaultVersions[name]

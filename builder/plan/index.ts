@@ -106,10 +106,16 @@ function commandsOf(detection: Detection, settings: BuildSettings, assembly: Ass
 }
 
 const managerEnv: Record<BuildPlan['packageManager'], Record<string, string>> = {
-  npm: { npm_config_audit: 'false', npm_config_fund: 'false', npm_config_update_notifier: 'false', npm_config_prefer_offline: 'true' },
+  npm: { npm_config_audit: 'false', npm_config_fund: 'false', npm_config_update_notifier: 'false' },
   pnpm: { npm_config_update_notifier: 'false' },
   yarn: {},
   none: {},
+}
+
+/** What is cached comes first only where the lock file names every version: without one, the cache would hide newer versions. */
+function offlineEnv({ packages }: Detection, settings: BuildSettings): Record<string, string> {
+  const locked = settings.installCommand === null && packages.installCommand?.startsWith('npm ci')
+  return locked ? { npm_config_prefer_offline: 'true' } : {}
 }
 
 /** Detection and settings → plan. Pure: equal input, equal plan. */
@@ -126,7 +132,9 @@ export function makePlan(detection: Detection, settings: BuildSettings): BuildPl
     nodeMajor: detection.nodeMajor,
     rootDirectory: detection.rootDirectory,
     commands: commandsOf(detection, settings, assembly),
-    buildEnv: isDocker ? {} : { CI: '1', ...managerEnv[report.packageManager], ...packages.env, ...detection.buildEnv },
+    buildEnv: isDocker
+      ? {}
+      : { CI: '1', ...managerEnv[report.packageManager], ...offlineEnv(detection, settings), ...packages.env, ...detection.buildEnv },
     outputs: assembly.outputs,
     start: assembly.start,
     port: isDocker ? (shape.port ?? defaultPort) : defaultPort,

@@ -1,13 +1,14 @@
-import { mkdir, readdir, rm } from 'node:fs/promises'
+import { access, mkdir, readdir, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { AppError, isAppError } from '@/shared/errors'
 import { assertConfinement, mountProblem, type PrivateMounts } from '@/shared/node/confined'
 import { baseEnv } from '@/shared/node/exec'
+import { installNode, nodeBin } from '@/shared/node/install-node'
 import type { FirewallState } from '@/shared/node/iptables'
 import type { Reach } from '@/shared/node/reach'
 import { projectUsers, UserFirewall } from '@/shared/node/user-firewall'
-import { cacheDirectory, defaultCacheBytes, defaultScratchBytes } from '@/shared/release'
+import { type Artifact, cacheDirectory, defaultCacheBytes, defaultScratchBytes } from '@/shared/release'
 import type { BlobStore } from '@/storage/blob-store'
 import { cgroupMounts } from '../cgroup'
 import type { InstanceLogLine, InstanceSpec, InstanceStats, Listener, LogQuery, ObservedInstance, RuntimeDriver } from '../driver'
@@ -28,17 +29,19 @@ import { signal as sendSignal, statOf } from './proc'
 import { type InstanceRecord, listRecords, readRecord, writeRecord } from './record'
 import { type Release, Releases } from './releases'
 import { sweepRemains } from './sweep'
-import { installNode, openPath } from './tools'
+import { openPath } from './tools'
 import { claimedUids } from './users'
 
 export interface ProcessDriverOptions {
   installationId: string
   home: string
   storage: BlobStore
-  /** The Node the platform runs on; apps get the same. */
+  /** The Node the platform runs on; apps get the one they were built on. */
   nodeBinary: string
   /** Its version, for the directory's name. Default: this process's own. */
   nodeVersion?: string
+  /** Installs a Node of exactly this version and returns its directory. */
+  fetchNode?: (version: string) => Promise<string>
   /** More directories for the PATH of apps. */
   toolPaths?: string[]
   /** Size of what an instance may write to `/tmp`, its HOME and `/dev/shm` together. null: half of its memory, which it counts as. */
@@ -144,11 +147,24 @@ export class ProcessDriver implements RuntimeDriver {
     }
   }
 
+  /** Directory of the Node that the artifact was built on; of the platform's own where a build decided nothing. */
+  private async nodeOf(artifact: Artifact): Promise<string> {
+    const version = artifact.nodeVersion
+    if (!version) return this.nodeDirectory
+    const there = nodeBin(this.options.home, version)
+    if (await exists(path.join(there, 'node'))) return there
+    const fetched = await this.options.fetchNode?.(version)
+    if (fetched) return fetched
+    throw new AppError('ERR_START', `This version was built on Node ${version}, which is no longer on this machine`, {
+      nextAction: 'Deploy again: it is built on a Node that is here.',
+    })
+  }
+
   /** Everything up to the closed gate: directories, port, control group, and a process that waits in it. */
   private async prepare(spec: InstanceSpec, release: Release, undo: (() => Promise<unknown>)[], signal?: AbortSignal) {
     const { owner, artifact, limits } = spec
     const { directory, uid, gid } = release
-    const searchPath = [this.nodeDirectory, ...(this.options.toolPaths ?? []), baseEnv.PATH].join(':')
+    const searchPath = [await this.nodeOf(artifact), ...(this.options.toolPaths ?? []), baseEnv.PATH].join(':')
     await assertCommand(artifact.start.argv, directory, searchPath)
     undo.push(() => rm(this.paths.instance(owner.instanceId), { recursive: true, force: true }))
     await mkdir(this.paths.instance(owner.instanceId), { recursive: true, mode: 0o711 })
@@ -417,6 +433,12 @@ export async function removeRemains(home: string, record: InstanceRecord): Promi
 async function untilGone(gated: Gated): Promise<void> {
   while (await statOf(gated.identity)) await sleep(5)
 }
+
+const exists = (file: string) =>
+  access(file).then(
+    () => true,
+    () => false,
+  )
 
 function throwIfCanceled(signal: AbortSignal | undefined): void {
   if (signal?.aborted) throw new AppError('ERR_CANCELED', 'The start was canceled')

@@ -1,9 +1,10 @@
-import { mkdtemp, readdir, readFile, readlink, realpath, rm, stat } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, readlink, realpath, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { start } from '@/shared/node/exec'
+import { nodeBin } from '@/shared/node/install-node'
 import { createLocalStore } from '@/storage/local'
 import { type Fixture, runtimeContract } from '../contract'
 import type { ObservedInstance } from '../driver'
@@ -49,11 +50,28 @@ runtimeContract(
   (fixture) => {
     users(fixture)
     releases(fixture)
+    nodes(fixture)
     adoption(fixture)
     ports(fixture)
   },
   { processLimit: root, privateFiles: root, isolated: root },
 )
+
+/** A "Node" that says which one it is, where the driver looks for it. */
+async function installFake(version: string): Promise<void> {
+  const bin = nodeBin(home, version)
+  await mkdir(bin, { recursive: true, mode: 0o755 })
+  await writeFile(path.join(bin, 'node'), `#!/bin/sh\nBUILT_ON=${version} exec ${await realpath(process.execPath)} "$@"\n`, { mode: 0o755 })
+}
+
+function nodes(fixture: Fixture): void {
+  it('an app runs on the very Node it was built on, and the person is told when that is no longer here', async () => {
+    await installFake('20.1.1')
+    const up = (nodeVersion: string) => fixture.up({ artifact: { ...fixture.artifact, nodeVersion } })
+    expect(await call(await up('20.1.1'), 'env', { name: 'BUILT_ON' })).toEqual({ value: '20.1.1' })
+    await expect(up('20.1.2')).rejects.toThrow(/built on Node 20\.1\.2, which is no longer on this machine/)
+  })
+}
 
 function users(fixture: Fixture): void {
   describe.runIf(root)('users', () => {

@@ -18,5 +18,14 @@ export function tarOf(entries: BundleEntry[]): AsyncIterable<Uint8Array> {
 /** The test app as an artifact of the process runtime. */
 export async function testBundle(storage: BlobStore, extra: BundleEntry[] = []): Promise<Artifact> {
   const { digest, sizeBytes } = await storage.put(tarOf([{ name: 'server.cjs', content: testApp }, ...extra]))
-  return { kind: 'bundle', digest, sizeBytes, framework: 'node', start: { argv: ['node', 'server.cjs'], env: {} }, port: 3000, healthCheckPath: '/' }
+  return {
+    kind: 'bundle',
+    digest,
+    sizeBytes,
+    framework: 'node',
+    start: { argv: ['node', 'server.cjs'], env: {} },
+    port: 3000,
+    healthCheckPath: '/',
+    nodeVersion: null,
+  }
 }

@@ -50,6 +50,7 @@ export async function buildTestImage(socket: string, tag: string): Promise<Artif
     start: { argv: ['node', 'server.cjs'], env: {} },
     port: 3000,
     healthCheckPath: '/',
+    nodeVersion: null,
   }
 }
 

@@ -99,7 +99,7 @@ async function recordArtifact(run: DeployRun, outcome: BuildOutcome): Promise<st
           buildKey: outcome.buildKey,
           sizeBytes: artifact.sizeBytes,
           framework: artifact.framework,
-          metadata: { start: artifact.start, port: artifact.port, healthCheckPath: artifact.healthCheckPath },
+          metadata: { start: artifact.start, port: artifact.port, healthCheckPath: artifact.healthCheckPath, nodeVersion: artifact.nodeVersion },
           ...(content ? { content } : {}),
           ...(edgePolicy ? { edgePolicy } : {}),
         },

@@ -13,7 +13,7 @@ export const releaseConfig = (release: Pick<Release, 'config'>): ReleaseConfig =
 
 type ArtifactRow = { kind: string; digest: string; sizeBytes: bigint; framework: string; metadata: unknown }
 export function artifactOf(row: ArtifactRow): Artifact {
-  const metadata = row.metadata as Pick<Artifact, 'start' | 'port' | 'healthCheckPath'>
+  const metadata = row.metadata as Pick<Artifact, 'start' | 'port' | 'healthCheckPath' | 'nodeVersion'>
   return {
     kind: row.kind as Artifact['kind'],
     digest: row.digest,
@@ -22,6 +22,7 @@ export function artifactOf(row: ArtifactRow): Artifact {
     start: metadata.start,
     port: metadata.port,
     healthCheckPath: metadata.healthCheckPath,
+    nodeVersion: metadata.nodeVersion ?? null,
   }
 }
 
