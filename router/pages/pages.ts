@@ -99,7 +99,7 @@ function describeAppProblem(problem: Exclude<Problem, RuleProblem | { kind: 'bad
       return {
         ...down,
         title: `${name} has no running instance`,
-        message: `${name} is deployed, but none of its instances is ready at this moment.`,
+        message: `${name} is deployed, but none of its instances is ready at this moment. It is started again by itself.`,
         actions: ['Try again in a few seconds.', readLogs],
       }
     case 'overloaded':

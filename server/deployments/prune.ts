@@ -7,8 +7,8 @@ import { artifactOf } from '../instances/launch'
 import type { StaticContents } from '../static-content/static-content'
 import { withArtifactHeld } from './artifact-lock'
 
-/** Artifacts of a project that are kept although nothing runs from them. */
-const keptArtifacts = 5
+/** Artifacts of a project that are kept although nothing runs from them: those that have been live, and those of attempts that failed. */
+const kept = { live: 5, failed: 1 }
 const keptInstanceMs = 24 * 3_600_000
 
 /** Removes the artifacts of a project that nobody can go back to: never of a live or previous release, of a running deployment, or of an instance. */
@@ -18,7 +18,14 @@ export async function pruneArtifacts(
 ): Promise<void> {
   const { prisma, logger } = deps
   const artifacts = await prisma.artifact.findMany({ where: { projectId, removedAt: null }, orderBy: { createdAt: 'desc' } })
-  for (const artifact of artifacts.slice(keptArtifacts)) {
+  const served = await prisma.deployment.findMany({
+    where: { projectId, liveAt: { not: null }, artifactId: { not: null } },
+    select: { artifactId: true },
+  })
+  const servedIds = new Set(served.map(({ artifactId }) => artifactId))
+  const good = artifacts.filter(({ id }) => servedIds.has(id))
+  const failed = artifacts.filter(({ id }) => !servedIds.has(id))
+  for (const artifact of [...good.slice(kept.live), ...failed.slice(kept.failed)]) {
     const removed = await withArtifactHeld(prisma, artifact.digest, async (tx) => {
       if (await isNeeded(tx, artifact.id)) return false
       const sharers = await tx.artifact.count({ where: { digest: artifact.digest, removedAt: null, id: { not: artifact.id } } })

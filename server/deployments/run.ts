@@ -138,7 +138,7 @@ async function explain(run: DeployRun, error: unknown, errorId: string): Promise
     ? await run.db.release.findUnique({ where: { id: environment.liveReleaseId }, select: { deploymentId: true } })
     : null
   const stillServing = live
-    ? `Deployment ${live.deploymentId} stays live; no request was affected.`
+    ? `Deployment ${live.deploymentId} stays live: this attempt changed nothing of what serves.`
     : 'Nothing was live before, so nothing serves yet.'
   const lastStep = await run.db.step.findFirst({ where: { deploymentId: run.deployment.id }, orderBy: { id: 'desc' }, select: { name: true } })
   const step = lastStep ? { step: lastStep.name } : {}

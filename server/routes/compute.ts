@@ -64,7 +64,8 @@ export async function computeRoutes(
         projectHost(project.slug, baseDomain),
         liveContent?.deploymentId ?? live[0]?.deploymentId ?? null,
         live.map(target),
-        liveRelease ? 'stopped' : failed ? 'failed' : 'not-deployed',
+        // Without an instance right now: it crashed or its engine is away, and it is started again; nobody stopped it.
+        liveRelease ? 'live' : failed ? 'failed' : 'not-deployed',
         liveContent?.content,
       ),
       ...own.map((d) => {
