@@ -38,7 +38,9 @@ const benchPackages = {
 const conformancePackages = {
   'testssl.sh': () => which('testssl'),
 }
-const known = { ...packages, ...benchPackages, ...conformancePackages }
+/** A bare Debian; only `scripts/documented-commands.mjs` asks for it. */
+const bareDebianPackages = { debootstrap: () => which('debootstrap') }
+const known = { ...packages, ...benchPackages, ...conformancePackages, ...bareDebianPackages }
 
 /** Makes sure of the named Debian packages (default: all that the tests need). Quick when nothing is missing. */
 export async function ensureSystemPackages(names = Object.keys(packages)) {

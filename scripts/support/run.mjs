@@ -88,9 +88,9 @@ export async function stopGroups(graceMs) {
 
 /**
  * Runs argv to its end, output streamed (or collected with `capture`). A code other than 0 is a result, not an exception.
- * Past `deadlineMs` the whole group is killed.
+ * Past `deadlineMs` the whole group is killed. With `until` and `capture`, it is stopped once its output matches.
  */
-export function run(argv, { capture = false, deadlineMs = 30 * 60_000, ...options } = {}) {
+export function run(argv, { capture = false, deadlineMs = 30 * 60_000, until, ...options } = {}) {
   return new Promise((resolve) => {
     const stdio = capture ? ['ignore', 'pipe', 'pipe'] : ['ignore', 'inherit', 'inherit']
     const child = startGroup(argv, { ...options, stdio })
@@ -98,6 +98,7 @@ export function run(argv, { capture = false, deadlineMs = 30 * 60_000, ...option
     let late = false
     const collect = (chunk) => {
       output += chunk
+      if (until?.test(output)) void stopGroup(child.pid, 15_000)
     }
     child.stdout?.on('data', collect)
     child.stderr?.on('data', collect)
