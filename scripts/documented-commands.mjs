@@ -98,7 +98,14 @@ async function makeBase() {
   for (const tool of ['npm', 'npx'])
     writeFileSync(`${base}/usr/bin/${tool}`, `#!/bin/sh\nexec node /usr/lib/node_modules/npm/bin/${tool}-cli.js "$@"\n`, { mode: 0o755 })
   // The network of this machine: its name servers, mirror settings, certificates, registry.
-  for (const file of ['/etc/resolv.conf', '/etc/hosts', '/etc/ssl/certs/ca-certificates.crt', '/etc/apt/sources.list', '/etc/apt/sources.list.d', '/etc/apt/apt.conf.d'])
+  for (const file of [
+    '/etc/resolv.conf',
+    '/etc/hosts',
+    '/etc/ssl/certs/ca-certificates.crt',
+    '/etc/apt/sources.list',
+    '/etc/apt/sources.list.d',
+    '/etc/apt/apt.conf.d',
+  ])
     if (existsSync(file)) cpSync(realpathSync(file), `${base}${file}`, { recursive: true, force: true, dereference: true })
   if (existsSync('/usr/share/keyrings')) cpSync('/usr/share/keyrings', `${base}/usr/share/keyrings`, { recursive: true })
   writeFileSync(`${base}/made`, '')
