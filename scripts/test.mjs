@@ -1,4 +1,4 @@
-// npm test: everything, from a bare clone. node scripts/test.mjs [unit|api|builder|cli|e2e|long …]
+// npm test: everything, from a bare clone. node scripts/test.mjs [unit|api|builder|cli|e2e|long …] [path …]
 // The last line is always `N passed, N failed` (and `, N skipped` if any); exit code 0 only when all ran and all passed.
 import { randomBytes } from 'node:crypto'
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
@@ -146,8 +146,8 @@ const steps = {
       else return checkCounts((await buildAll()).ok, 'npm run build')
       return checkCounts(true, 'build')
     }),
-  unit: ({ folders }) => step('unit', () => vitest('unit', { folders, deadlineMs: 10 * minute })),
-  integration: ({ folders }) => step('integration', () => vitest('integration', { folders, deadlineMs: 25 * minute })),
+  unit: ({ folders, files }) => step('unit', () => vitest('unit', { folders, files, deadlineMs: 10 * minute })),
+  integration: ({ folders, files }) => step('integration', () => vitest('integration', { folders, files, deadlineMs: 25 * minute })),
   "integration on Debian's Postgres": () =>
     step("integration on Debian's Postgres", () =>
       vitest('integration', {
@@ -158,19 +158,23 @@ const steps = {
       }),
     ),
   e2e: () => step('e2e', playwright),
-  long: () => step('long', () => vitest('long', { deadlineMs: 3.5 * 60 * minute })),
+  long: ({ files }) => step('long', () => vitest('long', { files, deadlineMs: 3.5 * 60 * minute })),
 }
 
-/** The union of what the named suites need; without names everything. */
-function plan(names) {
+/** The union of what the named suites need; without names everything. After a name, paths choose test files: `npm run test:unit -- shared/states`. */
+function plan(given) {
+  const files = given.filter((argument) => argument.includes('/'))
+  const names = given.filter((argument) => !argument.includes('/'))
+  if (files.length > 0 && names.length === 0) throw new Stop('Paths need a suite.', `For example: npm run test:unit -- ${files[0]}`)
   const unknown = names.filter((name) => !(name in suites))
   if (unknown.length > 0)
     throw new Stop(`Unknown suite: ${unknown.join(', ')}`, `Choose from: ${Object.keys(suites).join(', ')}; without a name all of it runs.`)
-  if (names.length === 0) return { steps: everyStep, folders: [], engine: true, everything: true, deadlineMs: 50 * minute }
+  if (names.length === 0) return { steps: everyStep, folders: [], files: [], engine: true, everything: true, deadlineMs: 50 * minute }
   const chosen = names.map((name) => suites[name])
   return {
     steps: inOrder.filter((name) => chosen.some((suite) => suite.steps.includes(name))),
     folders: chosen.some((suite) => !suite.folders && suite.steps.includes('unit')) ? [] : chosen.flatMap((suite) => suite.folders ?? []),
+    files,
     engine: chosen.some((suite) => suite.engine),
     everything: false,
     deadlineMs: Math.max(50 * minute, ...chosen.map((suite) => suite.deadlineMs ?? 0)),
