@@ -22,7 +22,7 @@ export const commands = {
   up: { documented: /npm run up/, shell: 'npm run up', until: /The example answers|http:\/\/example\.localhost/ },
   test: { documented: /npm test\b/, shell: 'npm test', deadlineMs: 60 * minute },
   'test:unit': { documented: /npm run test:unit/, shell: 'npm run test:unit' },
-  'test:long': { documented: /npm run test:long/, shell: 'npm run test:long -- server/disk', deadlineMs: 60 * minute },
+  'test:long': { documented: /npm run test:long/, shell: 'npm run test:long -- test/platform/disk', deadlineMs: 60 * minute },
   dev: { documented: /npm run dev`/, shell: 'npm run dev', until: /"ready"/ },
   'dev:parts': {
     documented: /dev:(dashboard|api|builder)/,
