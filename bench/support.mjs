@@ -4,7 +4,7 @@ import { request } from 'node:http'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { childEnv, nodeBinary, root, run, Stop, sleep, startGroup, stopGroups } from '../scripts/support/run.mjs'
+import { childEnv, isOwnAnswer, nodeBinary, root, run, Stop, sleep, startGroup, stopGroups } from '../scripts/support/run.mjs'
 
 export { root, run, Stop, sleep, startGroup, stopGroups }
 
@@ -109,7 +109,7 @@ export async function startPlatform(runtime) {
     rmSync(home, { recursive: true, force: true, maxRetries: 5 })
   }
   const deadline = Date.now() + 90_000
-  while ((await get(port, '/api/health'))?.status !== 200) {
+  while (!isOwnAnswer(await get(port, '/api/health'), home)) {
     if (child.exitCode !== null || Date.now() > deadline) {
       await stop()
       throw new Stop('The platform did not become ready.', 'Build it first: npm ci && npm run build')

@@ -1,4 +1,5 @@
 import { isAppError } from '@/shared/errors'
+import { answerPings } from '@/shared/node/pings'
 import { type RouterEnv, readRouterEnv } from './env'
 import { createRouterLog } from './log'
 import { startWorker } from './worker'
@@ -20,6 +21,7 @@ async function main(): Promise<void> {
   process.on('disconnect', () => log.warn('the supervisor is gone: serving on'))
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
   process.on('SIGHUP', () => {})
+  answerPings()
   let ending = false
   let worker: Awaited<ReturnType<typeof startWorker>> | undefined
   const end = async (signal: string) => {

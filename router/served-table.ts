@@ -86,6 +86,7 @@ export class ServedTable {
       if (this.#unsaved === copy) this.#unsaved = null
     } catch (error) {
       log.error({ err: error, version: copy.version }, 'the route table could not be stored: a restart now would serve the one before')
+      clearTimeout(this.#retry)
       this.#retry = setTimeout(() => void this.#store(), snapshotRetryMs)
     }
   }

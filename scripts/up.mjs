@@ -5,7 +5,7 @@ import { createServer } from 'node:net'
 import { homedir } from 'node:os'
 import path from 'node:path'
 import { buildAll, isBuilt } from './support/build.mjs'
-import { childEnv, ensureDependencies, main, nodeBinary, root, run, Stop, sleep, startGroup, whenParentEnds } from './support/run.mjs'
+import { childEnv, ensureDependencies, isOwnAnswer, main, nodeBinary, root, run, Stop, sleep, startGroup, whenParentEnds } from './support/run.mjs'
 
 const set = (name, preset) => process.env[name] || preset
 const home = path.resolve(set('SWITCHYARD_HOME', process.getuid?.() === 0 ? '/var/lib/switchyard' : path.join(homedir(), '.switchyard')))
@@ -38,7 +38,8 @@ function get(url) {
   })
 }
 
-const isReady = async () => (await get(`${api}/api/health`))?.status === 200
+/** Ready, and ours: another installation may answer on the same port. */
+const isReady = async () => isOwnAnswer(await get(`${api}/api/health`), home)
 
 /** The supervisor that runs on this home, by its pid file; the start time tells it from a later process of the same number. */
 function runningSupervisor() {

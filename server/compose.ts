@@ -34,6 +34,7 @@ import { EdgeHub } from './edge/hub'
 import { createEdgePolicy } from './edge-policy/edge-policy'
 import type { ServerEnv } from './env'
 import { accessChanges, type ChangeBus, createChangeBus, isForDashboards } from './events/bus'
+import { noteInstallation } from './home'
 import { withHomeLock } from './home-lock'
 import { createInstances } from './instances'
 import { createDrainer } from './instances/drainer'
@@ -165,6 +166,7 @@ async function foundation(env: ServerEnv, roles: Set<Role>, logger: Logger): Pro
   const secrets = await openSecrets({ prisma: database.prisma, home: env.home })
   const boot = await firstBoot({ prisma: database.prisma, secrets, home: env.home, bootstrap: env.bootstrap, issueCode: roles.has('web') })
   const { installationId } = boot
+  await noteInstallation(env.home, installationId)
   const storage = createLocalStore(path.join(env.home, 'storage'))
   // proxies and registries of builds may be private
   const reach = { apps: env.appReach, builds: [...env.appReach, ...(await reachOfUrls(Object.values(env.builderEnv)))] }
@@ -414,6 +416,7 @@ async function health(base: Foundation, hub: EdgeHub | null, ready: boolean): Re
   const connected = hub?.status().workers.filter((w) => w.listening).length ?? 0
   return {
     ready: ready && database.ok,
+    installation: base.installationId,
     weakness: engine.ok ? engine.weakness : null,
     checks: {
       database,

@@ -37,6 +37,8 @@ export interface ServerEnv {
   /** Deployments that build and start at the same time, and apps that are started again at the same time. */
   deployConcurrency: number
   startConcurrency: number
+  /** How long a process of ours may be silent before it is taken for hanging and replaced; 0: for ever. */
+  hangSeconds: number
   logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent'
   production: boolean
   /** Where people open the dashboard, without a trailing slash; null: derived from each request. */
@@ -125,6 +127,7 @@ const settings = z
     EDGE_WORKERS: z.coerce.number().int().min(1).max(256).optional(),
     DEPLOY_CONCURRENCY: z.coerce.number().int().min(1).max(64).default(4),
     START_CONCURRENCY: z.coerce.number().int().min(1).max(256).default(8),
+    SWITCHYARD_HANG_SECONDS: z.coerce.number().int().min(0).max(86_400).default(30),
     LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
     NODE_ENV: z.string().optional(),
     PUBLIC_URL: z.url({ protocol: /^https?$/ }).optional(),
@@ -233,6 +236,7 @@ export function readServerEnv(source: Record<string, string | undefined> = proce
     edgeWorkers: env.EDGE_WORKERS ?? availableParallelism(),
     deployConcurrency: env.DEPLOY_CONCURRENCY,
     startConcurrency: env.START_CONCURRENCY,
+    hangSeconds: env.SWITCHYARD_HANG_SECONDS,
     logLevel: env.LOG_LEVEL,
     production: env.NODE_ENV === 'production',
     publicUrl: env.PUBLIC_URL?.replace(/\/+$/, '') ?? null,

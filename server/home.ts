@@ -20,6 +20,13 @@ export async function prepareHome(home: string): Promise<void> {
   }
 }
 
+/** Keeps in the home which installation it is, as GET /api/health says it. Written once, so that a full disk hinders no later start. */
+export async function noteInstallation(home: string, id: string): Promise<void> {
+  const file = path.join(home, 'installation')
+  const noted = await readFile(file, 'utf8').catch(() => '')
+  if (noted.trim() !== id) await writeFileAtomic(file, `${id}\n`)
+}
+
 export interface ProcessIdentity {
   pid: number
   /** Clock ticks since boot (proc(5), field 22): tells a process from a later one with the same pid. */

@@ -3,12 +3,15 @@ import { fileURLToPath } from 'node:url'
 import next from 'next'
 import { type Logger, pino } from 'pino'
 import { AppError, isAppError } from '@/shared/errors'
+import { answerPings } from '@/shared/node/pings'
 import { setSecurityHeaders } from './api/security-headers'
 import { createVisitorMarker } from './api/visitor'
 import { type Composition, compose, roles as knownRoles, type Role } from './compose'
 import { readServerEnv, type ServerEnv } from './env'
+import { requireFreePorts } from './free-ports'
 import { prepareHome } from './home'
 import { publishPlatform } from './platform'
+import { livePath } from './silent-process'
 
 /** The control process: start, serve, stop. What is started, in which order, is in `compose.ts`. */
 
@@ -63,6 +66,10 @@ async function listen(env: ServerEnv, dev: boolean, handle: Handler, logger: Log
       response.writeHead(400, { 'content-type': 'text/plain', connection: 'close' }).end('bad request target\n')
       return
     }
+    if (request.url === livePath) {
+      response.writeHead(200, { 'content-type': 'text/plain', 'cache-control': 'no-store' }).end('alive\n')
+      return
+    }
     handle(request, response).catch((error) => {
       logger.error({ err: error }, 'a request failed')
       if (!response.headersSent) response.writeHead(500)
@@ -115,9 +122,12 @@ async function main(): Promise<void> {
   const logger = pino({ level: env.logLevel, base: { process: 'control' } })
   const roles = parseRoles(process.argv.slice(2))
   const dev = process.argv.includes('--dev')
+  answerPings()
   await prepareHome(env.home)
   if (env.publicUrl?.startsWith('https:') && env.trustedProxies.length === 0)
     logger.warn('PUBLIC_URL is https, so a proxy stands in front, but TRUSTED_PROXIES is not set: all visitors count as one address')
+  // Before the database is touched: whoever has the port may be another installation.
+  if (roles.has('web') || roles.has('api')) await requireFreePorts({ PORT: env.port })
   let composition: Composition | undefined
   let served: Served | undefined
   stopOnSignals(

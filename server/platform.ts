@@ -243,7 +243,9 @@ export interface Platform {
   diskProblem(): string | null
   /** For GET /api/health: ready when start-up reconciliation is done. */
   health(): Promise<{
-    ready: boolean /** What apps are not kept from. */
+    ready: boolean
+    installation: string
+    /** What apps are not kept from. */
     weakness: string | null
     checks: Record<string, { ok: boolean; detail: string }>
   }>

@@ -6,11 +6,14 @@ import { stopAllProcesses } from '@/runtime'
 import { isAppError } from '@/shared/errors'
 import type { ChildProcess } from '@/shared/node/exec'
 import { start } from '@/shared/node/exec'
+import { isPong, ping, watchForSilence } from '@/shared/node/pings'
 import { stopEmbeddedPostgres } from './database/embedded'
 import { readServerEnv, type ServerEnv } from './env'
+import { isPortFree, requireFreePorts } from './free-ports'
 import { identify, type ProcessIdentity, prepareHome, readPidFile, writePidFile } from './home'
 import { routerFlags } from './router-flags'
 import { RouterRelay } from './router-relay'
+import { answersHttp, whyIsItSilent } from './silent-process'
 
 /**
  * `switchyard up`: a small parent of one control process and one router a core. It starts them, starts again what dies, and stops
@@ -27,6 +30,12 @@ const stableMs = 10_000
 const stopDeadlineMs = 45_000
 /** A new router listens within a second; one that takes this long hangs. */
 const readyDeadlineMs = 20_000
+/** Questions without an answer, one after the other, before a process is taken for hanging. */
+const questions = 4
+/** Loading its code keeps the event loop of a process that starts busy, for long on a machine with much to do. */
+const startPatience = 6
+/** How often a port of HTTPS that somebody else had at the start is looked at again. */
+const httpsRetryMs = 15_000
 /** Linux 5.14: connections waiting at a listener that closes move to another one of the same port, instead of being reset. */
 const migrateFile = '/proc/sys/net/ipv4/tcp_migrate_req'
 
@@ -57,6 +66,7 @@ class Supervisor {
   /** Routers that are being replaced, until they have finished what they have open. */
   private readonly leaving = new Set<ChildProcess>()
   private readonly relay = new RouterRelay()
+  private httpsTimer: NodeJS.Timeout | undefined
 
   constructor(
     private readonly env: ServerEnv,
@@ -72,6 +82,7 @@ class Supervisor {
     await this.refuseSecond()
     await this.migrateConnections()
     const left = await this.leftRouters()
+    await this.takePorts(left.length > 0)
     // Routers first: they serve the last table long before the control plane is there.
     await Promise.all(
       Array.from({ length: this.env.edgeWorkers }, (_, i) =>
@@ -101,6 +112,34 @@ class Supervisor {
     // A control process that lost its supervisor leaves its apps running and ends; one that has not is made to, the same way.
     const control = await readPidFile(this.runFile('control'))
     if (control) await endProcess(control)
+  }
+
+  /**
+   * Before anything is started or migrated. Routers that outlived their supervisor hold the ports of the edge for us. HTTPS that nobody
+   * asked for by name is done without until its port is free. @throws AppError naming the ports that somebody else has
+   */
+  private async takePorts(routersLeft: boolean): Promise<void> {
+    const { port, edgeHttpPort, edgeHttpsPort } = this.env
+    const isHttpsAsked = Boolean(this.env.inherited.EDGE_HTTPS_PORT)
+    await requireFreePorts({
+      PORT: port,
+      ...(routersLeft ? {} : { EDGE_HTTP_PORT: edgeHttpPort, ...(isHttpsAsked ? { EDGE_HTTPS_PORT: edgeHttpsPort } : {}) }),
+    })
+    if (routersLeft || isHttpsAsked || edgeHttpsPort === 0 || (await isPortFree(edgeHttpsPort))) return
+    this.logger.error(
+      { port: edgeHttpsPort },
+      `HTTPS is not served: port ${edgeHttpsPort} is in use. Stop the program that listens there, or set EDGE_HTTPS_PORT to a free one. HTTP is served meanwhile.`,
+    )
+    this.base.EDGE_HTTPS_PORT = '0'
+    this.httpsTimer = setInterval(() => void this.takeHttps(), httpsRetryMs).unref()
+  }
+
+  private async takeHttps(): Promise<void> {
+    if (this.stopping || !(await isPortFree(this.env.edgeHttpsPort))) return
+    clearInterval(this.httpsTimer)
+    delete this.base.EDGE_HTTPS_PORT
+    this.logger.info({ port: this.env.edgeHttpsPort }, 'the port of HTTPS is free now: replacing the routers')
+    await this.reload()
   }
 
   // Without it a worker that ends resets the connections the kernel had accepted for it. Only root may; others lose those few.
@@ -157,14 +196,48 @@ class Supervisor {
     child.ended = new Promise((resolve) => running.once(running.pid === undefined ? 'error' : 'exit', () => resolve()))
     if (running.pid === undefined) running.once('error', () => onEnd(null, null))
     else running.once('exit', onEnd)
+    let isReady = false
     const ready = new Promise<void>((resolve) =>
       running.on('message', (message) => {
-        if (this.relay.pass(message, running, this.routers())) return
+        if (isPong(message) || this.relay.pass(message, running, this.routers())) return
         child.wasReady = true
+        isReady = true
         resolve()
       }),
     )
+    this.watch(child, running, () => isReady)
     return Promise.race([child.ended, ready])
+  }
+
+  /**
+   * A process that hangs is replaced. It must answer on its channel, which it does whatever it waits for (a database that is away is
+   * no reason to be ended), and a control process that was ready must answer HTTP as well.
+   */
+  private watch(child: Child, running: ChildProcess, isReady: () => boolean): void {
+    const silenceMs = this.env.hangSeconds * 1000
+    if (silenceMs === 0 || running.pid === undefined) return
+    const { port } = this.env
+    const ask = async (signal: AbortSignal) => {
+      await ping(running, signal)
+      if (child.name === 'control' && port !== 0 && isReady()) await answersHttp(port, signal)
+    }
+    const watch = watchForSilence({
+      ask,
+      everyMs: silenceMs / questions,
+      silenceMs: () => (isReady() ? silenceMs : silenceMs * startPatience),
+      onSilent: () => void this.replaceSilent(child, running),
+    })
+    running.once('exit', () => watch.stop())
+  }
+
+  private async replaceSilent(child: Child, running: ChildProcess): Promise<void> {
+    const { reason, ...state } = await whyIsItSilent(running.pid ?? 0)
+    if (this.stopping || running.exitCode !== null || running.signalCode !== null) return
+    this.logger.error(
+      { pid: running.pid, ...state },
+      `${child.name} has not answered for ${this.env.hangSeconds} s: ${reason}. It is ended and replaced; apps and the other processes go on.`,
+    )
+    running.kill('SIGKILL')
   }
 
   // On a full disk processes are minded all the same; it is the next supervisor that would look for the file.
@@ -254,6 +327,7 @@ class Supervisor {
   }
 
   private async stopAll(): Promise<void> {
+    clearInterval(this.httpsTimer)
     for (const child of this.children) if (child.restartTimer) clearTimeout(child.restartTimer)
     // The control process stops apps, builds and its database; routers serve until it is done.
     await this.end(this.children.filter((c) => c.name === 'control'))

@@ -24,9 +24,9 @@ function lives(pid: number): boolean {
   }
 }
 
-async function running(home: SupervisedHome, node?: string) {
+async function running(home: SupervisedHome, node?: string, env?: Record<string, string>) {
   open.push(home)
-  const supervisor = await home.start(node)
+  const supervisor = await home.start(node, env)
   const pids = async () => ({ first: await home.pid('router-0'), second: await home.pid('router-1'), control: await home.pid('control') })
   await until('all processes run', 20_000, async () => Object.values(await pids()).every(lives))
   return { supervisor, pids }
@@ -101,6 +101,58 @@ test('a process that cannot be started for a while is started when it can be, an
   supervisor.kill('SIGTERM')
   expect(await Promise.race([ended, new Promise((resolve) => setTimeout(() => resolve('hangs'), 10_000))])).toBe(0)
   expect([left.second, left.control].filter(lives)).toEqual([])
+})
+
+test('a process that hangs is ended and replaced, the log says what it seemed to do, and the others go on', { timeout: 90_000 }, async () => {
+  const home = await supervisedHome('scripted')
+  const { pids } = await running(home, undefined, { SWITCHYARD_HANG_SECONDS: '2' })
+  const before = await pids()
+  process.kill(before.control, 'SIGSTOP')
+  process.kill(before.first, 'SIGSTOP')
+  await until('both are replaced', 40_000, async () => {
+    const { control, first } = await pids()
+    return control !== before.control && lives(control) && first !== before.first && lives(first)
+  })
+  expect((await pids()).second).toBe(before.second)
+  for (const name of ['control', 'router-0'])
+    expect(home.output()).toContain(`${name} has not answered for 2 s: it was stopped by a signal or a debugger. It is ended and replaced`)
+  expect(home.output()).not.toContain('router-1 has not answered')
+})
+
+test.each([
+  ['EDGE_HTTP_PORT', (home: SupervisedHome) => home.edgePort],
+  ['PORT', (home: SupervisedHome) => home.port],
+] as const)(
+  'a platform whose %s another program has, sharing it or not, says so and starts nothing',
+  { timeout: 60_000 },
+  async (setting, portOf) => {
+    const home = await supervisedHome('scripted')
+    open.push(home)
+    const other = http.createServer()
+    await new Promise<void>((resolve) => other.listen({ port: portOf(home), reusePort: true }, resolve))
+    open.push({ close: () => new Promise((resolve) => other.close(resolve)) })
+    const supervisor = await home.start()
+    expect(await new Promise((resolve) => supervisor.once('close', resolve))).toBe(78)
+    expect(home.output()).toContain(`Already in use: ${setting} ${portOf(home)}.`)
+    expect([await home.pid('router-0'), await home.pid('control')]).toEqual([0, 0])
+  },
+)
+
+test('HTTPS whose preset port another program has is done without, and served once that port is free', { timeout: 90_000 }, async () => {
+  const home = await supervisedHome('real')
+  open.push(home)
+  const preset = 8443
+  const other = http.createServer()
+  const taken = await new Promise<boolean>((resolve) =>
+    other.once('error', () => resolve(false)).listen({ port: preset, reusePort: true }, () => resolve(true)),
+  )
+  const supervisor = await home.start(undefined, { EDGE_HTTPS_PORT: '' })
+  await until('it is said', 30_000, () => home.output().includes(`HTTPS is not served: port ${preset} is in use`))
+  expect(supervisor.exitCode).toBeNull()
+  await until('routers serve HTTP', 30_000, () => home.output().includes('"httpsPort":null'))
+  if (!taken) return
+  await new Promise((resolve) => other.close(resolve))
+  await until('they serve HTTPS too', 60_000, () => home.output().includes(`"httpsPort":${preset}`))
 })
 
 test('a pid file that cannot be written costs nobody anything: not the parent either', { timeout: 60_000 }, async () => {

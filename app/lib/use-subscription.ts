@@ -62,6 +62,8 @@ export function useResumedSubscription(key: string | null, open: (handlers: Live
             return setState('refused')
           }
           setState('reconnecting')
+          // One attempt is under way at most, however often a lost stream says so.
+          clearTimeout(retry)
           retry = setTimeout(start, Math.min(longestRetryMs, firstRetryMs * 2 ** failures++))
         },
       })

@@ -132,6 +132,16 @@ export async function withLock(name, work) {
   }
 }
 
+/** Whether an answer of GET /api/health says ready and is of the installation that lives in `home`. */
+export function isOwnAnswer(answer, home) {
+  try {
+    const { ok, installation } = JSON.parse(answer.body)
+    return answer.status === 200 && ok === true && installation === readFileSync(path.join(home, 'installation'), 'utf8').trim()
+  } catch {
+    return false
+  }
+}
+
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 
 /** What the lock file asks for and node_modules does not hold; empty when they match. */

@@ -8,19 +8,19 @@ afterEach(() => {
 })
 const answer = async (checks: Record<string, boolean>, ready = true) => {
   const told = Object.fromEntries(Object.entries(checks).map(([name, ok]) => [name, { ok, detail: 'a path of this machine' }]))
-  publishPlatform({ health: async () => ({ ready, checks: told }) } as unknown as Platform)
+  publishPlatform({ health: async () => ({ ready, installation: 'a1', checks: told }) } as unknown as Platform)
   const response = await handleHealth()
   return { code: response.status, body: await response.json() }
 }
 
-test('a check that does not hold shows in the status, without its reason; the platform can be used all the same', async () => {
+test('the answer says of which installation it is; a check that does not hold shows in the status, without its reason; the platform can be used all the same', async () => {
   expect(await answer({ database: true, certificate: true })).toEqual({
     code: 200,
-    body: { ok: true, status: 'ok', checks: { database: true, certificate: true } },
+    body: { ok: true, status: 'ok', installation: 'a1', checks: { database: true, certificate: true } },
   })
   expect(await answer({ database: true, certificate: false })).toEqual({
     code: 200,
-    body: { ok: true, status: 'degraded', checks: { database: true, certificate: false } },
+    body: { ok: true, status: 'degraded', installation: 'a1', checks: { database: true, certificate: false } },
   })
   expect(await answer({ database: false }, false)).toMatchObject({ code: 503, body: { ok: false, status: 'unavailable' } })
 })

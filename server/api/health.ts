@@ -11,6 +11,8 @@ interface PublicHealth {
   ok: boolean
   /** `degraded`: it can be used, and a check does not hold. */
   status: 'ok' | 'degraded' | 'unavailable'
+  /** What lies in the file of that name in SWITCHYARD_HOME: whoever waits for one of several installations knows which one answers. */
+  installation?: string
   checks: Record<string, boolean>
 }
 
@@ -24,5 +26,10 @@ async function currentHealth(): Promise<PublicHealth> {
   }
   const checks = Object.entries(health.checks)
   const status = !health.ready ? 'unavailable' : checks.every(([, { ok }]) => ok) ? 'ok' : 'degraded'
-  return { ok: health.ready, status, checks: Object.fromEntries(checks.map(([name, check]) => [name, check.ok])) }
+  return {
+    ok: health.ready,
+    status,
+    installation: health.installation,
+    checks: Object.fromEntries(checks.map(([name, check]) => [name, check.ok])),
+  }
 }

@@ -23,6 +23,7 @@ export function openDatabase(url: string, options: { poolSize: number; onError?:
     idleTimeoutMillis: 30_000,
     query_timeout: 30_000,
     keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
   })
   // An idle connection that breaks is replaced by the pool; unheard, the event would end the process.
   pool.on('error', (error) => options.onError?.(error))

@@ -5,6 +5,7 @@ import pg from 'pg'
 import { AppError } from '@/shared/errors'
 import { writeFileAtomic } from '@/shared/node/atomic-file'
 import { baseEnv, start } from '@/shared/node/exec'
+import { growingPauses } from '@/shared/node/pauses'
 import { readPidFile, writePidFile } from '../home'
 import { withHomeLock } from '../home-lock'
 import { binaries, clusterDirectory, initCluster, type ServerUser, serverUser, socketDirectory } from './postgres-home'
@@ -231,6 +232,7 @@ function superviseServer(cluster: Cluster, onRestart?: (reason: string) => void)
 
   async function bringUp(): Promise<void> {
     const deadline = Date.now() + startDeadlineMs
+    const pauses = growingPauses({ firstMs: 50, longestMs: 1_000 })
     while (!stopped) {
       if ((await runningPid(cluster)) === null && (child === null || child.exitCode !== null || child.signalCode !== null)) {
         // Backends of a killed server may hold its shared memory for a moment: then it exits at once and the next round tries again.
@@ -244,7 +246,7 @@ function superviseServer(cluster: Cluster, onRestart?: (reason: string) => void)
         throw new AppError('ERR_UNAVAILABLE', `the embedded database does not start:\n${await lastWords(cluster)}`, {
           nextAction: `See ${cluster.directory}/postgres.log.`,
         })
-      await pause(50)
+      await pause(pauses.next())
     }
   }
 

@@ -1,6 +1,8 @@
+import { setTimeout as wait } from 'node:timers/promises'
 import type { Pool } from 'pg'
 import type { Logger } from 'pino'
 import { type LogRecord, maxLogLineBytes } from '@/shared/logs'
+import { growingPauses } from '@/shared/node/pauses'
 import type { ChangeBus } from '../events/bus'
 
 export interface LogWriter {
@@ -8,14 +10,20 @@ export interface LogWriter {
   write(line: Omit<LogRecord, 'at'> & { at?: Date }): void
   /** Resolves when everything queued so far is in the database, or was given up. */
   flush(): Promise<void>
+  /** Lines that are not in the database yet. */
+  held(): number
 }
 
 const flushMs = 40
 const batchLines = 500
 /** Held while the database does not answer; beyond it lines are dropped and counted. */
 const maxHeldLines = 20_000
-const retryMs = 500
+const firstRetryMs = 200
+const longestRetryMs = 2_000
+/** Of lines that the database refuses, or when the process stops. */
 const maxRetries = 10
+/** A database that is away for longer costs the lines of that time. */
+const giveUpAfterMs = 15 * 60_000
 
 /** NUL cannot be stored in a Postgres text; a line is cut at a bound, never in the middle of a character. */
 function storable(text: string): string {
@@ -23,7 +31,10 @@ function storable(text: string): string {
   return clean.length <= maxLogLineBytes ? clean : `${clean.slice(0, maxLogLineBytes - 1)}…`
 }
 
-/** Appends lines to the log of a deployment: batched inserts, one notice a batch. */
+/** SQLSTATE classes of a statement that fails however often it is sent: data, integrity, syntax. All else is a database that is away. */
+const isRefusal = (error: unknown) => /^(22|23|42)...$/.test(String((error as { code?: unknown } | null)?.code ?? ''))
+
+/** Appends lines to the log of a deployment: batched inserts, one notice a batch. `stop`: what cannot be written soon after is given up. */
 export function createLogWriter(options: {
   pool: Pool
   bus: ChangeBus
@@ -31,8 +42,9 @@ export function createLogWriter(options: {
   ids: { teamId: string; projectId: string; deploymentId: string; instanceId?: string }
   /** Hides secrets in every line. */
   mask: (text: string) => string
+  stop?: AbortSignal
 }): LogWriter {
-  const { pool, bus, logger, ids, mask } = options
+  const { pool, bus, logger, ids, mask, stop } = options
   let held: (Omit<LogRecord, 'at'> & { at: Date })[] = []
   /** Lines that were dropped before the first one held. */
   let dropped = 0
@@ -69,6 +81,8 @@ export function createLogWriter(options: {
 
   async function writeHeld(): Promise<void> {
     let failures = 0
+    let failingSince = 0
+    const pauses = growingPauses({ firstMs: firstRetryMs, longestMs: longestRetryMs })
     let batch: typeof held = []
     while (batch.length > 0 || held.length > 0) {
       if (batch.length === 0) batch = takeBatch()
@@ -76,14 +90,17 @@ export function createLogWriter(options: {
         await insert(batch)
         batch = []
         failures = 0
+        pauses.reset()
         void bus.publish({ kind: 'log', id: ids.deploymentId, teamId: ids.teamId, projectId: ids.projectId })
       } catch (error) {
-        if (++failures > maxRetries) {
+        if (++failures === 1) failingSince = Date.now()
+        const isWaiting = !isRefusal(error) && !stop?.aborted && Date.now() - failingSince < giveUpAfterMs
+        if (failures > maxRetries && !isWaiting) {
           logger.error({ err: error, lines: batch.length + held.length }, 'log lines lost: the database does not take them')
           held = []
           return
         }
-        await new Promise((resolve) => setTimeout(resolve, retryMs))
+        await wait(pauses.next())
       }
     }
   }
@@ -107,5 +124,6 @@ export function createLogWriter(options: {
       writing = writing.then(writeHeld)
       await writing
     },
+    held: () => held.length,
   }
 }

@@ -63,7 +63,7 @@ export async function runDeployment(deps: DeployDeps, deploymentId: string, job:
   const db = scopeTo(deps.prisma, { teamId })
   const mask = createRunMask()
   const record = await DeploymentRecord.take(db, deps.bus, ids, { owner: deps.owner, attempt: job.attempt, mask })
-  const log = createLogWriter({ pool: deps.pool, bus: deps.bus, logger: deps.logger, ids, mask })
+  const log = createLogWriter({ pool: deps.pool, bus: deps.bus, logger: deps.logger, ids, mask, stop: job.signal })
   const canceled = watchForCancel(deps, db, deploymentId)
   const run: DeployRun = { deployment, db, record, log, mask, signal: AbortSignal.any([job.signal, canceled.signal]) }
   try {

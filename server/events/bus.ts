@@ -1,5 +1,6 @@
-import pg from 'pg'
+import type pg from 'pg'
 import type { Logger } from 'pino'
+import { keepListening } from './listen-connection'
 
 /** What changed; small, because Postgres bounds a notification to 8,000 bytes: a listener reads the rows it needs. */
 export interface Change {
@@ -27,7 +28,6 @@ export interface ChangeBus {
 
 /** Triggers of the database write to it too (kind `access`). */
 const channel = 'switchyard_changes'
-const reconnectMs = 500
 const maxQueued = 1000
 
 type Listener = (change: Change | null) => void
@@ -36,40 +36,20 @@ type Listener = (change: Change | null) => void
 export function createChangeBus(options: { url: string; pool: pg.Pool; logger: Logger }): ChangeBus {
   const { url, pool, logger } = options
   const listeners = new Set<Listener>()
-  let client: pg.Client | undefined
-  let timer: NodeJS.Timeout | undefined
-  let closed = false
-  const tell = (change: Change | null) => {
+  const publishToListeners = (change: Change | null) => {
     for (const listener of listeners) listener(change)
   }
-
-  async function connect(): Promise<void> {
-    const next = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000, query_timeout: 10_000, keepAlive: true })
-    let lost = false
-    const onLost = () => {
-      if (lost || closed) return
-      lost = true
-      next.end().catch(() => {})
-      timer = setTimeout(reconnect, reconnectMs)
-    }
-    next.on('error', onLost)
-    next.on('end', onLost)
-    next.on('notification', (message) => {
-      if (message.payload) tell(JSON.parse(message.payload) as Change)
-    })
-    await next.connect()
-    await next.query(`LISTEN ${channel}`)
-    client = next
-    tell(null)
-  }
-  const reconnect = () => {
-    connect().catch((error) => {
-      logger.warn({ err: error }, 'change bus: database not reachable, trying again')
-      if (!closed) timer = setTimeout(reconnect, reconnectMs)
-    })
-  }
-  reconnect()
-
+  const connection = keepListening({
+    url,
+    channel,
+    logger,
+    onListening: () => publishToListeners(null),
+    onMessage(payload) {
+      const change = readChange(payload)
+      if (change) publishToListeners(change)
+      else logger.warn({ payload: payload.slice(0, 200) }, 'change bus: a notice that nobody can read was ignored')
+    },
+  })
   return {
     async publish(change) {
       try {
@@ -81,11 +61,17 @@ export function createChangeBus(options: { url: string; pool: pg.Pool; logger: L
     listen(filter, signal) {
       return subscribe(listeners, filter, signal)
     },
-    async close() {
-      closed = true
-      clearTimeout(timer)
-      await client?.end().catch(() => {})
-    },
+    close: () => connection.close(),
+  }
+}
+
+/** Everybody who may connect to the database may notify: null for what is no change. */
+function readChange(payload: string): Change | null {
+  try {
+    const change = JSON.parse(payload) as Change | null
+    return change !== null && typeof change.kind === 'string' && typeof change.id === 'string' ? change : null
+  } catch {
+    return null
   }
 }
 

@@ -33,6 +33,8 @@ const finishDeadlineMs = 3_000
 /** Sustained lines a second of one instance; a flood beyond it is counted, not stored. */
 const linesPerSecond = 500
 const burstLines = 5_000
+/** Of one instance, read and not stored yet. */
+const maxHeldLines = 2_000
 
 export function createLogCollector(deps: {
   prisma: PrismaClient
@@ -43,10 +45,12 @@ export function createLogCollector(deps: {
   logger: Logger
 }): LogCollector {
   const following = new Map<string, Following>()
+  const stopping = new AbortController()
   const writerOf = (instance: Instance, mask: Mask) =>
     createLogWriter({
       ...deps,
       mask,
+      stop: stopping.signal,
       ids: { teamId: instance.teamId, projectId: instance.projectId, deploymentId: instance.deploymentId, instanceId: instance.id },
     })
 
@@ -88,6 +92,8 @@ export function createLogCollector(deps: {
           hinted = true
           writer.write({ step: 'runtime', stream: 'system', text: readOnlyHint })
         }
+        // The runtime keeps what is not read yet: while the database is away it waits there, not in memory.
+        if (writer.held() >= maxHeldLines) await writer.flush()
       }
     } finally {
       clearInterval(timer)
@@ -122,6 +128,7 @@ export function createLogCollector(deps: {
       )
     },
     async stop() {
+      stopping.abort()
       const all = [...following.values()]
       for (const { stop } of all) stop.abort()
       await Promise.all(all.map((f) => f.ended))

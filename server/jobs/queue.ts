@@ -55,6 +55,7 @@ export interface Lane {
  */
 export async function claim(pool: Pool, owner: string, lanes: readonly Lane[] = everyLane): Promise<ClaimedJob | null> {
   const client = await pool.connect()
+  let failure: Error | undefined
   try {
     await client.query('BEGIN')
     await client.query('SELECT pg_advisory_xact_lock($1)', [claimLock])
@@ -78,10 +79,11 @@ export async function claim(pool: Pool, owner: string, lanes: readonly Lane[] = 
     await client.query('COMMIT')
     return rows[0] ?? null
   } catch (error) {
-    await client.query('ROLLBACK').catch(() => {})
+    failure = error as Error
     throw error
   } finally {
-    client.release()
+    // A connection on which something failed is not used again: of a server that hangs it would fail the next caller, too.
+    client.release(failure)
   }
 }
 

@@ -119,7 +119,7 @@ export async function createTestApi(bootstrap: ServerEnv['bootstrap'] = null, op
     },
     storage: async () => ({ disks: [], usage: [], limits: [], freed: [] }),
     diskProblem: () => null,
-    health: async () => ({ ready: true, weakness: null, checks: { database: { ok: true, detail: 'secret detail' } } }),
+    health: async () => ({ ready: true, installation: 'test', weakness: null, checks: { database: { ok: true, detail: 'secret detail' } } }),
     accessChanges: (actorId, signal) => accessChanges(bus, actorId, signal),
   }
   publishPlatform(platform)

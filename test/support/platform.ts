@@ -103,6 +103,7 @@ export async function startPlatform(options: PlatformOptions): Promise<RunningPl
   const ready = () =>
     waitUntilReady(
       url,
+      home,
       () => current,
       () => output,
     )
@@ -175,13 +176,14 @@ function launch(script: string, env: Record<string, string>, onOutput: (text: st
 
 const hasEnded = (child: ChildProcess) => child.exitCode !== null || child.signalCode !== null
 
-async function waitUntilReady(url: string, current: () => ChildProcess, output: () => string): Promise<void> {
+async function waitUntilReady(url: string, home: string, current: () => ChildProcess, output: () => string): Promise<void> {
   try {
     await until('GET /api/health answers 200', readyDeadlineMs, async () => {
       if (hasEnded(current())) throw new Error(`the platform ended with ${current().exitCode ?? current().signalCode}`)
       const answer = await fetch(`${url}/api/health`, { signal: AbortSignal.timeout(5000) }).catch(() => undefined)
-      await answer?.arrayBuffer().catch(() => {})
-      return answer?.status === 200
+      const body = await answer?.json().catch(() => null)
+      const installation = await readFile(path.join(home, 'installation'), 'utf8').catch(() => '')
+      return answer?.status === 200 && (body as { installation?: string } | null)?.installation === installation.trim()
     })
   } catch (error) {
     throw new Error(`${(error as Error).message}\n--- its output:\n${output().slice(-8000)}`, { cause: error })

@@ -13,22 +13,26 @@ const root = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '')
 /** Says that it is ready and ends when told to; or does what the file `mode` beside it says: `hang` (and hears no SIGTERM), `crash`. */
 const scriptedChild = `
 import { readFileSync } from 'node:fs'
+import { createServer } from 'node:http'
 const mode = readFileSync(new URL('./mode', import.meta.url), 'utf8')
 if (mode === 'crash' && process.argv[1].endsWith('router.mjs')) process.exit(1)
 const hangs = mode === 'hang' && process.argv[1].endsWith('router.mjs')
 process.on('SIGTERM', () => { if (!hangs) process.exit(0) })
 process.on('disconnect', () => { if (process.argv[1].endsWith('control.mjs')) process.exit(0) })
 setInterval(() => {}, 60_000)
+process.on('message', (message) => message.type === 'ping' && !hangs && process.send({ type: 'pong' }))
+if (process.argv[1].endsWith('control.mjs')) createServer((_, res) => res.end()).listen(Number(process.env.PORT))
 if (!hangs) process.send({ type: 'ready' })
 `
 
 export interface SupervisedHome {
   readonly home: string
+  readonly port: number
   readonly edgePort: number
   /** What routers that start from now on do. */
   behave(mode: 'ready' | 'hang' | 'crash'): Promise<void>
   /** `node`: the program that it and all its children are. */
-  start(node?: string): Promise<ChildProcess>
+  start(node?: string, env?: Record<string, string>): Promise<ChildProcess>
   /** Of a process by its name: `router-0`, `control`. */
   pid(name: string): Promise<number>
   output(): string
@@ -64,9 +68,10 @@ export async function supervisedHome(routers: 'scripted' | 'real'): Promise<Supe
   let output = ''
   return {
     home,
+    port,
     edgePort,
     behave: (mode) => writeFile(path.join(directory, 'mode'), mode),
-    async start(node = process.execPath) {
+    async start(node = process.execPath, extra = {}) {
       const env = {
         ...baseEnv,
         SWITCHYARD_HOME: home,
@@ -77,6 +82,7 @@ export async function supervisedHome(routers: 'scripted' | 'real'): Promise<Supe
         EDGE_HTTPS_PORT: String(edgeHttpsPort),
         EDGE_WORKERS: '2',
         LOG_LEVEL: 'info',
+        ...extra,
       } as unknown as NodeJS.ProcessEnv
       const child = start([node, path.join(directory, 'switchyard.mjs')], { env, stdio: ['ignore', 'pipe', 'pipe'] })
       for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => (output += chunk.toString()))

@@ -1,0 +1,65 @@
+import { setTimeout as wait } from 'node:timers/promises'
+import type { ChildProcess } from './exec'
+
+/** In a child: answers its parent for as long as its event loop turns. A parent that never asks costs nothing. */
+export function answerPings(): void {
+  process.on('message', (message: unknown) => {
+    // The callback takes the error of a channel that closed meanwhile, which would be thrown otherwise.
+    if (isOfType(message, 'ping') && process.connected) process.send?.({ type: 'pong' }, undefined, undefined, () => {})
+  })
+}
+
+const isOfType = (message: unknown, type: string): boolean =>
+  typeof message === 'object' && message !== null && 'type' in message && message.type === type
+
+/** True for the answer to a ping, which is for nobody but the one who asked. */
+export const isPong = (message: unknown): boolean => isOfType(message, 'pong')
+
+/** Resolves when the child answers. @throws when `signal` aborts first */
+export function ping(child: ChildProcess, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const end = (settle: () => void) => {
+      child.off('message', onMessage)
+      signal.removeEventListener('abort', onAbort)
+      settle()
+    }
+    const onMessage = (message: unknown) => isPong(message) && end(resolve)
+    const onAbort = () => end(() => reject(signal.reason))
+    if (signal.aborted) return reject(signal.reason)
+    child.on('message', onMessage)
+    signal.addEventListener('abort', onAbort, { once: true })
+    if (child.connected) child.send({ type: 'ping' }, () => {})
+  })
+}
+
+/**
+ * Asks again and again, and calls `onSilent` once when every question of `silenceMs` stayed unanswered. Questions are counted, not clock
+ * time: a machine or a parent that was suspended begins anew instead of taking its own absence for the other's silence.
+ */
+export function watchForSilence(options: {
+  ask: (signal: AbortSignal) => Promise<void>
+  /** Looked at anew after each question: who is starting may be given more. */
+  silenceMs: () => number
+  everyMs: number
+  onSilent: () => void
+}): { stop(): void } {
+  const { ask, silenceMs, everyMs, onSilent } = options
+  const stopped = new AbortController()
+  const isAnswered = (): Promise<boolean> =>
+    ask(AbortSignal.any([stopped.signal, AbortSignal.timeout(everyMs)])).then(
+      () => true,
+      () => false,
+    )
+  void (async () => {
+    let unanswered = 0
+    while (!stopped.signal.aborted) {
+      const [answered] = await Promise.all([isAnswered(), wait(everyMs, undefined, { signal: stopped.signal, ref: false }).catch(() => {})])
+      unanswered = answered ? 0 : unanswered + 1
+      if (unanswered * everyMs >= silenceMs() && !stopped.signal.aborted) {
+        stopped.abort()
+        onSilent()
+      }
+    }
+  })()
+  return { stop: () => stopped.abort() }
+}
