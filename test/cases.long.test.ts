@@ -123,7 +123,20 @@ describe.each(['process', 'docker'] as const)('on the %s runtime', (runtime) => 
     await createProject('idle')
     await api(platform, 'PATCH', '/projects/idle/rules', { answerTimeoutMs: 300_000 })
     await deploy('echo', 'idle')
-    const [events, slow] = await Promise.all([body('idle', '/sse'), body('idle', '/slow')])
+    const read = (pathname: string) =>
+      new Promise<string>((resolve, reject) => {
+        request({ port: platform.edgePort, path: pathname, headers: { host: 'idle.localhost' }, agent: false }, (answer) => {
+          let text = ''
+          answer.on('data', (chunk) => {
+            text += chunk
+          })
+          answer.on('end', () => resolve(text))
+          answer.on('error', reject)
+        })
+          .on('error', reject)
+          .end()
+      })
+    const [events, slow] = await Promise.all([read('/sse'), read('/slow')])
     expect(events).toContain('after-gap')
     expect(slow).toBe('slow done')
   })

@@ -3,10 +3,12 @@ import { mkdir, realpath, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
 import type { PlanCommand } from '@/shared/build-plan'
 
-// The commands of our own plans that delete what an earlier install left before they begin. Others build on it.
-const startsOver = /^npm ci( --include=dev)?$/
+// `npm ci` deletes what an earlier install left before it begins. An install without a lock file must not see it: it would keep
+// versions that were newest then. Every other command builds on it.
+const startsOver =
+  /^(npm ci( --include=dev)?|npm install --include=dev|pnpm install --no-frozen-lockfile --prod=false|yarn install (--no-immutable|--production=false))$/
 
-/** Directories the command would delete first, relative to the plan's root directory. */
+/** Directories that must be gone before the command begins, relative to the plan's root directory. */
 export const deletedFirst = (command: PlanCommand): readonly string[] => (startsOver.test(command.command) ? command.cacheDirectories : [])
 
 /**
