@@ -147,7 +147,7 @@ const steps = {
       return checkCounts(true, 'build')
     }),
   unit: ({ folders, files }) => step('unit', () => vitest('unit', { folders, files, deadlineMs: 10 * minute })),
-  integration: ({ folders, files }) => step('integration', () => vitest('integration', { folders, files, deadlineMs: 25 * minute })),
+  integration: ({ folders, files }) => step('integration', () => vitest('integration', { folders, files, deadlineMs: 45 * minute })),
   "integration on Debian's Postgres": () =>
     step("integration on Debian's Postgres", () =>
       vitest('integration', {
@@ -169,7 +169,7 @@ function plan(given) {
   const unknown = names.filter((name) => !(name in suites))
   if (unknown.length > 0)
     throw new Stop(`Unknown suite: ${unknown.join(', ')}`, `Choose from: ${Object.keys(suites).join(', ')}; without a name all of it runs.`)
-  if (names.length === 0) return { steps: everyStep, folders: [], files: [], engine: true, everything: true, deadlineMs: 50 * minute }
+  if (names.length === 0) return { steps: everyStep, folders: [], files: [], engine: true, everything: true, deadlineMs: 80 * minute }
   const chosen = names.map((name) => suites[name])
   return {
     steps: inOrder.filter((name) => chosen.some((suite) => suite.steps.includes(name))),
@@ -177,7 +177,7 @@ function plan(given) {
     files,
     engine: chosen.some((suite) => suite.engine),
     everything: false,
-    deadlineMs: Math.max(50 * minute, ...chosen.map((suite) => suite.deadlineMs ?? 0)),
+    deadlineMs: Math.max(80 * minute, ...chosen.map((suite) => suite.deadlineMs ?? 0)),
   }
 }
 
