@@ -82,7 +82,8 @@ test('what a member may do, they do: purge, check a domain again, deploy', async
   await page.getByRole('button', { name: 'Purge everything' }).click()
   await expect(page.getByText(/Nothing was kept of that|kept answers? removed/)).toBeVisible()
   await page.goto(`${platform.url}/site/domains/www.site.example`)
-  const checked = page.waitForResponse((response) => response.url().includes('domains.check'))
+  // An examination asks name servers that may not answer, each with a deadline of its own.
+  const checked = page.waitForResponse((response) => response.url().includes('domains.check'), { timeout: 90_000 })
   await page.getByRole('button', { name: 'Check again' }).click()
   expect((await checked).status()).toBe(200)
   await page.goto(`${platform.url}/site`)
