@@ -31,7 +31,9 @@ describe.skipIf(process.getuid?.() !== 0)('a disk that builds fill', () => {
     const { error, asked } = await build('cat /dev/zero > a-file-without-end')
     expect(error).toMatchObject({ message: expect.stringMatching(/disk/), details: { nextAction: expect.stringContaining('free') } })
     expect(await disk.freeBytes()).toBeGreaterThan(before - 8 * megabyte)
-    expect(await readdir(path.join(disk.directory, 'builds', 'projects', asked.projectId, 'host-0'))).toEqual([])
+    // An empty mount point of the confinement may stay.
+    const left = await readdir(path.join(disk.directory, 'builds', 'projects', asked.projectId, 'host-0'), { recursive: true, withFileTypes: true })
+    expect(left.filter((entry) => !entry.isDirectory())).toEqual([])
     expect((await build('true')).error).toBeNull()
   })
 
