@@ -135,7 +135,7 @@ export class DockerDriver implements RuntimeDriver {
   async listeners(instanceId: string): Promise<Listener[] | null> {
     const container = await this.inspectContainer(instanceId)
     if (!container?.State.Running || !this.engine.local) return null
-    // Of an engine in a virtual machine the number is another process's here, or nobody's: no table, nothing known.
+    // The process id of an engine in a virtual machine means nothing on this machine: the result is unknown.
     if ((await cgroupOfProcess(container.State.Pid).catch(() => null)) === null) return null
     return listenersOfNamespace(container.State.Pid)
   }

@@ -4,7 +4,7 @@ import { AppError } from '@/shared/errors'
 
 /** Counters kept at once; beyond that the oldest go. */
 const maxLanes = 20_000
-/** A counter is forgotten when nobody has tried for this long. */
+/** A counter without an attempt for this long is removed. */
 const forgottenAfterMs = 15 * 60_000
 /** A browser waits this long without giving up; a longer queue is refused with the time to come back. */
 const maxWaitMs = 15_000
@@ -67,7 +67,7 @@ export function createThrottle(options: { now?: () => number; sleep?: (ms: numbe
     const known = lanes.get(name)
     const lane = known && at - known.usedAt < forgottenAfterMs ? known : { attempts: 0, nextAt: at, usedAt: at }
     lane.usedAt = at
-    // Put last, so that the first of the map is the one that nobody has used for longest.
+    // Moved to the end: the first entry of the map is the least recently used.
     lanes.delete(name)
     lanes.set(name, lane)
     const oldest = lanes.size > maxLanes ? lanes.keys().next().value : undefined
@@ -83,7 +83,7 @@ export function createThrottle(options: { now?: () => number; sleep?: (ms: numbe
       if (startAt - at > maxWaitMs) throw tooMany(startAt - at - maxWaitMs / 2)
       for (const { lane, pace } of taken) {
         lane.attempts++
-        // By its own pace: a slow guesser at one account holds nobody else behind the same address up.
+        // Each account has its own pace: guesses at one account do not delay other people behind the address.
         lane.nextAt = Math.max(at, lane.nextAt) + pauseAfter(lane.attempts, pace)
       }
       if (startAt > at) await sleep(startAt - at)

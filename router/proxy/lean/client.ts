@@ -348,7 +348,7 @@ export class ClientConnection extends ClientInput implements Front, AnswersOwner
     if (!this.#settled && this.exchange.open && clock.passed(this.since, 0)) {
       this.#settled = true
       this.exchange.settle()
-      // Whoever waits for a slow answer or a quiet stream must be seen to be there.
+      // TCP keep-alive tells whether a client that waits for a slow answer is still connected.
       this.socket.setKeepAlive(true, quietProbeMs)
     }
   }

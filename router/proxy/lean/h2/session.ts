@@ -395,7 +395,7 @@ export class Session implements FrameSink {
     else if (now - this.#idleSince > idleMs) this.#lastLines.clear()
   }
 
-  // Whoever waits for a slow answer or a quiet stream must be seen to be there.
+  // TCP keep-alive tells whether a client that waits for a slow answer is still connected.
   #tickStreams(now: number, clientIdleTimeoutMs: number): void {
     if (!this.#probed) this.socket.setKeepAlive(true, quietProbeMs)
     this.#probed = true
