@@ -4,7 +4,7 @@ import { newId } from '@/shared/node/ids'
 import type { Artifact, ResourceLimits } from '@/shared/release'
 import { artifactOf } from '../instances/launch'
 import { isArtifactThere } from './artifact-lock'
-import type { DeployDeps, DeployRun } from './run'
+import type { DeployDeps, DeployRun } from './deploy-run'
 import { readVariables } from './variables'
 
 const GiB = 1024 ** 3

@@ -7,7 +7,7 @@ import { type RuntimeSettings, readRuntimeSettings } from '@/shared/runtime-sett
 import { launchInstance, type ReleaseConfig, releaseConfig, watchInstance } from '../instances/launch'
 import { enqueue } from '../jobs/queue'
 import { contentSpec } from '../static-content/static-content'
-import type { DeployDeps, DeployRun } from './run'
+import type { DeployDeps, DeployRun } from './deploy-run'
 import { layOutFiles } from './static-stage'
 import { readVariables } from './variables'
 

@@ -1,55 +1,17 @@
-import type { Pool } from 'pg'
-import type { Logger } from 'pino'
-import type { Builder } from '@/builder/builder'
-import type { Runtime } from '@/runtime/driver'
-import type { Deployment, PrismaClient } from '@/server/database/generated/client'
 import { AppError, isAppError, type WireError } from '@/shared/errors'
 import { diskFullError, isDiskFull } from '@/shared/node/disk'
 import { newId } from '@/shared/node/ids'
 import { deploymentTraits } from '@/shared/states'
 import { type ScopedClient, scopeTo } from '../database/scope'
-import type { ChangeBus } from '../events/bus'
-import type { Drainer } from '../instances/drainer'
 import type { JobContext } from '../jobs/worker'
-import type { RoutePublisher } from '../routes/publisher'
-import type { Secrets } from '../secrets/secrets'
-import type { StaticContents } from '../static-content/static-content'
 import { buildArtifact } from './build-stage'
+import type { DeployDeps, DeployRun } from './deploy-run'
 import { goLive } from './live-stage'
-import { createLogWriter, type LogWriter } from './log-writer'
+import { createLogWriter } from './log-writer'
 import { DeploymentRecord, LeaseLost } from './record'
 import { removeInstances, retireOldInstances } from './retire'
-import { createRunMask, type RunMask } from './run-mask'
+import { createRunMask } from './run-mask'
 import { readAllVariables } from './variables'
-
-export interface DeployDeps {
-  prisma: PrismaClient
-  pool: Pool
-  bus: ChangeBus
-  builder: Builder
-  runtime: Runtime
-  routes: RoutePublisher
-  contents: StaticContents
-  drainer: Pick<Drainer, 'follow'>
-  secrets: Secrets
-  installationId: string
-  /** Bytes of a request head that the routers pass on. */
-  maxHeaderBytes: number
-  owner: string
-  maxAttempts: number
-  logger: Logger
-}
-
-export interface DeployRun {
-  deployment: Deployment
-  /** Bound to the deployment's team. */
-  db: ScopedClient
-  record: DeploymentRecord
-  log: LogWriter
-  mask: RunMask
-  /** Aborted when a person cancels or this worker has to stop. */
-  signal: AbortSignal
-}
 
 /**
  * Brings one deployment to its end: build, start, health check, cutover; the old one then drains by itself. Safe to run again after a crash at any

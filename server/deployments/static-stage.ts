@@ -6,7 +6,7 @@ import type { StaticContent } from '@/shared/route-table'
 import { adoptOutputRules } from '../edge-policy/output-rules'
 import { artifactOf, type ReleaseConfig } from '../instances/launch'
 import type { ContentSpec } from '../static-content/static-content'
-import type { DeployDeps, DeployRun } from './run'
+import type { DeployDeps, DeployRun } from './deploy-run'
 
 /**
  * What "start" and "health" mean for a site of files alone: the routers serve it from disk, so nothing is started. The files are

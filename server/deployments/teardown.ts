@@ -5,9 +5,9 @@ import { runningDeploymentStatuses } from '@/shared/states'
 import type { PrismaClient } from '../database/client'
 import type { ChangeBus } from '../events/bus'
 import { artifactOf } from '../instances/launch'
+import { stopInstances } from '../instances/stop'
 import type { StaticContents } from '../static-content/static-content'
 import { withArtifactHeld } from './artifact-lock'
-import { stopInstances } from './retire'
 
 interface TeardownDeps {
   prisma: PrismaClient

@@ -2,7 +2,7 @@ import { readOutputRules, warningText } from '@/builder/edge-rules'
 import type { Artifact, Prisma } from '@/server/database/generated/client'
 import { findExcess } from '@/shared/edge-rules/weight'
 import { AppError, isAppError } from '@/shared/errors'
-import type { DeployRun } from '../deployments/run'
+import type { DeployRun } from '../deployments/deploy-run'
 import { type PartialPolicy, rawFields, readStored } from './stored'
 
 /**

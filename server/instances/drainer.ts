@@ -3,9 +3,9 @@ import type { Logger } from 'pino'
 import type { Runtime } from '@/runtime/driver'
 import type { Instance, PrismaClient } from '@/server/database/generated/client'
 import { readRuntimeSettings } from '@/shared/runtime-settings'
-import { stopInstances } from '../deployments/retire'
 import type { ChangeBus } from '../events/bus'
 import type { RoutePublisher } from '../routes/publisher'
+import { stopInstances } from './stop'
 
 /** Ends instances that were replaced: no new requests, time for those in flight, stop. Goes by the record, so a restart goes on with it. */
 export interface Drainer {
