@@ -3,6 +3,11 @@ import type { EdgePolicy } from '@/shared/edge-policy'
 import type { LogRecord } from '@/shared/logs'
 import type { Artifact, ResourceLimits } from '@/shared/release'
 
+export interface GitCredentials {
+  username: string
+  password: string
+}
+
 /** Where the files come from. */
 export type SourceSpec =
   | {
@@ -13,6 +18,8 @@ export type SourceSpec =
       ref: string | null
       /** Operators may fetch from private and loopback addresses; link-local (metadata services) never. */
       allowPrivateNetwork: boolean
+      /** What opens a private repository. Joined for one fetch and never stored with the rest. */
+      credentials?: GitCredentials | null
     }
   | { kind: 'archive' /** Digest in `storage/` of a tar or tar.gz. */; digest: string }
 

@@ -46,6 +46,7 @@ import { jobCatalogue } from './jobs/catalogue'
 import { startWorker } from './jobs/worker'
 import type { Actor, Platform } from './platform'
 import { createProjects } from './projects/projects'
+import { sealRepositories } from './projects/seal-repositories'
 import { createVariables } from './projects/variables'
 import { createCacheControl } from './purge/purge'
 import { startRetention } from './retention'
@@ -164,6 +165,8 @@ async function foundation(env: ServerEnv, roles: Set<Role>, logger: Logger): Pro
   if (applied.length > 0) logger.info({ applied }, 'database migrated')
   const database = openDatabase(url, { poolSize, onError: (error) => logger.warn({ err: error }, 'database connection lost') })
   const secrets = await openSecrets({ prisma: database.prisma, home: env.home })
+  const sealed = await sealRepositories({ prisma: database.prisma, secrets })
+  if (sealed > 0) logger.info({ rows: sealed }, 'credentials in addresses of repositories are sealed now')
   const boot = await firstBoot({ prisma: database.prisma, secrets, home: env.home, bootstrap: env.bootstrap, issueCode: roles.has('web') })
   const { installationId } = boot
   await noteInstallation(env.home, installationId)
@@ -365,11 +368,12 @@ const syncSoon = (base: Foundation, routes: RoutePublisher): Promise<void> =>
 
 /** A project that is gone is gone from the routers when the answer is given. */
 function routedProjects(base: Foundation, routes: RoutePublisher): Platform['projects'] {
-  const { bus, builder, contents, runtime, edge } = base
+  const { bus, secrets, builder, contents, runtime, edge } = base
   const { prisma } = base.database
   const projects = createProjects({
     prisma,
     bus,
+    secrets,
     builder,
     edge,
     teardown: (projectId) => tearDownProject({ prisma, bus, runtime, builder, contents }, projectId),

@@ -114,7 +114,10 @@ export const projectView = z.object({
   name: z.string(),
   slug: z.string(),
   url: z.string(),
+  /** Without credentials. */
   repository: z.string().nullable(),
+  /** A password or token for the repository is stored, sealed. It leaves with the address. */
+  repositoryCredentials: z.boolean(),
   branch: z.string().nullable(),
   rootDirectory: z.string().nullable(),
   installCommand: z.string().nullable(),

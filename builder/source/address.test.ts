@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { AppError } from '@/shared/errors'
-import { parseAddress, pinAddress, reachOf } from './address'
+import { isSameRepository, parseAddress, pinAddress, reachOf, splitAddress } from './address'
 
 const problem = (work: () => unknown): AppError => {
   try {
@@ -31,7 +31,22 @@ describe('addresses that are taken', () => {
       url: 'https://example.com/a.git',
       credentials: { username: 'ada', password: 'p@ss' },
     })
-    expect(parseAddress('ssh://ada:secret@example.com/a.git').url).toBe('ssh://ada@example.com/a.git')
+    expect(parseAddress('https://ada:p@ss@example.com/a.git')).toMatchObject({ url: 'https://example.com/a.git', credentials: { password: 'p@ss' } })
+  })
+
+  test('what is stored holds no credentials and is otherwise as it was typed', () => {
+    expect(splitAddress('https://t0ken@example.com/a.git?tab=readme')).toEqual({
+      url: 'https://example.com/a.git',
+      credentials: { username: 't0ken', password: '' },
+    })
+    expect(splitAddress(' git@github.com:acme/shop.git ')).toEqual({ url: 'git@github.com:acme/shop.git', credentials: null })
+    expect(splitAddress('ssh://git@github.com/acme/shop.git')).toEqual({ url: 'ssh://git@github.com/acme/shop.git', credentials: null })
+  })
+
+  test('credentials of a repository are of no use for another host, scheme, port or path', () => {
+    expect(isSameRepository('https://git.example/a/shop', 'https://git.example/a/shop.git/')).toBe(true)
+    for (const other of ['http://git.example/a/shop', 'https://git.example:8443/a/shop', 'https://git.example/b/shop', 'https://evil.example/a/shop'])
+      expect(isSameRepository('https://git.example/a/shop', other)).toBe(false)
   })
 })
 
@@ -69,6 +84,11 @@ describe('addresses that are refused, without being repeated', () => {
     "git@example.com';touch x;':secret",
     `https://example.com/secret${'a'.repeat(2100)}`,
     'https://',
+    'ssh://ada:secret@example.com/a.git',
+    'ada:secret@example.com:a.git',
+    'https://example.com/a.git?private_token=secret',
+    'https://example.com/a.git?ref=main&access_token=secret',
+    'https://example.com/a.git#token=secret',
   ])('%j', (text) => {
     const error = problem(() => parseAddress(text))
     expect(error.code).toBe('ERR_SOURCE')

@@ -1,5 +1,6 @@
 import { lookup } from 'node:dns/promises'
 import ipaddr from 'ipaddr.js'
+import type { GitCredentials } from '@/builder/builder'
 import { AppError } from '@/shared/errors'
 import { withDeadline } from '@/shared/node/deadline'
 
@@ -13,7 +14,7 @@ export interface RepositoryAddress {
   port: number
   /** What git is given: no password; for ssh with its user. */
   url: string
-  credentials: { username: string; password: string } | null
+  credentials: GitCredentials | null
 }
 
 /** An address that may be connected to, and the one IP it must be connected at. */
@@ -39,6 +40,9 @@ const badAddress = (why: string) =>
 
 const wrongScheme = () =>
   refuse('Repositories are fetched over https or ssh; from private networks over http and git, too', 'Use an https:// or ssh:// address.')
+
+// GitLab's private_token, access_token, token, key, secret, sig and their like.
+const secretParameter = /[?&#][^=&#]*(token|secret|passw|key|auth|credential|sig)[^=&#]*=/i
 
 /** Where an IP leads. IPv4 inside IPv6 (mapped, NAT64, 6to4) is judged as the IPv4 it reaches. */
 export function reachOf(ip: string): Reach {
@@ -92,6 +96,8 @@ function parseScp(text: string): RepositoryAddress | null {
   const [, user = 'git', rawHost = '', path = ''] = match
   if (!userPattern.test(user)) throw badAddress('the user name is not valid')
   if (path.startsWith('-')) throw badAddress('the path begins with a dash')
+  // "user:password@host:path": the password would be taken for a part of the path.
+  if (/^[^/]*@/.test(path)) throw badAddress('it holds a password, which ssh does not take')
   const host = checkedHost(rawHost)
   return { scheme: 'ssh', host, port: 22, url: `ssh://${user}@${bracket(host)}/${path.replace(/^\//, '')}`, credentials: null }
 }
@@ -119,12 +125,18 @@ function parseUrl(text: string): RepositoryAddress {
   const path = parsed.pathname
   if (path === '' || path === '/') throw badAddress('it names a host but no repository')
   if (decode(path).startsWith('/-')) throw badAddress('the path begins with a dash')
+  if (secretParameter.test(`${parsed.search}${parsed.hash}`))
+    throw refuse(
+      'The repository address carries a token in its query, which Git does not send',
+      'Put it before the host instead, as a password: https://oauth2:<token>@host/path.git. It is stored sealed.',
+    )
   const username = decode(parsed.username)
   const password = decode(parsed.password)
   const authority = parsed.port === '' ? bracket(host) : `${bracket(host)}:${port}`
   if (scheme === 'ssh') {
     const user = username || 'git'
     if (!userPattern.test(user)) throw badAddress('the user name is not valid')
+    if (password) throw badAddress('it holds a password, which ssh does not take')
     return { scheme, host, port, url: `ssh://${user}@${authority}${path}`, credentials: null }
   }
   // Query and fragment are dropped: git would append "/info/refs" to them.
@@ -145,6 +157,21 @@ export function parseAddress(text: string): RepositoryAddress {
   const scp = parseScp(trimmed)
   if (!scp) throw badAddress('it is neither a URL nor of the form git@host:path')
   return scp
+}
+
+/**
+ * An address as it is stored and shown, and what opens the repository apart from it. `git@host:path` stays as it was typed.
+ * @throws AppError ERR_SOURCE as `parseAddress`
+ */
+export function splitAddress(text: string): { url: string; credentials: GitCredentials | null } {
+  const { url, credentials } = parseAddress(text)
+  return { url: text.includes('://') ? url : text.trim(), credentials }
+}
+
+/** Whether what opens one repository may be used for the other: the same host, scheme and path, with or without `.git`. */
+export function isSameRepository(one: string, other: string): boolean {
+  const form = (text: string) => parseAddress(text).url.replace(/(\.git)?\/*$/, '')
+  return form(one) === form(other)
 }
 
 export type Resolve = (host: string) => Promise<string[]>

@@ -4,7 +4,7 @@ import { showName, sourceError } from './problem'
 
 /** Takes passwords out of what git printed; servers sometimes repeat what they were sent. */
 export function scrub(text: string, address: RepositoryAddress): string {
-  let clean = text.replace(/(\w+:\/\/)[^\s/@]+@/g, '$1')
+  let clean = text.replace(/(\w+:\/\/)[^\s/]*@/g, '$1')
   const { credentials } = address
   if (credentials) {
     const basic = Buffer.from(`${credentials.username}:${credentials.password}`).toString('base64')

@@ -248,7 +248,8 @@ async function takeTurns<T>(mirror: string | undefined, work: () => Promise<T>):
 export async function fetchGit(spec: GitSpec, options: FetchOptions): Promise<SourceTree> {
   parseRef(spec.ref)
   const pin = (url: string) => pinAddress(parseAddress(url), { allowPrivateNetwork: spec.allowPrivateNetwork, signal: options.signal })
-  const address = await pin(spec.url)
+  const pinned = await pin(spec.url)
+  const address = spec.credentials ? { ...pinned, credentials: spec.credentials } : pinned
   if (options.signal?.aborted) throw canceled()
   await mkdir(options.directory, { recursive: true })
   const scratch = await mkdtemp(path.join(path.dirname(options.directory), '.git-'))

@@ -3,6 +3,7 @@ import type { Prisma } from '@/server/database/generated/client'
 import { newId } from '@/shared/node/ids'
 import type { Artifact, ResourceLimits } from '@/shared/release'
 import { artifactOf } from '../instances/launch'
+import { openCredentials, secretsOf } from '../projects/repository'
 import { isArtifactThere } from './artifact-lock'
 import type { DeployDeps, DeployRun } from './deploy-run'
 import { readVariables } from './variables'
@@ -18,6 +19,7 @@ export async function buildArtifact(deps: DeployDeps, run: DeployRun): Promise<s
   const project = await run.db.project.findUniqueOrThrow({ where: { id: projectId } })
   const env = await readVariables(run.db, deps.secrets, { teamId, environmentId, scope: 'BUILD' })
   run.mask.learn(env)
+  const source = await sourceToFetch(deps, run, project)
   const build = () =>
     deps.builder.build(
       {
@@ -26,7 +28,7 @@ export async function buildArtifact(deps: DeployDeps, run: DeployRun): Promise<s
         projectId,
         projectSlug: project.slug,
         deploymentId: deployment.id,
-        source: deployment.source as unknown as SourceSpec,
+        source,
         settings: {
           rootDirectory: project.rootDirectory,
           installCommand: project.installCommand,
@@ -49,6 +51,16 @@ export async function buildArtifact(deps: DeployDeps, run: DeployRun): Promise<s
   run.log.write({ step: 'package', stream: 'system', text: 'The artifact was removed by a clean-up at this moment: it is made again.' })
   await run.record.fenced((tx) => tx.artifact.update({ where: { id }, data: { removedAt: new Date() } }))
   return recordArtifact(run, await build())
+}
+
+/** The recorded source with what opens it, which nothing written about the deployment may hold. */
+async function sourceToFetch(deps: DeployDeps, run: DeployRun, project: Parameters<typeof openCredentials>[1]): Promise<SourceSpec> {
+  const source = run.deployment.source as unknown as SourceSpec
+  if (source.kind !== 'git') return source
+  const credentials = await openCredentials(deps.secrets, project, source.url)
+  if (!credentials) return source
+  run.mask.learn(secretsOf(credentials))
+  return { ...source, credentials }
 }
 
 function buildEvents(run: DeployRun): BuildEvents {

@@ -11,7 +11,6 @@ import { type ScopedClient, scopeTo } from '../database/scope'
 import type { ChangeBus } from '../events/bus'
 import { jobCatalogue } from '../jobs/catalogue'
 import type { Actor } from '../platform'
-import { withoutCredentials } from './present'
 
 type Input = z.output<typeof deploymentInput>
 
@@ -52,6 +51,7 @@ function triggerOf(actor: Actor, claimed: Input['triggeredBy']): Input['triggere
 
 /** What is built, and what is known of it before it is fetched. */
 interface Wanted {
+  /** Recorded as it is: without credentials, which the project keeps. */
   source: SourceSpec
   branch: string | null
   repeats?: string
@@ -144,22 +144,14 @@ async function sourceOf(
 }
 
 /** The same commit or upload again, whatever became of that deployment. @throws ERR_NOT_FOUND, ERR_CONFLICT when its source is gone */
-async function repeatedSource(
-  storage: BlobStore,
-  db: ScopedClient,
-  project: { id: string; repository: string | null },
-  repeat: string,
-): Promise<Wanted> {
+async function repeatedSource(storage: BlobStore, db: ScopedClient, project: { id: string }, repeat: string): Promise<Wanted> {
   const before = await db.deployment.findFirst({ where: { id: repeat, projectId: project.id } })
   if (!before)
     throw new AppError('ERR_NOT_FOUND', `The project has no deployment ${repeat}.`, { nextAction: 'List its deployments to see their ids.' })
   const { branch, commitSha, commitMessage, commitAuthor } = before
   const source = before.source as unknown as SourceSpec
   if (source.kind === 'git') {
-    // A new token in the project's settings counts for what is fetched from the same place.
-    const { repository } = project
-    const url = repository && withoutCredentials(repository) === withoutCredentials(source.url) ? repository : source.url
-    return { source: { ...source, url, ref: commitSha ?? source.ref }, branch, commitSha, commitMessage, commitAuthor, repeats: repeat }
+    return { source: { ...source, ref: commitSha ?? source.ref }, branch, commitSha, commitMessage, commitAuthor, repeats: repeat }
   }
   if (!(await storage.stat(source.digest)))
     throw new AppError('ERR_CONFLICT', `The folder that was uploaded for deployment ${repeat} is not kept any more.`, {

@@ -30,11 +30,6 @@ const between = (from: Date | null, to: Date | null): number | null => (from && 
 export const projectUrl = (slug: string, edge: Edge): string => edgeUrl(projectHost(slug, edge.baseDomain), edge)
 const deploymentUrl = (slug: string, id: string, edge: Edge): string => edgeUrl(deploymentHost(slug, id, edge.baseDomain), edge)
 
-/** A repository's URL may carry a token; people see it without. */
-export function withoutCredentials(url: string): string {
-  return url.replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/@]*@/i, '$1')
-}
-
 export function presentSummary(row: SummaryRow, edge: Edge): DeploymentSummary {
   const { project } = row.environment
   const source = row.source as unknown as SourceSpec
@@ -50,7 +45,7 @@ export function presentSummary(row: SummaryRow, edge: Edge): DeploymentSummary {
     cancelRequested: row.cancelRequested,
     triggeredBy: row.triggeredBy.toLowerCase() as Lowercase<typeof row.triggeredBy>,
     createdBy: row.createdBy,
-    source: source.kind === 'git' ? { kind: 'git', repository: withoutCredentials(source.url) } : { kind: 'archive', repository: null },
+    source: source.kind === 'git' ? { kind: 'git', repository: source.url } : { kind: 'archive', repository: null },
     repeats: row.repeats,
     ref: row.ref,
     branch: row.branch,

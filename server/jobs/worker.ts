@@ -103,9 +103,9 @@ export function startWorker(options: {
       if (signal.aborted) log.warn('interrupted; the next worker takes it over')
       else {
         log.error({ err: error }, 'job failed')
-        // Words of an unexpected error may hold anything, and this row is no log: they are in the line above.
-        const message = isAppError(error) ? error.message : `unexpected ${error instanceof Error ? error.name : 'error'}`
-        await finish(pool, job, owner, { error: message, retryInMs: isResult(error) ? undefined : retryBaseMs * 2 ** (job.attempts - 1) }).catch(
+        // Words of an error may hold anything, such as output of an app, and this row is no log: they are in the line above.
+        const reason = isAppError(error) ? error.code : `unexpected ${error instanceof Error ? error.name : 'error'}`
+        await finish(pool, job, owner, { error: reason, retryInMs: isResult(error) ? undefined : retryBaseMs * 2 ** (job.attempts - 1) }).catch(
           (cause) => log.error({ err: cause }, 'cannot record the failure; the lease will run out'),
         )
       }

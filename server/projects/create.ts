@@ -13,6 +13,7 @@ import type { Actor } from '../platform'
 import { authorize } from '../teams/policy'
 import type { ProjectDeps } from './deps'
 import { presentOne } from './read'
+import { type StoredRepository, storeRepository } from './repository'
 import { freeSlug } from './slug'
 
 type Input = z.output<typeof projectInput>
@@ -27,6 +28,7 @@ const tries = 3
 export async function createProject(deps: ProjectDeps, actor: Actor, input: Input): Promise<ProjectView> {
   authorize(actor, 'project.create')
   if (input.repository) await checkAddress(input.repository, { allowPrivateNetwork: actor.operator })
+  const stored = input.repository ? await storeRepository(deps.secrets, actor.teamId, input.repository) : null
   const db = scopeTo(deps.prisma, actor)
   if ((await db.project.count()) >= maxProjects)
     throw new AppError('ERR_INVALID_INPUT', `A team has at most ${maxProjects} projects.`, { nextAction: 'Remove one that is not used any more.' })
@@ -38,7 +40,7 @@ export async function createProject(deps: ProjectDeps, actor: Actor, input: Inpu
       deploymentExists: async (id) => (await deps.prisma.deployment.count({ where: { id } })) > 0,
     })
     try {
-      const row = await insert(db, actor, input, slug)
+      const row = await insert(db, actor, input, stored, slug)
       await deps.bus.publish({ kind: 'project', id: row.id, teamId: actor.teamId, projectId: row.id })
       return presentOne(db, row, deps.edge)
     } catch (error) {
@@ -60,11 +62,11 @@ export async function refuseTakenName(db: ScopedClient, name: string, exceptId?:
     })
 }
 
-function insert(db: ScopedClient, actor: Actor, input: Input, slug: string): Promise<Project> {
+function insert(db: ScopedClient, actor: Actor, input: Input, stored: StoredRepository | null, slug: string): Promise<Project> {
   const { teamId } = actor
   return db.$transaction(async (tx) => {
     const id = newId()
-    const { repository, branch, healthCheckPath, runtimeSettings, ...settings } = input
+    const { repository: _, branch, healthCheckPath, runtimeSettings, ...settings } = input
     const running = patchRuntimeSettings(null, runtimeSettings ?? {})
     const row = await tx.project.create({
       data: {
@@ -72,7 +74,7 @@ function insert(db: ScopedClient, actor: Actor, input: Input, slug: string): Pro
         id,
         teamId,
         slug,
-        repository: repository || null,
+        ...stored,
         branch: branch || null,
         healthCheckPath: healthCheckPath || null,
         ...(running ? { runtimeSettings: running } : {}),

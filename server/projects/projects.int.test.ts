@@ -4,6 +4,7 @@ import { maxVariableBytes } from '@/shared/variables'
 import { projectInput, projectPatch, variableInput } from '@/shared/views'
 import { createTestApi, type TestApi } from '@/test/support/api'
 import type { Actor } from '../platform'
+import { sealRepositories } from './seal-repositories'
 
 let api: TestApi
 let ours: Actor
@@ -18,6 +19,12 @@ beforeAll(async () => {
 })
 afterAll(() => api.close())
 
+/** What is sealed of a project's repository. */
+async function kept(projectId: string): Promise<unknown> {
+  const { teamId, repositoryCredentials: sealed } = await api.database.prisma.project.findUniqueOrThrow({ where: { id: projectId } })
+  return sealed && JSON.parse(await api.secrets.open(teamId, sealed))
+}
+
 const create = (actor: Actor, input: Parameters<typeof projectInput.parse>[0]) => api.platform.projects.create(actor, projectInput.parse(input))
 
 describe('projects', () => {
@@ -27,6 +34,7 @@ describe('projects', () => {
       slug: 'cafe-site',
       url: 'http://cafe-site.localhost:8080',
       repository: 'https://example.org/x.git',
+      repositoryCredentials: true,
       liveDeployment: null,
       latestDeployment: null,
       edgeProblems: [],
@@ -78,8 +86,39 @@ describe('projects', () => {
       projectPatch.parse({ name: 'renamed', repository: before.repository, healthCheckPath: null }),
     )
     expect(after).toMatchObject({ name: 'renamed', slug: 'patched', buildCommand: 'make', healthCheckPath: null })
-    expect((await api.database.prisma.project.findUniqueOrThrow({ where: { id: before.id } })).repository).toBe('https://t0ken@example.org/x.git')
+    expect(await kept(before.id)).toEqual({ url: 'https://example.org/x.git', username: 't0ken', password: '' })
     await expect(api.platform.projects.update(ours, before.id, projectPatch.parse({ name: 'shop' }))).rejects.toMatchObject({ code: 'ERR_CONFLICT' })
+  })
+
+  it('keep credentials sealed and for one repository: another address drops them, new ones replace them', async () => {
+    const { id } = await create(ours, { name: 'private source', repository: 'https://ada:p@ssw0rd@git.switchyard.invalid/shop' })
+    const change = (repository: string | null) => api.platform.projects.update(ours, id, projectPatch.parse({ repository }))
+    expect(await kept(id)).toMatchObject({ url: 'https://git.switchyard.invalid/shop', username: 'ada', password: 'p@ssw0rd' })
+    expect(await change('https://git.switchyard.invalid/shop.git')).toMatchObject({ repositoryCredentials: true })
+    expect(await kept(id)).toMatchObject({ url: 'https://git.switchyard.invalid/shop.git', password: 'p@ssw0rd' })
+    expect(await change('https://tok@git.switchyard.invalid/shop.git')).toMatchObject({ repository: 'https://git.switchyard.invalid/shop.git' })
+    expect(await kept(id)).toMatchObject({ username: 'tok', password: '' })
+    expect(await change('https://git.switchyard.invalid/other.git')).toMatchObject({ repositoryCredentials: false })
+    expect(await kept(id)).toBeNull()
+    await change('https://tok@git.switchyard.invalid/other.git')
+    expect(await change(null)).toMatchObject({ repository: null, repositoryCredentials: false })
+    expect(await kept(id)).toBeNull()
+  })
+
+  it('seal credentials that an earlier version or a backup left in clear, in deployments too, and only once', async () => {
+    const { id } = await create(ours, { name: 'left in clear' })
+    const { prisma } = api.database
+    const clear = 'https://ada:pa@ss-w0rd@example.org/x.git?private_token=q'
+    await prisma.project.update({ where: { id }, data: { repository: clear } })
+    const { deploymentId } = await addDeployment(null, { projectId: id })
+    const source = { kind: 'git', url: clear, ref: 'main', allowPrivateNetwork: false }
+    await prisma.deployment.update({ where: { id: deploymentId }, data: { source } })
+    expect(await sealRepositories({ prisma, secrets: api.secrets })).toBe(2)
+    expect(await sealRepositories({ prisma, secrets: api.secrets })).toBe(0)
+    expect(await prisma.project.findUnique({ where: { id } })).toMatchObject({ repository: 'https://example.org/x.git' })
+    expect(await kept(id)).toEqual({ url: 'https://example.org/x.git', username: 'ada', password: 'pa@ss-w0rd' })
+    const { source: sealed } = await prisma.deployment.findUniqueOrThrow({ where: { id: deploymentId } })
+    expect(sealed).toEqual({ ...source, url: 'https://example.org/x.git' })
   })
 
   it('refuse an address that will never be fetched from when it is saved, not only when it is fetched', async () => {

@@ -4,7 +4,7 @@ import { readRuntimeSettings } from '@/shared/runtime-settings'
 import type { DeploymentSummary, ProjectView } from '@/shared/views'
 import { pageArguments, pageOf, requireCursor } from '../database/page'
 import { type ScopedClient, scopeTo } from '../database/scope'
-import { type Edge, presentSummary, projectUrl, summaryInclude, withoutCredentials } from '../deployments/present'
+import { type Edge, presentSummary, projectUrl, summaryInclude } from '../deployments/present'
 import type { Actor, Page } from '../platform'
 import { readProblems } from '../routes/problem-record'
 import { authorize } from '../teams/policy'
@@ -74,7 +74,8 @@ function presentProject(row: Project, liveDeployment: DeploymentSummary | null, 
     name,
     slug,
     url: projectUrl(slug, edge),
-    repository: row.repository && withoutCredentials(row.repository),
+    repository: row.repository,
+    repositoryCredentials: row.repositoryCredentials !== null,
     branch,
     rootDirectory,
     installCommand,

@@ -1,25 +1,25 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { z } from 'zod'
-import { checkAddress } from '@/builder/source/address'
+import type { GitCredentials } from '@/builder/builder'
+import { checkAddress, isSameRepository, splitAddress } from '@/builder/source/address'
 import { Prisma, type Project } from '@/server/database/generated/client'
 import { patchRuntimeSettings, readRuntimeSettings } from '@/shared/runtime-settings'
 import type { ProjectView, projectPatch } from '@/shared/views'
 import { writeAudit } from '../audit/audit'
 import { scopeTo } from '../database/scope'
-import { withoutCredentials } from '../deployments/present'
 import type { Actor } from '../platform'
 import { authorize } from '../teams/policy'
 import { refuseTakenName } from './create'
 import type { ProjectDeps } from './deps'
 import { presentOne, requireProject } from './read'
+import { openCredentials, sealCredentials } from './repository'
 
 /** Changes settings; the next deployment uses them. The slug stays with a new name: it is the address visitors know. */
 export async function updateProject(deps: ProjectDeps, actor: Actor, projectId: string, patch: z.output<typeof projectPatch>): Promise<ProjectView> {
   authorize(actor, 'project.update')
   const db = scopeTo(deps.prisma, actor)
   const before = await requireProject(db, projectId)
-  const data = changes(before, patch, actor)
-  if (typeof data.repository === 'string') await checkAddress(data.repository, { allowPrivateNetwork: actor.operator })
+  const data = { ...changes(before, patch), ...(await changedRepository(deps, before, patch.repository, actor)) }
   if (Object.keys(data).length === 0) return presentOne(db, before, deps.edge)
   if (patch.name !== undefined && patch.name !== before.name) await refuseTakenName(db, patch.name, before.id)
   const row = await db.$transaction(async (tx) => {
@@ -34,7 +34,7 @@ export async function updateProject(deps: ProjectDeps, actor: Actor, projectId: 
 }
 
 /** What really differs. Only keys that were sent: a patch with one field leaves the others alone. */
-function changes(before: Project, patch: z.output<typeof projectPatch>, actor: Actor): Prisma.ProjectUncheckedUpdateInput {
+function changes(before: Project, patch: z.output<typeof projectPatch>): Prisma.ProjectUncheckedUpdateInput {
   const data: Prisma.ProjectUncheckedUpdateInput = {}
   for (const key of [
     'name',
@@ -58,12 +58,33 @@ function changes(before: Project, patch: z.output<typeof projectPatch>, actor: A
     const changed = !isDeepStrictEqual(readRuntimeSettings(stored), readRuntimeSettings(before.runtimeSettings))
     if (changed) data.runtimeSettings = stored ?? Prisma.DbNull
   }
-  const repository = patch.repository === undefined ? undefined : patch.repository || null
-  // People are shown the address without its token: sent back like that, it is unchanged.
-  const shown = before.repository && withoutCredentials(before.repository)
-  if (repository !== undefined && repository !== before.repository && repository !== shown) {
-    data.repository = repository
-    data.allowPrivateNetwork = actor.operator
-  }
   return data
+}
+
+/**
+ * A new address, new credentials for it, or neither. Credentials go with the repository they were given for: an address without any
+ * that leads elsewhere drops them.
+ */
+async function changedRepository(
+  deps: ProjectDeps,
+  before: Project,
+  given: string | null | undefined,
+  actor: Actor,
+): Promise<Prisma.ProjectUncheckedUpdateInput> {
+  if (given === undefined) return {}
+  if (!given) return before.repository === null ? {} : { repository: null, repositoryCredentials: null, allowPrivateNetwork: actor.operator }
+  const { url, credentials } = splitAddress(given)
+  const isSame = url === before.repository
+  // People are shown the address without its token: sent back like that, it is unchanged.
+  if (isSame && !credentials) return {}
+  const allowPrivateNetwork = actor.operator || (isSame && before.allowPrivateNetwork)
+  await checkAddress(url, { allowPrivateNetwork })
+  const opening = credentials ?? (await keptCredentials(deps, before, url))
+  const repositoryCredentials = opening && (await sealCredentials(deps.secrets, actor.teamId, url, opening))
+  return { repository: url, repositoryCredentials, allowPrivateNetwork }
+}
+
+async function keptCredentials(deps: ProjectDeps, { repository, ...before }: Project, url: string): Promise<GitCredentials | null> {
+  if (!repository || !before.repositoryCredentials || !isSameRepository(repository, url)) return null
+  return openCredentials(deps.secrets, before, repository)
 }

@@ -1,6 +1,12 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { linesWith } from '../support/dump'
+import { startGitServer } from '../support/git-server'
 import { api, deployByCli, deploymentThat, folder, getDeployment, readLogLines, tinyServer } from '../support/journey'
 import { type RunningPlatform, startPlatform } from '../support/platform'
+import { openPlatformDatabase } from '../support/platform-database'
 
 type ErrorBody = { error: { code: string; message: string; stillServing?: string; nextAction?: string } }
 
@@ -123,6 +129,29 @@ describe.each(['process', 'docker'] as const)('shipping on the %s runtime', (run
     expect(await body('tiny.localhost')).toBe(`version 4 ${secret}`)
     for (const route of [`/projects/${project?.id}`, `/projects/${project?.id}/variables`, '/deployments'])
       expect(JSON.stringify((await api(platform, 'GET', route)).body)).not.toContain(secret)
+  })
+
+  test('a private repository is deployed with a token that no answer, no line and no row of the database shows', async () => {
+    const root = await mkdtemp(path.join(tmpdir(), 'sy-git-'))
+    const auth = { username: 'ada', password: 'git@canary/4711' }
+    const server = await startGitServer({ root, auth })
+    const database = await openPlatformDatabase(platform)
+    try {
+      const { url } = await server.createRepo('private', tinyServer('from git'))
+      const repository = url.replace('://', `://${auth.username}:${encodeURIComponent(auth.password)}@`)
+      const created = await api<{ id: string; repository: string }>(platform, 'POST', '/projects', { name: 'private', repository })
+      expect(created).toMatchObject({ status: 201, body: { repository: url, repositoryCredentials: true } })
+      const started = await api<{ id: string }>(platform, 'POST', '/deployments', { projectId: created.body.id })
+      const live = await deploymentThat(platform, started.body.id, 'is live', (d) => d.status === 'ACTIVE' || d.status === 'FAILED')
+      expect(live).toMatchObject({ status: 'ACTIVE', source: { repository: url } })
+      expect(await body('private.localhost')).toContain('version from git')
+      const said = JSON.stringify([created.body, live, await readLogLines(platform, live.id)])
+      for (const text of [said, await database.dump()]) expect(linesWith(text, auth.password)).toEqual([])
+    } finally {
+      await database.close()
+      await server.close()
+      await rm(root, { recursive: true, force: true })
+    }
   })
 
   test('an artifact can be downloaded as a zip', async () => {

@@ -82,7 +82,7 @@ export async function createTestApi(bootstrap: ServerEnv['bootstrap'] = null, op
       authSecret: 'a secret of this test only',
     },
     accounts: createAccounts({ prisma }),
-    projects: createProjects({ prisma, bus, builder, edge, teardown: async (projectId) => void tornDown.push(projectId) }),
+    projects: createProjects({ prisma, bus, secrets, builder, edge, teardown: async (projectId) => void tornDown.push(projectId) }),
     variables: createVariables({ prisma, bus, secrets }),
     cache: createCacheControl({ prisma, talk: new EdgeTalk() }),
     domains: createDomains({

@@ -4,6 +4,7 @@ import pg from 'pg'
 import { hashPassword } from '@/server/accounts/password'
 import { clusterDirectory, serverUser, socketDirectory } from '@/server/database/postgres-home'
 import { newId } from '@/shared/node/ids'
+import { readDump } from './dump'
 import type { RunningPlatform } from './platform'
 
 /** Somebody who signs in. */
@@ -20,6 +21,8 @@ export interface PlatformDatabase {
   addPerson(role: 'owner' | 'admin' | 'member'): Promise<Person>
   /** From now on no cutover can be recorded; what is returned makes it possible again. */
   refuseCutovers(): Promise<() => Promise<void>>
+  /** Every row of every table as text. */
+  dump(): Promise<string>
   close(): Promise<void>
 }
 
@@ -36,6 +39,7 @@ export async function openPlatformDatabase({ home }: Pick<RunningPlatform, 'home
   })
   await client.connect()
   return {
+    dump: () => readDump(client),
     async storeRules(slug, json) {
       const { rowCount } = await client.query('UPDATE "Project" SET "edgePolicy" = $1::jsonb WHERE "slug" = $2', [json, slug])
       if (rowCount !== 1) throw new Error(`there is no project ${slug}`)

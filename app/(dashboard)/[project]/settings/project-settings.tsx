@@ -37,7 +37,9 @@ export function ProjectSettings() {
                 label: 'Git repository',
                 mono: true,
                 placeholder: 'https://github.com/you/app.git',
-                hint: 'Leave empty when you deploy folders with the CLI.',
+                hint: project.repositoryCredentials
+                  ? 'A password or token for it is stored, encrypted. It is removed with the address.'
+                  : 'Leave empty when you deploy folders with the CLI. A token may stand before the host: https://user:token@host/app.git.',
               },
               { name: 'branch', label: 'Branch', mono: true, placeholder: 'Default branch of the repository' },
               { name: 'rootDirectory', label: 'Root directory', mono: true, placeholder: './', hint: 'Folder of the app inside the repository.' },

@@ -1,0 +1,88 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { dnsProviderInput } from '@/shared/certificates'
+import type { DnsCredentials } from '@/shared/dns-providers'
+import { domainInput } from '@/shared/domains'
+import { edgePolicyPatch } from '@/shared/edge-settings'
+import { deploymentInput, projectInput, projectPatch, variableInput } from '@/shared/views'
+import { createTestApi, type TestApi } from '@/test/support/api'
+import { filledColumns, linesWith, readDump, sealedColumns } from '@/test/support/dump'
+import { createTestCa } from '@/test/support/test-ca'
+import type { Actor } from '../platform'
+
+let api: TestApi
+let owner: Actor
+const canaries: Record<string, string> = {}
+/** A secret of its own for each place, such as people type. */
+function canary(place: string): string {
+  canaries[place] = `canary@${place.replaceAll(' ', '-')}/4711`
+  return canaries[place]
+}
+
+const dnsCredentials = (): DnsCredentials[] => [
+  { kind: 'cloudflare', apiToken: canary('cloudflare token') },
+  { kind: 'route53', accessKeyId: 'AKIA', secretAccessKey: canary('route53 key'), hostedZoneId: undefined },
+  { kind: 'digitalocean', apiToken: canary('digitalocean token') },
+  {
+    kind: 'rfc2136',
+    server: 'ns.example.net',
+    port: 53,
+    keyName: 'acme',
+    keySecret: Buffer.from(canary('tsig secret')).toString('base64'),
+    zone: undefined,
+  },
+  { kind: 'webhook', url: `https://hook.example.net/?token=${canary('webhook url')}`, secret: canary('webhook secret') },
+]
+/** Filled by orders of certificates; their own tests look at them. */
+const elsewhere = ['AcmeAccount.keyCiphertext', 'Certificate.orderKeyCiphertext', 'KeptCertificate.keyCiphertext', 'Release.variables']
+
+beforeAll(async () => {
+  api = await createTestApi({
+    email: 'owner@example.org',
+    password: canary('bootstrap password'),
+    apiKey: `sy_${Buffer.from(canary('bootstrap key')).toString('base64url')}`,
+  })
+  owner = await api.actorOf(api.boot.teamId, 'owner')
+})
+afterAll(() => api.close())
+
+test('a dump of the database alone opens nothing: no secret that was given or issued through the API can be read in it', async () => {
+  const { platform, database } = api
+  const project = await platform.projects.create(
+    owner,
+    projectInput.parse({
+      name: 'shop',
+      repository: `https://ada:${encodeURIComponent(canary('repository password'))}@git.switchyard.invalid/shop.git`,
+    }),
+  )
+  const other = await platform.projects.create(owner, projectInput.parse({ name: 'other' }))
+  const repository = `https://${encodeURIComponent(canary('repository token'))}@git.switchyard.invalid/other.git`
+  await platform.projects.update(owner, other.id, projectPatch.parse({ repository }))
+  for (const id of [project.id, other.id]) await platform.deployments.create(owner, deploymentInput.parse({ projectId: id }))
+  await platform.variables.set(owner, project.id, variableInput.parse({ key: 'TOKEN', value: canary('variable') }))
+  canaries['api key'] = (await platform.apiKeys.create(owner, { name: 'ci', role: 'member' })).key
+  await platform.edgePolicy.update(
+    owner,
+    project.id,
+    edgePolicyPatch.parse({ protection: { kind: 'basic', users: [{ name: 'guest', password: canary('basic password') }] } }),
+  )
+  const { newTokens } = await platform.edgePolicy.update(owner, other.id, edgePolicyPatch.parse({ protection: { kind: 'token', create: 1 } }))
+  canaries['access token'] = newTokens[0] ?? ''
+  for (const credentials of dnsCredentials()) {
+    const input = dnsProviderInput.parse({ name: credentials.kind, credentials })
+    await platform.dnsProviders.create(owner, input)
+  }
+  const hostname = 'shop.example.net'
+  await platform.domains.add(owner, project.id, domainInput.parse({ hostname }))
+  await database.prisma.domain.updateMany({ data: { state: 'verified' } })
+  const ca = await createTestCa()
+  const { certificatePem, keyPem } = await ca.leaf([hostname])
+  await platform.certificates.upload(owner, { domain: hostname, certificate: certificatePem + ca.intermediatePem, privateKey: keyPem })
+  canaries['private key'] = keyPem.split('\n')[2] ?? ''
+  const dump = await readDump(database.pool)
+  // A new sealed column needs a secret of its own above.
+  expect([...(await filledColumns(database.pool)), ...elsewhere].sort()).toEqual(await sealedColumns(database.pool))
+  for (const [place, secret] of Object.entries(canaries)) {
+    expect(secret.length, place).toBeGreaterThan(15)
+    expect(linesWith(dump, secret), `the ${place} can be read`).toEqual([])
+  }
+})
