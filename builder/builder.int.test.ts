@@ -7,6 +7,7 @@ import { extract } from 'tar-stream'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { maxBuildLogLines } from '@/shared/logs'
 import { killGroup, start } from '@/shared/node/exec'
+import { newId } from '@/shared/node/ids'
 import type { Artifact } from '@/shared/release'
 import { createBuilder } from '.'
 import { connectEngine } from './engine'
@@ -175,6 +176,11 @@ describe.each(['image', 'bundle'] as const)('building a %s', (target) => {
     expect(outcome.artifact).toEqual(made.artifact)
     expect(log.steps.filter((step) => step.cached).map((step) => step.step)).toEqual(['install', 'package'])
     expect(log.text()).not.toContain('npm ci')
+    const anew = recorder()
+    const withoutCache = await test.builder.build({ ...asked, deploymentId: newId(), noCache: true }, anew.events, never)
+    expect(withoutCache.reused).toBe(false)
+    expect(withoutCache.buildKey).toBe(made.buildKey)
+    expect(anew.steps.some((step) => step.cached)).toBe(false)
   })
 
   it('has another build key for other variables, and none that tells their values', async () => {

@@ -58,6 +58,8 @@ export interface BuildRequest {
   /** An image for the docker runtime, a bundle for processes. */
   target: 'image' | 'bundle'
   limits: ResourceLimits & { timeoutMs: number }
+  /** Nothing of earlier builds is used: no result, no installed packages, no cache of a package manager or of the engine. */
+  noCache?: boolean
   /** An artifact of an earlier build of this project with the same key is returned without building when it still exists. */
   reuse: (buildKey: string) => Promise<Artifact | null>
 }
@@ -95,4 +97,6 @@ export interface Builder {
   /** Removes containers, processes and work directories of a build that was interrupted. */
   cleanUp(deploymentId: string): Promise<void>
   removeProject(projectId: string): Promise<void>
+  /** Removes what builds of the project kept to be faster. Returns the bytes that frees. @throws ERR_CONFLICT while a build uses it */
+  clearCache(projectId: string): Promise<number>
 }

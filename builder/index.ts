@@ -5,7 +5,7 @@ import { newId } from '@/shared/node/ids'
 import type { Artifact } from '@/shared/release'
 import { artifactFiles, openArtifact } from './artifact-files'
 import type { Builder } from './builder'
-import { type EvictionPolicy, evictCaches, type Freed, listCaches } from './cache/evict'
+import { clearProjectCaches, type EvictionPolicy, evictCaches, type Freed, listCaches } from './cache/evict'
 import { openEnvHash } from './cache/key'
 import { createBuildUsers } from './cache/users'
 import { createWorkspaces } from './cache/workspace'
@@ -55,6 +55,9 @@ export async function createBuilder(options: BuilderOptions): Promise<ManagedBui
   await chmod(root, 0o711)
   const parts = await assemble(options, root)
   const { engine } = parts
+  const projects = path.join(options.home, 'builds', 'projects')
+  const hold = (directory: string) =>
+    directory.startsWith(projects) ? parts.workspaces.hold(directory) : parts.workspaces.isBusy(path.basename(directory)) ? null : () => {}
   return {
     inspect: (source, settings, signal) => inspectSource(parts, source, settings, signal),
     build: (request, events, signal) => runBuild(parts, request, events, signal),
@@ -73,10 +76,12 @@ export async function createBuilder(options: BuilderOptions): Promise<ManagedBui
       await rm(mirrorDirectory(options.home, projectId), { recursive: true, force: true })
       if (engine) await removeProjectImages(engine, options.installationId, projectId)
     },
+    async clearCache(projectId) {
+      const freedBytes = await clearProjectCaches(options.home, projectId, hold)
+      await parts.workspaces.noteCleared(projectId)
+      return freedBytes
+    },
     async evict(limits) {
-      const projects = path.join(options.home, 'builds', 'projects')
-      const hold = (directory: string) =>
-        directory.startsWith(projects) ? parts.workspaces.hold(directory) : parts.workspaces.isBusy(path.basename(directory)) ? null : () => {}
       const freed = await evictCaches(options.home, limits, hold)
       const keep = (await limits.isPressed()) ? 0 : limits.engineCacheBytes
       const pruned = engine ? await pruneEngineCache(engine, keep) : 0

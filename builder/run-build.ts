@@ -115,7 +115,7 @@ export async function runBuild(parts: BuilderParts, request: BuildRequest, event
     })
     const { treeId, commit, sizeBytes, fileCount } = source
     const outcome = { ...described, source: { treeId, commit, sizeBytes, fileCount }, buildKey: key, edgePolicy: edge.policy }
-    const before = await request.reuse(key)
+    const before = request.noCache ? null : await request.reuse(key)
     if (before && (await parts.artifactExists(before)))
       return { ...outcome, artifact: await reportReuse(before, detected.plan, events, log), reused: true }
     return {
@@ -168,7 +168,9 @@ async function execute(parts: BuilderParts, input: Omit<BuildJob, 'workspace' | 
       step: 'build',
       nextAction: 'Start Docker on this machine and set SWITCHYARD_RUNTIME to "docker", or remove the Dockerfile.',
     })
-  const workspace = await parts.workspaces.acquire(request.projectId, image ? 'container' : 'host', image ? containerOwner : parts.buildUser)
+  const ownerOf = image ? containerOwner : parts.buildUser
+  const workspace = await parts.workspaces.acquire(request.projectId, image ? 'container' : 'host', ownerOf, { empty: request.noCache === true })
+  if (request.noCache) input.log.system(plan.commands[0]?.step ?? 'build', 'Without cache: nothing of earlier builds is used.')
   const disk = watchDisk([workspace.directory, ...(image ? await parts.engineDirectory() : [])])
   try {
     return await executeIn(parts, { ...input, diskFull: disk.signal, checkDisk: disk.check, workspace }, workspace)

@@ -50,6 +50,39 @@ it.each([
   expect(stdout).toBe('')
 })
 
+it('deploy --no-cache asks for a build without cache, and cache clear says how many bytes were freed', async () => {
+  const asked: { method: string; url: string; body: string }[] = []
+  const project = { id: 'p1', name: 'shop', slug: 'shop' }
+  const server = createServer(async (request, response) => {
+    let body = ''
+    for await (const chunk of request) body += chunk
+    asked.push({ method: request.method ?? '', url: request.url ?? '', body })
+    const answer: unknown = request.url?.endsWith('/build-cache')
+      ? { freedBytes: 3 * 1024 * 1024 }
+      : request.url?.endsWith('/sources')
+        ? { source: `sha256:${'0'.repeat(64)}` }
+        : { items: [project], nextCursor: null }
+    const refused = request.url?.endsWith('/deployments')
+    response.writeHead(refused ? 400 : 200, { 'content-type': 'application/json' })
+    response.end(JSON.stringify(refused ? { error: { code: 'ERR_INVALID_INPUT', message: 'enough seen' } } : answer))
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  try {
+    const to = { SWITCHYARD_TOKEN: 'key', SWITCHYARD_API: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
+    const folder = path.join(home, 'app')
+    await mkdir(folder)
+    await writeFile(path.join(folder, 'index.html'), 'x')
+    for (const more of [[], ['--no-cache']]) await main(['deploy', folder, '--project', 'shop', ...more], env(to))
+    const bodies = asked.filter(({ url }) => url.endsWith('/deployments')).map(({ body }) => JSON.parse(body))
+    expect(bodies).toMatchObject([{ noCache: false }, { noCache: true }])
+    expect(await main(['cache', 'clear', '--project', 'shop', '--yes'], env(to))).toBe(0)
+    expect(asked.at(-1)).toMatchObject({ method: 'DELETE', url: '/api/v1/projects/p1/build-cache' })
+    expect(stderr).toMatch(/3(\.0)? Mi?B freed/)
+  } finally {
+    server.close()
+  }
+})
+
 it('without a sign-in every command says how to sign in', async () => {
   for (const argv of [
     ['ls'],

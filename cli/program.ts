@@ -1,5 +1,6 @@
 import { Command, CommanderError, Option } from 'commander'
 import { deploymentStatuses } from '@/shared/states'
+import { clearCache } from './commands/cache'
 import { cancel } from './commands/cancel'
 import { inspectCertificate, listCertificates, removeCertificate, renewCertificate, uploadCertificate } from './commands/certificates'
 import { deploy } from './commands/deploy'
@@ -60,6 +61,7 @@ export function buildProgram(env: CliEnv, setCode: (code: number) => void, signa
   )
   project(program.command('deploy [dir]').description('bring a folder live and wait for it; the project is made when it is missing'))
     .option('--link', 'remember the project for this folder')
+    .option('--no-cache', 'build anew: no result, no installed package and no cache of earlier builds is used')
     .option('--wait-for-turn', 'while another deployment of the project runs, wait for its end instead of being refused')
     .action(async (dir: string | undefined, options) => setCode(await deploy(env, dir ?? '.', options)))
   project(program.command('logs [deploymentId]').description('lines of a deployment: its build and its app; default: the newest of the project'))
@@ -84,6 +86,10 @@ export function buildProgram(env: CliEnv, setCode: (code: number) => void, signa
     .option('--tag <tag>', 'those the app tagged so (Cache-Tag, Surrogate-Key); may be repeated', several, [])
     .option('--path <path>', 'those of this path, or all that begin so: "/blog/*"; may be repeated', several, [])
     .action((options) => purge(env, options))
+  const cache = program.command('cache').description('what builds of a project keep to be faster')
+  project(cache.command('clear').description('remove it: the next build begins from nothing; prints the bytes that frees'))
+    .option('-y, --yes', 'without asking')
+    .action((options) => clearCache(env, options))
   api(program.command('open [project]').description('print the address of a project, and show it in a browser')).action(
     (named: string | undefined, options) => openProject(env, named, options),
   )

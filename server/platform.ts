@@ -16,6 +16,7 @@ import type { DeploymentStatus } from '@/shared/states'
 import type { RequestFilter, RequestView, TargetEventView, TrafficRange, TrafficSeries } from '@/shared/traffic'
 import type {
   ApiKeyView,
+  ClearedCacheView,
   DeploymentSummary,
   DeploymentView,
   deploymentInput,
@@ -109,6 +110,8 @@ export interface Platform {
     update(actor: Actor, projectId: string, patch: z.output<typeof projectPatch>): Promise<ProjectView>
     /** Stops its instances, removes its routes, artifacts and record. The name must be typed again. */
     remove(actor: Actor, projectId: string, confirmName: string): Promise<void>
+    /** The next build uses nothing of earlier ones. @throws ERR_CONFLICT while one is running */
+    clearBuildCache(actor: Actor, project: string): Promise<ClearedCacheView>
     inspect(
       actor: Actor,
       input: { repository: string; branch?: string | null | undefined; rootDirectory?: string | null | undefined },

@@ -82,6 +82,8 @@ export const deploymentSummary = z.object({
   source: z.object({ kind: z.enum(['git', 'archive']), repository: z.string().nullable() }),
   /** Id of the deployment whose source this one was asked to build again. */
   repeats: z.string().nullable(),
+  /** Built anew, without what earlier builds of the project left. */
+  noCache: z.boolean(),
   ref: z.string().nullable(),
   branch: z.string().nullable(),
   commitSha: z.string().nullable(),
@@ -150,6 +152,8 @@ export const deploymentInput = z
       .nullish(),
     /** Id of a deployment of the project whose source is built again: the same commit or upload, with the variables and settings of now. */
     repeat: id.nullish(),
+    /** Uses nothing of earlier builds: no result, no installed packages, no cache. Holds for this deployment alone. */
+    noCache: z.boolean().default(false),
   })
   .refine(({ ref, source, repeat }) => [ref, source, repeat].filter(Boolean).length <= 1, 'give one of ref, source and repeat')
 
@@ -294,6 +298,10 @@ export const storageView = z.object({
   freed: z.array(z.object({ at: z.string(), what: z.string(), projectId: z.string().nullable(), sizeBytes: z.number(), reason: z.string() })),
 })
 export type StorageView = z.infer<typeof storageView>
+
+/** Answer of clearing the build cache of a project. */
+export const clearedCacheView = z.object({ freedBytes: z.number() })
+export type ClearedCacheView = z.infer<typeof clearedCacheView>
 
 /** Pages go by the id of the last row, newest first. */
 export const pageInput = z.object({ limit: z.coerce.number().int().min(1).max(100).default(20), cursor: id.optional() })

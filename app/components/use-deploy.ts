@@ -6,6 +6,9 @@ import { paths } from '@/app/lib/paths'
 import { useTRPC } from '@/app/lib/trpc'
 import type { DeploymentSummary } from '@/shared/views'
 
+/** `noCache`: nothing of earlier builds is used. */
+type How = { noCache?: boolean }
+
 /**
  * Starts a deployment and goes to its page. `deploy` builds the newest commit of the project's branch; `redeploy` builds the commit or
  * upload of the given deployment again, with the variables and settings of now.
@@ -21,7 +24,8 @@ export function useDeploy() {
   )
   return {
     pending: create.isPending || create.isSuccess,
-    deploy: (projectId: string) => create.mutate({ projectId, triggeredBy: 'user' }),
-    redeploy: ({ projectId, id }: DeploymentSummary) => create.mutate({ projectId, triggeredBy: 'user', repeat: id }),
+    deploy: (projectId: string, how: How = {}) => create.mutate({ projectId, triggeredBy: 'user', ...how }),
+    redeploy: ({ projectId, id }: Pick<DeploymentSummary, 'projectId' | 'id'>, how: How = {}) =>
+      create.mutate({ projectId, triggeredBy: 'user', repeat: id, ...how }),
   }
 }

@@ -1,5 +1,6 @@
 import { readdir, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
+import { AppError } from '@/shared/errors'
 import { baseEnv, exec } from '@/shared/node/exec'
 
 /** One cache that can go: only a build's speed hangs on it. */
@@ -36,14 +37,16 @@ export async function sizeOf(directory: string): Promise<number> {
 }
 
 /** Caches of builds (`builds/projects/<project>/<lane>`) and of Git (`mirrors/<project>`), least recently used first. */
-export async function listCaches(home: string): Promise<CacheEntry[]> {
+export async function listCaches(home: string, ofProject?: string): Promise<CacheEntry[]> {
   const projects = path.join(home, 'builds', 'projects')
   const mirrors = path.join(home, 'mirrors')
   const found: Omit<CacheEntry, 'sizeBytes' | 'usedAt'>[] = []
-  for (const projectId of await namesIn(projects))
+  const wanted = (projectId: string) => ofProject === undefined || projectId === ofProject
+  for (const projectId of (await namesIn(projects)).filter(wanted))
     for (const lane of await namesIn(path.join(projects, projectId)))
       found.push({ directory: path.join(projects, projectId, lane), kind: 'build cache', projectId })
-  for (const projectId of await namesIn(mirrors)) found.push({ directory: path.join(mirrors, projectId), kind: 'git mirror', projectId })
+  for (const projectId of (await namesIn(mirrors)).filter(wanted))
+    found.push({ directory: path.join(mirrors, projectId), kind: 'git mirror', projectId })
   const entries = await Promise.all(
     found.map(async (entry) => ({ ...entry, usedAt: await usedAt(entry.directory), sizeBytes: await sizeOf(entry.directory) })),
   )
@@ -60,8 +63,27 @@ export function surplus(entries: readonly CacheEntry[], policy: Pick<EvictionPol
   })
 }
 
-/** Removes what the policy lets go. `hold` keeps a cache from being used meanwhile; null: it is in use and stays. */
-export async function evictCaches(home: string, policy: EvictionPolicy, hold: (directory: string) => (() => void) | null): Promise<Freed[]> {
+/** `hold` keeps a cache from being used meanwhile; null: it is in use. */
+type Hold = (directory: string) => (() => void) | null
+
+/** Removes every cache of one project. Returns the bytes that frees. @throws AppError ERR_CONFLICT while a build uses one */
+export async function clearProjectCaches(home: string, projectId: string, hold: Hold): Promise<number> {
+  const entries = await listCaches(home, projectId)
+  const held = entries.map((entry) => hold(entry.directory))
+  try {
+    if (held.includes(null))
+      throw new AppError('ERR_CONFLICT', 'A build of this project uses the cache at the moment.', {
+        nextAction: 'Wait until the deployment has ended, or cancel it; then clear the cache again.',
+      })
+    await Promise.all(entries.map((entry) => rm(entry.directory, { recursive: true, force: true })))
+  } finally {
+    for (const release of held) release?.()
+  }
+  return entries.reduce((sum, entry) => sum + entry.sizeBytes, 0)
+}
+
+/** Removes what the policy lets go. What is in use stays. */
+export async function evictCaches(home: string, policy: EvictionPolicy, hold: Hold): Promise<Freed[]> {
   const entries = await listCaches(home)
   const chosen = new Set(surplus(entries, policy, Date.now()))
   const freed: Freed[] = []

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { BuildPlan, PlanCommand } from '@/shared/build-plan'
+import { clearProjectCaches, listCaches } from './evict'
 import { buildKey, openEnvHash } from './key'
 import { createWorkspaces } from './workspace'
 
@@ -129,6 +130,31 @@ describe('workspaces', () => {
     expect(second.directory).not.toBe(first.directory)
     first.release()
     expect((await workspaces.acquire('p', 'host', async () => null)).directory).toBe(first.directory)
+  })
+  it('gives a build without cache nothing that earlier builds left', async () => {
+    await installOnce()
+    const before = await acquire()
+    await writeFile(path.join(before.home, '.npmrc-cache'), 'x')
+    await before.writeNote('a', 'b')
+    before.release()
+    const anew = await createWorkspaces(path.join(root, 'projects')).acquire('p1', 'host', async () => null, { empty: true })
+    expect([await readdir(anew.checkout), await readdir(anew.home), await anew.readNote('a')]).toEqual([[], [], null])
+    expect((await anew.installed(source, plan, 'env')).size).toBe(0)
+  })
+  it('clears the caches of one project, says how many bytes that frees, and refuses while a build uses them', async () => {
+    const home = path.join(root, 'home')
+    const workspaces = createWorkspaces(path.join(home, 'builds', 'projects'))
+    for (const name of ['p1', 'p2']) {
+      const workspace = await workspaces.acquire(name, 'host', async () => null)
+      await writeFile(path.join(workspace.home, 'store'), 'x'.repeat(100_000))
+      workspace.release()
+    }
+    const busy = await workspaces.acquire('p1', 'host', async () => null)
+    await expect(clearProjectCaches(home, 'p1', workspaces.hold)).rejects.toMatchObject({ code: 'ERR_CONFLICT' })
+    busy.release()
+    expect(await clearProjectCaches(home, 'p1', workspaces.hold)).toBeGreaterThanOrEqual(100_000)
+    expect((await listCaches(home)).map(({ projectId }) => projectId)).toEqual(['p2'])
+    expect(await clearProjectCaches(home, 'p1', workspaces.hold)).toBe(0)
   })
   it('keeps what builds wrote from everybody else, and its own record from builds', async () => {
     const workspace = await acquire()

@@ -26,6 +26,9 @@ export interface Workspace {
   recordInstall(command: PlanCommand): Promise<void>
   readNote(name: string): Promise<string | null>
   writeNote(name: string, value: string): Promise<void>
+  /** Whether the project's cache was cleared since its last build by the engine, which keeps a cache of its own. */
+  isCacheCleared(): Promise<boolean>
+  endCacheCleared(): Promise<void>
   release(): void
 }
 
@@ -44,7 +47,13 @@ const removeAfterMs = 15_000
 export function createWorkspaces(root: string, options: { removeAfterMs?: number } = {}) {
   const busy = new Set<string>()
   return {
-    async acquire(projectId: string, kind: string, ownerOf: (lane: string) => Promise<TreeOwner | null>): Promise<Workspace> {
+    /** `empty`: without what earlier builds left in it. */
+    async acquire(
+      projectId: string,
+      kind: string,
+      ownerOf: (lane: string) => Promise<TreeOwner | null>,
+      { empty = false }: { empty?: boolean } = {},
+    ): Promise<Workspace> {
       let lane = 0
       while (busy.has(`${projectId}/${kind}-${lane}`)) lane += 1
       const name = `${projectId}/${kind}-${lane}`
@@ -54,6 +63,7 @@ export function createWorkspaces(root: string, options: { removeAfterMs?: number
         // Traversable, not listable: the build's own user must get through, and see nothing beside its own.
         await mkdir(directory, { recursive: true, mode: 0o711 })
         for (const parent of [root, path.dirname(directory), directory]) await chmod(parent, 0o711)
+        if (empty) await setAside(directory, keptParts, asideOf(directory))
         return await openWorkspace(directory, await ownerOf(name), () => {
           busy.delete(name)
           removeLater(asideOf(directory), options.removeAfterMs ?? removeAfterMs)
@@ -71,11 +81,22 @@ export function createWorkspaces(root: string, options: { removeAfterMs?: number
       return () => void busy.delete(name)
     },
     isBusy: (projectId: string): boolean => [...busy].some((name) => name.startsWith(`${projectId}/`)),
+    /** Has the next build of the project by the engine do without the engine's cache. */
+    async noteCleared(projectId: string): Promise<void> {
+      await mkdir(path.join(root, projectId), { recursive: true, mode: 0o711 })
+      await writeFileAtomic(clearedMark(path.join(root, projectId, 'lane')), '')
+    },
     async removeProject(projectId: string): Promise<void> {
       await rm(path.join(root, projectId), { recursive: true, force: true })
     },
   }
 }
+
+/** What a lane keeps from one build to the next. */
+const keptParts = ['checkout', 'home', 'state.json']
+
+/** Layers of Dockerfile builds lie in the engine, all projects' together: they cannot be removed for one of them. */
+const clearedMark = (lane: string): string => path.join(path.dirname(lane), 'cache-cleared')
 
 const asideOf = (directory: string): string => path.join(directory, 'aside')
 
@@ -129,6 +150,8 @@ async function openWorkspace(directory: string, owner: TreeOwner | null, release
       state.installs[command.command] = { key, intact: await intactness(root, command) }
       await save()
     },
+    isCacheCleared: async () => (await lstat(clearedMark(directory)).catch(() => null)) !== null,
+    endCacheCleared: () => rm(clearedMark(directory), { force: true }),
     readNote: async (name) => state.notes[name] ?? null,
     async writeNote(name, value) {
       state.notes[name] = value

@@ -87,6 +87,19 @@ describe('building a Dockerfile', () => {
     expect(listed).not.toContain('a.log')
   })
 
+  it('uses no layer of an earlier build without cache, nor right after the cache was cleared', async () => {
+    const files = { Dockerfile: dockerfile('COPY server.js ./', `RUN echo ran ${neverCached}`) }
+    const { asked } = await build(files)
+    const ran = async (overrides: object = {}) =>
+      (await build(files, { projectId: asked.projectId, ...overrides })).log.lines.some(
+        ({ stream, text }) => stream === 'stdout' && text.startsWith('ran '),
+      )
+    expect(await ran()).toBe(false)
+    expect(await ran({ noCache: true })).toBe(true)
+    await test.builder.clearCache(asked.projectId)
+    expect([await ran(), await ran()]).toEqual([true, false])
+  })
+
   it('stops when it is canceled', async () => {
     const asked = await requestFor(test, { 'server.js': server, Dockerfile: dockerfile('RUN echo now waiting && sleep 4714') })
     const log = recorder()

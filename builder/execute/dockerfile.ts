@@ -76,7 +76,8 @@ async function runBuild(job: BuildJob, executor: DockerfileExecutor, file: Docke
   const entries = await contextEntries(file.root, file.dockerfile)
   // A changed secret does not invalidate BuildKit's cache by itself.
   const secretsHash = /--mount=\S*type=secret/.test(file.text) ? executor.envHash(request.env) : null
-  const noCache = secretsHash !== null && ((await workspace.readNote('secrets')) ?? secretsHash) !== secretsHash
+  const secretsChanged = secretsHash !== null && ((await workspace.readNote('secrets')) ?? secretsHash) !== secretsHash
+  const noCache = request.noCache === true || secretsChanged || (await workspace.isCacheCleared())
   const output = {
     stdout: new LineSplitter((line) => log.line('build', 'stdout', line)),
     stderr: new LineSplitter((line) => log.line('build', 'stderr', line)),
@@ -106,6 +107,7 @@ async function runBuild(job: BuildJob, executor: DockerfileExecutor, file: Docke
   )
   for (const splitter of Object.values(output)) splitter.end()
   if (secretsHash !== null) await workspace.writeNote('secrets', secretsHash)
+  if (noCache) await workspace.endCacheCleared()
   return image
 }
 

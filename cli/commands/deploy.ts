@@ -13,7 +13,7 @@ import { bytes, seconds } from '../terminal'
 import { getDeployment, requestCancel, waitForEnd } from './cancel'
 import { lineOf } from './logs'
 
-export type DeployOptions = ApiOptions & { project?: string; link?: boolean; waitForTurn?: boolean }
+export type DeployOptions = ApiOptions & { project?: string; link?: boolean; waitForTurn?: boolean; cache?: boolean }
 
 /** The last line of `deploy --json`. */
 export interface DeployResult {
@@ -108,7 +108,7 @@ async function ship(context: Context, directory: string, options: DeployOptions,
       'upload',
       `${source.fileCount} files, ${bytes(source.sizeBytes)}, ${bytes(source.archiveBytes)} packed · ${seconds(run.timings.upload ?? 0)}`,
     )
-    const body = { projectId: project.id, triggeredBy: 'api', source: uploaded.source }
+    const body = { projectId: project.id, triggeredBy: 'api', source: uploaded.source, noCache: options.cache === false }
     run.deploymentId = await createInTurn(context, options, body, signal)
   } finally {
     await source.dispose()

@@ -29,6 +29,7 @@ import { update as updateEdgePolicy } from './edge-policy/update'
 import { list as listInstances } from './instances/list'
 import { logs as instanceLogs } from './instances/logs'
 import { get as getMe } from './me/get'
+import { clearBuildCache } from './projects/clear-build-cache'
 import { create as createProject } from './projects/create'
 import { get as getProject } from './projects/get'
 import { inspect as inspectProject } from './projects/inspect'
@@ -62,6 +63,7 @@ export const appRouter = router({
     remove: removeProject,
     inspect: inspectProject,
     purge: purgeCache,
+    clearBuildCache,
   }),
   edgePolicy: router({ get: getEdgePolicy, update: updateEdgePolicy }),
   variables: router({ list: listVariables, set: setVariable, remove: removeVariable }),

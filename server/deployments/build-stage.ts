@@ -39,6 +39,7 @@ export async function buildArtifact(deps: DeployDeps, run: DeployRun): Promise<s
         env,
         target: deps.runtime.kind === 'docker' ? 'image' : 'bundle',
         limits: buildLimits,
+        noCache: deployment.noCache,
         reuse: (buildKey) => findArtifact(run, buildKey),
       },
       buildEvents(run),

@@ -33,6 +33,7 @@ export async function createDeployment(
     projectId: project.id,
     environmentId: environment.id,
     ...what,
+    noCache: input.noCache,
     triggeredBy: triggerOf(actor, input.triggeredBy),
     createdBy: actor.name,
   })
@@ -64,6 +65,7 @@ export interface QueuedDeployment extends Wanted {
   teamId: string
   projectId: string
   environmentId: string
+  noCache?: boolean
   triggeredBy: Input['triggeredBy']
   createdBy: string
 }

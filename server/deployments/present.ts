@@ -47,6 +47,7 @@ export function presentSummary(row: SummaryRow, edge: Edge): DeploymentSummary {
     createdBy: row.createdBy,
     source: source.kind === 'git' ? { kind: 'git', repository: source.url } : { kind: 'archive', repository: null },
     repeats: row.repeats,
+    noCache: row.noCache,
     ref: row.ref,
     branch: row.branch,
     commitSha: row.commitSha,

@@ -10,7 +10,7 @@ export interface ProjectDeps {
   edge: Edge
   secrets: Pick<Secrets, 'seal' | 'open'>
   bus: Pick<ChangeBus, 'publish'>
-  builder: Pick<Builder, 'inspect'>
+  builder: Pick<Builder, 'inspect' | 'clearCache'>
   /** Cancels what is running, stops the instances, takes the routes away and removes artifacts; the record goes afterwards. */
   teardown: (projectId: string) => Promise<void>
 }

@@ -1,4 +1,5 @@
 import type { Platform } from '../platform'
+import { clearBuildCache } from './clear-build-cache'
 import { createProject } from './create'
 import type { ProjectDeps } from './deps'
 import { inspectRepository } from './inspect'
@@ -14,6 +15,7 @@ export function createProjects(deps: ProjectDeps): Platform['projects'] {
     create: (actor, input) => createProject(deps, actor, input),
     update: (actor, projectId, patch) => updateProject(deps, actor, projectId, patch),
     remove: (actor, projectId, confirmName) => removeProject(deps, actor, projectId, confirmName),
+    clearBuildCache: (actor, project) => clearBuildCache(deps, actor, project),
     inspect: (actor, input, signal) => inspectRepository(deps, actor, input, signal),
   }
 }

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { createProject, openTestDatabase } from '@/test/support/factory'
+import { createDeploymentRow, createProject, openTestDatabase } from '@/test/support/factory'
 import type { Actor } from '../platform'
+import { clearBuildCache } from './clear-build-cache'
 import type { ProjectDeps } from './deps'
 import { removeProject } from './remove'
 
@@ -35,4 +36,21 @@ it('nothing is left of the visitors of a project that is removed, and nothing of
     [0, 0],
     [30, 1],
   ])
+})
+
+it('after the build cache is cleared no result of an earlier build is used, and releases keep theirs', async () => {
+  const owner = await createProject(db.prisma)
+  const { teamId, project } = owner
+  const ids = { teamId, projectId: project.id }
+  const artifact = { kind: 'bundle', digest: 'sha256:1', sizeBytes: 1, framework: 'node', metadata: {} }
+  await db.prisma.artifact.create({ data: { id: `built-${project.id}`, ...ids, ...artifact, buildKey: 'of an earlier build' } })
+  const cleared: string[] = []
+  const builder = { clearCache: async (id: string) => (cleared.push(id) ? 4096 : 0) }
+  const deps = { prisma: db.prisma, builder } as unknown as ProjectDeps
+  const actor: Actor = { kind: 'user', id: 'u', name: 'U', teamId, role: 'member', operator: false }
+  expect(await clearBuildCache(deps, actor, project.slug)).toEqual({ freedBytes: 4096 })
+  expect(cleared).toEqual([project.id])
+  expect(await db.prisma.artifact.findMany({ where: ids })).toMatchObject([{ digest: 'sha256:1', buildKey: '', removedAt: null }])
+  await createDeploymentRow(db.prisma, owner, { status: 'BUILDING' })
+  await expect(clearBuildCache(deps, actor, project.id)).rejects.toMatchObject({ code: 'ERR_CONFLICT' })
 })

@@ -29,6 +29,7 @@ export const requiredRole = {
   'deployment.create': 'member',
   'deployment.cancel': 'member',
   'cache.purge': 'member',
+  'build-cache.clear': 'member',
   'instance.read': 'member',
   'traffic.read': 'member',
   'metrics.read': 'member',

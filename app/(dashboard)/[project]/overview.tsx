@@ -2,6 +2,7 @@
 import { useQuery } from '@tanstack/react-query'
 import { RotateCcw } from 'lucide-react'
 import Link from 'next/link'
+import { BuildOptions } from '@/app/components/build-options'
 import { DeploymentRow } from '@/app/components/deployment-row'
 import { PageTitle } from '@/app/components/page-title'
 import { Button } from '@/app/components/ui/button'
@@ -83,14 +84,17 @@ export function Overview() {
         }
         actions={
           live ? (
-            <Button
-              pending={pending}
-              onClick={() => redeploy(live)}
-              disabled={running !== undefined}
-              title={running ? 'A deployment is running' : 'Builds what is live again, with the variables and settings of now'}
-            >
-              <RotateCcw /> Redeploy
-            </Button>
+            <>
+              <Button
+                pending={pending}
+                onClick={() => redeploy(live)}
+                disabled={running !== undefined}
+                title={running ? 'A deployment is running' : 'Builds what is live again, with the variables and settings of now'}
+              >
+                <RotateCcw /> Redeploy
+              </Button>
+              <BuildOptions disabled={pending || running !== undefined} onWithoutCache={() => redeploy(live, { noCache: true })} />
+            </>
           ) : null
         }
       />

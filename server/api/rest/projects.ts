@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { purgeInput, purgeView } from '@/shared/purge'
-import { pageInput, projectInput, projectPatch, projectView } from '@/shared/views'
+import { clearedCacheView, pageInput, projectInput, projectPatch, projectView } from '@/shared/views'
 import { getPlatform } from '../../platform'
 import { defineRoute } from './route'
 import { createdProject, instanceList, projectList, projectPath } from './schemas'
@@ -71,6 +71,16 @@ export const projectRoutes = [
     body: purgeInput,
     answer: { status: 200, schema: purgeView },
     handle: ({ actor, params, body }) => getPlatform().cache.purge(actor, params.project, body),
+  }),
+  defineRoute({
+    id: 'clearBuildCache',
+    method: 'DELETE',
+    path: '/projects/{project}/build-cache',
+    action: 'build-cache.clear',
+    summary: 'Remove what earlier builds left to be faster; the next one begins from nothing. 409 while one is running',
+    params: projectPath,
+    answer: { status: 200, schema: clearedCacheView },
+    handle: ({ actor, params }) => getPlatform().projects.clearBuildCache(actor, params.project),
   }),
   defineRoute({
     id: 'listInstances',

@@ -1,5 +1,6 @@
 'use client'
 import { Rocket } from 'lucide-react'
+import { BuildOptions } from '@/app/components/build-options'
 import { DeploymentList } from '@/app/components/deployment-list'
 import { PageTitle } from '@/app/components/page-title'
 import { Button } from '@/app/components/ui/button'
@@ -17,9 +18,12 @@ export function ProjectDeployments() {
         description={project.repository ? undefined : 'Deployed from a folder: deploy it again from a terminal, or open a deployment to repeat it.'}
         actions={
           project.repository ? (
-            <Button variant="primary" pending={pending} onClick={() => deploy(project.id)} title="Builds the newest commit of the branch">
-              <Rocket /> Deploy
-            </Button>
+            <>
+              <Button variant="primary" pending={pending} onClick={() => deploy(project.id)} title="Builds the newest commit of the branch">
+                <Rocket /> Deploy
+              </Button>
+              <BuildOptions disabled={pending} onWithoutCache={() => deploy(project.id, { noCache: true })} />
+            </>
           ) : null
         }
       />

@@ -2,6 +2,7 @@
 import { PageTitle } from '@/app/components/page-title'
 import { Permitted, RefusalNote } from '@/app/components/permission'
 import { useProject } from '../use-project'
+import { BuildCache } from './build-cache'
 import { DeleteProject } from './delete-project'
 import { PurgeCache } from './purge-cache'
 import { RuntimeSettingsForm } from './runtime-settings-form'
@@ -74,6 +75,7 @@ export function ProjectSettings() {
           />
           <RuntimeSettingsForm project={project} />
         </Permitted>
+        <BuildCache project={project} />
         <PurgeCache project={project} />
         <DeleteProject project={project} />
       </div>

@@ -2,6 +2,7 @@
 import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { ExternalLink, RotateCcw, Square } from 'lucide-react'
 import { useState } from 'react'
+import { BuildOptions } from '@/app/components/build-options'
 import { DeploymentSource } from '@/app/components/deployment-row'
 import { Button } from '@/app/components/ui/button'
 import { ConfirmDialog } from '@/app/components/ui/confirm-dialog'
@@ -54,6 +55,7 @@ export function DeploymentHeader({ deployment }: { deployment: DeploymentView })
       <div className="min-w-0">
         <div className="mb-1.5 flex items-center gap-2" aria-live="polite">
           <DeploymentStatusBadge deployment={deployment} pill />
+          {deployment.noCache ? <Status tone="neutral" label="Without cache" pill /> : null}
           {deployment.status === 'ACTIVE' && !deployment.live ? <Status tone="neutral" label="Not the current one" pill /> : null}
         </div>
         <h1 className="break-words font-semibold text-xl tracking-tight">{deploymentTitle(deployment)}</h1>
@@ -65,9 +67,12 @@ export function DeploymentHeader({ deployment }: { deployment: DeploymentView })
       <div className="flex flex-wrap items-center gap-2">
         {traits.cancelable ? <CancelButton deployment={deployment} /> : null}
         {traits.running ? null : (
-          <Button pending={pending} onClick={() => redeploy(deployment)}>
-            <RotateCcw /> Redeploy
-          </Button>
+          <>
+            <Button pending={pending} onClick={() => redeploy(deployment)}>
+              <RotateCcw /> Redeploy
+            </Button>
+            <BuildOptions disabled={pending} onWithoutCache={() => redeploy(deployment, { noCache: true })} />
+          </>
         )}
         {traits.live ? (
           <Button asChild variant="primary">

@@ -1,0 +1,1 @@
+ALTER TABLE "Deployment" ADD COLUMN "noCache" BOOLEAN NOT NULL DEFAULT false;
