@@ -49,7 +49,7 @@ it('who triggered a deployment is recorded from who asks; only operators may nam
   const recorded = async (actor: Actor, triggeredBy: 'user' | 'api' | 'system') => {
     const { source } = await api.platform.deployments.uploadSource(actor, archive(newId()))
     const { id: projectId } = await projectOf(await api.actorOf(teamId, 'owner'))
-    return (await api.platform.deployments.create(actor, { projectId, source, triggeredBy })).triggeredBy
+    return (await api.platform.deployments.create(actor, deploymentInput.parse({ projectId, source, triggeredBy }))).triggeredBy
   }
   const { id } = await api.database.prisma.user.findFirstOrThrow()
   const person = await api.platform.accounts.actorOfSession(await api.platform.accounts.beginSession(id, { address: '::1', userAgent: null }))
