@@ -5,6 +5,7 @@ import path from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { extract } from 'tar-stream'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { noSettings } from '@/shared/build-plan'
 import { maxBuildLogLines } from '@/shared/logs'
 import { killGroup, start } from '@/shared/node/exec'
 import { newId } from '@/shared/node/ids'
@@ -304,7 +305,7 @@ describe.each(['image', 'bundle'] as const)('building a %s', (target) => {
       'index.html': 'x',
     }
     const { error } = await failureOf(files, {
-      settings: { rootDirectory: null, installCommand: null, buildCommand: null, startCommand: null, outputDirectory: 'out' },
+      settings: { ...noSettings, outputDirectory: 'out' },
     })
     expect(error).toMatchObject({ code: 'ERR_BUILD', message: expect.stringContaining('outside') })
   })

@@ -156,6 +156,8 @@ async function inspectSource(
       directory: files.source,
       storage: parts.options.storage,
       limits: defaultSourceLimits,
+      // Nothing that is looked at here is large.
+      settings: { ...settings, lfs: 'ignore' },
       unpackerFile: parts.options.unpackerFile,
       ...(signal ? { signal } : {}),
     })

@@ -87,6 +87,7 @@ export async function runBuild(parts: BuilderParts, request: BuildRequest, event
           directory: files.source,
           storage: parts.options.storage,
           limits: defaultSourceLimits,
+          settings: request.settings,
           unpackerFile: parts.options.unpackerFile,
           mirrorDirectory: mirrorDirectory(parts.options.home, request.projectId),
           signal: stop,

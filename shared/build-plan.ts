@@ -3,6 +3,13 @@
 export type Framework = 'nextjs' | 'vite' | 'static' | 'node' | 'dockerfile'
 export type PackageManager = 'npm' | 'pnpm' | 'yarn' | 'none'
 
+/** What becomes of parts of a source that are kept elsewhere: they are fetched, or left as the repository has them. */
+export const elsewhereChoices = ['fetch', 'ignore'] as const
+export type Elsewhere = (typeof elsewhereChoices)[number]
+
+/** As stored; what is not known counts as the default. */
+export const elsewhereOf = (stored: string): Elsewhere => elsewhereChoices.find((choice) => choice === stored) ?? 'fetch'
+
 /** What a project may override; `null` means "as detected". */
 export interface BuildSettings {
   rootDirectory: string | null
@@ -10,8 +17,20 @@ export interface BuildSettings {
   buildCommand: string | null
   startCommand: string | null
   outputDirectory: string | null
+  /** Submodules of a Git repository. */
+  submodules: Elsewhere
+  /** Files that Git LFS keeps. */
+  lfs: Elsewhere
 }
-export const noSettings: BuildSettings = { rootDirectory: null, installCommand: null, buildCommand: null, startCommand: null, outputDirectory: null }
+export const noSettings: BuildSettings = {
+  rootDirectory: null,
+  installCommand: null,
+  buildCommand: null,
+  startCommand: null,
+  outputDirectory: null,
+  submodules: 'fetch',
+  lfs: 'fetch',
+}
 
 /** One command of a build. The command line is the user's own and runs by `sh -c` INSIDE the sandbox, never on the control plane. */
 export interface PlanCommand {

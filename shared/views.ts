@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { elsewhereChoices } from './build-plan'
 import { edgeProblemList } from './edge-problems'
 import { runtimeSettings, runtimeSettingsPatch } from './runtime-settings'
 import { deploymentStatuses, instanceStates } from './states'
@@ -48,6 +49,10 @@ export const projectInput = z.object({
   buildCommand: optionalText,
   startCommand: optionalText,
   outputDirectory: relativePath,
+  /** Submodules of a Git repository: fetched, or left as empty folders. Default: fetched. */
+  submodules: z.enum(elsewhereChoices).optional(),
+  /** Files that Git LFS keeps: fetched, or left as pointer files. Default: fetched. */
+  lfs: z.enum(elsewhereChoices).optional(),
   healthCheckPath: z.string().trim().startsWith('/').max(500).nullish(),
   runtimeSettings: runtimeSettingsPatch.optional(),
 })
@@ -126,6 +131,8 @@ export const projectView = z.object({
   buildCommand: z.string().nullable(),
   startCommand: z.string().nullable(),
   outputDirectory: z.string().nullable(),
+  submodules: z.enum(elsewhereChoices),
+  lfs: z.enum(elsewhereChoices),
   healthCheckPath: z.string().nullable(),
   runtimeSettings,
   framework: z.string().nullable(),

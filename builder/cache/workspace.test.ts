@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readdir, rm, stat, symlink, writeFile } from 'node:fs/p
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import type { BuildPlan, PlanCommand } from '@/shared/build-plan'
+import { type BuildPlan, noSettings, type PlanCommand } from '@/shared/build-plan'
 import { clearProjectCaches, listCaches } from './evict'
 import { buildKey, openEnvHash } from './key'
 import { createWorkspaces } from './workspace'
@@ -167,7 +167,7 @@ describe('workspaces', () => {
 })
 
 describe('the build key', () => {
-  const settings = { rootDirectory: null, installCommand: null, buildCommand: null, startCommand: null, outputDirectory: null }
+  const settings = noSettings
   const input = { projectId: 'p', treeId: 't', settings, target: 'image' as const, base: ['a'], envHash: 'e' }
   it('changes with everything that decides the result', () => {
     const others = [

@@ -2,9 +2,18 @@ import { createHash, type Hash } from 'node:crypto'
 import { constants } from 'node:fs'
 import { copyFile, mkdir, open, symlink } from 'node:fs/promises'
 import path from 'node:path'
+import { createPointerSummary, mayBePointer, type PointerSummary, parsePointer } from './lfs'
 import type { SourceLimits } from './limits'
 import { type Node, staysInside } from './links'
 import { showName, sourceError, tooLarge, tooManyFiles } from './problem'
+
+/** What was unpacked. */
+export interface UnpackedTree {
+  treeId: string
+  sizeBytes: number
+  fileCount: number
+  pointers: PointerSummary
+}
 
 /** One entry as the archive's header tells it. */
 export interface EntryHeader {
@@ -47,6 +56,7 @@ export function createArchiveWriter(root: string, limits: SourceLimits) {
   const nodes = new Map<string, Node>()
   const folded = new Map<string, string>()
   const written = new Map<string, Written>()
+  const pointers = createPointerSummary()
   let sizeBytes = 0
 
   const locate = (name: string) => path.join(root, name)
@@ -94,17 +104,21 @@ export function createArchiveWriter(root: string, limits: SourceLimits) {
     )
     const hash: Hash = createHash('sha256')
     let fileBytes = 0
+    const head: Uint8Array[] = []
     try {
       for await (const chunk of content) {
         count(chunk.byteLength)
         fileBytes += chunk.byteLength
         hash.update(chunk)
+        if (mayBePointer(header.size)) head.push(chunk)
         let offset = 0
         while (offset < chunk.byteLength) offset += (await handle.write(chunk, offset)).bytesWritten
       }
     } finally {
       await handle.close()
     }
+    const pointer = parsePointer(Buffer.concat(head).toString('utf8'))
+    if (pointer) pointers.add({ name, ...pointer })
     written.set(name, { mode: isExecutable ? '100755' : '100644', hash: hash.digest('hex'), sizeBytes: fileBytes })
   }
 
@@ -148,7 +162,7 @@ export function createArchiveWriter(root: string, limits: SourceLimits) {
     },
 
     /** Makes the links and names the tree. */
-    async finish(): Promise<{ treeId: string; sizeBytes: number; fileCount: number }> {
+    async finish(): Promise<UnpackedTree> {
       for (const [name, node] of nodes) {
         if (node.kind !== 'link') continue
         if (!staysInside(name, nodes)) throw refuse(name, `is a link that leads out of the folder (${showName(node.target)})`)
@@ -160,7 +174,12 @@ export function createArchiveWriter(root: string, limits: SourceLimits) {
         const content = entry.mode === '120000' ? createHash('sha256').update(entry.target).digest('hex') : entry.hash
         hash.update(`${entry.mode} ${content} ${name}\0`)
       }
-      return { treeId: `sha256:${hash.digest('hex')}`, sizeBytes, fileCount: written.size }
+      return {
+        treeId: `sha256:${hash.digest('hex')}`,
+        sizeBytes,
+        fileCount: written.size,
+        pointers: { count: pointers.count, sizeBytes: pointers.sizeBytes, names: pointers.names },
+      }
     },
   }
 }

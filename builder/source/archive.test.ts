@@ -298,3 +298,43 @@ describe('limits', () => {
     expect((await failure(missing)).code).toBe('ERR_NOT_FOUND')
   })
 })
+
+describe('what an upload only points at', () => {
+  const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${'7'.repeat(64)}\nsize 12345\n`
+  const modules = '[submodule "lib"]\n\tpath = vendor/lib\n\turl = ../lib.git\n'
+  async function deploy(entries: Entry[], settings?: { submodules: 'fetch' | 'ignore'; lfs: 'fetch' | 'ignore' }) {
+    const bytes = await tar(entries)
+    const { digest } = await storage.put(
+      (async function* () {
+        yield bytes
+      })(),
+    )
+    const directory = await mkdtemp(path.join(base, 'pointed-'))
+    const lines: string[] = []
+    await fetchSource(
+      { kind: 'archive', digest },
+      { directory, storage, limits: defaultSourceLimits, ...(settings ? { settings } : {}), onLog: (line) => lines.push(line) },
+    )
+    return lines.join('\n')
+  }
+
+  test('pointer files of Git LFS fail the deployment and name the setting; ignored ones are named in the log', async () => {
+    const entries: Entry[] = [
+      [{ name: 'index.html' }, 'x'],
+      [{ name: 'big.bin' }, pointer],
+    ]
+    await expect(deploy(entries)).rejects.toMatchObject({
+      code: 'ERR_SOURCE',
+      message: expect.stringContaining('big.bin'),
+      details: { nextAction: expect.stringContaining('git lfs pull') },
+    })
+    expect(await deploy(entries, { submodules: 'fetch', lfs: 'ignore' })).toContain('Warning: files of Git LFS are not fetched')
+  })
+
+  test('empty folders of submodules fail the deployment and name the setting; those with files are part of it', async () => {
+    const entries: Entry[] = [[{ name: '.gitmodules' }, modules], [{ name: 'vendor/lib', type: 'directory' }]]
+    await expect(deploy(entries)).rejects.toMatchObject({ code: 'ERR_SOURCE', message: expect.stringContaining('vendor/lib') })
+    expect(await deploy(entries, { submodules: 'ignore', lfs: 'fetch' })).toContain('Warning: submodules are not fetched')
+    expect(await deploy([...entries, [{ name: 'vendor/lib/a.js' }, 'x']])).not.toContain('Warning')
+  })
+})

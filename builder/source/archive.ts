@@ -3,9 +3,13 @@ import type { SourceTree } from '@/builder/builder'
 import { isAppError } from '@/shared/errors'
 import { withDeadline } from '@/shared/node/deadline'
 import type { FetchOptions } from './fetch-options'
+import { judgeUploadedPointers } from './lfs'
 import { canceled, sourceError, tooSlow } from './problem'
+import { judgeUploadedSubmodules } from './submodules'
 import { unpackArchive } from './unpack'
 import { unpackInProcess } from './unpack-process'
+
+const noLog = () => {}
 
 /** By a process of its own where there is one: 100,000 small files cost a minute of a processor, which is not the control plane's. */
 const unpackElsewhere = (stored: AsyncIterable<Uint8Array>, options: FetchOptions, signal: AbortSignal) =>
@@ -25,8 +29,12 @@ export async function fetchArchive(digest: string, options: FetchOptions): Promi
       signal,
     )
     if (tree.fileCount === 0) throw sourceError('The archive holds no files', 'Upload the folder of the app.')
-    options.onLog?.(`Unpacked ${tree.fileCount} files`)
-    return { directory, commit: null, ...tree }
+    const onLog = options.onLog ?? noLog
+    judgeUploadedPointers(tree.pointers, options.settings?.lfs ?? 'fetch', onLog)
+    await judgeUploadedSubmodules(directory, options.settings?.submodules ?? 'fetch', onLog)
+    onLog(`Unpacked ${tree.fileCount} files`)
+    const { treeId, sizeBytes, fileCount } = tree
+    return { directory, commit: null, treeId, sizeBytes, fileCount }
   } catch (error) {
     if (signal?.aborted) throw canceled(error)
     if (isAppError(error) && error.code === 'ERR_DEADLINE') throw tooSlow(limits.timeoutMs)

@@ -1,5 +1,6 @@
 import { lstat, readdir, readlink, rm } from 'node:fs/promises'
 import path from 'node:path'
+import { mayBePointer } from './lfs'
 import type { SourceLimits } from './limits'
 import { type Node, staysInside } from './links'
 import { showName, tooLarge, tooManyFiles } from './problem'
@@ -7,6 +8,8 @@ import { showName, tooLarge, tooManyFiles } from './problem'
 export interface TreeSize {
   sizeBytes: number
   fileCount: number
+  /** Plain files of a size that pointers of Git LFS have. */
+  maybePointers: string[]
 }
 
 /**
@@ -18,6 +21,7 @@ export async function settleTree(directory: string, limits: SourceLimits, onLog:
   let sizeBytes = 0
   let entryCount = 0
   let fileCount = 0
+  const maybePointers: string[] = []
 
   async function visit(relative: string): Promise<void> {
     for (const entry of await readdir(path.join(directory, relative), { withFileTypes: true })) {
@@ -35,7 +39,9 @@ export async function settleTree(directory: string, limits: SourceLimits, onLog:
         continue
       }
       nodes.set(name, { kind: 'file' })
-      sizeBytes += (await lstat(path.join(directory, name))).size
+      const { size } = await lstat(path.join(directory, name))
+      sizeBytes += size
+      if (mayBePointer(size)) maybePointers.push(name)
       if (sizeBytes > limits.maxBytes) throw tooLarge(limits.maxBytes)
     }
   }
@@ -47,5 +53,5 @@ export async function settleTree(directory: string, limits: SourceLimits, onLog:
     fileCount -= 1
     onLog(`Left out the link ${showName(name)}: it leads out of the repository (${showName(node.target)})`)
   }
-  return { sizeBytes, fileCount }
+  return { sizeBytes, fileCount, maybePointers }
 }

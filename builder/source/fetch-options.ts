@@ -1,3 +1,4 @@
+import type { BuildSettings } from '@/shared/build-plan'
 import type { BlobStore } from '@/storage/blob-store'
 import type { SourceLimits } from './limits'
 
@@ -7,6 +8,8 @@ export interface FetchOptions {
   directory: string
   storage: BlobStore
   limits: SourceLimits
+  /** Default: both are fetched. */
+  settings?: Pick<BuildSettings, 'submodules' | 'lfs'>
   /** A bare repository kept between fetches of one project, so that only what is new crosses the wire. Safe to delete. */
   mirrorDirectory?: string
   /** A deploy key for ssh addresses. The keys of the user the platform runs as are never offered. */

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { type AddressInfo, connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -268,6 +269,176 @@ async function waitForPort(port: number): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
 }
+
+describe('submodules', () => {
+  const auth = { username: 'ada', password: 'token-of-ada' }
+  const modules = (entries: Record<string, string>) =>
+    Object.entries(entries)
+      .map(([folder, url]) => `[submodule "${folder}"]\n\tpath = ${folder}\n\turl = ${url}\n`)
+      .join('')
+  let own: GitServer
+  let lib: { url: string; sha: string }
+  const withCredentials = (url: string) => url.replace('http://', `http://${auth.username}:${auth.password}@`)
+  const text = (tree: { directory: string }, name: string) => readFile(path.join(tree.directory, name), 'utf8')
+  const heard: (string | undefined)[] = []
+  let other: GitServer
+  beforeAll(async () => {
+    own = await startServer('submodules', { auth })
+    const inner = await own.createRepo('inner', { 'i.js': 'inner' })
+    lib = await own.createRepo('lib', { 's.js': 'sub ok', '.gitmodules': modules({ deep: './../inner.git' }), deep: { commit: inner.sha } })
+    await own.commit('lib', { 's.js': 'newer than what is asked for' })
+    other = await startServer('elsewhere', {
+      intercept(request, response) {
+        heard.push(request.headers.authorization)
+        response.writeHead(401).end()
+        return true
+      },
+    })
+  })
+  const shop = async (name: string, url: string) =>
+    own.createRepo(name, { a: 'a', '.gitmodules': modules({ 'vendor/lib': url }), 'vendor/lib': { commit: lib.sha } })
+
+  test('arrive at the commit that is linked to, nested ones too, by relative addresses and with the credentials of the repository', async () => {
+    const { url, sha } = await shop('relative', '../lib.git')
+    const mirrorDirectory = path.join(base, 'mirror-of-submodules')
+    for (const used of [options({ mirrorDirectory }), options({ mirrorDirectory })]) {
+      const tree = await fetchSource(git(withCredentials(url)), used)
+      expect([await text(tree, 'a'), await text(tree, 'vendor/lib/s.js'), await text(tree, 'vendor/lib/deep/i.js')]).toEqual(['a', 'sub ok', 'inner'])
+      expect(tree).toMatchObject({ fileCount: 5, treeId: await own.git('relative', ['rev-parse', `${sha}^{tree}`]) })
+      expect(await readdir(path.dirname(used.directory))).toEqual(['tree'])
+    }
+  })
+
+  test('of another host are asked for without the credentials of the repository, and the failure names the setting', async () => {
+    const { url } = await shop('foreign', other.repositoryUrl('lib'))
+    const error = await failure(fetchSource(git(withCredentials(url)), options()))
+    expect(heard).toEqual(heard.map(() => undefined))
+    expect(heard.length).toBeGreaterThan(0)
+    expect(error.message).toContain('The submodule “vendor/lib” could not be fetched')
+    expect(error.details.nextAction).toContain('set submodules of the project to "ignore"')
+    expect(JSON.stringify([error.message, error.details])).not.toContain(auth.password)
+  })
+
+  test.each([
+    ['a file of this machine', 'file:///etc'],
+    ['the metadata service', 'https://169.254.169.254/latest.git'],
+  ])('are judged as every repository is: %s is refused', async (_, address) => {
+    counter += 1
+    const { url } = await shop(`hostile-${counter}`, address)
+    const error = await failure(fetchSource(git(withCredentials(url)), options()))
+    expect(error.code).toBe('ERR_SOURCE')
+    expect(error.message).toContain('vendor/lib')
+  })
+
+  test('that .gitmodules does not name, and chains that do not end, fail; ignored ones are named in the log and make another source', async () => {
+    const stray = await own.createRepo('stray', { a: 'a', lost: { commit: lib.sha } })
+    expect((await failure(fetchSource(git(withCredentials(stray.url)), options()))).message).toContain('.gitmodules does not say')
+    let { url, sha } = await own.createRepo('chain', { '.gitmodules': modules({ next: './../chain.git' }) })
+    for (let level = 0; level < 7; level += 1) sha = await own.commit('chain', { next: { commit: sha } })
+    expect((await failure(fetchSource(git(withCredentials(url)), options()))).message).toContain('nest more than 5 deep')
+    const lines: string[] = []
+    const settings = { submodules: 'ignore', lfs: 'fetch' } as const
+    const tree = await fetchSource(git(withCredentials(url)), options({ settings, onLog: (line) => lines.push(line) }))
+    expect(lines.join('\n')).toContain('Warning: submodules are not fetched')
+    expect(tree.treeId).toMatch(/-without-submodules$/)
+  })
+
+  test('count against the limits of the whole source', async () => {
+    const { url } = await shop('limited', '../lib.git')
+    const limits = { ...defaultSourceLimits, maxFiles: 5 }
+    expect((await failure(fetchSource(git(withCredentials(url)), options({ limits })))).message).toContain('more than the 5 files')
+  })
+})
+
+describe('files of Git LFS', () => {
+  const content = 'the large file\n'.repeat(5_000)
+  const oid = createHash('sha256').update(content).digest('hex')
+  const pointer = (id = oid, size = content.length) => `version https://git-lfs.github.com/spec/v1\noid sha256:${id}\nsize ${size}\n`
+  const auth = { username: 'ada', password: 'token-of-ada' }
+  const seen: { url: string; authorization: string | undefined }[] = []
+  let served = content
+  let store: GitServer
+  let host: GitServer
+  beforeAll(async () => {
+    store = await startServer('lfs-store', {
+      intercept(request, response) {
+        seen.push({ url: 'store', authorization: request.headers.authorization })
+        response.end(served)
+        return true
+      },
+    })
+    host = await startServer('lfs', {
+      auth,
+      intercept(request, response) {
+        const url = request.url ?? ''
+        if (!url.includes('/info/lfs/')) return false
+        seen.push({ url, authorization: request.headers.authorization })
+        if (!request.headers.authorization) return Boolean(response.writeHead(401).end())
+        if (url.endsWith('/object')) return Boolean(response.writeHead(302, { location: `${store.url}/bytes?signed=1` }).end())
+        let body = ''
+        request.on('data', (chunk) => {
+          body += chunk
+        })
+        request.on('end', () => {
+          const { objects } = JSON.parse(body) as { objects: { oid: string; size: number }[] }
+          const answers = objects.map((object) =>
+            object.oid === oid
+              ? { ...object, actions: { download: { href: `${host.url}${url.replace('/objects/batch', '/object')}` } } }
+              : { ...object, error: { code: 404, message: 'no such object' } },
+          )
+          response.writeHead(200, { 'content-type': 'application/vnd.git-lfs+json' }).end(JSON.stringify({ objects: answers }))
+        })
+        return true
+      },
+    })
+  })
+  const repoWith = async (name: string, files: Record<string, string>) =>
+    (await host.createRepo(name, files)).url.replace('http://', `http://${auth.username}:${auth.password}@`)
+
+  test('arrive whole, with the credentials of the repository at its own host and nowhere else', async () => {
+    const url = await repoWith('large', { 'big.bin': pointer(), 'copy/big.bin': pointer(), small: 'x'.repeat(300) })
+    const tree = await fetchSource(git(url), options())
+    for (const name of ['big.bin', 'copy/big.bin']) expect(await readFile(path.join(tree.directory, name), 'utf8')).toBe(content)
+    expect(seen.map(({ url: asked, authorization }) => [asked.replace(/.*\//, ''), authorization !== undefined])).toEqual([
+      ['batch', true],
+      ['object', true],
+      ['store', false],
+    ])
+  })
+
+  test('that are not what their pointer names, or not there, fail the deployment and name the setting; ignored ones are named in the log', async () => {
+    served = content.replace('large', 'other')
+    const changed = await failure(fetchSource(git(await repoWith('changed', { 'big.bin': pointer() })), options()))
+    expect(changed.message).toContain('is not what its pointer names')
+    served = content + content
+    expect((await failure(fetchSource(git(await repoWith('longer', { 'big.bin': pointer() })), options()))).message).toContain(
+      'larger than its pointer',
+    )
+    served = content
+    const url = await repoWith('missing', { 'big.bin': pointer('7'.repeat(64), 12_345) })
+    const missing = await failure(fetchSource(git(url), options()))
+    expect(missing.message).toContain('big.bin')
+    expect(missing.details.nextAction).toContain('set Git LFS of the project to "ignore"')
+    const lines: string[] = []
+    const settings = { submodules: 'fetch', lfs: 'ignore' } as const
+    const tree = await fetchSource(git(url), options({ settings, onLog: (line) => lines.push(line) }))
+    expect(await readFile(path.join(tree.directory, 'big.bin'), 'utf8')).toContain('git-lfs')
+    expect(lines.join('\n')).toContain('Warning: files of Git LFS are not fetched')
+    expect(tree.treeId).toMatch(/-without-lfs$/)
+  })
+
+  test('that together exceed the limit are not asked for', async () => {
+    const url = await repoWith('huge', { 'big.bin': pointer(oid, 4 * 1024 ** 3) })
+    const before = seen.length
+    expect((await failure(fetchSource(git(url), options()))).message).toContain('larger than the 1 GB')
+    expect(seen.length).toBe(before)
+  })
+
+  test('are asked for at the address of .lfsconfig, judged as every address is', async () => {
+    const url = await repoWith('configured', { 'big.bin': pointer(), '.lfsconfig': '[lfs]\n\turl = http://169.254.169.254/lfs\n' })
+    expect((await failure(fetchSource(git(url), options()))).message).toContain('never fetched from')
+  })
+})
 
 describe('limits while fetching', () => {
   /** A server that begins an answer and never ends it. */

@@ -1,18 +1,21 @@
-import { randomBytes } from 'node:crypto'
-import { mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises'
+import { createHash, randomBytes } from 'node:crypto'
+import { mkdir, mkdtemp, readdir, realpath, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 import type { SourceSpec, SourceTree } from '@/builder/builder'
-import { openTree } from '@/builder/tree-files'
+import type { BuildSettings } from '@/shared/build-plan'
 import { isAppError } from '@/shared/errors'
 import type { ExecResult } from '@/shared/node/exec'
-import { type PinnedAddress, parseAddress, pinAddress } from './address'
+import { type PinnedAddress, parseAddress, pinAddress, type RepositoryAddress } from './address'
 import { settleTree } from './checkout'
 import type { FetchOptions } from './fetch-options'
 import { type Git, openGit } from './git-command'
 import { explainGit, isMissingObject, isRedirect, needsDeepFetch } from './git-problem'
+import { describePointers, findPointers, summaryOf, warnAboutPointers } from './lfs'
+import { fetchLargeFiles } from './lfs-fetch'
 import type { SourceLimits } from './limits'
-import { canceled, showName, sourceError, tooLarge, tooManyFiles } from './problem'
+import { canceled, showName, sourceError, tooLarge, tooManyFiles, tooSlow } from './problem'
 import { parseRef, type Ref } from './ref'
+import { addressIn, type Gitlink, readGitmodules, submoduleAddress, submoduleAdvice, submoduleError, warnAboutSubmodules } from './submodules'
 
 type GitSpec = Extract<SourceSpec, { kind: 'git' }>
 
@@ -20,6 +23,12 @@ type GitSpec = Extract<SourceSpec, { kind: 'git' }>
 interface Wanted {
   remote: string
   branch: string | null
+}
+
+/** Bytes that all fetches of one source may bring together. */
+interface FetchBudget {
+  leftBytes: number
+  limitBytes: number
 }
 
 const noLog = () => {}
@@ -37,14 +46,14 @@ async function directorySize(directory: string): Promise<number> {
 }
 
 /** Runs a fetch and ends it as soon as the repository on disk has grown by more than the limit. */
-async function fetchWithin(git: Git, gitDirectory: string, args: string[], limits: SourceLimits): Promise<ExecResult> {
+async function fetchWithin(git: Git, gitDirectory: string, args: string[], budget: FetchBudget): Promise<ExecResult> {
   const before = await directorySize(gitDirectory)
   const guard = new AbortController()
   let isChecking = false
   const timer = setInterval(async () => {
     if (isChecking) return
     isChecking = true
-    if ((await directorySize(gitDirectory)) - before > limits.maxFetchBytes) guard.abort()
+    if ((await directorySize(gitDirectory)) - before > budget.leftBytes) guard.abort()
     isChecking = false
   }, 200)
   try {
@@ -52,10 +61,11 @@ async function fetchWithin(git: Git, gitDirectory: string, args: string[], limit
       signal: guard.signal,
     })
   } catch (error) {
-    if (guard.signal.aborted && isAppError(error) && error.code === 'ERR_CANCELED') throw tooLarge(limits.maxFetchBytes)
+    if (guard.signal.aborted && isAppError(error) && error.code === 'ERR_CANCELED') throw tooLarge(budget.limitBytes)
     throw error
   } finally {
     clearInterval(timer)
+    budget.leftBytes -= (await directorySize(gitDirectory)) - before
   }
 }
 
@@ -94,18 +104,18 @@ async function resolveRef(git: Git, address: PinnedAddress, ref: Ref): Promise<W
 }
 
 /** Brings the wanted commit into the repository, shallow where the server can, and returns its id. */
-async function fetchCommit(git: Git, gitDirectory: string, address: PinnedAddress, wanted: Wanted, limits: SourceLimits): Promise<string> {
+async function fetchCommit(git: Git, gitDirectory: string, address: PinnedAddress, wanted: Wanted, budget: FetchBudget): Promise<string> {
   // A name of its own for each fetch: two builds may share a mirror.
   const local = `refs/switchyard/${randomBytes(6).toString('hex')}`
   const isCommit = /^[0-9a-f]{40,64}$/.test(wanted.remote)
   if (isCommit && (await git.run(['cat-file', '-e', `${wanted.remote}^{commit}`])).code === 0) return wanted.remote
-  const shallow = await fetchWithin(git, gitDirectory, ['--depth=1', '--', address.url, `+${wanted.remote}:${local}/target`], limits)
+  const shallow = await fetchWithin(git, gitDirectory, ['--depth=1', '--', address.url, `+${wanted.remote}:${local}/target`], budget)
   let target = `${local}/target`
   if (shallow.code !== 0) {
     if (isCommit && isMissingObject(shallow.stderr)) throw missingCommit(wanted.remote)
     if (!needsDeepFetch(shallow.stderr)) throw explainGit(shallow.stderr, address)
     const refspecs = isCommit ? [`+refs/heads/*:${local}/heads/*`, `+refs/tags/*:${local}/tags/*`] : [`+${wanted.remote}:${local}/target`]
-    const deep = await fetchWithin(git, gitDirectory, ['--', address.url, ...refspecs], limits)
+    const deep = await fetchWithin(git, gitDirectory, ['--', address.url, ...refspecs], budget)
     if (deep.code !== 0) throw explainGit(deep.stderr, address)
     if (isCommit) target = wanted.remote
   }
@@ -141,34 +151,43 @@ async function describeCommit(git: Git, sha: string): Promise<{ treeId: string; 
   return { treeId, message: showName(message), author: showName(author) }
 }
 
-/** Adds up the tree before a byte of it is written, so that neither a huge one nor a "git bomb" of nested trees reaches the disk. */
-async function measureTree(git: Git, sha: string, limits: SourceLimits, onLog: (text: string) => void): Promise<void> {
+/** What is on disk already of a source of several repositories. */
+interface Used {
+  sizeBytes: number
+  count: number
+}
+
+/**
+ * Adds up the tree before a byte of it is written, so that neither a huge one nor a "git bomb" of nested trees reaches the disk.
+ * Returns what it links to in other repositories.
+ */
+async function measureTree(git: Git, sha: string, limits: SourceLimits, used: Used): Promise<Gitlink[]> {
   const guard = new AbortController()
-  let sizeBytes = 0
-  let count = 0
-  let submodules = 0
+  const links: Gitlink[] = []
+  const format = '%(objectmode) %(objectname) %(objectsize) %(path)'
   const result = await git
-    .run(['ls-tree', '-r', '--format=%(objectmode) %(objectsize)', '--end-of-options', sha], {
+    .run(['-c', 'core.quotePath=false', 'ls-tree', '-r', `--format=${format}`, '--end-of-options', sha], {
       signal: guard.signal,
       maxOutputBytes: 64 * 1024,
       onLine(stream, line) {
-        if (stream !== 'stdout') return
-        const [mode, size] = line.trim().split(/\s+/)
-        count += 1
-        if (mode === '160000') submodules += 1
-        else sizeBytes += Number(size) || 0
-        if (sizeBytes > limits.maxBytes || count > limits.maxFiles) guard.abort()
+        const entry = stream === 'stdout' ? /^(\d+) ([0-9a-f]+) +(-|\d+) (.*)$/.exec(line) : null
+        if (!entry) return
+        const [, mode, object = '', size, name = ''] = entry
+        used.count += 1
+        if (mode === '160000') links.push({ path: name, sha: object })
+        else used.sizeBytes += Number(size) || 0
+        if (used.sizeBytes > limits.maxBytes || used.count > limits.maxFiles) guard.abort()
       },
     })
     .catch((error: unknown) => {
       if (guard.signal.aborted && isAppError(error) && error.code === 'ERR_CANCELED') return null
       throw error
     })
-  if (sizeBytes > limits.maxBytes) throw tooLarge(limits.maxBytes)
-  if (count > limits.maxFiles) throw tooManyFiles(limits.maxFiles)
+  if (used.sizeBytes > limits.maxBytes) throw tooLarge(limits.maxBytes)
+  if (used.count > limits.maxFiles) throw tooManyFiles(limits.maxFiles)
   if (result?.code !== 0)
     throw sourceError('The tree of the commit could not be read', 'Try again; when it happens again, check the repository with git fsck.')
-  if (submodules > 0) onLog(`${submodules} submodule${submodules === 1 ? ' is' : 's are'} not fetched: the folder stays empty`)
+  return links
 }
 
 async function checkOut(git: Git, sha: string, directory: string, indexFile: string, limits: SourceLimits): Promise<void> {
@@ -198,36 +217,188 @@ async function prepareRepository(git: Git, gitDirectory: string, limits: SourceL
     )
 }
 
-async function warnAboutLfs(directory: string, onLog: (text: string) => void): Promise<void> {
-  const attributes = await (await openTree(directory)).read('.gitattributes')
-  if (attributes?.includes('filter=lfs')) onLog('Git LFS is not used: files kept there arrive as small pointer files')
+/** One repository of a source, with its files in place. */
+interface Part {
+  address: PinnedAddress
+  /** Its folder in the tree; empty for the root. */
+  prefix: string
+  /** `lfs.url` of its `.lfsconfig`. */
+  lfsUrl: string | null
 }
 
-/** Whole fetch of one address, without the retry for a redirect. */
-async function fetchFrom(address: PinnedAddress, spec: GitSpec, options: FetchOptions, scratch: string): Promise<SourceTree> {
-  const { directory, limits } = options
-  const onLog = options.onLog ?? noLog
-  const gitDirectory = options.mirrorDirectory ?? path.join(scratch, 'repository')
+/** One fetch of a source: what it may still cost, and what has come so far. */
+interface Fetch {
+  spec: GitSpec
+  options: FetchOptions
+  scratch: string
+  root: PinnedAddress
+  /** Kept between fetches, or not. */
+  gitDirectory: string
+  settings: Pick<BuildSettings, 'submodules' | 'lfs'>
+  onLog: (text: string) => void
+  deadlineAt: number
+  budget: FetchBudget
+  used: Used
+  parts: Part[]
+  submodules: number
+  /** What the settings leave out. */
+  leftOut: string[]
+}
+
+async function openRepository(fetch: Fetch, address: PinnedAddress, gitDirectory: string): Promise<Git> {
+  const { options, scratch } = fetch
   const git = await openGit({
     address,
     gitDirectory,
     home: path.join(scratch, 'home'),
     knownHostsFile: path.join(options.mirrorDirectory ?? scratch, 'known_hosts'),
     sshKeyFile: options.sshKeyFile,
-    timeoutMs: limits.timeoutMs,
+    timeoutMs: timeLeft(fetch),
     signal: options.signal,
   })
-  await prepareRepository(git, gitDirectory, limits)
+  await prepareRepository(git, gitDirectory, options.limits)
+  return git
+}
+
+function timeLeft({ deadlineAt, options }: Pick<Fetch, 'deadlineAt' | 'options'>): number {
+  const left = deadlineAt - performance.now()
+  if (left <= 0) throw tooSlow(options.limits.timeoutMs)
+  return Math.ceil(left)
+}
+
+/** Writes the files of a commit, and those of the repositories it links to. */
+async function place(fetch: Fetch, git: Git, sha: string, at: { address: PinnedAddress; prefix: string; depth: number }): Promise<void> {
+  const { options, parts } = fetch
+  const links = await measureTree(git, sha, options.limits, fetch.used)
+  const index = path.join(fetch.scratch, `index-${parts.length}`)
+  await checkOut(git, sha, path.join(options.directory, at.prefix), index, options.limits)
+  const lfs = await git.run(['config', `--blob=${sha}:.lfsconfig`, '--no-includes', '--get', 'lfs.url'])
+  parts.push({ address: at.address, prefix: at.prefix, lfsUrl: lfs.code === 0 ? lfs.stdout.trim() : null })
+  if (links.length > 0) await placeSubmodules(fetch, git, sha, links, at)
+}
+
+async function placeSubmodules(
+  fetch: Fetch,
+  git: Git,
+  sha: string,
+  links: Gitlink[],
+  at: { address: PinnedAddress; prefix: string; depth: number },
+): Promise<void> {
+  const { limits } = fetch.options
+  if (fetch.settings.submodules === 'ignore') {
+    fetch.leftOut.push('submodules')
+    warnAboutSubmodules(
+      links.map((link) => link.path),
+      fetch.onLog,
+    )
+    return
+  }
+  fetch.submodules += links.length
+  if (fetch.submodules > limits.maxSubmodules || at.depth >= limits.maxSubmoduleDepth)
+    throw sourceError(
+      `The repository has more than ${limits.maxSubmodules} submodules, or they nest more than ${limits.maxSubmoduleDepth} deep`,
+      `Take submodules out of the repository, ${submoduleAdvice}`,
+    )
+  const known = await readGitmodules(git, sha)
+  for (const link of links) {
+    const name = path.join(at.prefix, link.path)
+    try {
+      await placeSubmodule(fetch, link, submoduleAddress(fetch.root, at.address, addressIn(known, link)), { prefix: name, depth: at.depth + 1 })
+    } catch (error) {
+      throw submoduleError(name, error)
+    }
+  }
+}
+
+async function placeSubmodule(fetch: Fetch, link: Gitlink, wanted: RepositoryAddress, at: { prefix: string; depth: number }): Promise<void> {
+  const { spec, options } = fetch
+  const address = await pinAddress(wanted, { allowPrivateNetwork: spec.allowPrivateNetwork, signal: options.signal })
+  // A link of the tree in the middle of the path could lead anywhere.
+  const target = path.join(options.directory, at.prefix)
+  const straight = path.join(await realpath(options.directory), at.prefix)
+  if ((await realpath(target).catch(() => null)) !== straight)
+    throw sourceError('its folder is reached through a link', 'Give it a folder of its own.')
+  const id = createHash('sha256').update(address.url).digest('hex').slice(0, 16)
+  const gitDirectory = path.join(fetch.gitDirectory, 'modules', id)
+  const git = await openRepository(fetch, address, gitDirectory)
+  fetch.onLog(`Fetching the submodule ${showName(at.prefix)} from ${address.url}`)
+  const get = (from: PinnedAddress) => fetchCommit(git, gitDirectory, from, { remote: link.sha, branch: null }, fetch.budget)
+  const sha = await followingRedirect(address, get)
+  await place(fetch, git, sha, { address, ...at })
+}
+
+/** Fetches what Git LFS keeps of every repository in the tree, or warns. Returns the bytes by which the tree has grown. */
+async function placeLargeFiles(fetch: Fetch, maybePointers: readonly string[]): Promise<number> {
+  const { options, parts, spec, gitDirectory } = fetch
+  const pointers = await findPointers(options.directory, maybePointers)
+  if (pointers.length === 0) return 0
+  const summary = summaryOf(pointers)
+  if (fetch.settings.lfs === 'ignore') {
+    fetch.leftOut.push('lfs')
+    warnAboutPointers(summary, fetch.onLog)
+    return 0
+  }
+  if (fetch.used.sizeBytes + summary.sizeBytes > options.limits.maxBytes) throw tooLarge(options.limits.maxBytes)
+  fetch.onLog(`Fetching files of Git LFS: ${describePointers(summary)}`)
+  const deepestFirst = [...parts].sort((a, b) => b.prefix.length - a.prefix.length)
+  const holderOf = (name: string) => deepestFirst.find(({ prefix }) => prefix === '' || name.startsWith(`${prefix}/`))
+  const timeout = AbortSignal.timeout(timeLeft(fetch))
+  for (const part of deepestFirst) {
+    const own = pointers.filter(({ name }) => holderOf(name) === part)
+    const source = { address: part.address, configuredUrl: part.lfsUrl, directory: options.directory, allowPrivateNetwork: spec.allowPrivateNetwork }
+    const signal = options.signal ? AbortSignal.any([timeout, options.signal]) : timeout
+    try {
+      if (own.length > 0) await fetchLargeFiles({ ...source, objectsDirectory: path.join(gitDirectory, 'lfs'), signal }, own)
+    } catch (error) {
+      if (timeout.aborted && !options.signal?.aborted) throw tooSlow(options.limits.timeoutMs)
+      throw error
+    }
+  }
+  return summary.sizeBytes
+}
+
+/** Whole fetch of one address, without the retry for a redirect. */
+async function fetchFrom(address: PinnedAddress, spec: GitSpec, options: FetchOptions, scratch: string): Promise<SourceTree> {
+  const { directory, limits, settings = { submodules: 'fetch', lfs: 'fetch' } } = options
+  const onLog = options.onLog ?? noLog
+  const gitDirectory = options.mirrorDirectory ?? path.join(scratch, 'repository')
+  const fetch: Fetch = {
+    ...{ spec, options, scratch, root: address, gitDirectory, settings, onLog },
+    deadlineAt: performance.now() + limits.timeoutMs,
+    budget: { leftBytes: limits.maxFetchBytes, limitBytes: limits.maxFetchBytes },
+    used: { sizeBytes: 0, count: 0 },
+    parts: [],
+    submodules: 0,
+    leftOut: [],
+  }
+  const git = await openRepository(fetch, address, gitDirectory)
   onLog(`Fetching ${address.url} ${spec.ref ?? ''}`.trimEnd())
   const wanted = await resolveRef(git, address, parseRef(spec.ref))
-  const sha = await fetchCommit(git, gitDirectory, address, wanted, limits)
+  const sha = await fetchCommit(git, gitDirectory, address, wanted, fetch.budget)
   const { treeId, message, author } = await describeCommit(git, sha)
-  await measureTree(git, sha, limits, onLog)
-  await checkOut(git, sha, directory, path.join(scratch, 'index'), limits)
-  const size = await settleTree(directory, limits, onLog)
-  await warnAboutLfs(directory, onLog)
+  await place(fetch, git, sha, { address, prefix: '', depth: 0 })
+  const { maybePointers, ...size } = await settleTree(directory, limits, onLog)
+  const grown = await placeLargeFiles(fetch, maybePointers)
   onLog(`Commit ${sha.slice(0, 12)} ${message}`)
-  return { directory, treeId, commit: { sha, message, author, branch: wanted.branch }, ...size }
+  return {
+    directory,
+    // The same commit with and without them is not the same source.
+    treeId: [treeId, ...fetch.leftOut].join('-without-'),
+    commit: { sha, message, author, branch: wanted.branch },
+    ...size,
+    sizeBytes: size.sizeBytes + grown,
+  }
+}
+
+/** GitLab and others redirect "…/shop" to "…/shop.git": the one redirect worth guessing, with no new host involved. */
+async function followingRedirect<T>(address: PinnedAddress, work: (address: PinnedAddress) => Promise<T>): Promise<T> {
+  try {
+    return await work(address)
+  } catch (error) {
+    const reason = isAppError(error) && error.cause instanceof Error ? error.cause.message : ''
+    if (!isRedirect(reason) || address.url.endsWith('.git')) throw error
+    return work({ ...address, url: `${address.url.replace(/\/$/, '')}.git` })
+  }
 }
 
 // Fetches into one mirror take turns: git's own locks would make the second one fail.
@@ -254,16 +425,7 @@ export async function fetchGit(spec: GitSpec, options: FetchOptions): Promise<So
   await mkdir(options.directory, { recursive: true })
   const scratch = await mkdtemp(path.join(path.dirname(options.directory), '.git-'))
   try {
-    return await takeTurns(options.mirrorDirectory, async () => {
-      try {
-        return await fetchFrom(address, spec, options, scratch)
-      } catch (error) {
-        // GitLab and others redirect "…/shop" to "…/shop.git": the one redirect worth guessing, with no new host involved.
-        const reason = isAppError(error) && error.cause instanceof Error ? error.cause.message : ''
-        if (!isRedirect(reason) || address.url.endsWith('.git')) throw error
-        return await fetchFrom({ ...address, url: `${address.url.replace(/\/$/, '')}.git` }, spec, options, scratch)
-      }
-    })
+    return await takeTurns(options.mirrorDirectory, () => followingRedirect(address, (from) => fetchFrom(from, spec, options, scratch)))
   } finally {
     await rm(scratch, { recursive: true, force: true })
   }

@@ -10,6 +10,9 @@ export interface SourceLimits {
   maxRatio: number
   ratioFreeBytes: number
   maxPathBytes: number
+  /** Repositories that one source may link to, and how deeply these may link to others. */
+  maxSubmodules: number
+  maxSubmoduleDepth: number
   /** For the whole fetch. */
   timeoutMs: number
 }
@@ -23,5 +26,7 @@ export const defaultSourceLimits: SourceLimits = {
   maxRatio: 200,
   ratioFreeBytes: 32 * mebibyte,
   maxPathBytes: 1024,
+  maxSubmodules: 100,
+  maxSubmoduleDepth: 5,
   timeoutMs: 10 * 60_000,
 }

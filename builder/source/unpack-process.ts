@@ -3,12 +3,19 @@ import type { Writable } from 'node:stream'
 import { z } from 'zod'
 import { AppError, type ErrorCode, errorStatus } from '@/shared/errors'
 import { baseEnv, killGroup, start } from '@/shared/node/exec'
+import type { UnpackedTree } from './archive-writer'
 import type { SourceLimits } from './limits'
-import type { UnpackedTree } from './unpack'
 
 /** What the process writes as its last line. */
 export const unpackAnswer = z.union([
-  z.object({ tree: z.object({ treeId: z.string(), sizeBytes: z.number(), fileCount: z.number() }) }),
+  z.object({
+    tree: z.object({
+      treeId: z.string(),
+      sizeBytes: z.number(),
+      fileCount: z.number(),
+      pointers: z.object({ count: z.number(), sizeBytes: z.number(), names: z.array(z.string()) }),
+    }),
+  }),
   z.object({
     error: z.object({
       code: z.string(),

@@ -3,7 +3,7 @@ import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
 import { extract } from 'tar-stream'
 import { isAppError } from '@/shared/errors'
-import { createArchiveWriter } from './archive-writer'
+import { createArchiveWriter, type UnpackedTree } from './archive-writer'
 import type { SourceLimits } from './limits'
 import { sourceError, tooLarge } from './problem'
 
@@ -72,12 +72,6 @@ function createGapGuard(tar: AsyncIterable<Uint8Array>) {
       }
     },
   }
-}
-
-export interface UnpackedTree {
-  treeId: string
-  sizeBytes: number
-  fileCount: number
 }
 
 /** Unpacks a tar or tar.gz into `directory`, trusting nothing in it. @throws AppError ERR_SOURCE that names the entry */

@@ -1,5 +1,6 @@
 import type { BuildEvents, BuildOutcome, BuildStep, SourceSpec } from '@/builder/builder'
 import type { Prisma } from '@/server/database/generated/client'
+import { elsewhereOf } from '@/shared/build-plan'
 import { newId } from '@/shared/node/ids'
 import type { Artifact, ResourceLimits } from '@/shared/release'
 import { artifactOf } from '../instances/launch'
@@ -35,6 +36,8 @@ export async function buildArtifact(deps: DeployDeps, run: DeployRun): Promise<s
           buildCommand: project.buildCommand,
           startCommand: project.startCommand,
           outputDirectory: project.outputDirectory,
+          submodules: elsewhereOf(project.submodules),
+          lfs: elsewhereOf(project.lfs),
         },
         env,
         target: deps.runtime.kind === 'docker' ? 'image' : 'bundle',

@@ -1,4 +1,5 @@
 import type { Project } from '@/server/database/generated/client'
+import { elsewhereOf } from '@/shared/build-plan'
 import { AppError } from '@/shared/errors'
 import { readRuntimeSettings } from '@/shared/runtime-settings'
 import type { DeploymentSummary, ProjectView } from '@/shared/views'
@@ -82,6 +83,8 @@ function presentProject(row: Project, liveDeployment: DeploymentSummary | null, 
     buildCommand,
     startCommand,
     outputDirectory,
+    submodules: elsewhereOf(row.submodules),
+    lfs: elsewhereOf(row.lfs),
     healthCheckPath,
     runtimeSettings: readRuntimeSettings(row.runtimeSettings),
     framework,

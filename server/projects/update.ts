@@ -53,6 +53,7 @@ function changes(before: Project, patch: z.output<typeof projectPatch>): Prisma.
       if (next && next !== before.name) data.name = next
     } else if (next !== before[key]) data[key] = next
   }
+  for (const key of ['submodules', 'lfs'] as const) if (patch[key] !== undefined && patch[key] !== before[key]) data[key] = patch[key]
   if (patch.runtimeSettings) {
     const stored = patchRuntimeSettings(before.runtimeSettings, patch.runtimeSettings)
     const changed = !isDeepStrictEqual(readRuntimeSettings(stored), readRuntimeSettings(before.runtimeSettings))

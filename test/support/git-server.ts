@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { baseEnv, exec, start } from '@/shared/node/exec'
 
-/** Path → content. A value of `{ link }` is a symbolic link. */
-export type RepositoryFiles = Record<string, string | Uint8Array | { link: string }>
+/** Path → content. A value of `{ link }` is a symbolic link, `{ commit }` a submodule. */
+export type RepositoryFiles = Record<string, string | Uint8Array | { link: string } | { commit: string }>
 
 export interface CommitOptions {
   /** Default `main`. Created from `main` when it does not exist. */
@@ -125,13 +125,19 @@ export async function startGitServer(options: GitServerOptions): Promise<GitServ
       const exists = (await runGit(['branch', '--all', '--list', `origin/${branch}`], tree)) !== ''
       const hasCommits = (await runGit(['rev-list', '--all', '--max-count=1'], tree)) !== ''
       if (hasCommits) await runGit(exists ? ['checkout', '--quiet', branch] : ['checkout', '--quiet', '-b', branch], tree)
+      const submodules: string[] = []
       for (const [file, content] of Object.entries(files)) {
+        if (typeof content === 'object' && 'commit' in content) {
+          submodules.push('--cacheinfo', `160000,${content.commit},${file}`)
+          continue
+        }
         const target = path.join(tree, file)
         await mkdir(path.dirname(target), { recursive: true })
         if (typeof content === 'object' && 'link' in content) await symlink(content.link, target)
         else await writeFile(target, content)
       }
       await runGit(['add', '--all', '--force'], tree)
+      if (submodules.length > 0) await runGit(['update-index', '--add', ...submodules], tree)
       await runGit(['commit', '--quiet', '--allow-empty', '-m', commitOptions.message ?? 'A change'], tree)
       if (commitOptions.tag) await runGit(['tag', '-a', '-m', 'A tag', commitOptions.tag], tree)
       await runGit(['push', '--quiet', '--follow-tags', 'origin', `HEAD:refs/heads/${branch}`], tree)

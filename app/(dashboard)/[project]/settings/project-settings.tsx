@@ -44,6 +44,18 @@ export function ProjectSettings() {
               },
               { name: 'branch', label: 'Branch', mono: true, placeholder: 'Default branch of the repository' },
               { name: 'rootDirectory', label: 'Root directory', mono: true, placeholder: './', hint: 'Folder of the app inside the repository.' },
+              {
+                name: 'submodules',
+                label: 'Submodules',
+                choices: { fetch: 'Fetch', ignore: 'Leave the folders empty' },
+                hint: 'A deployment fails when one cannot be fetched.',
+              },
+              {
+                name: 'lfs',
+                label: 'Git LFS',
+                choices: { fetch: 'Fetch the files', ignore: 'Leave pointer files' },
+                hint: 'Holds for uploaded folders, too: pointer files fail the deployment.',
+              },
             ]}
           />
           <SettingsForm

@@ -5,7 +5,7 @@ import { toast } from 'sonner'
 import { Button } from '@/app/components/ui/button'
 import { Card, CardFooter, CardHeader } from '@/app/components/ui/card'
 import { ErrorPanel } from '@/app/components/ui/error-panel'
-import { TextField } from '@/app/components/ui/field'
+import { SelectField, TextField } from '@/app/components/ui/field'
 import { cn } from '@/app/lib/cn'
 import { wireErrorOf } from '@/app/lib/errors'
 import { useTRPC } from '@/app/lib/trpc'
@@ -13,6 +13,8 @@ import type { ProjectInput, ProjectView } from '@/shared/views'
 
 interface SettingsField extends Omit<ComponentProps<typeof TextField>, 'name' | 'value' | 'onChange'> {
   name: Exclude<keyof ProjectInput & keyof ProjectView, 'runtimeSettings'>
+  /** Values to choose from, with what people read. */
+  choices?: Record<string, string>
 }
 
 interface SettingsFormProps {
@@ -50,15 +52,31 @@ export function SettingsForm({ project, title, description, fields, paired = fal
       <CardHeader title={title} description={description} />
       <form onSubmit={submit}>
         <div className={cn('grid grid-cols-1 gap-4 px-4 pb-5 sm:px-5', paired && 'sm:grid-cols-2')}>
-          {fields.map((field) => (
-            <TextField
-              key={field.name}
-              {...field}
-              value={textOf(field.name)}
-              onChange={(event) => setEdits({ ...edits, [field.name]: event.target.value })}
-              autoComplete="off"
-            />
-          ))}
+          {fields.map(({ choices, ...field }) =>
+            choices ? (
+              <SelectField
+                key={field.name}
+                label={field.label}
+                hint={field.hint}
+                value={textOf(field.name)}
+                onChange={(event) => setEdits({ ...edits, [field.name]: event.target.value })}
+              >
+                {Object.entries(choices).map(([value, text]) => (
+                  <option key={value} value={value}>
+                    {text}
+                  </option>
+                ))}
+              </SelectField>
+            ) : (
+              <TextField
+                key={field.name}
+                {...field}
+                value={textOf(field.name)}
+                onChange={(event) => setEdits({ ...edits, [field.name]: event.target.value })}
+                autoComplete="off"
+              />
+            ),
+          )}
           {update.error ? <ErrorPanel className="col-span-full" error={wireErrorOf(update.error)} /> : null}
         </div>
         <CardFooter className="justify-end">

@@ -1,0 +1,1 @@
+ALTER TABLE "Project" ADD COLUMN "submodules" TEXT NOT NULL DEFAULT 'fetch', ADD COLUMN "lfs" TEXT NOT NULL DEFAULT 'fetch';
