@@ -1,8 +1,12 @@
+import { existsSync, readdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'prisma/config'
 
-// The native schema engine is a download from binaries.prisma.sh; ours is the same engine as WebAssembly.
-process.env.PRISMA_SCHEMA_ENGINE_BINARY ??= fileURLToPath(new URL('./tools/schema-engine.mjs', import.meta.url))
+// Prisma downloads its native schema engine from binaries.prisma.sh when it is installed. Where that host cannot be reached, the same engine
+// runs as WebAssembly (tools/schema-engine.mjs).
+const engines = fileURLToPath(new URL('./node_modules/@prisma/engines', import.meta.url))
+const hasNativeEngine = existsSync(engines) && readdirSync(engines).some((name) => name.startsWith('schema-engine-'))
+if (!hasNativeEngine) process.env.PRISMA_SCHEMA_ENGINE_BINARY ??= fileURLToPath(new URL('./tools/schema-engine.mjs', import.meta.url))
 
 export default defineConfig({
   schema: 'prisma/schema.prisma',

@@ -22,6 +22,7 @@ export const commands = {
   up: { documented: /npm run up/, shell: 'npm run up', until: /The example answers|http:\/\/example\.localhost/ },
   test: { documented: /npm test\b/, shell: 'npm test', deadlineMs: 60 * minute },
   'test:unit': { documented: /npm run test:unit/, shell: 'npm run test:unit' },
+  'test:api': { documented: /npm run test:api/, shell: 'npm run test:api -- server/jobs' },
   'test:long': { documented: /npm run test:long/, shell: 'npm run test:long -- test/platform/disk', deadlineMs: 60 * minute },
   dev: { documented: /npm run dev`/, shell: 'npm run dev', until: /"ready"/ },
   'dev:parts': {
@@ -30,6 +31,7 @@ export const commands = {
     until: /("ready"[\s\S]*){3}/,
   },
   check: { documented: /npm run check/, shell: 'npm run check' },
+  generate: { documented: /npm run generate/, shell: 'npm ci && npm run generate' },
   lint: { documented: /npm run lint/, shell: 'npm ci && npm run lint' },
   typecheck: { documented: /npm run typecheck/, shell: 'npm ci && npm run typecheck' },
   start: { documented: /npm (run build && npm )?start/, shell: 'npm ci && npm run build && npm start', until: /One-time code/ },

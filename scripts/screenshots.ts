@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -12,18 +12,22 @@ import { openPlatformDatabase } from '../test/support/platform-database'
 import { certificateOf, closedRules, furnish, overwriteRules, partlyReadRules, refusedName, type Showroom, zone } from './support/showroom'
 
 /**
- * Photographs every page of the built platform, with real projects on it: npx tsx scripts/screenshots.ts [scene…]. With scenes named,
- * those alone.
+ * Photographs the pages of the built platform, with real projects on it: npx tsx scripts/screenshots.ts [--docs] [scene…].
+ * Without names it takes every scene, as PNG into `screenshots/`, which Git ignores. `--docs` takes the pictures that the documentation
+ * shows, as WebP into `docs/screenshots/`.
  */
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const target = path.join(root, 'docs/screenshots')
-const wanted = process.argv.slice(2)
+const forDocs = process.argv.includes('--docs')
+const target = path.join(root, forDocs ? 'docs/screenshots' : 'screenshots')
+/** Scenes that README and docs/ show. */
+const documented = ['projects', 'deployment-live', 'domain-wrong', 'traffic']
+const named = process.argv.slice(2).filter((argument) => !argument.startsWith('--'))
+const wanted = forDocs && named.length === 0 ? documented : named
 const isWanted = ({ name }: Scene) => wanted.length === 0 || wanted.includes(name)
-const sizes = [
-  { name: '1440', viewport: { width: 1440, height: 900 } },
-  { name: '390', viewport: { width: 390, height: 844 } },
-]
+const wide = { name: '1440', viewport: { width: 1440, height: 900 } }
+const narrow = { name: '390', viewport: { width: 390, height: 844 } }
+const sizes = forDocs ? [wide] : [wide, narrow]
 
 interface Scene {
   name: string
@@ -145,7 +149,16 @@ async function photograph(page: Page, name: string, scene: Scene): Promise<void>
   if (!scene.window) await page.evaluate(() => scrollTo(0, 0))
   // The log scrolls to its end in the frame after its lines have come.
   await page.waitForTimeout(500)
-  await page.screenshot({ path: path.join(target, `${scene.name}-${name}.png`), fullPage: scene.window !== true, animations: 'disabled' })
+  const file = path.join(target, `${scene.name}-${name}`)
+  if (forDocs) await writeFile(`${file}.webp`, await captureWebP(page))
+  else await page.screenshot({ path: `${file}.png`, fullPage: scene.window !== true, animations: 'disabled' })
+}
+
+/** The visible part of the page. Playwright knows PNG and JPEG only, the DevTools protocol knows WebP. */
+async function captureWebP(page: Page): Promise<Buffer> {
+  const session = await page.context().newCDPSession(page)
+  const { data } = await session.send('Page.captureScreenshot', { format: 'webp', quality: 85 })
+  return Buffer.from(data, 'base64')
 }
 
 async function main(): Promise<void> {

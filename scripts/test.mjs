@@ -1,4 +1,4 @@
-// npm test: everything, from a bare clone. node scripts/test.mjs [unit|api|builder|cli|e2e|long …] [path …]
+// npm test: everything, from a bare clone. node scripts/test.mjs [check|unit|api|builder|cli|e2e|long …] [path …]
 // The last line is always `N passed, N failed` (and `, N skipped` if any); exit code 0 only when all ran and all passed.
 import { randomBytes } from 'node:crypto'
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
@@ -21,6 +21,7 @@ const inOrder = [...everyStep, 'long']
 
 /** Suites by name: what they run, and what that needs. */
 const suites = {
+  check: { steps: ['lint', 'types', 'unit'] },
   unit: { steps: ['unit'] },
   api: { steps: ['unit', 'integration'], folders: ['server', 'router', 'storage', 'shared'], engine: true },
   builder: { steps: ['unit', 'integration'], folders: ['builder', 'runtime'], engine: true },
@@ -173,7 +174,10 @@ function plan(given) {
   const chosen = names.map((name) => suites[name])
   return {
     steps: inOrder.filter((name) => chosen.some((suite) => suite.steps.includes(name))),
-    folders: chosen.some((suite) => !suite.folders && suite.steps.includes('unit')) ? [] : chosen.flatMap((suite) => suite.folders ?? []),
+    folders:
+      files.length > 0 || chosen.some((suite) => !suite.folders && suite.steps.includes('unit'))
+        ? []
+        : chosen.flatMap((suite) => suite.folders ?? []),
     files,
     engine: chosen.some((suite) => suite.engine),
     everything: false,
