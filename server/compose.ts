@@ -49,6 +49,7 @@ import { createProjects } from './projects/projects'
 import { sealRepositories } from './projects/seal-repositories'
 import { createVariables } from './projects/variables'
 import { createCacheControl } from './purge/purge'
+import { createRequestLimits } from './request-limits/request-limits'
 import { startRetention } from './retention'
 import { recordProblems } from './routes/problem-record'
 import { createRoutePublisher, type RoutePublisher } from './routes/publisher'
@@ -352,6 +353,7 @@ function createPlatform(
     instances: createInstances({ prisma, runtime, bus }),
     traffic: createTraffic({ prisma, pool: base.database.pool, bus, edge: routers }),
     apiKeys: createApiKeys({ prisma }),
+    requestLimits: createRequestLimits(env.requestLimits),
     team: createTeam({ prisma }),
     changes: (actor, signal) => teamChanges(bus, actor, signal),
     accessChanges: (actorId, signal) => accessChanges(bus, actorId, signal),

@@ -9,6 +9,7 @@ import { type Authorities, acmeSettings, acmeVariables, checkAcmeVariables } fro
 import { checkOwnHostsVariables, type OwnHostsFiles, ownHostsFiles, ownHostsVariables } from './certificates/own-hosts'
 import type { DiskLimits } from './disk/disk'
 import { type DomainSettings, domainSettings, domainVariables } from './domains/settings'
+import type { RequestLimitSettings } from './request-limits/request-limits'
 
 /** What the installation is told from outside, parsed once. No other file of the control plane reads `process.env`. */
 export interface ServerEnv {
@@ -40,6 +41,8 @@ export interface ServerEnv {
   /** How long a process of ours may be silent before it is taken for hanging and replaced; 0: for ever. */
   hangSeconds: number
   logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent'
+  /** How many requests the API takes. */
+  requestLimits: RequestLimitSettings
   production: boolean
   /** Where people open the dashboard, without a trailing slash; null: derived from each request. */
   publicUrl: string | null
@@ -93,6 +96,7 @@ const network = z.string().refine((text) => {
 const dockerHost = z.string().regex(/^(unix:\/\/)?\/.+/, 'only unix sockets are supported: unix:///var/run/docker.sock')
 
 const gigabytes = (preset: number) => z.coerce.number().min(0).max(1_000_000).default(preset)
+const requestsPerMinute = (preset: number) => z.coerce.number().int().min(0).max(10_000_000).default(preset)
 const days = (preset: number) => z.coerce.number().int().min(1).max(36_500).default(preset)
 
 const settings = z
@@ -128,6 +132,8 @@ const settings = z
     DEPLOY_CONCURRENCY: z.coerce.number().int().min(1).max(64).default(4),
     START_CONCURRENCY: z.coerce.number().int().min(1).max(256).default(8),
     SWITCHYARD_HANG_SECONDS: z.coerce.number().int().min(0).max(86_400).default(30),
+    SWITCHYARD_API_REQUESTS_PER_MINUTE: requestsPerMinute(3000),
+    SWITCHYARD_API_REFUSALS_PER_MINUTE: requestsPerMinute(300),
     LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
     NODE_ENV: z.string().optional(),
     PUBLIC_URL: z.url({ protocol: /^https?$/ }).optional(),
@@ -238,6 +244,7 @@ export function readServerEnv(source: Record<string, string | undefined> = proce
     startConcurrency: env.START_CONCURRENCY,
     hangSeconds: env.SWITCHYARD_HANG_SECONDS,
     logLevel: env.LOG_LEVEL,
+    requestLimits: { perCaller: env.SWITCHYARD_API_REQUESTS_PER_MINUTE, refusedPerAddress: env.SWITCHYARD_API_REFUSALS_PER_MINUTE },
     production: env.NODE_ENV === 'production',
     publicUrl: env.PUBLIC_URL?.replace(/\/+$/, '') ?? null,
     trustedProxies: env.TRUSTED_PROXIES,

@@ -33,6 +33,7 @@ import type {
   variableInput,
 } from '@/shared/views'
 import type { DashboardChange } from './events/bus'
+import type { RequestLimits } from './request-limits/request-limits'
 import type { FollowQuery } from './traffic/requests'
 
 /** Who asks, for which team, with which role. Every use-case takes one; the data-access layer scopes every query to `teamId`. */
@@ -233,6 +234,7 @@ export interface Platform {
     ): Promise<ApiKeyView & { key: string }>
     revoke(actor: Actor, id: string): Promise<void>
   }
+  requestLimits: RequestLimits
   team: { members(actor: Actor): Promise<MemberView[]> }
   /** Yields after every change the team can see (projects, deployments, instances): the dashboard refetches instead of polling. */
   changes(actor: Actor, signal: AbortSignal): AsyncIterable<{ kind: DashboardChange['kind']; id: string; projectId: string | null }>

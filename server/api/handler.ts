@@ -11,7 +11,7 @@ export function handleApi(request: Request): Response | Promise<Response> {
   const { pathname } = new URL(request.url)
   if (pathname === '/api/health') return handleHealth()
   if (pathname === '/cli.tgz') return handleCliPackage(request)
-  if (pathname === '/api/v1/openapi.json') return handleOpenApi()
+  if (pathname === '/api/v1/openapi.json') return handleOpenApi(request)
   if (pathname.startsWith('/api/v1/')) return handleRest(request)
   if (pathname.startsWith('/api/trpc/')) return handleTrpc(request)
   const nextAction = 'This process serves the API alone, below /api/v1. The dashboard is the role "web".'

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { TRPCError } from '@trpc/server'
 import { ZodError } from 'zod'
-import { type AppError, type ErrorCode, errorStatus, isAppError, type WireError } from '@/shared/errors'
+import { AppError, type ErrorCode, errorStatus, isAppError, type WireError } from '@/shared/errors'
 import { diskFullError, isDiskFull } from '@/shared/node/disk'
 import { getPlatform } from '../platform'
 
@@ -140,4 +140,12 @@ export function errorResponse(error: unknown, requestId: string): Response {
   if (status === 401) headers.set('www-authenticate', 'Bearer')
   if (wire.retryAfterSeconds !== undefined) headers.set('retry-after', String(Math.ceil(wire.retryAfterSeconds)))
   return new Response(JSON.stringify({ error: wire }), { status, headers })
+}
+
+/** 405 with the methods there are (RFC 9110 §15.5.6). */
+export function methodNotAllowed(method: string, allow: string): Response {
+  const error = new AppError('ERR_METHOD_NOT_ALLOWED', `${method} is not possible here.`, { nextAction: `Use one of ${allow}.` })
+  const response = errorResponse(error, newRequestId())
+  response.headers.set('allow', allow)
+  return response
 }

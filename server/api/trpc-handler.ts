@@ -1,17 +1,33 @@
 import { fetchRequestHandler } from '@trpc/server/adapters/fetch'
-import { createContext } from './context'
+import { type ApiContext, createContext } from './context'
 import { newRequestId, reportUnexpected } from './http-error'
+import { countCaller, countRefusal } from './request-limit'
 import { appRouter } from './router'
 
 /** Serves one tRPC request: queries, mutations, and subscriptions as server-sent events. */
-export function handleTrpc(request: Request): Promise<Response> {
-  return fetchRequestHandler({
+export async function handleTrpc(request: Request): Promise<Response> {
+  const extra = new Headers()
+  const response = await fetchRequestHandler({
     endpoint: '/api/trpc',
     req: request,
     router: appRouter,
-    createContext: () => createContext(request),
+    createContext: () => countedContext(request, extra),
     onError: ({ error, ctx, path }) => reportUnexpected(error, ctx?.requestId ?? newRequestId(), `trpc ${path ?? ''}`),
     // Proxies must not hold back what is meant to arrive line by line.
     responseMeta: () => ({ headers: new Headers({ 'cache-control': 'no-store', 'x-accel-buffering': 'no' }) }),
   })
+  for (const [name, value] of extra) response.headers.set(name, value)
+  return response
+}
+
+/** Pages that render on the server make contexts too; only requests from outside count. */
+async function countedContext(request: Request, extra: Headers): Promise<ApiContext> {
+  try {
+    const context = await createContext(request)
+    if (context.actor) countCaller(context.actor, extra)
+    return context
+  } catch (error) {
+    countRefusal(error, request.headers, extra)
+    throw error
+  }
 }

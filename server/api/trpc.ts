@@ -4,6 +4,7 @@ import { type Action, authorize } from '../teams/policy'
 import { watchAccess, whileAllowed } from './access'
 import type { ApiContext } from './context'
 import { toHttpError, toTrpcError, trpcCode } from './http-error'
+import { refuseImpossibleText } from './impossible-text'
 import { signInRequired } from './session'
 
 /** `public`: no sign-in. Otherwise the action the actor's role must allow. Read by the authorization matrix test. */
@@ -27,11 +28,16 @@ const t = initTRPC
 export const router = t.router
 export const createCallerFactory = t.createCallerFactory
 
-const mapped = t.procedure.use(async ({ next, ctx }) => {
-  const result = await next()
-  if (!result.ok) throw toTrpcError(result.error, ctx.requestId)
-  return result
-})
+const mapped = t.procedure
+  .use(async ({ next, ctx }) => {
+    const result = await next()
+    if (!result.ok) throw toTrpcError(result.error, ctx.requestId)
+    return result
+  })
+  .use(async ({ next, getRawInput }) => {
+    refuseImpossibleText(await getRawInput(), 'input')
+    return next()
+  })
 
 /** Without sign-in. */
 export const publicProcedure = mapped.meta({ access: 'public' })

@@ -89,9 +89,13 @@ async function positionBefore(db: ScopedClient, subject: LogSubject, tail: numbe
   return line?.id ?? 0n
 }
 
-function parsePosition(after: string | undefined): bigint {
+/** The id in `Last-Event-ID` or `after`; 0 for none. @throws ERR_INVALID_INPUT */
+export function parsePosition(after: string | undefined): bigint {
   if (after === undefined || after === '') return 0n
-  if (!/^\d{1,18}$/.test(after)) throw new AppError('ERR_INVALID_INPUT', 'The position of a log is a number (Last-Event-ID).')
+  if (!/^\d{1,18}$/.test(after))
+    throw new AppError('ERR_INVALID_INPUT', 'The position to go on after (after, Last-Event-ID) is not a number.', {
+      nextAction: 'Send the id of the last event you have, or leave it out.',
+    })
   return BigInt(after)
 }
 

@@ -2,6 +2,7 @@ import type { AccessLine, Prisma, PrismaClient } from '@/server/database/generat
 import type { RequestFilter, RequestView } from '@/shared/traffic'
 import { literal } from '../database/page'
 import { type ScopedClient, scopeTo } from '../database/scope'
+import { parsePosition } from '../deployments/logs'
 import type { ChangeBus } from '../events/bus'
 import type { Actor } from '../platform'
 import { watchBeatMs } from './watched'
@@ -44,6 +45,7 @@ export interface FollowQuery extends RequestFilter {
 
 /**
  * Requests as they come, after the last few there are. While this is read, routers tell of all requests of the project instead of a sample.
+ * @throws ERR_INVALID_INPUT for a position that cannot be
  */
 export async function* followRequests(
   deps: { prisma: PrismaClient; bus: ChangeBus },
@@ -54,6 +56,7 @@ export async function* followRequests(
   const { bus } = deps
   const db = scopeTo(deps.prisma, actor)
   const { after, signal: left, ...filter } = query
+  let last = after === undefined || after === '' ? null : parsePosition(after)
   const where = whereOf(projectId, filter)
   const done = new AbortController()
   const signal = AbortSignal.any([left, done.signal])
@@ -63,7 +66,6 @@ export async function* followRequests(
   beat()
   const beats = setInterval(beat, watchBeatMs)
   try {
-    let last = after === undefined ? null : BigInt(after)
     for (;;) {
       const rows: AccessLine[] =
         last === null

@@ -23,6 +23,7 @@ import { type Actor, type Platform, publishPlatform } from '@/server/platform'
 import { createProjects } from '@/server/projects/projects'
 import { createVariables } from '@/server/projects/variables'
 import { createCacheControl } from '@/server/purge/purge'
+import { createRequestLimits } from '@/server/request-limits/request-limits'
 import { openSecrets, type Secrets } from '@/server/secrets/secrets'
 import type { Role } from '@/server/teams/policy'
 import { createTeam } from '@/server/teams/team'
@@ -112,6 +113,7 @@ export async function createTestApi(bootstrap: ServerEnv['bootstrap'] = null, op
     instances: createInstances({ prisma, runtime: absent<Runtime>('the runtime'), bus }),
     traffic: createTraffic({ prisma, pool: database.pool, bus, edge: null }),
     apiKeys: createApiKeys({ prisma }),
+    requestLimits: createRequestLimits({ perCaller: 0, refusedPerAddress: 0 }),
     team: createTeam({ prisma }),
     async *changes(actor, signal) {
       for await (const change of bus.listen((c) => c.teamId === actor.teamId, signal))

@@ -4,43 +4,68 @@ import { versionHeader } from '@/shared/naming'
 import { getPlatform } from '../../platform'
 import { authorize } from '../../teams/policy'
 import { closingWith, watchAccess } from '../access'
-import { etagOf, isFresh } from '../etag'
-import { errorResponse, newRequestId, reportUnexpected } from '../http-error'
+import { isFresh, weakEtagOf } from '../etag'
+import { errorResponse, methodNotAllowed, newRequestId, reportUnexpected } from '../http-error'
+import { refuseImpossibleText } from '../impossible-text'
+import { countCaller, countRefusal } from '../request-limit'
 import { authenticate, requireSameOrigin, signInRequired } from '../session'
 import { matchRoute, restBase } from './catalogue'
-import type { RestRoute, RouteInput } from './route'
+import type { Method, RestRoute, RouteInput } from './route'
+import { refuseUnknownFields } from './unknown-fields'
 
 /** Inputs are settings and variables; files go through `raw` bodies. */
 const maxJsonBytes = 1024 * 1024
+const noFields = z.object({})
 
 /** Serves one request of REST v1: find the route, authenticate, authorize, validate, one use-case, present. */
 export async function handleRest(request: Request): Promise<Response> {
   const requestId = newRequestId()
   const url = new URL(request.url)
-  try {
-    const match = matchRoute(request.method, decodePath(url.pathname.slice(restBase.length)))
-    if (!match) throw new AppError('ERR_NOT_FOUND', `There is no ${url.pathname}.`, { nextAction: `See ${restBase}/openapi.json for what there is.` })
-    if ('allow' in match) return methodNotAllowed(request.method, match.allow, requestId)
-    return await serve(match.route, match.params, request, url)
-  } catch (error) {
+  // For every answer, errors too.
+  const extra = new Headers()
+  const response = await answer(request, url, extra).catch((error: unknown) => {
     reportUnexpected(error, requestId, `${request.method} ${url.pathname}`)
     return errorResponse(error, requestId)
+  })
+  for (const [name, value] of extra) response.headers.set(name, value)
+  return request.method === 'HEAD' ? withoutBody(response) : response
+}
+
+async function answer(request: Request, url: URL, extra: Headers): Promise<Response> {
+  const { method } = request
+  const match = matchRoute(method === 'HEAD' ? 'GET' : method, decodePath(url.pathname.slice(restBase.length)))
+  if (!match) throw new AppError('ERR_NOT_FOUND', `There is no ${url.pathname}.`, { nextAction: `See ${restBase}/openapi.json for what there is.` })
+  if ('allow' in match) return otherMethod(method, match.allow)
+  extra.set(versionHeader, getPlatform().settings.version)
+  const identity = await identify(request.headers, extra)
+  countCaller(identity.actor, extra)
+  return serve(match.route, match.params, identity, request, url)
+}
+
+type Identity = NonNullable<Awaited<ReturnType<typeof authenticate>>>
+
+async function identify(headers: Headers, extra: Headers): Promise<Identity> {
+  try {
+    const identity = await authenticate(headers)
+    if (!identity) throw signInRequired()
+    return identity
+  } catch (error) {
+    countRefusal(error, headers, extra)
+    throw error
   }
 }
 
-async function serve(route: RestRoute, rawParams: Record<string, string>, request: Request, url: URL): Promise<Response> {
+async function serve(route: RestRoute, rawParams: Record<string, string>, identity: Identity, request: Request, url: URL): Promise<Response> {
   const { headers, signal } = request
-  const identity = await authenticate(headers)
-  if (!identity) throw signInRequired()
   if (identity.by === 'cookie' && route.method !== 'GET') requireSameOrigin(headers)
   authorize(identity.actor, route.action)
+  refuseImpossibleText(rawParams, 'path')
   const params = route.params?.parse(rawParams)
   const query = readQuery(route, url.searchParams)
-  const body = route.body === 'raw' ? rawBody(request) : route.body?.parse(await readJson(request))
-  const input = { actor: identity.actor, params, query, body, headers, signal }
-  const response = 'contentType' in route.answer ? await stream(route, input) : present(route, await route.handle(input), headers)
-  response.headers.set(versionHeader, getPlatform().settings.version)
-  return response
+  const input = { actor: identity.actor, params, query, body: undefined, headers, signal }
+  if ('contentType' in route.answer) return request.method === 'HEAD' ? headOfStream(route.answer) : stream(route, input)
+  const body = route.body === 'raw' ? rawBody(request) : parseBody(route, await readBytes(request))
+  return present(route, await route.handle({ ...input, body }), headers)
 }
 
 /** A field that is not known, or given twice, is a mistake of the caller: an answer that ignores it would be about something else. */
@@ -48,7 +73,20 @@ function readQuery(route: RestRoute, given: URLSearchParams): unknown {
   const names = [...given.keys()]
   const twice = names.find((name, i) => names.indexOf(name) !== i)
   if (twice !== undefined) throw new AppError('ERR_INVALID_INPUT', `${twice} is given more than once.`, { nextAction: 'Give it once.' })
-  return (route.query ?? z.object({})).strict().parse(Object.fromEntries(given))
+  const query = Object.fromEntries(given)
+  refuseImpossibleText(query, 'query')
+  return (route.query ?? noFields).strict().parse(query)
+}
+
+function parseBody({ body, method }: RestRoute, bytes: Buffer): unknown {
+  // A body of these has no meaning (RFC 9110 §9.3).
+  if (method === 'GET' || method === 'DELETE') return undefined
+  const schema = body === null || body === 'raw' ? noFields : body
+  const value = parseJson(bytes)
+  refuseImpossibleText(value, 'body')
+  const parsed = schema.parse(value)
+  refuseUnknownFields(schema, value)
+  return body === null ? undefined : parsed
 }
 
 /** An answer that may take long ends when who asked for it has lost their access. */
@@ -70,7 +108,7 @@ function present({ method, answer }: RestRoute, result: unknown, asked: Headers)
   const body = JSON.stringify(answer.schema.parse(result))
   const type = { 'content-type': 'application/json' }
   if (method !== 'GET') return new Response(body, { status: answer.status, headers: { ...type, 'cache-control': 'no-store' } })
-  const etag = etagOf(body)
+  const etag = weakEtagOf(body)
   // A private cache may keep it, and asks each time whether it is still so.
   const headers = { etag, 'cache-control': 'private, no-cache', vary: 'Authorization, Cookie' }
   if (isFresh(asked, etag)) return new Response(null, { status: 304, headers })
@@ -85,13 +123,21 @@ function decodePath(pathname: string): string {
   }
 }
 
-function methodNotAllowed(method: string, allow: string[], requestId: string): Response {
-  const response = errorResponse(
-    new AppError('ERR_METHOD_NOT_ALLOWED', `${method} is not possible here.`, { nextAction: `Use ${allow.join(' or ')}.` }),
-    requestId,
-  )
-  response.headers.set('allow', allow.join(', '))
-  return response
+/** OPTIONS, or a method that the path does not have. */
+function otherMethod(method: string, known: Method[]): Response {
+  const allow = [...known, ...(known.includes('GET') ? ['HEAD'] : []), 'OPTIONS'].join(', ')
+  if (method === 'OPTIONS') return new Response(null, { status: 204, headers: { allow, 'cache-control': 'no-store' } })
+  return methodNotAllowed(method, allow)
+}
+
+/** What HEAD says of a stream, which is not begun for it. */
+const headOfStream = ({ contentType }: { contentType: string }): Response =>
+  new Response(null, { headers: { 'content-type': contentType, 'cache-control': 'no-store' } })
+
+async function withoutBody(response: Response): Promise<Response> {
+  const headers = new Headers(response.headers)
+  if (response.body) headers.set('content-length', String((await response.arrayBuffer()).byteLength))
+  return new Response(null, { status: response.status, headers })
 }
 
 function rawBody(request: Request): AsyncIterable<Uint8Array> {
@@ -100,7 +146,7 @@ function rawBody(request: Request): AsyncIterable<Uint8Array> {
   return request.body as ReadableStream<Uint8Array> & AsyncIterable<Uint8Array>
 }
 
-async function readJson(request: Request): Promise<unknown> {
+async function readBytes(request: Request): Promise<Buffer> {
   const chunks: Uint8Array[] = []
   let size = 0
   for await (const chunk of (request.body ?? []) as AsyncIterable<Uint8Array>) {
@@ -108,9 +154,13 @@ async function readJson(request: Request): Promise<unknown> {
     if (size > maxJsonBytes) throw new AppError('ERR_TOO_LARGE', `The body is larger than ${maxJsonBytes / 1024} KiB.`)
     chunks.push(chunk)
   }
-  if (size === 0) return {}
+  return Buffer.concat(chunks)
+}
+
+function parseJson(bytes: Buffer): unknown {
+  if (bytes.length === 0) return {}
   try {
-    return JSON.parse(Buffer.concat(chunks).toString('utf8'))
+    return JSON.parse(bytes.toString('utf8'))
   } catch (cause) {
     throw new AppError('ERR_INVALID_INPUT', 'The body is not valid JSON.', { cause })
   }

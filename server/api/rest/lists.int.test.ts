@@ -1,6 +1,9 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { newId } from '@/shared/node/ids'
 import { createTestApi, type TestApi } from '@/test/support/api'
+import { createRequestLimits } from '../../request-limits/request-limits'
+import { handleTrpc } from '../trpc-handler'
+import { catalogue } from './catalogue'
 import { handleRest } from './handler'
 
 let api: TestApi
@@ -16,6 +19,17 @@ async function call(method: string, path: string, headers: Record<string, string
   const response = await handleRest(new Request(`http://localhost:3000/api/v1${path}`, init))
   const text = await response.text()
   return { status: response.status, headers: response.headers, body: text ? JSON.parse(text) : null }
+}
+
+/** The least that each route takes. */
+const examples: Record<string, unknown> = {
+  '/projects': { name: 'x' },
+  '/projects/{project}/variables/{key}': { value: 'x' },
+  '/projects/{project}/domains': { hostname: 'example.net' },
+  '/certificates': { domain: 'x', certificate: 'x', privateKey: 'x' },
+  '/dns-providers': { name: 'x', credentials: { kind: 'cloudflare', apiToken: 'x' } },
+  '/deployments': { projectId: 'x' },
+  '/deploy': { projectId: 'x' },
 }
 
 it('every list refuses a field it does not know, one given twice, and a limit or cursor that cannot be', async () => {
@@ -53,14 +67,87 @@ it('projects come page by page, each once, newest first', async () => {
 
 it('a method that is not possible answers 405 with a code of its own and the methods that are', async () => {
   const { status, headers, body } = await call('PUT', '/projects')
-  expect([status, headers.get('allow'), body.error.code]).toEqual([405, 'POST, GET', 'ERR_METHOD_NOT_ALLOWED'])
+  expect([status, headers.get('allow'), body.error.code]).toEqual([405, 'POST, GET, HEAD, OPTIONS', 'ERR_METHOD_NOT_ALLOWED'])
+})
+
+it('OPTIONS names the methods of a path, signed in or not', async () => {
+  expect(await call('OPTIONS', '/projects', { authorization: '' })).toMatchObject({ status: 204, body: null })
+  expect((await call('OPTIONS', '/metrics')).headers.get('allow')).toBe('GET, HEAD, OPTIONS')
+  expect((await call('OPTIONS', '/nothing')).status).toBe(404)
+})
+
+it('HEAD answers as GET does, without the body, and begins no stream', async () => {
+  const [get, head] = [await call('GET', '/projects'), await call('HEAD', '/projects')]
+  expect(head).toMatchObject({ status: 200, body: null })
+  expect(head.headers.get('etag')).toBe(get.headers.get('etag'))
+  expect(head.headers.get('content-length')).toBe(String(Buffer.byteLength(JSON.stringify(get.body))))
+  expect(await call('HEAD', '/projects/nothing')).toMatchObject({ status: 404, body: null })
+  expect((await call('HEAD', '/me', { authorization: 'Bearer sy_wrong' })).status).toBe(401)
+  const stream = await call('HEAD', '/deployments/any/logs')
+  expect([stream.status, stream.headers.get('content-type')]).toEqual([200, 'text/event-stream'])
+})
+
+it('the position of every event stream is checked before anything is read or watched', async () => {
+  const { body: project } = await call('POST', '/projects', {}, { name: newId() })
+  const path = `/projects/${project.id}/requests/stream`
+  for (const [query, headers] of [
+    ['?after=abc', {}],
+    ['?after=-1', {}],
+    ['?after=99999999999999999999999999', {}],
+    ['', { 'last-event-id': '1.5' }],
+  ] as const)
+    expect([query, await call('GET', path + query, headers)]).toMatchObject([query, { status: 400, body: { error: { code: 'ERR_INVALID_INPUT' } } }])
+})
+
+it('every route refuses a field of the body that it does not know, by its name', async () => {
+  for (const { method, path, body, params } of catalogue.filter((route) => ['POST', 'PUT', 'PATCH'].includes(route.method))) {
+    if (body === 'raw') continue
+    const valid = examples[path] ?? {}
+    const place = Object.keys(params?.shape ?? {}).reduce((text, name) => text.replace(`{${name}}`, 'X'), path)
+    const { status, body: answer } = await call(method, place, {}, { ...valid, colour: 'red' })
+    expect([method, path, status, answer.error.message]).toEqual([method, path, 400, expect.stringContaining('colour')])
+  }
+  const nested = await call('PATCH', '/projects/X/rules', {}, { protection: { kind: 'token', colour: 'red' } })
+  expect(nested).toMatchObject({ status: 400, body: { error: { message: 'protection.colour: this field is not known.' } } })
+})
+
+it('text that the database cannot keep is refused wherever it stands, never a failure of ours', async () => {
+  for (const path of ['/projects/%00', '/certificates?search=%00', '/projects?cursor=%00', '/deployments?projectId=a%00', '/domains/%00'])
+    expect([path, (await call('GET', path)).status]).toEqual([path, 400])
+  for (const name of ['a\0b', '\ud800'])
+    expect((await call('POST', '/projects', {}, { name })).body).toMatchObject({ error: { message: expect.stringContaining('body.name') } })
+  expect((await call('PATCH', '/projects/X/rules', {}, { headers: [{ source: '/', headers: [{ key: 'a', value: '\0' }] }] })).status).toBe(400)
 })
 
 it('what is asked again and has not changed is answered with 304', async () => {
   const first = await call('GET', '/projects')
   const etag = first.headers.get('etag') ?? ''
-  expect(etag).toMatch(/^"[\w-]+"$/)
-  expect(await call('GET', '/projects', { 'if-none-match': `"other", W/${etag}` })).toMatchObject({ status: 304, body: null })
+  expect(etag).toMatch(/^W\/"[\w-]+"$/)
+  expect(await call('GET', '/projects', { 'if-none-match': `"other", ${etag}` })).toMatchObject({ status: 304, body: null })
   await call('POST', '/projects', {}, { name: newId() })
   expect((await call('GET', '/projects', { 'if-none-match': etag })).status).toBe(200)
+})
+
+it('every answer says what is left of the allowance; beyond it 429 says when to come back, by REST and tRPC alike', async () => {
+  const unlimited = api.platform.requestLimits
+  api.platform.requestLimits = createRequestLimits({ perCaller: 3, refusedPerAddress: 2 }, () => 0)
+  try {
+    const first = await call('GET', '/projects')
+    expect([first.headers.get('ratelimit-policy'), first.headers.get('ratelimit')]).toEqual(['"caller";q=3;w=60', '"caller";r=2;t=20'])
+    expect((await call('GET', '/projects/nothing')).headers.get('ratelimit')).toBe('"caller";r=1;t=40')
+    const input = encodeURIComponent('{"json":null,"meta":{"values":["undefined"]}}')
+    const me = () => handleTrpc(new Request(`http://x/api/trpc/me.get?input=${input}`, { headers: { authorization: `Bearer ${key}` } }))
+    expect((await me()).headers.get('ratelimit')).toBe('"caller";r=0;t=60')
+    const refused = await call('GET', '/projects')
+    expect(refused).toMatchObject({ status: 429, body: { error: { code: 'ERR_RATE_LIMITED', retryAfterSeconds: 20 } } })
+    expect(refused.headers.get('retry-after')).toBe('20')
+    expect([(await me()).status, (await me()).headers.get('ratelimit')]).toEqual([429, '"caller";r=0;t=60'])
+    // Strangers are counted by their address, once refused: 401 twice, then 429. That does not touch whoever has a key.
+    const stranger = () => call('GET', '/me', { authorization: 'Bearer sy_wrong' })
+    expect([(await stranger()).status, (await call('GET', '/me', { authorization: '' })).status, (await stranger()).status]).toEqual([401, 401, 429])
+    key = await api.addKey(await api.addTeam('behind the same address'), 'owner')
+    expect((await call('GET', '/me')).status).toBe(200)
+  } finally {
+    api.platform.requestLimits = unlimited
+  }
 })

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { catalogue, matchRoute } from './catalogue'
-import { openApiDocument, openApiText } from './openapi'
+import { handleOpenApi, openApiDocument, openApiText } from './openapi'
 
 it('docs/openapi.json is what the schemas say (npx vitest run --project unit server/api/rest -u writes it anew)', async () => {
   await expect(openApiText()).toMatchFileSnapshot('../../../docs/openapi.json')
@@ -24,4 +24,16 @@ it('a path is matched whole, and a wrong method says which ones there are', () =
   expect(matchRoute('GET', '/projects/web/extra/more')).toBeNull()
   expect(matchRoute('PUT', '/projects')).toEqual({ allow: ['POST', 'GET'] })
   expect(matchRoute('GET', '/')).toBeNull()
+})
+
+it('the served document is answered with 304 when the client has it, without a body for HEAD, and 405 for what changes things', async () => {
+  const ask = (method: string, headers: Record<string, string> = {}) =>
+    handleOpenApi(new Request('http://localhost/api/v1/openapi.json', { method, headers }))
+  const first = ask('GET')
+  const etag = first.headers.get('etag') ?? ''
+  expect(await first.text()).toBe(openApiText())
+  expect(ask('GET', { 'if-none-match': etag }).status).toBe(304)
+  expect(ask('HEAD').headers.get('content-length')).toBe(String(Buffer.byteLength(openApiText())))
+  expect(await ask('HEAD').text()).toBe('')
+  expect([ask('PUT').status, ask('PUT').headers.get('allow')]).toEqual([405, 'GET, HEAD, OPTIONS'])
 })

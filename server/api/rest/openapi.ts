@@ -2,9 +2,13 @@ import { z } from 'zod'
 import { domainPage, domainView } from '@/shared/domains'
 import { errorStatus } from '@/shared/errors'
 import { deploymentSummary, deploymentView, instanceView, meView, projectView, variableView, wireErrorSchema } from '@/shared/views'
+import { isFresh, weakEtagOf } from '../etag'
+import { methodNotAllowed } from '../http-error'
 import { catalogue, restBase } from './catalogue'
 import type { RestRoute } from './route'
 import { createdDeployment, createdProject, deploymentList, instanceList, projectList, uploadedSource, variableList } from './schemas'
+
+const documentMethods = 'GET, HEAD, OPTIONS'
 
 type Json = Record<string, unknown>
 
@@ -115,9 +119,16 @@ const text = (): string => `${JSON.stringify(openApiDocument(), null, 2)}\n`
 /** The document as committed in docs/openapi.json. */
 export const openApiText = text
 
-let cached: string | undefined
-/** Serves it; public, as the code is. */
-export function handleOpenApi(): Response {
-  cached ??= text()
-  return new Response(cached, { headers: { 'content-type': 'application/json', 'cache-control': 'public, max-age=300' } })
+let cached: { body: string; etag: string } | undefined
+/** Serves it; public, as the code is. The address stays when the platform is updated, so caches ask again each time. */
+export function handleOpenApi(request: Request): Response {
+  const { method, headers: asked } = request
+  if (method === 'OPTIONS') return new Response(null, { status: 204, headers: { allow: documentMethods } })
+  if (method !== 'GET' && method !== 'HEAD') return methodNotAllowed(method, documentMethods)
+  const body = cached?.body ?? text()
+  cached ??= { body, etag: weakEtagOf(body) }
+  const headers = { etag: cached.etag, 'cache-control': 'public, no-cache' }
+  if (isFresh(asked, cached.etag)) return new Response(null, { status: 304, headers })
+  const length = String(Buffer.byteLength(body))
+  return new Response(method === 'HEAD' ? null : body, { headers: { ...headers, 'content-type': 'application/json', 'content-length': length } })
 }

@@ -1,0 +1,72 @@
+import { countedAddress } from '../accounts/throttle'
+import type { Actor } from '../platform'
+
+/** How many requests the API takes, as token buckets in the memory of one process: an allowance that refills evenly. */
+
+/** Buckets kept at once; beyond that those used least recently go. */
+const maxBuckets = 20_000
+const windowSeconds = 60
+
+export interface RequestLimitSettings {
+  /** Requests a minute of one API key, or of one signed-in person; 0: no limit. */
+  perCaller: number
+  /** Requests a minute without a valid key or session, from one address; 0: no limit. */
+  refusedPerAddress: number
+}
+
+/** What is left after a request; see draft-ietf-httpapi-ratelimit-headers. */
+export interface Allowance {
+  policy: 'caller' | 'refused'
+  quota: number
+  windowSeconds: number
+  remaining: number
+  /** Until the whole quota is available again. */
+  resetSeconds: number
+  /** Until one more request is taken; 0: this one was. */
+  retryAfterSeconds: number
+}
+
+export interface RequestLimits {
+  /** Counts a request of somebody who was let in. null: no limit. */
+  countCaller(actor: Pick<Actor, 'kind' | 'id'>): Allowance | null
+  /** Counts a request that had no valid key or session. null: no limit. */
+  countRefused(address: string): Allowance | null
+}
+
+interface Bucket {
+  tokens: number
+  at: number
+}
+
+export function createRequestLimits(settings: RequestLimitSettings, now: () => number = Date.now): RequestLimits {
+  const buckets = new Map<string, Bucket>()
+
+  function take(policy: Allowance['policy'], quota: number, key: string): Allowance | null {
+    if (quota === 0) return null
+    const name = `${policy} ${key}`
+    const at = now()
+    const perSecond = quota / windowSeconds
+    const known = buckets.get(name) ?? { tokens: quota, at }
+    const filled = Math.min(quota, known.tokens + (Math.max(0, at - known.at) / 1000) * perSecond)
+    const taken = filled >= 1
+    const tokens = taken ? filled - 1 : filled
+    // Moved to the end: the first entry of the map is the least recently used.
+    buckets.delete(name)
+    buckets.set(name, { tokens, at })
+    const oldest = buckets.size > maxBuckets ? buckets.keys().next().value : undefined
+    if (oldest !== undefined) buckets.delete(oldest)
+    return {
+      policy,
+      quota,
+      windowSeconds,
+      remaining: Math.floor(tokens),
+      resetSeconds: Math.ceil((quota - tokens) / perSecond),
+      retryAfterSeconds: taken ? 0 : Math.max(1, Math.ceil((1 - tokens) / perSecond)),
+    }
+  }
+
+  return {
+    countCaller: ({ kind, id }) => take('caller', settings.perCaller, `${kind} ${id}`),
+    countRefused: (address) => take('refused', settings.refusedPerAddress, countedAddress(address)),
+  }
+}
