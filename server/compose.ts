@@ -36,6 +36,7 @@ import type { ServerEnv } from './env'
 import { accessChanges, type ChangeBus, createChangeBus, isForDashboards } from './events/bus'
 import { noteInstallation } from './home'
 import { withHomeLock } from './home-lock'
+import { createIdempotency } from './idempotency/idempotency'
 import { createInstances } from './instances'
 import { createDrainer } from './instances/drainer'
 import { healEnvironment } from './instances/heal'
@@ -354,6 +355,7 @@ function createPlatform(
     traffic: createTraffic({ prisma, pool: base.database.pool, bus, edge: routers }),
     apiKeys: createApiKeys({ prisma }),
     requestLimits: createRequestLimits(env.requestLimits),
+    idempotency: createIdempotency({ prisma, secrets, keepHours: env.idempotencyHours }),
     team: createTeam({ prisma }),
     changes: (actor, signal) => teamChanges(bus, actor, signal),
     accessChanges: (actorId, signal) => accessChanges(bus, actorId, signal),

@@ -43,6 +43,8 @@ export interface ServerEnv {
   logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent'
   /** How many requests the API takes. */
   requestLimits: RequestLimitSettings
+  /** How long answers of requests with an Idempotency-Key are kept. */
+  idempotencyHours: number
   production: boolean
   /** Where people open the dashboard, without a trailing slash; null: derived from each request. */
   publicUrl: string | null
@@ -134,6 +136,7 @@ const settings = z
     SWITCHYARD_HANG_SECONDS: z.coerce.number().int().min(0).max(86_400).default(30),
     SWITCHYARD_API_REQUESTS_PER_MINUTE: requestsPerMinute(3000),
     SWITCHYARD_API_REFUSALS_PER_MINUTE: requestsPerMinute(300),
+    SWITCHYARD_IDEMPOTENCY_HOURS: z.coerce.number().int().min(1).max(8_760).default(24),
     LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
     NODE_ENV: z.string().optional(),
     PUBLIC_URL: z.url({ protocol: /^https?$/ }).optional(),
@@ -245,6 +248,7 @@ export function readServerEnv(source: Record<string, string | undefined> = proce
     hangSeconds: env.SWITCHYARD_HANG_SECONDS,
     logLevel: env.LOG_LEVEL,
     requestLimits: { perCaller: env.SWITCHYARD_API_REQUESTS_PER_MINUTE, refusedPerAddress: env.SWITCHYARD_API_REFUSALS_PER_MINUTE },
+    idempotencyHours: env.SWITCHYARD_IDEMPOTENCY_HOURS,
     production: env.NODE_ENV === 'production',
     publicUrl: env.PUBLIC_URL?.replace(/\/+$/, '') ?? null,
     trustedProxies: env.TRUSTED_PROXIES,

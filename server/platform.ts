@@ -33,6 +33,7 @@ import type {
   variableInput,
 } from '@/shared/views'
 import type { DashboardChange } from './events/bus'
+import type { Idempotency } from './idempotency/idempotency'
 import type { RequestLimits } from './request-limits/request-limits'
 import type { FollowQuery } from './traffic/requests'
 
@@ -235,6 +236,7 @@ export interface Platform {
     revoke(actor: Actor, id: string): Promise<void>
   }
   requestLimits: RequestLimits
+  idempotency: Idempotency
   team: { members(actor: Actor): Promise<MemberView[]> }
   /** Yields after every change the team can see (projects, deployments, instances): the dashboard refetches instead of polling. */
   changes(actor: Actor, signal: AbortSignal): AsyncIterable<{ kind: DashboardChange['kind']; id: string; projectId: string | null }>

@@ -10,10 +10,11 @@ const kept = [
   { table: 'TrafficMinute', column: 'minute', days: 31 },
   { table: 'Event', column: 'createdAt', days: 30 },
   { table: 'Session', column: 'expiresAt', days: 30 },
+  { table: 'KeyedAnswer', column: 'expiresAt', days: 0 },
 ] as const
 const batchRows = 50_000
 
-/** Forgets what nobody reads any more: app output, events and traffic after 30 days, single requests and ended jobs after a week. */
+/** Forgets what nobody reads any more: app output, events and traffic after 30 days, single requests and ended jobs after a week, answers of keyed requests when they expire. */
 export function startRetention(deps: { pool: Pool; logger: Logger }): { stop(): void } {
   const run = () => prune(deps.pool).catch((error) => deps.logger.warn({ err: error }, 'old rows not removed; trying again in an hour'))
   const timer = setInterval(run, hourMs)

@@ -12,6 +12,10 @@ export const errorStatus = {
   ERR_METHOD_NOT_ALLOWED: 405,
   ERR_CONFLICT: 409,
   ERR_DEPLOYMENT_RUNNING: 409,
+  /** A request with the same Idempotency-Key has not ended. */
+  ERR_IDEMPOTENCY_KEY_RUNNING: 409,
+  /** The Idempotency-Key belongs to a request with another method, path or body. */
+  ERR_IDEMPOTENCY_KEY_REUSED: 422,
   ERR_TOO_LARGE: 413,
   ERR_RATE_LIMITED: 429,
   ERR_SOURCE: 422,

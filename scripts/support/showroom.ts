@@ -84,7 +84,7 @@ async function addProjects(platform: RunningPlatform, git: GitServer): Promise<S
     ['PUBLIC_API_ORIGIN', 'build'],
     ['GREETING', 'both'],
   ])
-    await api(platform, 'PUT', `/projects/${storefront}/variables/${key}`, { key, value: 'kept to itself', scope })
+    await api(platform, 'PUT', `/projects/${storefront}/variables/${key}`, { value: 'kept to itself', scope })
   await ended(platform, await deploy(platform, storefront))
   await git.commit('storefront', { 'VERSION.txt': '2' }, { message: 'Show the delivery date at checkout' })
   const live = await deploy(platform, storefront)

@@ -18,6 +18,7 @@ import { EdgeTalk } from '@/server/edge/talk'
 import { createEdgePolicy } from '@/server/edge-policy/edge-policy'
 import type { ServerEnv } from '@/server/env'
 import { accessChanges, type ChangeBus, createChangeBus, isForDashboards } from '@/server/events/bus'
+import { createIdempotency } from '@/server/idempotency/idempotency'
 import { createInstances } from '@/server/instances'
 import { type Actor, type Platform, publishPlatform } from '@/server/platform'
 import { createProjects } from '@/server/projects/projects'
@@ -113,6 +114,7 @@ export async function createTestApi(bootstrap: ServerEnv['bootstrap'] = null, op
     instances: createInstances({ prisma, runtime: absent<Runtime>('the runtime'), bus }),
     traffic: createTraffic({ prisma, pool: database.pool, bus, edge: null }),
     apiKeys: createApiKeys({ prisma }),
+    idempotency: createIdempotency({ prisma, secrets, keepHours: 24 }),
     requestLimits: createRequestLimits({ perCaller: 0, refusedPerAddress: 0 }),
     team: createTeam({ prisma }),
     async *changes(actor, signal) {

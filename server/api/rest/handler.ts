@@ -10,6 +10,7 @@ import { refuseImpossibleText } from '../impossible-text'
 import { countCaller, countRefusal } from '../request-limit'
 import { authenticate, requireSameOrigin, signInRequired } from '../session'
 import { matchRoute, restBase } from './catalogue'
+import { answerOnce, type Content, mayBeKeyed, readIdempotencyKey } from './idempotency-key'
 import type { Method, RestRoute, RouteInput } from './route'
 import { refuseUnknownFields } from './unknown-fields'
 
@@ -21,9 +22,8 @@ const noFields = z.object({})
 export async function handleRest(request: Request): Promise<Response> {
   const requestId = newRequestId()
   const url = new URL(request.url)
-  // For every answer, errors too.
   const extra = new Headers()
-  const response = await answer(request, url, extra).catch((error: unknown) => {
+  const response = await answer({ request, url, extra, requestId }).catch((error: unknown) => {
     reportUnexpected(error, requestId, `${request.method} ${url.pathname}`)
     return errorResponse(error, requestId)
   })
@@ -31,7 +31,16 @@ export async function handleRest(request: Request): Promise<Response> {
   return request.method === 'HEAD' ? withoutBody(response) : response
 }
 
-async function answer(request: Request, url: URL, extra: Headers): Promise<Response> {
+interface Asked {
+  request: Request
+  url: URL
+  /** Headers of the answer, whatever it is. */
+  extra: Headers
+  requestId: string
+}
+
+async function answer(asked: Asked): Promise<Response> {
+  const { request, url, extra } = asked
   const { method } = request
   const match = matchRoute(method === 'HEAD' ? 'GET' : method, decodePath(url.pathname.slice(restBase.length)))
   if (!match) throw new AppError('ERR_NOT_FOUND', `There is no ${url.pathname}.`, { nextAction: `See ${restBase}/openapi.json for what there is.` })
@@ -39,7 +48,7 @@ async function answer(request: Request, url: URL, extra: Headers): Promise<Respo
   extra.set(versionHeader, getPlatform().settings.version)
   const identity = await identify(request.headers, extra)
   countCaller(identity.actor, extra)
-  return serve(match.route, match.params, identity, request, url)
+  return serve(match.route, match.params, identity, asked)
 }
 
 type Identity = NonNullable<Awaited<ReturnType<typeof authenticate>>>
@@ -55,7 +64,8 @@ async function identify(headers: Headers, extra: Headers): Promise<Identity> {
   }
 }
 
-async function serve(route: RestRoute, rawParams: Record<string, string>, identity: Identity, request: Request, url: URL): Promise<Response> {
+async function serve(route: RestRoute, rawParams: Record<string, string>, identity: Identity, asked: Asked): Promise<Response> {
+  const { request, url, requestId } = asked
   const { headers, signal } = request
   if (identity.by === 'cookie' && route.method !== 'GET') requireSameOrigin(headers)
   authorize(identity.actor, route.action)
@@ -64,8 +74,14 @@ async function serve(route: RestRoute, rawParams: Record<string, string>, identi
   const query = readQuery(route, url.searchParams)
   const input = { actor: identity.actor, params, query, body: undefined, headers, signal }
   if ('contentType' in route.answer) return request.method === 'HEAD' ? headOfStream(route.answer) : stream(route, input)
-  const body = route.body === 'raw' ? rawBody(request) : parseBody(route, await readBytes(request))
-  return present(route, await route.handle({ ...input, body }), headers)
+  const run = async (content: Content) => {
+    const body = Buffer.isBuffer(content) ? parseBody(route, content) : content
+    return present(route, await route.handle({ ...input, body }), headers)
+  }
+  const content = route.body === 'raw' ? rawBody(request) : await readBytes(request)
+  const key = mayBeKeyed(route) ? readIdempotencyKey(headers) : null
+  if (key === null) return run(content)
+  return answerOnce({ actor: identity.actor, key, target: `${route.method} ${url.pathname}${url.search}`, content, requestId }, run)
 }
 
 /** A field that is not known, or given twice, is a mistake of the caller: an answer that ignores it would be about something else. */

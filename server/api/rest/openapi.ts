@@ -5,6 +5,7 @@ import { deploymentSummary, deploymentView, instanceView, meView, projectView, v
 import { isFresh, weakEtagOf } from '../etag'
 import { methodNotAllowed } from '../http-error'
 import { catalogue, restBase } from './catalogue'
+import { maxKeyLength, mayBeKeyed } from './idempotency-key'
 import type { RestRoute } from './route'
 import { createdDeployment, createdProject, deploymentList, instanceList, projectList, uploadedSource, variableList } from './schemas'
 
@@ -79,13 +80,22 @@ function operation(route: RestRoute): Json {
   return {
     operationId: route.id,
     summary: route.summary,
-    parameters: [...parameters(route, 'path'), ...parameters(route, 'query')],
+    parameters: [...parameters(route, 'path'), ...parameters(route, 'query'), ...(mayBeKeyed(route) ? [keyParameter] : [])],
     ...(route.body ? { requestBody: { required: true, content: requestContent(route.body) } } : {}),
     responses: {
       [route.answer.status]: success(route),
       default: { description: `An error: ${errorCodes()}`, content: { 'application/json': { schema: { $ref: '#/components/schemas/Error' } } } },
     },
   }
+}
+
+const keyParameter: Json = {
+  name: 'Idempotency-Key',
+  in: 'header',
+  required: false,
+  description:
+    'A text of your own, such as a UUID. Sent again with it, the request has no second effect and gets the first answer, with `Idempotent-Replayed: true`; with another body 422, while it runs 409.',
+  schema: { type: 'string', minLength: 1, maxLength: maxKeyLength },
 }
 
 const errorCodes = (): string => [...new Set(Object.values(errorStatus))].sort().join(', ')

@@ -1,7 +1,9 @@
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { pino } from 'pino'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { newId } from '@/shared/node/ids'
 import { createTestApi, type TestApi } from '@/test/support/api'
 import { createRequestLimits } from '../../request-limits/request-limits'
+import { startRetention } from '../../retention'
 import { handleTrpc } from '../trpc-handler'
 import { catalogue } from './catalogue'
 import { handleRest } from './handler'
@@ -150,4 +152,111 @@ it('every answer says what is left of the allowance; beyond it 429 says when to 
   } finally {
     api.platform.requestLimits = unlimited
   }
+})
+
+const keyed = (key: string) => ({ 'idempotency-key': key })
+const projectsNamed = (name: string) => api.database.prisma.project.count({ where: { name } })
+const upload = async (bytes: string, key: string) => {
+  const init = { method: 'POST', headers: { authorization: `Bearer ${owner}`, ...keyed(key) }, body: bytes }
+  const response = await handleRest(new Request('http://localhost:3000/api/v1/sources', init))
+  return { status: response.status, replayed: response.headers.get('idempotent-replayed'), body: await response.json() }
+}
+let owner: string
+
+describe('Idempotency-Key', () => {
+  beforeAll(async () => {
+    owner = await api.addKey(await api.addTeam('keyed'), 'owner')
+    key = owner
+  })
+
+  it('a request that is sent again has one effect and the same answer, which says so', async () => {
+    const [name, id] = [newId(), newId()]
+    const first = await call('POST', '/projects', keyed(id), { name })
+    const again = await call('POST', '/projects', keyed(`"${id}"`), { name })
+    expect([first.status, first.headers.get('idempotent-replayed')]).toEqual([201, null])
+    expect([again.status, again.headers.get('idempotent-replayed'), again.body]).toEqual([201, 'true', first.body])
+    expect(again.headers.get('content-type')).toBe('application/json')
+    expect(await projectsNamed(name)).toBe(1)
+    // A refusal for good is an answer too.
+    const taken = keyed(newId())
+    const refused = await call('POST', '/projects', taken, { name })
+    expect(await call('POST', '/projects', taken, { name })).toMatchObject({ status: 409, body: refused.body })
+  })
+
+  it('of many at once one runs; the others get its answer or are told to come back', async () => {
+    const [name, id] = [newId(), newId()]
+    const answers = await Promise.all(Array.from({ length: 8 }, () => call('POST', '/projects', keyed(id), { name })))
+    expect(answers.filter(({ status, headers }) => status === 201 && !headers.has('idempotent-replayed'))).toHaveLength(1)
+    for (const { status, headers, body } of answers.filter((answer) => answer.status !== 201)) {
+      expect([status, body.error.code]).toEqual([409, 'ERR_IDEMPOTENCY_KEY_RUNNING'])
+      expect(Number(headers.get('retry-after'))).toBeGreaterThan(0)
+    }
+    expect(await projectsNamed(name)).toBe(1)
+  })
+
+  it('a key belongs to one request of one caller: another body or path is refused, another caller has keys of their own', async () => {
+    const [name, id] = [newId(), newId()]
+    await call('POST', '/projects', keyed(id), { name })
+    const reused = { status: 422, body: { error: { code: 'ERR_IDEMPOTENCY_KEY_REUSED' } } }
+    expect(await call('POST', '/projects', keyed(id), { name: newId() })).toMatchObject(reused)
+    expect(await call('POST', '/projects/x/purge', keyed(id), { name })).toMatchObject(reused)
+    const other = await api.addKey((await api.platform.accounts.actorOfApiKey(owner))?.teamId ?? '', 'owner')
+    const theirs = await call('POST', '/projects', { ...keyed(id), authorization: `Bearer ${other}` }, { name: newId() })
+    expect([theirs.status, theirs.headers.get('idempotent-replayed')]).toEqual([201, null])
+  })
+
+  it('failures of ours and input that was not taken are not kept: the key is free again', async () => {
+    const [name, id] = [newId(), newId()]
+    const { create } = api.platform.projects
+    api.platform.projects.create = () => Promise.reject(new Error('of this test'))
+    expect((await call('POST', '/projects', keyed(id), { name })).status).toBe(500)
+    api.platform.projects.create = create
+    expect((await call('POST', '/projects', keyed(id), { name, colour: 'red' })).status).toBe(400)
+    const made = await call('POST', '/projects', keyed(id), { name })
+    expect([made.status, made.headers.get('idempotent-replayed')]).toEqual([201, null])
+  })
+
+  it('secrets of an answer are told again, and lie sealed in the database', async () => {
+    const { body: project } = await call('POST', '/projects', {}, { name: newId() })
+    const id = newId()
+    const change = () => call('PATCH', `/projects/${project.id}/rules`, keyed(id), { protection: { kind: 'token', create: 1 } })
+    const [first, again] = [await change(), await change()]
+    const [token] = first.body.newTokens as string[]
+    expect([token, again.body.newTokens]).toEqual([expect.stringMatching(/^\S{16,}$/), [token]])
+    const row = await api.database.prisma.keyedAnswer.findFirstOrThrow({ where: { key: id } })
+    expect(Buffer.from(row.answer ?? '').includes(token ?? '')).toBe(false)
+    expect(await api.secrets.open(row.teamId, row.answer ?? new Uint8Array())).toContain(token)
+  })
+
+  it('an upload is known by its bytes: the same are not stored twice, others and longer ones are refused', async () => {
+    const id = newId()
+    const first = await upload('bytes of an archive', id)
+    expect(await upload('bytes of an archive', id)).toEqual({ ...first, replayed: 'true' })
+    for (const bytes of ['bytes of an archivE', 'bytes of an archive, and more', 'bytes'])
+      expect(await upload(bytes, id)).toMatchObject({ status: 422, body: { error: { code: 'ERR_IDEMPOTENCY_KEY_REUSED' } } })
+  })
+
+  it('a key whose process has died is free when the lease ends; an answer is kept until it expires, and then removed', async () => {
+    const { keyedAnswer } = api.database.prisma
+    const [name, id, past] = [newId(), newId(), new Date(Date.now() - 1_000)]
+    const { body: first } = await call('POST', '/projects', keyed(id), { name })
+    const create = (nameNow: string) => call('POST', '/projects', keyed(id), { name: nameNow })
+    await keyedAnswer.updateMany({ where: { key: id }, data: { answer: null, leaseExpiresAt: new Date(Date.now() + 60_000) } })
+    expect((await create(name)).status).toBe(409)
+    expect((await create(newId())).status).toBe(422)
+    await keyedAnswer.updateMany({ where: { key: id }, data: { leaseExpiresAt: past } })
+    // It runs: the project that the dead process made is in the way.
+    expect((await create(name)).body.error.code).toBe('ERR_CONFLICT')
+    await keyedAnswer.updateMany({ where: { key: id }, data: { expiresAt: past } })
+    expect((await create(newId())).body.id).not.toBe(first.id)
+    await keyedAnswer.updateMany({ where: { key: id }, data: { expiresAt: past } })
+    const retention = startRetention({ pool: api.database.pool, logger: pino({ level: 'silent' }) })
+    await vi.waitFor(async () => expect(await keyedAnswer.count({ where: { key: id } })).toBe(0), { timeout: 20_000 })
+    retention.stop()
+  })
+
+  it('a key that is no text is refused before anything is done', async () => {
+    for (const bad of ['', '""', 'a b', '"a', '"a", "b"', 'ü', 'x'.repeat(256)])
+      expect([bad, (await call('POST', '/projects', keyed(bad), { name: newId() })).status]).toEqual([bad, 400])
+  })
 })
