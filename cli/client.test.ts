@@ -34,3 +34,17 @@ test('other calls say at once what the server answers', async () => {
   const client = await restarting(1, (_req, res) => void res.writeHead(503).end('starting'))
   await expect(client.call('/projects')).rejects.toMatchObject({ code: 'ERR_UNAVAILABLE' })
 })
+
+test('a call that makes something is sent again after a lost connection, with the same Idempotency-Key each time', async () => {
+  const keys = new Set<unknown>()
+  const running = { error: { code: 'ERR_IDEMPOTENCY_KEY_RUNNING', message: 'still running' } }
+  let first = true
+  const client = await restarting(3, (req, res) => {
+    keys.add(req.headers['idempotency-key'])
+    if (!first) return void res.writeHead(409).end(JSON.stringify(running))
+    first = false
+    req.socket.destroy()
+  })
+  expect(await client.call('/deployments', { method: 'POST', body: {} })).toMatchObject({ status: 'ACTIVE' })
+  expect([...keys]).toEqual([expect.stringMatching(/^[0-9a-f-]{36}$/)])
+})

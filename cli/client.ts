@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { openAsBlob } from 'node:fs'
 import { setTimeout as wait } from 'node:timers/promises'
 import { AppError, type ErrorCode, errorStatus } from '@/shared/errors'
@@ -17,7 +18,7 @@ interface Call {
   /** Sent as it is, instead of `body`. */
   file?: string
   deadlineMs?: number
-  /** Doing it twice is the same as once: then a lost connection is tried again, too. */
+  /** Doing it twice is the same as once. Other calls carry an Idempotency-Key, so that they too are sent again after a lost connection. */
   idempotent?: boolean
   /** How long a server that does not answer is asked again. */
   patienceMs?: number
@@ -70,6 +71,7 @@ export class Client {
     const giveUpAt = Date.now() + patienceMs
     const patient = idempotent && call.patienceMs !== undefined
     const headers = this.#headers()
+    if (!idempotent) headers['idempotency-key'] = randomUUID()
     if (call.body !== undefined) headers['content-type'] = 'application/json'
     if (call.file !== undefined) headers['content-type'] = 'application/gzip'
     for (let attempt = 1; ; attempt++) {
@@ -78,7 +80,8 @@ export class Client {
       try {
         const signal = this.#signal ? AbortSignal.any([deadline, this.#signal]) : deadline
         const response = await this.#fetch(path, { method, headers, body, signal })
-        if (!patient || !notThereYet.has(response.status) || Date.now() >= giveUpAt) return response
+        const again = (patient && notThereYet.has(response.status)) || (attempt > 1 && (await stillRunning(response)))
+        if (!again || Date.now() >= giveUpAt) return response
         await response.body?.cancel()
       } catch (error) {
         if (deadline.aborted && !(patient && Date.now() < giveUpAt))
@@ -86,7 +89,7 @@ export class Client {
             cause: error,
           })
         const code = networkCode(error)
-        const again = deadline.aborted || (code !== null && (refused.has(code) || (idempotent && lost.has(code))))
+        const again = deadline.aborted || (code !== null && (refused.has(code) || lost.has(code)))
         if (!again || Date.now() >= giveUpAt || this.#signal?.aborted) throw this.#unreachable(error)
       }
       await wait(Math.min(longestPauseMs, 100 * 2 ** attempt), undefined, { signal: this.#signal })
@@ -138,6 +141,13 @@ function withLoginHint(code: ErrorCode, details: AppError['details'], api: strin
     ...details,
     nextAction: `Sign in again: switchyard login --api ${api}, or set SWITCHYARD_TOKEN to an API key from the dashboard's settings.`,
   }
+}
+
+/** The attempt whose connection was lost has not ended yet. */
+async function stillRunning(response: Response): Promise<boolean> {
+  if (response.status !== 409) return false
+  const body = tryJson(await response.clone().text()) as { error?: { code?: string } } | undefined
+  return body?.error?.code === ('ERR_IDEMPOTENCY_KEY_RUNNING' satisfies ErrorCode)
 }
 
 function tryJson(text: string): unknown {
