@@ -132,6 +132,22 @@ describe.each(['image', 'bundle'] as const)('building a %s', (target) => {
     expect(await containersOf(test)).toEqual([])
   })
 
+  it('records the very Node that the build ran on, on which the app runs', async () => {
+    const seen = { 'build.js': "require('node:fs').writeFileSync('built.txt', process.version)" }
+    const server =
+      "const built = require('node:fs').readFileSync('built.txt', 'utf8'); require('node:http').createServer((q, s) => s.end(built + ' ' + process.version)).listen(process.env.PORT, '0.0.0.0')"
+    const { artifact } = await test.builder.build(
+      await request(appWithBuild('node build.js', { ...seen, 'server.js': server })),
+      recorder().events,
+      never,
+    )
+    expect(artifact.nodeVersion).toMatch(/^\d+\.\d+\.\d+$/)
+    const [built, run] = (await ask(artifact)).split(' ')
+    expect(built).toBe(`v${artifact.nodeVersion}`)
+    // A bundle runs on the Node that its runtime finds by the version; see the contract of runtimes.
+    if (target === 'image') expect(run).toBe(built)
+  })
+
   it('skips the install when only the source has changed, and ships the change', async () => {
     const first = await request(smallApp)
     await test.builder.build(first, recorder().events, never)

@@ -30,6 +30,8 @@ export type { BuilderOptions, HostEnv } from './options'
 export interface CacheLimits extends EvictionPolicy {
   /** Of the engine's own build cache. */
   engineCacheBytes: number
+  /** Versions of Node that artifacts run on. */
+  nodesInUse: readonly string[]
 }
 
 /** A builder, and what only the composition root does with it. */
@@ -83,6 +85,8 @@ export async function createBuilder(options: BuilderOptions): Promise<ManagedBui
     },
     async evict(limits) {
       const freed = await evictCaches(options.home, limits, hold)
+      for (const { name, sizeBytes } of await parts.tools.removeUnused(limits))
+        freed.push({ what: `unused tool ${name}`, projectId: null, sizeBytes })
       const keep = (await limits.isPressed()) ? 0 : limits.engineCacheBytes
       const pruned = engine ? await pruneEngineCache(engine, keep) : 0
       return pruned > 0 ? [...freed, { what: 'cache of Dockerfile builds', projectId: null, sizeBytes: pruned }] : freed

@@ -78,6 +78,8 @@ export interface BuildPlan {
   dockerfile: string | null
   /** Served by the platform's own static server; `spaFallback` answers index.html for unknown paths that look like pages. */
   staticSite: { directory: string; spaFallback: boolean } | null
+  /** Next.js under a server of the app's own: its output in the artifact, whose caches are kept in the writable place of a release. */
+  nextDirectory?: string
 }
 
 /** What was looked for and found: shown before the first build and when detection fails. */

@@ -5,7 +5,7 @@ import type { BuildSettings } from '@/shared/build-plan'
 import { writeFileAtomic } from '@/shared/node/atomic-file'
 
 /** Raised when builds of the same input may come out differently than before. */
-export const builderVersion = 1
+export const builderVersion = 2
 
 /** Fingerprint of variables under a key of this installation: a build key is no way to guess a secret. */
 export type EnvHash = (env: Readonly<Record<string, string>>) => string

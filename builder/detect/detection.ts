@@ -27,7 +27,7 @@ export type Shape =
   | { kind: 'next-standalone'; distDirectory: string }
   | { kind: 'static-build'; outputDirectory: string; spaFallback: boolean; cacheDirectories: string[] }
   | { kind: 'html'; directory: string; spaFallback: boolean }
-  | { kind: 'node'; start: NodeStart; cacheDirectories: string[] }
+  | { kind: 'node'; start: NodeStart; cacheDirectories: string[] /** Where Next.js has built to, for a server of its own. */; nextDirectory?: string }
   | { kind: 'dockerfile'; file: string; port: number | null }
 
 export interface Detection {

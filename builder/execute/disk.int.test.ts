@@ -6,7 +6,7 @@ import { appWithBuild, recorder, requestFor, startBuilder, type TestBuilder } fr
 
 const never = new AbortController().signal
 const megabyte = 1024 ** 2
-const limits = { maxBytes: 1024 ** 4, maxAgeMs: 1e12, engineCacheBytes: 1024 ** 5, isPressed: async () => false }
+const limits = { maxBytes: 1024 ** 4, maxAgeMs: 1e12, engineCacheBytes: 1024 ** 5, nodesInUse: [], isPressed: async () => false }
 
 describe.skipIf(process.getuid?.() !== 0)('a disk that builds fill', () => {
   let disk: Awaited<ReturnType<typeof mountSmallDisk>>

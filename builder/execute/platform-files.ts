@@ -1,6 +1,9 @@
 import { readFile } from 'node:fs/promises'
+import path from 'node:path'
+import { nextFiles } from '@/builder/plan/next-finish'
 import type { BuildPlan } from '@/shared/build-plan'
 import { AppError } from '@/shared/errors'
+import { cacheDirectory } from '@/shared/release'
 import type { ArchiveEntry } from './archive'
 
 /** Where the platform's static server lies in an artifact: `start.argv` of a static site names it. */
@@ -8,6 +11,7 @@ export const staticServerPath = '.switchyard/static-server.mjs'
 
 /** Files the platform itself adds to an artifact. */
 export async function platformFiles(plan: BuildPlan, staticServerFile: string): Promise<ArchiveEntry[]> {
+  if (plan.nextDirectory !== undefined) return filesOfNext(plan.nextDirectory)
   if (!plan.staticSite) return []
   const content = await readFile(staticServerFile).catch((cause) => {
     throw new AppError('ERR_INTERNAL', 'The static server of the platform is missing.', {
@@ -17,4 +21,16 @@ export async function platformFiles(plan: BuildPlan, staticServerFile: string): 
     })
   })
   return [{ name: staticServerPath, type: 'file', mode: 0o644, size: content.length, content }]
+}
+
+/** Next.js keeps images and fetched data in `<dist>/cache`: in a release, which is read-only, that is a link to where it may write. */
+function filesOfNext(nextDirectory: string): ArchiveEntry[] {
+  const files = Object.entries(nextFiles(nextDirectory)).map(([name, text]): ArchiveEntry => {
+    const content = Buffer.from(text)
+    return { name, type: 'file', mode: 0o644, size: content.length, content }
+  })
+  return [
+    ...files,
+    { name: `${nextDirectory}/cache`, type: 'symlink', mode: 0o777, size: 0, linkname: path.posix.relative(nextDirectory, cacheDirectory) },
+  ]
 }

@@ -4,6 +4,7 @@ import { type HostEnv, networkEnv } from '@/builder/options'
 import { AppError } from '@/shared/errors'
 import { baseEnv, exec } from '@/shared/node/exec'
 import { installNode, nodeBin } from '@/shared/node/install-node'
+import { noteUse, removeUnusedTools, type UnusedTools } from './unused-tools'
 
 /** Packages of the npm registry that the platform itself uses, kept under `<home>/tools`. */
 export interface Tools {
@@ -17,6 +18,8 @@ export interface Tools {
   nodeVersion(major: number): Promise<string>
   /** Directory with `bin/pnpm` or `bin/yarn`, for the PATH of a build; null for npm. */
   packageManager(name: 'npm' | 'pnpm' | 'yarn' | 'none', version: string | null): Promise<string | null>
+  /** Removes what neither a recent build nor anything that can go live needs; the platform's own Node stays. */
+  removeUnused(unused: UnusedTools): Promise<{ name: string; sizeBytes: number }[]>
 }
 
 const installDeadlineMs = 180_000
@@ -27,7 +30,16 @@ export function createTools(options: { directory: string; nodeBinary: string; ho
   const running = new Map<string, Promise<string>>()
   const once = (name: string, spec: string): Promise<string> => {
     const known = running.get(name)
-    if (known) return known
+    // One that was removed as unused is fetched again.
+    if (known) return known.then(async (directory) => ((await isThere(directory)) ? directory : again(name, spec)))
+    return again(name, spec)
+  }
+  const isThere = async (directory: string): Promise<boolean> => {
+    const there = await exists(path.join(directory, 'package-lock.json'))
+    if (there) await noteUse(directory)
+    return there
+  }
+  const again = (name: string, spec: string): Promise<string> => {
     const work = install(name, spec).catch((error) => {
       running.delete(name)
       throw error
@@ -38,7 +50,10 @@ export function createTools(options: { directory: string; nodeBinary: string; ho
   async function install(name: string, spec: string): Promise<string> {
     const directory = path.join(options.directory, name)
     // The lock file is written last by npm: without it the installation was cut off.
-    if (await exists(path.join(directory, 'package-lock.json'))) return directory
+    if (await exists(path.join(directory, 'package-lock.json'))) {
+      await noteUse(directory)
+      return directory
+    }
     await rm(directory, { recursive: true, force: true })
     await mkdir(directory, { recursive: true, mode: 0o755 })
     const argv = [
@@ -90,7 +105,12 @@ export function createTools(options: { directory: string; nodeBinary: string; ho
     async sharedNode(major) {
       const binary = await node(major)
       const version = await versionOf(binary)
-      return { binary: await share(binary, version), version }
+      const shared = await share(binary, version)
+      await noteUse(path.dirname(nodeBin(home, version)))
+      return { binary: shared, version }
+    },
+    async removeUnused({ nodesInUse, maxAgeMs }) {
+      return removeUnusedTools(options.directory, { nodesInUse: [...nodesInUse, await versionOf(options.nodeBinary)], maxAgeMs })
     },
     async exactNode(version) {
       if (!/^\d+\.\d+\.\d+$/.test(version)) throw new AppError('ERR_INTERNAL', 'this is no version of Node')

@@ -1,6 +1,7 @@
+import path from 'node:path'
 import type { Detection } from '@/builder/detect/detection'
 import type { BuildPlan, BuildSettings, PlanCommand, PlanOutput, StartSpec } from '@/shared/build-plan'
-import { finishNext, nextStart } from './next-finish'
+import { finishNext, nextPreload, nextStart } from './next-finish'
 import { nodeStart } from './start'
 
 /** Where a static site lies in its artifact, beside `.switchyard/static-server.mjs`, which the executor adds. */
@@ -29,6 +30,7 @@ interface Assembly {
   cacheDirectories: string[]
   finish: string | null
   staticSite: BuildPlan['staticSite']
+  nextDirectory?: string
 }
 
 function assembleSite(from: string, spaFallback: boolean, cacheDirectories: string[], exclude: string[]): Assembly {
@@ -62,7 +64,8 @@ function assemble(detection: Detection, settings: BuildSettings): Assembly {
       // In a workspace the app needs its siblings and the packages above it: all of it is shipped, from the workspace's root on.
       const owner = workspaceRoot === '' ? '.' : workspaceRoot
       const appDirectory = workspaceRoot === '' ? '' : belowOwner(rootDirectory, workspaceRoot)
-      const spec = nodeStart(start, appDirectory, workspaceRoot)
+      const nextDirectory = shape.nextDirectory === undefined ? {} : { nextDirectory: path.posix.join(appDirectory, shape.nextDirectory) }
+      const spec = nodeStart(start, appDirectory, workspaceRoot, shape.nextDirectory === undefined ? null : nextPreload)
       return {
         outputs: [
           {
@@ -79,6 +82,7 @@ function assemble(detection: Detection, settings: BuildSettings): Assembly {
         cacheDirectories: shape.cacheDirectories,
         finish: null,
         staticSite: null,
+        ...nextDirectory,
       }
     }
     case 'dockerfile':
@@ -141,5 +145,6 @@ export function makePlan(detection: Detection, settings: BuildSettings): BuildPl
     healthCheckPath: '/',
     dockerfile: isDocker ? shape.file : null,
     staticSite: assembly.staticSite,
+    ...(assembly.nextDirectory === undefined ? {} : { nextDirectory: assembly.nextDirectory }),
   }
 }

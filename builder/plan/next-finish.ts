@@ -1,3 +1,5 @@
+import { cacheDirectory } from '@/shared/release'
+
 /**
  * Regenerated pages (ISR) go to the one writable place of a release, over the pages of the build: Next.js writes them beside those, where
  * it may not. Loaded before the server; touches nothing but `<dist>/server`. When the place is full it begins anew.
@@ -78,5 +80,14 @@ fs.writeFileSync(path.join(own, "next-server.mjs"), [
 
 /** The command line; the program holds no single quote. */
 export const finishNext = (distDirectory: string): string => `node -e '${program}' -- '${distDirectory.replaceAll("'", '')}'`
+
+/** What a server of the app's own loads before Next.js. */
+export const nextPreload = '.switchyard/next-preload.cjs'
+
+/** Files that give Next.js its writable places in an artifact that was not made by `finishNext`: by their names in it. */
+export function nextFiles(nextDirectory: string): Record<string, string> {
+  const preload = `require("./next-pages.cjs")(require("node:path").join(__dirname, "..", ${JSON.stringify(nextDirectory)}));\n`
+  return { '.switchyard/next-pages.cjs': pagesProgram, [nextPreload]: preload, [`${cacheDirectory}/.keep`]: '' }
+}
 
 export const nextStart = ['node', '.switchyard/next-server.mjs']

@@ -32,8 +32,11 @@ export function withExec(command: string): string {
   return last < 0 ? plain : `${head.trim()} && ${plain}`
 }
 
-/** How a server starts inside an artifact that holds the app at `appDirectory` and, in a workspace, shared binaries above it. */
-export function nodeStart(start: NodeStart, appDirectory: string, workspaceRoot: string): StartSpec {
+/**
+ * How a server starts inside an artifact that holds the app at `appDirectory` and, in a workspace, shared binaries above it. `preload` is
+ * a file of the artifact that every Node of it loads first.
+ */
+export function nodeStart(start: NodeStart, appDirectory: string, workspaceRoot: string, preload: string | null = null): StartSpec {
   const goThere = appDirectory === '' ? '' : `cd ${shellWord(appDirectory)} && `
   if (start.command === null) {
     const entry = start.entry ?? 'server.js'
@@ -43,5 +46,9 @@ export function nodeStart(start: NodeStart, appDirectory: string, workspaceRoot:
   // As npm runs them: in a shell of their own, and nothing starts when one fails.
   const before = start.before.map((hook) => `( ${hook}\n) && `).join('')
   const shared = workspaceRoot === '' ? '' : `$PWD/${workspaceRoot}/node_modules/.bin:`
-  return { argv: ['sh', '-c', `${goThere}export PATH="$PWD/node_modules/.bin:${shared}$PATH"; ${before}${withExec(start.command)}`], env: start.env }
+  const loaded = preload === null ? '' : `export NODE_OPTIONS="--require=$PWD/${preload} $NODE_OPTIONS"; `
+  return {
+    argv: ['sh', '-c', `${loaded}${goThere}export PATH="$PWD/node_modules/.bin:${shared}$PATH"; ${before}${withExec(start.command)}`],
+    env: start.env,
+  }
 }

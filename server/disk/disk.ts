@@ -81,7 +81,13 @@ export function createDisk(deps: DiskDeps): Disk {
     const note = (what: string, projectId: string | null, sizeBytes: number) =>
       void freed.push({ at: new Date().toISOString(), what, projectId, sizeBytes, reason })
     const caches = await deps.builder
-      .evict({ maxBytes: limits.buildCacheBytes, maxAgeMs: limits.buildCacheDays * dayMs, engineCacheBytes: limits.engineCacheBytes, isPressed })
+      .evict({
+        maxBytes: limits.buildCacheBytes,
+        maxAgeMs: limits.buildCacheDays * dayMs,
+        engineCacheBytes: limits.engineCacheBytes,
+        nodesInUse: await nodesInUse(deps.pool),
+        isPressed,
+      })
       .catch((error) => {
         logger.warn({ err: error }, 'caches of builds were not tidied up; trying again')
         return []
@@ -184,6 +190,14 @@ async function readRecords(file: string): Promise<FreedRecord[]> {
   } catch {
     return []
   }
+}
+
+/** Versions of Node that a release may be started on again. */
+async function nodesInUse(pool: Pool): Promise<string[]> {
+  const found = await pool.query<{ version: string }>(
+    `SELECT DISTINCT "metadata"->>'nodeVersion' AS version FROM "Artifact" WHERE "removedAt" IS NULL AND "metadata"->>'nodeVersion' IS NOT NULL`,
+  )
+  return found.rows.map(({ version }) => version)
 }
 
 async function readUsage(deps: DiskDeps): Promise<StorageView['usage']> {

@@ -50,7 +50,11 @@ async function match(app: App): Promise<Match | null> {
   if (ownServer(app) || major < oldestStandalone) {
     const { evidence, ...start } = startOf(app) ?? { before: [], command: 'next start', entry: null, env: {}, evidence: [] }
     match.evidence.push(...evidence)
-    return { ...match, startCommand: start.command, shape: { kind: 'node', start, cacheDirectories: [`${distDirectory}/cache`] } }
+    return {
+      ...match,
+      startCommand: start.command,
+      shape: { kind: 'node', start, cacheDirectories: [`${distDirectory}/cache`], nextDirectory: distDirectory },
+    }
   }
   return { ...match, buildEnv: { ...buildEnv, NEXT_PRIVATE_STANDALONE: 'true' }, startCommand: 'next start' }
 }
