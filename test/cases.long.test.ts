@@ -1,12 +1,14 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { ProjectView } from '@/shared/views'
+import { startGitServer } from './support/git-server'
 import { api, type CliDeploy, cli, deployByCli, getDeployment, readLogLines } from './support/journey'
 import { type RunningPlatform, startPlatform } from './support/platform'
 import { freePort } from './support/ports'
@@ -71,6 +73,32 @@ describe.each(['process', 'docker'] as const)('on the %s runtime', (runtime) => 
     // Nothing that moves the cursor, sets the title or opens a link reaches a terminal.
     // biome-ignore lint/suspicious/noControlCharactersInRegex: escape sequences are what is looked for
     expect(deployed.stderr).not.toMatch(/\x1b\](0|8);|\x1b\[[0-9;]*[HJ]/)
+  })
+
+  it('deploys every ref at its own commit with its submodule, and goes without files of Git LFS only when the project says so', async () => {
+    const directory = await mkdtemp(path.join(tmpdir(), 'sy-git-refs-'))
+    await promisify(execFile)('bash', [path.join(cases, 'git-refs/make.sh'), directory])
+    const server = await startGitServer({ root: path.join(directory, 'srv') })
+    try {
+      await createProject('refs', { repository: server.repositoryUrl('refs') })
+      const deployRef = async (ref: string | null) => {
+        const { body: made } = await api<{ deploymentId: string }>(platform, 'POST', '/deployments', { projectId: 'refs', ref })
+        const view = () => getDeployment(platform, made.deploymentId)
+        await expect.poll(async () => (await view()).status, { timeout: 300_000, interval: 500 }).not.toMatch(/PENDING|BUILDING|DEPLOYING/)
+        return view()
+      }
+      const { status, error } = await deployRef(null)
+      expect([status, error?.message, error?.nextAction]).toEqual(['FAILED', expect.stringContaining('big.bin'), expect.stringContaining('Git LFS')])
+      await api(platform, 'PATCH', '/projects/refs', { lfs: 'ignore' })
+      const arrived = { space: 'sp', uni: 'un', upper: 'UP', lower: 'lo', link: 'lo', sub: 'sub ok' }
+      for (const branch of ['master', 'changeset-release/master', '#SIG-38-x', 'feature/ä-ö', 'v1', 'deadbeef'.repeat(5)]) {
+        expect(await deployRef(branch)).toMatchObject({ status: 'ACTIVE', branch })
+        expect(JSON.parse(await body('refs'))).toMatchObject({ which: branch, ...arrived })
+      }
+    } finally {
+      await server.close()
+      await rm(directory, { recursive: true, force: true })
+    }
   })
 
   describe('values of variables', () => {

@@ -71,6 +71,13 @@ describe('what arrives', () => {
     expect(old.commit?.sha).toBe(shaOfBranch)
   })
 
+  test('a branch that is named like the id of a commit', async () => {
+    const named = 'deadbeef'.repeat(5)
+    const sha = await server.commit('shop', { 'index.html': 'named like a commit' }, { branch: named })
+    expect((await fetchSource(git(repo.url, named), options())).commit).toMatchObject({ sha, branch: named })
+    expect((await fetchSource(git(repo.url, sha), options())).commit).toMatchObject({ sha, branch: null })
+  })
+
   test('an exact commit from a server that refuses to be asked for one', async () => {
     const strict = await startServer('v0', { protocolVersion: 0 })
     const created = await strict.createRepo('old', { a: '1' })

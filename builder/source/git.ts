@@ -14,7 +14,7 @@ import { describePointers, findPointers, summaryOf, warnAboutPointers } from './
 import { fetchLargeFiles } from './lfs-fetch'
 import type { SourceLimits } from './limits'
 import { canceled, showName, sourceError, tooLarge, tooManyFiles, tooSlow } from './problem'
-import { parseRef, type Ref } from './ref'
+import { nameRef, parseRef, type Ref } from './ref'
 import { addressIn, type Gitlink, readGitmodules, submoduleAddress, submoduleAdvice, submoduleError, warnAboutSubmodules } from './submodules'
 
 type GitSpec = Extract<SourceSpec, { kind: 'git' }>
@@ -123,6 +123,27 @@ async function fetchCommit(git: Git, gitDirectory: string, address: PinnedAddres
   if (parsed.code !== 0)
     throw isCommit ? missingCommit(wanted.remote) : sourceError('The tag does not point at a commit', 'Deploy a branch, or a tag of a commit.')
   return parsed.stdout.trim()
+}
+
+/** The commit that the ref stands for. A branch or tag may be named like the id of a commit: it is taken where there is no such commit. */
+async function fetchWanted(
+  git: Git,
+  gitDirectory: string,
+  address: PinnedAddress,
+  ref: Ref,
+  budget: FetchBudget,
+): Promise<{ sha: string; branch: string | null }> {
+  const wanted = await resolveRef(git, address, ref)
+  const get = async (from: Wanted) => ({ sha: await fetchCommit(git, gitDirectory, address, from, budget), branch: from.branch })
+  if (ref.kind !== 'commit') return get(wanted)
+  try {
+    return await get(wanted)
+  } catch (error) {
+    if (!isAppError(error) || error.code !== 'ERR_SOURCE') throw error
+    const named = await resolveRef(git, address, nameRef(ref.sha)).catch(() => null)
+    if (!named) throw error
+    return get(named)
+  }
 }
 
 const missingCommit = (sha: string) =>
@@ -373,8 +394,7 @@ async function fetchFrom(address: PinnedAddress, spec: GitSpec, options: FetchOp
   }
   const git = await openRepository(fetch, address, gitDirectory)
   onLog(`Fetching ${address.url} ${spec.ref ?? ''}`.trimEnd())
-  const wanted = await resolveRef(git, address, parseRef(spec.ref))
-  const sha = await fetchCommit(git, gitDirectory, address, wanted, fetch.budget)
+  const { sha, branch } = await fetchWanted(git, gitDirectory, address, parseRef(spec.ref), fetch.budget)
   const { treeId, message, author } = await describeCommit(git, sha)
   await place(fetch, git, sha, { address, prefix: '', depth: 0 })
   const { maybePointers, ...size } = await settleTree(directory, limits, onLog)
@@ -384,7 +404,7 @@ async function fetchFrom(address: PinnedAddress, spec: GitSpec, options: FetchOp
     directory,
     // The same commit with and without them is not the same source.
     treeId: [treeId, ...fetch.leftOut].join('-without-'),
-    commit: { sha, message, author, branch: wanted.branch },
+    commit: { sha, message, author, branch },
     ...size,
     sizeBytes: size.sizeBytes + grown,
   }

@@ -23,5 +23,8 @@ export function parseRef(ref: string | null): Ref {
   if (!isRefName(ref))
     throw sourceError(`“${showName(ref)}” is not a valid name of a branch, tag or commit`, 'Use the name of a branch or a tag, or a full commit id.')
   if (ref.startsWith('refs/')) return { kind: 'name', candidates: [ref], shown: ref }
-  return { kind: 'name', candidates: [`refs/heads/${ref}`, `refs/tags/${ref}`], shown: ref }
+  return nameRef(ref)
 }
+
+/** A branch of this name, else a tag. */
+export const nameRef = (name: string): Ref => ({ kind: 'name', candidates: [`refs/heads/${name}`, `refs/tags/${name}`], shown: name })
