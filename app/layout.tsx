@@ -8,7 +8,7 @@ import { Providers } from '@/app/components/providers'
 
 export const metadata: Metadata = {
   title: { default: 'Switchyard', template: '%s · Switchyard' },
-  description: 'From a Git push to a running, routed, observable app, on your own machine.',
+  description: 'From a Git repository to a running, routed, observable app, on your own machine.',
   robots: { index: false, follow: false },
 }
 export const viewport: Viewport = {

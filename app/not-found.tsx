@@ -1,7 +1,7 @@
 import type { Metadata } from 'next'
-import Link from 'next/link'
 import { Logo } from '@/app/components/logo'
 import { Button } from '@/app/components/ui/button'
+import { PageLink } from '@/app/components/ui/page-link'
 import { paths } from '@/app/lib/paths'
 
 export const metadata: Metadata = { title: 'Not found' }
@@ -15,7 +15,7 @@ export default function NotFound() {
         <h1 className="mt-1 font-semibold text-xl">There is nothing at this address</h1>
         <p className="mt-2 text-balance text-muted">It may have been removed, or it belongs to a team you are not a member of.</p>
         <Button asChild variant="primary" className="mt-6">
-          <Link href={paths.home}>Go to your projects</Link>
+          <PageLink href={paths.home}>Go to your projects</PageLink>
         </Button>
       </div>
     </main>

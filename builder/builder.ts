@@ -40,6 +40,8 @@ export interface BuildEvents {
   onLog(line: Omit<LogRecord, 'at'>): void
   /** As soon as the source is there: people see which commit is being built, and which one failed. */
   onSource?(source: Pick<SourceTree, 'commit'>): Promise<void>
+  /** As soon as it is known what the build will do: people see the steps to come. */
+  onPlan?(plan: BuildPlan): Promise<void>
   /** Awaited: a step is recorded before its side effect. */
   onStepStart(step: BuildStep): Promise<void>
   onStepEnd(step: BuildStep, outcome: { status: 'done' | 'failed' | 'canceled'; detail?: string; cached?: boolean }): Promise<void>

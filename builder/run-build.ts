@@ -101,6 +101,7 @@ export async function runBuild(parts: BuilderParts, request: BuildRequest, event
       async () => ({ ...(await describeSource(source, request)), edge: await readSourceRules(source.directory, request.settings) }),
       ({ plan }) => plan.summary,
     )
+    await events.onPlan?.(detected.plan)
     log.system('detect', detected.plan.summary)
     for (const warning of detected.report.warnings) log.system('detect', warning)
     const { edge, ...described } = detected

@@ -125,6 +125,7 @@ it('every command finds the project by the link of the folder, then by the name 
     name: slug,
     slug,
     url: `http://${slug}`,
+    health: { state: 'none', message: null, since: null },
     liveDeployment: null,
     latestDeployment: null,
   }))

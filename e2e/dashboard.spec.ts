@@ -149,7 +149,7 @@ test('a project is deleted only after its name was typed', async ({ page }) => {
   await expect(page.getByRole('heading', { name: 'Projects' })).toBeVisible()
   await expect(page.getByRole('link', { name: 'doomed' })).toBeHidden()
   await page.goto(`${platform.url}/doomed`)
-  await expect(page.getByText('Nothing here')).toBeVisible()
+  await expect(page.getByRole('heading', { level: 1, name: 'There is nothing at this address' })).toBeVisible()
 })
 
 test('settings are kept, and a pasted .env file becomes variables', async ({ page }) => {

@@ -32,6 +32,8 @@ export const deploymentTraits: Readonly<
   FAILED: { running: false, cancelable: false, live: false, tone: 'bad', label: 'Failed' },
   CANCELED: { running: false, cancelable: false, live: false, tone: 'neutral', label: 'Canceled' },
 }
+/** Statuses that a deployment can be found in: nothing rolls back yet. */
+export const reachedDeploymentStatuses = deploymentStatuses.filter((s) => s !== 'ROLLED_BACK')
 export const runningDeploymentStatuses = deploymentStatuses.filter((s) => deploymentTraits[s].running)
 
 export const instanceTransitions = {

@@ -72,6 +72,18 @@ export const stepView = z.object({
 })
 export type StepView = z.infer<typeof stepView>
 
+/** A step to come, and what it will do. */
+export const pendingStepView = z.object({ name: z.string(), detail: z.string().nullable() })
+export type PendingStepView = z.infer<typeof pendingStepView>
+
+/** What visitors get from what is live; `status` says how the deployment went. `none`: not live. */
+export const deploymentHealth = z.object({
+  state: z.enum(['none', 'healthy', 'starting', 'crashing', 'down']),
+  message: z.string().nullable(),
+  since: iso.nullable(),
+})
+export type DeploymentHealth = z.infer<typeof deploymentHealth>
+
 export const deploymentSummary = z.object({
   id,
   projectId: id,
@@ -81,6 +93,7 @@ export const deploymentSummary = z.object({
   status: z.enum(deploymentStatuses),
   /** True when the environment's pointer is on this deployment's release. */
   live: z.boolean(),
+  health: deploymentHealth,
   cancelRequested: z.boolean(),
   triggeredBy: z.enum(['user', 'api', 'system']),
   createdBy: z.string().nullable(),
@@ -111,6 +124,8 @@ export const deploymentView = deploymentSummary.extend({
   /** Hostname of the project, where this deployment serves once live. */
   projectUrl: z.string(),
   steps: z.array(stepView),
+  /** Of a running deployment: the steps to come, in order. */
+  pendingSteps: z.array(pendingStepView),
   summary: z.string().nullable(),
   artifact: z.object({ kind: z.enum(['image', 'bundle']), digest: z.string(), sizeBytes: z.number() }).nullable(),
 })
@@ -138,6 +153,8 @@ export const projectView = z.object({
   framework: z.string().nullable(),
   createdAt: iso,
   updatedAt: iso,
+  /** That of its live deployment. */
+  health: deploymentHealth,
   liveDeployment: deploymentSummary.nullable(),
   latestDeployment: deploymentSummary.nullable(),
   /** What the routers do not serve of it as it was asked for. */

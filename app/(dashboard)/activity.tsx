@@ -1,4 +1,4 @@
-import Link from 'next/link'
+import { PageLink } from '@/app/components/ui/page-link'
 import { DeploymentStatusBadge } from '@/app/components/ui/status'
 import { RelativeTime } from '@/app/components/ui/time'
 import { deploymentTitle } from '@/app/lib/format'
@@ -13,21 +13,21 @@ export function Activity({ deployments }: { deployments: DeploymentSummary[] }) 
         <h2 id="activity" className="font-medium">
           Recent deployments
         </h2>
-        <Link href={paths.deployments} className="text-muted text-sm hover:text-fg">
+        <PageLink href={paths.deployments} className="text-muted text-sm hover:text-fg">
           View all
-        </Link>
+        </PageLink>
       </div>
       {deployments.length === 0 ? <p className="text-muted">Nothing has been deployed yet.</p> : null}
       <ol className="flex flex-col">
         {deployments.map((deployment) => (
           <li key={deployment.id} className="relative border-t py-2.5 first:border-t-0 first:pt-0">
             <div className="flex items-center justify-between gap-3">
-              <Link
+              <PageLink
                 href={paths.deployment(deployment.projectSlug, deployment.id)}
                 className="truncate font-medium after:absolute after:inset-0 hover:text-accent-text"
               >
                 {deployment.projectName}
-              </Link>
+              </PageLink>
               <DeploymentStatusBadge deployment={deployment} />
             </div>
             <p className="flex gap-2 text-muted text-sm">

@@ -1,22 +1,26 @@
 import { FolderX } from 'lucide-react'
-import Link from 'next/link'
+import type { Metadata } from 'next'
 import { Button } from '@/app/components/ui/button'
 import { EmptyState } from '@/app/components/ui/empty-state'
+import { PageLink } from '@/app/components/ui/page-link'
 import { paths } from '@/app/lib/paths'
+
+export const metadata: Metadata = { title: 'Not found' }
 
 export default function DashboardNotFound() {
   return (
     <EmptyState
       icon={FolderX}
-      title="Nothing here"
+      title="There is nothing at this address"
+      heading="h1"
       className="py-24"
       actions={
         <Button asChild variant="primary">
-          <Link href={paths.home}>Go to your projects</Link>
+          <PageLink href={paths.home}>Go to your projects</PageLink>
         </Button>
       }
     >
-      This project or deployment does not exist, or it belongs to a team you are not a member of.
+      What it named may have been removed, or it belongs to a team you are not a member of.
     </EmptyState>
   )
 }

@@ -1,6 +1,6 @@
 import { ExternalLink, GitBranch, Upload } from 'lucide-react'
-import Link from 'next/link'
-import { isClosed, LiveStatus } from '@/app/components/live-status'
+import { hasTrouble, isClosed, LiveStatus } from '@/app/components/live-status'
+import { PageLink } from '@/app/components/ui/page-link'
 import { DeploymentStatusBadge, Status } from '@/app/components/ui/status'
 import { RelativeTime } from '@/app/components/ui/time'
 import { deploymentTitle, frameworkLabel, hostOf, repositoryLabel, shortSha } from '@/app/lib/format'
@@ -19,7 +19,7 @@ function State({ project }: { project: ProjectView }) {
       </span>
     )
   }
-  return isClosed(project) ? <LiveStatus project={project} /> : <DeploymentStatusBadge deployment={latest} />
+  return isClosed(project) || hasTrouble(project.health) ? <LiveStatus project={project} /> : <DeploymentStatusBadge deployment={latest} />
 }
 
 /** A project at a glance; the card leads to it, the address leads to the app. */
@@ -38,12 +38,12 @@ export function ProjectCard({ project }: { project: ProjectView }) {
           </span>
           <div className="min-w-0">
             <h2 className="truncate font-semibold">
-              <Link
+              <PageLink
                 href={paths.project(project.slug)}
                 className="after:absolute after:inset-0 after:rounded-xl focus-visible:outline-none focus-visible:after:outline-2 focus-visible:after:outline-accent focus-visible:after:outline-offset-2"
               >
                 {project.name}
-              </Link>
+              </PageLink>
             </h2>
             {project.liveDeployment ? (
               <a

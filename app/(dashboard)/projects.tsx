@@ -1,7 +1,6 @@
 'use client'
 import { useQuery } from '@tanstack/react-query'
 import { FolderGit2, Plus } from 'lucide-react'
-import Link from 'next/link'
 import { useState } from 'react'
 import { CliHelp } from '@/app/components/cli-help'
 import { PageTitle } from '@/app/components/page-title'
@@ -10,6 +9,7 @@ import { Button } from '@/app/components/ui/button'
 import { Card } from '@/app/components/ui/card'
 import { EmptyState } from '@/app/components/ui/empty-state'
 import { ErrorPanel } from '@/app/components/ui/error-panel'
+import { PageLink } from '@/app/components/ui/page-link'
 import { SearchField } from '@/app/components/ui/search-field'
 import { Skeleton } from '@/app/components/ui/skeleton'
 import { wireErrorOf } from '@/app/lib/errors'
@@ -34,7 +34,7 @@ function NewProjectButton() {
     )
   return (
     <Button asChild variant="primary">
-      <Link href={paths.newProject}>{label}</Link>
+      <PageLink href={paths.newProject}>{label}</PageLink>
     </Button>
   )
 }

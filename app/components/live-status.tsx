@@ -1,6 +1,21 @@
 import { Status } from '@/app/components/ui/status'
 import { hostOf } from '@/app/lib/format'
-import type { ProjectView } from '@/shared/views'
+import type { DeploymentHealth, ProjectView } from '@/shared/views'
+
+const troubles = { starting: 'Starting', crashing: 'Crashing', down: 'Down' } as const
+
+/** Visitors get errors from what is live. */
+export const hasTrouble = ({ state }: DeploymentHealth): boolean => state in troubles
+
+/** Nothing for a deployment that is healthy or not live. */
+export function HealthStatus({ health, pill = false }: { health: DeploymentHealth; pill?: boolean }) {
+  if (health.state === 'none' || health.state === 'healthy') return null
+  return (
+    <span title={health.message ?? undefined}>
+      <Status tone={health.state === 'starting' ? 'progress' : 'bad'} label={troubles[health.state]} pill={pill} />
+    </span>
+  )
+}
 
 /** Its live deployment serves, and yet the routers let nobody in at the project's own address. */
 export function isClosed({ liveDeployment, edgeProblems, url }: ProjectView): boolean {
@@ -10,5 +25,6 @@ export function isClosed({ liveDeployment, edgeProblems, url }: ProjectView): bo
 
 /** Of a project with a live deployment. */
 export function LiveStatus({ project, pill = false }: { project: ProjectView; pill?: boolean }) {
-  return isClosed(project) ? <Status tone="bad" label="Closed" pill={pill} /> : <Status tone="good" label="Live" pill={pill} />
+  if (isClosed(project)) return <Status tone="bad" label="Closed" pill={pill} />
+  return hasTrouble(project.health) ? <HealthStatus health={project.health} pill={pill} /> : <Status tone="good" label="Live" pill={pill} />
 }

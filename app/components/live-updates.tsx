@@ -28,7 +28,8 @@ export function LiveUpdates() {
       timer.current = undefined
       // A project's view holds its live deployment: it is stale after every kind that does not stand beside it.
       if ([...changed].some((kind) => !besideProjects.has(kind))) void queryClient.invalidateQueries({ queryKey: trpc.projects.pathKey() })
-      if (changed.has('deployment')) void queryClient.invalidateQueries({ queryKey: trpc.deployments.pathKey() })
+      // The view of a deployment holds the health of its instances.
+      if (changed.has('deployment') || changed.has('instance')) void queryClient.invalidateQueries({ queryKey: trpc.deployments.pathKey() })
       // Rules are the project's own, laid over those of the live deployment's files.
       if (changed.has('project') || changed.has('deployment')) void queryClient.invalidateQueries({ queryKey: trpc.edgePolicy.pathKey() })
       if (changed.has('instance') || changed.has('deployment')) void queryClient.invalidateQueries({ queryKey: trpc.instances.pathKey() })

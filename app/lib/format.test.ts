@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { formatAge, formatBytes, formatDuration, nameFromRepository, repositoryLabel } from './format'
+import { exactTime, formatAge, formatBytes, formatDuration, nameFromRepository, repositoryLabel } from './format'
 
 describe('what people read', () => {
   it('never shows credentials of a repository', () => {
@@ -10,6 +10,10 @@ describe('what people read', () => {
     expect(nameFromRepository(' https://github.com/team/my-app.git/ ')).toBe('my-app')
     expect(nameFromRepository('git@github.com:app.git')).toBe('app')
     expect(nameFromRepository('')).toBe('')
+  })
+  it('labels a time with its zone', () => {
+    expect(exactTime('2026-11-30T14:03:09Z', 'UTC')).toBe('Nov 30, 2026, 14:03:09 UTC')
+    expect(exactTime('2026-11-30T14:03:09Z', 'Asia/Tokyo')).toBe('Nov 30, 2026, 23:03:09 GMT+9')
   })
   it('rounds times so that they do not jump', () => {
     expect([640, 4200, 42_900, 188_000, 7_500_000, 273_600_000].map(formatDuration)).toEqual([

@@ -6,15 +6,36 @@ const minute = 60 * second
 const hour = 60 * minute
 const day = 24 * hour
 
+/** "14:03:09". */
+export const clock = new Intl.DateTimeFormat('en', { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' })
+
+/** "Nov 30, 2026, 14:03:09 GMT+1"; without `timeZone` in that of the machine, which on a server is not the reader's. */
+export const exactTime = (value: string, timeZone?: string): string =>
+  new Date(value).toLocaleString('en', {
+    year: 'numeric',
+    month: 'short',
+    day: 'numeric',
+    hour: '2-digit',
+    minute: '2-digit',
+    second: '2-digit',
+    hourCycle: 'h23',
+    timeZoneName: 'short',
+    timeZone,
+  })
+
+/** "Nov 30, 2026". */
+export const formatDay = (value: string | Date, timeZone?: string): string =>
+  new Date(value).toLocaleDateString('en', { year: 'numeric', month: 'short', day: 'numeric', timeZone })
+
 /** "just now", "4 min ago", "3 h ago", "2 d ago"; a date after 30 days. */
-export function formatAge(from: string | Date, now: number): string {
+export function formatAge(from: string | Date, now: number, timeZone?: string): string {
   const at = new Date(from)
   const age = now - at.getTime()
   if (age < 45 * second) return 'just now'
   if (age < hour) return `${Math.max(1, Math.round(age / minute))} min ago`
   if (age < day) return `${Math.round(age / hour)} h ago`
   if (age < 30 * day) return `${Math.round(age / day)} d ago`
-  return at.toLocaleDateString('en', { year: 'numeric', month: 'short', day: 'numeric' })
+  return formatDay(at, timeZone)
 }
 
 /** "640 ms", "4.2 s", "42 s", "3 m 08 s", "2 h 05 m", "3 d 4 h". */

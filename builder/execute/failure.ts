@@ -1,7 +1,8 @@
 import type { BuildRequest } from '@/builder/builder'
 import type { PlanCommand } from '@/shared/build-plan'
 import { AppError } from '@/shared/errors'
-import { type FailureReason, tellingLines } from './reason'
+import { quoteOutput } from '@/shared/first-error'
+import type { FailureReason } from './reason'
 
 type Limits = BuildRequest['limits']
 
@@ -33,13 +34,8 @@ export function commandFailure(failed: FailedCommand): AppError {
 }
 
 /** The first error of a command's output, then its last lines; each line once. */
-export function quote({ reason, lastLines }: Pick<FailedCommand, 'reason' | 'lastLines'>): string[] {
-  const last = tellingLines(lastLines, shownLines)
-  const first = reason.firstError().every((line) => last.includes(line)) ? [] : reason.firstError()
-  const rest = last.filter((line) => !first.includes(line))
-  const lines = (title: string, texts: readonly string[]) => (texts.length > 0 ? [title, ...texts.map((line) => `  ${line}`)] : [])
-  return [...lines('Its first error:', first), ...lines('It said last:', rest)]
-}
+export const quote = ({ reason, lastLines }: Pick<FailedCommand, 'reason' | 'lastLines'>): string[] =>
+  quoteOutput(reason.firstError(), lastLines, shownLines)
 
 function adviceFor({ code, reason }: FailedCommand, step: string): string {
   const advice = reason.advice()

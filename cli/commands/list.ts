@@ -1,6 +1,6 @@
 import pc from 'picocolors'
 import { type DeploymentStatus, deploymentTraits } from '@/shared/states'
-import type { DeploymentSummary } from '@/shared/views'
+import type { DeploymentHealth, DeploymentSummary } from '@/shared/views'
 import { type ApiOptions, type Context, currentProject, listProjects, openContext, printResult } from '../context'
 import type { CliEnv } from '../env'
 import { UsageError } from '../failure'
@@ -8,6 +8,10 @@ import { ago, seconds, table } from '../terminal'
 
 const tones = { neutral: pc.dim, progress: pc.cyan, good: pc.green, bad: pc.red }
 const status = (value: DeploymentStatus): string => tones[deploymentTraits[value].tone](deploymentTraits[value].label)
+
+/** What visitors get from what is live; empty when it is not live. */
+const healthCell = ({ state }: DeploymentHealth): string =>
+  ({ none: '', healthy: pc.green('live'), starting: pc.cyan('starting'), crashing: pc.red('crashing'), down: pc.red('down') })[state]
 
 /** Projects of the team, or the deployments of one of them. */
 export async function list(env: CliEnv, named: string | undefined, options: ApiOptions & { limit: string; status?: string }): Promise<void> {
@@ -21,11 +25,12 @@ export async function list(env: CliEnv, named: string | undefined, options: ApiO
   const rows = projects.map((project) => [
     project.slug,
     project.latestDeployment ? status(project.latestDeployment.status) : pc.dim('Not deployed'),
+    healthCell(project.health),
     project.framework ?? '',
     project.latestDeployment ? ago(project.latestDeployment.createdAt) : '',
     project.url,
   ])
-  printResult(table([['PROJECT', 'LATEST', 'FRAMEWORK', 'DEPLOYED', 'URL'].map(pc.dim), ...rows]))
+  printResult(table([['PROJECT', 'LATEST', 'LIVE', 'FRAMEWORK', 'DEPLOYED', 'URL'].map(pc.dim), ...rows]))
 }
 
 async function listDeployments(context: Context, named: string, wanted: { limit: string; status?: string }): Promise<void> {
@@ -38,7 +43,7 @@ async function listDeployments(context: Context, named: string, wanted: { limit:
   const rows = page.items.map((item) => [
     item.id,
     status(item.status),
-    item.live ? pc.green('live') : '',
+    healthCell(item.health),
     item.durationMs === null ? '' : seconds(item.durationMs),
     ago(item.createdAt),
     item.commitMessage?.split('\n')[0]?.slice(0, 50) ?? item.source.kind,

@@ -43,6 +43,14 @@ test.each(problems)('the JSON for $kind says what happened and what to do', (pro
   })
 })
 
+test('the address of a deployment that is not live says so, leads to what is live, and names no act that does not exist', () => {
+  const page = renderProblem({ kind: 'stopped', host: 'shop-1.test', projectName: 'shop' }, { requestId: 'id', accept: '*/*', dashboardUrl: '' })
+  const text = page.body.toString()
+  expect(text).toMatch(/This deployment of shop is not live|only while that deployment is live/)
+  expect(text).toMatch(/Visit shop at its own address/)
+  expect(text).not.toMatch(/shop is stopped|[Rr]estart|[Pp]romote/)
+})
+
 test('only a link to http or https is made', () => {
   const html = (dashboardUrl: string) =>
     renderProblem({ kind: 'unknown-host', host: 'a' }, { requestId: 'id', accept: 'text/html', dashboardUrl }).body.toString()

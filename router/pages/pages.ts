@@ -84,9 +84,12 @@ function describeAppProblem(problem: Exclude<Problem, RuleProblem | { kind: 'bad
     case 'stopped':
       return {
         ...down,
-        title: `${name} is stopped`,
-        message: `This deployment of ${name} has been stopped, so nothing answers at this address.`,
-        actions: ['Redeploy it, or another deployment of the project, in the dashboard.'],
+        title: `This deployment of ${name} is not live`,
+        message: `This is the address of a single deployment, which answers only while that deployment is live. Another deployment took its place, or it never went live.`,
+        actions: [
+          `Visit ${name} at its own address: it shows what is live now.`,
+          'If this is your app: open this deployment in the dashboard and choose Redeploy to bring it back.',
+        ],
       }
     case 'failed':
       return {
@@ -107,7 +110,7 @@ function describeAppProblem(problem: Exclude<Problem, RuleProblem | { kind: 'bad
         ...down,
         title: `${name} is busy`,
         message: `Every instance of ${name} is serving as many requests as it may, and this one waited too long for its turn.`,
-        actions: ['Try again in a few seconds.', 'If this is your app: raise its limit of requests per instance, or run more instances.'],
+        actions: ['Try again in a few seconds.', 'If this is your app: raise its limit of requests per instance among its rules.'],
       }
     case 'asleep':
       return {

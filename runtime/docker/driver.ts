@@ -89,7 +89,7 @@ export class DockerDriver implements RuntimeDriver {
       )
       await this.engine.call('start a container', slowMs, (_, abortSignal) => container.start({ abortSignal }), signal)
       const observed = await this.seen(await this.engine.call('look at a container', quickMs, () => container.inspect()))
-      if (observed.state === 'exited') throw await endedAtOnce(observed.exit, this.containerLines(container.id, { tail: 5 }), spec.env)
+      if (observed.state === 'exited') throw await endedAtOnce(observed.exit, this.containerLines(container.id, { tail: 200 }), spec.env)
       return observed
     } catch (error) {
       await this.remove(options.name as string).catch((left) =>

@@ -43,7 +43,9 @@ export class Ports {
     } finally {
       await rm(draft, { force: true })
     }
-    throw new AppError('ERR_UNAVAILABLE', `Every port from ${firstPort} to ${lastPort} is taken`, { nextAction: 'Stop instances that nobody needs.' })
+    throw new AppError('ERR_UNAVAILABLE', `Every port from ${firstPort} to ${lastPort} is taken`, {
+      nextAction: 'Delete projects that nobody needs.',
+    })
   }
 
   /** Gives back a port, if `instanceId` still holds it. */

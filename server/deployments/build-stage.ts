@@ -77,6 +77,9 @@ function buildEvents(run: DeployRun): BuildEvents {
       const branch = commit.branch ?? run.deployment.branch
       await run.record.patch({ commitSha: commit.sha, commitMessage: commit.message, commitAuthor: commit.author, branch })
     },
+    async onPlan(plan) {
+      await run.record.patch({ plan: plan as unknown as Prisma.InputJsonObject })
+    },
     async onStepStart(step) {
       open.set(step, await run.record.beginStep(step))
     },

@@ -8,13 +8,14 @@ import { pageArguments, pageOf, requireCursor } from '../database/page'
 import { type ScopedClient, scopeTo } from '../database/scope'
 import type { Disk } from '../disk/disk'
 import type { ChangeBus } from '../events/bus'
+import { readHealth } from '../instances/health'
 import { artifactOf } from '../instances/launch'
 import type { Actor, Platform } from '../platform'
 import { requireProject } from '../projects/read'
 import { cancelDeployment } from './cancel'
 import { createDeployment } from './create'
 import { readLogs } from './logs'
-import { type Edge, presentDeployment, presentSummary, summaryInclude, viewInclude } from './present'
+import { type Edge, liveReleasesOf, presentDeployment, presentSummary, summaryInclude, viewInclude } from './present'
 
 /** 1 GiB: an uploaded folder beyond it is a mistake (node_modules, a database dump). */
 const maxUploadBytes = 1024 ** 3
@@ -50,7 +51,8 @@ export function createDeployments(deps: DeploymentsDeps): Platform['deployments'
         ...pageArguments({ ...page, limit }),
       })
       const { rows, nextCursor } = pageOf(found, limit)
-      return { items: rows.map((row) => presentSummary(row, edge)), nextCursor }
+      const health = await readHealth(db, liveReleasesOf(rows))
+      return { items: rows.map((row) => presentSummary(row, edge, health)), nextCursor }
     },
     get: view,
     async cancel(actor, deploymentId) {
@@ -85,7 +87,7 @@ async function readDeployment(db: ScopedClient, deploymentId: string, edge: Edge
   const row = await db.deployment.findUnique({ where: { id: deploymentId }, include: viewInclude })
   if (!row) throw new AppError('ERR_NOT_FOUND', 'There is no such deployment in this team.')
   const artifact = row.artifactId ? await db.artifact.findUnique({ where: { id: row.artifactId } }) : null
-  return presentDeployment(row, artifact, edge)
+  return presentDeployment(row, artifact, edge, await readHealth(db, liveReleasesOf([row])))
 }
 
 async function* watchDeployment(bus: ChangeBus, read: () => Promise<DeploymentView>, id: string, outer: AbortSignal): AsyncGenerator<DeploymentView> {

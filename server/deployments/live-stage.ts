@@ -1,3 +1,4 @@
+import { LastWords } from '@/runtime/last-words'
 import { lineMask } from '@/runtime/log-text'
 import type { Instance, Prisma } from '@/server/database/generated/client'
 import { AppError } from '@/shared/errors'
@@ -105,9 +106,10 @@ async function checkHealth(deps: DeployDeps, run: DeployRun, instance: Instance,
       onNotice: (text) => run.log.write({ step: 'health', stream: 'system', text }),
     })
     if (result.healthy) return { value: undefined, detail: `GET ${config.health.path} → ${result.statusCode} in ${result.latencyMs} ms` }
-    await copyLastWords(deps, run, id)
+    const words = await copyLastWords(deps, run, id)
     run.signal.throwIfAborted()
-    throw new AppError('ERR_HEALTH_CHECK', `The new version did not become healthy. ${result.reason ?? ''}`.trim(), {
+    const reason = `The new version did not become healthy. ${result.reason ?? ''}`.trim()
+    throw new AppError('ERR_HEALTH_CHECK', [reason, ...words.quote()].join('\n'), {
       nextAction:
         'Read the app’s own output above this line; check the start command, the port ($PORT), the health check path and the start time in the project’s settings, then deploy again.',
     })
@@ -115,14 +117,19 @@ async function checkHealth(deps: DeployDeps, run: DeployRun, instance: Instance,
 }
 
 /** What the app printed before it failed is what the person needs most: it goes into the deployment's log before the instance is removed. */
-async function copyLastWords(deps: DeployDeps, run: DeployRun, instanceId: string): Promise<void> {
+async function copyLastWords(deps: DeployDeps, run: DeployRun, instanceId: string): Promise<LastWords> {
+  const words = new LastWords()
   try {
     const masked = lineMask(run.mask.current())
-    for await (const line of deps.runtime.logs(instanceId, { tail: 200, signal: AbortSignal.timeout(5_000) }))
-      run.log.write({ step: 'runtime', stream: line.stream, text: masked(line), at: line.at })
+    for await (const line of deps.runtime.logs(instanceId, { tail: 200, signal: AbortSignal.timeout(5_000) })) {
+      const text = masked(line)
+      words.add(text)
+      run.log.write({ step: 'runtime', stream: line.stream, text, at: line.at })
+    }
   } catch (error) {
     deps.logger.warn({ err: error, instance: instanceId }, 'cannot read the output of an unhealthy instance')
   }
+  return words
 }
 
 /** Every router serves the new release, then the pointer moves, in one transaction with everything that follows from it. */

@@ -3,7 +3,9 @@ import type { Prisma } from '@/server/database/client'
 import type { BuildPlan } from '@/shared/build-plan'
 import type { WireError } from '@/shared/errors'
 import { deploymentHost, edgeUrl, projectHost } from '@/shared/naming'
-import type { DeploymentSummary, DeploymentView, StepView } from '@/shared/views'
+import type { DeploymentHealth, DeploymentSummary, DeploymentView, StepView } from '@/shared/views'
+import { notLive } from '../instances/health'
+import { pendingSteps } from './pending-steps'
 
 /** Row → what the API shows. URLs are made here, from `shared/naming.ts`, and nowhere else. */
 
@@ -30,7 +32,12 @@ const between = (from: Date | null, to: Date | null): number | null => (from && 
 export const projectUrl = (slug: string, edge: Edge): string => edgeUrl(projectHost(slug, edge.baseDomain), edge)
 const deploymentUrl = (slug: string, id: string, edge: Edge): string => edgeUrl(deploymentHost(slug, id, edge.baseDomain), edge)
 
-export function presentSummary(row: SummaryRow, edge: Edge): DeploymentSummary {
+/** The releases among these rows that visitors reach. */
+export const liveReleasesOf = (rows: SummaryRow[]): string[] =>
+  rows.flatMap(({ releaseId, environment }) => (releaseId !== null && environment.liveReleaseId === releaseId ? [releaseId] : []))
+
+/** `health`: by live release, of `readHealth`. */
+export function presentSummary(row: SummaryRow, edge: Edge, health: ReadonlyMap<string, DeploymentHealth>): DeploymentSummary {
   const { project } = row.environment
   const source = row.source as unknown as SourceSpec
   return {
@@ -42,6 +49,7 @@ export function presentSummary(row: SummaryRow, edge: Edge): DeploymentSummary {
     status: row.status,
     // The pointer decides, not the status: between the two writes of a cutover only one of them is true.
     live: row.releaseId !== null && row.environment.liveReleaseId === row.releaseId,
+    health: liveReleasesOf([row]).map((id) => health.get(id))[0] ?? notLive,
     cancelRequested: row.cancelRequested,
     triggeredBy: row.triggeredBy.toLowerCase() as Lowercase<typeof row.triggeredBy>,
     createdBy: row.createdBy,
@@ -64,11 +72,21 @@ export function presentSummary(row: SummaryRow, edge: Edge): DeploymentSummary {
   }
 }
 
-export function presentDeployment(row: ViewRow, artifact: ArtifactRow | null, edge: Edge): DeploymentView {
+export function presentDeployment(
+  row: ViewRow,
+  artifact: ArtifactRow | null,
+  edge: Edge,
+  health: ReadonlyMap<string, DeploymentHealth>,
+): DeploymentView {
   return {
-    ...presentSummary(row, edge),
+    ...presentSummary(row, edge, health),
     projectUrl: projectUrl(row.environment.project.slug, edge),
     steps: row.steps.map(presentStep),
+    pendingSteps: pendingSteps(
+      row.status,
+      row.steps.map(({ name }) => name),
+      row.plan as unknown as BuildPlan | null,
+    ),
     summary: (row.plan as unknown as BuildPlan | null)?.summary ?? null,
     artifact: artifact && { kind: artifact.kind === 'image' ? 'image' : 'bundle', digest: artifact.digest, sizeBytes: Number(artifact.sizeBytes) },
   }

@@ -3,6 +3,7 @@ import { diskFullError, isDiskFull } from '@/shared/node/disk'
 import { newId } from '@/shared/node/ids'
 import { deploymentTraits } from '@/shared/states'
 import { type ScopedClient, scopeTo } from '../database/scope'
+import { readHealth } from '../instances/health'
 import type { JobContext } from '../jobs/worker'
 import { buildArtifact } from './build-stage'
 import type { DeployDeps, DeployRun } from './deploy-run'
@@ -76,7 +77,10 @@ async function giveUp(deps: DeployDeps, run: DeployRun, error: unknown): Promise
   }
   const wire = await explain(run, error, errorId)
   // One line: what the command said last stands right above it.
-  const [reason] = wire.message.split('\n')
+  const [reason, ...quoted] = wire.message.split('\n')
+  // An app that ended at once left no instance to read from: what the error quotes is all of its output that is left.
+  if (wire.code === 'ERR_START')
+    for (const text of quoted.filter((line) => line.startsWith('  '))) run.log.write({ step: 'runtime', stream: 'stderr', text: text.slice(2) })
   run.log.write({ step: wire.step ?? 'deploy', stream: 'system', text: canceled ? 'Canceled.' : `Failed: ${reason}` })
   if (wire.nextAction && !canceled) run.log.write({ step: wire.step ?? 'deploy', stream: 'system', text: `Next: ${wire.nextAction}` })
   await run.log.flush()
@@ -97,11 +101,9 @@ async function takeBack(deps: DeployDeps, run: DeployRun): Promise<void> {
 async function explain(run: DeployRun, error: unknown, errorId: string): Promise<WireError> {
   const environment = await run.db.environment.findUniqueOrThrow({ where: { id: run.deployment.environmentId } })
   const live = environment.liveReleaseId
-    ? await run.db.release.findUnique({ where: { id: environment.liveReleaseId }, select: { deploymentId: true } })
+    ? await run.db.release.findUnique({ where: { id: environment.liveReleaseId }, select: { id: true, deploymentId: true } })
     : null
-  const stillServing = live
-    ? `Deployment ${live.deploymentId} stays live: this attempt changed nothing of what serves.`
-    : 'Nothing was live before, so nothing serves yet.'
+  const stillServing = live ? await stillLive(run.db, live.id, live.deploymentId) : 'Nothing was live before, so nothing serves yet.'
   const lastStep = await run.db.step.findFirst({ where: { deploymentId: run.deployment.id }, orderBy: { id: 'desc' }, select: { name: true } })
   const step = lastStep ? { step: lastStep.name } : {}
   if (isAppError(error)) return { ...step, stillServing, ...error.toWire() }
@@ -113,6 +115,13 @@ async function explain(run: DeployRun, error: unknown, errorId: string): Promise
     message: `Something went wrong inside Switchyard (error ${errorId}).`,
     nextAction: `Deploy again; if it happens again, the operator finds ${errorId} in the log of the control process.`,
   }
+}
+
+/** What a failed attempt left live, and whether visitors get an answer from it. Exported for tests. */
+export async function stillLive(db: ScopedClient, releaseId: string, deploymentId: string): Promise<string> {
+  const health = (await readHealth(db, [releaseId])).get(releaseId)
+  const trouble = health?.message ? ` It does not serve well: ${health.message}` : ''
+  return `Deployment ${deploymentId} stays live: this attempt changed nothing of what serves.${trouble}`
 }
 
 /** Aborts as soon as somebody asks for this deployment to be canceled, from whichever process. */

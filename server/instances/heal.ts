@@ -9,6 +9,7 @@ import { queueDeployment } from '../deployments/create'
 import type { ChangeBus } from '../events/bus'
 import type { RoutePublisher } from '../routes/publisher'
 import { type ContentSpec, contentSpec, type StaticContents } from '../static-content/static-content'
+import { crashLoopAfter, crashWindowMs, settledAfterMs } from './crash-window'
 import { artifactOf, type LaunchDeps, launchInstance, markStopped, type releaseConfig, watchInstance } from './launch'
 import type { StartGate } from './start-gate'
 
@@ -22,9 +23,6 @@ export interface HealDeps extends LaunchDeps {
 
 const backoffBaseMs = 1_000
 const backoffMaxMs = 60_000
-/** Deaths within this time count towards the pause before the next start. */
-const crashWindowMs = 10 * 60_000
-export const crashLoopAfter = 4
 
 /** How long to wait before an environment is healed again: grows with the deaths of its release in the last minutes. */
 export async function healDelayMs(prisma: PrismaClient, releaseId: string): Promise<number> {
@@ -74,17 +72,22 @@ async function startAgain(deps: HealDeps, environment: Environment, last: Instan
     restarts,
     ...(signal ? { signal } : {}),
   })
+  const publish = () => deps.bus.publish({ kind: 'instance', id: instance.id, teamId: environment.teamId, projectId: environment.projectId })
+  await publish()
   try {
     await probe(deps, instance, config.health, signal)
   } catch (error) {
     const observed = await runtime.inspect(instance.id).catch(() => null)
     await runtime.stop(instance.id, 5_000)
     await markStopped(prisma, instance.id, exitOf(observed))
+    await publish()
     throw error
   }
   await prisma.instance.update({ where: { id: instance.id }, data: { state: 'healthy' } })
   await deps.routes.sync()
-  await deps.bus.publish({ kind: 'instance', id: instance.id, teamId: environment.teamId, projectId: environment.projectId })
+  await publish()
+  // No event ends a crash loop: readers judge again once the instance has run long enough.
+  if (restarts >= crashLoopAfter) setTimeout(publish, settledAfterMs + 1_000).unref()
   deps.logger.info({ environment: environment.id, instance: instance.id, restarts }, 'instance started again')
 }
 

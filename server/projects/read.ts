@@ -6,6 +6,7 @@ import type { DeploymentSummary, ProjectView } from '@/shared/views'
 import { pageArguments, pageOf, requireCursor } from '../database/page'
 import { type ScopedClient, scopeTo } from '../database/scope'
 import { type Edge, presentSummary, projectUrl, summaryInclude } from '../deployments/present'
+import { notLive, readHealth } from '../instances/health'
 import type { Actor, Page } from '../platform'
 import { readProblems } from '../routes/problem-record'
 import { authorize } from '../teams/policy'
@@ -46,7 +47,7 @@ export async function presentOne(db: ScopedClient, row: Project, edge: Edge): Pr
   return view
 }
 
-/** Four queries for any number of projects: the live and the latest deployment of each come in one go. */
+/** Five queries for any number of projects: the live and the latest deployment of each, and their health, come in one go. */
 async function present(db: ScopedClient, rows: Project[], edge: Edge): Promise<ProjectView[]> {
   const projectIds = rows.map((row) => row.id)
   const [environments, newest] = await Promise.all([
@@ -58,11 +59,12 @@ async function present(db: ScopedClient, rows: Project[], edge: Edge): Promise<P
   ])
   const liveReleases = environments.flatMap((environment) => environment.liveReleaseId ?? [])
   const latestOnes = newest.flatMap(({ projectId, _max }) => (_max.createdAt ? [{ projectId, createdAt: _max.createdAt }] : []))
-  const [live, latest] = await Promise.all([
+  const [live, latest, health] = await Promise.all([
     liveReleases.length ? db.deployment.findMany({ where: { releaseId: { in: liveReleases } }, include: summaryInclude }) : [],
     latestOnes.length ? db.deployment.findMany({ where: { OR: latestOnes }, include: summaryInclude }) : [],
+    readHealth(db, liveReleases),
   ])
-  const summaries = (found: typeof live) => new Map<string, DeploymentSummary>(found.map((row) => [row.projectId, presentSummary(row, edge)]))
+  const summaries = (found: typeof live) => new Map<string, DeploymentSummary>(found.map((row) => [row.projectId, presentSummary(row, edge, health)]))
   const liveOf = summaries(live)
   const latestOf = summaries(latest)
   return rows.map((row) => presentProject(row, liveOf.get(row.id) ?? null, latestOf.get(row.id) ?? null, edge))
@@ -90,6 +92,7 @@ function presentProject(row: Project, liveDeployment: DeploymentSummary | null, 
     framework,
     createdAt: row.createdAt.toISOString(),
     updatedAt: row.updatedAt.toISOString(),
+    health: liveDeployment?.health ?? notLive,
     liveDeployment,
     latestDeployment,
     edgeProblems: readProblems(row.edgeProblems),

@@ -71,7 +71,9 @@ export async function computeRoutes(
       ...own.map((d) => {
         const targets = serving.filter((i) => i.deploymentId === d.id).map(target)
         const content = files.get(d.releaseId ?? '')?.content
-        return route(project, deploymentHost(project.slug, d.id, baseDomain), d.id, targets, d.status === 'FAILED' ? 'failed' : 'stopped', content)
+        const isLive = d.releaseId !== null && d.releaseId === liveRelease
+        const state = isLive ? 'live' : d.status === 'FAILED' ? 'failed' : 'stopped'
+        return route(project, deploymentHost(project.slug, d.id, baseDomain), d.id, targets, state, content)
       }),
     ]
   })

@@ -108,3 +108,13 @@ test('a project without a live release says why instead of having a target', asy
   expect(state('fresh.localhost')).toBe('not-deployed')
   expect(state('broken.localhost')).toBe('failed')
 })
+
+test('without an instance the address of the live deployment is started again, that of a replaced deployment is not live', async () => {
+  const { routes, tables } = publisher()
+  const { owner, old, oldRelease } = await liveProject('shop')
+  await db.prisma.instance.update({ where: { id: oldRelease.instance.id }, data: { state: 'stopped' } })
+  const replaced = await createDeploymentRow(db.prisma, owner, { status: 'SUPERSEDED' })
+  await routes.sync()
+  const state = (host: string) => tables[0]?.routes.find((r) => r.host === host)?.state
+  expect([state('shop.localhost'), state(`shop-${old.id}.localhost`), state(`shop-${replaced.id}.localhost`)]).toEqual(['live', 'live', 'stopped'])
+})

@@ -1,6 +1,6 @@
 'use client'
 import { signIn } from 'next-auth/react'
-import { type FormEvent, useState } from 'react'
+import { type FormEvent, useId, useRef, useState } from 'react'
 import { Button } from '@/app/components/ui/button'
 import { Card } from '@/app/components/ui/card'
 import { ErrorPanel } from '@/app/components/ui/error-panel'
@@ -26,10 +26,13 @@ function explain(result: { error?: string | null; status?: number } | undefined)
 export function LoginForm({ next }: { next: string }) {
   const [error, setError] = useState<WireError | null>(null)
   const [pending, setPending] = useState(false)
+  const password = useRef<HTMLInputElement>(null)
+  const panel = useId()
 
   async function submit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault()
     const form = new FormData(event.currentTarget)
+    if (pending) return
     setPending(true)
     setError(null)
     const result = await signIn('credentials', { email: form.get('email'), password: form.get('password'), redirect: false }).catch(() => undefined)
@@ -37,15 +40,18 @@ export function LoginForm({ next }: { next: string }) {
     if (result?.ok && !result.error) return window.location.assign(next)
     setError(explain(result))
     setPending(false)
+    password.current?.select()
   }
+  // Only a wrong e-mail or password is a fault of the fields.
+  const blamed = error === wrong ? { 'aria-invalid': true, 'aria-describedby': panel } : {}
 
   return (
     <Card className="p-5 sm:p-6">
       <h1 className="font-semibold text-xl">Sign in</h1>
       <form onSubmit={submit} className="mt-5 flex flex-col gap-4">
-        <TextField label="E-mail" name="email" type="email" autoComplete="username" required autoFocus />
-        <TextField label="Password" name="password" type="password" autoComplete="current-password" required />
-        {error ? <ErrorPanel error={error} /> : null}
+        <TextField label="E-mail" name="email" type="email" autoComplete="username" required autoFocus {...blamed} />
+        <TextField label="Password" name="password" type="password" autoComplete="current-password" required ref={password} {...blamed} />
+        {error ? <ErrorPanel id={panel} error={error} /> : null}
         <Button type="submit" variant="primary" size="lg" pending={pending}>
           Sign in
         </Button>

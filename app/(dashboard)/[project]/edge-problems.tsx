@@ -1,6 +1,6 @@
-import Link from 'next/link'
 import { Button } from '@/app/components/ui/button'
 import { ErrorPanel } from '@/app/components/ui/error-panel'
+import { PageLink } from '@/app/components/ui/page-link'
 import { paths } from '@/app/lib/paths'
 import type { EdgeProblem } from '@/shared/edge-problems'
 import type { ProjectView } from '@/shared/views'
@@ -35,7 +35,7 @@ export function EdgeProblems({ project, linked = false }: { project: ProjectView
         actions={
           linked ? (
             <Button asChild size="sm">
-              <Link href={paths.rules(project.slug)}>Look at the rules</Link>
+              <PageLink href={paths.rules(project.slug)}>Look at the rules</PageLink>
             </Button>
           ) : null
         }

@@ -1,13 +1,13 @@
 'use client'
 import { useQuery } from '@tanstack/react-query'
 import { ExternalLink } from 'lucide-react'
-import Link from 'next/link'
 import type { ReactNode } from 'react'
 import { DeploymentSource } from '@/app/components/deployment-row'
 import { LiveStatus } from '@/app/components/live-status'
 import { Button } from '@/app/components/ui/button'
 import { Card } from '@/app/components/ui/card'
 import { CopyButton } from '@/app/components/ui/copy-button'
+import { PageLink } from '@/app/components/ui/page-link'
 import { Skeleton } from '@/app/components/ui/skeleton'
 import { InstanceStatus } from '@/app/components/ui/status'
 import { RelativeTime } from '@/app/components/ui/time'
@@ -32,10 +32,10 @@ function InstanceSummary({ project }: { project: ProjectView }) {
   return (
     <div className="border-t p-4 sm:p-5 lg:border-t-0 lg:border-l">
       <div className="mb-3 flex items-center justify-between">
-        <h3 className="font-medium">Instances</h3>
-        <Link href={paths.instances(project.slug)} className="text-muted text-sm hover:text-fg">
+        <h2 className="font-medium">Instances</h2>
+        <PageLink href={paths.instances(project.slug)} className="text-muted text-sm hover:text-fg">
           Details
-        </Link>
+        </PageLink>
       </div>
       {instances.isPending ? <Skeleton className="h-12" /> : null}
       {instances.data && present.length === 0 ? (
@@ -73,13 +73,13 @@ function DomainSummary({ project }: { project: ProjectView }) {
           {first.displayName}
         </a>
       ) : null}
-      <Link href={paths.domains(project.slug)} className="block truncate text-muted text-sm hover:text-fg">
+      <PageLink href={paths.domains(project.slug)} className="block truncate text-muted text-sm hover:text-fg">
         {domains.length === 0
           ? 'Add a name of your own'
           : others > 0
             ? `${others}${all?.nextCursor ? '+' : ''} ${first ? 'more' : 'not ready yet'}`
             : 'Settings and certificate'}
-      </Link>
+      </PageLink>
     </Fact>
   )
 }
@@ -97,6 +97,7 @@ export function LiveCard({ project, deployment }: { project: ProjectView; deploy
             </a>
           </Button>
         </div>
+        {project.health.message ? <p className="mt-3 text-muted">{project.health.message}</p> : null}
         <div className="mt-3 flex min-w-0 items-center gap-1">
           <a href={project.url} target="_blank" rel="noreferrer" className="truncate font-semibold text-xl tracking-tight hover:text-accent-text">
             {hostOf(project.url)}
@@ -105,9 +106,9 @@ export function LiveCard({ project, deployment }: { project: ProjectView; deploy
         </div>
         <dl className="mt-5 grid gap-x-8 gap-y-4 sm:grid-cols-2">
           <Fact term="Deployment">
-            <Link href={paths.deployment(project.slug, deployment.id)} className="block truncate font-medium hover:text-accent-text">
+            <PageLink href={paths.deployment(project.slug, deployment.id)} className="block truncate font-medium hover:text-accent-text">
               {deploymentTitle(deployment)}
-            </Link>
+            </PageLink>
             <DeploymentSource deployment={deployment} className="max-w-full" />
           </Fact>
           <Fact term="Live since">

@@ -1,10 +1,10 @@
 import { LoaderCircle, Rocket, RotateCcw, TriangleAlert } from 'lucide-react'
-import Link from 'next/link'
 import { CliHelp } from '@/app/components/cli-help'
 import { Button } from '@/app/components/ui/button'
 import { Card } from '@/app/components/ui/card'
 import { EmptyState } from '@/app/components/ui/empty-state'
 import { ErrorPanel } from '@/app/components/ui/error-panel'
+import { PageLink } from '@/app/components/ui/page-link'
 import { paths } from '@/app/lib/paths'
 import { deploymentTraits } from '@/shared/states'
 import type { DeploymentSummary, ProjectView } from '@/shared/views'
@@ -37,7 +37,7 @@ export function NotLiveCard({ project, latest, pending, onDeploy, onRedeploy }: 
           title="The first deployment is on its way"
           actions={
             <Button asChild variant="primary">
-              <Link href={paths.deployment(project.slug, latest.id)}>Watch it</Link>
+              <PageLink href={paths.deployment(project.slug, latest.id)}>Watch it</PageLink>
             </Button>
           }
         >
@@ -56,7 +56,7 @@ export function NotLiveCard({ project, latest, pending, onDeploy, onRedeploy }: 
             <>
               {deployButton}
               <Button asChild>
-                <Link href={paths.deployment(project.slug, latest.id)}>See its log</Link>
+                <PageLink href={paths.deployment(project.slug, latest.id)}>See its log</PageLink>
               </Button>
             </>
           }

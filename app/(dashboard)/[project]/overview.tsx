@@ -1,13 +1,13 @@
 'use client'
 import { useQuery } from '@tanstack/react-query'
 import { RotateCcw } from 'lucide-react'
-import Link from 'next/link'
 import { BuildOptions } from '@/app/components/build-options'
 import { DeploymentRow } from '@/app/components/deployment-row'
 import { PageTitle } from '@/app/components/page-title'
 import { Button } from '@/app/components/ui/button'
 import { Card, CardHeader } from '@/app/components/ui/card'
 import { ErrorPanel } from '@/app/components/ui/error-panel'
+import { PageLink } from '@/app/components/ui/page-link'
 import { SkeletonRows } from '@/app/components/ui/skeleton'
 import { useDeploy } from '@/app/components/use-deploy'
 import { wireErrorOf } from '@/app/lib/errors'
@@ -31,7 +31,7 @@ function FailedAttempt({ latest, project }: { latest: DeploymentSummary | undefi
       error={latest.error}
       actions={
         <Button asChild size="sm">
-          <Link href={paths.deployment(project.slug, latest.id)}>See its log</Link>
+          <PageLink href={paths.deployment(project.slug, latest.id)}>See its log</PageLink>
         </Button>
       }
     />
@@ -44,9 +44,9 @@ function RecentDeployments({ project, items, pending }: { project: ProjectView; 
       <CardHeader
         title="Recent deployments"
         actions={
-          <Link href={paths.projectDeployments(project.slug)} className="text-muted text-sm hover:text-fg">
+          <PageLink href={paths.projectDeployments(project.slug)} className="text-muted text-sm hover:text-fg">
             View all
-          </Link>
+          </PageLink>
         }
       />
       <div className="border-t">

@@ -1,7 +1,6 @@
 'use client'
 import { keepPreviousData, useInfiniteQuery } from '@tanstack/react-query'
 import { ChevronRight, ShieldCheck } from 'lucide-react'
-import Link from 'next/link'
 import { useState } from 'react'
 import { CertificateStatus, Day } from '@/app/components/certificate-state'
 import { LoadMore } from '@/app/components/load-more'
@@ -9,6 +8,7 @@ import { Button } from '@/app/components/ui/button'
 import { Card } from '@/app/components/ui/card'
 import { EmptyState } from '@/app/components/ui/empty-state'
 import { ErrorPanel } from '@/app/components/ui/error-panel'
+import { PageLink } from '@/app/components/ui/page-link'
 import { SearchField } from '@/app/components/ui/search-field'
 import { SkeletonRows } from '@/app/components/ui/skeleton'
 import { wireErrorOf } from '@/app/lib/errors'
@@ -34,9 +34,9 @@ function CertificateRow({ certificate, now }: { certificate: CertificateView; no
   return (
     <li className="relative flex min-h-16 items-center gap-4 px-4 py-3 hover:bg-hover/60 sm:px-5">
       <div className="min-w-0 flex-1">
-        <Link href={paths.certificate(certificate.id)} className="block truncate font-medium after:absolute after:inset-0">
+        <PageLink href={paths.certificate(certificate.id)} className="block truncate font-medium after:absolute after:inset-0">
           {certificate.hostname}
-        </Link>
+        </PageLink>
         <p className="mt-0.5 flex min-w-0 text-muted text-sm">
           <Line certificate={certificate} />
         </p>
@@ -54,7 +54,7 @@ function NoCertificates() {
       title="No certificates yet"
       actions={
         <Button asChild>
-          <Link href={paths.home}>Choose a project</Link>
+          <PageLink href={paths.home}>Choose a project</PageLink>
         </Button>
       }
     >

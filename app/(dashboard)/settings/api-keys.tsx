@@ -9,7 +9,7 @@ import { Card, CardHeader } from '@/app/components/ui/card'
 import { ConfirmDialog } from '@/app/components/ui/confirm-dialog'
 import { ErrorPanel } from '@/app/components/ui/error-panel'
 import { SkeletonRows } from '@/app/components/ui/skeleton'
-import { RelativeTime } from '@/app/components/ui/time'
+import { Day, RelativeTime } from '@/app/components/ui/time'
 import { wireErrorOf } from '@/app/lib/errors'
 import { useTRPC } from '@/app/lib/trpc'
 import { useRefusal } from '@/app/lib/use-refusal'
@@ -49,7 +49,12 @@ function KeyRow({ apiKey, onRevoke }: { apiKey: ApiKeyView; onRevoke: () => void
         <p className="truncate font-medium">{apiKey.name}</p>
         <p className="truncate text-faint text-sm">
           <span className="font-mono text-xs">{apiKey.prefix}…</span> · {apiKey.role}
-          {apiKey.expiresAt ? ` · expires ${new Date(apiKey.expiresAt).toLocaleDateString('en', { dateStyle: 'medium' })}` : ''}
+          {apiKey.expiresAt ? (
+            <>
+              {' · expires '}
+              <Day value={apiKey.expiresAt} />
+            </>
+          ) : null}
         </p>
       </div>
       <span className="hidden text-faint text-sm sm:block">

@@ -1,14 +1,17 @@
 import { memo, useMemo } from 'react'
 import { cn } from '@/app/lib/cn'
+import { clock, exactTime } from '@/app/lib/format'
 import { parseAnsi } from './ansi'
 import type { BufferedLine } from './log-buffer'
-import { rowHeight } from './row-layout'
+import { rowHeight, timeColumns } from './row-layout'
 
 interface LogLineProps {
   line: BufferedLine
   top: number
   rows: number
   numberWidth: number
+  /** There is room for the time of each line. */
+  timed: boolean
   query: string
   /** The match the search stands on. */
   current: boolean
@@ -39,7 +42,7 @@ function Highlighted({ text, query, current }: { text: string; query: string; cu
 }
 
 /** One line at its place. Its number is a link to it. */
-export const LogLine = memo(function LogLine({ line, top, rows, numberWidth, query, current, marked, onMark }: LogLineProps) {
+export const LogLine = memo(function LogLine({ line, top, rows, numberWidth, timed, query, current, marked, onMark }: LogLineProps) {
   const spans = useMemo(() => (query ? null : parseAnsi(line.text)), [line.text, query])
   return (
     <div
@@ -57,10 +60,15 @@ export const LogLine = memo(function LogLine({ line, top, rows, numberWidth, que
         aria-label={`Line ${line.number}`}
         className={cn('shrink-0 select-none pr-3 text-right text-faint hover:text-fg', marked && 'text-accent-text')}
         style={{ width: `calc(${numberWidth}ch + 1.75rem)` }}
-        title={new Date(line.at).toLocaleString()}
+        title={exactTime(line.at)}
       >
         {line.number}
       </a>
+      {timed ? (
+        <time dateTime={line.at} className="shrink-0 select-none text-faint" style={{ width: `${timeColumns}ch` }}>
+          {clock.format(new Date(line.at))}
+        </time>
+      ) : null}
       <span
         className={cn(
           'min-w-0 flex-1 overflow-hidden whitespace-break-spaces break-all pr-4',

@@ -1,5 +1,6 @@
 'use client'
 import { ArrowDownToLine, ChevronDown, ChevronUp, Download, Pause, Search } from 'lucide-react'
+import type { ReactNode } from 'react'
 import { Button } from '@/app/components/ui/button'
 import { CopyButton } from '@/app/components/ui/copy-button'
 import { inputLook } from '@/app/components/ui/field'
@@ -26,6 +27,7 @@ interface LogToolbarProps {
   onShow: (index: number) => void
   following: boolean
   onFollow: (following: boolean) => void
+  children?: ReactNode
 }
 
 function download(buffer: LogBuffer, fileName: string): void {
@@ -38,7 +40,7 @@ function download(buffer: LogBuffer, fileName: string): void {
 }
 
 /** Above a log: its state, search, follow or pause, copy, download. */
-export function LogToolbar({ title, state, buffer, fileName, search, onShow, following, onFollow }: LogToolbarProps) {
+export function LogToolbar({ title, state, buffer, fileName, search, onShow, following, onFollow, children }: LogToolbarProps) {
   const go = (step: 1 | -1) => {
     const index = search.move(step)
     if (index !== undefined) onShow(index)
@@ -48,6 +50,7 @@ export function LogToolbar({ title, state, buffer, fileName, search, onShow, fol
     <div className="flex flex-wrap items-center gap-x-3 gap-y-2 border-b px-3 py-2 sm:pl-4">
       <h2 className="font-semibold">{title}</h2>
       <Status {...states[state]} />
+      {children}
       <div className="order-last flex w-full items-center gap-1 sm:order-none sm:ml-auto sm:w-auto">
         <label className="relative flex-1">
           <span className="sr-only">Search the log</span>

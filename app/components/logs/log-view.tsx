@@ -1,13 +1,39 @@
 'use client'
-import { useCallback, useEffect, useRef, useState, useSyncExternalStore } from 'react'
+import { useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore } from 'react'
+import { Button } from '@/app/components/ui/button'
 import { cn } from '@/app/lib/cn'
 import type { LiveState } from '@/app/lib/use-subscription'
-import type { LogBuffer, LogSnapshot } from './log-buffer'
+import type { BufferedLine, LogBuffer, LogSnapshot } from './log-buffer'
 import { LogLine } from './log-line'
 import { LogToolbar } from './log-toolbar'
 import { rowHeight } from './row-layout'
 import { useLogSearch } from './use-log-search'
 import { useLogViewport } from './use-log-viewport'
+
+export type LogFocus = ({ step: string } | { text: string }) & { at: number }
+
+/** `runtime` is the step of the app's own output. */
+const parts = { all: 'All', build: 'Build', app: 'App' } as const
+type Part = keyof typeof parts
+const isOfPart = (line: BufferedLine, part: Part): boolean => part === 'all' || (line.step === 'runtime') === (part === 'app')
+
+function PartChoice({ part, onPart }: { part: Part; onPart: (part: Part) => void }) {
+  return (
+    <fieldset className="flex rounded-md border p-0.5">
+      <legend className="sr-only">Output of</legend>
+      {(Object.keys(parts) as Part[]).map((each) => (
+        <Button key={each} variant="ghost" size="sm" aria-pressed={part === each} onClick={() => onPart(each)} className="h-6 aria-pressed:bg-hover">
+          {parts[each]}
+        </Button>
+      ))}
+    </fieldset>
+  )
+}
+
+function indexOfFocus(lines: readonly BufferedLine[], focus: LogFocus): number {
+  if ('step' in focus) return lines.findIndex(({ step }) => step === focus.step)
+  return lines.findIndex(({ plain }) => plain.includes(focus.text))
+}
 
 interface LogViewProps {
   title: string
@@ -16,10 +42,14 @@ interface LogViewProps {
   fileName: string
   /** What to say while there is no line. */
   emptyText: string
+  /** No more lines will come: none is said only once the log was read to its end. */
+  complete?: boolean
   /** Lines have addresses of their own (`#L12`). */
   deepLinks?: boolean
-  /** A step to jump to; `at` makes the same step jump again. */
-  focus?: { step: string; at: number } | null
+  /** A step, or a line with this text, to jump to; `at` makes the same one jump again. */
+  focus?: LogFocus | null
+  /** Build and app can be shown apart. */
+  apart?: boolean
   className?: string
 }
 
@@ -51,11 +81,24 @@ function useMarkedLine(enabled: boolean) {
 }
 
 /** A log of any length: only the lines in sight are in the document. */
-export function LogView({ title, buffer, state, fileName, emptyText, deepLinks = false, focus = null, className }: LogViewProps) {
+export function LogView({
+  title,
+  buffer,
+  state,
+  fileName,
+  emptyText,
+  complete = false,
+  deepLinks = false,
+  apart = false,
+  focus = null,
+  className,
+}: LogViewProps) {
   const snapshot = useSyncExternalStore(buffer.subscribe, buffer.getSnapshot, () => empty)
-  const { lines, dropped } = snapshot
+  const [part, setPart] = useState<Part>('all')
+  const { dropped } = snapshot
+  const lines = useMemo(() => (part === 'all' ? snapshot.lines : snapshot.lines.filter((line) => isOfPart(line, part))), [snapshot.lines, part])
   const container = useRef<HTMLDivElement>(null)
-  const numberWidth = String(dropped + lines.length).length
+  const numberWidth = String(dropped + snapshot.lines.length).length
   const view = useLogViewport(container, lines, numberWidth)
   const search = useLogSearch(lines)
   const { marked, mark } = useMarkedLine(deepLinks)
@@ -64,19 +107,11 @@ export function LogView({ title, buffer, state, fileName, emptyText, deepLinks =
   const shownMark = useRef<number | null>(null)
   useEffect(() => {
     if (marked === null || shownMark.current === marked) return
-    const index = marked - dropped - 1
-    if (index < 0 || index >= lines.length) return
+    const index = lines.findIndex(({ number }) => number === marked)
+    if (index === -1) return
     shownMark.current = marked
     view.showLine(index)
-  }, [marked, lines, dropped, view.showLine])
-
-  const shownFocus = useRef(0)
-  useEffect(() => {
-    if (!focus || shownFocus.current === focus.at) return
-    shownFocus.current = focus.at
-    const index = lines.findIndex((line) => line.step === focus.step)
-    if (index !== -1) view.showLine(index)
-  }, [focus, lines, view.showLine])
+  }, [marked, lines, view.showLine])
 
   const onMark = useCallback(
     (number: number) => {
@@ -85,10 +120,25 @@ export function LogView({ title, buffer, state, fileName, emptyText, deepLinks =
     },
     [mark],
   )
+
+  const shownFocus = useRef(0)
+  useEffect(() => {
+    if (!focus || shownFocus.current === focus.at) return
+    if (part !== 'all') return setPart('all')
+    shownFocus.current = focus.at
+    const index = indexOfFocus(lines, focus)
+    if (index === -1) return
+    view.showLine(index)
+    const line = lines[index]
+    if (line && 'text' in focus) onMark(line.number)
+  }, [focus, lines, part, onMark, view.showLine])
+
   const currentLine = search.at === -1 ? -1 : (search.matches[search.at] ?? -1)
   return (
     <section aria-label={title} className={cn('flex min-h-0 flex-col overflow-hidden rounded-xl border bg-surface shadow-card', className)}>
-      <LogToolbar {...{ title, state, buffer, fileName, search }} onShow={view.showLine} following={view.following} onFollow={view.setFollowing} />
+      <LogToolbar {...{ title, state, buffer, fileName, search }} onShow={view.showLine} following={view.following} onFollow={view.setFollowing}>
+        {apart ? <PartChoice part={part} onPart={setPart} /> : null}
+      </LogToolbar>
       <div
         ref={container}
         role="log"
@@ -98,7 +148,9 @@ export function LogView({ title, buffer, state, fileName, emptyText, deepLinks =
         tabIndex={0}
         className="relative min-h-0 flex-1 overflow-y-auto overflow-x-hidden bg-console py-2 font-mono text-xs leading-5 focus-visible:-outline-offset-2"
       >
-        {lines.length === 0 ? <p className="px-4 py-2 text-faint">{state === 'live' || state === 'ended' ? emptyText : 'Loading the log…'}</p> : null}
+        {lines.length === 0 ? (
+          <p className="px-4 py-2 text-faint">{state === 'ended' || (state === 'live' && !complete) ? emptyText : 'Loading the log…'}</p>
+        ) : null}
         <div className="relative" style={{ height: view.totalHeight }}>
           {lines.slice(view.first, view.last).map((line, offset) => {
             const index = view.first + offset
@@ -110,6 +162,7 @@ export function LogView({ title, buffer, state, fileName, emptyText, deepLinks =
                 top={start * rowHeight}
                 rows={(view.starts[index + 1] ?? start + 1) - start}
                 numberWidth={numberWidth}
+                timed={view.timed}
                 query={search.wanted}
                 current={index === currentLine}
                 marked={line.number === marked}

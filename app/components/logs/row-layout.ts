@@ -1,6 +1,10 @@
 import type { BufferedLine } from './log-buffer'
 
 export const rowHeight = 20
+/** Characters of the time column: "14:03:09" and a gap. */
+export const timeColumns = 10
+/** On narrow screens the text needs the room more than the time does. */
+export const timedFromPx = 560
 
 // East Asian wide characters and emoji take two columns of a monospaced font.
 const wide = /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|[\u{1f300}-\u{1faff}]/gu

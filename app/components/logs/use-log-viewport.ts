@@ -1,7 +1,7 @@
 'use client'
 import { type RefObject, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'react'
 import type { BufferedLine } from './log-buffer'
-import { layoutRows, lineAtRow, rowHeight } from './row-layout'
+import { layoutRows, lineAtRow, rowHeight, timeColumns, timedFromPx } from './row-layout'
 
 const overscan = 12
 const endSlackPx = 24
@@ -39,7 +39,8 @@ export function useLogViewport(container: RefObject<HTMLDivElement | null>, line
     return () => observer.disconnect()
   }, [container])
 
-  const columns = Math.floor((box.width - chromePx) / box.character) - numberWidth
+  const timed = box.width >= timedFromPx
+  const columns = Math.floor((box.width - chromePx) / box.character) - numberWidth - (timed ? timeColumns : 0)
   const starts = useMemo(() => layoutRows(lines, columns), [lines, columns])
   const totalHeight = (starts[lines.length] ?? 0) * rowHeight
 
@@ -80,5 +81,5 @@ export function useLogViewport(container: RefObject<HTMLDivElement | null>, line
 
   const first = Math.max(0, lineAtRow(starts, Math.floor(scrollTop / rowHeight)) - overscan)
   const last = Math.min(lines.length, lineAtRow(starts, Math.ceil((scrollTop + box.height) / rowHeight)) + 1 + overscan)
-  return { starts, first, last, totalHeight, following, setFollowing, showLine }
+  return { starts, timed, first, last, totalHeight, following, setFollowing, showLine }
 }

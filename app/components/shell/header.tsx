@@ -1,10 +1,10 @@
 'use client'
 import { useQuery } from '@tanstack/react-query'
 import { Check, ChevronsUpDown, Plus } from 'lucide-react'
-import Link from 'next/link'
 import { useParams } from 'next/navigation'
 import { Logo } from '@/app/components/logo'
 import { Menu, MenuItem, MenuSeparator } from '@/app/components/ui/menu'
+import { PageLink } from '@/app/components/ui/page-link'
 import { paths } from '@/app/lib/paths'
 import { useTRPC } from '@/app/lib/trpc'
 import { useRefusal } from '@/app/lib/use-refusal'
@@ -46,19 +46,19 @@ function ProjectSwitch({ slug }: { slug: string }) {
     >
       {projects?.map((project) => (
         <MenuItem key={project.id} asChild>
-          <Link href={paths.project(project.slug)}>
+          <PageLink href={paths.project(project.slug)}>
             <span className="truncate">{project.name}</span>
             {project.slug === slug ? <Check className="ml-auto" /> : null}
-          </Link>
+          </PageLink>
         </MenuItem>
       ))}
       {mayCreate ? (
         <>
           <MenuSeparator />
           <MenuItem asChild>
-            <Link href={paths.newProject}>
+            <PageLink href={paths.newProject}>
               <Plus /> New project
-            </Link>
+            </PageLink>
           </MenuItem>
         </>
       ) : null}
@@ -77,13 +77,13 @@ export function Header() {
   return (
     <header className="sticky top-0 z-20 border-b bg-surface">
       <div className="mx-auto flex h-13 max-w-6xl items-center gap-2 px-4 sm:px-6">
-        <Link href={paths.home} className="rounded-lg" aria-label="Switchyard, all projects">
+        <PageLink href={paths.home} className="rounded-lg" aria-label="Switchyard, all projects">
           <Logo />
-        </Link>
+        </PageLink>
         <span aria-hidden className="ml-1 text-line-strong">
           /
         </span>
-        <Link
+        <PageLink
           href={paths.home}
           className={
             project
@@ -92,7 +92,7 @@ export function Header() {
           }
         >
           {me?.team?.name ?? 'Team'}
-        </Link>
+        </PageLink>
         {project ? (
           <>
             <span aria-hidden className="hidden text-line-strong sm:block">

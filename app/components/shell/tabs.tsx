@@ -1,8 +1,8 @@
 'use client'
 import type { Route } from 'next'
-import Link from 'next/link'
 import { usePathname } from 'next/navigation'
 import { useEffect, useRef } from 'react'
+import { PageLink } from '@/app/components/ui/page-link'
 import { cn } from '@/app/lib/cn'
 
 export interface Tab {
@@ -25,7 +25,7 @@ export function Tabs({ tabs, label }: { tabs: Tab[]; label: string }) {
       {tabs.map(({ href, label: text, deep }) => {
         const active = pathname === href || (deep === true && pathname.startsWith(`${href}/`))
         return (
-          <Link
+          <PageLink
             key={href}
             href={href}
             aria-current={active ? 'page' : undefined}
@@ -37,7 +37,7 @@ export function Tabs({ tabs, label }: { tabs: Tab[]; label: string }) {
             )}
           >
             {text}
-          </Link>
+          </PageLink>
         )
       })}
     </nav>

@@ -1,10 +1,10 @@
 'use client'
 import { useQuery } from '@tanstack/react-query'
 import { LogOut, Settings } from 'lucide-react'
-import Link from 'next/link'
 import { signOut } from 'next-auth/react'
 import { notifyFailure } from '@/app/components/notify'
 import { Menu, MenuItem, MenuSeparator } from '@/app/components/ui/menu'
+import { PageLink } from '@/app/components/ui/page-link'
 import { paths } from '@/app/lib/paths'
 import { useTRPC } from '@/app/lib/trpc'
 import { ThemeChoice } from './theme-choice'
@@ -44,9 +44,9 @@ export function UserMenu() {
       <ThemeChoice />
       <MenuSeparator />
       <MenuItem asChild>
-        <Link href={paths.settings}>
+        <PageLink href={paths.settings}>
           <Settings /> Settings
-        </Link>
+        </PageLink>
       </MenuItem>
       <MenuItem onSelect={leave}>
         <LogOut /> Sign out

@@ -1,7 +1,7 @@
 import { cva, type VariantProps } from 'class-variance-authority'
 import { LoaderCircle } from 'lucide-react'
 import { Slot } from 'radix-ui'
-import type { ComponentProps } from 'react'
+import type { ComponentProps, MouseEvent } from 'react'
 import { cn } from '@/app/lib/cn'
 
 const look = cva(
@@ -23,7 +23,9 @@ const look = cva(
 
 type ButtonProps = ComponentProps<'button'> & VariantProps<typeof look> & { asChild?: boolean; pending?: boolean }
 
-/** A button that keeps its size while `pending`: the label stays in place, unseen, below the spinner. */
+const ignore = (event: MouseEvent) => event.preventDefault()
+
+/** A button that keeps its size and the focus while `pending`: the label stays in place, unseen, below the spinner. */
 export function Button({ className, variant, size, asChild, pending = false, children, disabled, type = 'button', ...props }: ButtonProps) {
   if (asChild) {
     return (
@@ -33,7 +35,16 @@ export function Button({ className, variant, size, asChild, pending = false, chi
     )
   }
   return (
-    <button type={type} className={cn(look({ variant, size }), className)} disabled={disabled || pending} aria-busy={pending || undefined} {...props}>
+    // A button that is disabled loses the focus: while its work is under way it stays enabled and does nothing.
+    <button
+      type={type}
+      className={cn(look({ variant, size }), className)}
+      disabled={disabled}
+      aria-busy={pending || undefined}
+      aria-disabled={pending || undefined}
+      {...props}
+      {...(pending ? { onClick: ignore } : {})}
+    >
       <span className={cn('inline-flex items-center gap-1.5', pending && 'opacity-0')}>{children}</span>
       {pending ? <LoaderCircle className="absolute animate-spin" aria-hidden /> : null}
     </button>

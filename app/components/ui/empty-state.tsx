@@ -9,19 +9,22 @@ export function EmptyState({
   children,
   actions,
   className,
+  heading: Heading = 'h2',
 }: {
   icon: LucideIcon
   title: string
   children?: ReactNode
   actions?: ReactNode
   className?: string
+  /** `h1` where this is all of a page. */
+  heading?: 'h1' | 'h2'
 }) {
   return (
     <div className={cn('flex flex-col items-center px-6 py-12 text-center', className)}>
       <div className="mb-4 grid size-11 place-items-center rounded-xl border bg-sunken text-muted">
         <Icon className="size-5" aria-hidden />
       </div>
-      <h2 className="font-semibold text-lg">{title}</h2>
+      <Heading className="font-semibold text-lg">{title}</Heading>
       {children ? <div className="mt-1 max-w-md text-balance text-muted">{children}</div> : null}
       {actions ? <div className="mt-5 flex flex-wrap justify-center gap-2">{actions}</div> : null}
     </div>

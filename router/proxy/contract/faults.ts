@@ -204,7 +204,7 @@ export function faultContract(createEngine: EngineFactory): void {
 
     test.each([
       ['not-deployed', 503, /not deployed yet/],
-      ['stopped', 503, /stopped/],
+      ['stopped', 503, /is not live/],
       ['failed', 503, /failed/],
       ['live', 503, /no running instance/],
     ] as const)('a route that is %s and has no target: %d with its reason', async (state, status, words) => {

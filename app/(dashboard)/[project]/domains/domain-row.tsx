@@ -1,5 +1,5 @@
 import { ArrowRight, ChevronRight, LockKeyhole, LockKeyholeOpen } from 'lucide-react'
-import Link from 'next/link'
+import { PageLink } from '@/app/components/ui/page-link'
 import { paths } from '@/app/lib/paths'
 import type { DomainView } from '@/shared/domains'
 import { DomainStatus, isServedOverHttps } from './domain-status'
@@ -16,9 +16,9 @@ export function DomainRow({ domain, projectSlug }: { domain: DomainView; project
             className={secure ? 'size-3.5 shrink-0 text-good' : 'size-3.5 shrink-0 text-faint'}
             aria-label={secure ? 'HTTPS' : 'No certificate yet'}
           />
-          <Link href={paths.domain(projectSlug, domain.hostname)} className="truncate font-medium after:absolute after:inset-0">
+          <PageLink href={paths.domain(projectSlug, domain.hostname)} className="truncate font-medium after:absolute after:inset-0">
             {domain.displayName}
-          </Link>
+          </PageLink>
         </div>
         <p className="mt-0.5 flex min-w-0 items-center gap-1 truncate text-muted text-sm">
           {domain.redirectTo ? (

@@ -17,7 +17,8 @@ function Log({ instance }: { instance: InstanceView }) {
       buffer={buffer}
       state={state}
       fileName={`instance-${id}.log`}
-      emptyText="The app has written nothing yet."
+      emptyText={instance.state === 'stopped' ? 'The app wrote nothing.' : 'The app has written nothing yet.'}
+      complete={instance.state === 'stopped'}
       className="flex-1"
     />
   )

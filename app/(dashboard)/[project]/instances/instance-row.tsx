@@ -1,16 +1,16 @@
 'use client'
 import { ScrollText } from 'lucide-react'
-import Link from 'next/link'
 import { useEffect, useRef, useState } from 'react'
 import { Button } from '@/app/components/ui/button'
+import { PageLink } from '@/app/components/ui/page-link'
 import { InstanceStatus } from '@/app/components/ui/status'
 import { Duration } from '@/app/components/ui/time'
 import { formatBytes } from '@/app/lib/format'
 import { paths } from '@/app/lib/paths'
 import type { InstanceView } from '@/shared/views'
 
-/** Share of one core between the last two measurements; null until there are two. */
-function useCpuPercent(stats: InstanceView['stats']): number | null {
+/** Share of one core between the last two measurements; until there are two, the average since the start. Null: nothing was measured. */
+function useCpuPercent({ stats, startedAt }: InstanceView): number | null {
   const last = useRef<{ cpuSeconds: number; at: number } | null>(null)
   const [percent, setPercent] = useState<number | null>(null)
   useEffect(() => {
@@ -22,7 +22,8 @@ function useCpuPercent(stats: InstanceView['stats']): number | null {
     last.current = now
     if (before) setPercent(Math.max(0, ((now.cpuSeconds - before.cpuSeconds) / (now.at - before.at)) * 100_000))
   }, [stats])
-  return percent
+  if (percent !== null || !stats || !startedAt) return percent
+  return (stats.cpuSeconds / Math.max(1, (Date.now() - Date.parse(startedAt)) / 1000)) * 100
 }
 
 function Memory({ stats }: { stats: NonNullable<InstanceView['stats']> }) {
@@ -68,7 +69,7 @@ interface InstanceRowProps {
 
 /** One instance: state, place, use of the machine. */
 export function InstanceRow({ instance, live, slug, onLogs }: InstanceRowProps) {
-  const cpu = useCpuPercent(instance.stats)
+  const cpu = useCpuPercent(instance)
   return (
     <li className="grid grid-cols-2 items-center gap-x-6 gap-y-3 px-4 py-3.5 sm:grid-cols-[9rem_1fr_10rem_4.5rem_auto] sm:px-5">
       <div>
@@ -78,19 +79,22 @@ export function InstanceRow({ instance, live, slug, onLogs }: InstanceRowProps) 
         </p>
       </div>
       <div className="min-w-0 text-right sm:text-left">
-        <p className="truncate font-mono text-xs leading-5">{instance.address ?? 'no address'}</p>
+        <p className="truncate font-mono text-xs leading-5" title={`Instance ${instance.id}`}>
+          {instance.id}
+          <span className="text-faint"> · {instance.address ?? 'no address'}</span>
+        </p>
         <p className="truncate text-faint text-sm">
           {instance.runtime === 'docker' ? 'Container' : 'Process'} of{' '}
-          <Link href={paths.deployment(slug, instance.deploymentId)} className="font-mono text-xs hover:text-accent-text">
+          <PageLink href={paths.deployment(slug, instance.deploymentId)} className="font-mono text-xs hover:text-accent-text">
             {instance.deploymentId}
-          </Link>
+          </PageLink>
         </p>
       </div>
       <div className="col-span-2 sm:col-span-1">
         {instance.stats ? <Memory stats={instance.stats} /> : <p className="text-faint text-sm">{instance.exit ? exitText(instance.exit) : ''}</p>}
       </div>
       <div className="text-sm tabular-nums sm:text-right">
-        <p>{instance.stats ? `${cpu === null ? '–' : Math.round(cpu)} % CPU` : ''}</p>
+        <p suppressHydrationWarning>{cpu === null ? '' : `${Math.round(cpu)} % CPU`}</p>
         <p className="whitespace-nowrap text-faint" title="Uptime">
           {instance.startedAt ? <Duration from={instance.startedAt} to={instance.stoppedAt} /> : ''}
         </p>

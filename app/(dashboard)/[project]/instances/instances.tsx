@@ -1,13 +1,13 @@
 'use client'
 import { useQuery } from '@tanstack/react-query'
 import { Server } from 'lucide-react'
-import Link from 'next/link'
 import { useState } from 'react'
 import { PageTitle } from '@/app/components/page-title'
 import { Button } from '@/app/components/ui/button'
 import { Card } from '@/app/components/ui/card'
 import { EmptyState } from '@/app/components/ui/empty-state'
 import { ErrorPanel } from '@/app/components/ui/error-panel'
+import { PageLink } from '@/app/components/ui/page-link'
 import { SkeletonRows } from '@/app/components/ui/skeleton'
 import { wireErrorOf } from '@/app/lib/errors'
 import { isServedFromFiles } from '@/app/lib/format'
@@ -44,7 +44,7 @@ export function Instances() {
             title="No instance is running"
             actions={
               <Button asChild>
-                <Link href={paths.project(project.slug)}>Go to the overview</Link>
+                <PageLink href={paths.project(project.slug)}>Go to the overview</PageLink>
               </Button>
             }
           >

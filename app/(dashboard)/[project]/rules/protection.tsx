@@ -48,7 +48,7 @@ export function Protection({ settings, url }: EdgePolicyView & { url: string }) 
   return (
     <RuleCard
       title="Protection"
-      description="For previews and what is not ready for everyone. Passwords and tokens are kept as hashes only."
+      description="For what is not ready for everyone. Passwords and tokens are kept as hashes only."
       dirty={edits !== null}
       pending={pending}
       error={error}

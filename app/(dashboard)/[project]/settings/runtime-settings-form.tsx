@@ -1,15 +1,8 @@
 'use client'
-import { useMutation, useQueryClient } from '@tanstack/react-query'
-import { type FormEvent, useState } from 'react'
-import { toast } from 'sonner'
-import { Button } from '@/app/components/ui/button'
-import { Card, CardFooter, CardHeader } from '@/app/components/ui/card'
-import { ErrorPanel } from '@/app/components/ui/error-panel'
 import { TextField } from '@/app/components/ui/field'
-import { wireErrorOf } from '@/app/lib/errors'
-import { useTRPC } from '@/app/lib/trpc'
 import { defaultRuntimeSettings, type RuntimeSetting } from '@/shared/runtime-settings'
 import type { ProjectView } from '@/shared/views'
+import { SettingsCard, useSettings } from './settings-card'
 
 interface RuntimeField {
   name: RuntimeSetting
@@ -41,61 +34,28 @@ const fields: RuntimeField[] = [
 
 /** How the instances of a project run. An empty field is the default. */
 export function RuntimeSettingsForm({ project }: { project: ProjectView }) {
-  const trpc = useTRPC()
-  const queryClient = useQueryClient()
-  const [edits, setEdits] = useState<Partial<Record<RuntimeSetting, string>>>({})
-  const saved = (name: RuntimeSetting) => {
+  const settings = useSettings(project, 'Runtime', (name: RuntimeSetting) => {
     const value = project.runtimeSettings[name]
     return value === defaultRuntimeSettings[name] ? '' : String(value)
-  }
-  const textOf = (name: RuntimeSetting) => edits[name] ?? saved(name)
-  const dirty = fields.some(({ name }) => textOf(name) !== saved(name))
-  const update = useMutation(
-    trpc.projects.update.mutationOptions({
-      onSuccess: async () => {
-        toast.success('Runtime saved')
-        await queryClient.invalidateQueries({ queryKey: trpc.projects.pathKey() })
-        setEdits({})
-      },
-    }),
-  )
-  const submit = (event: FormEvent) => {
-    event.preventDefault()
-    const runtimeSettings = Object.fromEntries(fields.map(({ name }) => [name, textOf(name).trim() === '' ? null : Number(textOf(name))]))
-    update.mutate({ projectId: project.id, patch: { runtimeSettings } })
-  }
+  })
+  const numberOf = (text: string): number | null => (text.trim() === '' ? null : Number(text))
+  const patch = () => ({ runtimeSettings: Object.fromEntries(fields.map(({ name }) => [name, numberOf(settings.textOf(name))])) })
   return (
-    <Card>
-      <CardHeader title="Runtime" description="How the instances of this project run and end." />
-      <form onSubmit={submit}>
-        <div className="grid grid-cols-1 gap-4 px-4 pb-5 sm:grid-cols-2 sm:px-5">
-          {fields.map(({ name, label, hint }) => (
-            <TextField
-              key={name}
-              label={label}
-              hint={hint}
-              type="number"
-              min={0}
-              step="any"
-              placeholder={String(defaultRuntimeSettings[name])}
-              value={textOf(name)}
-              onChange={(event) => setEdits({ ...edits, [name]: event.target.value })}
-              autoComplete="off"
-            />
-          ))}
-          {update.error ? <ErrorPanel className="col-span-full" error={wireErrorOf(update.error)} /> : null}
-        </div>
-        <CardFooter className="justify-end">
-          {dirty ? (
-            <Button variant="ghost" onClick={() => setEdits({})}>
-              Discard
-            </Button>
-          ) : null}
-          <Button type="submit" variant="primary" pending={update.isPending} disabled={!dirty}>
-            Save
-          </Button>
-        </CardFooter>
-      </form>
-    </Card>
+    <SettingsCard settings={settings} description="How the instances of this project run and end." patch={patch} paired>
+      {fields.map(({ name, label, hint }) => (
+        <TextField
+          key={name}
+          label={label}
+          hint={hint}
+          type="number"
+          min={0}
+          step="any"
+          placeholder={String(defaultRuntimeSettings[name])}
+          value={settings.textOf(name)}
+          onChange={(event) => settings.edit(name, event.target.value)}
+          autoComplete="off"
+        />
+      ))}
+    </SettingsCard>
   )
 }

@@ -1,7 +1,7 @@
 'use client'
 import { useQuery } from '@tanstack/react-query'
 import { TriangleAlert } from 'lucide-react'
-import Link from 'next/link'
+import { PageLink } from '@/app/components/ui/page-link'
 import { RelativeTime } from '@/app/components/ui/time'
 import { paths } from '@/app/lib/paths'
 import { useTRPC } from '@/app/lib/trpc'
@@ -25,9 +25,9 @@ export function EjectedNotice({ projectId, slug }: { projectId: string; slug: st
             <span className="font-medium">An instance is out of the rotation:</span> it {event.reason} (
             <RelativeTime value={event.at} />
             ). The others serve; it is tried again by itself.{' '}
-            <Link href={paths.instances(slug)} className="font-mono text-xs underline underline-offset-2">
+            <PageLink href={paths.instances(slug)} className="font-mono text-xs underline underline-offset-2">
               {event.instanceId}
-            </Link>
+            </PageLink>
           </span>
         </p>
       ))}

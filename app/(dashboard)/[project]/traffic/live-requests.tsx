@@ -1,11 +1,11 @@
 'use client'
 import { Activity, Pause, Play, Search } from 'lucide-react'
-import Link from 'next/link'
 import { useDeferredValue, useMemo, useState } from 'react'
 import { Button } from '@/app/components/ui/button'
 import { Card } from '@/app/components/ui/card'
 import { EmptyState } from '@/app/components/ui/empty-state'
 import { inputLook, SelectField } from '@/app/components/ui/field'
+import { PageLink } from '@/app/components/ui/page-link'
 import { Status, type Tone } from '@/app/components/ui/status'
 import { cn } from '@/app/lib/cn'
 import { paths } from '@/app/lib/paths'
@@ -106,7 +106,7 @@ function NoVisitors() {
       Open the app
     </a>
   ) : (
-    <Link href={paths.project(slug)}>Deploy it</Link>
+    <PageLink href={paths.project(slug)}>Deploy it</PageLink>
   )
   return (
     <EmptyState icon={Activity} title="No request yet" actions={<Button asChild>{next}</Button>}>

@@ -1,9 +1,9 @@
 'use client'
-import Link from 'next/link'
 import type { ReactNode } from 'react'
 import { CopyButton } from '@/app/components/ui/copy-button'
 import { Dialog } from '@/app/components/ui/dialog'
-import { formatBytes } from '@/app/lib/format'
+import { PageLink } from '@/app/components/ui/page-link'
+import { exactTime, formatBytes } from '@/app/lib/format'
 import { paths } from '@/app/lib/paths'
 import type { RequestView } from '@/shared/traffic'
 import { formatMs } from './format-traffic'
@@ -58,7 +58,7 @@ function Facts({ request, slug }: { request: RequestView; slug: string }) {
         </span>
       </Fact>
       {request.reason ? <Fact label="What happened">{reasonSentence(request.reason)}</Fact> : null}
-      <Fact label="Time">{new Date(request.at).toLocaleString()}</Fact>
+      <Fact label="Time">{exactTime(request.at)}</Fact>
       <Fact label="Address">
         <span className="font-mono text-xs">{`${request.scheme}://${request.host}${request.port === null ? '' : `:${request.port}`}${request.target}`}</span>
       </Fact>
@@ -71,18 +71,18 @@ function Facts({ request, slug }: { request: RequestView; slug: string }) {
       <Fact label="User agent">{request.userAgent || 'none'}</Fact>
       <Fact label="Instance">
         {request.instanceId ? (
-          <Link href={paths.instances(slug)} className="font-mono text-xs hover:text-accent-text">
+          <PageLink href={paths.instances(slug)} className="font-mono text-xs hover:text-accent-text">
             {request.instanceId}
-          </Link>
+          </PageLink>
         ) : (
           'none was asked'
         )}
       </Fact>
       {request.deploymentId ? (
         <Fact label="Deployment">
-          <Link href={paths.deployment(slug, request.deploymentId)} className="font-mono text-xs hover:text-accent-text">
+          <PageLink href={paths.deployment(slug, request.deploymentId)} className="font-mono text-xs hover:text-accent-text">
             {request.deploymentId}
-          </Link>
+          </PageLink>
         </Fact>
       ) : null}
     </dl>

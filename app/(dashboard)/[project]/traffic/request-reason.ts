@@ -6,7 +6,7 @@ const reasons: Record<string, [word: string, sentence: string]> = {
   'bad-request': ['not valid HTTP', 'The router: the request is not valid HTTP, or larger than allowed.'],
   'unknown-host': ['unknown host', 'The router: no project has this name.'],
   'not-deployed': ['not deployed', 'The router: nothing was deployed yet.'],
-  stopped: ['stopped', 'The router: the app is stopped.'],
+  stopped: ['not live', 'The router: the deployment of this address is not live.'],
   failed: ['not live', 'The router: the deployment failed, and nothing else is live.'],
   'no-target': ['no instance', 'The router: no instance runs.'],
   overloaded: ['too busy', 'The router: every instance had as many requests as it may, and none became free in time.'],

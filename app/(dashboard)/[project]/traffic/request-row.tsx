@@ -1,10 +1,9 @@
 'use client'
 import { memo } from 'react'
+import { clock, exactTime } from '@/app/lib/format'
 import type { RequestView } from '@/shared/traffic'
 import { formatMs } from './format-traffic'
 import { reasonWord } from './request-reason'
-
-const clock = new Intl.DateTimeFormat('en', { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' })
 
 export function statusTone(status: number): string {
   if (status >= 500) return 'text-bad'
@@ -21,7 +20,7 @@ export const RequestRow = memo(function RequestRow({ request, onShow }: { reques
   return (
     <tr className="relative *:px-2 *:py-1.5 hover:bg-hover">
       <td className="pl-4! text-faint tabular-nums sm:pl-5!">
-        <time dateTime={at} title={new Date(at).toLocaleString()}>
+        <time dateTime={at} title={exactTime(at)}>
           {clock.format(new Date(at))}
         </time>
       </td>

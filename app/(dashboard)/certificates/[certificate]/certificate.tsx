@@ -1,7 +1,6 @@
 'use client'
 import { useSuspenseQuery } from '@tanstack/react-query'
 import { ChevronLeft } from 'lucide-react'
-import Link from 'next/link'
 import type { ReactNode } from 'react'
 import { RetryCertificate } from '@/app/components/certificate-retry'
 import { CertificateStatus, Day } from '@/app/components/certificate-state'
@@ -9,6 +8,7 @@ import { UploadCertificate } from '@/app/components/certificate-upload'
 import { PageTitle } from '@/app/components/page-title'
 import { Card, CardHeader } from '@/app/components/ui/card'
 import { ErrorPanel } from '@/app/components/ui/error-panel'
+import { PageLink } from '@/app/components/ui/page-link'
 import { wireErrorOf } from '@/app/lib/errors'
 import { paths } from '@/app/lib/paths'
 import { useTRPC } from '@/app/lib/trpc'
@@ -79,9 +79,9 @@ export function Certificate({ id }: { id: string }) {
   const { data: certificate, error } = useSuspenseQuery(trpc.certificates.get.queryOptions({ certificateId: id }))
   return (
     <>
-      <Link href={paths.certificates} className="mb-3 inline-flex items-center gap-1 text-muted text-sm hover:text-fg">
+      <PageLink href={paths.certificates} className="mb-3 inline-flex items-center gap-1 text-muted text-sm hover:text-fg">
         <ChevronLeft className="size-4" aria-hidden /> Certificates
-      </Link>
+      </PageLink>
       <PageTitle
         title={certificate.hostname}
         actions={

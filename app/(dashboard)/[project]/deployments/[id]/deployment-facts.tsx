@@ -1,6 +1,6 @@
-import Link from 'next/link'
 import type { ReactNode } from 'react'
 import { CopyButton } from '@/app/components/ui/copy-button'
+import { PageLink } from '@/app/components/ui/page-link'
 import { RelativeTime } from '@/app/components/ui/time'
 import { formatBytes, frameworkLabel, hostOf, repositoryLabel } from '@/app/lib/format'
 import { paths } from '@/app/lib/paths'
@@ -33,9 +33,9 @@ export function DeploymentFacts({ deployment }: { deployment: DeploymentView }) 
         <Fact term="Started from">{origins[deployment.triggeredBy]}</Fact>
         {deployment.repeats ? (
           <Fact term="Repeats">
-            <Link href={paths.deployment(deployment.projectSlug, deployment.repeats)} className="font-mono text-xs hover:text-accent-text">
+            <PageLink href={paths.deployment(deployment.projectSlug, deployment.repeats)} className="font-mono text-xs hover:text-accent-text">
               {deployment.repeats}
-            </Link>
+            </PageLink>
           </Fact>
         ) : null}
         <Fact term="Environment">
@@ -59,9 +59,15 @@ export function DeploymentFacts({ deployment }: { deployment: DeploymentView }) 
           </Fact>
         ) : null}
         <Fact term="Address">
-          <a href={deployment.url} target="_blank" rel="noreferrer" title={deployment.url} className="hover:text-accent-text">
-            {hostOf(deployment.url)}
-          </a>
+          {deployment.live ? (
+            <a href={deployment.url} target="_blank" rel="noreferrer" title={deployment.url} className="hover:text-accent-text">
+              {hostOf(deployment.url)}
+            </a>
+          ) : (
+            <span title={`${deployment.url} answers only while this deployment is live`} className="text-faint">
+              {hostOf(deployment.url)} (not live)
+            </span>
+          )}
         </Fact>
         <div className="flex items-center justify-between gap-4">
           <dt className="text-muted text-sm">Id</dt>

@@ -4,6 +4,7 @@ import { ExternalLink, RotateCcw, Square } from 'lucide-react'
 import { useState } from 'react'
 import { BuildOptions } from '@/app/components/build-options'
 import { DeploymentSource } from '@/app/components/deployment-row'
+import { HealthStatus } from '@/app/components/live-status'
 import { Button } from '@/app/components/ui/button'
 import { ConfirmDialog } from '@/app/components/ui/confirm-dialog'
 import { DeploymentStatusBadge, Status } from '@/app/components/ui/status'
@@ -55,9 +56,11 @@ export function DeploymentHeader({ deployment }: { deployment: DeploymentView })
       <div className="min-w-0">
         <div className="mb-1.5 flex items-center gap-2" aria-live="polite">
           <DeploymentStatusBadge deployment={deployment} pill />
+          <HealthStatus health={deployment.health} pill />
           {deployment.noCache ? <Status tone="neutral" label="Without cache" pill /> : null}
           {deployment.status === 'ACTIVE' && !deployment.live ? <Status tone="neutral" label="Not the current one" pill /> : null}
         </div>
+        {deployment.health.message ? <p className="mb-1.5 text-muted text-sm">{deployment.health.message}</p> : null}
         <h1 className="break-words font-semibold text-xl tracking-tight">{deploymentTitle(deployment)}</h1>
         <div className="mt-1 flex flex-wrap gap-x-3">
           <DeploymentSource deployment={deployment} />
@@ -74,9 +77,9 @@ export function DeploymentHeader({ deployment }: { deployment: DeploymentView })
             <BuildOptions disabled={pending} onWithoutCache={() => redeploy(deployment, { noCache: true })} />
           </>
         )}
-        {traits.live ? (
+        {deployment.live ? (
           <Button asChild variant="primary">
-            <a href={deployment.live ? deployment.projectUrl : deployment.url} target="_blank" rel="noreferrer">
+            <a href={deployment.projectUrl} target="_blank" rel="noreferrer">
               Open app <ExternalLink />
             </a>
           </Button>

@@ -1,9 +1,11 @@
 'use client'
+import { ScrollText } from 'lucide-react'
 import { useState } from 'react'
-import { LogView } from '@/app/components/logs/log-view'
+import { type LogFocus, LogView } from '@/app/components/logs/log-view'
 import { useLiveLog } from '@/app/components/logs/use-live-log'
+import { Button } from '@/app/components/ui/button'
 import { Card } from '@/app/components/ui/card'
-import { ErrorPanel } from '@/app/components/ui/error-panel'
+import { ErrorPanel, lineOfError } from '@/app/components/ui/error-panel'
 import { useTRPCClient } from '@/app/lib/trpc'
 import { deploymentTraits } from '@/shared/states'
 import type { DeploymentView } from '@/shared/views'
@@ -12,7 +14,7 @@ import { DeploymentHeader } from './deployment-header'
 import { Steps } from './steps'
 import { useDeployment } from './use-deployment'
 
-function DeploymentLog({ deployment, focus }: { deployment: DeploymentView; focus: { step: string; at: number } | null }) {
+function DeploymentLog({ deployment, focus }: { deployment: DeploymentView; focus: LogFocus | null }) {
   const client = useTRPCClient()
   const { id } = deployment
   const { buffer, state } = useLiveLog(`log:${id}`, (lastEventId, handlers) =>
@@ -25,7 +27,9 @@ function DeploymentLog({ deployment, focus }: { deployment: DeploymentView; focu
       state={state}
       fileName={`${deployment.projectSlug}-${id}.log`}
       emptyText={deploymentTraits[deployment.status].running ? 'Waiting for the first line…' : 'This deployment wrote no line.'}
+      complete={!deploymentTraits[deployment.status].running}
       deepLinks
+      apart
       focus={focus}
       className="h-[max(26rem,calc(100dvh-17rem))]"
     />
@@ -35,7 +39,7 @@ function DeploymentLog({ deployment, focus }: { deployment: DeploymentView; focu
 /** One deployment: what it is, how far it is, what it said. */
 export function Deployment({ id }: { id: string }) {
   const deployment = useDeployment(id)
-  const [focus, setFocus] = useState<{ step: string; at: number } | null>(null)
+  const [focus, setFocus] = useState<LogFocus | null>(null)
   return (
     <>
       <DeploymentHeader deployment={deployment} />
@@ -44,6 +48,11 @@ export function Deployment({ id }: { id: string }) {
           className="mb-4"
           title={deployment.status === 'CANCELED' ? 'This deployment was canceled' : 'This deployment failed'}
           error={deployment.error}
+          actions={
+            <Button size="sm" onClick={() => setFocus({ text: lineOfError(deployment.error?.message ?? ''), at: Date.now() })}>
+              <ScrollText /> Show in the log
+            </Button>
+          }
         />
       ) : null}
       <div className="grid grid-cols-1 items-start gap-4 lg:grid-cols-[19rem_minmax(0,1fr)]">

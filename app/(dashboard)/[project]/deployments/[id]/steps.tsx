@@ -2,7 +2,7 @@ import { Ban, Check, CircleDashed, LoaderCircle, type LucideIcon, TriangleAlert,
 import { Duration } from '@/app/components/ui/time'
 import { cn } from '@/app/lib/cn'
 import { deploymentTraits, type StepStatus } from '@/shared/states'
-import type { DeploymentView, StepView } from '@/shared/views'
+import type { DeploymentView, PendingStepView, StepView } from '@/shared/views'
 
 const looks: Record<StepStatus, { Icon: LucideIcon; className: string; label: string }> = {
   running: { Icon: LoaderCircle, className: 'text-warn [&_svg]:animate-spin', label: 'running' },
@@ -52,7 +52,24 @@ function Step({ step, onStep }: { step: StepView; onStep: (name: string) => void
   )
 }
 
-/** The steps in order, with the time each took; a step leads to its first line in the log. */
+function PendingStep({ step }: { step: PendingStepView }) {
+  return (
+    <li className="flex items-start gap-3 px-4 py-2 text-faint">
+      <CircleDashed className="mt-0.5 size-4 shrink-0" aria-hidden />
+      <span className="min-w-0 flex-1">
+        <span className="sr-only">to come: </span>
+        {stepLabel(step.name)}
+        {step.detail ? (
+          <span title={step.detail} className="block truncate text-sm">
+            {step.detail}
+          </span>
+        ) : null}
+      </span>
+    </li>
+  )
+}
+
+/** The steps in order, with the time each took, then those to come; a step leads to its first line in the log. */
 export function Steps({ deployment, onStep }: { deployment: DeploymentView; onStep: (name: string) => void }) {
   const waiting = deploymentTraits[deployment.status].running && deployment.steps.length === 0
   return (
@@ -77,6 +94,9 @@ export function Steps({ deployment, onStep }: { deployment: DeploymentView; onSt
       <ol>
         {deployment.steps.map((step) => (
           <Step key={step.id} step={step} onStep={onStep} />
+        ))}
+        {deployment.pendingSteps.map((step) => (
+          <PendingStep key={step.name} step={step} />
         ))}
       </ol>
     </section>

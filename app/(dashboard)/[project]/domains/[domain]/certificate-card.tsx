@@ -1,10 +1,10 @@
 'use client'
-import Link from 'next/link'
 import { RetryCertificate } from '@/app/components/certificate-retry'
 import { CertificateStatus, Day } from '@/app/components/certificate-state'
 import { UploadCertificate } from '@/app/components/certificate-upload'
 import { Card, CardHeader } from '@/app/components/ui/card'
 import { ErrorPanel } from '@/app/components/ui/error-panel'
+import { PageLink } from '@/app/components/ui/page-link'
 import { RelativeTime } from '@/app/components/ui/time'
 import { paths } from '@/app/lib/paths'
 import { useNow } from '@/app/lib/use-now'
@@ -71,9 +71,9 @@ export function CertificateCard({ domain }: { domain: DomainView }) {
         {certificate?.nextAttemptAt ? <RetryCertificate certificate={certificate} size="sm" /> : null}
         <UploadCertificate domain={domain.hostname} size="sm" />
         {certificate ? (
-          <Link href={paths.certificate(certificate.id)} className="ml-auto text-muted text-sm hover:text-fg">
+          <PageLink href={paths.certificate(certificate.id)} className="ml-auto text-muted text-sm hover:text-fg">
             Details and attempts
-          </Link>
+          </PageLink>
         ) : null}
       </div>
     </Card>

@@ -1,11 +1,11 @@
 'use client'
 import { useMutation, useQueryClient, useSuspenseQuery } from '@tanstack/react-query'
 import { ChevronLeft, ExternalLink, RotateCcw } from 'lucide-react'
-import Link from 'next/link'
 import { Permitted, RefusalNote } from '@/app/components/permission'
 import { Button } from '@/app/components/ui/button'
 import { Card, CardHeader } from '@/app/components/ui/card'
 import { ErrorPanel } from '@/app/components/ui/error-panel'
+import { PageLink } from '@/app/components/ui/page-link'
 import { wireErrorOf } from '@/app/lib/errors'
 import { paths } from '@/app/lib/paths'
 import { useTRPC } from '@/app/lib/trpc'
@@ -77,9 +77,9 @@ export function Domain({ name }: { name: string }) {
   const check = useMutation(trpc.domains.check.mutationOptions({ onSuccess: (view) => queryClient.setQueryData(queryKey, view) }))
   return (
     <>
-      <Link href={paths.domains(project.slug)} className="mb-3 inline-flex items-center gap-1 text-muted text-sm hover:text-fg">
+      <PageLink href={paths.domains(project.slug)} className="mb-3 inline-flex items-center gap-1 text-muted text-sm hover:text-fg">
         <ChevronLeft className="size-4" aria-hidden /> Domains
-      </Link>
+      </PageLink>
       <Heading domain={domain} checking={check.isPending} onCheck={() => check.mutate({ domain: domain.id })} />
       {/* What is shown below is what was known last. */}
       {error ? <ErrorPanel className="mb-4" title="This page is out of date" error={wireErrorOf(error)} /> : null}

@@ -1,0 +1,30 @@
+import type { BuildPlan } from '@/shared/build-plan'
+import { type DeploymentStatus, deploymentTraits } from '@/shared/states'
+import type { PendingStepView } from '@/shared/views'
+
+/** The steps a deployment has still to take, in order, with what each will do; empty once it is live or has ended. */
+export function pendingSteps(status: DeploymentStatus, begun: readonly string[], plan: BuildPlan | null): PendingStepView[] {
+  if (!deploymentTraits[status].running) return []
+  const all = expectedSteps(plan)
+  const last = all.findLastIndex(({ name }) => begun.includes(name))
+  return all.slice(last + 1)
+}
+
+/** Before the plan is known only the steps that every deployment takes. */
+function expectedSteps(plan: BuildPlan | null): PendingStepView[] {
+  return [
+    { name: 'source', detail: 'Fetch the source' },
+    { name: 'detect', detail: 'Find out how to build it' },
+    ...(plan ? buildSteps(plan) : [{ name: 'build', detail: null }]),
+    { name: 'start', detail: plan?.staticSite ? 'Publish the files' : 'Start an instance' },
+    { name: 'health', detail: `GET ${plan?.healthCheckPath ?? '/'} until it answers` },
+    { name: 'cutover', detail: 'Send visitors to the new version' },
+  ]
+}
+
+function buildSteps(plan: BuildPlan): PendingStepView[] {
+  if (plan.framework === 'dockerfile') return [{ name: 'build', detail: plan.dockerfile }]
+  const names = [...new Set(plan.commands.map(({ step }) => step))]
+  const first = (name: string) => plan.commands.find(({ step }) => step === name)?.command ?? null
+  return [...names.map((name) => ({ name, detail: first(name) })), { name: 'package', detail: 'Keep the result as an artifact' }]
+}
