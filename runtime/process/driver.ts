@@ -21,12 +21,13 @@ import { KeyedMutex } from '../pool'
 import { createCgroup, removeCgroup } from './groups'
 import { assertCommand, type Gated, makeScratch, startGated } from './launch'
 import { hasCode, isRoot, layout } from './layout'
-import { InstanceLog } from './log-files'
+import { InstanceLog, type LogReader } from './log-files'
 import { endInstance, endStrays, instanceVariable, membersOf, sleepMembers, wakeMembers } from './members'
 import { observeRecord, readStats } from './observe'
+import { OutputWatch } from './output-watch'
 import { Ports } from './ports'
 import { signal as sendSignal, statOf } from './proc'
-import { type InstanceRecord, listRecords, readRecord, writeRecord } from './record'
+import { type InstanceRecord, type KnownRecords, listRecords, readRecord, writeRecord } from './record'
 import { type Release, Releases } from './releases'
 import { sweepRemains } from './sweep'
 import { openPath } from './tools'
@@ -53,10 +54,8 @@ export interface ProcessDriverOptions {
   logger: RuntimeLogger
 }
 
-const tickMs = 250
 /** Starts that come at once look at the firewall once. */
 const startFreshMs = 2_000
-const followPollMs = 100
 const host = '127.0.0.1'
 
 /** Instances as processes that belong to nobody but themselves: they live on when the control process dies, and are adopted by the next. */
@@ -67,15 +66,15 @@ export class ProcessDriver implements RuntimeDriver {
   private readonly mutex = new KeyedMutex()
   private readonly releases: Releases
   private readonly logFiles = new Map<string, InstanceLog>()
-  /** Started by this very process: only of these will we hear an exit code. */
-  private readonly children = new Set<string>()
+  /** Started by this very process: the kernel reports the end and the exit code of these only. true: has not ended. */
+  private readonly children = new Map<string, boolean>()
   private readonly firewall: UserFirewall
   private readonly closing = new AbortController()
-  private readonly timer: NodeJS.Timeout
+  private readonly output: OutputWatch
+  private readonly known: KnownRecords = new Map()
   private nodeDirectory = ''
   /** Why instances share `/tmp` and `/dev/shm`; null when each has its own. */
   private sharedBecause: string | null = null
-  private ticking = false
 
   private constructor(private readonly options: ProcessDriverOptions) {
     this.paths = layout(options.home)
@@ -85,8 +84,11 @@ export class ProcessDriver implements RuntimeDriver {
       const record = await readRecord(this.paths, instanceId)
       return record !== null && record.stoppedAt === null
     })
-    this.timer = setInterval(() => void this.tick(), tickMs)
-    this.timer.unref()
+    // Gives lines their time and cuts floods, whether anybody reads or not.
+    this.output = new OutputWatch(
+      (instanceId) => this.logOf(instanceId).tick(),
+      (error) => this.options.logger.warn({ err: error }, 'the log of an app could not be looked after'),
+    )
   }
 
   static async create(options: ProcessDriverOptions): Promise<ProcessDriver> {
@@ -99,6 +101,7 @@ export class ProcessDriver implements RuntimeDriver {
     await sweepRemains(driver.paths)
     await driver.ports.sweep()
     for (const uid of await claimedUids(driver.paths)) await endStrays(driver.paths, options.installationId, uid)
+    await driver.records()
     return driver
   }
 
@@ -129,6 +132,7 @@ export class ProcessDriver implements RuntimeDriver {
       await writeRecord(this.paths, record)
       throwIfCanceled(signal)
       this.watch(gated, owner.instanceId)
+      this.watchOutput(record)
       await gated.open()
       const observed = await this.observe(record)
       if (observed.state === 'exited') throw await endedAtOnce(observed.exit, log.reader().next(true), spec.env)
@@ -139,6 +143,7 @@ export class ProcessDriver implements RuntimeDriver {
         await step().catch((left) =>
           this.options.logger.warn({ err: left, instanceId: owner.instanceId }, 'a failed start could not be cleaned up entirely'),
         )
+      this.output.remove(owner.instanceId)
       this.logFiles.delete(owner.instanceId)
       this.children.delete(owner.instanceId)
       throw startError(error)
@@ -231,8 +236,11 @@ export class ProcessDriver implements RuntimeDriver {
 
   /** Only our own child tells its exit code; it is written down at once. */
   private watch(gated: Gated, instanceId: string): void {
-    this.children.add(instanceId)
-    gated.child.once('exit', (code, signal) => {
+    const { child } = gated
+    this.children.set(instanceId, child.exitCode === null && child.signalCode === null)
+    child.once('exit', (code, signal) => {
+      this.children.set(instanceId, false)
+      this.output.ended(instanceId)
       this.mutex
         .run(instanceId, async () => {
           const record = await readRecord(this.paths, instanceId)
@@ -250,8 +258,20 @@ export class ProcessDriver implements RuntimeDriver {
 
   async list(): Promise<ObservedInstance[]> {
     if (isRoot()) await this.isolate()
-    const records = await listRecords(this.paths)
-    return Promise.all(records.filter((record) => this.isOurs(record) && record.stoppedAt === null).map((record) => this.observe(record)))
+    const observed = await Promise.all((await this.records()).map((record) => this.observe(record)))
+    for (const { owner, state } of observed) if (state === 'exited') this.output.ended(owner.instanceId)
+    return observed
+  }
+
+  /** Of our instances that have not been stopped; from now on their output is watched. */
+  private async records(): Promise<InstanceRecord[]> {
+    const records = (await listRecords(this.paths, this.known)).filter((record) => this.isOurs(record) && record.stoppedAt === null)
+    for (const record of records) this.watchOutput(record)
+    return records
+  }
+
+  private watchOutput({ owner: { instanceId }, process }: InstanceRecord): void {
+    if (!this.closing.signal.aborted) this.output.add(instanceId, this.paths.logs(instanceId), this.children.has(instanceId) ? null : process)
   }
 
   async inspect(instanceId: string): Promise<ObservedInstance | null> {
@@ -276,6 +296,7 @@ export class ProcessDriver implements RuntimeDriver {
       await endInstance(record, graceMs)
       await this.logOf(instanceId).tick()
       await removeRemains(this.options.home, record)
+      this.output.remove(instanceId)
       await endStrays(this.paths, this.options.installationId, record.uid, this.releases.starting())
       await this.releases.prune(record.owner.projectId)
     })
@@ -304,8 +325,22 @@ export class ProcessDriver implements RuntimeDriver {
     const record = await this.record(instanceId)
     if (!record) throw notFound(instanceId)
     const reader = this.logOf(instanceId).reader(query.after)
-    const signal = AbortSignal.any([this.closing.signal, ...(query.signal ? [query.signal] : [])])
-    let over = await this.isOver(instanceId)
+    const over = await this.isOver(instanceId)
+    if (!query.follow || over) {
+      yield* this.kept(reader, query, over)
+      return
+    }
+    const left = new AbortController()
+    const signal = AbortSignal.any([left.signal, this.closing.signal, ...(query.signal ? [query.signal] : [])])
+    this.watchOutput(record)
+    try {
+      yield* this.followed(reader, { ...query, instanceId }, signal)
+    } finally {
+      left.abort()
+    }
+  }
+
+  private async *kept(reader: LogReader, query: LogQuery, over: boolean): AsyncIterable<InstanceLogLine> {
     if (query.tail !== undefined && query.after === undefined) {
       const kept: InstanceLogLine[] = []
       for await (const line of reader.next(over)) {
@@ -314,9 +349,20 @@ export class ProcessDriver implements RuntimeDriver {
       }
       yield* kept
     } else yield* reader.next(over)
-    while (query.follow && !over && !signal.aborted) {
-      await sleep(followPollMs, undefined, { signal }).catch(() => {})
-      // asked first: what is written before the end is read after it
+  }
+
+  private async *followed(
+    reader: LogReader,
+    { instanceId, ...query }: LogQuery & { instanceId: string },
+    signal: AbortSignal,
+  ): AsyncIterable<InstanceLogLine> {
+    // Begun before reading, so that nothing written meanwhile is missed.
+    let news = this.output.next(instanceId, signal)
+    yield* this.kept(reader, query, false)
+    for (let over = false; !over && !signal.aborted; ) {
+      await news
+      news = this.output.next(instanceId, signal)
+      // Asked first: what is written before the end is read after it.
       over = await this.isOver(instanceId)
       for await (const line of reader.next(over)) {
         if (signal.aborted) return
@@ -353,8 +399,8 @@ export class ProcessDriver implements RuntimeDriver {
 
   /** Apps live on, and their rules with them. */
   async close(): Promise<void> {
-    clearInterval(this.timer)
     this.closing.abort()
+    this.output.close()
     const running = (await listRecords(this.paths)).some((record) => this.isOurs(record) && record.stoppedAt === null)
     if (!running) await this.firewall.remove()
   }
@@ -382,7 +428,9 @@ export class ProcessDriver implements RuntimeDriver {
 
   private observe(record: InstanceRecord): Promise<ObservedInstance> {
     const { instanceId } = record.owner
-    return observeRecord(record, this.logOf(instanceId), this.children.has(instanceId) ? () => readRecord(this.paths, instanceId) : null)
+    const isRunning = this.children.get(instanceId)
+    const child = isRunning === undefined ? null : { isRunning, reread: () => readRecord(this.paths, instanceId) }
+    return observeRecord(record, this.logOf(instanceId), child)
   }
 
   private logOf(instanceId: string): InstanceLog {
@@ -391,20 +439,6 @@ export class ProcessDriver implements RuntimeDriver {
     const log = new InstanceLog(this.paths.logs(instanceId))
     this.logFiles.set(instanceId, log)
     return log
-  }
-
-  /** Gives lines their time and cuts floods, whether anybody reads or not. */
-  private async tick(): Promise<void> {
-    if (this.ticking) return
-    this.ticking = true
-    try {
-      for (const record of await listRecords(this.paths))
-        if (this.isOurs(record) && record.stoppedAt === null) await this.logOf(record.owner.instanceId).tick()
-    } catch (error) {
-      this.options.logger.warn({ err: error }, 'logs of apps could not be looked after')
-    } finally {
-      this.ticking = false
-    }
   }
 }
 

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { mkdir, readFile, rmdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import type { ResourceLimits } from '@/shared/release'
@@ -99,11 +100,20 @@ export async function freezeCgroup(group: Cgroup, frozen: boolean): Promise<bool
   return true
 }
 
+// Synchronous: the kernel answers from memory, and the thread pool would cost more than the read.
+function readNow(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch {
+    return ''
+  }
+}
+
 export async function isCgroupFrozen(group: Cgroup): Promise<boolean> {
   const directory = freezer(group)
   if (!directory) return false
   const file = group.version === 1 ? 'freezer.state' : 'cgroup.freeze'
-  const text = (await readFile(path.join(directory, file), 'utf8').catch(() => '')).trim()
+  const text = readNow(path.join(directory, file)).trim()
   return text === 'FROZEN' || text === 'FREEZING' || text === '1'
 }
 

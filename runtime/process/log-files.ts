@@ -32,6 +32,8 @@ export class InstanceLog {
   private previous: Positions = { stdout: 0, stderr: 0 }
   private marks: Mark[] = []
   private loaded = false
+  /** How often new output was found. */
+  private growths = 0
   private readonly mutex = new KeyedMutex()
 
   constructor(
@@ -52,8 +54,8 @@ export class InstanceLog {
     }
   }
 
-  /** Notes what has been written since the last time, and cuts files that have grown too long. */
-  tick(): Promise<void> {
+  /** Notes what has been written since the last time, and cuts files that have grown too long. Returns how often something was found so far. */
+  tick(): Promise<number> {
     return this.mutex.run('log', async () => {
       await this.load()
       const now = await this.ends()
@@ -61,10 +63,12 @@ export class InstanceLog {
       if (now.stdout > (last?.stdout ?? 0) || now.stderr > (last?.stderr ?? 0)) {
         const mark = { at: Date.now(), ...now }
         this.marks.push(mark)
+        this.growths++
         await appendFile(this.file('marks'), formatMark(mark), { mode: 0o600 })
       }
       for (const stream of streams) if (now[stream] - this.base[stream] > this.limitBytes) await this.rotate(stream, now[stream])
       if (this.marks.length > maxMarks) await this.thin()
+      return this.growths
     })
   }
 

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import { mkdir, readdir, readFile } from 'node:fs/promises'
 import { writeFileAtomic } from '@/shared/node/atomic-file'
 import type { ResourceLimits } from '@/shared/release'
@@ -40,11 +41,30 @@ export async function writeRecord(paths: Layout, record: InstanceRecord): Promis
   await writeFileAtomic(paths.record(record.owner.instanceId), `${JSON.stringify(record, null, 2)}\n`)
 }
 
-export async function listRecords(paths: Layout): Promise<InstanceRecord[]> {
-  const names = await readdir(paths.instances).catch((error) => {
-    if (hasCode(error, 'ENOENT')) return []
-    throw error
-  })
-  const records = await Promise.all(names.filter((name) => !name.startsWith('.')).map((name) => readRecord(paths, name).catch(() => null)))
+/** Records by instance, as last read. */
+export type KnownRecords = Map<string, { stamp: string; record: InstanceRecord | null }>
+
+/** Files that are as in `known` are not read again. */
+export async function listRecords(paths: Layout, known: KnownRecords = new Map()): Promise<InstanceRecord[]> {
+  const names = (
+    await readdir(paths.instances).catch((error) => {
+      if (hasCode(error, 'ENOENT')) return []
+      throw error
+    })
+  ).filter((name) => !name.startsWith('.'))
+  const present = new Set(names)
+  for (const name of known.keys()) if (!present.has(name)) known.delete(name)
+  const records = await Promise.all(names.map((name) => readAgain(paths, name, known).catch(() => null)))
   return records.filter((record) => record !== null)
+}
+
+async function readAgain(paths: Layout, instanceId: string, known: KnownRecords): Promise<InstanceRecord | null> {
+  const found = statSync(paths.record(instanceId), { throwIfNoEntry: false })
+  // A record is replaced whole, so a new one has another inode.
+  const stamp = found ? `${found.ino} ${found.mtimeMs} ${found.size}` : ''
+  const before = known.get(instanceId)
+  if (before?.stamp === stamp) return before.record
+  const record = await readRecord(paths, instanceId)
+  known.set(instanceId, { stamp, record })
+  return record
 }

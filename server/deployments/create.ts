@@ -70,7 +70,7 @@ export interface QueuedDeployment extends Wanted {
   createdBy: string
 }
 
-/** Writes the record, its job and its event in one transaction, and tells the workers. @throws ERR_DEPLOYMENT_RUNNING */
+/** Writes the record, its job and its event in one transaction; its end wakes a worker. @throws ERR_DEPLOYMENT_RUNNING */
 export async function queueDeployment(bus: ChangeBus, db: ScopedClient, what: QueuedDeployment): Promise<string> {
   const { teamId, projectId, environmentId, source, triggeredBy, ...rest } = what
   const id = newId()
@@ -100,7 +100,6 @@ export async function queueDeployment(bus: ChangeBus, db: ScopedClient, what: Qu
       await tx.event.create({ data: { teamId, projectId, kind: 'deployment.production.requested', payload: { deploymentId: id, triggeredBy } } })
     }),
   )
-  await bus.publish({ kind: 'job', id, teamId, projectId })
   await bus.publish({ kind: 'deployment', id, teamId, projectId })
   return id
 }

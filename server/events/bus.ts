@@ -23,10 +23,12 @@ export interface ChangeBus {
    * (the connection was lost): read again.
    */
   listen(filter: (change: Change) => boolean, signal: AbortSignal): AsyncIterable<Change | null>
+  /** False while changes cannot be heard: who waits for one looks for itself until then. */
+  isListening(): boolean
   close(): Promise<void>
 }
 
-/** Triggers of the database write to it too (kind `access`). */
+/** Triggers of the database write to it too (kinds `access` and `job`). */
 const channel = 'switchyard_changes'
 const maxQueued = 1000
 
@@ -61,6 +63,7 @@ export function createChangeBus(options: { url: string; pool: pg.Pool; logger: L
     listen(filter, signal) {
       return subscribe(listeners, filter, signal)
     },
+    isListening: () => connection.isListening(),
     close: () => connection.close(),
   }
 }

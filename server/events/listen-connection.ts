@@ -20,19 +20,27 @@ const queryDeadlineMs = 10_000
 /** How often a silent connection is asked whether it still works: a peer that vanished without a word is noticed by nothing else. */
 const checkEveryMs = 30_000
 
+export interface ListenConnection {
+  /** Whether notices arrive now, as far as is known. */
+  isListening(): boolean
+  close(): Promise<void>
+}
+
 /**
  * Holds one connection that listens on `channel`, until `close`. There is a single loop, so that however often and in however many ways
  * a connection fails, never more than one exists; pauses between attempts grow to four seconds.
  */
-export function keepListening(options: ListenOptions): { close(): Promise<void> } {
+export function keepListening(options: ListenOptions): ListenConnection {
   const closing = new AbortController()
   const pauses = growingPauses({ firstMs: firstPauseMs, longestMs: longestPauseMs })
   let failures = 0
   let listeningSince: number | null = null
+  let isListening = false
   const onListening = () => {
     if (failures > 0) options.logger.info({ failures }, 'change bus: the database answers again')
     failures = 0
     listeningSince = performance.now()
+    isListening = true
     options.onListening()
   }
   const onLost = (error: unknown) => {
@@ -44,12 +52,14 @@ export function keepListening(options: ListenOptions): { close(): Promise<void> 
     while (!closing.signal.aborted) {
       listeningSince = null
       await session(options, closing.signal, onListening).catch(onLost)
+      isListening = false
       // A server that takes connections and drops them at once is not asked any faster than one that refuses them.
       if (listeningSince !== null && performance.now() - listeningSince > longestPauseMs) pauses.reset()
       await wait(pauses.next(), undefined, { signal: closing.signal }).catch(() => {})
     }
   })()
   return {
+    isListening: () => isListening,
     close() {
       closing.abort()
       return loop

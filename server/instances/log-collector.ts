@@ -12,6 +12,8 @@ import type { Secrets } from '../secrets/secrets'
 export interface LogCollector {
   /** Begins, or goes on, with an instance's output. Does nothing when it is followed already. */
   follow(instance: Instance): void
+  /** Whether following an instance has failed since the last call. */
+  hasLost(): boolean
   /** Resolves when what a dead instance printed last is stored. */
   finish(instanceId: string): Promise<void>
   /** A line of the platform's own in the log of the instance's deployment. */
@@ -46,6 +48,7 @@ export function createLogCollector(deps: {
 }): LogCollector {
   const following = new Map<string, Following>()
   const stopping = new AbortController()
+  let lost = false
   const writerOf = (instance: Instance, mask: Mask) =>
     createLogWriter({
       ...deps,
@@ -76,7 +79,18 @@ export function createLogCollector(deps: {
       await deps.prisma.instance.updateMany({ where: { id: instance.id }, data: { logCursor: at } })
       saved = at
     }
-    const timer = setInterval(() => save().catch((error) => deps.logger.warn({ err: error }, 'cannot save a log position')), saveEveryMs)
+    let saving = false
+    const saveSoon = async () => {
+      // While the database is away one save waits, not one more every two seconds.
+      if (saving) return
+      saving = true
+      await save()
+        .catch((error) => deps.logger.warn({ err: error }, 'cannot save a log position'))
+        .finally(() => {
+          saving = false
+        })
+    }
+    const timer = setInterval(() => void saveSoon(), saveEveryMs)
     try {
       for await (const line of deps.runtime.logs(instance.id, { ...(cursor ? { after: cursor } : {}), follow: true, signal })) {
         cursor = line.cursor
@@ -107,12 +121,18 @@ export function createLogCollector(deps: {
       if (following.has(instance.id)) return
       const stop = new AbortController()
       const ended = copy(instance, stop.signal)
-        .catch(
-          (error) =>
-            stop.signal.aborted || deps.logger.warn({ err: error, instance: instance.id }, 'log of an instance cannot be followed; trying again'),
-        )
+        .catch((error) => {
+          if (stop.signal.aborted) return
+          lost = true
+          deps.logger.warn({ err: error, instance: instance.id }, 'log of an instance cannot be followed; trying again')
+        })
         .then(() => void following.delete(instance.id))
       following.set(instance.id, { stop, ended })
+    },
+    hasLost() {
+      const was = lost
+      lost = false
+      return was
     },
     async finish(instanceId) {
       const current = following.get(instanceId)

@@ -3,6 +3,7 @@ import type { ObservedInstance } from '@/runtime/driver'
 import { mapConcurrent } from '@/runtime/pool'
 import type { Instance, Prisma } from '@/server/database/generated/client'
 import { runningDeploymentStatuses } from '@/shared/states'
+import type { Change } from '../events/bus'
 import { enqueue } from '../jobs/queue'
 import { crashLoopAfter } from './crash-window'
 import type { Drainer } from './drainer'
@@ -13,46 +14,83 @@ import type { LogCollector } from './log-collector'
 export type MonitorDeps = HealDeps & { pool: Pool; collector: LogCollector; drainer: Pick<Drainer, 'follow'> }
 
 const intervalMs = 2_000
+/** A change of the record that was not announced is found by then. */
+const wholeRoundMs = 30_000
 /** Instances looked after at the same time: after a restart of the engine all of them need it at once. */
 const concurrency = 16
+/** Neither instances nor routes depend on these. */
+const unrelated: readonly Change['kind'][] = ['log', 'request', 'watch', 'job']
 
-/** Compares what should run with what runs, again and again: level-triggered, so that a missed event costs seconds, not truth. */
+/**
+ * Compares what should run with what runs, again and again: level-triggered, so that a missed event costs seconds, not truth. The runtime
+ * is asked every two seconds. The record is read and the routes are computed only after a change of either, while something is not as it
+ * should be, while changes cannot be heard, and every half minute.
+ */
 export function startMonitor(deps: MonitorDeps): { stop(): Promise<void> } {
-  let stopped = false
+  const stopping = new AbortController()
   let timer: NodeJS.Timeout | undefined
   let current: Promise<void> = Promise.resolve()
   let outage = false
+  const last = { seen: '', at: Number.NEGATIVE_INFINITY, isSettled: false }
+  const listening = (async () => {
+    for await (const _ of deps.bus.listen((change) => !unrelated.includes(change.kind), stopping.signal)) last.isSettled = false
+  })()
+  const isDue = () =>
+    !last.isSettled || !deps.bus.isListening() || deps.routes.isBehind() || deps.collector.hasLost() || performance.now() - last.at > wholeRoundMs
+  const look = async () => {
+    if (!isDue() && signatureOf(await deps.runtime.list()) === last.seen) return
+    // Set before the round: a change during it is looked at in the next one.
+    last.isSettled = true
+    last.at = performance.now()
+    const { observed, isSettled } = await compare(deps, { afterOutage: outage })
+    last.seen = signatureOf(observed)
+    last.isSettled &&= isSettled
+  }
   const tick = () => {
-    current = compare(deps, { afterOutage: outage })
+    current = look()
       .then(
         () => {
           outage = false
         },
         (error) => {
           outage = true
+          last.isSettled = false
           deps.logger.warn({ err: error }, 'monitor: cannot compare; apps keep running, trying again')
         },
       )
       .finally(() => {
-        if (!stopped) timer = setTimeout(tick, intervalMs)
+        if (!stopping.signal.aborted) timer = setTimeout(tick, intervalMs)
       })
   }
   tick()
   return {
     async stop() {
-      stopped = true
+      stopping.abort()
       clearTimeout(timer)
-      await current
+      await Promise.all([current, listening])
     },
   }
 }
 
-/** One round. `afterOutage`: the runtime did not answer before, so instances that are gone died with it. Exported for tests. */
-export async function compare(deps: MonitorDeps, { afterOutage = false }: { afterOutage?: boolean } = {}): Promise<void> {
+const signatureOf = (observed: ObservedInstance[]): string =>
+  observed
+    .map(({ owner, state, address }) => `${owner.instanceId} ${state} ${address?.host}:${address?.port}`)
+    .sort()
+    .join('\n')
+
+/**
+ * One round, and whether all was as it should be. `afterOutage`: the runtime did not answer before, so instances that are gone died with
+ * it. Exported for tests.
+ */
+export async function compare(
+  deps: MonitorDeps,
+  { afterOutage = false }: { afterOutage?: boolean } = {},
+): Promise<{ observed: ObservedInstance[]; isSettled: boolean }> {
   // The record first: an instance started after this read is in neither list.
   const recorded = await deps.prisma.instance.findMany({ where: { state: { notIn: ['stopped', 'sleeping'] } } })
   const environments = await deps.prisma.environment.findMany({ where: { liveReleaseId: { not: null } } })
-  const observed = new Map((await deps.runtime.list()).map((o) => [o.owner.instanceId, o]))
+  const running = await deps.runtime.list()
+  const observed = new Map(running.map((o) => [o.owner.instanceId, o]))
   const liveReleases = new Set(environments.map((e) => e.liveReleaseId))
   const isGone = (instance: Instance) => (observed.get(instance.id)?.state ?? 'exited') === 'exited'
   // Several apps that end within one round did not crash one by one.
@@ -67,10 +105,15 @@ export async function compare(deps: MonitorDeps, { afterOutage = false }: { afte
     else if (isGone(instance)) await recordDeath(deps, instance, observed.get(instance.id) ?? null, byEngine)
     else deps.collector.follow(instance)
   }
+  // One that drains may do so for hours: the drainer looks after it.
+  const isSteady = (instance: Instance) =>
+    !isGone(instance) && (instance.state === 'draining' || (instance.state !== 'starting' && liveReleases.has(instance.releaseId)))
+  let isSettled = recorded.every(isSteady)
   await mapConcurrent(recorded, concurrency, (instance) =>
-    attend(instance).catch((error) =>
-      deps.logger.warn({ err: error, instance: instance.id }, 'monitor: an instance cannot be looked after; trying again'),
-    ),
+    attend(instance).catch((error) => {
+      isSettled = false
+      deps.logger.warn({ err: error, instance: instance.id }, 'monitor: an instance cannot be looked after; trying again')
+    }),
   )
   const alive = new Set(recorded.filter((i) => !isGone(i)).map((i) => i.releaseId))
   const dead = environments.filter((e) => e.liveReleaseId !== null && !alive.has(e.liveReleaseId))
@@ -79,9 +122,12 @@ export async function compare(deps: MonitorDeps, { afterOutage = false }: { afte
     dead.map((e) => e.liveReleaseId ?? ''),
   )
   await mapConcurrent(dead, concurrency, async (environment) => {
-    if (environment.liveReleaseId && !ofFiles.has(environment.liveReleaseId)) await requestHeal(deps, environment, environment.liveReleaseId)
+    if (!environment.liveReleaseId || ofFiles.has(environment.liveReleaseId)) return
+    isSettled = false
+    await requestHeal(deps, environment, environment.liveReleaseId)
   })
   await deps.routes.sync()
+  return { observed: running, isSettled }
 }
 
 async function recordDeath(deps: MonitorDeps, instance: Instance, seen: ObservedInstance | null, byEngine: boolean): Promise<void> {
@@ -124,7 +170,7 @@ async function removeLeftover(deps: MonitorDeps, instance: Instance): Promise<vo
 
 /** Queues the start of an environment's live release, unless it is queued. */
 export async function requestHeal(
-  deps: Pick<MonitorDeps, 'prisma' | 'pool' | 'bus'>,
+  deps: Pick<MonitorDeps, 'prisma' | 'pool'>,
   { id: environmentId, teamId }: { id: string; teamId: string },
   releaseId: string,
 ): Promise<void> {
@@ -132,5 +178,4 @@ export async function requestHeal(
   const pending = await deps.prisma.job.count({ where: { exclusiveKey, state: { in: ['queued', 'running'] } } })
   if (pending > 0) return
   await enqueue(deps.pool, 'heal', { environmentId }, { exclusiveKey, fairKey: teamId, delayMs: await healDelayMs(deps.prisma, releaseId) })
-  await deps.bus.publish({ kind: 'job', id: environmentId, teamId: null, projectId: null })
 }

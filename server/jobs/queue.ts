@@ -87,6 +87,15 @@ export async function claim(pool: Pool, owner: string, lanes: readonly Lane[] = 
   }
 }
 
+/** Until the next job may be claimed by its time or by the end of a lease. Infinity: there is none. Below 0: it waits for another job. */
+export async function dueInMs(pool: Pool): Promise<number> {
+  const { rows } = await pool.query<{ ms: string | null }>(
+    `SELECT 1000 * extract(epoch FROM min(CASE "state" WHEN 'queued' THEN "runAt" ELSE "leaseExpiresAt" END) - (now() AT TIME ZONE 'utc')) AS ms
+     FROM "Job" WHERE "state" IN ('queued','running')`,
+  )
+  return rows[0]?.ms == null ? Number.POSITIVE_INFINITY : Number(rows[0].ms)
+}
+
 /** Prolongs the lease; false when somebody else has taken the job over. */
 export async function renew(pool: Pool, jobId: string, owner: string): Promise<boolean> {
   const { rowCount } = await pool.query(

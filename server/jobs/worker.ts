@@ -3,7 +3,7 @@ import type { Logger } from 'pino'
 import { isAppError } from '@/shared/errors'
 import type { ChangeBus } from '../events/bus'
 import { type JobKind, type JobPayload, jobCatalogue } from './catalogue'
-import { type ClaimedJob, claim, finish, type Lane, leaseSeconds, renew } from './queue'
+import { type ClaimedJob, claim, dueInMs, finish, type Lane, leaseSeconds, renew } from './queue'
 
 export interface JobContext {
   attempt: number
@@ -20,7 +20,10 @@ export interface Worker {
   stop(): Promise<void>
 }
 
+/** While a job waits for another one, and while the bus cannot be heard. */
 const idlePollMs = 2_000
+/** The database announces each new job; one whose notice was lost waits no longer than this. */
+const longestIdleMs = 15_000
 const retryBaseMs = 1_000
 const kinds = Object.keys(jobCatalogue) as JobKind[]
 /** One team leaves a quarter of a lane to the others. */
@@ -69,14 +72,23 @@ export function startWorker(options: {
     }
     clearTimeout(timer)
     looking = look()
-      .catch((error) => logger.warn({ err: error }, 'jobs: cannot claim, trying again'))
-      .finally(() => {
+      .then(() => dueInMs(pool))
+      .catch((error) => {
+        logger.warn({ err: error }, 'jobs: cannot claim, trying again')
+        return 0
+      })
+      .then((dueMs) => {
         looking = undefined
         if (again) {
           again = false
           wake()
-        } else if (!stopping.signal.aborted) timer = setTimeout(wake, idlePollMs)
+        } else sleepUntil(performance.now() + (dueMs > 0 ? Math.min(dueMs, longestIdleMs) : idlePollMs))
       })
+  }
+  function sleepUntil(at: number): void {
+    if (stopping.signal.aborted) return
+    const ms = Math.ceil(at - performance.now())
+    timer = setTimeout(() => (ms <= idlePollMs || !bus.isListening() ? wake() : sleepUntil(at)), Math.min(Math.max(ms, 0), idlePollMs))
   }
 
   async function runOne(job: ClaimedJob): Promise<void> {
@@ -117,7 +129,8 @@ export function startWorker(options: {
   const isResult = (error: unknown) => isAppError(error) && error.code === 'ERR_INVALID_INPUT'
 
   void (async () => {
-    for await (const change of bus.listen((c) => c.kind === 'job', stopping.signal)) if (change) wake()
+    // null too: a job may have been announced while nobody could hear it.
+    for await (const _ of bus.listen((c) => c.kind === 'job', stopping.signal)) wake()
   })()
   wake()
 

@@ -21,6 +21,8 @@ export interface TableSink {
 export interface RoutePublisher {
   /** Computes the table from the record and has every router serve it; does nothing when it would be the same. @throws ERR_CUTOVER */
   sync(): Promise<void>
+  /** Whether the last publication failed: routers may serve something else than the record says. */
+  isBehind(): boolean
   /**
    * Routes the environment as if `releaseId` were live, until `settle`: other publications meanwhile keep it so.
    * When not every router acknowledges, the routes go back to the record and this throws ERR_CUTOVER.
@@ -56,6 +58,7 @@ export function createRoutePublisher(options: {
   const candidates = new Map<string, Candidate>()
   const policies = new PolicyReader(prisma)
   let lastDigest = ''
+  let behind = false
   let tail: Promise<unknown> = Promise.resolve()
 
   /** The parts of a table, each as routers take it; what they would refuse is left out and named. `changed`: settings not stored yet. */
@@ -101,9 +104,19 @@ export function createRoutePublisher(options: {
     tail = run.catch(() => {})
     return run
   }
+  const noted = async (work: Promise<void>): Promise<void> => {
+    try {
+      await work
+      behind = false
+    } catch (error) {
+      behind = true
+      throw error
+    }
+  }
 
   return {
-    sync: () => serialized(() => publish()),
+    sync: () => noted(serialized(() => publish())),
+    isBehind: () => behind,
     async propose(candidate) {
       const { environmentId } = candidate
       try {
@@ -117,7 +130,7 @@ export function createRoutePublisher(options: {
         })
       } catch (error) {
         // Routers that did take the new table must go back; one that cannot be reached keeps the old one anyway.
-        await serialized(() => publish()).catch(() => {})
+        await noted(serialized(() => publish())).catch(() => {})
         throw error
       }
     },
