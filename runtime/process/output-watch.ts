@@ -2,10 +2,13 @@ import { type FSWatcher, watch } from 'node:fs'
 import { setTimeout as wait } from 'node:timers/promises'
 import { isGoneNow, type ProcessIdentity } from './proc'
 
-/** Pause between two looks at an instance that writes. */
-const busyMs = 100
-/** After this long without output an instance is not looked at any more: the kernel reports its next write. */
-const quietAfterMs = 2_000
+interface WatchPauses {
+  /** Between two looks at an instance that writes. */
+  busyMs: number
+  /** After this long without output an instance is not looked at any more: the kernel reports its next write. */
+  quietAfterMs: number
+}
+const presetPauses: WatchPauses = { busyMs: 100, quietAfterMs: 2_000 }
 /** A full disk fails every look at every instance. */
 const reportErrorEveryMs = 10_000
 /** The kernel reports the end of children only. Others are asked for, and `list` reports what it sees in between. */
@@ -36,6 +39,7 @@ export class OutputWatch {
   constructor(
     private readonly look: (instanceId: string) => Promise<number>,
     private readonly onError: (error: unknown) => void,
+    private readonly pauses = presetPauses,
   ) {
     this.#endings = setInterval(() => this.#findEndings(), endingsMs).unref()
   }
@@ -64,7 +68,7 @@ export class OutputWatch {
   /** Resolves when the instance has written or ended, is not watched any more, or `signal` aborts. */
   async next(instanceId: string, signal: AbortSignal): Promise<void> {
     const watched = this.#watched.get(instanceId)
-    if (!watched) return wait(busyMs, undefined, { signal }).catch(() => {})
+    if (!watched) return wait(this.pauses.busyMs, undefined, { signal }).catch(() => {})
     if (signal.aborted) return
     await new Promise<void>((resolve) => {
       const settle = () => {
@@ -95,7 +99,7 @@ export class OutputWatch {
   }
 
   #schedule(): void {
-    if (this.#busy.size > 0) this.#round ??= setTimeout(() => void this.#lookAtBusy(), busyMs).unref()
+    if (this.#busy.size > 0) this.#round ??= setTimeout(() => void this.#lookAtBusy(), this.pauses.busyMs).unref()
   }
 
   async #lookAtBusy(): Promise<void> {
@@ -114,7 +118,7 @@ export class OutputWatch {
     const watched = this.#watched.get(instanceId)
     if (!watched) return void this.#busy.delete(instanceId)
     if (await this.#hasGrown(instanceId, watched)) return
-    if (performance.now() - watched.lastGrowth < quietAfterMs || !this.#listen(instanceId, watched)) return
+    if (performance.now() - watched.lastGrowth < this.pauses.quietAfterMs || !this.#listen(instanceId, watched)) return
     this.#busy.delete(instanceId)
     // Something may have been written between the last look and the start of the kernel's watch.
     if (await this.#hasGrown(instanceId, watched)) this.#wakeUp(instanceId)

@@ -12,6 +12,39 @@ beforeAll(async () => {
 })
 afterAll(() => db.close())
 
+test('a queued job is announced when its transaction commits, whoever wrote it, and once more when it is tried again', async () => {
+  const bus = createChangeBus({ url: db.url, pool: db.pool, logger: pino({ level: 'silent' }) })
+  const ended = new AbortController()
+  const heard: (string | undefined)[] = []
+  const reading = (async () => {
+    for await (const change of bus.listen(({ kind }) => kind === 'job', ended.signal)) heard.push(change?.id)
+  })()
+  const client = await db.pool.connect()
+  try {
+    await until('the bus listens', 10_000, () => bus.isListening())
+    await client.query('BEGIN')
+    await enqueue(client, 'prune', { projectId: 'announced' })
+    await bus.publish({ kind: 'job', id: 'before the commit', teamId: null, projectId: null })
+    await until('a later notice is heard', 10_000, () => heard.includes('before the commit'))
+    const job = { kind: 'prune' as const, payload: { projectId: 'by Prisma' }, maxAttempts: 1 }
+    const { id } = await db.prisma.job.create({ data: job })
+    await until('a job written by Prisma is heard', 10_000, () => heard.includes(String(id)))
+    expect(heard.filter((one) => one !== undefined)).toEqual(['before the commit', String(id)])
+    await client.query('COMMIT')
+    await until('the committed job is heard', 10_000, () => heard.length === 4)
+    await db.pool.query(`UPDATE "Job" SET "state" = 'running'`)
+    await db.pool.query(`UPDATE "Job" SET "state" = 'queued' WHERE "id" = $1`, [id])
+    await until('the job that is tried again is heard', 10_000, () => heard.length === 5)
+    expect(heard.at(-1)).toBe(String(id))
+  } finally {
+    client.release()
+    ended.abort()
+    await reading
+    await bus.close()
+    await db.pool.query('DELETE FROM "Job"')
+  }
+})
+
 test('while every slot of builds is taken, a crashed app is started again and old artifacts are removed at once', async () => {
   const logger = pino({ level: 'silent' })
   const bus = createChangeBus({ url: db.url, pool: db.pool, logger })
@@ -38,11 +71,9 @@ test('while every slot of builds is taken, a crashed app is started again and ol
   })
   try {
     for (const n of [1, 2, 3, 4]) await enqueue(db.pool, 'deploy', { deploymentId: `d${n}` })
-    worker.wake()
     await until('both slots of builds are taken', 10_000, () => building === 2)
     for (const n of [1, 2, 3]) await enqueue(db.pool, 'heal', { environmentId: `e${n}` })
     await enqueue(db.pool, 'prune', { projectId: 'p' })
-    worker.wake()
     await until('healing and pruning are done', 10_000, () => done.length === 4)
     expect(building).toBe(2)
     finishBuilds()

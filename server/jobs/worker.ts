@@ -14,8 +14,6 @@ export interface JobContext {
 export type JobHandlers = { [K in JobKind]: (payload: JobPayload<K>, context: JobContext) => Promise<void> }
 
 export interface Worker {
-  /** Looks for work now. */
-  wake(): void
   /** Takes nothing new and interrupts what runs; its leases stay for the next process to take over. */
   stop(): Promise<void>
 }
@@ -135,7 +133,6 @@ export function startWorker(options: {
   wake()
 
   return {
-    wake,
     async stop() {
       stopping.abort(new Error('the worker stops'))
       clearTimeout(timer)
