@@ -11,7 +11,7 @@ import { stopEmbeddedPostgres } from './database/embedded'
 import { readServerEnv, type ServerEnv } from './env'
 import { isPortFree, requireFreePorts } from './free-ports'
 import { identify, type ProcessIdentity, prepareHome, readPidFile, writePidFile } from './home'
-import { routerFlags } from './router-flags'
+import { controlEnv, controlFlags, routerFlags } from './node-flags'
 import { RouterRelay } from './router-relay'
 import { answersHttp, whyIsItSilent } from './silent-process'
 
@@ -182,8 +182,9 @@ class Supervisor {
   private begin(child: Child): Promise<void> {
     const file = fileURLToPath(new URL(child.script, import.meta.url))
     // A group of its own, so that Ctrl-C in a terminal reaches only this process, which stops the rest in order.
-    const running = start([process.execPath, '--enable-source-maps', ...(child.script === 'router.mjs' ? routerFlags : []), file, ...child.args], {
-      env: { ...this.base, ...child.env } as NodeJS.ProcessEnv,
+    const isRouter = child.script === 'router.mjs'
+    const running = start([process.execPath, ...(isRouter ? ['--enable-source-maps', ...routerFlags] : controlFlags), file, ...child.args], {
+      env: { ...(isRouter ? {} : controlEnv), ...this.base, ...child.env } as NodeJS.ProcessEnv,
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       detached: true,
     })

@@ -66,8 +66,8 @@ export class ProcessDriver implements RuntimeDriver {
   private readonly mutex = new KeyedMutex()
   private readonly releases: Releases
   private readonly logFiles = new Map<string, InstanceLog>()
-  /** Started by this very process: the kernel reports the end and the exit code of these only. true: has not ended. */
-  private readonly children = new Map<string, boolean>()
+  /** Started by this very process: the kernel reports the end and the exit code of these only. */
+  private readonly children = new Map<string, { isRunning: boolean; isAsleep: boolean }>()
   private readonly firewall: UserFirewall
   private readonly closing = new AbortController()
   private readonly output: OutputWatch
@@ -237,9 +237,10 @@ export class ProcessDriver implements RuntimeDriver {
   /** Only our own child tells its exit code; it is written down at once. */
   private watch(gated: Gated, instanceId: string): void {
     const { child } = gated
-    this.children.set(instanceId, child.exitCode === null && child.signalCode === null)
+    const own = { isRunning: child.exitCode === null && child.signalCode === null, isAsleep: false }
+    this.children.set(instanceId, own)
     child.once('exit', (code, signal) => {
-      this.children.set(instanceId, false)
+      own.isRunning = false
       this.output.ended(instanceId)
       this.mutex
         .run(instanceId, async () => {
@@ -314,11 +315,22 @@ export class ProcessDriver implements RuntimeDriver {
   }
 
   sleep(instanceId: string): Promise<void> {
-    return this.mutex.run(instanceId, async () => sleepMembers(await this.running(instanceId)))
+    return this.mutex.run(instanceId, async () => {
+      await sleepMembers(await this.running(instanceId))
+      this.noteAsleep(instanceId, true)
+    })
   }
 
   wake(instanceId: string): Promise<void> {
-    return this.mutex.run(instanceId, async () => wakeMembers(await this.running(instanceId)))
+    return this.mutex.run(instanceId, async () => {
+      await wakeMembers(await this.running(instanceId))
+      this.noteAsleep(instanceId, false)
+    })
+  }
+
+  private noteAsleep(instanceId: string, isAsleep: boolean): void {
+    const own = this.children.get(instanceId)
+    if (own) own.isAsleep = isAsleep
   }
 
   async *logs(instanceId: string, query: LogQuery = {}): AsyncIterable<InstanceLogLine> {
@@ -428,8 +440,8 @@ export class ProcessDriver implements RuntimeDriver {
 
   private observe(record: InstanceRecord): Promise<ObservedInstance> {
     const { instanceId } = record.owner
-    const isRunning = this.children.get(instanceId)
-    const child = isRunning === undefined ? null : { isRunning, reread: () => readRecord(this.paths, instanceId) }
+    const own = this.children.get(instanceId)
+    const child = own ? { ...own, reread: () => readRecord(this.paths, instanceId) } : null
     return observeRecord(record, this.logOf(instanceId), child)
   }
 

@@ -2,7 +2,6 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { ranOutOfMemory, readCgroupStats } from '../cgroup'
 import type { InstanceStats, ObservedInstance } from '../driver'
 import { heapExhausted } from '../log-text'
-import { isCgroupFrozen } from './groups'
 import type { InstanceLog } from './log-files'
 import { isAsleep, membersOf } from './members'
 import { pageBytes, statOf, ticksPerSecond } from './proc'
@@ -15,6 +14,7 @@ const exitLagMs = 200
 /** An instance that this very process started. */
 interface OwnChild {
   isRunning: boolean
+  isAsleep: boolean
   /** Its exit code is about to be recorded. */
   reread(): Promise<InstanceRecord | null>
 }
@@ -30,8 +30,8 @@ export async function observeRecord(record: InstanceRecord, log: InstanceLog, ch
 /** null: it has ended. */
 async function livingState(record: InstanceRecord, child: OwnChild | null): Promise<'running' | 'sleeping' | null> {
   if (record.exit) return null
-  // The end of a child is reported, so /proc is not read: for a hundred instances that would cost more than all the rest.
-  if (child?.isRunning && record.cgroup) return (await isCgroupFrozen(record.cgroup)) ? 'sleeping' : 'running'
+  // Only this process freezes its children, and their end is reported: asking the kernel about a hundred of them would cost more than all the rest.
+  if (child?.isRunning) return child.isAsleep ? 'sleeping' : 'running'
   const leader = await statOf(record.process)
   return leader && ((await isAsleep(record, leader)) ? 'sleeping' : 'running')
 }

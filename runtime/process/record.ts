@@ -59,10 +59,12 @@ export async function listRecords(paths: Layout, known: KnownRecords = new Map()
 }
 
 async function readAgain(paths: Layout, instanceId: string, known: KnownRecords): Promise<InstanceRecord | null> {
+  const before = known.get(instanceId)
+  // The record of a stopped instance is final, and there may be thousands.
+  if (before?.record?.stoppedAt) return before.record
   const found = statSync(paths.record(instanceId), { throwIfNoEntry: false })
   // A record is replaced whole, so a new one has another inode.
   const stamp = found ? `${found.ino} ${found.mtimeMs} ${found.size}` : ''
-  const before = known.get(instanceId)
   if (before?.stamp === stamp) return before.record
   const record = await readRecord(paths, instanceId)
   known.set(instanceId, { stamp, record })
