@@ -203,6 +203,15 @@ const settings = z
       context.addIssue({ code: 'custom', path: ['PORT'], message: 'EDGE_HTTP_PORT and EDGE_HTTPS_PORT must differ from each other' })
   })
 
+const withoutEmpty = (source: Record<string, string | undefined>): Record<string, string> =>
+  Object.fromEntries(Object.entries(source).filter((entry): entry is [string, string] => entry[1] !== undefined && entry[1] !== ''))
+
+/** The environment of this process as it was given. */
+export const givenEnvironment = (): Record<string, string> => withoutEmpty(process.env)
+
+/** Where everything of the installation lies, before anything else of the environment is known. */
+export const homeOf = (source: { SWITCHYARD_HOME?: string | undefined }): string => path.resolve(source.SWITCHYARD_HOME || defaultHome())
+
 function defaultHome(): string {
   return process.getuid?.() === 0 ? '/var/lib/switchyard' : path.join(homedir(), '.switchyard')
 }
@@ -212,7 +221,7 @@ function defaultHome(): string {
  * @throws AppError ERR_INVALID_INPUT naming every problem at once, never a value (it may be a secret).
  */
 export function readServerEnv(source: Record<string, string | undefined> = process.env): ServerEnv {
-  const given = Object.fromEntries(Object.entries(source).filter((entry): entry is [string, string] => entry[1] !== undefined && entry[1] !== ''))
+  const given = withoutEmpty(source)
   const parsed = settings.safeParse(given)
   if (!parsed.success) {
     const problems = parsed.error.issues.map((issue) => `  ${issue.path.join('.')}: ${issue.message}`)
@@ -223,7 +232,7 @@ export function readServerEnv(source: Record<string, string | undefined> = proce
   const env = parsed.data
   const { SWITCHYARD_BOOTSTRAP_EMAIL: email, SWITCHYARD_BOOTSTRAP_PASSWORD: password } = env
   return {
-    home: path.resolve(env.SWITCHYARD_HOME ?? defaultHome()),
+    home: homeOf(env),
     port: env.PORT,
     edgeHttpPort: env.EDGE_HTTP_PORT,
     edgeHttpsPort: env.EDGE_HTTPS_PORT,

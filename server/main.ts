@@ -7,11 +7,12 @@ import { answerPings } from '@/shared/node/pings'
 import { setSecurityHeaders } from './api/security-headers'
 import { createVisitorMarker } from './api/visitor'
 import { type Composition, compose, roles as knownRoles, type Role } from './compose'
-import { readServerEnv, type ServerEnv } from './env'
+import { givenEnvironment, readServerEnv, type ServerEnv } from './env'
 import { requireFreePorts } from './free-ports'
 import { prepareHome } from './home'
 import { publishPlatform } from './platform'
 import { livePath } from './silent-process'
+import { completeEnvironment } from './start-secrets'
 
 /** The control process: start, serve, stop. What is started, in which order, is in `compose.ts`. */
 
@@ -118,7 +119,7 @@ function stopOnSignals(stop: () => Promise<void>, abandon: () => void, logger: L
 }
 
 async function main(): Promise<void> {
-  const env = readServerEnv()
+  const env = readServerEnv(await completeEnvironment(givenEnvironment()))
   const logger = pino({ level: env.logLevel, base: { process: 'control' } })
   const roles = parseRoles(process.argv.slice(2))
   const dev = process.argv.includes('--dev')

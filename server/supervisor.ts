@@ -8,12 +8,13 @@ import type { ChildProcess } from '@/shared/node/exec'
 import { start } from '@/shared/node/exec'
 import { isPong, ping, watchForSilence } from '@/shared/node/pings'
 import { stopEmbeddedPostgres } from './database/embedded'
-import { readServerEnv, type ServerEnv } from './env'
+import { givenEnvironment, homeOf, readServerEnv, type ServerEnv } from './env'
 import { isPortFree, requireFreePorts } from './free-ports'
 import { identify, type ProcessIdentity, prepareHome, readPidFile, writePidFile } from './home'
 import { controlEnv, controlFlags, routerFlags } from './node-flags'
 import { RouterRelay } from './router-relay'
 import { answersHttp, whyIsItSilent } from './silent-process'
+import { controlStart, leaveSecrets, routerEnvironment, takeSecrets } from './start-secrets'
 
 /**
  * `switchyard up`: a small parent of one control process and one router a core. It starts them, starts again what dies, and stops
@@ -183,14 +184,18 @@ class Supervisor {
     const file = fileURLToPath(new URL(child.script, import.meta.url))
     // A group of its own, so that Ctrl-C in a terminal reaches only this process, which stops the rest in order.
     const isRouter = child.script === 'router.mjs'
+    const control = isRouter ? null : controlStart(this.base)
+    const environment = control ? { ...controlEnv, ...control.environment } : routerEnvironment(this.base)
     const running = start([process.execPath, ...(isRouter ? ['--enable-source-maps', ...routerFlags] : controlFlags), file, ...child.args], {
-      env: { ...(isRouter ? {} : controlEnv), ...this.base, ...child.env } as NodeJS.ProcessEnv,
+      env: { ...environment, ...child.env } as NodeJS.ProcessEnv,
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       detached: true,
     })
     child.process = running
     const startedAt = Date.now()
     this.notePid(child, running)
+    // A process that could not be started, or has ended already, is told nothing.
+    if (control && running.connected) running.send(control.message, () => {})
     running.on('error', (error) => this.logger.error({ err: error }, `${child.name}: channel error`))
     // Of what the system could not start (no memory, no more processes, no file) nothing but the error is heard.
     const onEnd = (code: number | null, by: NodeJS.Signals | null) => this.onExit(child, running, { code, signal: by, ranMs: Date.now() - startedAt })
@@ -377,9 +382,11 @@ async function endProcess(process_: ProcessIdentity): Promise<void> {
 }
 
 async function main(): Promise<void> {
-  const env = readServerEnv()
+  const given = givenEnvironment()
+  const env = readServerEnv({ ...given, ...(await takeSecrets(homeOf(given), given)) })
   const logger = pino({ level: env.logLevel, base: { process: 'supervisor' } })
   await prepareHome(env.home)
+  await leaveSecrets(env.home, given)
   const supervisor = new Supervisor(env, logger, { ...env.inherited, SWITCHYARD_HOME: env.home })
   for (const signal of ['SIGTERM', 'SIGINT'] as const)
     process.on(signal, () => {

@@ -1,5 +1,5 @@
 /** The parent of all processes, over children that hang and crash on purpose; the routers of one test are real. */
-import { copyFile, mkdir, rename, rm } from 'node:fs/promises'
+import { copyFile, mkdir, readdir, readFile, rename, rm } from 'node:fs/promises'
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import path from 'node:path'
@@ -117,6 +117,29 @@ test('a process that hangs is ended and replaced, the log says what it seemed to
   for (const name of ['control', 'router-0'])
     expect(home.output()).toContain(`${name} has not answered for 2 s: it was stopped by a signal or a debugger. It is ended and replaced`)
   expect(home.output()).not.toContain('router-1 has not answered')
+})
+
+test('secrets of the start are in the environment of no process, the supervisor included, and nothing of them stays on disk', {
+  timeout: 60_000,
+}, async () => {
+  const home = await supervisedHome('scripted')
+  const canary = 'canary-of-the-start'
+  const database = `postgres://nobody:${canary}@127.0.0.1:1/none`
+  const account = { SWITCHYARD_BOOTSTRAP_EMAIL: 'a@example.org', SWITCHYARD_BOOTSTRAP_PASSWORD: canary, SWITCHYARD_BOOTSTRAP_API_KEY: canary }
+  const { supervisor, pids } = await running(home, undefined, { ...account, DATABASE_URL: database, SOME_TOKEN: canary })
+  const environmentOf = (pid: number) => readFile(`/proc/${pid}/environ`, 'utf8')
+  const { control, first, second } = await pids()
+  for (const router of [first, second]) expect(await environmentOf(router)).not.toContain(canary)
+  // What the platform does not know stays with the processes that may hand it to builds or engines.
+  for (const pid of [supervisor.pid ?? 0, control]) {
+    const text = await environmentOf(pid)
+    expect(text).toContain('SOME_TOKEN=')
+    expect(text.replace(`SOME_TOKEN=${canary}`, '')).not.toContain(canary)
+  }
+  await until('the control process has them', 10_000, () => home.output().includes(`told ${database}`))
+  expect((await readdir(path.join(home.home, 'run'))).filter((name) => name.startsWith('start-'))).toEqual([])
+  process.kill(control, 'SIGKILL')
+  await until('so has the next one', 20_000, () => home.output().split(`told ${database}`).length === 3)
 })
 
 test.each([

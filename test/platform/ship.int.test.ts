@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -152,6 +152,14 @@ describe.each(['process', 'docker'] as const)('shipping on the %s runtime', (run
       await server.close()
       await rm(root, { recursive: true, force: true })
     }
+  })
+
+  test('no process of this machine has a secret of the start in its environment, the app, its database and its routers included', async () => {
+    const environments = await Promise.all(
+      (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map((pid) => readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '')),
+    )
+    expect(environments.filter((text) => text.includes(platform.home)).length).toBeGreaterThan(2)
+    for (const secret of [platform.apiKey, platform.password]) expect(environments.filter((text) => text.includes(secret))).toEqual([])
   })
 
   test('an artifact can be downloaded as a zip', async () => {
