@@ -136,19 +136,25 @@ it('the platform serves its own command, which npm installs and npx runs', async
   expect(shipped.stdout, shipped.stderr).toBe(`http://by-npx.localhost:${platform.edgePort}\n`)
 })
 
-it('variables are set by argument and by standard input, listed without values, and reach the app', async () => {
-  const folder = await nodeApp('vars', server('res.end(JSON.stringify([process.env.A, process.env.B]))'))
+it('variables are set by argument, by standard input and by a file, listed without values, and reach the app', async () => {
+  const folder = await nodeApp('vars', server('res.end(JSON.stringify([process.env.A, process.env.B, process.env.C, process.env.D]))'))
   expect((await runCli(target, ['deploy', folder, '--project', 'vars'])).code).toBe(0)
   expect((await runCli(target, ['env', 'set', 'A=one=1', '--project', 'vars'])).code).toBe(0)
   expect((await runCli(target, ['env', 'set', 'B', '--project', 'vars', '--scope', 'runtime'], { input: 'from stdin\n' })).code).toBe(0)
+  const file = path.join(folder, 'some.env')
+  await writeFile(file, '# settings\nC="from a file"\nexport D=2\n')
+  expect((await runCli(target, ['env', 'set', '--file', file, '--project', 'vars'])).stdout).not.toContain('from a file')
+  await rm(file)
   const listed = await runCli(target, ['env', 'ls', '--project', 'vars'])
   expect(listed.stdout).toContain('A')
   expect(listed.stdout).not.toContain('one=1')
   expect((await runCli(target, ['deploy', folder, '--project', 'vars'])).code).toBe(0)
-  expect((await platform.visit('vars.localhost')).body).toBe('["one=1","from stdin"]')
+  expect((await platform.visit('vars.localhost')).body).toBe('["one=1","from stdin","from a file","2"]')
   expect((await runCli(target, ['env', 'rm', 'A', '--project', 'vars'])).code).toBe(0)
   expect((await runCli(target, ['env', 'ls', '--project', 'vars', '--json'])).last.items).toEqual([
     expect.objectContaining({ key: 'B', scope: 'runtime' }),
+    expect.objectContaining({ key: 'C', scope: 'both' }),
+    expect.objectContaining({ key: 'D', scope: 'both' }),
   ])
 })
 

@@ -12,7 +12,7 @@ import { logs } from './commands/logs'
 import { openProject } from './commands/open'
 import { purge } from './commands/purge'
 import { requests } from './commands/requests'
-import { listVariables, removeVariable, setVariable } from './commands/variables'
+import { listVariables, removeVariable, setVariables } from './commands/variables'
 import { type CliEnv, readCliEnv } from './env'
 import { Interrupted, toWireError, UsageError } from './failure'
 import { Progress } from './terminal'
@@ -104,9 +104,10 @@ export function buildProgram(env: CliEnv, setCode: (code: number) => void, signa
 function addVariables(program: Command, env: CliEnv): void {
   const variables = program.command('env').description('variables of a project; values can be set, never read')
   project(variables.command('ls').description('names and scopes')).action((options) => listVariables(env, options))
-  project(variables.command('set <assignment>').description('KEY=VALUE, or KEY with the value on standard input'))
+  project(variables.command('set [assignment]').description('KEY with the value on standard input; KEY=VALUE, which the list of processes shows; or --file'))
     .addOption(new Option('--scope <scope>', 'where it is visible').choices(['build', 'runtime', 'both']).default('both'))
-    .action((assignment: string, options) => setVariable(env, assignment, options))
+    .option('--file <file>', 'set all variables of a file of KEY=VALUE lines, such as .env')
+    .action((assignment: string | undefined, options) => setVariables(env, assignment, options))
   project(variables.command('rm <key>').description('remove one')).action((key: string, options) => removeVariable(env, key, options))
 }
 

@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises'
+import { parseEnv } from 'node:util'
 import pc from 'picocolors'
 import { type VariableView, variableInput } from '@/shared/views'
 import { type ApiOptions, currentProject, openContext, printResult } from '../context'
@@ -20,8 +22,40 @@ export async function listVariables(env: CliEnv, options: Options): Promise<void
   printResult(table([['KEY', 'SCOPE', 'CHANGED', 'BY'].map(pc.dim), ...rows]))
 }
 
+type SetOptions = Options & { scope: string; file?: string }
+
+/** One variable, or those of a file. */
+export async function setVariables(env: CliEnv, assignment: string | undefined, options: SetOptions): Promise<void> {
+  if (options.file !== undefined && assignment === undefined) return setFromFile(env, options.file, options)
+  if (assignment !== undefined && options.file === undefined) return setVariable(env, assignment, options)
+  throw new UsageError('Name one variable, or a file of them.', 'For example: switchyard env set API_KEY < key.txt, or switchyard env set --file .env')
+}
+
+/** All of a file in the form of `.env`. Checked as a whole before the first is set. */
+async function setFromFile(env: CliEnv, file: string, options: SetOptions): Promise<void> {
+  const content = await readFile(file, 'utf8').catch((cause: NodeJS.ErrnoException) => {
+    throw new UsageError(`${file} cannot be read (${cause.code ?? cause.message}).`, 'Name a file with lines of the form KEY=VALUE.')
+  })
+  const values = Object.entries(parseEnv(content)).map(([key, value = '']) => ({ key, value, scope: options.scope }))
+  if (values.length === 0) throw new UsageError(`${file} holds no variable.`, 'Write lines of the form KEY=VALUE.')
+  for (const one of values) {
+    const issue = variableInput.safeParse(one).error?.issues[0]
+    if (issue) throw new UsageError(`${file}: "${one.key}": ${issue.message}`, 'Nothing was set. Correct the file and try again.')
+  }
+  const context = await openContext(env, options)
+  const project = await currentProject(context, options.project)
+  const saved: VariableView[] = []
+  for (const { key, value, scope } of values) {
+    saved.push(await context.client.call<VariableView>(pathOf(project.id, key), { method: 'PUT', body: { value, scope } }))
+    const caution = saved.at(-1)?.caution
+    if (caution && !context.json) context.progress.warn(caution)
+  }
+  if (context.json) return printResult({ items: saved })
+  context.progress.done(`${values.map(({ key }) => key).join(', ')} set for ${project.name}`, 'in effect from the next deployment on')
+}
+
 /** `KEY=VALUE`, or `KEY` with the value on standard input (asked for, hidden, on a terminal). */
-export async function setVariable(env: CliEnv, assignment: string, options: Options & { scope: string }): Promise<void> {
+async function setVariable(env: CliEnv, assignment: string, options: SetOptions): Promise<void> {
   const at = assignment.indexOf('=')
   const key = at < 0 ? assignment : assignment.slice(0, at)
   const parsed = variableInput.safeParse({ key, value: '', scope: options.scope })
