@@ -104,7 +104,11 @@ export function buildProgram(env: CliEnv, setCode: (code: number) => void, signa
 function addVariables(program: Command, env: CliEnv): void {
   const variables = program.command('env').description('variables of a project; values can be set, never read')
   project(variables.command('ls').description('names and scopes')).action((options) => listVariables(env, options))
-  project(variables.command('set [assignment]').description('KEY with the value on standard input; KEY=VALUE, which the list of processes shows; or --file'))
+  project(
+    variables
+      .command('set [assignment]')
+      .description('KEY with the value on standard input; KEY=VALUE, which the list of processes shows; or --file'),
+  )
     .addOption(new Option('--scope <scope>', 'where it is visible').choices(['build', 'runtime', 'both']).default('both'))
     .option('--file <file>', 'set all variables of a file of KEY=VALUE lines, such as .env')
     .action((assignment: string | undefined, options) => setVariables(env, assignment, options))

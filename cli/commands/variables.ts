@@ -28,7 +28,10 @@ type SetOptions = Options & { scope: string; file?: string }
 export async function setVariables(env: CliEnv, assignment: string | undefined, options: SetOptions): Promise<void> {
   if (options.file !== undefined && assignment === undefined) return setFromFile(env, options.file, options)
   if (assignment !== undefined && options.file === undefined) return setVariable(env, assignment, options)
-  throw new UsageError('Name one variable, or a file of them.', 'For example: switchyard env set API_KEY < key.txt, or switchyard env set --file .env')
+  throw new UsageError(
+    'Name one variable, or a file of them.',
+    'For example: switchyard env set API_KEY < key.txt, or switchyard env set --file .env',
+  )
 }
 
 /** All of a file in the form of `.env`. Checked as a whole before the first is set. */
