@@ -1,6 +1,6 @@
 import { AppError } from '@/shared/errors'
+import type { Engine, EngineLog } from './engine/engine'
 import type { RouterEnv } from './env'
-import type { Engine, EngineLog } from './proxy/engine'
 import type { TlsEdge } from './tls/tls-edge'
 
 export interface Bound {

@@ -1,5 +1,5 @@
+import type { EngineLog } from './engine/engine'
 import type { HostTable } from './match/host-table'
-import type { EngineLog } from './proxy/engine'
 import type { BuiltTable } from './table/builder'
 import type { TableCopy } from './table/copy'
 import type { ArrivedTable } from './table/intake'

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { brotliDecompressSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
+import { until } from '../engine/contract/testing'
 import { factsOf, liveRoute as route } from '../gate/testing'
-import { until } from '../proxy/testing'
 import { cacheWorld, flush, minute, type Reply } from './testing'
 
 const world = cacheWorld()

@@ -1,6 +1,6 @@
+import { isUntrusted } from '../engine/headers/untrusted-names'
 import { areKnownCodings } from '../http/encodings'
 import { parseHttpDate } from '../http/http-date'
-import { isUntrusted } from '../proxy/untrusted-names'
 
 /** Reads a header by its lower-case name; repeated lines joined by `, `. */
 export type ReadHeader = (name: string) => string | undefined

@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, test } from 'vitest'
+import { useEdge } from '../engine/contract/harness'
+import { hostTable, httpOrigin, quietLog, rawRequest, request, routeTo } from '../engine/contract/testing'
+import { createHttpProxyEngine } from '../engine/http-proxy/engine'
+import { createLeanEngine } from '../engine/lean'
 import { createGate } from '../gate/create-gate'
-import { useEdge } from '../proxy/contract/harness'
-import { createHttpProxyEngine } from '../proxy/http-proxy'
-import { createLeanEngine } from '../proxy/lean/engine'
-import { hostTable, httpOrigin, quietLog, rawRequest, request, routeTo } from '../proxy/testing'
 import { SharedCache } from './answer-cache'
 
 describe.each([

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
+import { until } from '../engine/contract/testing'
 import { factsOf, liveRoute as route } from '../gate/testing'
 import { HostTable } from '../match/host-table'
-import { until } from '../proxy/testing'
 import { cacheWorld, flush, minute, type Reply } from './testing'
 
 const world = cacheWorld()

@@ -2,8 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { describe, expect, test, vi } from 'vitest'
+import { until } from '../engine/contract/testing'
 import { factsOf, liveRoute as route } from '../gate/testing'
-import { until } from '../proxy/testing'
 import { cacheWorld, flush, minute, sizesIn } from './testing'
 
 const world = cacheWorld()

@@ -8,11 +8,11 @@ import { brotliDecompressSync, gunzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Route } from '@/shared/route-table'
 import { createEdgeParts, type EdgeParts } from '../cache/edge-parts'
+import { useEdge } from '../engine/contract/harness'
+import { hostTable, openServices, quietLog, routeTo } from '../engine/contract/testing'
+import { createHttpProxyEngine } from '../engine/http-proxy/engine'
+import { createLeanEngine } from '../engine/lean'
 import { createGate } from '../gate/create-gate'
-import { useEdge } from '../proxy/contract/harness'
-import { createHttpProxyEngine } from '../proxy/http-proxy'
-import { createLeanEngine } from '../proxy/lean/engine'
-import { hostTable, openServices, quietLog, routeTo } from '../proxy/testing'
 
 const big = Buffer.from(Array.from({ length: 1_500_000 }, (_, at) => (at * 31 + (at >> 8)) & 255))
 let home: string

@@ -1,9 +1,9 @@
 /** What rules add to every answer, and where a stale answer is looked for, when the cache answers in an instance's place. */
 import { afterEach, describe, expect, test } from 'vitest'
 import { SharedCache } from '../cache/answer-cache'
+import { routeTo } from '../engine/contract/testing'
 import type { LiveRoute } from '../match/host-table'
 import type { Problem } from '../pages/pages'
-import { routeTo } from '../proxy/testing'
 import type { ForwardPlan, LocalAnswer, RequestFacts } from './gate'
 import { type Asked, factsOf, gateFor, headerOf } from './testing'
 

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
-import { until } from '../proxy/testing'
+import { until } from '../engine/contract/testing'
 import { InstancePages } from './error-pages'
 import { liveRoute } from './testing'
 

@@ -1,6 +1,6 @@
 import type { RedirectRule } from '@/shared/edge-policy'
+import { editPairs } from '../engine/http-proxy/edits'
 import { domainCheck } from '../observe/observer'
-import { editPairs } from '../proxy/edits'
 import type { HeaderEdits, LocalAnswer } from './gate'
 
 /** `location` is already encoded. Permanent ones may be kept for an hour by who asks, as rules change. */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { defaultEdgePolicy, type EdgePolicy } from '@/shared/edge-policy'
+import { routeTo, tableOf } from '../engine/contract/testing'
 import { HostTable } from '../match/host-table'
-import { routeTo, tableOf } from '../proxy/testing'
 import type { Admission, ContentSource, ForwardPlan, LocalAnswer } from './gate'
 import { brief, factsOf, gateFor, headerOf } from './testing'
 

@@ -1,7 +1,7 @@
 import { defaultEdgePolicy, type EdgePolicy } from '@/shared/edge-policy'
 import type { Route, RouteTable } from '@/shared/route-table'
+import { quietLog, routeTo, tableOf } from '../engine/contract/testing'
 import { HostTable, type LiveRoute } from '../match/host-table'
-import { quietLog, routeTo, tableOf } from '../proxy/testing'
 import { createGate, type GateOptions } from './create-gate'
 import type { Admission, RequestFacts, TableGate } from './gate'
 

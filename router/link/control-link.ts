@@ -12,7 +12,7 @@ import {
 import { decodeFrame, LineReader, sendFrame } from '@/shared/node/frames'
 import { Slices } from '@/shared/node/slices'
 import { isTablePart } from '@/shared/node/table-frames'
-import type { EngineLog } from '../proxy/engine'
+import type { EngineLog } from '../engine/engine'
 import type { BuiltTable } from '../table/builder'
 import { type ArrivedTable, TableIntake, wholeTable } from '../table/intake'
 

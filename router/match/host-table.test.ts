@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { canonicalHost, parseAuthority } from '@/shared/node/host'
-import { routeTo, tableOf } from '../proxy/testing'
+import { routeTo, tableOf } from '../engine/contract/testing'
 import { HostTable } from './host-table'
 
 const find = (table: HostTable, header: string) => {

@@ -1,6 +1,6 @@
 import { type FileHandle, mkdir, open, rename } from 'node:fs/promises'
 import path from 'node:path'
-import type { EngineLog } from '../proxy/engine'
+import type { EngineLog } from '../engine/engine'
 
 export interface AccessFileOptions {
   file: string

@@ -1,6 +1,6 @@
 import type { AccessLine, EdgeReports } from '@/shared/edge-link'
+import type { EngineLog } from '../engine/engine'
 import type { LiveRoute } from '../match/host-table'
-import type { EngineLog } from '../proxy/engine'
 import { AccessFile } from './access-file'
 import { Counters, TrafficBacklog } from './counters'
 import { maskedTarget } from './masked-target'

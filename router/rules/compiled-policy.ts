@@ -13,7 +13,7 @@ import {
   type Matcher,
 } from '@/shared/edge-rules/rules'
 import { ruleLimits, ruleWeight, textWeight } from '@/shared/edge-rules/weight'
-import type { EngineLog } from '../proxy/engine'
+import type { EngineLog } from '../engine/engine'
 import { AddressList } from './addresses'
 import { LimitBook } from './limit-book'
 import { Guard, wrongTries } from './protection'

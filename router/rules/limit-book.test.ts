@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest'
-import { until } from '../proxy/testing'
+import { until } from '../engine/contract/testing'
 import { LimitBook, type Take } from './limit-book'
 
 const books: LimitBook[] = []

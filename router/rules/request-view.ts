@@ -2,8 +2,8 @@ import type { ConditionFacts } from '@/shared/edge-rules/conditions'
 import { decodeQuery } from '@/shared/edge-rules/destination'
 import { StepBudget } from '@/shared/edge-rules/linear'
 import { decodePath } from '@/shared/edge-rules/template'
+import { isUntrusted } from '../engine/headers/untrusted-names'
 import type { RequestFacts } from '../gate/gate'
-import { isUntrusted } from '../proxy/untrusted-names'
 
 /** Work all rules together may cost one request: some 10 ms. */
 const stepsPerRequest = 1_000_000

@@ -4,7 +4,7 @@ import { defaultEdgePolicy } from '@/shared/edge-policy'
 import { LineReader } from '@/shared/node/frames'
 import { encodeParts, headOf, isTablePart, tableFrames, wholeTableFrame } from '@/shared/node/table-frames'
 import type { Route, RouteTable } from '@/shared/route-table'
-import { routeTo, tableOf } from '../proxy/testing'
+import { routeTo, tableOf } from '../engine/contract/testing'
 import { type BuiltTable, TableBuilder } from './builder'
 import { checkTable } from './schema'
 

@@ -1,6 +1,6 @@
 import { describe, expect, test, vi } from 'vitest'
 import type { Target } from '@/shared/route-table'
-import { hostTable, routeTo } from '../proxy/testing'
+import { hostTable, routeTo } from '../engine/contract/testing'
 import { isLease, type Lease } from './targets'
 import { anyone, counted, lease, many, ok, refused, routeOf, serve, tableOf, targetsNamed, targetsWorld } from './testing'
 

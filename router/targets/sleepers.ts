@@ -1,7 +1,7 @@
 import type { EdgeAsks } from '@/shared/edge-link'
+import type { EngineLog } from '../engine/engine'
 import type { HostTable, LiveRoute } from '../match/host-table'
 import type { Problem } from '../pages/pages'
-import type { EngineLog } from '../proxy/engine'
 import type { Lease, TargetAsk } from './targets'
 
 export interface SleepersOptions {

@@ -1,7 +1,7 @@
 import type { Target } from '@/shared/route-table'
+import type { UpstreamFault } from '../engine/http-proxy/upstreams'
 import type { HostTable, LiveRoute } from '../match/host-table'
 import type { Problem } from '../pages/pages'
-import type { UpstreamFault } from '../proxy/upstreams'
 
 /** What became of an attempt. */
 export type Outcome =

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { chmodSync, closeSync, fstatSync, fsyncSync, linkSync, openSync, readFileSync, renameSync, unlinkSync, writeSync } from 'node:fs'
-import type { EngineLog } from '../proxy/engine'
+import type { EngineLog } from '../engine/engine'
 
 const keyBytes = 32
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import tls from 'node:tls'
 import { afterEach, beforeAll, expect, test } from 'vitest'
-import { until } from '../proxy/testing'
+import { until } from '../engine/contract/testing'
 import { shakeHands, type TestAuthority, type TestTlsOptions, testAuthority, testTls } from './testing'
 
 const day = 86_400_000

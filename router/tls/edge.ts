@@ -4,7 +4,7 @@ import { createSecureContext, type SecureContext, type Server, type TLSSocket, t
 import type { EdgeStates } from '@/shared/edge-link'
 import { Slices } from '@/shared/node/slices'
 import type { CertificateEntry } from '@/shared/route-table'
-import type { EngineLog } from '../proxy/engine'
+import type { EngineLog } from '../engine/engine'
 import { CertificateIndex } from './certificate-index'
 import { edgeKey } from './edge-key'
 import { HandshakeFaults } from './handshake-faults'

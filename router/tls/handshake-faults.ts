@@ -1,4 +1,4 @@
-import type { EngineLog } from '../proxy/engine'
+import type { EngineLog } from '../engine/engine'
 
 const sayEveryMs = 60_000
 /** Codes come from OpenSSL: a handful. */

@@ -1,4 +1,4 @@
-import type { EngineLog } from '../proxy/engine'
+import type { EngineLog } from '../engine/engine'
 import type { KeyPair, SealedStore } from './sealed-store'
 
 /** Asks the control plane for chains and keys. @throws when it is not there or silent. */

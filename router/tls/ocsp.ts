@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { type LookupAddress, lookup } from 'node:dns'
 import http from 'node:http'
 import net from 'node:net'
-import type { EngineLog } from '../proxy/engine'
+import type { EngineLog } from '../engine/engine'
 import { goodUntil, type OcspQuestion, questionFor } from './ocsp-message'
 
 export interface StaplesOptions {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, statSync, writeSync } from 'node:fs'
-import type { EngineLog } from '../proxy/engine'
+import type { EngineLog } from '../engine/engine'
 
 /** What `tls.Server.setTicketKeys` takes: 16 bytes of name, 16 of HMAC key, 16 of AES key. */
 const keyBytes = 48

@@ -6,10 +6,10 @@
  */
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { createHttpProxyEngine } from '@/router/proxy/http-proxy'
-import { Mutator } from '@/router/proxy/lean/corpus/mutations'
-import { openTrial, type Trial } from '@/router/proxy/lean/corpus/trial'
-import { createLeanEngine } from '@/router/proxy/lean/engine'
+import { Mutator } from '@/router/engine/contract/corpus/mutations'
+import { openTrial, type Trial } from '@/router/engine/contract/corpus/trial'
+import { createHttpProxyEngine } from '@/router/engine/http-proxy/engine'
+import { createLeanEngine } from '@/router/engine/lean'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -1,4 +1,4 @@
-import { ErrorCode, Flag, FrameType, Setting } from '@/router/proxy/lean/h2/protocol'
+import { ErrorCode, Flag, FrameType, Setting } from '@/router/engine/http2/protocol'
 import { answered, type Case, check, connectionError, onWire, stillAlive, streamError } from './verify'
 import { block, dataFrame, frame, H2Wire, headersFrame, requestFields, settingsPayload, word } from './wire'
 

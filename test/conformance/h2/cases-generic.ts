@@ -1,4 +1,4 @@
-import { Flag, FrameType, Setting } from '@/router/proxy/lean/h2/protocol'
+import { Flag, FrameType, Setting } from '@/router/engine/http2/protocol'
 import { answered, type Case, check, onWire, stillAlive, streamEnded } from './verify'
 import { block, dataFrame, type Fields, frame, headersFrame, requestFields, settingsPayload, word } from './wire'
 

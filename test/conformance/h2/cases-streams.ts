@@ -1,4 +1,4 @@
-import { ErrorCode, Flag, FrameType, Setting } from '@/router/proxy/lean/h2/protocol'
+import { ErrorCode, Flag, FrameType, Setting } from '@/router/engine/http2/protocol'
 import { answered, type Case, check, connectionError, onWire, streamEnded, streamError } from './verify'
 import { block, dataFrame, type Fields, frame, type H2Wire, headersFrame, requestFields, word } from './wire'
 

@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, test } from 'vitest'
-import { useEdge } from '@/router/proxy/contract/harness'
-import { createLeanEngine } from '@/router/proxy/lean/engine'
-import { ErrorCode, Flag, FrameType, Setting } from '@/router/proxy/lean/h2/protocol'
-import { httpOrigin, rawOrigin, until } from '@/router/proxy/testing'
+import { useEdge } from '@/router/engine/contract/harness'
+import { httpOrigin, rawOrigin, until } from '@/router/engine/contract/testing'
+import { ErrorCode, Flag, FrameType, Setting } from '@/router/engine/http2/protocol'
+import { createLeanEngine } from '@/router/engine/lean'
 import { block, dataFrame, frame, H2Wire, headersFrame, requestFields, settingsPayload, word } from './wire'
 
 const get = requestFields()

@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, test } from 'vitest'
-import { useEdge } from '@/router/proxy/contract/harness'
-import { createLeanEngine } from '@/router/proxy/lean/engine'
-import { clientPreface, Flag, FrameType } from '@/router/proxy/lean/h2/protocol'
-import { httpOrigin } from '@/router/proxy/testing'
+import { useEdge } from '@/router/engine/contract/harness'
+import { httpOrigin } from '@/router/engine/contract/testing'
+import { clientPreface, Flag, FrameType } from '@/router/engine/http2/protocol'
+import { createLeanEngine } from '@/router/engine/lean'
 import { block, dataFrame, frame, H2Wire, headersFrame, requestFields, settingsPayload, word } from './wire'
 
 /** A generator that gives the same numbers for the same seed, so that a failure can be seen again. */

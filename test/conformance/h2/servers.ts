@@ -1,9 +1,9 @@
 import http2 from 'node:http2'
 import net, { type AddressInfo, type Socket } from 'node:net'
-import { createLeanEngine } from '@/router/proxy/lean/engine'
-import { encodeField, encodeStatus } from '@/router/proxy/lean/h2/hpack/encoder'
-import { Session, type SessionHost } from '@/router/proxy/lean/h2/session'
-import { hostTable, httpOrigin, openServices, quietLog, routeTo, testLimits } from '@/router/proxy/testing'
+import { hostTable, httpOrigin, openServices, quietLog, routeTo, testLimits } from '@/router/engine/contract/testing'
+import { encodeField, encodeStatus } from '@/router/engine/http2/hpack/encoder'
+import { Session, type SessionHost } from '@/router/engine/http2/session'
+import { createLeanEngine } from '@/router/engine/lean'
 
 export interface Server {
   port: number

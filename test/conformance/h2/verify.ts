@@ -1,4 +1,4 @@
-import { Flag, FrameType } from '@/router/proxy/lean/h2/protocol'
+import { Flag, FrameType } from '@/router/engine/http2/protocol'
 import { codeName, type Ending, type Frame, H2Wire } from './wire'
 
 /** One case, named as h2spec names it: RFC section, number, title. It throws when the server does not do what it must. */

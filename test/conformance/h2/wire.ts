@@ -1,8 +1,8 @@
 /** A raw HTTP/2 client: frames out as bytes, frames in as they came, nothing interpreted. */
 import net from 'node:net'
-import { HpackDecoder } from '@/router/proxy/lean/h2/hpack/decoder'
-import { encodeField } from '@/router/proxy/lean/h2/hpack/encoder'
-import { clientPreface, ErrorCode, Flag, FrameType } from '@/router/proxy/lean/h2/protocol'
+import { HpackDecoder } from '@/router/engine/http2/hpack/decoder'
+import { encodeField } from '@/router/engine/http2/hpack/encoder'
+import { clientPreface, ErrorCode, Flag, FrameType } from '@/router/engine/http2/protocol'
 
 export interface Frame {
   type: number

@@ -1,0 +1,4 @@
+import type { Observer } from '../../observe/observer'
+
+/** Notes nothing: for engines under test. */
+export const silentObserver: Observer = { end: () => {}, close: async () => {} }

@@ -1,0 +1,30 @@
+import { describe } from 'vitest'
+import type { EngineFactory } from '../engine'
+import { accountContract } from './accounts'
+import { faultContract } from './faults'
+import { forwardingContract } from './forwarding'
+import { gateContract } from './gate'
+import { headerContract } from './headers'
+import { lifecycleContract } from './lifecycle'
+import { smugglingContract } from './smuggling'
+import { streamingContract } from './streaming'
+import { tlsContract } from './tls'
+import { unusualContract } from './unusual'
+import { upgradeContract } from './upgrades'
+
+/** What every engine must do, whatever it is made of. A new engine is done when this passes for it too. */
+export function engineContract(name: string, createEngine: EngineFactory): void {
+  describe(`${name} engine`, () => {
+    forwardingContract(createEngine)
+    headerContract(createEngine)
+    smugglingContract(createEngine)
+    streamingContract(createEngine)
+    faultContract(createEngine)
+    upgradeContract(createEngine)
+    lifecycleContract(createEngine)
+    gateContract(createEngine)
+    accountContract(createEngine)
+    tlsContract(createEngine)
+    unusualContract(createEngine)
+  })
+}

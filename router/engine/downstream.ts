@@ -1,0 +1,56 @@
+import type { AccessLine } from '@/shared/edge-link'
+import type { ForwardPlan, HeaderEdits, LocalAnswer, RequestFacts } from '../gate/gate'
+import type { AnswerHead } from './http1/parse/answer-head'
+import type { Outbox } from './io/slab'
+
+/** Facts that may lie in a buffer which is used again. */
+export interface KeptFacts extends RequestFacts {
+  /** Called before anything that outlives this turn: from now on the facts stand on memory of their own. */
+  detach(): void
+  /** The head was copied: `sent` begins with method and target as they came, and has the header lines that were passed on. */
+  movedTo(sent: Buffer): void
+}
+
+export type RequestBody = 'none' | 'length' | 'chunked'
+
+/**
+ * The protocol towards one client, for one request at a time: an HTTP/1.1 connection or an HTTP/2 stream. It gives the head and body to
+ * an `Exchange` and is told the answer. Bytes are valid during the call only.
+ */
+export interface Front {
+  readonly facts: KeptFacts
+  readonly protocol: AccessLine['protocol']
+  readonly body: RequestBody
+  /** Of the body when `body` is 'length'. */
+  readonly contentLength: number
+  readonly wantsUpgrade: boolean
+  /** Received and sent for this request so far, framing included. */
+  readonly bytesIn: number
+  readonly bytesOut: number
+  /**
+   * Writes the request head for the instance, HTTP/1.1, up to and with its empty line. `plan` may change target and headers; the lines
+   * that say what the router knows of the client are added by the front (see `writeForwarded`).
+   */
+  writeHead(out: Outbox, plan: ForwardPlan): void
+  /** In a crowd of uploads: resolves when enough of the body is here, or the request is over. null: an instance may be asked now. */
+  untilWorthAsking(): Promise<void> | null
+  /** The head is on its way to an instance: the body may be given now. Not called again for a second attempt. */
+  onForwarding(): void
+  onInformation(head: AnswerHead): void
+  onHead(head: AnswerHead, edits: HeaderEdits | null, setCookie: string | null): void
+  onBody(bytes: Buffer, start: number, end: number): void
+  onTrailers(trailers: [string, string][]): void
+  /** What was given up to now may leave. */
+  onFlush(): void
+  /** The answer is whole. The exchange is over; a next one may be started from within. */
+  onEnd(): void
+  /** The connection carries bytes from now on. */
+  onSwitch(head: AnswerHead, edits: HeaderEdits | null, setCookie: string | null): void
+  onTunnelEnd(): void
+  /** An answer of our own. The front calls `exchange.localDone()` once it was written. */
+  answer(answer: LocalAnswer): void
+  /** The answer cannot be finished: the client must see that it is incomplete. */
+  abort(): void
+  /** The instance takes more of the body. */
+  onDrain(): void
+}

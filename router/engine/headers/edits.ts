@@ -1,0 +1,59 @@
+import type { HeaderEdits } from '../../gate/gate'
+import { framing } from '../http-proxy/edits'
+import type { FieldIndex } from '../http1/parse/fields'
+import type { Outbox } from '../io/slab'
+
+interface PreparedEdits {
+  /** Lower-case names that are taken out; null: none. */
+  cut: ReadonlySet<string> | null
+  /** The lines to be added. */
+  lines: Buffer
+}
+
+const prepared = new WeakMap<HeaderEdits, PreparedEdits>()
+
+/** Rules give the same edits for thousands of requests: made ready once for each object. */
+export function prepareEdits(edits: HeaderEdits): PreparedEdits {
+  let ready = prepared.get(edits)
+  if (ready === undefined) {
+    const names = [...edits.remove, ...edits.set.map(([name]) => name)].map((name) => name.toLowerCase()).filter((name) => !framing.has(name))
+    const lines = [...edits.set, ...edits.append]
+      .filter(([name]) => !framing.has(name.toLowerCase()))
+      .map(([name, value]) => headerLine(name, value))
+      .join('')
+    ready = { cut: names.length > 0 ? new Set(names) : null, lines: Buffer.from(lines, 'latin1') }
+    prepared.set(edits, ready)
+  }
+  return ready
+}
+
+/** Writes the lines that are not cut, as they came. Neighbours are copied together; `start`: with what precedes the first line from there. */
+export function putFields(out: Outbox, bytes: Buffer, fields: FieldIndex, start = -1): void {
+  const { count, lineStart, cut } = fields
+  let from = start
+  for (let line = 0; line < count; line++) {
+    if (cut[line] === 0) {
+      if (from === -1) from = lineStart[line] as number
+    } else if (from !== -1) {
+      out.put(bytes, from, lineStart[line] as number)
+      from = -1
+    }
+  }
+  if (from !== -1) out.put(bytes, from, lineStart[count] as number)
+}
+
+/** Edits on a list of pairs. */
+export function editList(headers: [string, string][], edits: HeaderEdits | null): [string, string][] {
+  if (edits === null) return headers
+  const { cut } = prepareEdits(edits)
+  const kept = cut === null ? headers : headers.filter(([name]) => !cut.has(name.toLowerCase()))
+  return [...kept, ...edits.set, ...edits.append]
+}
+
+// A line end within a value would begin a header of its own; rules are data of users.
+const unsafe = /[^\t\x20-\x7e\x80-\xff]/g
+
+/** One header line with its line end. */
+export function headerLine(name: string, value: string): string {
+  return `${name}: ${value.replace(unsafe, '')}\r\n`
+}

@@ -1,0 +1,34 @@
+import type { CacheState } from '@/shared/edge-link'
+import type { LiveRoute } from '../../match/host-table'
+import type { FinishedRequest, Observer } from '../../observe/observer'
+
+export type VisitWords = ReturnType<FinishedRequest['describe']>
+
+/** One request or upgraded connection, from its head to its end, for the observer: told exactly once. */
+export class Visit implements FinishedRequest {
+  route: LiveRoute | null = null
+  instanceId: string | null = null
+  status = 0
+  durationMs = 0
+  upstreamMs: number | null = null
+  bytesIn = 0
+  bytesOut = 0
+  cache: CacheState = 'none'
+  reason: string | null = null
+  readonly describe: () => VisitWords
+  readonly #observer: Observer
+  readonly #startedAt = performance.now()
+  #over = false
+
+  constructor(observer: Observer, describe: () => VisitWords) {
+    this.#observer = observer
+    this.describe = describe
+  }
+
+  end(): void {
+    if (this.#over) return
+    this.#over = true
+    this.durationMs = performance.now() - this.#startedAt
+    this.#observer.end(this)
+  }
+}

@@ -1,0 +1,409 @@
+import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http'
+import type { Admission, ForwardPlan, LocalAnswer } from '../../gate/gate'
+import type { LiveRoute } from '../../match/host-table'
+import { type Problem, renderProblem } from '../../pages/pages'
+import { isLease, type Lease, type Outcome, type TargetAsk } from '../../targets/targets'
+import { isEventStream } from '../upstream/event-stream'
+import { routeOfRetry } from '../upstream/second-attempt'
+import type { Visit } from './access-record'
+import { endUnread, isUnreadable, passBody, writeOwnBody } from './answer-body'
+import { editPairs, forwardedHeaders, toPairs } from './edits'
+import type { NodeFacts } from './facts'
+import { FilterOnce } from './filter-once'
+import { type ClientAddress, clientHeaders, upstreamHeaders } from './headers'
+import type { Arrival, ExchangeHost } from './host'
+import { answerHeaders } from './local-answer'
+import { type AcceptedRequest, isSafe } from './request-rules'
+import { settle } from './settle'
+import {
+  type Destination,
+  faultOf,
+  InterimFlood,
+  internalProblem,
+  mostInterimBytes,
+  quietProbeMs,
+  sentNothing,
+  silenceLimitMs,
+  tooLarge,
+  UnaskedUpgrade,
+  type UpstreamFault,
+  UpstreamSilence,
+  upstreamProblem,
+} from './upstreams'
+
+const nothing = Buffer.alloc(0)
+
+/**
+ * One request and its answer. The client sees exactly one of: the instance's answer, an answer of ours, or, once an answer has begun
+ * and cannot be finished, a broken connection (which is how HTTP says "incomplete").
+ */
+export class Exchange {
+  readonly req: IncomingMessage
+  readonly res: ServerResponse
+  readonly requestId: string
+  readonly #host: ExchangeHost
+  readonly #visit: Visit
+  /** Only made for requests that have to wait for a target. */
+  #abort: AbortController | null = null
+  #expectsContinue: boolean
+  #accepted: AcceptedRequest | undefined
+  #facts: NodeFacts | undefined
+  #plan: ForwardPlan | undefined
+  #lease: Lease | undefined
+  #attempts = 0
+  #sentAt = 0
+  #upstream: ClientRequest | undefined
+  #bytesBefore = 0
+  #interimBytes = 0
+  #answered = false
+  #filter = new FilterOnce(null)
+  /** What the client gets is the instance's answer, filtered or not. */
+  #passes = false
+  /** The answer failed on the instance's side, or on ours. */
+  #brokeOff = false
+  /** A page is being made. */
+  #failing = false
+  #gone = false
+
+  constructor(host: ExchangeHost, { req, res, requestId, visit, expectsContinue }: Arrival) {
+    this.#host = host
+    this.req = req
+    this.res = res
+    this.requestId = requestId
+    this.#visit = visit
+    this.#expectsContinue = expectsContinue
+    res.on('close', () => this.onClientClose())
+    req.on('error', () => {})
+    res.on('error', () => {})
+  }
+
+  /** Asks the gate, then forwards the request or answers it. */
+  start(accepted: AcceptedRequest, facts: NodeFacts, client: ClientAddress) {
+    this.#accepted = accepted
+    this.#facts = facts
+    const { gate, table } = this.#host
+    const route = table.find(facts.host)
+    this.#visit.route = route ?? null
+    settle(
+      () => (route ? gate.admit(route, facts) : gate.admitUnknown(facts)),
+      (admission) => this.#onAdmission(admission, client),
+      (error) => this.#onBroken(error),
+    )
+  }
+
+  #onAdmission(admission: Admission, client: ClientAddress) {
+    if (admission.kind === 'answer') return this.answer(admission.answer)
+    if (admission.kind === 'problem') return this.fail(admission.problem)
+    this.#plan = admission
+    this.#filter = new FilterOnce(admission.filter)
+    this.#visit.route = admission.route
+    if (this.#gone) return this.#filter.abort()
+    const { req } = this
+    const accepted = this.#accepted as AcceptedRequest
+    const limit = admission.maxBodyBytes
+    if (limit !== null && !accepted.chunked && Number(req.headers['content-length'] ?? 0) > limit) return this.fail(tooLarge(limit))
+    const headers = forwardedHeaders(upstreamHeaders(req, accepted, client, this.requestId, false), admission)
+    req.headers = headers as IncomingMessage['headers']
+    if (admission.outside) return this.#send(null, this.#host.upstreams.outside(admission.outside))
+    this.#acquire(admission.route, null, (problem) => this.fail(problem))
+  }
+
+  #acquire(route: LiveRoute, avoid: Lease | null, otherwise: (problem: Problem) => void): void {
+    const facts = this.#facts
+    const signal = () => {
+      this.#abort ??= new AbortController()
+      return this.#abort.signal
+    }
+    const ask: TargetAsk = {
+      cookie: () => facts?.header('cookie'),
+      secure: facts?.scheme === 'https',
+      avoid: avoid?.target ?? null,
+      get signal() {
+        return signal()
+      },
+    }
+    settle(
+      () => this.#host.targets.acquire(route, ask),
+      (result) => {
+        if (!isLease(result)) return otherwise(result)
+        if (this.#gone) return result.done({ kind: 'client-left' })
+        this.#send(result, this.#host.upstreams.of(result.target, avoid !== null))
+      },
+      (error) => this.#onBroken(error),
+    )
+  }
+
+  #send(lease: Lease | null, to: Destination): void {
+    this.#lease = lease ?? undefined
+    this.#visit.instanceId = lease?.target.instanceId ?? null
+    this.#attempts++
+    this.#sentAt = performance.now()
+    if (this.#expectsContinue) this.res.writeContinue()
+    this.#expectsContinue = false
+    if (this.#attempts === 1 && this.#accepted?.hasBody) this.req.on('data', this.#countBody)
+    this.#host.forward(this, to)
+  }
+
+  readonly #countBody = (chunk: Buffer) => {
+    this.#visit.bytesIn += chunk.length
+    const limit = this.#plan?.maxBodyBytes ?? null
+    if (limit === null || this.#visit.bytesIn <= limit) return
+    // Chunked: how much it is shows only now. The instance sees a request that breaks off.
+    this.req.off('data', this.#countBody)
+    if (this.#upstream) this.req.unpipe(this.#upstream)
+    this.#release({ kind: 'client-left' })
+    this.fail(tooLarge(limit))
+  }
+
+  /** The upstream request has a socket and has not sent a byte. */
+  onUpstream(upstream: ClientRequest): void {
+    this.#upstream = upstream
+    if (this.#gone || this.res.closed) return void upstream.destroy()
+    // http-proxy collapses slashes in paths; the instance gets the client's bytes.
+    upstream.path = this.#plan?.target ?? this.req.url ?? '/'
+    this.#bytesBefore = upstream.socket?.bytesRead ?? 0
+    const limitMs = this.#plan ? silenceLimitMs(this.#plan, this.#host.limits) : this.#host.limits.upstreamTimeoutMs
+    upstream.setTimeout(limitMs, () => upstream.destroy(new UpstreamSilence(`nothing received for ${limitMs} ms`)))
+    upstream.once('upgrade', (_answer, socket) => {
+      socket.destroy()
+      this.onError(new UnaskedUpgrade('the instance switched protocols without being asked to'))
+    })
+    // Whatever else ends an attempt without an answer and without an error must not leave the client waiting.
+    upstream.once('close', () => {
+      if (this.#upstream === upstream && !this.#answered) this.onError(new Error('the upstream request ended without an answer'))
+    })
+    upstream.on('information', ({ statusCode, headers, rawHeaders }) => {
+      this.#interimBytes += rawHeaders.reduce((sum, text) => sum + text.length, 16)
+      if (this.#interimBytes > mostInterimBytes) upstream.destroy(new InterimFlood('interim answers without end'))
+      else this.#onInformation(statusCode, headers)
+    })
+  }
+
+  // 103 passes on; 100 and 102 were meant for this hop.
+  #onInformation(status: number, headers: IncomingMessage['headers']): void {
+    const { link } = headers
+    if (status !== 103 || !link || this.res.headersSent || this.req.httpVersion !== '1.1') return
+    try {
+      this.res.writeEarlyHints({ link })
+    } catch (error) {
+      this.#host.log.warn({ requestId: this.requestId, err: error }, 'early hints dropped: not a valid Link header')
+    }
+  }
+
+  /** The head of the instance's answer is here. */
+  onAnswer(answer: IncomingMessage) {
+    if (this.res.closed || this.res.headersSent) return void answer.destroy()
+    if (isUnreadable(answer)) return this.#failUpstream('bad-answer', new Error('the answer is not HTTP/1.1'))
+    this.#answered = true
+    if (isEventStream(answer.headers['content-type'])) this.#allowSilence()
+    this.#visit.upstreamMs = performance.now() - this.#sentAt
+    let status = answer.statusCode ?? 502
+    let pairs = toPairs(clientHeaders(answer))
+    const seen = this.#filter.onHead(status, pairs, (error) => this.#log('error', error, 'a filter failed: the answer passes as it is'))
+    if (seen && 'replace' in seen) {
+      this.#filter.finish()
+      answer.destroy()
+      this.#release({ kind: 'answered', status, headMs: this.#visit.upstreamMs })
+      return this.answer(seen.replace)
+    }
+    if (seen) ({ status, headers: pairs } = seen)
+    this.#passes = true
+    if (!this.#writeHead(status, status === answer.statusCode ? answer.statusMessage : undefined, pairs, answer))
+      return endUnread(seen?.through ?? null)
+    passBody(answer, seen?.through ?? null, this.res, {
+      bodyless: this.req.method === 'HEAD' || status === 204 || status === 304,
+      count: this.#countOut,
+      broke: () => {
+        this.#brokeOff = !this.#gone
+      },
+      done: (error) => this.#onAnswerDone(error, answer.statusCode ?? 502),
+    })
+  }
+
+  // An event stream is quiet while nothing happens: the kernel finds out a side that vanished.
+  #allowSilence(): void {
+    this.#upstream?.setTimeout(0)
+    this.#upstream?.setSocketKeepAlive(true, quietProbeMs)
+    this.req.socket.setKeepAlive(true, quietProbeMs)
+  }
+
+  readonly #countOut = (bytes: number) => {
+    this.#visit.bytesOut += bytes
+  }
+
+  #writeHead(status: number, reason: string | undefined, pairs: [string, string][], answer: IncomingMessage): boolean {
+    const headers = editPairs(pairs, this.#plan?.responseHeaders ?? null).flat()
+    if (this.#lease?.setCookie) headers.push('Set-Cookie', this.#lease.setCookie)
+    headers.push('X-Request-Id', this.requestId)
+    if (this.#host.draining) headers.push('Connection', 'close')
+    try {
+      this.res.writeHead(status, reason, headers)
+    } catch (error) {
+      this.#answered = false
+      answer.destroy()
+      this.#failUpstream('bad-answer', error)
+      return false
+    }
+    this.#visit.status = status
+    // A head that is not followed at once by a body must not wait for one: event streams, long polls. Not `flushHeaders`, which would
+    // send as UTF-8 what came as bytes.
+    this.res.write(nothing)
+    return true
+  }
+
+  #onAnswerDone(error: Error | null, status: number): void {
+    const clientLeft = !this.#brokeOff
+    // Ours is a client that left, which is its right; an instance that stopped midway is worth a line.
+    if (error && !clientLeft) this.#log('warn', error, 'the answer broke off midway')
+    if (error) {
+      this.#visit.reason = clientLeft ? 'client-left' : 'broke-off'
+      this.#filter.abort()
+      this.res.destroy()
+    }
+    this.#filter.finish()
+    // Answered before the whole body was read: the instance does not want the rest.
+    if (!this.req.complete) this.#upstream?.destroy()
+    const fault = error && !clientLeft
+    this.#release(fault ? { kind: 'fault', fault: faultOf(error) } : { kind: 'answered', status, headMs: this.#visit.upstreamMs ?? 0 })
+    this.#linger()
+  }
+
+  /** The upstream request failed, before or after its answer began. */
+  onError(error: Error) {
+    if (this.#answered || this.#failing) return // the answer's own pipeline tells
+    if (this.#gone || this.res.closed || this.res.headersSent) return this.#release({ kind: 'client-left' })
+    if (this.#retry(error)) return
+    this.#failUpstream(faultOf(error), error)
+  }
+
+  /**
+   * A second attempt, once, and only when it cannot repeat anything: the request has no body, and either nothing of it was sent (there
+   * was no connection, and another target is there), or its method is safe and a kept connection closed before any byte of answer.
+   */
+  #retry(error: Error): boolean {
+    const lease = this.#lease
+    if (this.#attempts > 1 || this.#accepted?.hasBody !== false || !lease || !this.#plan) return false
+    const fault = faultOf(error)
+    const upstream = this.#upstream
+    const keptClosed =
+      fault === 'reset' && upstream?.reusedSocket === true && upstream.socket?.bytesRead === this.#bytesBefore && isSafe(this.req.method ?? '')
+    if (!sentNothing(fault) && !keptClosed) return false
+    const route = routeOfRetry(this.#host.table, this.#plan.route, lease.target, fault)
+    if (route === null) return false
+    this.#release({ kind: 'fault', fault })
+    this.#upstream = undefined
+    this.#acquire(route, lease, () => this.#failUpstream(fault, error))
+    return true
+  }
+
+  #failUpstream(fault: UpstreamFault, error: unknown): void {
+    this.#upstream?.destroy()
+    this.#release({ kind: 'fault', fault })
+    this.#log('warn', error, `upstream fault: ${fault}`)
+    if (this.#plan) this.fail(upstreamProblem(fault, this.#plan, this.#host.limits))
+  }
+
+  /** Something of ours threw: a bug, which costs this request alone. */
+  #onBroken(error: unknown): void {
+    this.#log('error', error, 'the router failed to serve a request')
+    this.#visit.reason = 'router-error'
+    if (!this.#gone) this.refuse(internalProblem)
+  }
+
+  /** Answers with a page of ours: the project's own where it has one. */
+  fail(problem: Problem) {
+    const facts = this.#facts
+    this.#upstream?.destroy()
+    if (this.res.headersSent || this.res.closed) return void this.res.destroy()
+    if (!facts) return this.refuse(problem)
+    this.#failing = true
+    settle(
+      () => this.#host.gate.problem(problem, this.#visit.route, facts),
+      (answer) => this.answer(answer),
+      (error) => this.#onBroken(error),
+    )
+  }
+
+  /** Answers a head that breaks the rules: no gate was asked, and nothing on this connection can be read after it. */
+  refuse(problem: Problem): void {
+    const accept = this.req.headers.accept
+    const page = renderProblem(problem, { requestId: this.requestId, accept, dashboardUrl: this.#host.table.dashboardUrl })
+    this.answer({ ...page, cache: 'none', why: problem.kind, close: true })
+  }
+
+  /** Writes an answer of our own. */
+  answer(answer: LocalAnswer): void {
+    const { res, req } = this
+    this.#filter.abort()
+    if (res.headersSent || res.closed) return void res.destroy()
+    const headers = answerHeaders(answer, this.requestId)
+    if (answer.close || this.#host.draining) headers.push('Connection', 'close')
+    this.#visit.status = answer.status
+    this.#visit.cache = answer.cache
+    this.#visit.reason = answer.why
+    res.writeHead(answer.status, answer.reason, headers)
+    const failed = (error: Error) => {
+      if (!req.socket.destroyed) this.#log('warn', error, 'an answer of ours broke off midway')
+    }
+    writeOwnBody(req.method === 'HEAD' ? null : answer.body, res, this.#countOut, failed)
+    this.#linger()
+  }
+
+  /** The client owes body bytes and is silent (408), or what it sent cannot be read (400). */
+  onBodyFault(status: 400 | 408, detail: string): void {
+    // Nobody has asked it for the body yet: the request waits for its target.
+    if (this.#attempts === 0 && status === 408) return
+    this.#release({ kind: 'client-left' })
+    if (this.#attempts > 0 && !this.req.complete && !this.res.headersSent) this.fail({ kind: 'bad-request', status, detail })
+    else this.res.destroy()
+  }
+
+  // After an early answer the rest of the body is read and dropped for a while: closing at once would reset the connection, and the
+  // client might lose the answer that is on its way.
+  #linger(): void {
+    const { req } = this
+    if (req.complete || req.destroyed) return
+    if (this.#upstream) req.unpipe(this.#upstream)
+    // One that still takes its answer is let be: its socket's own timer tells of one that does not.
+    const timer = setInterval(() => req.socket.writableLength === 0 && req.socket.destroy(), this.#host.limits.lingerMs)
+    const stop = () => clearInterval(timer)
+    req.resume()
+    req.once('end', stop)
+    req.once('close', stop)
+  }
+
+  /** The answer is written whole, or the connection is gone. */
+  onClientClose(): void {
+    if (this.#gone) return
+    this.#gone = true
+    this.#abort?.abort()
+    if (!this.res.writableFinished) {
+      this.#upstream?.destroy()
+      this.#visit.reason ??= 'client-left'
+    }
+    if (!this.#answered) this.#release({ kind: 'client-left' })
+    if (this.#passes && this.res.writableFinished) this.#filter.finish()
+    this.#filter.abort()
+    if (this.#passes) this.#visit.cache = this.#filter.cache ?? this.#visit.cache
+    this.#visit.end()
+  }
+
+  #release(outcome: Outcome): void {
+    const lease = this.#lease
+    this.#lease = undefined
+    lease?.done(outcome)
+  }
+
+  #log(level: 'warn' | 'error', error: unknown, message: string): void {
+    const { method, url = '' } = this.req
+    const fields = {
+      requestId: this.requestId,
+      method,
+      host: this.#visit.route?.host,
+      path: url.split('?', 1)[0]?.slice(0, 512),
+      instanceId: this.#visit.instanceId,
+      attempts: this.#attempts,
+    }
+    this.#host.log[level]({ ...fields, err: error }, message)
+  }
+}

@@ -1,0 +1,55 @@
+import type { IncomingMessage } from 'node:http'
+import type { RequestFacts } from '../../gate/gate'
+import type { ClientAddress } from './headers'
+import type { AcceptedRequest } from './request-rules'
+
+/** The facts of a request that node:http parsed; headers are looked up when a rule asks. */
+export class NodeFacts implements RequestFacts {
+  readonly method: string
+  readonly host: string
+  readonly path: string
+  readonly query: string
+  readonly target: string
+  readonly scheme: 'http' | 'https'
+  readonly clientIp: string
+  readonly requestId: string
+  // Its own `headers` may be replaced by the upstream's; these never are.
+  readonly #raw: readonly string[]
+
+  constructor(req: IncomingMessage, accepted: AcceptedRequest, client: ClientAddress, requestId: string) {
+    const target = req.url ?? '/'
+    const mark = target.indexOf('?')
+    this.method = req.method ?? 'GET'
+    this.host = accepted.authority.host
+    this.target = target
+    this.path = mark === -1 ? target : target.slice(0, mark)
+    this.query = mark === -1 ? '' : target.slice(mark)
+    this.scheme = client.secure ? 'https' : 'http'
+    this.clientIp = client.ip
+    this.requestId = requestId
+    this.#raw = req.rawHeaders
+  }
+
+  get authority(): string {
+    return this.header('host')?.toLowerCase() ?? this.host
+  }
+
+  header(name: string): string | undefined {
+    return joinedHeader(this.#raw, name)
+  }
+
+  has(name: string): boolean {
+    return this.header(name) !== undefined
+  }
+}
+
+/** The value of a header, its repeated lines joined (RFC 9110 §5.2; cookies by RFC 9113 §8.2.3); undefined when there is none. */
+export function joinedHeader(raw: readonly string[], name: string): string | undefined {
+  let value: string | undefined
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    if (raw[i]?.length !== name.length || raw[i]?.toLowerCase() !== name) continue
+    const line = raw[i + 1] ?? ''
+    value = value === undefined ? line : `${value}${name === 'cookie' ? '; ' : ', '}${line}`
+  }
+  return value
+}

@@ -1,0 +1,100 @@
+import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { hopByHop } from '@/shared/hop-by-hop'
+import { mayTrail } from '../headers/trailers'
+import { isUntrusted } from '../headers/untrusted-names'
+import type { AcceptedRequest } from './request-rules'
+
+const endsHere: ReadonlySet<string> = new Set(hopByHop)
+
+/** Lower-case names that a message's Connection headers nominate. */
+function nominated(raw: readonly string[]): Set<string> {
+  const names = new Set<string>()
+  for (let i = 0; i + 1 < raw.length; i += 2)
+    if (raw[i]?.length === 10 && raw[i]?.toLowerCase() === 'connection')
+      for (const token of raw[i + 1]?.split(',') ?? []) names.add(token.trim().toLowerCase())
+  return names
+}
+
+export interface ClientAddress {
+  ip: string
+  /** Port the client connected to. */
+  localPort: number
+  secure: boolean
+}
+
+/** An address as rules and apps see it: IPv4 in its own form, without the prefix of a listener for both families. */
+export const plainAddress = (address: string) => (address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address)
+
+/** Where a request came from, as the kernel says it, or, behind a balancer, its PROXY protocol header. */
+export function clientAddress(socket: Duplex, behind?: { ip: string; localPort: number }): ClientAddress {
+  const secure = 'encrypted' in socket
+  if (behind) return { ...behind, secure }
+  const { remoteAddress = '', localPort = 0 } = socket as Socket
+  return { ip: plainAddress(remoteAddress), localPort, secure }
+}
+
+/**
+ * The request head as the instance shall see it: names keep their spelling, repeated ones stay apart, and what the platform says about
+ * the client is said by us alone.
+ */
+export function upstreamHeaders(
+  req: IncomingMessage,
+  accepted: AcceptedRequest,
+  client: ClientAddress,
+  requestId: string,
+  upgrade: boolean,
+): Record<string, string | string[]> {
+  const raw = req.rawHeaders
+  const cut = nominated(raw)
+  const headers: Record<string, string | string[]> = Object.create(null)
+  const spelling = new Map<string, string>()
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    const written = raw[i] ?? ''
+    const value = raw[i + 1] ?? ''
+    const name = written.toLowerCase()
+    if (endsHere.has(name) || name === 'expect' || cut.has(name) || isUntrusted(name)) continue
+    const key = spelling.get(name) ?? written
+    const present = headers[key]
+    spelling.set(name, key)
+    headers[key] = present === undefined ? value : Array.isArray(present) ? [...present, value] : [present, value]
+  }
+  if (accepted.chunked) headers['Transfer-Encoding'] = 'chunked'
+  // The names that http-proxy looks for are lower case.
+  if (upgrade) Object.assign(headers, { connection: 'Upgrade', upgrade: 'websocket' })
+  headers['X-Forwarded-For'] = client.ip
+  headers['X-Forwarded-Proto'] = client.secure ? 'https' : 'http'
+  headers['X-Forwarded-Host'] = accepted.hostHeader
+  headers['X-Forwarded-Port'] = accepted.authority.port || String(client.localPort)
+  headers['X-Real-IP'] = client.ip
+  headers['X-Request-Id'] = requestId
+  return headers
+}
+
+/** The answer's head for the client, as a flat list of names and values; framing and the request id are left to the writer. */
+export function clientHeaders(answer: IncomingMessage): string[] {
+  const raw = answer.rawHeaders
+  const cut = nominated(raw)
+  const noBody = answer.statusCode === 204
+  const headers: string[] = []
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    const written = raw[i] ?? ''
+    const name = written.toLowerCase()
+    if (endsHere.has(name) || cut.has(name) || name === 'x-request-id' || name.startsWith('x-switchyard-')) continue
+    // RFC 9110 §8.6: a 204 has no Content-Length.
+    if (noBody && name === 'content-length') continue
+    headers.push(written, raw[i + 1] ?? '')
+  }
+  return headers
+}
+
+/** Trailer fields that may pass. */
+export function clientTrailers(answer: IncomingMessage): [string, string][] {
+  const pairs: [string, string][] = []
+  for (let i = 0; i + 1 < answer.rawTrailers.length; i += 2) {
+    const name = answer.rawTrailers[i] ?? ''
+    if (mayTrail(name.toLowerCase())) pairs.push([name, answer.rawTrailers[i + 1] ?? ''])
+  }
+  return pairs
+}

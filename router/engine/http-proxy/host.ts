@@ -1,0 +1,33 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { EngineLimits } from '../../env'
+import type { HostTable } from '../../match/host-table'
+import type { EngineLog, EngineServices } from '../engine'
+import type { Visit } from './access-record'
+import type { Exchange } from './exchange'
+import type { Destination, Upstreams } from './upstreams'
+
+/** What requests and upgrades see of the engine that carries them. */
+export interface EngineHost extends EngineServices {
+  readonly limits: EngineLimits
+  readonly log: EngineLog
+  readonly upstreams: Upstreams
+  /** The newest. */
+  readonly table: HostTable
+}
+
+/** What an exchange needs of its engine. */
+export interface ExchangeHost extends EngineHost {
+  readonly draining: boolean
+  /** Starts an upstream request; its events come back by `onUpstream`, `onAnswer` and `onError`. */
+  forward(exchange: Exchange, to: Destination): void
+}
+
+/** What arrived. */
+export interface Arrival {
+  req: IncomingMessage
+  res: ServerResponse
+  requestId: string
+  visit: Visit
+  /** Asked by the client to wait for "100 Continue" before its body. */
+  expectsContinue: boolean
+}

@@ -1,0 +1,178 @@
+import http from 'node:http'
+import https from 'node:https'
+import net from 'node:net'
+import type { Duplex } from 'node:stream'
+import type { EngineLimits } from '../../env'
+import type { TlsEdge } from '../../tls/tls-edge'
+import type { EngineLog, ListenAddress } from '../engine'
+import { bind } from '../listen/bind'
+import { readProxyHeader } from '../listen/proxy-header'
+import { plainAddress } from './headers'
+import { isWebSocketUpgrade } from './request-rules'
+
+/** What a balancer in front told about a connection. */
+export interface Behind {
+  ip: string
+  localPort: number
+}
+
+export interface ListenersOptions {
+  limits: EngineLimits
+  log: EngineLog
+  /** Adds the handlers of requests to a server. */
+  wire: (server: http.Server) => void
+}
+
+const closeDeadlineMs = 1_000
+
+// A TLS socket does not name the raw one it was made from; both have the same two ends.
+const keyOf = (socket: net.Socket) => `${socket.remoteAddress} ${socket.remotePort} ${socket.localPort}`
+
+/** The node:http and node:https listeners of an engine and every client connection they accepted. */
+export class NodeListeners {
+  readonly #options: ListenersOptions
+  readonly #servers: http.Server[] = []
+  /** Connections that speak HTTP, or did before they were upgraded. */
+  readonly #sockets = new Set<net.Socket>()
+  /** Before that: within a TLS handshake or a PROXY header, by `keyOf`. */
+  readonly #early = new Map<string, net.Socket>()
+  readonly #behind = new WeakMap<Duplex, Behind>()
+  /** Who waits until no connection is left. */
+  readonly #ends = new Set<() => void>()
+
+  constructor(options: ListenersOptions) {
+    this.#options = options
+  }
+
+  /** Where a connection comes from, when a balancer said so. */
+  behindProxy(socket: Duplex): Behind | undefined {
+    return this.#behind.get(socket)
+  }
+
+  /** Whether the connection got as far as HTTP. */
+  speaks(socket: Duplex): boolean {
+    return this.#sockets.has(socket as net.Socket)
+  }
+
+  /** A request or a connection ended. */
+  oneLess(): void {
+    for (const again of this.#ends) again()
+  }
+
+  async listen(address: ListenAddress): Promise<{ host: string; port: number }> {
+    const server = this.#create(address.tls ?? null)
+    if (address.proxyProtocol) this.#expectProxyHeader(server)
+    const bound = await bind(server, address, this.#options.log)
+    this.#servers.push(server)
+    return bound
+  }
+
+  #create(edge: TlsEdge | null): http.Server {
+    const { limits, wire } = this.#options
+    const options = {
+      maxHeaderSize: limits.maxHeaderBytes,
+      insecureHTTPParser: false,
+      headersTimeout: limits.clientHeadTimeoutMs,
+      // A body may take as long as it flows: the idle time-out watches for silence instead.
+      requestTimeout: 0,
+      keepAliveTimeout: limits.keepAliveMs,
+      connectionsCheckingInterval: Math.min(5_000, limits.clientHeadTimeoutMs),
+      noDelay: true,
+      // Missing ones are refused with a page of ours.
+      requireHostHeader: false,
+      shouldUpgradeCallback: isWebSocketUpgrade,
+    }
+    const server = edge ? https.createServer({ ...options, ...edge.serverOptions(['http/1.1']) }) : http.createServer(options)
+    // Node drops the lines beyond its limit silently, framing ones too; ours are counted and refused.
+    server.maxHeadersCount = 0
+    if (edge && server instanceof https.Server) {
+      server.prependListener('connection', (socket: net.Socket) => this.#begin(socket))
+      server.prependListener('secureConnection', (socket) => {
+        const raw = this.#early.get(keyOf(socket))
+        this.#early.delete(keyOf(socket))
+        const behind = raw && this.#behind.get(raw)
+        if (behind) this.#behind.set(socket, behind)
+        this.#track(socket)
+      })
+      edge.attach(server)
+    } else server.prependListener('connection', (socket: net.Socket) => this.#track(socket))
+    wire(server)
+    return server
+  }
+
+  #track(socket: net.Socket): void {
+    this.#sockets.add(socket)
+    socket.once('close', () => {
+      this.#sockets.delete(socket)
+      this.oneLess()
+    })
+  }
+
+  #begin(socket: net.Socket): void {
+    const key = keyOf(socket)
+    this.#early.set(key, socket)
+    socket.once('close', () => {
+      if (this.#early.get(key) === socket) this.#early.delete(key)
+      this.oneLess()
+    })
+  }
+
+  // Whoever waits for connections gets them once their header was read, and sees only what follows it.
+  #expectProxyHeader(server: http.Server): void {
+    const waiting = server.listeners('connection') as ((socket: net.Socket) => void)[]
+    server.removeAllListeners('connection')
+    server.on('connection', (socket: net.Socket) => {
+      this.#begin(socket)
+      readProxyHeader(socket, this.#options.limits.clientHeadTimeoutMs, (source) => {
+        this.#early.delete(keyOf(socket))
+        if (source) this.#behind.set(socket, { ip: plainAddress(source.ip), localPort: source.destinationPort })
+        for (const take of waiting) take.call(server, socket)
+      })
+    })
+  }
+
+  /** Stops accepting; idle connections stay for `idleGraceMs`. Resolves when no connection is left, or at the deadline. */
+  async drain(deadlineMs: number, idleGraceMs: number): Promise<void> {
+    // Not http's own close: it would also cut idle connections at once, under the feet of clients about to send.
+    for (const server of this.#servers) net.Server.prototype.close.call(server)
+    const end = Date.now() + deadlineMs
+    await this.#noSockets(Math.min(end, Date.now() + idleGraceMs), () => {})
+    await this.#noSockets(end, () => this.#closeIdle())
+  }
+
+  #closeIdle(): void {
+    for (const server of this.#servers) server.closeIdleConnections()
+    // To node a connection that never sent a byte is one that owes a head.
+    for (const socket of this.#sockets) if (socket.bytesRead === 0) socket.destroy()
+    for (const socket of this.#early.values()) socket.destroy()
+  }
+
+  /** Waits until no client connection is left, or until `end`; `sweep` is called now and after each request that ended. */
+  #noSockets(end: number, sweep: () => void): Promise<void> {
+    return new Promise((resolve) => {
+      const settle = () => {
+        clearTimeout(timer)
+        this.#ends.delete(again)
+        resolve()
+      }
+      const timer = setTimeout(settle, Math.max(0, end - Date.now()))
+      const look = () => {
+        sweep()
+        if (this.#sockets.size === 0 && this.#early.size === 0) settle()
+      }
+      // After this turn: the connection of a request that just ended is idle only then.
+      const again = () => void setImmediate(look)
+      this.#ends.add(again)
+      look()
+    })
+  }
+
+  async close(): Promise<void> {
+    const closed = this.#servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())))
+    for (const server of this.#servers) server.closeAllConnections()
+    for (const socket of this.#early.values()) socket.destroy()
+    await Promise.all(closed)
+    // A server that takes nothing new any more is closed at once. What was cut is counted when its socket says so.
+    await this.#noSockets(Date.now() + closeDeadlineMs, () => {})
+  }
+}

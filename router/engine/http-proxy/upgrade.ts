@@ -1,0 +1,372 @@
+import type { ClientRequest, IncomingMessage } from 'node:http'
+import { Socket } from 'node:net'
+import { type Duplex, pipeline } from 'node:stream'
+import type { Admission, ForwardPlan, LocalAnswer } from '../../gate/gate'
+import type { LiveRoute } from '../../match/host-table'
+import { type Problem, renderProblem } from '../../pages/pages'
+import { isLease, type Lease, type Outcome, type TargetAsk } from '../../targets/targets'
+import type { Tunnel } from '../tunnels'
+import { routeOfRetry } from '../upstream/second-attempt'
+import { FrameBoundary, restartFrame } from '../websocket-frames'
+import type { Visit } from './access-record'
+import { editPairs, forwardedHeaders, toPairs, toRecord } from './edits'
+import type { NodeFacts } from './facts'
+import { type ClientAddress, clientHeaders, upstreamHeaders } from './headers'
+import type { EngineHost } from './host'
+import { encodeAnswerHead, isStreamed, openBody } from './local-answer'
+import type { AcceptedRequest } from './request-rules'
+import { settle } from './settle'
+import {
+  type Destination,
+  faultOf,
+  internalProblem,
+  sentNothing,
+  silenceLimitMs,
+  type UpstreamFault,
+  UpstreamSilence,
+  upstreamProblem,
+} from './upstreams'
+
+export interface UpgradeHost extends EngineHost {
+  /** Sends the handshake; its events come back by `onUpstream` and `onError`. */
+  forwardUpgrade(upgrade: Upgrade, to: Destination): void
+}
+
+/** A handshake that arrived. */
+export interface UpgradeArrival {
+  req: IncomingMessage
+  socket: Duplex
+  /** Bytes that came with the handshake. */
+  head: Buffer
+  requestId: string
+  visit: Visit
+  onOver: () => void
+}
+
+/** What a 101 needs to be one; rules do not reach it. */
+const handshakeNames = /^(connection|upgrade|sec-websocket-.*)$/i
+
+/** One connection that leaves HTTP: a WebSocket handshake, then bytes both ways until either side is done. */
+export class Upgrade implements Tunnel {
+  readonly req: IncomingMessage
+  readonly socket: Duplex
+  /** Given back to the socket by who sends the handshake. */
+  head: Buffer
+  readonly requestId: string
+  readonly #host: UpgradeHost
+  readonly #visit: Visit
+  readonly #onOver: () => void
+  readonly #abort = new AbortController()
+  readonly #accept: string | undefined
+  #facts: NodeFacts | undefined
+  #plan: ForwardPlan | undefined
+  #lease: Lease | undefined
+  #sentAt = 0
+  #bytesBefore = { read: 0, written: 0 }
+  #upstream: ClientRequest | undefined
+  #retried = false
+  #switched = false
+  /** The instance's side of the tunnel, and where it is in its frames. */
+  #instance: Duplex | undefined
+  readonly #frames = new FrameBoundary()
+  #restart: 'no' | 'due' | 'told' = 'no'
+  /** An answer in HTTP is on its way to the client. */
+  #refused = false
+  #over = false
+
+  constructor(host: UpgradeHost, { req, socket, head, requestId, visit, onOver }: UpgradeArrival) {
+    this.#host = host
+    this.req = req
+    this.socket = socket
+    this.head = head
+    this.requestId = requestId
+    this.#visit = visit
+    this.#onOver = onOver
+    this.#accept = req.headers.accept
+    socket.on('error', () => {})
+    socket.once('close', () => this.#onClientClose())
+    socket.on('readable', this.#watch)
+    socket.once('end', () => {
+      if (!this.#switched && !this.#refused) socket.destroy()
+    })
+  }
+
+  // Until the switch nobody reads this socket, and a client that left would go unnoticed. Asking for data while there is none brings
+  // its end to light; bytes that came early stay where they are.
+  readonly #watch = () => {
+    if (this.socket.readableLength === 0) this.socket.read()
+  }
+
+  /** Asks the gate, then forwards the handshake or answers it. */
+  start(accepted: AcceptedRequest, facts: NodeFacts, client: ClientAddress) {
+    const { gate, table } = this.#host
+    this.#facts = facts
+    const route = table.find(facts.host)
+    this.#visit.route = route ?? null
+    settle(
+      () => (route ? gate.admit(route, facts) : gate.admitUnknown(facts)),
+      (admission) => this.#onAdmission(admission, accepted, client),
+      (error) => this.#onBroken(error),
+    )
+  }
+
+  #onAdmission(admission: Admission, accepted: AcceptedRequest, client: ClientAddress) {
+    if (admission.kind === 'answer') return this.answer(admission.answer)
+    if (admission.kind === 'problem') return this.fail(admission.problem)
+    this.#plan = admission
+    // What passes here is no answer that could be stored or changed.
+    admission.filter?.abort()
+    this.#visit.route = admission.route
+    if (this.#over) return
+    const { outside } = admission
+    const headers = forwardedHeaders(upstreamHeaders(this.req, accepted, client, this.requestId, true), admission)
+    this.req.headers = headers as IncomingMessage['headers']
+    if (outside) return this.#send(null, this.#host.upstreams.outside(outside, true))
+    this.#acquire(admission.route, null)
+  }
+
+  #acquire(route: LiveRoute, avoid: TargetAsk['avoid']): void {
+    const facts = this.#facts
+    const { signal } = this.#abort
+    const ask = { cookie: () => facts?.header('cookie'), secure: facts?.scheme === 'https', avoid, signal }
+    settle(
+      () => this.#host.targets.acquire(route, ask),
+      (result) => {
+        if (!isLease(result)) return this.fail(result)
+        if (this.#over) return result.done({ kind: 'client-left' })
+        this.#send(result, this.#host.upstreams.of(result.target, true))
+      },
+      (error) => this.#onBroken(error),
+    )
+  }
+
+  #send(lease: Lease | null, to: Destination): void {
+    this.#lease = lease ?? undefined
+    this.#visit.instanceId = lease?.target.instanceId ?? null
+    this.#sentAt = performance.now()
+    this.#host.forwardUpgrade(this, to)
+  }
+
+  /** The upstream request exists and has not sent a byte. */
+  onUpstream(upstream: ClientRequest): void {
+    this.#upstream = upstream
+    upstream.path = this.#plan?.target ?? this.req.url ?? '/'
+    const limitMs = this.#plan ? silenceLimitMs(this.#plan, this.#host.limits) : this.#host.limits.upstreamTimeoutMs
+    upstream.setTimeout(limitMs, () => upstream.destroy(new UpstreamSilence(`nothing received for ${limitMs} ms`)))
+    // http-proxy, which adds its own listeners after this, would repeat an answer's chunked framing over its decoded body, and end the
+    // client's socket before a page that takes a moment is there. Neither event can have come before the next tick.
+    process.nextTick(() => {
+      upstream.removeAllListeners('response').removeAllListeners('error')
+      upstream.on('response', (answer) => this.#onRefused(answer))
+      upstream.on('error', (error) => this.onError(error))
+    })
+    upstream.on('upgrade', (answer, upstreamSocket) => this.#onSwitched(answer, upstreamSocket))
+  }
+
+  /** The answer's headers as the client shall see them. */
+  #clientPairs(pairs: [string, string][]): [string, string][] {
+    const edited = editPairs(pairs, this.#plan?.responseHeaders ?? null)
+    if (this.#lease?.setCookie) edited.push(['Set-Cookie', this.#lease.setCookie])
+    edited.push(['X-Request-Id', this.requestId])
+    return edited
+  }
+
+  // The instance answered in HTTP instead of switching: passed on, ended by the end of the connection.
+  #onRefused(answer: IncomingMessage): void {
+    this.#refused = true
+    this.#onHead(answer.statusCode ?? 502)
+    const lines = [`HTTP/1.1 ${answer.statusCode ?? 502} ${answer.statusMessage ?? ''}`]
+    for (const [name, value] of this.#clientPairs(toPairs(clientHeaders(answer)))) lines.push(`${name}: ${value}`)
+    this.socket.write(`${lines.join('\r\n')}\r\nConnection: close\r\n\r\n`, 'latin1')
+    answer.on('error', () => this.socket.destroy())
+    answer.on('aborted', () => this.socket.destroy())
+    answer.once('close', () => this.#lingerAndEnd())
+    answer.on('data', (chunk: Buffer) => {
+      this.#visit.bytesOut += chunk.length
+    })
+    answer.pipe(this.socket)
+  }
+
+  #onHead(status: number): void {
+    this.#visit.status = status
+    this.#visit.upstreamMs = performance.now() - this.#sentAt
+  }
+
+  #onSwitched(answer: IncomingMessage, upstreamSocket: Duplex): void {
+    this.#switched = true
+    this.#onHead(101)
+    this.socket.off('readable', this.#watch)
+    // http-proxy writes what it finds here.
+    const raw = toPairs(answer.rawHeaders).filter(([name]) => !/^x-(request-id$|switchyard-)/i.test(name))
+    const handshake = raw.filter(([name]) => handshakeNames.test(name))
+    const rest = this.#clientPairs(raw.filter(([name]) => !handshakeNames.test(name)))
+    answer.headers = toRecord([...handshake, ...rest.filter(([name]) => !handshakeNames.test(name))]) as IncomingMessage['headers']
+    const { bytesRead = 0, bytesWritten = 0 } = this.socket as Socket
+    this.#bytesBefore = { read: bytesRead, written: bytesWritten }
+    if (this.socket.destroyed) upstreamSocket.destroy()
+    // http-proxy pipes both ways and so passes on an orderly end; a side that vanished without one takes the other with it.
+    bindEnds(this.socket, upstreamSocket, this.#host.limits.lingerMs)
+    bindEnds(upstreamSocket, this.socket, this.#host.limits.lingerMs)
+    this.#instance = upstreamSocket
+    // Not before http-proxy has put back what came with the answer and pipes it: whoever listens before takes it away.
+    process.nextTick(() => upstreamSocket.on('data', (bytes: Buffer) => this.#onInstanceBytes(upstreamSocket, bytes)))
+    upstreamSocket.once('close', () => this.#end())
+  }
+
+  /** The instance behind the tunnel. */
+  get instanceId(): string | null {
+    return this.#switched ? this.#visit.instanceId : null
+  }
+
+  #onInstanceBytes(instance: Duplex, bytes: Buffer): void {
+    if (this.#restart === 'told') return
+    const after = this.#frames.take(bytes, 0, bytes.length, this.#restart === 'due')
+    if (this.#restart !== 'due') return
+    this.socket.write(bytes.subarray(0, after))
+    if (this.#frames.between) this.#tellRestart(instance)
+  }
+
+  sayRestart(): void {
+    const instance = this.#instance
+    if (!instance || this.#restart !== 'no') return
+    this.#restart = 'due'
+    // From here on its bytes pass through #onInstanceBytes alone.
+    instance.unpipe(this.socket)
+    instance.resume()
+    if (this.#frames.between) this.#tellRestart(instance)
+  }
+
+  // The client's answer, a close frame too, still goes to the instance.
+  #tellRestart(instance: Duplex): void {
+    this.#restart = 'told'
+    this.socket.end(restartFrame)
+    const timer = setTimeout(() => {
+      instance.destroy()
+      this.socket.destroy()
+    }, this.#host.limits.lingerMs)
+    this.socket.once('close', () => clearTimeout(timer))
+  }
+
+  /** The upstream request failed. */
+  onError(error: Error) {
+    if (this.#switched || this.socket.destroyed || this.#refused) return this.#end()
+    const fault = faultOf(error)
+    if (this.#retry(fault)) return
+    const fields = { requestId: this.requestId, host: this.#visit.route?.host, upgrade: true, err: error }
+    this.#host.log.warn(fields, `upgrade failed: ${fault}`)
+    this.#release({ kind: 'fault', fault })
+    if (this.#plan) this.fail(upstreamProblem(fault, this.#plan, this.#host.limits))
+  }
+
+  /** A second attempt, once: nothing of the handshake was sent, and another target is there. */
+  #retry(fault: UpstreamFault): boolean {
+    const avoid = this.#lease?.target
+    if (this.#retried || avoid === undefined || !this.#plan || !sentNothing(fault)) return false
+    const route = routeOfRetry(this.#host.table, this.#plan.route, avoid, fault)
+    if (route === null) return false
+    this.#retried = true
+    this.head = Buffer.alloc(0)
+    this.#release({ kind: 'fault', fault })
+    this.#acquire(route, avoid)
+    return true
+  }
+
+  #onBroken(error: unknown): void {
+    this.#host.log.error({ requestId: this.requestId, upgrade: true, err: error }, 'the router failed to serve a handshake')
+    this.refuse(internalProblem)
+  }
+
+  /** Answers with a page of ours. */
+  fail(problem: Problem) {
+    const facts = this.#facts
+    if (!facts) return this.refuse(problem)
+    // At once: whoever failed the handshake may end this socket next.
+    this.#refused = true
+    settle(
+      () => this.#host.gate.problem(problem, this.#visit.route, facts),
+      (answer) => this.answer(answer),
+      (error) => this.#onBroken(error),
+    )
+  }
+
+  /** Answers a head that breaks the rules. */
+  refuse(problem: Problem): void {
+    const page = renderProblem(problem, { requestId: this.requestId, accept: this.#accept, dashboardUrl: this.#host.table.dashboardUrl })
+    this.answer({ ...page, cache: 'none', why: problem.kind })
+  }
+
+  /** Writes an answer over the bare socket, which ends with it. */
+  answer(answer: LocalAnswer): void {
+    if (this.#switched || this.socket.destroyed) return
+    this.#refused = true
+    const visit = this.#visit
+    Object.assign(visit, { status: answer.status, cache: answer.cache, reason: answer.why })
+    const { body } = answer
+    this.socket.write(encodeAnswerHead(answer, this.requestId))
+    if (isStreamed(body)) {
+      const source = openBody(body)
+      source.on('data', (chunk: Buffer) => {
+        visit.bytesOut += chunk.length
+      })
+      return void pipeline(source, this.socket, () => this.#lingerAndEnd())
+    }
+    visit.bytesOut += body?.length ?? 0
+    this.socket.end(body ?? undefined)
+    this.#lingerAndEnd()
+  }
+
+  // The client has its answer; it gets a moment to read it and close.
+  #lingerAndEnd(): void {
+    this.#end()
+    if (this.socket.destroyed) return
+    const { lingerMs, clientIdleTimeoutMs } = this.#host.limits
+    // As long as it still takes its answer: the socket's own timer knows of progress within one write.
+    const timer = setInterval(() => this.socket.writableLength === 0 && this.socket.destroy(), lingerMs)
+    this.socket.once('close', () => clearInterval(timer))
+    if (this.socket instanceof Socket) this.socket.setTimeout(clientIdleTimeoutMs, () => this.socket.destroy())
+  }
+
+  /** Cuts it; it counts at once. */
+  destroy(): void {
+    this.#end()
+    this.socket.destroy()
+  }
+
+  #onClientClose(): void {
+    if (this.#switched) return
+    this.#upstream?.destroy()
+    this.#end()
+  }
+
+  #end(): void {
+    if (this.#over) return
+    this.#over = true
+    this.#abort.abort()
+    const visit = this.#visit
+    if (this.#switched) {
+      const { bytesRead = 0, bytesWritten = 0 } = this.socket as Socket
+      visit.bytesIn = bytesRead - this.#bytesBefore.read
+      visit.bytesOut = bytesWritten - this.#bytesBefore.written
+    }
+    if (visit.status === 0) visit.reason ??= 'client-left'
+    this.#release(visit.upstreamMs === null ? { kind: 'client-left' } : { kind: 'answered', status: visit.status, headMs: visit.upstreamMs })
+    visit.end()
+    this.#onOver()
+  }
+
+  #release(outcome: Outcome): void {
+    const lease = this.#lease
+    this.#lease = undefined
+    lease?.done(outcome)
+  }
+}
+
+/** When `from` closes, `to` follows: after its last bytes when the end was orderly, at once when it was not. */
+function bindEnds(from: Duplex, to: Duplex, lingerMs: number): void {
+  from.once('close', () => {
+    if (!from.readableEnded) return void to.destroy()
+    if (to.destroyed) return
+    const timer = setTimeout(() => to.destroy(), lingerMs)
+    to.once('close', () => clearTimeout(timer))
+  })
+}

@@ -1,0 +1,235 @@
+import http from 'node:http'
+import https from 'node:https'
+import type { Duplex } from 'node:stream'
+import { inSlices } from '@/shared/node/slices'
+import type { Target } from '@/shared/route-table'
+import type { EngineLimits } from '../../env'
+import type { ForwardPlan, OutsideTarget } from '../../gate/gate'
+import type { HostTable } from '../../match/host-table'
+import type { Problem } from '../../pages/pages'
+import { goneTargets, targetKey } from '../upstream/gone-targets'
+
+/** The connection to an instance was not established in time. */
+export class ConnectTimeout extends Error {
+  readonly code = 'ECONNECTTIMEOUT'
+}
+
+/** The instance took the request and then said nothing for too long. */
+export class UpstreamSilence extends Error {
+  readonly code = 'EUPSTREAMSILENCE'
+}
+
+/** The instance answered 101 to a request that asked for nothing of the kind. */
+export class UnaskedUpgrade extends Error {
+  readonly code = 'HPE_UNASKED_UPGRADE'
+}
+
+/**
+ * Bytes of interim answers (1xx) to one request. More is a flood: each passes on at once, and what a client does not read would be held
+ * here without bound.
+ */
+export const mostInterimBytes = 65_536
+
+/** The instance sent interim answers without end. */
+export class InterimFlood extends Error {
+  readonly code = 'HPE_INTERIM_FLOOD'
+}
+
+/** An agent whose connections have a deadline to open, and which stops keeping any once its target left the table. */
+class UpstreamAgent extends http.Agent {
+  retired = false
+  readonly #connectTimeoutMs: number
+
+  constructor(options: http.AgentOptions, connectTimeoutMs: number) {
+    super(options)
+    this.#connectTimeoutMs = connectTimeoutMs
+  }
+
+  override createConnection(options: http.ClientRequestArgs, callback?: (error: Error | null, stream: Duplex) => void): Duplex | null | undefined {
+    // The agent's own time-out is for idle connections; while it opens, the deadline below counts alone.
+    const socket = super.createConnection({ ...options, timeout: 0 }, callback)
+    return socket && withDeadline(socket, 'connect', this.#connectTimeoutMs)
+  }
+
+  override keepSocketAlive(socket: Duplex): boolean {
+    return !this.retired && Boolean(super.keepSocketAlive(socket))
+  }
+
+  /** Closes idle connections now and busy ones when their request is done. */
+  retire(): void {
+    this.retired = true
+    for (const sockets of Object.values(this.freeSockets)) for (const socket of sockets ?? []) socket.destroy()
+  }
+}
+
+/** The same towards an outside address over TLS, whose certificate is checked against the Host header's name. */
+class SecureAgent extends https.Agent {
+  readonly #connectTimeoutMs: number
+
+  constructor(options: https.AgentOptions, connectTimeoutMs: number) {
+    super(options)
+    this.#connectTimeoutMs = connectTimeoutMs
+  }
+
+  override createConnection(options: https.RequestOptions, callback?: (error: Error | null, stream: Duplex) => void): Duplex | null | undefined {
+    const socket = super.createConnection({ ...options, timeout: 0 }, callback)
+    return socket && withDeadline(socket, 'secureConnect', this.#connectTimeoutMs)
+  }
+}
+
+function withDeadline(socket: Duplex, opened: 'connect' | 'secureConnect', deadlineMs: number): Duplex {
+  const timer = setTimeout(() => socket.destroy(new ConnectTimeout(`no connection within ${deadlineMs} ms`)), deadlineMs)
+  const settle = () => clearTimeout(timer)
+  socket.once(opened, settle)
+  socket.once('close', settle)
+  return socket
+}
+
+/** Where an attempt goes, and over which connections. */
+export interface Destination {
+  protocol: 'http:' | 'https:'
+  host: string
+  port: number
+  agent: http.Agent
+}
+
+interface Pool<A extends http.Agent> {
+  /** Keeps connections for the next request. */
+  kept: A
+  /** A connection of its own for each request: upgrades, and the second attempt after a kept one turned out closed. */
+  fresh: A
+}
+
+/** Outside addresses change with DNS: the pools of so many are kept. */
+const maxOutsidePools = 64
+
+/** One pool of connections for each target of the table. */
+export class Upstreams {
+  readonly #pools = new Map<string, Pool<UpstreamAgent>>()
+  readonly #outside = new Map<string, Pool<http.Agent>>()
+  readonly #limits: EngineLimits
+  #endSweep: () => void = () => {}
+
+  constructor(limits: EngineLimits) {
+    this.#limits = limits
+  }
+
+  of(target: Target, fresh: boolean): Destination {
+    const pool = this.#poolOf(target)
+    return { protocol: 'http:', host: target.host, port: target.port, agent: fresh ? pool.fresh : pool.kept }
+  }
+
+  #poolOf(target: Target): Pool<UpstreamAgent> {
+    const key = targetKey(target)
+    let pool = this.#pools.get(key)
+    if (!pool) {
+      const { connectTimeoutMs, upstreamIdleMs } = this.#limits
+      pool = {
+        // LIFO: the connection used last is the least likely to have been closed by the other side.
+        kept: new UpstreamAgent({ keepAlive: true, maxFreeSockets: 1024, scheduling: 'lifo', timeout: upstreamIdleMs }, connectTimeoutMs),
+        fresh: new UpstreamAgent({ keepAlive: false }, connectTimeoutMs),
+      }
+      this.#pools.set(key, pool)
+    }
+    return pool
+  }
+
+  outside(to: OutsideTarget, fresh = false): Destination {
+    const { scheme, address, port, hostname } = to
+    const key = `${scheme} ${address} ${port} ${hostname}`
+    const pool = this.#outside.get(key) ?? this.#outsidePool(scheme)
+    // The one used last is the last to go.
+    this.#outside.delete(key)
+    this.#outside.set(key, pool)
+    for (const [name, old] of this.#outside) {
+      if (this.#outside.size <= maxOutsidePools) break
+      this.#outside.delete(name)
+      for (const sockets of Object.values(old.kept.freeSockets)) for (const socket of sockets ?? []) socket.destroy()
+    }
+    return { protocol: `${scheme}:`, host: address, port, agent: fresh ? pool.fresh : pool.kept }
+  }
+
+  #outsidePool(scheme: 'http' | 'https'): Pool<http.Agent> {
+    const { connectTimeoutMs, upstreamIdleMs } = this.#limits
+    const Agent = scheme === 'https' ? SecureAgent : UpstreamAgent
+    const kept = new Agent({ keepAlive: true, maxFreeSockets: 64, scheduling: 'lifo', timeout: upstreamIdleMs }, connectTimeoutMs)
+    return { kept, fresh: new Agent({ keepAlive: false }, connectTimeoutMs) }
+  }
+
+  /** Retires the pools of targets that `table` no longer names; a large table is looked through in turns of its own. */
+  keepOnly(table: HostTable): void {
+    this.#endSweep()
+    this.#endSweep = inSlices(this.#sweep(table))
+  }
+
+  *#sweep(table: HostTable): Generator<void, void> {
+    for (const key of yield* goneTargets(table, this.#pools.keys())) {
+      this.#pools.get(key)?.kept.retire()
+      this.#pools.delete(key)
+      yield
+    }
+  }
+
+  close(): void {
+    this.#endSweep()
+    for (const pool of [...this.#pools.values(), ...this.#outside.values()]) {
+      pool.kept.destroy()
+      pool.fresh.destroy()
+    }
+    this.#pools.clear()
+    this.#outside.clear()
+  }
+}
+
+/** A quiet stream may be quiet for hours: after so long the kernel asks whether the other side is still there. */
+export const quietProbeMs = 30_000
+
+/** Why an attempt failed, in the words of the pages. */
+export type UpstreamFault = 'refused' | 'reset' | 'connect-timeout' | 'answer-timeout' | 'bad-answer'
+
+const neverConnected = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'EHOSTDOWN', 'EADDRNOTAVAIL', 'ENETDOWN', 'EINVAL'])
+
+/** Names the fault behind an error of an upstream request. */
+export function faultOf(error: Error): UpstreamFault {
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
+  // The same may be said of a connection that stood.
+  const stood = 'syscall' in error && (error.syscall === 'read' || error.syscall === 'write')
+  if (code === 'ECONNECTTIMEOUT' || (code === 'ETIMEDOUT' && !stood)) return 'connect-timeout'
+  if (code === 'EUPSTREAMSILENCE') return 'answer-timeout'
+  if (code.startsWith('HPE_') || /^(ERR_TLS|ERR_SSL|CERT_|EPROTO|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO)/.test(code)) return 'bad-answer'
+  return neverConnected.has(code) && !stood ? 'refused' : 'reset'
+}
+
+/** There was no connection: the same request may go elsewhere, whatever its method. */
+export const sentNothing = (fault: UpstreamFault): boolean => fault === 'refused' || fault === 'connect-timeout'
+
+/** How long an instance may be silent before and within its answer: the project's limit, else the router's. */
+export const silenceLimitMs = ({ route }: ForwardPlan, limits: EngineLimits): number => route.policy.answerTimeoutMs ?? limits.upstreamTimeoutMs
+
+/** The page for an upstream fault. */
+export function upstreamProblem(fault: UpstreamFault, plan: ForwardPlan, limits: EngineLimits): Problem {
+  const { route } = plan
+  const named = { host: route.host, projectName: route.projectName }
+  if (fault === 'connect-timeout') return { kind: fault, ...named, timeoutMs: limits.connectTimeoutMs }
+  if (fault === 'answer-timeout') return { kind: fault, ...named, timeoutMs: silenceLimitMs(plan, limits) }
+  return { kind: fault, ...named }
+}
+
+/** Something of ours threw. */
+export const internalProblem: Problem = {
+  kind: 'bad-request',
+  status: 500,
+  detail: 'The router failed on this request; its log says why. Other requests are served.',
+}
+
+/** The Host header towards an outside address. */
+export function outsideHost({ scheme, hostname, port }: OutsideTarget): string {
+  return port === (scheme === 'https' ? 443 : 80) ? hostname : `${hostname}:${port}`
+}
+
+/** The body of a request is larger than its project takes. */
+export const tooLarge = (limit: number): Problem => ({
+  kind: 'bad-request',
+  status: 413,
+  detail: `The body of the request is larger than the ${limit} bytes this project takes.`,
+})

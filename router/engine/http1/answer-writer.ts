@@ -1,0 +1,155 @@
+import { STATUS_CODES } from 'node:http'
+import type { HeaderEdits, LocalAnswer } from '../../gate/gate'
+import { headerLine, prepareEdits, putFields } from '../headers/edits'
+import type { Outbox } from '../io/slab'
+import type { AnswerHead } from './parse/answer-head'
+
+const chunkedLine = Buffer.from('Transfer-Encoding: chunked\r\n')
+const closeLine = Buffer.from('Connection: close\r\n')
+const keepAliveLine = Buffer.from('Connection: keep-alive\r\n')
+const upgradeLines = Buffer.from('Connection: Upgrade\r\nUpgrade: websocket\r\n')
+const requestIdName = Buffer.from('X-Request-Id: ')
+const headEnd = Buffer.from('\r\n\r\n')
+const crlf = Buffer.from('\r\n')
+const lastChunk = Buffer.from('0\r\n')
+const statusOk = 'HTTP/1.1 200 OK\r\n'
+
+/** How the body of an answer is delimited towards an HTTP/1 client. */
+export const bodyless = 0
+export const counted = 1
+export const chunked = 2
+/** By the end of the connection: HTTP/1.0 knows no chunks. */
+export const untilClose = 3
+
+/** What an answer's head depends on besides the answer. */
+export interface AnswerContext {
+  isHead: boolean
+  /** No chunks: HTTP/1.0, or a handshake that was answered in HTTP, which is ended by the end of the connection. */
+  old: boolean
+  /** The connection ends after this answer. */
+  close: boolean
+  /** HTTP/1.0 that asked to be kept: it is told. */
+  toldKeepAlive: boolean
+  requestId: Buffer
+}
+
+let dateSecond = 0
+let dateLine = Buffer.alloc(0)
+
+function date(): Buffer {
+  const second = Math.floor(Date.now() / 1000)
+  if (second !== dateSecond) {
+    dateSecond = second
+    dateLine = Buffer.from(`Date: ${new Date(second * 1000).toUTCString()}\r\n`)
+  }
+  return dateLine
+}
+
+const hasNoBody = (status: number) => status === 204 || status === 304 || status < 200
+
+/** Writes the head of an instance's answer. Returns how its body is delimited; `untilClose` implies the end of the connection. */
+export function writeAnswerHead(out: Outbox, head: AnswerHead, edits: HeaderEdits | null, setCookie: string | null, context: AnswerContext): number {
+  const framing = framingOf(head, context)
+  writeFields(out, head, edits)
+  if (setCookie !== null) out.text(headerLine('Set-Cookie', setCookie))
+  if (framing === chunked) out.putAll(chunkedLine)
+  if (!head.hasDate) out.putAll(date())
+  writeEnd(out, context, framing)
+  return framing
+}
+
+// A status line in the one usual form is passed on as it came, in one run with the lines behind it; any other is written anew.
+function writeFields(out: Outbox, head: AnswerHead, edits: HeaderEdits | null): void {
+  const { fields, bytes } = head
+  const usual = head.minor === 1 && head.reasonStart - head.start === 13
+  if (!usual) out.text(`HTTP/1.1 ${head.status} ${head.reason()}\r\n`)
+  const ready = edits === null ? null : prepareEdits(edits)
+  if (ready !== null && ready.cut !== null) fields.cutNames(bytes, ready.cut)
+  putFields(out, bytes, fields, usual ? head.start : -1)
+  if (ready !== null) out.putAll(ready.lines)
+}
+
+function framingOf(head: AnswerHead, { isHead, old }: AnswerContext): number {
+  if (isHead || hasNoBody(head.status)) return bodyless
+  if (head.contentLength >= 0) return counted
+  return old ? untilClose : chunked
+}
+
+function writeEnd(out: Outbox, context: AnswerContext, framing: number): void {
+  out.putAll(requestIdName)
+  out.putAll(context.requestId)
+  if (context.close || framing === untilClose) {
+    out.putAll(crlf)
+    out.putAll(closeLine)
+    out.putAll(crlf)
+  } else if (context.toldKeepAlive) {
+    out.putAll(crlf)
+    out.putAll(keepAliveLine)
+    out.putAll(crlf)
+  } else out.putAll(headEnd)
+}
+
+/** 103: the Link lines alone (RFC 8297), to those who know interim answers. */
+export function writeEarlyHints(out: Outbox, head: AnswerHead): void {
+  const { fields, bytes } = head
+  let any = false
+  for (let line = 0; line < fields.count; line++) {
+    if (!fields.is(bytes, line, 'link')) continue
+    if (!any) out.text('HTTP/1.1 103 Early Hints\r\n')
+    any = true
+    out.put(bytes, fields.lineStart[line] as number, fields.lineStart[line + 1] as number)
+  }
+  if (any) out.putAll(crlf)
+}
+
+/** The head that turns the connection into a tunnel. */
+export function writeSwitch(out: Outbox, head: AnswerHead, edits: HeaderEdits | null, setCookie: string | null, requestId: Buffer): void {
+  writeFields(out, head, edits)
+  if (setCookie !== null) out.text(headerLine('Set-Cookie', setCookie))
+  out.putAll(upgradeLines)
+  out.putAll(requestIdName)
+  out.putAll(requestId)
+  out.putAll(headEnd)
+}
+
+/** One run of payload. */
+export function writeBody(out: Outbox, framing: number, bytes: Buffer, start: number, end: number): void {
+  if (framing === bodyless || end === start) return
+  if (framing === chunked) {
+    out.chunkSize(end - start)
+    out.put(bytes, start, end)
+    out.putAll(crlf)
+  } else out.put(bytes, start, end)
+}
+
+/** The end of a chunked body. */
+export function writeBodyEnd(out: Outbox, framing: number, trailers: [string, string][] | null): void {
+  if (framing !== chunked) return
+  out.putAll(lastChunk)
+  if (trailers !== null) for (const [name, value] of trailers) out.text(headerLine(name, value))
+  out.putAll(crlf)
+}
+
+/** The writer's own: what a local answer says of them is left out. */
+const writersOwn = new Set(['connection', 'keep-alive', 'date', 'x-request-id', 'transfer-encoding'])
+
+/** Writes the head of an answer of ours. Returns how its body is delimited. */
+export function writeLocalHead(out: Outbox, answer: LocalAnswer, context: AnswerContext): number {
+  const framing = localFraming(answer, context)
+  if (answer.head !== undefined) out.putAll(answer.head)
+  else {
+    const reason = answer.reason ?? STATUS_CODES[answer.status] ?? 'Unknown'
+    out.text(answer.status === 200 && reason === 'OK' ? statusOk : `HTTP/1.1 ${answer.status} ${reason}\r\n`)
+    for (const [name, value] of answer.headers) if (!writersOwn.has(name.toLowerCase())) out.text(headerLine(name, value))
+  }
+  if (framing === chunked) out.putAll(chunkedLine)
+  out.putAll(date())
+  writeEnd(out, context, framing)
+  return framing
+}
+
+function localFraming(answer: LocalAnswer, { isHead, old }: AnswerContext): number {
+  if (isHead || hasNoBody(answer.status) || answer.body === null) return bodyless
+  if (Buffer.isBuffer(answer.body) || answer.headers.some(([name]) => name.toLowerCase() === 'content-length')) return counted
+  return old ? untilClose : chunked
+}

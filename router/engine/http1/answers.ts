@@ -1,0 +1,194 @@
+import type net from 'node:net'
+import type { HeaderEdits, LocalAnswer } from '../../gate/gate'
+import { readers } from '../io/load-gauge'
+import { Outbox } from '../io/slab'
+import {
+  type AnswerContext,
+  bodyless,
+  chunked,
+  untilClose,
+  writeAnswerHead,
+  writeBody,
+  writeBodyEnd,
+  writeEarlyHints,
+  writeLocalHead,
+  writeSwitch,
+} from './answer-writer'
+import type { AnswerHead } from './parse/answer-head'
+
+const continueLine = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n')
+const nothing = Buffer.alloc(0)
+/** In a crowd a client has so long to take something: what the system holds for it is missing elsewhere. */
+const crowdTimeoutMs = 10_000
+/** A body of ours below this is copied behind its head, a larger one is written beside it. */
+const smallBody = 16_384
+
+/** What the way out tells its connection. */
+export interface AnswersOwner {
+  /** The stream of an answer of ours gave its last byte. */
+  onStreamed(): void
+  /** It failed: what was sent must be seen to be incomplete. */
+  abort(): void
+}
+
+/** The way out of one HTTP/1 connection: heads and bodies as bytes, in the framing that the client understands. */
+export class ClientAnswers {
+  readonly #socket: net.Socket
+  readonly #owner: AnswersOwner
+  readonly #idleTimeoutMs: number
+  readonly #out: Outbox
+  #framing = bodyless
+  #trailers: [string, string][] | null = null
+  #source: NodeJS.ReadableStream | null = null
+  #sentBefore = 0
+  #stalled = false
+
+  constructor(socket: net.Socket, owner: AnswersOwner, idleTimeoutMs: number) {
+    this.#socket = socket
+    this.#owner = owner
+    this.#idleTimeoutMs = idleTimeoutMs
+    this.#out = new Outbox(socket)
+  }
+
+  /** A next answer begins. */
+  begin(): void {
+    this.#sentBefore = this.#out.sent
+    this.#framing = bodyless
+    this.#trailers = null
+  }
+
+  get bytesOut(): number {
+    return this.#out.sent + this.#out.gathered - this.#sentBefore
+  }
+
+  /** The client takes nothing at the moment. */
+  get stalled(): boolean {
+    return this.#stalled
+  }
+
+  /** The body's end can only be told by the end of the connection. */
+  get endsByClose(): boolean {
+    return this.#framing === untilClose
+  }
+
+  sayContinue(): void {
+    this.#out.write(continueLine)
+  }
+
+  earlyHints(head: AnswerHead): void {
+    writeEarlyHints(this.#out, head)
+    this.#out.flush()
+  }
+
+  head(head: AnswerHead, edits: HeaderEdits | null, setCookie: string | null, context: AnswerContext): void {
+    this.#framing = writeAnswerHead(this.#out, head, edits, setCookie, context)
+  }
+
+  body(bytes: Buffer, start: number, end: number): void {
+    writeBody(this.#out, this.#framing, bytes, start, end)
+  }
+
+  trailers(trailers: [string, string][]): void {
+    this.#trailers = trailers
+  }
+
+  end(): void {
+    writeBodyEnd(this.#out, this.#framing, this.#trailers)
+    this.flush()
+  }
+
+  switched(head: AnswerHead, edits: HeaderEdits | null, setCookie: string | null, requestId: Buffer): void {
+    writeSwitch(this.#out, head, edits, setCookie, requestId)
+  }
+
+  /** Bytes of a tunnel. */
+  raw(bytes: Buffer, start: number, end: number): void {
+    this.#out.put(bytes, start, end)
+  }
+
+  /** Sends what was gathered. False: the client is slow. */
+  flush(): boolean {
+    const socket = this.#socket
+    if (this.#out.flush()) {
+      if (!readers.dense || socket.writableLength === 0) return true
+      // In a crowd nothing more is read for a client before it took what it has, however little that is.
+      if (!this.#stalled) socket.write(nothing, () => !socket.destroyed && socket.emit('drain'))
+    }
+    // A client that takes nothing is given up by the socket's own timer, which knows of progress within one write.
+    if (!this.#stalled) {
+      this.#stalled = true
+      readers.enter()
+      socket.setTimeout(readers.dense ? Math.min(crowdTimeoutMs, this.#idleTimeoutMs) : this.#idleTimeoutMs)
+    }
+    return false
+  }
+
+  /** Writes an answer of ours. True: it is whole; false: a stream gives its body, and `onStreamed` tells the end. */
+  local(answer: LocalAnswer, context: AnswerContext): boolean {
+    const framing = writeLocalHead(this.#out, answer, context)
+    const { body } = answer
+    this.#framing = framing
+    if (framing !== bodyless && body !== null) {
+      if (!Buffer.isBuffer(body)) {
+        this.#stream(body.open(), framing)
+        return false
+      }
+      if (body.length <= smallBody) this.#out.putAll(body)
+      else {
+        // One system call for both.
+        this.#socket.cork()
+        this.#out.write(body)
+        this.#socket.uncork()
+      }
+    }
+    this.flush()
+    return true
+  }
+
+  #stream(source: NodeJS.ReadableStream, framing: number): void {
+    this.#source = source
+    source.on('data', (chunk: Buffer) => {
+      if (this.#source !== source) return
+      writeBody(this.#out, framing, chunk, 0, chunk.length)
+      if (!this.flush()) source.pause()
+    })
+    source.on('end', () => {
+      if (this.#source !== source) return
+      this.#source = null
+      writeBodyEnd(this.#out, framing, null)
+      this.flush()
+      this.#owner.onStreamed()
+    })
+    const broken = () => {
+      if (this.#source === source) this.#owner.abort()
+    }
+    source.on('error', broken)
+    source.on('close', broken)
+    if (framing === chunked) this.#out.flush()
+  }
+
+  /** The client takes more. */
+  drained(): void {
+    if (this.#stalled) this.#socket.setTimeout(0)
+    this.#goOn()
+    this.#source?.resume()
+  }
+
+  #goOn(): void {
+    if (!this.#stalled) return
+    this.#stalled = false
+    readers.leave()
+  }
+
+  /** Closes what an answer was read from: its client is gone. */
+  dropSource(): void {
+    this.#goOn()
+    const source = this.#source
+    this.#source = null
+    if (source !== null && 'destroy' in source && typeof source.destroy === 'function') source.destroy()
+  }
+
+  discard(): void {
+    this.#out.discard()
+  }
+}

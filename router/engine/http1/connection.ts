@@ -1,0 +1,363 @@
+import type net from 'node:net'
+import type { ForwardPlan, HeaderEdits, LocalAnswer } from '../../gate/gate'
+import type { Front } from '../downstream'
+import { Exchange } from '../exchange'
+import { quietProbeMs } from '../http-proxy/upstreams'
+import type { Clock } from '../io/clock'
+import { cut } from '../io/cut'
+import type { Outbox } from '../io/slab'
+import { isEnough } from '../upload'
+import type { AnswerContext } from './answer-writer'
+import { type AnswersOwner, ClientAnswers } from './answers'
+import { ClientInput } from './client-input'
+import { type ClientHost, optionsAnswer } from './client-request'
+import { closing, dead, dropping, halfCloseGraceMs, idle, receiving, tunnel, waiting } from './client-states'
+import { HeadFacts, parsedHead } from './head-facts'
+import { type ClientAddress, KnownHost } from './known-host'
+import type { AnswerHead } from './parse/answer-head'
+import { notHost, notHttp, parseRequestHead } from './parse/request-head'
+import { CR, LF } from './parse/tables'
+import { RequestFrame } from './request-body'
+import { writeRequestHead } from './request-writer'
+
+/** One HTTP/1 connection of a client: its requests one after the other, its answers in the same order. */
+export class ClientConnection extends ClientInput implements Front, AnswersOwner {
+  readonly facts: HeadFacts
+  readonly exchange: Exchange
+  readonly #answers: ClientAnswers
+  readonly #known: KnownHost
+  readonly #frame = new RequestFrame()
+  #settled = false
+
+  constructor(host: ClientHost, socket: net.Socket, address: ClientAddress) {
+    super(host, socket)
+    this.#known = new KnownHost(address)
+    this.facts = new HeadFacts(address.secure ? 'https' : 'http', address.ip)
+    this.#answers = new ClientAnswers(socket, this, host.limits.clientIdleTimeoutMs)
+    this.exchange = new Exchange(host, this)
+    socket.on('drain', () => this.#drained())
+    socket.on('end', () => this.#clientEnded())
+    socket.on('error', () => {})
+    socket.on('timeout', () => {
+      if (socket.writableLength > 0) this.#cut()
+    })
+    socket.on('close', () => {
+      this.state = dead
+      this.upload.over()
+      this.#answers.dropSource()
+      this.exchange.clientLeft()
+      host.closed(this)
+    })
+  }
+
+  get bytesOut(): number {
+    return this.#answers.bytesOut
+  }
+
+  /** Requests and tunnels that a cut now would break. */
+  get openCount(): number {
+    return this.exchange.open ? 1 : 0
+  }
+
+  /** Another protocol has the socket from now on. */
+  leave(): void {
+    this.state = dead
+  }
+
+  // What the client says.
+
+  /** One head. Returns the offset behind it; `at` itself when bytes are missing. */
+  protected takeHead(bytes: Buffer, at: number, end: number): number {
+    let start = at
+    // RFC 9112 §2.2: empty lines before a request line are passed over.
+    while (start + 1 < end && bytes[start] === CR && bytes[start + 1] === LF) start += 2
+    if (start === end) return end
+    if (start + 1 === end && bytes[start] === CR) return at
+    const after = parseRequestHead(parsedHead, bytes, start, end, this.host.limits)
+    if (after === 0) return at
+    this.#begin()
+    if (after < 0) {
+      this.facts.takeNothing()
+      this.#refuse()
+      return end
+    }
+    this.bytesIn = after - start
+    this.#request(bytes)
+    return after
+  }
+
+  #begin(): void {
+    this.#answers.begin()
+    this.state = waiting
+    this.since = this.host.clock.now
+    this.#settled = false
+    this.ready = false
+    this.forgetRequest()
+  }
+
+  #refuse(): void {
+    const { status, detail } = parsedHead.refusal ?? notHttp
+    this.close = true
+    this.exchange.refuse({ kind: 'bad-request', status, detail })
+  }
+
+  #request(bytes: Buffer) {
+    const head = parsedHead
+    const known = this.#known
+    if (head.hostStart !== -1) known.read(this.host.table, bytes, head.hostStart, head.hostEnd)
+    if (head.hostStart === -1) this.facts.take(bytes, '', '')
+    else this.facts.take(bytes, known.name, known.authority)
+    if (head.refusal === null && known.name === '') head.refusal = notHost
+    if (head.refusal !== null) return this.#refuse()
+    this.readRequest(head)
+    if (head.hasBody) {
+      this.state = receiving
+      this.upload.begin()
+      this.#frame.begin(head)
+    }
+    if (head.targetEnd - head.targetStart === 1 && bytes[head.targetStart] === 42) return this.exchange.answerOwn(optionsAnswer)
+    this.exchange.start(known.route)
+  }
+
+  protected takeBody(bytes: Buffer, at: number, end: number): number {
+    const frame = this.#frame
+    const after = frame.take(bytes, at, end)
+    if (after < 0 || frame.done) this.upload.over()
+    if (after < 0) {
+      this.close = true
+      this.state = waiting
+      this.exchange.clientBroken()
+      return end
+    }
+    this.bytesIn += after - at
+    if (frame.done) this.state = waiting
+    if (frame.to > frame.from) this.exchange.sendBody(bytes, frame.from, frame.to)
+    if (frame.done) this.exchange.endBody(frame.trailers)
+    return after
+  }
+
+  protected dropBody(bytes: Buffer, at: number, end: number): number {
+    const after = this.#frame.take(bytes, at, end)
+    if (after < 0) {
+      this.finish()
+      return end
+    }
+    if (this.#frame.done) this.#next()
+    return after
+  }
+
+  #clientEnded() {
+    this.ended = true
+    this.since = this.host.clock.now
+    if (this.state === tunnel) return this.exchange.endTunnel()
+    // All was said on our side, or all that will be: what is left of it is on its way, and the socket closes itself behind it.
+    if (this.state === idle || this.state === dropping || this.state === closing) return this.finish()
+    // Whoever said all of its request may still wait for the answer.
+    if (this.state !== waiting || !this.exchange.open) this.destroy()
+  }
+
+  // What the exchange says.
+
+  writeHead(out: Outbox, plan: ForwardPlan): void {
+    const bytes = this.facts.lend(this.host.limits)
+    writeRequestHead(out, bytes, parsedHead, plan, this.#known.forwarded, this.facts.id)
+  }
+
+  untilWorthAsking(): Promise<void> | null {
+    if (!this.upload.early || isEnough(this.pending, this.body, this.contentLength)) return null
+    this.#sayContinue()
+    return this.upload.hold()
+  }
+
+  #sayContinue(): void {
+    if (!this.expectsContinue) return
+    this.expectsContinue = false
+    this.#answers.sayContinue()
+  }
+
+  onForwarding(): void {
+    this.ready = true
+    this.#sayContinue()
+    if (this.taking) return
+    // The decision took a while; what came meanwhile is the body.
+    if (this.body !== 'none' && this.pending === null) this.flushBody()
+    this.resume()
+    this.takePending()
+  }
+
+  onDrain(): void {
+    if (this.state === receiving || this.state === tunnel) this.resume()
+  }
+
+  #context(): AnswerContext {
+    return this.answerContext(this.facts, this.host.draining || this.ended)
+  }
+
+  onInformation(head: AnswerHead): void {
+    if (!this.old) this.#answers.earlyHints(head)
+  }
+
+  onHead(head: AnswerHead, edits: HeaderEdits | null, setCookie: string | null): void {
+    this.#answers.head(head, edits, setCookie, this.#context())
+    if (this.#answers.endsByClose) this.close = true
+  }
+
+  onBody(bytes: Buffer, start: number, end: number): void {
+    if (this.state === tunnel) this.#answers.raw(bytes, start, end)
+    else this.#answers.body(bytes, start, end)
+  }
+
+  onTrailers(trailers: [string, string][]): void {
+    this.#answers.trailers(trailers)
+  }
+
+  onFlush(): void {
+    // For a client that half-closed, progress is a sign of life.
+    if (this.ended) this.since = this.host.clock.now
+    if (!this.#answers.flush()) this.exchange.pauseAnswer()
+  }
+
+  onEnd(): void {
+    this.#answers.end()
+    this.#answered()
+  }
+
+  onSwitch(head: AnswerHead, edits: HeaderEdits | null, setCookie: string | null): void {
+    this.state = tunnel
+    this.#answers.switched(head, edits, setCookie, this.facts.id)
+    // A peer that vanished without a word is found out by the kernel: a quiet WebSocket may be quiet for hours.
+    this.socket.setKeepAlive(true, quietProbeMs)
+    const early = this.pending
+    this.pending = null
+    this.resume()
+    if (early !== null) this.takeTunnel(early, early.length)
+    if (this.ended) this.exchange.endTunnel()
+  }
+
+  onTunnelEnd(): void {
+    this.#answers.flush()
+    this.since = this.host.clock.now
+    this.ended = true
+    this.socket.end()
+  }
+
+  /** What came of the answer is passed on; its end must not look like one. */
+  abort(): void {
+    this.#answers.flush()
+    if (this.#answers.endsByClose) this.socket.resetAndDestroy()
+    this.destroy()
+  }
+
+  answer(answer: LocalAnswer): void {
+    if (answer.close) this.close = true
+    const whole = this.#answers.local(answer, this.#context())
+    if (this.#answers.endsByClose) this.close = true
+    if (whole) this.onStreamed()
+  }
+
+  onStreamed(): void {
+    this.exchange.localDone()
+    this.#answered()
+  }
+
+  // After an answer.
+
+  #answered() {
+    this.upload.over()
+    if (this.state >= closing) return
+    if (this.close) return this.finish()
+    if (this.state !== receiving) return this.#next()
+    this.state = dropping
+    this.since = this.host.clock.now
+    this.resume()
+    this.takePending()
+  }
+
+  #next(): void {
+    this.state = idle
+    this.since = this.host.clock.now
+    if (this.taking || this.socket.writableNeedDrain) return
+    this.takePending()
+    if (this.state !== idle) return
+    if (this.ended) this.finish()
+    else this.resume()
+  }
+
+  /** Says the last byte and waits a moment for the client to do so: to close at once could reset what is on its way. */
+  protected finish(): void {
+    if (this.state >= closing) return
+    this.state = closing
+    this.since = this.host.clock.now
+    this.pending = null
+    this.#answers.flush()
+    this.socket.end()
+    // What still comes is read and dropped.
+    this.resume()
+  }
+
+  /** Ends a connection on which nothing is under way. */
+  endIdle(): void {
+    if (this.state === idle && this.pending === null) this.finish()
+  }
+
+  destroy(): void {
+    this.state = dead
+    this.#answers.discard()
+    this.socket.destroy()
+  }
+
+  #cut(): void {
+    this.state = dead
+    this.#answers.discard()
+    cut(this.socket)
+  }
+
+  #drained(): void {
+    this.#answers.drained()
+    this.exchange.resumeAnswer()
+    if (this.state === idle && !this.taking) this.#next()
+  }
+
+  // Silence.
+
+  /** Called every tick: who was silent for too long is given up. */
+  watch() {
+    const { clock, limits } = this.host
+    if (this.state === idle) {
+      if (this.pending === null) {
+        if (clock.passed(this.since, limits.keepAliveMs)) this.finish()
+      } else if (clock.passed(this.since, limits.clientHeadTimeoutMs)) this.#headTooLate()
+    } else if (this.state === receiving || this.state === waiting) this.#watchRequest(clock)
+    else if (this.state !== tunnel || this.ended) this.#watchEnd(clock)
+  }
+
+  #watchEnd(clock: Clock): void {
+    // A client that is still taking its answer is no silent one; the socket's own timer tells (see `ClientAnswers.flush`).
+    if (this.#answers.stalled && this.socket.writableLength > 0) this.since = clock.now
+    else if (clock.passed(this.since, this.host.limits.lingerMs)) this.destroy()
+  }
+
+  #watchRequest(clock: Clock) {
+    const { limits } = this.host
+    const expected = this.ready || this.upload.held
+    if (this.state === receiving && expected && !this.paused && clock.passed(this.since, limits.clientIdleTimeoutMs)) {
+      this.close = true
+      return this.exchange.clientSilent()
+    }
+    if (this.ended && !this.#answers.stalled && clock.passed(this.since, halfCloseGraceMs)) return this.destroy()
+    if (!this.#settled && this.exchange.open && clock.passed(this.since, 0)) {
+      this.#settled = true
+      this.exchange.settle()
+      // TCP keep-alive tells whether a client that waits for a slow answer is still connected.
+      this.socket.setKeepAlive(true, quietProbeMs)
+    }
+  }
+
+  #headTooLate(): void {
+    this.#begin()
+    this.pending = null
+    this.close = true
+    this.facts.takeNothing()
+    this.exchange.refuse({ kind: 'bad-request', status: 408, detail: 'The request head did not arrive in time.' })
+  }
+}

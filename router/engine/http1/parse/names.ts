@@ -1,0 +1,83 @@
+import { hopByHop } from '@/shared/hop-by-hop'
+import { isUntrusted, untrustedNames, untrustedPrefixes } from '../../headers/untrusted-names'
+import { nameBytes, spells } from './tables'
+
+/** What a header line means to the router; any other line is only passed on. */
+export const plain = 0
+/** Ends at this hop (RFC 9110 §7.6.1), or only a proxy may say it. */
+export const ends = 1
+export const host = 2
+export const connection = 3
+export const contentLength = 4
+export const transferEncoding = 5
+export const expect = 6
+export const upgrade = 7
+export const date = 8
+
+type Meaning = number
+
+/** Names by length, so that most lines are dismissed by one look at a number. */
+function byLength(names: Record<string, Meaning>): { name: Uint8Array; meaning: Meaning }[][] {
+  const table: { name: Uint8Array; meaning: Meaning }[][] = Array.from({ length: 32 }, () => [])
+  for (const [name, meaning] of Object.entries(names)) table[name.length]?.push({ name: nameBytes(name), meaning })
+  return table
+}
+
+const shared = {
+  ...Object.fromEntries(hopByHop.map((name) => [name, ends])),
+  connection,
+  'content-length': contentLength,
+  'transfer-encoding': transferEncoding,
+  upgrade,
+  'x-request-id': ends,
+}
+const requestNames = byLength({
+  ...shared,
+  host,
+  expect,
+  ...Object.fromEntries(untrustedNames.map((name) => [name, ends])),
+  // Those of `isUntrusted` that are on no list.
+  content_length: ends,
+  transfer_encoding: ends,
+})
+const answerNames = byLength({ ...shared, date })
+
+const forwardedPrefix = nameBytes(untrustedPrefixes[0])
+const internalPrefix = nameBytes(untrustedPrefixes[1])
+const none: { name: Uint8Array; meaning: Meaning }[] = []
+const UNDERSCORE = 95
+/** 1: a name on the lists begins with this letter, so that a name with an underscore may be another spelling of it. */
+const firstOfUntrusted = new Uint8Array(256)
+for (const name of [...untrustedNames, ...untrustedPrefixes]) if (name.includes('-')) firstOfUntrusted[name.charCodeAt(0)] = 1
+
+function look(table: { name: Uint8Array; meaning: Meaning }[][], bytes: Uint8Array, start: number, length: number): Meaning {
+  const candidates = table[length] ?? none
+  for (let i = 0; i < candidates.length; i++) {
+    const candidate = candidates[i] as { name: Uint8Array; meaning: Meaning }
+    if (spells(bytes, start, candidate.name)) return candidate.meaning
+  }
+  return plain
+}
+
+/** Meaning of a request's header name. Many servers read `X_Real_IP` as `X-Real-IP`: what nobody may say is cut in both spellings. */
+export function requestMeaning(bytes: Buffer, start: number, end: number): Meaning {
+  const length = end - start
+  const meaning = look(requestNames, bytes, start, length)
+  if (meaning !== plain) return meaning
+  const first = (bytes[start] as number) | 32
+  if (firstOfUntrusted[first] === 0) return plain
+  if (first === 120 && length >= forwardedPrefix.length) {
+    if (spells(bytes, start, forwardedPrefix)) return ends
+    if (length >= internalPrefix.length && spells(bytes, start, internalPrefix)) return ends
+  }
+  for (let i = start; i < end; i++) if (bytes[i] === UNDERSCORE) return isUntrusted(bytes.toString('latin1', start, end).toLowerCase()) ? ends : plain
+  return plain
+}
+
+/** Meaning of an answer's header name. */
+export function answerMeaning(bytes: Buffer, start: number, end: number): Meaning {
+  const length = end - start
+  const meaning = look(answerNames, bytes, start, length)
+  if (meaning !== plain) return meaning
+  return length >= internalPrefix.length && spells(bytes, start, internalPrefix) ? ends : plain
+}

@@ -1,0 +1,69 @@
+import type { ForwardPlan } from '../../gate/gate'
+import { prepareEdits, putFields } from '../headers/edits'
+import { outsideHost } from '../http-proxy/upstreams'
+import type { Outbox } from '../io/slab'
+import type { RequestHead } from './parse/request-head'
+
+const version = Buffer.from(' HTTP/1.1\r\n')
+const chunkedLine = Buffer.from('Transfer-Encoding: chunked\r\n')
+const upgradeLines = Buffer.from('Connection: Upgrade\r\nUpgrade: websocket\r\n')
+const headEnd = Buffer.from('\r\n\r\n')
+/** More than the words above and the router's own Host line come to. */
+const fixedBytes = 256
+
+export interface ForwardedFor {
+  ip: string
+  scheme: 'http' | 'https'
+  /** The Host header, byte for byte (latin1). */
+  host: string
+  /** From the Host header, else the one the client connected to. */
+  port: string
+}
+
+/** What the router knows of the client, up to the name of X-Request-Id: the same for all requests of a connection to one host. */
+export function forwardedLines({ ip, scheme, host, port }: ForwardedFor): Buffer {
+  const lines = [
+    `X-Forwarded-For: ${ip}`,
+    `X-Forwarded-Proto: ${scheme}`,
+    `X-Forwarded-Host: ${host}`,
+    `X-Forwarded-Port: ${port}`,
+    `X-Real-IP: ${ip}`,
+    'X-Request-Id: ',
+  ]
+  return Buffer.from(lines.join('\r\n'), 'latin1')
+}
+
+function writeRequestLine(out: Outbox, bytes: Buffer, head: RequestHead, target: string | null): void {
+  if (target === null) out.put(bytes, head.start, head.targetEnd)
+  else {
+    out.put(bytes, head.start, head.targetStart)
+    out.text(target)
+  }
+  out.putAll(version)
+}
+
+/**
+ * Writes the head for the instance: the client's own bytes, less what ends here, then what the router says. Without edits the head
+ * begins with exactly the client's method and target, which `KeptFacts.movedTo` counts on.
+ */
+export function writeRequestHead(out: Outbox, bytes: Buffer, head: RequestHead, plan: ForwardPlan, forwarded: Buffer, requestId: Buffer): void {
+  const { fields } = head
+  const edits = plan.requestHeaders === null ? null : prepareEdits(plan.requestHeaders)
+  const added = (plan.target?.length ?? 0) + (plan.outside?.hostname.length ?? 0) + (edits?.lines.length ?? 0)
+  out.reserve(head.end - head.start + added + forwarded.length + requestId.length + fixedBytes)
+  // The request line and the lines that follow it are one run of bytes where nothing of them changes.
+  const asItCame = plan.target === null && plan.outside === null && head.minor === 1
+  if (!asItCame) writeRequestLine(out, bytes, head, plan.target)
+  if (plan.outside !== null) {
+    for (let line = 0; line < fields.count; line++) if (fields.is(bytes, line, 'host')) fields.cut[line] = 1
+    out.text(`Host: ${outsideHost(plan.outside)}\r\n`)
+  }
+  if (edits !== null && edits.cut !== null) fields.cutNames(bytes, edits.cut)
+  putFields(out, bytes, fields, asItCame ? head.start : -1)
+  if (edits !== null) out.putAll(edits.lines)
+  if (head.chunked) out.putAll(chunkedLine)
+  if (head.upgrade) out.putAll(upgradeLines)
+  out.putAll(forwarded)
+  out.putAll(requestId)
+  out.putAll(headEnd)
+}

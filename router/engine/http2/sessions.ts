@@ -1,0 +1,108 @@
+import type { Socket } from 'node:net'
+import type { ExchangeHost } from '../exchange-host'
+import { quietProbeMs } from '../http-proxy/upstreams'
+import type { Offenders } from '../listen/offenders'
+import { H2Front } from './downstream'
+import { clientPreface } from './protocol'
+import { type ClientWords, LastHost } from './request'
+import type { RequestHead } from './request-head'
+import { Session, type SessionHost } from './session'
+import type { H2Stream } from './stream'
+import { asksForWebSocket } from './websocket'
+
+export type { ClientWords } from './request'
+
+/** Whether a connection begins like one of HTTP/2 with prior knowledge (RFC 9113 §3.3): no HTTP/1 method is called PRI. */
+export function isPriorKnowledge(bytes: Buffer, size: number): boolean {
+  return size >= 4 && clientPreface.compare(bytes, 0, Math.min(size, clientPreface.length), 0, Math.min(size, clientPreface.length)) === 0
+}
+
+/** Fronts kept for the next requests; each holds some buffers. */
+const mostFronts = 1_024
+
+/** All HTTP/2 connections of an engine. */
+export class H2Sessions {
+  readonly #host: ExchangeHost
+  readonly #sessions = new Set<Session>()
+  readonly #offenders: Offenders
+  readonly #fronts: H2Front[] = []
+  /** null: not draining. */
+  #graceMs: number | null = null
+  readonly #release = (front: H2Front) => {
+    if (this.#fronts.length < mostFronts) this.#fronts.push(front)
+  }
+
+  constructor(host: ExchangeHost, offenders: Offenders) {
+    this.#host = host
+    this.#offenders = offenders
+  }
+
+  /** Connections. */
+  get size(): number {
+    return this.#sessions.size
+  }
+
+  /** Requests under way. */
+  get open(): number {
+    let open = 0
+    for (const session of this.#sessions) open += session.open
+    return open
+  }
+
+  /** Speaks HTTP/2 on `socket` from now on. */
+  accept(socket: Socket, client: ClientWords): void {
+    const session = this.#begin(socket, client)
+    socket.on('data', (chunk: Buffer) => session.receive(chunk))
+  }
+
+  /** The same where somebody else reads the socket, into a buffer that is used again: what is returned takes the bytes. */
+  adopt(socket: Socket, client: ClientWords): (bytes: Buffer, size: number) => void {
+    const session = this.#begin(socket, client)
+    return (bytes, size) => session.receive(Buffer.from(bytes.subarray(0, size)))
+  }
+
+  #begin(socket: Socket, client: ClientWords): Session {
+    const last = new LastHost()
+    const sessionHost: SessionHost = {
+      limits: this.#host.limits,
+      suspect: this.#offenders.has(client.ip, Date.now()),
+      onFlood: () => this.#offenders.note(client.ip, Date.now()),
+      onRequest: (stream, head, tooLarge) => {
+        // As for a WebSocket over HTTP/1.1: it may be quiet for hours, and only the kernel finds out that nobody is there any more.
+        if (asksForWebSocket(head)) socket.setKeepAlive(true, quietProbeMs)
+        this.#request(stream, head, tooLarge, client, last)
+      },
+      onClosed: (session) => this.#sessions.delete(session),
+    }
+    const session = new Session(socket, sessionHost)
+    this.#sessions.add(session)
+    // Its handshake was under way when the others were told.
+    if (this.#graceMs !== null) session.drain(this.#graceMs)
+    return session
+  }
+
+  #request(stream: H2Stream, head: RequestHead, tooLarge: boolean, client: ClientWords, last: LastHost): void {
+    const front = this.#fronts.pop() ?? new H2Front(this.#host, this.#release)
+    stream.taker = front
+    front.begin(stream, head, tooLarge, client, last, this.#host.table)
+  }
+
+  /** Ends what has waited for a client for too long, session by session: to be gone through every now and then. */
+  *tick(): IterableIterator<void> {
+    for (const session of this.#sessions) {
+      session.tick(Date.now())
+      yield
+    }
+  }
+
+  /** Tells every client that no more requests are taken after `graceMs`; connections end with their last answer. */
+  drain(graceMs: number): void {
+    this.#graceMs = graceMs
+    for (const session of this.#sessions) session.drain(graceMs)
+  }
+
+  /** Cuts everything. */
+  close(): void {
+    for (const session of [...this.#sessions]) session.destroy()
+  }
+}

@@ -1,0 +1,4 @@
+import { engineContract } from './contract/suite'
+import { createLeanEngine } from './lean'
+
+engineContract('lean', createLeanEngine)

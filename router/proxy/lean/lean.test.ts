@@ -1,4 +1,0 @@
-import { engineContract } from '../contract'
-import { createLeanEngine } from './engine'
-
-engineContract('lean', createLeanEngine)
