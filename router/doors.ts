@@ -1,6 +1,7 @@
 import { AppError } from '@/shared/errors'
-import type { Engine, EngineLog } from './engine/engine'
+import type { Engine } from './engine/engine'
 import type { RouterEnv } from './env'
+import type { RouterLog } from './log'
 import type { TlsEdge } from './tls/tls-edge'
 
 export interface Bound {
@@ -11,7 +12,7 @@ export interface Bound {
 const secureRetryMs = 15_000
 
 /** Opens the port of plain HTTP. @throws AppError that says what to do. */
-export async function openPlain(engine: Engine, env: RouterEnv, log: EngineLog): Promise<Bound> {
+export async function openPlain(engine: Engine, env: RouterEnv, log: RouterLog): Promise<Bound> {
   try {
     return await listen(engine, env, log, env.httpPort, null)
   } catch (error) {
@@ -34,7 +35,7 @@ export class SecureDoor {
     private readonly engine: Engine,
     private readonly env: RouterEnv,
     private readonly tls: TlsEdge,
-    private readonly log: EngineLog,
+    private readonly log: RouterLog,
     private readonly onOpened: () => void,
   ) {}
 
@@ -63,7 +64,7 @@ export class SecureDoor {
   }
 }
 
-async function listen(engine: Engine, env: RouterEnv, log: EngineLog, port: number, tls: TlsEdge | null): Promise<Bound> {
+async function listen(engine: Engine, env: RouterEnv, log: RouterLog, port: number, tls: TlsEdge | null): Promise<Bound> {
   const address = { port, reusePort: true, tls, proxyProtocol: env.proxyProtocol }
   try {
     return await engine.listen({ ...address, host: env.host })

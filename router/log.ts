@@ -17,3 +17,10 @@ export function createRouterLog(level: string, workerId: number): { log: Logger;
   }
   return { log, flush }
 }
+
+/** What an engine writes to the log: an object of fields, then a sentence. pino's loggers fit. */
+export interface RouterLog {
+  info(fields: object, message: string): void
+  warn(fields: object, message: string): void
+  error(fields: object, message: string): void
+}

@@ -1,4 +1,4 @@
-import type { EngineLog } from './engine/engine'
+import type { RouterLog } from './log'
 import type { HostTable } from './match/host-table'
 import type { BuiltTable } from './table/builder'
 import type { TableCopy } from './table/copy'
@@ -16,7 +16,7 @@ export interface ServedTableOptions {
   current: BuiltTable
   /** Whether this worker listens for HTTPS: without, no visitor may be sent there. */
   isSecure: () => boolean
-  log: EngineLog
+  log: RouterLog
 }
 
 /** The table that serves and its copy on disk, changed together. */

@@ -1,10 +1,11 @@
 import path from 'node:path'
 import type { EdgeAsks, EdgeReports } from '@/shared/edge-link'
 import { createEdgeParts, type EdgeParts } from './cache/edge-parts'
-import type { EngineLog, EngineServices } from './engine/engine'
+import type { EngineServices } from './engine/engine'
 import type { RouterEnv } from './env'
 import { createGate } from './gate/create-gate'
 import type { TableGate } from './gate/gate'
+import type { RouterLog } from './log'
 import type { HostTable } from './match/host-table'
 import { createObserver } from './observe/observe'
 import { LimitBook } from './rules/limit-book'
@@ -36,7 +37,7 @@ export interface Services extends EngineServices {
   close(): Promise<void>
 }
 
-export function createServices(env: RouterEnv, table: HostTable, log: EngineLog, control: ControlTalk, siblings: Siblings | null = null): Services {
+export function createServices(env: RouterEnv, table: HostTable, log: RouterLog, control: ControlTalk, siblings: Siblings | null = null): Services {
   const targets = createTargets({
     table,
     log,

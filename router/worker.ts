@@ -1,11 +1,12 @@
 import { mkdirSync } from 'node:fs'
 import { z } from 'zod'
 import { type Bound, openPlain, SecureDoor } from './doors'
-import type { DrainResult, Engine, EngineFactory, EngineLog } from './engine/engine'
+import type { DrainResult, Engine, EngineFactory } from './engine/engine'
 import { createHttpProxyEngine } from './engine/http-proxy/engine'
 import { createLeanEngine } from './engine/lean'
 import type { RouterEnv } from './env'
 import { ControlLink, type LinkHandlers } from './link/control-link'
+import type { RouterLog } from './log'
 import type { HostTable } from './match/host-table'
 import { ServedTable } from './served-table'
 import { type ControlTalk, createServices, type Services } from './services'
@@ -38,7 +39,7 @@ export interface RouterWorker {
  * moments with everything else gone.
  * @throws AppError when the port of HTTP cannot be bound.
  */
-export async function startWorker(env: RouterEnv, log: EngineLog): Promise<RouterWorker> {
+export async function startWorker(env: RouterEnv, log: RouterLog): Promise<RouterWorker> {
   const snapshots = new SnapshotStore(env.runDirectory)
   const { from, problems, ...current } = snapshots.load()
   const { hosts } = current
@@ -109,7 +110,7 @@ function handlersOf({ gate, tls, observer, parts }: Services, engine: Engine): L
 }
 
 // Serving does not depend on it: a full or read-only disk costs the snapshot, not the traffic.
-function prepareRunDirectory(env: RouterEnv, log: EngineLog): void {
+function prepareRunDirectory(env: RouterEnv, log: RouterLog): void {
   try {
     mkdirSync(env.runDirectory, { recursive: true, mode: 0o700 })
   } catch (error) {

@@ -1,7 +1,7 @@
 import path from 'node:path'
 import type { EdgeCommands } from '@/shared/edge-link'
 import { StaticFiles } from '../content/static-content'
-import type { EngineLog } from '../engine/engine'
+import type { RouterLog } from '../log'
 import type { HostTable } from '../match/host-table'
 import type { Targets } from '../targets/targets'
 import { defaultMaxEntryBytes, SharedCache } from './answer-cache'
@@ -21,7 +21,7 @@ export interface EdgeParts {
 }
 
 /** @param options.home of the installation: the cache's disk tier lies in `cache/edge` below it. */
-export function createEdgeParts(options: { table: HostTable; targets: Targets; home: string; log: EngineLog }): EdgeParts {
+export function createEdgeParts(options: { table: HostTable; targets: Targets; home: string; log: RouterLog }): EdgeParts {
   const content = new StaticFiles({ log: options.log })
   const origin = createOrigin({ targets: options.targets, maxBytes: defaultMaxEntryBytes })
   const cache = new SharedCache({ ask: origin.ask, directory: path.join(options.home, 'cache', 'edge') })

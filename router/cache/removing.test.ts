@@ -100,7 +100,7 @@ describe('removing', () => {
   test('a table without the deployment lets go of its answers', async () => {
     world.app = () => ({ headers: minute })
     await get('/')
-    const { policy: _policy, turn: _turn, ...plain } = route({ deploymentId: 'd2' })
+    const { policy: _policy, ...plain } = route({ deploymentId: 'd2' })
     world.cache.apply(new HostTable({ version: 1, generatedAt: '', dashboardUrl: '', routes: [plain] }))
     await get('/')
     expect(world.seen).toHaveLength(2)

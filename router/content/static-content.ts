@@ -1,16 +1,16 @@
 import { inSlices } from '@/shared/node/slices'
 import type { StaticContent } from '@/shared/route-table'
-import type { EngineLog } from '../engine/engine'
 import type { ContentSource, Found, LocalAnswer, RequestFacts } from '../gate/gate'
 import { MemoryBound } from '../http/memory-bound'
 import { WorkQueue } from '../http/work-queue'
+import type { RouterLog } from '../log'
 import type { HostTable, LiveRoute } from '../match/host-table'
 import { OpenFiles } from './open-files'
 import { Site, type SiteShare } from './site'
 import { readSite } from './site-index'
 
 export interface StaticFilesOptions {
-  log?: Pick<EngineLog, 'warn'>
+  log?: Pick<RouterLog, 'warn'>
   /** Bytes of files held in memory. */
   memoryBytes?: number
 }

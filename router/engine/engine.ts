@@ -1,16 +1,10 @@
 import type { EngineLimits } from '../env'
 import type { Gate } from '../gate/gate'
+import type { RouterLog } from '../log'
 import type { HostTable } from '../match/host-table'
 import type { Observer } from '../observe/observer'
 import type { Targets } from '../targets/targets'
 import type { TlsEdge } from '../tls/tls-edge'
-
-/** What an engine writes to the log: an object of fields, then a sentence. pino's loggers fit. */
-export interface EngineLog {
-  info(fields: object, message: string): void
-  warn(fields: object, message: string): void
-  error(fields: object, message: string): void
-}
 
 /** What is decided the same way for every engine; each is given the new table by who owns it, before the engine is. */
 export interface EngineServices {
@@ -23,7 +17,7 @@ export interface EngineOptions extends EngineServices {
   limits: EngineLimits
   /** Served from the first request on. */
   table: HostTable
-  log: EngineLog
+  log: RouterLog
 }
 
 export interface ListenAddress {

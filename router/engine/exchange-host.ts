@@ -1,9 +1,9 @@
 import type { EngineLimits } from '../env'
 import type { Gate } from '../gate/gate'
+import type { RouterLog } from '../log'
 import type { HostTable } from '../match/host-table'
 import type { Observer } from '../observe/observer'
 import type { Targets } from '../targets/targets'
-import type { EngineLog } from './engine'
 import type { Tunnels } from './tunnels'
 import type { Pools } from './upstream/pool'
 
@@ -15,7 +15,7 @@ export interface ExchangeHost {
   readonly pools: Pools
   readonly tunnels: Tunnels
   readonly limits: EngineLimits
-  readonly log: EngineLog
+  readonly log: RouterLog
   readonly table: HostTable
   readonly draining: boolean
 }

@@ -2,10 +2,11 @@ import { TLSSocket } from 'node:tls'
 import { inSlices } from '@/shared/node/slices'
 import type { EngineLimits } from '../env'
 import type { Gate } from '../gate/gate'
+import type { RouterLog } from '../log'
 import type { HostTable } from '../match/host-table'
 import type { Observer } from '../observe/observer'
 import type { Targets } from '../targets/targets'
-import type { DrainOptions, DrainResult, Engine, EngineLog, EngineOptions, ListenAddress } from './engine'
+import type { DrainOptions, DrainResult, Engine, EngineOptions, ListenAddress } from './engine'
 import type { ClientHost } from './http1/client-request'
 import { ClientConnection } from './http1/connection'
 import type { ClientAddress } from './http1/known-host'
@@ -41,7 +42,7 @@ class LeanEngine implements Engine, ClientHost {
   readonly targets: Targets
   readonly observer: Observer
   readonly limits: EngineLimits
-  readonly log: EngineLog
+  readonly log: RouterLog
   readonly clock: Clock
   readonly pools: Pools
   readonly tunnels = new Tunnels()

@@ -1,5 +1,5 @@
 import { MatchLimit } from '@/shared/edge-rules/linear'
-import type { EngineLog } from '../engine/engine'
+import type { RouterLog } from '../log'
 import type { HostTable, LiveRoute } from '../match/host-table'
 import type { Problem } from '../pages/pages'
 import { isRuleProblem, ruleProblemHeaders } from '../pages/rule-pages'
@@ -28,14 +28,14 @@ import type {
 } from './gate'
 import { takeLimits } from './limits'
 import { challengeAnswer, editAnswer, withStatus } from './local-answers'
-import { problemAnswer } from './open-gate'
 import { type GateParts, Passage, responseEdits } from './passage'
+import { problemAnswer } from './problem-answer'
 import { Rewritten } from './rewritten'
 import { UntouchedPaths } from './untouched-paths'
 
 export interface GateOptions {
   table: HostTable
-  log: EngineLog
+  log: RouterLog
   content?: ContentSource | null
   cache?: AnswerCache | null
   compressor?: FilterSource | null

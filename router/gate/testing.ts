@@ -35,7 +35,6 @@ export const liveRoute = (more: Partial<LiveRoute> = {}): LiveRoute => ({
   state: 'live',
   targets: [],
   policy: defaultEdgePolicy,
-  turn: 0,
   ...more,
 })
 

@@ -1,5 +1,5 @@
 import type { Target } from '@/shared/route-table'
-import type { UpstreamFault } from '../engine/http-proxy/upstreams'
+import type { UpstreamFault } from '../engine/upstream/faults'
 
 /** Bounds of ejection. Milliseconds unless they say otherwise. */
 export interface HealthSettings {

@@ -12,7 +12,7 @@ import {
 import { decodeFrame, LineReader, sendFrame } from '@/shared/node/frames'
 import { Slices } from '@/shared/node/slices'
 import { isTablePart } from '@/shared/node/table-frames'
-import type { EngineLog } from '../engine/engine'
+import type { RouterLog } from '../log'
 import type { BuiltTable } from '../table/builder'
 import { type ArrivedTable, TableIntake, wholeTable } from '../table/intake'
 
@@ -58,7 +58,7 @@ export interface ControlLinkOptions {
   onTable: (table: ArrivedTable) => Promise<void>
   inFlight: (instanceIds: readonly string[]) => Record<string, number>
   handlers: LinkHandlers
-  log: EngineLog
+  log: RouterLog
 }
 
 /** One connection to the control plane, and what is read from it. */

@@ -2,12 +2,10 @@ import { defaultEdgePolicy, type EdgePolicy } from '@/shared/edge-policy'
 import { placeOf } from '@/shared/node/host'
 import type { CertificateEntry, Route, TableHead, TablePart } from '@/shared/route-table'
 
-/** A route as the data path uses it: frozen fields and the turn of its round robin. Tables that say the same of it share it. */
+/** A route as the data path uses it. Tables that contain the same route share one object. */
 export interface LiveRoute extends Omit<Route, 'policy'> {
   /** Shared by all routes that name it: what is compiled from it can be kept under it. */
   readonly policy: EdgePolicy
-  /** Advanced by the balancer; not part of the table's identity. */
-  turn: number
 }
 
 /** What was made of one part of a table. */
@@ -73,7 +71,7 @@ export class HostTable {
     for (const route of routes) {
       const policy = this.#policyOf(route)
       if (route.policy !== undefined) named.set(route.policy, policy)
-      const live = { ...route, host: hostOf(route), policy, turn: 0 }
+      const live = { ...route, host: hostOf(route), policy }
       this.#addRoute(live)
       taken.routes.push(live)
     }

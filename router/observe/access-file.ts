@@ -1,10 +1,10 @@
 import { type FileHandle, mkdir, open, rename } from 'node:fs/promises'
 import path from 'node:path'
-import type { EngineLog } from '../engine/engine'
+import type { RouterLog } from '../log'
 
 export interface AccessFileOptions {
   file: string
-  log: EngineLog
+  log: RouterLog
   /** Beyond it the file becomes `<file>.1`, that one `<file>.2` and so on. */
   maxBytes?: number
   /** Files kept beside the one that is written. */

@@ -1,5 +1,5 @@
 import type { AccessLine, EdgeReports } from '@/shared/edge-link'
-import type { EngineLog } from '../engine/engine'
+import type { RouterLog } from '../log'
 import type { LiveRoute } from '../match/host-table'
 import { AccessFile } from './access-file'
 import { Counters, TrafficBacklog } from './counters'
@@ -10,7 +10,7 @@ import { Allowance, defaultSampleRates, type SampleRates, Sampler } from './samp
 export interface ObserverOptions {
   /** Tells the control plane; false when it is not there, or reads too slowly. */
   report<K extends 'traffic' | 'access'>(kind: K, report: EdgeReports[K]): boolean
-  log: EngineLog
+  log: RouterLog
   /** JSON lines go here too; null: nowhere. */
   accessLogFile: string | null
   /** Every request is written to the file, not the sampled ones alone. */

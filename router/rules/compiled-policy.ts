@@ -13,7 +13,7 @@ import {
   type Matcher,
 } from '@/shared/edge-rules/rules'
 import { ruleLimits, ruleWeight, textWeight } from '@/shared/edge-rules/weight'
-import type { EngineLog } from '../engine/engine'
+import type { RouterLog } from '../log'
 import { AddressList } from './addresses'
 import { LimitBook } from './limit-book'
 import { Guard, wrongTries } from './protection'
@@ -58,14 +58,14 @@ const formWeight = 16 * 1024
  * with it what it has counted and verified.
  */
 export class CompiledPolicies {
-  readonly #log: EngineLog
+  readonly #log: RouterLog
   readonly #limits: LimitBook
   readonly #byObject = new WeakMap<EdgePolicy, CompiledPolicy>()
   readonly #byContent = new Map<string, CompiledPolicy>()
   #weight = 0
 
   /** `limits`: those of this worker; for its own where it is alone. */
-  constructor(log: EngineLog, limits = new LimitBook()) {
+  constructor(log: RouterLog, limits = new LimitBook()) {
     this.#log = log
     this.#limits = limits
     this.#byObject.set(defaultEdgePolicy, this.#compile(defaultEdgePolicy, 'default'))

@@ -1,20 +1,20 @@
 import type { EdgeAsks, EdgeReports } from '@/shared/edge-link'
 import { inSlices } from '@/shared/node/slices'
 import type { Target } from '@/shared/route-table'
-import type { EngineLog } from '../engine/engine'
 import { defaultHealthSettings, type HealthSettings } from '../health/health'
 import { probeTarget } from '../health/probe'
+import type { RouterLog } from '../log'
 import type { HostTable, LiveRoute } from '../match/host-table'
 import type { Problem } from '../pages/pages'
 import { Pool, type Waiter } from './pool'
 import { Sleepers } from './sleepers'
 import { setTargetCookie } from './sticky'
 import { sameTarget, TargetState, type TargetsHost } from './target-state'
-import type { Lease, Outcome, TargetAsk, Targets } from './targets'
+import { type Lease, noTargetProblem, type Outcome, type TargetAsk, type Targets } from './targets'
 
 export interface BalancedTargetsOptions {
   table: HostTable
-  log: EngineLog
+  log: RouterLog
   /** Tells the control plane of ejections; may be lost. */
   report(kind: 'health', report: EdgeReports['health']): unknown
   /** Asks for the instances of a sleeping deployment. @throws when nobody could be asked. */
@@ -218,8 +218,7 @@ class BalancedTargets implements Targets, TargetsHost {
 
   #withoutTargets(route: LiveRoute, ask: TargetAsk): Problem | Promise<Lease | Problem> {
     if (route.state === 'sleeping' && route.deploymentId !== null) return this.#sleepers.hold(route, route.deploymentId, ask)
-    const kind = route.state === 'live' || route.state === 'sleeping' ? 'no-target' : route.state
-    return { kind, host: route.host, projectName: route.projectName }
+    return noTargetProblem(route)
   }
 
   #enqueue(pool: Pool, route: LiveRoute, ask: TargetAsk, wanted: TargetState | null, deadline: number): Problem | Promise<Lease | Problem> {

@@ -1,5 +1,5 @@
 import type { EdgeAsks } from '@/shared/edge-link'
-import type { EngineLog } from '../engine/engine'
+import type { RouterLog } from '../log'
 import type { HostTable, LiveRoute } from '../match/host-table'
 import type { Problem } from '../pages/pages'
 import type { Lease, TargetAsk } from './targets'
@@ -9,7 +9,7 @@ export interface SleepersOptions {
   timeoutMs: number
   /** Requests that may wait for one deployment. */
   maxWaiting: number
-  log: EngineLog
+  log: RouterLog
 }
 
 type Result = Lease | Problem | Promise<Lease | Problem>

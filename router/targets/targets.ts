@@ -1,5 +1,5 @@
 import type { Target } from '@/shared/route-table'
-import type { UpstreamFault } from '../engine/http-proxy/upstreams'
+import type { UpstreamFault } from '../engine/upstream/faults'
 import type { HostTable, LiveRoute } from '../match/host-table'
 import type { Problem } from '../pages/pages'
 
@@ -44,4 +44,10 @@ export interface Targets {
 /** Whether `acquire` gave a lease. */
 export function isLease(result: Lease | Problem): result is Lease {
   return 'target' in result
+}
+
+/** Why a route has nowhere to go. */
+export function noTargetProblem(route: LiveRoute): Problem {
+  const kind = route.state === 'live' || route.state === 'sleeping' ? 'no-target' : route.state
+  return { kind, host: route.host, projectName: route.projectName }
 }

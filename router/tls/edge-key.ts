@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { chmodSync, closeSync, fstatSync, fsyncSync, linkSync, openSync, readFileSync, renameSync, unlinkSync, writeSync } from 'node:fs'
-import type { EngineLog } from '../engine/engine'
+import type { RouterLog } from '../log'
 
 const keyBytes = 32
 
@@ -8,7 +8,7 @@ const keyBytes = 32
  * The key that seals certificates on disk: made once, by whichever worker comes first, and the same for all of them. Where it cannot be
  * kept, one that lives as long as the process is given: everything works but what is stored is of no use to the next.
  */
-export function edgeKey(file: string, log: EngineLog): Buffer {
+export function edgeKey(file: string, log: RouterLog): Buffer {
   try {
     const found = readKey(file, log)
     if (found) return found
@@ -20,7 +20,7 @@ export function edgeKey(file: string, log: EngineLog): Buffer {
 }
 
 /** null: there is none, or it is none. */
-function readKey(file: string, log: EngineLog): Buffer | null {
+function readKey(file: string, log: RouterLog): Buffer | null {
   let text: string
   try {
     const descriptor = openSync(file, 'r')
@@ -56,7 +56,7 @@ function makeKey(file: string): Buffer | null {
 }
 
 // Workers that do this at the same moment may end with different keys; what one cannot read it asks for again.
-function replaceKey(file: string, log: EngineLog): Buffer {
+function replaceKey(file: string, log: RouterLog): Buffer {
   log.error({ file }, 'the key of the certificate store was damaged: a new one is made, and certificates are asked for again')
   const key = randomBytes(keyBytes)
   renameSync(writeTemp(file, key), file)

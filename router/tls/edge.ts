@@ -4,7 +4,7 @@ import { createSecureContext, type SecureContext, type Server, type TLSSocket, t
 import type { EdgeStates } from '@/shared/edge-link'
 import { Slices } from '@/shared/node/slices'
 import type { CertificateEntry } from '@/shared/route-table'
-import type { EngineLog } from '../engine/engine'
+import type { RouterLog } from '../log'
 import { CertificateIndex } from './certificate-index'
 import { edgeKey } from './edge-key'
 import { HandshakeFaults } from './handshake-faults'
@@ -25,7 +25,7 @@ export interface TlsEdgeOptions {
   entries?: readonly CertificateEntry[]
   /** A handshake that takes longer is given up. */
   handshakeTimeoutMs: number
-  log: EngineLog
+  log: RouterLog
   /** See `StaplesOptions`. */
   allowResponder?: (address: string) => boolean
 }

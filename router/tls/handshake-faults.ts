@@ -1,4 +1,4 @@
-import type { EngineLog } from '../engine/engine'
+import type { RouterLog } from '../log'
 
 const sayEveryMs = 60_000
 /** Codes come from OpenSSL: a handful. */
@@ -6,11 +6,11 @@ const maxCodes = 32
 
 /** Handshakes that failed: scanners make thousands, so they are counted and told in one line a minute. */
 export class HandshakeFaults {
-  readonly #log: EngineLog
+  readonly #log: RouterLog
   readonly #byCode = new Map<string, number>()
   readonly #timer: NodeJS.Timeout
 
-  constructor(log: EngineLog) {
+  constructor(log: RouterLog) {
     this.#log = log
     this.#timer = setInterval(() => this.#say(), sayEveryMs).unref()
   }

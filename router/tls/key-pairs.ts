@@ -1,4 +1,4 @@
-import type { EngineLog } from '../engine/engine'
+import type { RouterLog } from '../log'
 import type { KeyPair, SealedStore } from './sealed-store'
 
 /** Asks the control plane for chains and keys. @throws when it is not there or silent. */
@@ -15,14 +15,14 @@ const maxUnsaved = 2_000
 export class KeyPairs {
   readonly #store: SealedStore
   readonly #ask: AskForPairs
-  readonly #log: EngineLog
+  readonly #log: RouterLog
   readonly #unsaved = new Map<string, KeyPair>()
   readonly #loading = new Map<string, Promise<KeyPair | null>>()
   /** id → when it was asked for in vain. */
   readonly #vain = new Map<string, number>()
   #complained = false
 
-  constructor(store: SealedStore, ask: AskForPairs, log: EngineLog) {
+  constructor(store: SealedStore, ask: AskForPairs, log: RouterLog) {
     this.#store = store
     this.#ask = ask
     this.#log = log

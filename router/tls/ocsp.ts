@@ -2,11 +2,11 @@ import { createHash } from 'node:crypto'
 import { type LookupAddress, lookup } from 'node:dns'
 import http from 'node:http'
 import net from 'node:net'
-import type { EngineLog } from '../engine/engine'
+import type { RouterLog } from '../log'
 import { goodUntil, type OcspQuestion, questionFor } from './ocsp-message'
 
 export interface StaplesOptions {
-  log: EngineLog
+  log: RouterLog
   /** The first answer is there: from now on handshakes may ask. */
   onFirst: () => void
   /** Whether an address may be asked. The URL is the word of whoever uploaded the certificate: the default refuses what is not public. */

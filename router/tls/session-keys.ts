@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, statSync, writeSync } from 'node:fs'
-import type { EngineLog } from '../engine/engine'
+import type { RouterLog } from '../log'
 
 /** What `tls.Server.setTicketKeys` takes: 16 bytes of name, 16 of HMAC key, 16 of AES key. */
 const keyBytes = 48
@@ -12,7 +12,7 @@ const staleLockMs = 60_000
 export interface SessionKeysOptions {
   /** Shared by all workers of the machine: a ticket of one is accepted by every other. */
   file: string
-  log: EngineLog
+  log: RouterLog
   now?: () => number
 }
 

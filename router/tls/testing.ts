@@ -5,7 +5,7 @@ import path from 'node:path'
 import tls from 'node:tls'
 import * as x509 from '@peculiar/x509'
 import type { CertificateEntry } from '@/shared/route-table'
-import type { EngineLog } from '../engine/engine'
+import type { RouterLog } from '../log'
 import { createTlsEdge, type TlsEdgeOptions } from './edge'
 import type { KeyPair } from './sealed-store'
 import { SessionKeys } from './session-keys'
@@ -77,7 +77,7 @@ export interface TestTlsOptions extends Partial<TlsEdgeOptions> {
 export async function testTls({ certificates = [], ...options }: TestTlsOptions = {}) {
   const own = options.directory === undefined
   const directory = options.directory ?? mkdtempSync(path.join(tmpdir(), 'switchyard-tls-'))
-  const log: EngineLog = options.log ?? { info: () => {}, warn: () => {}, error: () => {} }
+  const log: RouterLog = options.log ?? { info: () => {}, warn: () => {}, error: () => {} }
   const sessionKeys = options.sessionKeys ?? new SessionKeys({ file: path.join(directory, 'ticket.keys'), log })
   const asked: string[] = []
   const ask = async (ids: string[]) => {

@@ -1,11 +1,11 @@
 /** Services of an engine under test that do as they are told and remember what they were told. */
 import type { Admission, AnswerFilter, ForwardPlan, Gate, LocalAnswer, RequestFacts } from '../../gate/gate'
-import { problemAnswer } from '../../gate/open-gate'
+import { problemAnswer } from '../../gate/problem-answer'
 import type { LiveRoute } from '../../match/host-table'
 import type { FinishedRequest, Observer } from '../../observe/observer'
 import type { Problem } from '../../pages/pages'
 import type { Lease, Outcome, TargetAsk, Targets } from '../../targets/targets'
-import { InFlight, pickTarget } from './balancer'
+import { InFlight, pickTarget } from './doubles'
 
 /** A plan that forwards, changed by `parts`. */
 export const plan = (route: LiveRoute, parts: Partial<ForwardPlan> = {}): ForwardPlan => ({

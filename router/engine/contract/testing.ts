@@ -3,13 +3,12 @@ import http from 'node:http'
 import net, { type AddressInfo } from 'node:net'
 import type { Route, RouteTable, Target } from '@/shared/route-table'
 import type { EngineLimits } from '../../env'
-import { OpenGate } from '../../gate/open-gate'
+import type { RouterLog } from '../../log'
 import { HostTable } from '../../match/host-table'
-import type { EngineLog, EngineServices } from '../engine'
-import { LeastLoaded } from './least-loaded'
-import { silentObserver } from './silent'
+import type { EngineServices } from '../engine'
+import { LeastLoaded, OpenGate, silentObserver } from './doubles'
 
-export const quietLog: EngineLog = { info: () => {}, warn: () => {}, error: () => {} }
+export const quietLog: RouterLog = { info: () => {}, warn: () => {}, error: () => {} }
 
 export const testLimits: EngineLimits = {
   maxHeaderBytes: 16_384,

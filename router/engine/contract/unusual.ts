@@ -1,7 +1,7 @@
 import net from 'node:net'
 import { describe, expect, test } from 'vitest'
 import type { EngineFactory } from '../engine'
-import { mostInterimBytes } from '../http-proxy/upstreams'
+import { mostInterimBytes } from '../upstream/faults'
 import { useEdge } from './harness'
 import { localAnswer, ScriptedGate } from './scripted'
 import { RawClient, rawOrigin, rawRequest, scriptedOrigin, until } from './testing'

@@ -1,7 +1,10 @@
+import { hopByHop } from '@/shared/hop-by-hop'
 import type { HeaderEdits } from '../../gate/gate'
-import { framing } from '../http-proxy/edits'
 import type { FieldIndex } from '../http1/parse/fields'
 import type { Outbox } from '../io/slab'
+
+/** Where a message ends and what the connection is for are never a rule's to say. */
+export const framing: ReadonlySet<string> = new Set([...hopByHop, 'content-length'])
 
 interface PreparedEdits {
   /** Lower-case names that are taken out; null: none. */

@@ -1,9 +1,6 @@
-import { hopByHop } from '@/shared/hop-by-hop'
 import type { ForwardPlan, HeaderEdits } from '../../gate/gate'
-import { outsideHost } from './upstreams'
-
-/** Where a message ends and what the connection is for are never a rule's to say. */
-export const framing: ReadonlySet<string> = new Set([...hopByHop, 'content-length'])
+import { framing } from '../headers/edits'
+import { outsideHost } from '../upstream/faults'
 
 type Pairs = [string, string][]
 

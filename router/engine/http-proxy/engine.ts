@@ -6,13 +6,15 @@ import type { Duplex } from 'node:stream'
 import httpProxy from 'http-proxy'
 import type { EngineLimits } from '../../env'
 import type { Gate } from '../../gate/gate'
+import type { RouterLog } from '../../log'
 import type { HostTable } from '../../match/host-table'
 import type { Observer } from '../../observe/observer'
 import { encodePage, type Problem, renderProblem } from '../../pages/pages'
 import type { Targets } from '../../targets/targets'
-import type { DrainOptions, DrainResult, Engine, EngineLog, EngineOptions, ListenAddress } from '../engine'
+import type { DrainOptions, DrainResult, Engine, EngineOptions, ListenAddress } from '../engine'
 import { Tunnels } from '../tunnels'
 import { Visit } from './access-record'
+import { type Destination, Upstreams } from './agents'
 import { Exchange } from './exchange'
 import { joinedHeader, NodeFacts } from './facts'
 import { type ClientAddress, clientAddress } from './headers'
@@ -20,7 +22,6 @@ import type { ExchangeHost } from './host'
 import { NodeListeners } from './listeners'
 import { checkRequest, notExpected } from './request-rules'
 import { Upgrade, type UpgradeHost } from './upgrade'
-import { type Destination, Upstreams } from './upstreams'
 
 /** The reference engine: node:http towards clients, the http-proxy package towards instances. Correct first; the lean one is fast. */
 export function createHttpProxyEngine(options: EngineOptions): Engine {
@@ -56,7 +57,7 @@ interface ProxyWithPasses {
 class HttpProxyEngine implements Engine, ExchangeHost, UpgradeHost {
   readonly name = 'http-proxy'
   readonly limits: EngineLimits
-  readonly log: EngineLog
+  readonly log: RouterLog
   readonly gate: Gate
   readonly targets: Targets
   readonly observer: Observer

@@ -4,19 +4,7 @@ import type { LiveRoute } from '../../match/host-table'
 import { type Problem, renderProblem } from '../../pages/pages'
 import { isLease, type Lease, type Outcome, type TargetAsk } from '../../targets/targets'
 import { isEventStream } from '../upstream/event-stream'
-import { routeOfRetry } from '../upstream/second-attempt'
-import type { Visit } from './access-record'
-import { endUnread, isUnreadable, passBody, writeOwnBody } from './answer-body'
-import { editPairs, forwardedHeaders, toPairs } from './edits'
-import type { NodeFacts } from './facts'
-import { FilterOnce } from './filter-once'
-import { type ClientAddress, clientHeaders, upstreamHeaders } from './headers'
-import type { Arrival, ExchangeHost } from './host'
-import { answerHeaders } from './local-answer'
-import { type AcceptedRequest, isSafe } from './request-rules'
-import { settle } from './settle'
 import {
-  type Destination,
   faultOf,
   InterimFlood,
   internalProblem,
@@ -29,7 +17,19 @@ import {
   type UpstreamFault,
   UpstreamSilence,
   upstreamProblem,
-} from './upstreams'
+} from '../upstream/faults'
+import { isSafe, routeOfRetry } from '../upstream/retry'
+import type { Visit } from './access-record'
+import type { Destination } from './agents'
+import { endUnread, isUnreadable, passBody, writeOwnBody } from './answer-body'
+import { editPairs, forwardedHeaders, toPairs } from './edits'
+import type { NodeFacts } from './facts'
+import { FilterOnce } from './filter-once'
+import { type ClientAddress, clientHeaders, upstreamHeaders } from './headers'
+import type { Arrival, ExchangeHost } from './host'
+import { answerHeaders } from './local-answer'
+import type { AcceptedRequest } from './request-rules'
+import { settle } from './settle'
 
 const nothing = Buffer.alloc(0)
 

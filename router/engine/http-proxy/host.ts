@@ -1,15 +1,16 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { EngineLimits } from '../../env'
+import type { RouterLog } from '../../log'
 import type { HostTable } from '../../match/host-table'
-import type { EngineLog, EngineServices } from '../engine'
+import type { EngineServices } from '../engine'
 import type { Visit } from './access-record'
+import type { Destination, Upstreams } from './agents'
 import type { Exchange } from './exchange'
-import type { Destination, Upstreams } from './upstreams'
 
 /** What requests and upgrades see of the engine that carries them. */
 export interface EngineHost extends EngineServices {
   readonly limits: EngineLimits
-  readonly log: EngineLog
+  readonly log: RouterLog
   readonly upstreams: Upstreams
   /** The newest. */
   readonly table: HostTable

@@ -3,8 +3,9 @@ import https from 'node:https'
 import net from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { EngineLimits } from '../../env'
+import type { RouterLog } from '../../log'
 import type { TlsEdge } from '../../tls/tls-edge'
-import type { EngineLog, ListenAddress } from '../engine'
+import type { ListenAddress } from '../engine'
 import { bind } from '../listen/bind'
 import { readProxyHeader } from '../listen/proxy-header'
 import { plainAddress } from './headers'
@@ -18,7 +19,7 @@ export interface Behind {
 
 export interface ListenersOptions {
   limits: EngineLimits
-  log: EngineLog
+  log: RouterLog
   /** Adds the handlers of requests to a server. */
   wire: (server: http.Server) => void
 }

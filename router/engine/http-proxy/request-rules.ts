@@ -95,11 +95,3 @@ export function isWebSocketUpgrade(req: IncomingMessage): boolean {
     Number(req.headers['content-length'] ?? 0) === 0
   )
 }
-
-/**
- * Whether a request may be sent a second time although the first may have been acted upon: safe methods alone (RFC 9110 §9.2.1). PUT and
- * DELETE are idempotent, but a second DELETE is answered otherwise than the first.
- */
-export function isSafe(method: string): boolean {
-  return ['GET', 'HEAD', 'OPTIONS'].includes(method)
-}

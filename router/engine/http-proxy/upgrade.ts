@@ -6,9 +6,11 @@ import type { LiveRoute } from '../../match/host-table'
 import { type Problem, renderProblem } from '../../pages/pages'
 import { isLease, type Lease, type Outcome, type TargetAsk } from '../../targets/targets'
 import type { Tunnel } from '../tunnels'
-import { routeOfRetry } from '../upstream/second-attempt'
+import { faultOf, internalProblem, sentNothing, silenceLimitMs, type UpstreamFault, UpstreamSilence, upstreamProblem } from '../upstream/faults'
+import { routeOfRetry } from '../upstream/retry'
 import { FrameBoundary, restartFrame } from '../websocket-frames'
 import type { Visit } from './access-record'
+import type { Destination } from './agents'
 import { editPairs, forwardedHeaders, toPairs, toRecord } from './edits'
 import type { NodeFacts } from './facts'
 import { type ClientAddress, clientHeaders, upstreamHeaders } from './headers'
@@ -16,16 +18,6 @@ import type { EngineHost } from './host'
 import { encodeAnswerHead, isStreamed, openBody } from './local-answer'
 import type { AcceptedRequest } from './request-rules'
 import { settle } from './settle'
-import {
-  type Destination,
-  faultOf,
-  internalProblem,
-  sentNothing,
-  silenceLimitMs,
-  type UpstreamFault,
-  UpstreamSilence,
-  upstreamProblem,
-} from './upstreams'
 
 export interface UpgradeHost extends EngineHost {
   /** Sends the handshake; its events come back by `onUpstream` and `onError`. */

@@ -1,7 +1,7 @@
 import type { ForwardPlan } from '../../gate/gate'
 import { prepareEdits, putFields } from '../headers/edits'
-import { outsideHost } from '../http-proxy/upstreams'
 import type { Outbox } from '../io/slab'
+import { outsideHost } from '../upstream/faults'
 import type { RequestHead } from './parse/request-head'
 
 const version = Buffer.from(' HTTP/1.1\r\n')

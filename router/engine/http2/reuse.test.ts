@@ -1,7 +1,7 @@
 import http2 from 'node:http2'
 import { expect, onTestFinished, test } from 'vitest'
 import type { Admission, AnswerFilter, Gate, RequestFacts } from '../../gate/gate'
-import { OpenGate } from '../../gate/open-gate'
+import { OpenGate } from '../contract/doubles'
 import { plan } from '../contract/scripted'
 import { hostTable, httpOrigin, openServices, quietLog, routeTo, testLimits, until } from '../contract/testing'
 import { createLeanEngine } from '../lean'

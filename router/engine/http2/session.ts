@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
-import { quietProbeMs } from '../http-proxy/upstreams'
 import { cut } from '../io/cut'
+import { quietProbeMs } from '../upstream/faults'
 import { ControlFrames } from './control'
 import { ClosedBy, FloodGuard } from './flood'
 import { HeaderBlock, stripPadding } from './header-block'

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import type { ExchangeHost } from '../exchange-host'
-import { quietProbeMs } from '../http-proxy/upstreams'
 import type { Offenders } from '../listen/offenders'
+import { quietProbeMs } from '../upstream/faults'
 import { H2Front } from './downstream'
 import { clientPreface } from './protocol'
 import { type ClientWords, LastHost } from './request'

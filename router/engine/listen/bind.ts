@@ -1,11 +1,12 @@
 import type net from 'node:net'
-import type { EngineLog, ListenAddress } from '../engine'
+import type { RouterLog } from '../../log'
+import type { ListenAddress } from '../engine'
 
 /**
  * Binds a listener to its address; what befalls it later is logged.
  * @throws Error of the system when the address cannot be bound.
  */
-export async function bind(server: net.Server, { host, port, reusePort }: ListenAddress, log: EngineLog): Promise<{ host: string; port: number }> {
+export async function bind(server: net.Server, { host, port, reusePort }: ListenAddress, log: RouterLog): Promise<{ host: string; port: number }> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen({ host, port, reusePort, backlog: 4096 }, () => {

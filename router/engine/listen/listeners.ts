@@ -1,7 +1,8 @@
 import net from 'node:net'
 import tls from 'node:tls'
+import type { RouterLog } from '../../log'
 import type { TlsEdge } from '../../tls/tls-edge'
-import type { EngineLog, ListenAddress } from '../engine'
+import type { ListenAddress } from '../engine'
 import { plainAddress } from '../http-proxy/headers'
 import type { ClientAddress } from '../http1/known-host'
 import type { Clock } from '../io/clock'
@@ -20,7 +21,7 @@ export interface ArrivedSocket {
 }
 
 export interface ListenersOptions {
-  log: EngineLog
+  log: RouterLog
   clock: Clock
   offenders: Offenders
   /** For a PROXY header or a TLS handshake. */

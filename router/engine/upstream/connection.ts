@@ -1,11 +1,11 @@
 import type net from 'node:net'
-import { ConnectTimeout, InterimFlood, mostInterimBytes, quietProbeMs, UnaskedUpgrade, UpstreamSilence } from '../http-proxy/upstreams'
 import { AnswerHead, answerHeadLimits, parseAnswerHead } from '../http1/parse/answer-head'
 import { ChunkScanner } from '../http1/parse/chunked'
 import { LF } from '../http1/parse/tables'
 import type { Clock } from '../io/clock'
 import { Outbox, readBuffer } from '../io/slab'
 import { isEventStream } from './event-stream'
+import { ConnectTimeout, InterimFlood, mostInterimBytes, quietProbeMs, UnaskedUpgrade, UpstreamSilence } from './faults'
 
 /**
  * Who an answer is for. Bytes are views of a buffer that is used again: valid during the call, to be copied by who keeps them.

@@ -1,7 +1,8 @@
+import type { Target } from '@/shared/route-table'
 import type { ForwardPlan } from '../../gate/gate'
+import type { HostTable, LiveRoute } from '../../match/host-table'
 import type { Front } from '../downstream'
-import { isSafe } from '../http-proxy/request-rules'
-import { sentNothing, type UpstreamFault } from '../http-proxy/upstreams'
+import { sentNothing, type UpstreamFault } from './faults'
 
 export interface FailedAttempt {
   fault: UpstreamFault
@@ -20,4 +21,24 @@ export function mayRetry(front: Front, plan: ForwardPlan, { fault, keptClosed, a
   if (sentNothing(fault)) return plan.outside === null
   // A handshake never goes over a kept connection.
   return fault === 'reset' && keptClosed && !front.wantsUpgrade && isSafe(front.facts.method)
+}
+
+/**
+ * Whether a request may be sent a second time although the first may have been acted upon: safe methods alone (RFC 9110 §9.2.1). PUT and
+ * DELETE are idempotent, but a second DELETE is answered otherwise than the first.
+ */
+export function isSafe(method: string): boolean {
+  return ['GET', 'HEAD', 'OPTIONS'].includes(method)
+}
+
+/**
+ * Where a second attempt goes: the route of the newest table, for an instance that refuses may be gone since its successor took over.
+ * null: nowhere. The host is another project's by now, whose doors this request has not passed; or there was no connection, and there
+ * is no instance but the one that failed.
+ */
+export function routeOfRetry(table: HostTable, before: LiveRoute, failed: Target, fault: UpstreamFault): LiveRoute | null {
+  const newest = table.find(before.host)
+  if (newest === undefined || newest.projectId !== before.projectId) return null
+  if (sentNothing(fault) && newest.targets.every(({ instanceId }) => instanceId === failed.instanceId)) return null
+  return newest
 }

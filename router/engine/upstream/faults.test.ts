@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { ConnectTimeout, faultOf, sentNothing } from './upstreams'
+import { ConnectTimeout, faultOf, sentNothing } from './faults'
 
 const fault = (code: string, syscall: string) => faultOf(Object.assign(new Error(code), { code, syscall }))
 

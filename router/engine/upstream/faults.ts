@@ -1,0 +1,82 @@
+import type { EngineLimits } from '../../env'
+import type { ForwardPlan, OutsideTarget } from '../../gate/gate'
+import type { Problem } from '../../pages/pages'
+
+/** The connection to an instance was not established in time. */
+export class ConnectTimeout extends Error {
+  readonly code = 'ECONNECTTIMEOUT'
+}
+
+/** The instance took the request and then said nothing for too long. */
+export class UpstreamSilence extends Error {
+  readonly code = 'EUPSTREAMSILENCE'
+}
+
+/** The instance answered 101 to a request that asked for nothing of the kind. */
+export class UnaskedUpgrade extends Error {
+  readonly code = 'HPE_UNASKED_UPGRADE'
+}
+
+/**
+ * Bytes of interim answers (1xx) to one request. More is a flood: each passes on at once, and what a client does not read would be held
+ * here without bound.
+ */
+export const mostInterimBytes = 65_536
+
+/** The instance sent interim answers without end. */
+export class InterimFlood extends Error {
+  readonly code = 'HPE_INTERIM_FLOOD'
+}
+
+/** A quiet stream may be quiet for hours: after so long the kernel asks whether the other side is still there. */
+export const quietProbeMs = 30_000
+
+/** Why an attempt failed, in the words of the pages. */
+export type UpstreamFault = 'refused' | 'reset' | 'connect-timeout' | 'answer-timeout' | 'bad-answer'
+
+const neverConnected = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'EHOSTDOWN', 'EADDRNOTAVAIL', 'ENETDOWN', 'EINVAL'])
+
+/** Names the fault behind an error of an upstream request. */
+export function faultOf(error: Error): UpstreamFault {
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
+  // The same may be said of a connection that stood.
+  const stood = 'syscall' in error && (error.syscall === 'read' || error.syscall === 'write')
+  if (code === 'ECONNECTTIMEOUT' || (code === 'ETIMEDOUT' && !stood)) return 'connect-timeout'
+  if (code === 'EUPSTREAMSILENCE') return 'answer-timeout'
+  if (code.startsWith('HPE_') || /^(ERR_TLS|ERR_SSL|CERT_|EPROTO|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO)/.test(code)) return 'bad-answer'
+  return neverConnected.has(code) && !stood ? 'refused' : 'reset'
+}
+
+/** There was no connection: the same request may go elsewhere, whatever its method. */
+export const sentNothing = (fault: UpstreamFault): boolean => fault === 'refused' || fault === 'connect-timeout'
+
+/** How long an instance may be silent before and within its answer: the project's limit, else the router's. */
+export const silenceLimitMs = ({ route }: ForwardPlan, limits: EngineLimits): number => route.policy.answerTimeoutMs ?? limits.upstreamTimeoutMs
+
+/** The page for an upstream fault. */
+export function upstreamProblem(fault: UpstreamFault, plan: ForwardPlan, limits: EngineLimits): Problem {
+  const { route } = plan
+  const named = { host: route.host, projectName: route.projectName }
+  if (fault === 'connect-timeout') return { kind: fault, ...named, timeoutMs: limits.connectTimeoutMs }
+  if (fault === 'answer-timeout') return { kind: fault, ...named, timeoutMs: silenceLimitMs(plan, limits) }
+  return { kind: fault, ...named }
+}
+
+/** Something of ours threw. */
+export const internalProblem: Problem = {
+  kind: 'bad-request',
+  status: 500,
+  detail: 'The router failed on this request; its log says why. Other requests are served.',
+}
+
+/** The Host header towards an outside address. */
+export function outsideHost({ scheme, hostname, port }: OutsideTarget): string {
+  return port === (scheme === 'https' ? 443 : 80) ? hostname : `${hostname}:${port}`
+}
+
+/** The body of a request is larger than its project takes. */
+export const tooLarge = (limit: number): Problem => ({
+  kind: 'bad-request',
+  status: 413,
+  detail: `The body of the request is larger than the ${limit} bytes this project takes.`,
+})
