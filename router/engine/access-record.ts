@@ -1,10 +1,10 @@
 import type { AccessLine, CacheState } from '@/shared/edge-link'
 import type { LiveRoute } from '../match/host-table'
 import { type FinishedRequest, portOf } from '../observe/observer'
-import type { Front } from './downstream'
+import type { Downstream } from './downstream'
 
-/** What the observer and the log are told of a request. */
-export abstract class RequestRecord implements FinishedRequest {
+/** The access record of one request, for the observer and the log. One object serves the requests of a connection or stream in turn. */
+export class AccessRecord implements FinishedRequest {
   route: LiveRoute | null = null
   instanceId: string | null = null
   status = 0
@@ -12,29 +12,30 @@ export abstract class RequestRecord implements FinishedRequest {
   upstreamMs: number | null = null
   cache: CacheState = 'none'
   reason: string | null = null
-  protected readonly front: Front
+  readonly #downstream: Downstream
 
-  constructor(front: Front) {
-    this.front = front
+  constructor(downstream: Downstream) {
+    this.#downstream = downstream
   }
 
   get bytesIn(): number {
-    return this.front.bytesIn
+    return this.#downstream.bytesIn
   }
 
   get bytesOut(): number {
-    return this.front.bytesOut
+    return this.#downstream.bytesOut
   }
 
   describe(): Pick<AccessLine, 'requestId' | 'method' | 'host' | 'port' | 'target' | 'protocol' | 'scheme' | 'clientIp' | 'userAgent'> {
-    const { facts, protocol } = this.front
+    const { facts, protocol } = this.#downstream
     const { requestId, method, host, scheme, clientIp } = facts
     const userAgent = facts.header('user-agent') ?? ''
     const [port, target] = [portOf(facts.authority), `${facts.path}${facts.query}`.slice(0, 2048)]
     return { requestId, method, host, port, target, protocol, scheme, clientIp, userAgent }
   }
 
-  protected forget(route: LiveRoute | null): void {
+  /** Starts the record of the next request. */
+  begin(route: LiveRoute | null): void {
     this.route = route
     this.instanceId = null
     this.status = 0
@@ -43,9 +44,9 @@ export abstract class RequestRecord implements FinishedRequest {
     this.reason = null
   }
 
-  /** For a line of the log. */
-  protected words(): object {
-    const { requestId, method, path } = this.front.facts
+  /** The fields of a log line about this request. */
+  logFields(): object {
+    const { requestId, method, path } = this.#downstream.facts
     return { requestId, method, host: this.route?.host, path: path.slice(0, 512), instanceId: this.instanceId }
   }
 }

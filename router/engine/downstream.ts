@@ -17,7 +17,7 @@ export type RequestBody = 'none' | 'length' | 'chunked'
  * The protocol towards one client, for one request at a time: an HTTP/1.1 connection or an HTTP/2 stream. It gives the head and body to
  * an `Exchange` and is told the answer. Bytes are valid during the call only.
  */
-export interface Front {
+export interface Downstream {
   readonly facts: KeptFacts
   readonly protocol: AccessLine['protocol']
   readonly body: RequestBody
@@ -29,7 +29,7 @@ export interface Front {
   readonly bytesOut: number
   /**
    * Writes the request head for the instance, HTTP/1.1, up to and with its empty line. `plan` may change target and headers; the lines
-   * that say what the router knows of the client are added by the front (see `writeForwarded`).
+   * that say what the router knows of the client are added by the downstream (see `forwardedLines`).
    */
   writeHead(out: Outbox, plan: ForwardPlan): void
   /** In a crowd of uploads: resolves when enough of the body is here, or the request is over. null: an instance may be asked now. */
@@ -47,7 +47,7 @@ export interface Front {
   /** The connection carries bytes from now on. */
   onSwitch(head: AnswerHead, edits: HeaderEdits | null, setCookie: string | null): void
   onTunnelEnd(): void
-  /** An answer of our own. The front calls `exchange.localDone()` once it was written. */
+  /** An answer of ours. The downstream calls `exchange.localDone()` after writing it. */
   answer(answer: LocalAnswer): void
   /** The answer cannot be finished: the client must see that it is incomplete. */
   abort(): void

@@ -1,91 +1,180 @@
-import type { Admission, ForwardPlan, LocalAnswer } from '../gate/gate'
+import type { EngineLimits } from '../env'
+import type { Admission, ForwardPlan, Gate, LocalAnswer } from '../gate/gate'
 import { problemAnswer } from '../gate/problem-answer'
-import type { LiveRoute } from '../match/host-table'
+import type { RouterLog } from '../log'
+import type { HostTable, LiveRoute } from '../match/host-table'
+import type { Observer } from '../observe/observer'
 import type { Problem } from '../pages/pages'
 import { isLease, type Lease, type Outcome, type TargetAsk, type Targets } from '../targets/targets'
-import type { Front } from './downstream'
-import type { ExchangeHost } from './exchange-host'
+import { AccessRecord } from './access-record'
+import type { Downstream } from './downstream'
 import { FilteredAnswer } from './filtered-answer'
 import type { AnswerHead } from './http1/parse/answer-head'
-import type { Tunnel } from './tunnels'
+import type { Tunnel, Tunnels } from './tunnels'
 import type { AnswerSink, UpstreamConnection } from './upstream/connection'
-import { faultOf, internalProblem, sentNothing, silenceLimitMs, type UpstreamFault, upstreamProblem } from './upstream/faults'
-import { abandon, UpstreamSide, unwanted } from './upstream/request'
+import { faultOf, internalProblem, sentNothing, silenceLimitMs, tooLarge, type UpstreamFault, upstreamProblem } from './upstream/faults'
+import type { Pools } from './upstream/pool'
+import { UpstreamRequest } from './upstream/request'
 import { mayRetry, routeOfRetry } from './upstream/retry'
 import { FrameBoundary, restartFrame } from './websocket-frames'
 
+/** What every exchange of an engine shares. */
+export interface ExchangeHost {
+  readonly gate: Gate
+  readonly targets: Targets
+  readonly observer: Observer
+  readonly pools: Pools
+  readonly tunnels: Tunnels
+  readonly limits: EngineLimits
+  readonly log: RouterLog
+  readonly table: HostTable
+  readonly draining: boolean
+}
+
+const optionsAnswer: LocalAnswer = {
+  status: 204,
+  headers: [['Allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS']],
+  body: null,
+  cache: 'none',
+  why: 'options',
+}
+
 /**
- * The way of one request, the same for every protocol towards clients: gate, target, instance, answer, log. The client sees exactly one
- * of: the instance's answer, an answer of ours, or, once an answer has begun and cannot be finished, a broken connection or stream.
- * An exchange may be used for one request after the other.
+ * One request from its head to its access record, the same for every protocol of clients: gate, target, instance, answer, log. The client
+ * gets exactly one of: the instance's answer, an answer of ours, or, when an answer has begun and cannot be finished, a broken connection
+ * or stream. One exchange serves the requests of a connection or stream in turn.
  */
-export class Exchange extends UpstreamSide implements AnswerSink, TargetAsk, Tunnel {
-  /** As the ask of a first attempt. */
+export class Exchange implements AnswerSink, TargetAsk, Tunnel {
+  readonly record: AccessRecord
+  readonly upstream: UpstreamRequest
+  /** Required of a `TargetAsk`: a first attempt avoids no target. */
   readonly avoid = null
+  /** Pending decisions, of this request and of earlier ones. The facts they read must not become those of another request. */
+  undecided = 0
   readonly #host: ExchangeHost
+  readonly #downstream: Downstream
+  /** Counts requests: a late decision belongs to the request that was under way when it was asked for. */
+  #generation = 0
+  #open = false
+  #begunAt = 0
+  /** A decision was asynchronous: the send time must be read from the clock. */
+  #waited = false
+  #left: AbortController | null = null
   #forwarded = false
   #filtered: FilteredAnswer | null = null
-  /** Sent once the instance's bodiless answer is over. */
+  /** Sent when the instance's bodyless answer has ended. */
   #deferred: LocalAnswer | null = null
-  /** What the client gets is the instance's answer, filtered or not. */
+  /** The client gets the instance's answer, filtered or not. */
   #passed = false
-  /** Where the instance is in its WebSocket's frames; null: no WebSocket. */
+  /** Position in the WebSocket frames of the instance; null: no WebSocket. */
   #frames: FrameBoundary | null = null
-  /** The client is to be told to connect again: once a frame is whole, or was told. */
-  #restart: 'no' | 'due' | 'told' = 'no'
+  /** A close frame (1012) for the client: due at the next frame boundary, or sent. */
+  #restart: 'no' | 'due' | 'sent' = 'no'
 
-  constructor(host: ExchangeHost, front: Front) {
-    super(front)
+  constructor(host: ExchangeHost, downstream: Downstream) {
     this.#host = host
+    this.#downstream = downstream
+    this.record = new AccessRecord(downstream)
+    this.upstream = new UpstreamRequest(downstream, (limit) => this.#tooLarge(limit))
   }
 
-  /** Whether the instance's answer is on its way to the client. */
+  /** Whether a request is under way. */
+  get open(): boolean {
+    return this.#open
+  }
+
+  /** Whether the answer has begun. */
   get answering(): boolean {
-    return this.status !== 0
+    return this.record.status !== 0
   }
 
-  /** Begins with a request that is well-formed; `route` is what the table has for its host. */
+  get instanceId(): string | null {
+    return this.record.instanceId
+  }
+
+  // The questions of the balancer (TargetAsk).
+
+  cookie(): string | undefined {
+    return this.#downstream.facts.header('cookie')
+  }
+
+  get secure(): boolean {
+    return this.#downstream.facts.scheme === 'https'
+  }
+
+  /** Aborts when the client leaves. Only made for requests that have to wait. */
+  get signal(): AbortSignal {
+    this.#left ??= new AbortController()
+    return this.#left.signal
+  }
+
+  // The decision.
+
+  /** Begins with a well-formed request; `route` is the table's entry for its host. */
   start(route: LiveRoute | null) {
     this.#begin(route)
     const { gate } = this.#host
-    const { facts } = this.front
+    const { facts } = this.#downstream
     let admission: Admission | Promise<Admission>
     try {
       admission = route === null ? gate.admitUnknown(facts) : gate.admit(route, facts)
     } catch (error) {
-      return this.broken(error)
+      return this.#broken(error)
     }
-    if (admission instanceof Promise) this.later(admission, (value) => this.#admitted(value), unwanted)
+    if (admission instanceof Promise) this.#later(admission, (value) => this.#admitted(value), discardAdmission)
     else this.#admitted(admission)
   }
 
-  /** Answers a head that breaks the rules: no gate is asked. */
+  /** Answers a malformed head. The gate is not asked. */
   refuse(problem: Problem): void {
     this.#begin(null)
-    const { facts } = this.front
-    this.#local(problemAnswer(problem, facts.requestId, facts.header('accept'), this.#host.table.dashboardUrl))
+    this.#local(this.#plainPage(problem))
   }
 
-  /** Answers what concerns the router itself. */
-  answerOwn(answer: LocalAnswer): void {
+  /** Answers `OPTIONS *`, which asks about this server and not about an app (RFC 9110 §9.3.7). */
+  answerOptions(): void {
     this.#begin(null)
-    this.#local(answer)
+    this.#local(optionsAnswer)
   }
 
   #begin(route: LiveRoute | null): void {
-    this.beginTurn()
-    this.forget(route)
-    this.attempts = 0
+    this.#generation++
+    this.#open = true
+    this.#waited = false
+    this.#begunAt = performance.now()
+    this.record.begin(route)
+    this.upstream.begin()
     this.#forwarded = false
-    this.bodySize = 0
     this.#passed = false
   }
 
-  // A decision that threw is a fault of ours, and one request's alone.
-  protected broken(error: unknown): void {
-    this.#host.log.error({ ...this.words(), err: error }, 'a request could not be decided')
-    const { facts } = this.front
-    this.#local(problemAnswer(internalProblem, facts.requestId, facts.header('accept'), this.#host.table.dashboardUrl))
+  /** Continues with `next` when the promise settles; with `late` if the request has ended by then. */
+  #later<T>(promise: Promise<T>, next: (value: T) => void, late: (value: T) => void = () => {}): void {
+    const generation = this.#generation
+    this.#waited = true
+    this.#downstream.facts.detach()
+    this.undecided++
+    const current = () => {
+      this.undecided--
+      return this.#generation === generation && this.#open
+    }
+    promise.then(
+      (value) => (current() ? next(value) : late(value)),
+      (error) => {
+        if (current()) this.#broken(error)
+      },
+    )
+  }
+
+  /** A decision threw: a fault of the router, which fails this request alone. */
+  #broken(error: unknown): void {
+    this.#host.log.error({ ...this.record.logFields(), err: error }, 'a request could not be decided')
+    this.#local(this.#plainPage(internalProblem))
+  }
+
+  #plainPage(problem: Problem): LocalAnswer {
+    const { facts } = this.#downstream
+    return problemAnswer(problem, facts.requestId, facts.header('accept'), this.#host.table.dashboardUrl)
   }
 
   #admitted(admission: Admission): void {
@@ -94,48 +183,53 @@ export class Exchange extends UpstreamSide implements AnswerSink, TargetAsk, Tun
     else this.#problem(admission.problem)
   }
 
+  // An answer of ours.
+
   #problem(problem: Problem) {
-    const { facts } = this.front
     let answer: LocalAnswer | Promise<LocalAnswer>
     try {
-      answer = this.#host.gate.problem(problem, this.route, facts)
+      answer = this.#host.gate.problem(problem, this.record.route, this.#downstream.facts)
     } catch (error) {
-      return this.broken(error)
+      return this.#broken(error)
     }
-    this.reason = problem.kind
-    if (answer instanceof Promise) this.later(answer, (value) => this.#local(value))
+    this.record.reason = problem.kind
+    if (answer instanceof Promise) this.#later(answer, (value) => this.#local(value))
     else this.#local(answer)
   }
 
   #local(answer: LocalAnswer): void {
+    const { record } = this
     this.#filtered?.abort()
-    this.status = answer.status
-    this.cache = answer.cache
-    this.reason = answer.why
+    record.status = answer.status
+    record.cache = answer.cache
+    record.reason = answer.why
     this.#passed = false
-    this.front.answer(answer)
+    this.#downstream.answer(answer)
   }
 
-  /** An answer of ours was written to its end. */
+  /** The downstream wrote an answer of ours to its end. */
   localDone(): void {
     this.#filtered?.finished()
-    this.dropUpstream({ kind: 'answered', status: this.status, headMs: this.upstreamMs ?? 0 })
+    this.upstream.drop(this.#answered())
     this.#finish()
   }
 
+  // The way to the instance.
+
   #forward(plan: ForwardPlan) {
-    const front = this.front
-    this.plan = plan
+    const downstream = this.#downstream
+    this.upstream.plan = plan
     this.#filtered = plan.filter === null || plan.filter.shared === true ? null : new FilteredAnswer(plan.filter)
-    this.route = plan.route
-    if (plan.maxBodyBytes !== null && front.body === 'length' && front.contentLength > plan.maxBodyBytes) return this.tooLarge(plan.maxBodyBytes)
-    const held = front.untilWorthAsking()
+    this.record.route = plan.route
+    const limit = plan.maxBodyBytes
+    if (limit !== null && downstream.body === 'length' && downstream.contentLength > limit) return this.#tooLarge(limit)
+    const held = downstream.untilWorthAsking()
     if (held === null) this.#acquire(plan)
-    else this.later(held, () => this.#acquire(plan))
+    else this.#later(held, () => this.#acquire(plan))
   }
 
   #acquire(plan: ForwardPlan) {
-    if (plan.outside !== null) return this.#send(null, this.#host.pools.outside(plan.outside).take(this.attempts > 0))
+    if (plan.outside !== null) return this.#send(null, this.#host.pools.outside(plan.outside).take(this.upstream.attempts > 0))
     this.#ask(plan.route, this)
   }
 
@@ -144,233 +238,179 @@ export class Exchange extends UpstreamSide implements AnswerSink, TargetAsk, Tun
     try {
       lease = this.#host.targets.acquire(route, ask)
     } catch (error) {
-      return this.broken(error)
+      return this.#broken(error)
     }
-    if (lease instanceof Promise) this.later(lease, (value) => this.#acquired(value), abandon)
+    if (lease instanceof Promise) this.#later(lease, (value) => this.#acquired(value), discardLease)
     else this.#acquired(lease)
   }
 
   #acquired(lease: Lease | Problem) {
     if (!isLease(lease)) return this.#problem(lease)
-    const fresh = this.attempts > 0 || this.front.wantsUpgrade
+    const fresh = this.upstream.attempts > 0 || this.#downstream.wantsUpgrade
     this.#send(lease, this.#host.pools.of(lease.target).take(fresh))
   }
 
-  #send(lease: Lease | null, upstream: UpstreamConnection): void {
-    const front = this.front
-    this.lease = lease
-    this.instanceId = lease?.target.instanceId ?? null
-    this.upstream = upstream
-    this.sentAt = this.attempts++ === 0 && !this.waited ? this.begunAt : performance.now()
-    const { out } = upstream
-    const plan = this.plan as ForwardPlan
+  #send(lease: Lease | null, connection: UpstreamConnection): void {
+    const { upstream } = this
+    const downstream = this.#downstream
+    upstream.lease = lease
+    this.record.instanceId = lease?.target.instanceId ?? null
+    upstream.connection = connection
+    upstream.sentAt = upstream.attempts++ === 0 && !this.#waited ? this.#begunAt : performance.now()
+    const { out } = connection
+    const plan = upstream.plan as ForwardPlan
     const silenceMs = silenceLimitMs(plan, this.#host.limits)
-    upstream.begin(this, { head: front.facts.method === 'HEAD', upgrade: front.wantsUpgrade, silenceMs })
-    const again = this.sentHead !== null
-    if (this.sentHead === null) front.writeHead(out, plan)
-    if (front.body === 'none') {
-      const head = this.sentHead ?? out.seal()
-      this.keepHead(head)
-      upstream.requestEnded()
+    connection.begin(this, { head: downstream.facts.method === 'HEAD', upgrade: downstream.wantsUpgrade, silenceMs })
+    const again = upstream.sentHead !== null
+    if (upstream.sentHead === null) downstream.writeHead(out, plan)
+    if (downstream.body === 'none') {
+      const head = upstream.sentHead ?? out.seal()
+      upstream.keepHead(head)
+      connection.requestEnded()
       out.write(head)
-    } else this.keepHead(out.view())
+    } else upstream.keepHead(out.view())
     if (!again && !this.#forwarded) {
       this.#forwarded = true
-      front.onForwarding()
+      downstream.onForwarding()
     }
   }
 
-  protected tooLarge(most: number) {
-    if (this.answering) return this.#breakOff()
-    this.dropUpstream({ kind: 'client-left' })
-    this.#problem({ kind: 'bad-request', status: 413, detail: `The body of the request is larger than the ${most} bytes this project takes.` })
+  #tooLarge(limit: number) {
+    this.#failRequest(tooLarge(limit))
   }
 
+  /** Copies what the request still needs out of shared memory. Called once when a request takes long. */
+  settle(): void {
+    this.upstream.settle()
+  }
+
+  // The instance's answer (AnswerSink).
+
   onInformation(head: AnswerHead): void {
-    if (head.status === 103) this.front.onInformation(head)
+    if (head.status === 103) this.#downstream.onInformation(head)
   }
 
   onHead(head: AnswerHead): void {
-    this.status = head.status
-    this.upstreamMs = performance.now() - this.sentAt
+    const { record, upstream } = this
+    record.status = head.status
+    record.upstreamMs = performance.now() - upstream.sentAt
     this.#passed = true
-    const plan = this.plan as ForwardPlan
-    const setCookie = this.lease?.setCookie ?? null
+    const plan = upstream.plan as ForwardPlan
+    const setCookie = upstream.lease?.setCookie ?? null
     const { filter } = plan
     if (filter !== null && filter.shared === true && (filter.wants?.(head.status, head.read, head.contentLength) ?? true))
       this.#filtered = new FilteredAnswer(filter)
-    if (this.#filtered === null || !this.#filter(this.#filtered, head, setCookie)) this.front.onHead(head, plan.responseHeaders, setCookie)
+    if (this.#filtered === null || !this.#filter(this.#filtered, head, setCookie)) this.#downstream.onHead(head, plan.responseHeaders, setCookie)
   }
 
   #filter(filtered: FilteredAnswer, head: AnswerHead, setCookie: string | null): boolean {
-    const headMs = this.upstreamMs ?? 0
+    const { record, upstream } = this
     let verdict: ReturnType<FilteredAnswer['onHead']>
     try {
-      verdict = filtered.onHead(head, this.front.facts.method === 'HEAD', this.plan?.responseHeaders ?? null, setCookie)
+      verdict = filtered.onHead(head, this.#downstream.facts.method === 'HEAD', upstream.plan?.responseHeaders ?? null, setCookie)
     } catch (error) {
-      this.dropUpstream({ kind: 'answered', status: head.status, headMs })
-      this.broken(error)
+      upstream.drop(this.#answered())
+      this.#broken(error)
       return true
     }
     if (verdict === null) return false
     if (verdict.kind === 'replace') {
-      this.dropUpstream({ kind: 'answered', status: head.status, headMs })
+      upstream.drop(this.#answered())
       this.#local(verdict.answer)
       return true
     }
-    this.status = verdict.answer.status
+    record.status = verdict.answer.status
     if (verdict.kind === 'bodiless') this.#deferred = verdict.answer
     else this.#stream(filtered, verdict.answer)
     return true
   }
 
   #stream(filtered: FilteredAnswer, answer: LocalAnswer): void {
-    const onBroken = this.duringThis(() => this.#breakOff())
-    const open = () => filtered.open(() => this.resumeAnswer(), onBroken)
-    this.front.answer({ ...answer, body: { length: null, open } })
+    const generation = this.#generation
+    const onBroken = () => {
+      if (this.#generation === generation && this.#open) this.#breakOff()
+    }
+    const open = () => filtered.open(() => this.upstream.resumeAnswer(), onBroken)
+    this.#downstream.answer({ ...answer, body: { length: null, open } })
   }
 
   onBody(bytes: Buffer, start: number, end: number): void {
     if (this.#frames !== null) this.#tunnelBody(this.#frames, bytes, start, end)
-    else if (this.#filtered === null || !this.#filtered.streams) this.front.onBody(bytes, start, end)
-    else if (!this.#filtered.write(bytes, start, end)) this.pauseAnswer()
+    else if (this.#filtered === null || !this.#filtered.streams) this.#downstream.onBody(bytes, start, end)
+    else if (!this.#filtered.write(bytes, start, end)) this.upstream.pauseAnswer()
   }
 
   onTrailers(trailers: [string, string][]): void {
-    if (this.#filtered === null || !this.#filtered.streams) this.front.onTrailers(trailers)
+    if (this.#filtered === null || !this.#filtered.streams) this.#downstream.onTrailers(trailers)
   }
 
   onFlush(): void {
-    if (this.status !== 0 && (this.#filtered === null || !this.#filtered.streams)) this.front.onFlush()
+    if (this.record.status !== 0 && (this.#filtered === null || !this.#filtered.streams)) this.#downstream.onFlush()
   }
 
   onEnd() {
-    this.upstream = null
-    this.release({ kind: 'answered', status: this.status, headMs: this.upstreamMs ?? 0 })
+    const { upstream } = this
+    upstream.connection = null
+    upstream.release(this.#answered())
     if (this.#deferred !== null || this.#filtered?.streams) {
-      // The connection may carry the next request before this one's answer is through: what was asked must not lie in its memory.
+      // The connection may carry the next request before this answer is sent: the request head must not stay in its memory.
       this.settle()
-      if (this.#deferred !== null) return this.front.answer(this.#deferred)
+      if (this.#deferred !== null) return this.#downstream.answer(this.#deferred)
       return this.#filtered?.end()
     }
     this.#filtered?.finished()
     this.#finish()
-    this.front.onEnd()
+    this.#downstream.onEnd()
   }
 
+  onDrain(): void {
+    this.#downstream.onDrain()
+  }
+
+  // A WebSocket.
+
   onSwitch(head: AnswerHead): void {
-    this.status = 101
-    this.upstreamMs = performance.now() - this.sentAt
+    const { record, upstream } = this
+    record.status = 101
+    record.upstreamMs = performance.now() - upstream.sentAt
     this.#frames = new FrameBoundary()
     this.#restart = 'no'
     this.#host.tunnels.add(this)
-    this.front.onSwitch(head, this.plan?.responseHeaders ?? null, this.lease?.setCookie ?? null)
+    this.#downstream.onSwitch(head, upstream.plan?.responseHeaders ?? null, upstream.lease?.setCookie ?? null)
   }
 
   #tunnelBody(frames: FrameBoundary, bytes: Buffer, start: number, end: number): void {
-    if (this.#restart === 'told') return
+    if (this.#restart === 'sent') return
     const after = frames.take(bytes, start, end, this.#restart === 'due')
-    this.front.onBody(bytes, start, after)
-    if (this.#restart === 'due' && frames.between) this.#tellRestart()
+    this.#downstream.onBody(bytes, start, after)
+    if (this.#restart === 'due' && frames.between) this.#sendRestart()
   }
 
   sayRestart(): void {
     if (this.#frames === null || this.#restart !== 'no') return
     this.#restart = 'due'
-    if (this.#frames.between) this.#tellRestart()
+    if (this.#frames.between) this.#sendRestart()
   }
 
-  // The client's answer, a close frame too, still goes to the instance.
-  #tellRestart(): void {
-    this.#restart = 'told'
-    this.front.onBody(restartFrame, 0, restartFrame.length)
-    this.front.onTunnelEnd()
-    this.resumeAnswer()
+  // The client's reply, a close frame too, still reaches the instance.
+  #sendRestart(): void {
+    this.#restart = 'sent'
+    this.#downstream.onBody(restartFrame, 0, restartFrame.length)
+    this.#downstream.onTunnelEnd()
+    this.upstream.resumeAnswer()
   }
 
-  /** The 101 is not to be believed, and nothing of it was told. */
+  /** The downstream rejects the instance's 101; nothing of it reached the client. */
   switchRefused(): void {
-    this.#host.log.warn(this.words(), 'upstream fault: the instance switched protocols without understanding the handshake')
-    this.status = 0
+    this.#host.log.warn(this.record.logFields(), 'upstream fault: the instance switched protocols without understanding the handshake')
+    this.record.status = 0
     this.#forgetTunnel()
-    this.dropUpstream({ kind: 'fault', fault: 'bad-answer' })
-    this.#problem(upstreamProblem('bad-answer', this.plan as ForwardPlan, this.#host.limits))
+    this.upstream.drop({ kind: 'fault', fault: 'bad-answer' })
+    this.#problem(upstreamProblem('bad-answer', this.upstream.plan as ForwardPlan, this.#host.limits))
   }
 
   onTunnelEnd(): void {
-    if (this.#restart !== 'told') this.front.onTunnelEnd()
-  }
-
-  onDrain(): void {
-    this.front.onDrain()
-  }
-
-  onFault(error: Error, before: { head: boolean; anyByte: boolean; reused: boolean }) {
-    const fault = faultOf(error)
-    this.upstream = null
-    if (before.head) {
-      if (this.status !== 101) this.#host.log.warn({ ...this.words(), err: error }, 'the answer broke off midway')
-      return this.#breakOff(fault)
-    }
-    if (this.#retry(fault, before.reused && !before.anyByte)) return
-    this.#host.log.warn({ ...this.words(), err: error }, `upstream fault: ${fault}`)
-    this.release({ kind: 'fault', fault })
-    this.#problem(upstreamProblem(fault, this.plan as ForwardPlan, this.#host.limits))
-  }
-
-  #retry(fault: UpstreamFault, keptClosed: boolean): boolean {
-    const plan = this.plan
-    if (plan === null || !mayRetry(this.front, plan, { fault, keptClosed, attempts: this.attempts })) return false
-    const avoid = this.lease?.target ?? null
-    const route = avoid === null ? null : routeOfRetry(this.#host.table, plan.route, avoid, fault)
-    if (plan.outside === null && route === null) return false
-    // A kept connection that was closed between two requests says nothing about its instance's health.
-    this.release(sentNothing(fault) ? { kind: 'fault', fault } : { kind: 'client-left' })
-    if (route === null) this.#acquire(plan)
-    else this.#ask(route, this.#again(avoid))
-    return true
-  }
-
-  #again(avoid: TargetAsk['avoid']): TargetAsk {
-    const { signal } = this
-    return { cookie: () => this.cookie(), secure: this.secure, avoid, signal }
-  }
-
-  /** The client owes body bytes and is silent. */
-  clientSilent() {
-    if (this.answering) return this.#breakOff()
-    this.dropUpstream({ kind: 'client-left' })
-    this.#problem({ kind: 'bad-request', status: 408, detail: 'The body of the request did not arrive in time.' })
-  }
-
-  /** The chunks of the request cannot be read: nothing more of it may reach the instance. */
-  clientBroken() {
-    if (this.answering) return this.#breakOff()
-    this.dropUpstream({ kind: 'client-left' })
-    this.#problem({ kind: 'bad-request', status: 400, detail: 'The request is not valid HTTP/1.1.' })
-  }
-
-  #breakOff(fault?: UpstreamFault): void {
-    this.reason = fault === undefined ? 'client-left' : 'broke-off'
-    this.#filtered?.abort()
-    this.dropUpstream(fault === undefined || this.status === 101 ? this.#asLeft() : { kind: 'fault', fault })
-    this.#finish()
-    this.front.abort()
-  }
-
-  /** The client is gone, or its connection is cut. */
-  clientLeft(): void {
-    if (!this.open) return
-    this.stopWaiting()
-    this.#filtered?.abort()
-    this.dropUpstream(this.#asLeft())
-    if (this.status !== 101) this.reason ??= 'client-left'
-    this.#finish()
-  }
-
-  // A tunnel was answered when it opened, whoever ends it and how: that says nothing of what its instance makes of requests.
-  #asLeft(): Outcome {
-    return this.status === 101 ? { kind: 'answered', status: 101, headMs: this.upstreamMs ?? 0 } : { kind: 'client-left' }
+    if (this.#restart !== 'sent') this.#downstream.onTunnelEnd()
   }
 
   #forgetTunnel(): void {
@@ -379,14 +419,109 @@ export class Exchange extends UpstreamSide implements AnswerSink, TargetAsk, Tun
     this.#host.tunnels.delete(this)
   }
 
+  // Faults of the instance.
+
+  onFault(error: Error, before: { head: boolean; anyByte: boolean; reused: boolean }) {
+    const { record, upstream } = this
+    const fault = faultOf(error)
+    upstream.connection = null
+    if (before.head) {
+      if (record.status !== 101) this.#host.log.warn({ ...record.logFields(), err: error }, 'the answer broke off midway')
+      return this.#breakOff(fault)
+    }
+    if (this.#retry(fault, before.reused && !before.anyByte)) return
+    this.#host.log.warn({ ...record.logFields(), err: error }, `upstream fault: ${fault}`)
+    upstream.release({ kind: 'fault', fault })
+    this.#problem(upstreamProblem(fault, upstream.plan as ForwardPlan, this.#host.limits))
+  }
+
+  #retry(fault: UpstreamFault, keptClosed: boolean): boolean {
+    const { plan, attempts, lease } = this.upstream
+    if (plan === null || !mayRetry(this.#downstream, plan, { fault, keptClosed, attempts })) return false
+    const avoid = lease?.target ?? null
+    const route = avoid === null ? null : routeOfRetry(this.#host.table, plan.route, avoid, fault)
+    if (plan.outside === null && route === null) return false
+    // A kept connection that closed between two requests says nothing about the health of its instance.
+    this.upstream.release(sentNothing(fault) ? { kind: 'fault', fault } : { kind: 'client-left' })
+    if (route === null) this.#acquire(plan)
+    else this.#ask(route, this.#askAgain(avoid))
+    return true
+  }
+
+  #askAgain(avoid: TargetAsk['avoid']): TargetAsk {
+    const { signal } = this
+    return { cookie: () => this.cookie(), secure: this.secure, avoid, signal }
+  }
+
+  // Faults of the client.
+
+  /** The client owes body bytes and is silent. */
+  clientSilent(): void {
+    this.#failRequest({ kind: 'bad-request', status: 408, detail: 'The body of the request did not arrive in time.' })
+  }
+
+  /** The chunks of the request are malformed: nothing more of it may reach the instance. */
+  clientBroken(): void {
+    this.#failRequest({ kind: 'bad-request', status: 400, detail: 'The request is not valid HTTP/1.1.' })
+  }
+
+  #failRequest(problem: Problem) {
+    if (this.answering) return this.#breakOff()
+    this.upstream.drop({ kind: 'client-left' })
+    this.#problem(problem)
+  }
+
+  /** The client is gone, or its connection is cut. */
+  clientLeft(): void {
+    if (!this.#open) return
+    this.#left?.abort()
+    this.#filtered?.abort()
+    this.upstream.drop(this.#abandoned())
+    if (this.record.status !== 101) this.record.reason ??= 'client-left'
+    this.#finish()
+  }
+
+  // The end.
+
+  #breakOff(fault?: UpstreamFault): void {
+    const { record } = this
+    record.reason = fault === undefined ? 'client-left' : 'broke-off'
+    this.#filtered?.abort()
+    this.upstream.drop(fault === undefined || record.status === 101 ? this.#abandoned() : { kind: 'fault', fault })
+    this.#finish()
+    this.#downstream.abort()
+  }
+
+  #answered(): Outcome {
+    return { kind: 'answered', status: this.record.status, headMs: this.record.upstreamMs ?? 0 }
+  }
+
+  // A tunnel was answered when it opened: its end says nothing about how the instance serves requests.
+  #abandoned(): Outcome {
+    return this.record.status === 101 ? this.#answered() : { kind: 'client-left' }
+  }
+
   #finish(): void {
-    if (!this.open) return
-    this.endTurn()
+    if (!this.#open) return
+    const { record } = this
+    this.#open = false
+    record.durationMs = performance.now() - this.#begunAt
+    this.#left = null
     this.#forgetTunnel()
-    if (this.#filtered !== null && this.#passed) this.cache = this.#filtered.filter.cache
-    this.#host.observer.end(this)
-    this.forgetPlan()
+    if (this.#filtered !== null && this.#passed) record.cache = this.#filtered.filter.cache
+    this.#host.observer.end(record)
+    this.upstream.forget()
     this.#filtered = null
     this.#deferred = null
   }
+}
+
+/** Returns a lease that arrived after its request ended. */
+function discardLease(lease: Lease | Problem): void {
+  if (isLease(lease)) lease.done({ kind: 'client-left' })
+}
+
+/** Aborts the filter of an admission that arrived after its request ended: other requests may wait for the same answer. */
+function discardAdmission(admission: Admission): void {
+  if (admission.kind === 'forward') admission.filter?.abort()
 }

@@ -9,9 +9,8 @@ import { OutsideHosts, type Resolve } from '../rules/outside'
 import { RequestView } from '../rules/request-view'
 import { TransportSecurity } from '../rules/response-edits'
 import { enter, hstsOf } from './access'
-import { chainFilters } from './chain'
-import { withEdits } from './edited-filter'
 import { errorPagePath, InstancePages, wantsOwnPage } from './error-pages'
+import { chainFilters, withEdits } from './filters'
 import { after, type Soon } from './flow'
 import type {
   Admission,

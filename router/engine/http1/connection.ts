@@ -1,36 +1,89 @@
 import type net from 'node:net'
 import type { ForwardPlan, HeaderEdits, LocalAnswer } from '../../gate/gate'
-import type { Front } from '../downstream'
-import { Exchange } from '../exchange'
+import type { Downstream, RequestBody } from '../downstream'
+import { Exchange, type ExchangeHost } from '../exchange'
 import type { Clock } from '../io/clock'
 import { cut } from '../io/cut'
 import type { Outbox } from '../io/slab'
-import { isEnough } from '../upload'
+import { isEnough, Upload } from '../upload'
 import { quietProbeMs } from '../upstream/faults'
 import type { AnswerContext } from './answer-writer'
 import { type AnswersOwner, ClientAnswers } from './answers'
-import { ClientInput } from './client-input'
-import { type ClientHost, optionsAnswer } from './client-request'
-import { closing, dead, dropping, halfCloseGraceMs, idle, receiving, tunnel, waiting } from './client-states'
 import { HeadFacts, parsedHead } from './head-facts'
 import { type ClientAddress, KnownHost } from './known-host'
 import type { AnswerHead } from './parse/answer-head'
-import { notHost, notHttp, parseRequestHead } from './parse/request-head'
+import { notHost, notHttp, parseRequestHead, type RequestHead } from './parse/request-head'
 import { CR, LF } from './parse/tables'
 import { RequestFrame } from './request-body'
 import { writeRequestHead } from './request-writer'
 
+/** What a connection needs of its engine. */
+export interface ClientHost extends ExchangeHost {
+  readonly clock: Clock
+  closed(connection: object): void
+}
+
+// The states of a connection, in this order: `>= closing` means that the connection is over.
+const idle = 0
+/** Receiving the body of a request. */
+const receiving = 1
+/** The request is complete, its answer is not. */
+const waiting = 2
+/** The answer ended before the request's body: the rest of the body is discarded. */
+const dropping = 3
+const tunnel = 4
+/** Nothing more is sent; the client gets a moment to read and close. */
+const closing = 5
+const dead = 6
+
+/** Pipelined bytes kept while a request is under way; reading stops beyond them. */
+const mostPipelined = 65_536
+/** How long a client that half-closed gets to receive its answer: it cannot be told apart from a client that is gone. */
+const halfCloseGraceMs = 1_000
+
+/** Shared by all connections: filled anew for each head that is written. */
+const context: AnswerContext = { isHead: false, old: false, close: false, toldKeepAlive: false, requestId: Buffer.alloc(0) }
+
 /** One HTTP/1 connection of a client: its requests one after the other, its answers in the same order. */
-export class ClientConnection extends ClientInput implements Front, AnswersOwner {
+export class ClientConnection implements Downstream, AnswersOwner {
+  readonly socket: net.Socket
   readonly facts: HeadFacts
   readonly exchange: Exchange
+  protocol: Downstream['protocol'] = 'http/1.1'
+  body: RequestBody = 'none'
+  contentLength = 0
+  wantsUpgrade = false
+  bytesIn = 0
+  readonly #host: ClientHost
   readonly #answers: ClientAnswers
   readonly #known: KnownHost
   readonly #frame = new RequestFrame()
+  readonly #upload = new Upload()
+  #state = idle
+  /** Clock time at which the present state, or the silence in it, began. */
+  #since: number
   #settled = false
+  #expectsContinue = false
+  /** The connection ends after this answer. */
+  #close = false
+  /** HTTP/1.0. */
+  #old = false
+  /** HTTP/1.0 with `Connection: keep-alive`. */
+  #keepOld = false
+  /** Received bytes that no parser has seen; memory of our own. */
+  #pending: Buffer | null = null
+  /** A caller further up the stack is parsing: pending bytes wait for it. */
+  #taking = false
+  #paused = false
+  /** The exchange takes the body. */
+  #ready = false
+  /** The client half-closed the connection. */
+  #ended = false
 
   constructor(host: ClientHost, socket: net.Socket, address: ClientAddress) {
-    super(host, socket)
+    this.#host = host
+    this.socket = socket
+    this.#since = host.clock.now
     this.#known = new KnownHost(address)
     this.facts = new HeadFacts(address.secure ? 'https' : 'http', address.ip)
     this.#answers = new ClientAnswers(socket, this, host.limits.clientIdleTimeoutMs)
@@ -42,8 +95,8 @@ export class ClientConnection extends ClientInput implements Front, AnswersOwner
       if (socket.writableLength > 0) this.#cut()
     })
     socket.on('close', () => {
-      this.state = dead
-      this.upload.over()
+      this.#state = dead
+      this.#upload.over()
       this.#answers.dropSource()
       this.exchange.clientLeft()
       host.closed(this)
@@ -61,19 +114,91 @@ export class ClientConnection extends ClientInput implements Front, AnswersOwner
 
   /** Another protocol has the socket from now on. */
   leave(): void {
-    this.state = dead
+    this.#state = dead
   }
 
-  // What the client says.
+  // Received bytes.
+
+  /** Bytes from the socket: a view that is used again. */
+  receive(bytes: Buffer, size: number) {
+    if (this.#state >= closing) return
+    // The time of a head runs from its first byte; anything else is a sign of life.
+    if (this.#state !== idle || this.#pending === null) this.#since = this.#host.clock.now
+    if (this.#state === tunnel) return this.#takeTunnel(bytes, size)
+    if (this.#pending === null) return this.#take(bytes, 0, size, false)
+    const grown = Buffer.concat([this.#pending, bytes.subarray(0, size)])
+    this.#pending = grown
+    // A head that drips in is looked at again only when a line of it ended.
+    const worth = this.#state !== idle || grown.length > this.#host.limits.maxHeaderBytes || bytes.subarray(0, size).includes(LF)
+    if (worth) this.#takePending()
+    else if (grown.length > mostPipelined) this.#pause()
+  }
+
+  #takePending(): void {
+    const bytes = this.#pending
+    if (bytes === null || this.#taking) return
+    this.#pending = null
+    this.#take(bytes, 0, bytes.length, true)
+  }
+
+  /** `own`: the memory is ours to keep. */
+  #take(bytes: Buffer, start: number, end: number, own: boolean): void {
+    this.#taking = true
+    let at = start
+    while (at < end) {
+      if (this.#state === idle && !this.socket.writableNeedDrain) {
+        const after = this.#takeHead(bytes, at, end)
+        if (after === at) break
+        at = after
+      } else if (this.#state === receiving && this.#ready) at = this.#takeBody(bytes, at, end)
+      else if (this.#state === dropping) at = this.#dropBody(bytes, at, end)
+      else break
+    }
+    this.#taking = false
+    if (this.#ready && this.body !== 'none' && (this.#state === receiving || this.#state === waiting)) this.#flushBody()
+    if (at < end && this.#state < closing) this.#keep(bytes, at, end, own)
+    // No more comes, not even the rest of a head.
+    if (this.#state === idle && this.#ended) this.#finish()
+  }
+
+  #keep(bytes: Buffer, at: number, end: number, own: boolean): void {
+    this.#pending = own ? bytes.subarray(at, end) : Buffer.from(bytes.subarray(at, end))
+    if (this.#state !== idle && this.#pending.length > mostPipelined) this.#pause()
+    if (this.#upload.held && isEnough(this.#pending, this.body, this.contentLength)) this.#upload.goOn()
+  }
+
+  #takeTunnel(bytes: Buffer, size: number): void {
+    this.bytesIn += size
+    if (!this.exchange.upstream.sendTunnel(bytes, 0, size)) this.#pause()
+  }
+
+  #flushBody(): void {
+    if (!this.exchange.upstream.flush() && this.#state === receiving) this.#pause()
+  }
+
+  #pause(): void {
+    if (this.#paused) return
+    this.#paused = true
+    this.socket.pause()
+  }
+
+  #resume(): void {
+    if (!this.#paused) return
+    this.#paused = false
+    this.#since = this.#host.clock.now
+    this.socket.resume()
+  }
+
+  // Heads and bodies of requests.
 
   /** One head. Returns the offset behind it; `at` itself when bytes are missing. */
-  protected takeHead(bytes: Buffer, at: number, end: number): number {
+  #takeHead(bytes: Buffer, at: number, end: number): number {
     let start = at
     // RFC 9112 §2.2: empty lines before a request line are passed over.
     while (start + 1 < end && bytes[start] === CR && bytes[start + 1] === LF) start += 2
     if (start === end) return end
     if (start + 1 === end && bytes[start] === CR) return at
-    const after = parseRequestHead(parsedHead, bytes, start, end, this.host.limits)
+    const after = parseRequestHead(parsedHead, bytes, start, end, this.#host.limits)
     if (after === 0) return at
     this.#begin()
     if (after < 0) {
@@ -88,58 +213,78 @@ export class ClientConnection extends ClientInput implements Front, AnswersOwner
 
   #begin(): void {
     this.#answers.begin()
-    this.state = waiting
-    this.since = this.host.clock.now
+    this.#state = waiting
+    this.#since = this.#host.clock.now
     this.#settled = false
-    this.ready = false
-    this.forgetRequest()
+    this.#ready = false
+    this.protocol = 'http/1.1'
+    this.body = 'none'
+    this.wantsUpgrade = false
+    this.#expectsContinue = false
+    this.#old = false
+    this.#keepOld = false
+    this.bytesIn = 0
   }
 
   #refuse(): void {
     const { status, detail } = parsedHead.refusal ?? notHttp
-    this.close = true
+    this.#close = true
     this.exchange.refuse({ kind: 'bad-request', status, detail })
   }
 
   #request(bytes: Buffer) {
     const head = parsedHead
     const known = this.#known
-    if (head.hostStart !== -1) known.read(this.host.table, bytes, head.hostStart, head.hostEnd)
+    if (head.hostStart !== -1) known.read(this.#host.table, bytes, head.hostStart, head.hostEnd)
     if (head.hostStart === -1) this.facts.take(bytes, '', '')
     else this.facts.take(bytes, known.name, known.authority)
     if (head.refusal === null && known.name === '') head.refusal = notHost
     if (head.refusal !== null) return this.#refuse()
-    this.readRequest(head)
+    this.#readRequest(head)
     if (head.hasBody) {
-      this.state = receiving
-      this.upload.begin()
+      this.#state = receiving
+      this.#upload.begin()
       this.#frame.begin(head)
     }
-    if (head.targetEnd - head.targetStart === 1 && bytes[head.targetStart] === 42) return this.exchange.answerOwn(optionsAnswer)
+    if (head.targetEnd - head.targetStart === 1 && bytes[head.targetStart] === 42) return this.exchange.answerOptions()
     this.exchange.start(known.route)
   }
 
-  protected takeBody(bytes: Buffer, at: number, end: number): number {
+  #readRequest(head: RequestHead): void {
+    this.#old = head.minor === 0
+    this.#keepOld = this.#old && head.keepAlive
+    this.#close = head.close || (this.#old && !head.keepAlive)
+    this.#expectsContinue = head.expectsContinue
+    this.wantsUpgrade = head.upgrade
+    if (this.#old) this.protocol = 'http/1.0'
+    else if (head.upgrade) this.protocol = 'websocket'
+    this.contentLength = head.contentLength
+    if (head.hasBody) this.body = head.chunked ? 'chunked' : 'length'
+  }
+
+  /** Parses a part of a body that the exchange takes. Returns the offset behind it. */
+  #takeBody(bytes: Buffer, at: number, end: number): number {
     const frame = this.#frame
     const after = frame.take(bytes, at, end)
-    if (after < 0 || frame.done) this.upload.over()
+    if (after < 0 || frame.done) this.#upload.over()
     if (after < 0) {
-      this.close = true
-      this.state = waiting
+      this.#close = true
+      this.#state = waiting
       this.exchange.clientBroken()
       return end
     }
     this.bytesIn += after - at
-    if (frame.done) this.state = waiting
-    if (frame.to > frame.from) this.exchange.sendBody(bytes, frame.from, frame.to)
-    if (frame.done) this.exchange.endBody(frame.trailers)
+    if (frame.done) this.#state = waiting
+    if (frame.to > frame.from) this.exchange.upstream.sendBody(bytes, frame.from, frame.to)
+    if (frame.done) this.exchange.upstream.endBody(frame.trailers)
     return after
   }
 
-  protected dropBody(bytes: Buffer, at: number, end: number): number {
+  /** Parses a part of a body that is discarded. Returns the offset behind it. */
+  #dropBody(bytes: Buffer, at: number, end: number): number {
     const after = this.#frame.take(bytes, at, end)
     if (after < 0) {
-      this.finish()
+      this.#finish()
       return end
     }
     if (this.#frame.done) this.#next()
@@ -147,63 +292,70 @@ export class ClientConnection extends ClientInput implements Front, AnswersOwner
   }
 
   #clientEnded() {
-    this.ended = true
-    this.since = this.host.clock.now
-    if (this.state === tunnel) return this.exchange.endTunnel()
+    this.#ended = true
+    this.#since = this.#host.clock.now
+    if (this.#state === tunnel) return this.exchange.upstream.endTunnel()
     // All was said on our side, or all that will be: what is left of it is on its way, and the socket closes itself behind it.
-    if (this.state === idle || this.state === dropping || this.state === closing) return this.finish()
+    if (this.#state === idle || this.#state === dropping || this.#state === closing) return this.#finish()
     // Whoever said all of its request may still wait for the answer.
-    if (this.state !== waiting || !this.exchange.open) this.destroy()
+    if (this.#state !== waiting || !this.exchange.open) this.destroy()
   }
 
-  // What the exchange says.
+  // The calls of the exchange (Downstream).
 
   writeHead(out: Outbox, plan: ForwardPlan): void {
-    const bytes = this.facts.lend(this.host.limits)
+    const bytes = this.facts.lend(this.#host.limits)
     writeRequestHead(out, bytes, parsedHead, plan, this.#known.forwarded, this.facts.id)
   }
 
   untilWorthAsking(): Promise<void> | null {
-    if (!this.upload.early || isEnough(this.pending, this.body, this.contentLength)) return null
+    if (!this.#upload.early || isEnough(this.#pending, this.body, this.contentLength)) return null
     this.#sayContinue()
-    return this.upload.hold()
+    return this.#upload.hold()
   }
 
   #sayContinue(): void {
-    if (!this.expectsContinue) return
-    this.expectsContinue = false
+    if (!this.#expectsContinue) return
+    this.#expectsContinue = false
     this.#answers.sayContinue()
   }
 
   onForwarding(): void {
-    this.ready = true
+    this.#ready = true
     this.#sayContinue()
-    if (this.taking) return
+    if (this.#taking) return
     // The decision took a while; what came meanwhile is the body.
-    if (this.body !== 'none' && this.pending === null) this.flushBody()
-    this.resume()
-    this.takePending()
+    if (this.body !== 'none' && this.#pending === null) this.#flushBody()
+    this.#resume()
+    this.#takePending()
   }
 
   onDrain(): void {
-    if (this.state === receiving || this.state === tunnel) this.resume()
+    if (this.#state === receiving || this.#state === tunnel) this.#resume()
   }
 
   #context(): AnswerContext {
-    return this.answerContext(this.facts, this.host.draining || this.ended)
+    // After an answer in place of "100 Continue" the client may send its body or not: the start of a next request is unknown.
+    if (this.#host.draining || this.#ended || this.wantsUpgrade || this.#expectsContinue) this.#close = true
+    context.isHead = this.facts.method === 'HEAD'
+    context.old = this.#old || this.wantsUpgrade
+    context.close = this.#close
+    context.toldKeepAlive = this.#keepOld
+    context.requestId = this.facts.id
+    return context
   }
 
   onInformation(head: AnswerHead): void {
-    if (!this.old) this.#answers.earlyHints(head)
+    if (!this.#old) this.#answers.earlyHints(head)
   }
 
   onHead(head: AnswerHead, edits: HeaderEdits | null, setCookie: string | null): void {
     this.#answers.head(head, edits, setCookie, this.#context())
-    if (this.#answers.endsByClose) this.close = true
+    if (this.#answers.endsByClose) this.#close = true
   }
 
   onBody(bytes: Buffer, start: number, end: number): void {
-    if (this.state === tunnel) this.#answers.raw(bytes, start, end)
+    if (this.#state === tunnel) this.#answers.raw(bytes, start, end)
     else this.#answers.body(bytes, start, end)
   }
 
@@ -213,8 +365,8 @@ export class ClientConnection extends ClientInput implements Front, AnswersOwner
 
   onFlush(): void {
     // For a client that half-closed, progress is a sign of life.
-    if (this.ended) this.since = this.host.clock.now
-    if (!this.#answers.flush()) this.exchange.pauseAnswer()
+    if (this.#ended) this.#since = this.#host.clock.now
+    if (!this.#answers.flush()) this.exchange.upstream.pauseAnswer()
   }
 
   onEnd(): void {
@@ -223,21 +375,21 @@ export class ClientConnection extends ClientInput implements Front, AnswersOwner
   }
 
   onSwitch(head: AnswerHead, edits: HeaderEdits | null, setCookie: string | null): void {
-    this.state = tunnel
+    this.#state = tunnel
     this.#answers.switched(head, edits, setCookie, this.facts.id)
     // A peer that vanished without a word is found out by the kernel: a quiet WebSocket may be quiet for hours.
     this.socket.setKeepAlive(true, quietProbeMs)
-    const early = this.pending
-    this.pending = null
-    this.resume()
-    if (early !== null) this.takeTunnel(early, early.length)
-    if (this.ended) this.exchange.endTunnel()
+    const early = this.#pending
+    this.#pending = null
+    this.#resume()
+    if (early !== null) this.#takeTunnel(early, early.length)
+    if (this.#ended) this.exchange.upstream.endTunnel()
   }
 
   onTunnelEnd(): void {
     this.#answers.flush()
-    this.since = this.host.clock.now
-    this.ended = true
+    this.#since = this.#host.clock.now
+    this.#ended = true
     this.socket.end()
   }
 
@@ -249,9 +401,9 @@ export class ClientConnection extends ClientInput implements Front, AnswersOwner
   }
 
   answer(answer: LocalAnswer): void {
-    if (answer.close) this.close = true
+    if (answer.close) this.#close = true
     const whole = this.#answers.local(answer, this.#context())
-    if (this.#answers.endsByClose) this.close = true
+    if (this.#answers.endsByClose) this.#close = true
     if (whole) this.onStreamed()
   }
 
@@ -263,89 +415,89 @@ export class ClientConnection extends ClientInput implements Front, AnswersOwner
   // After an answer.
 
   #answered() {
-    this.upload.over()
-    if (this.state >= closing) return
-    if (this.close) return this.finish()
-    if (this.state !== receiving) return this.#next()
-    this.state = dropping
-    this.since = this.host.clock.now
-    this.resume()
-    this.takePending()
+    this.#upload.over()
+    if (this.#state >= closing) return
+    if (this.#close) return this.#finish()
+    if (this.#state !== receiving) return this.#next()
+    this.#state = dropping
+    this.#since = this.#host.clock.now
+    this.#resume()
+    this.#takePending()
   }
 
   #next(): void {
-    this.state = idle
-    this.since = this.host.clock.now
-    if (this.taking || this.socket.writableNeedDrain) return
-    this.takePending()
-    if (this.state !== idle) return
-    if (this.ended) this.finish()
-    else this.resume()
+    this.#state = idle
+    this.#since = this.#host.clock.now
+    if (this.#taking || this.socket.writableNeedDrain) return
+    this.#takePending()
+    if (this.#state !== idle) return
+    if (this.#ended) this.#finish()
+    else this.#resume()
   }
 
   /** Says the last byte and waits a moment for the client to do so: to close at once could reset what is on its way. */
-  protected finish(): void {
-    if (this.state >= closing) return
-    this.state = closing
-    this.since = this.host.clock.now
-    this.pending = null
+  #finish(): void {
+    if (this.#state >= closing) return
+    this.#state = closing
+    this.#since = this.#host.clock.now
+    this.#pending = null
     this.#answers.flush()
     this.socket.end()
     // What still comes is read and dropped.
-    this.resume()
+    this.#resume()
   }
 
   /** Ends a connection on which nothing is under way. */
   endIdle(): void {
-    if (this.state === idle && this.pending === null) this.finish()
+    if (this.#state === idle && this.#pending === null) this.#finish()
   }
 
   destroy(): void {
-    this.state = dead
+    this.#state = dead
     this.#answers.discard()
     this.socket.destroy()
   }
 
   #cut(): void {
-    this.state = dead
+    this.#state = dead
     this.#answers.discard()
     cut(this.socket)
   }
 
   #drained(): void {
     this.#answers.drained()
-    this.exchange.resumeAnswer()
-    if (this.state === idle && !this.taking) this.#next()
+    this.exchange.upstream.resumeAnswer()
+    if (this.#state === idle && !this.#taking) this.#next()
   }
 
   // Silence.
 
   /** Called every tick: who was silent for too long is given up. */
   watch() {
-    const { clock, limits } = this.host
-    if (this.state === idle) {
-      if (this.pending === null) {
-        if (clock.passed(this.since, limits.keepAliveMs)) this.finish()
-      } else if (clock.passed(this.since, limits.clientHeadTimeoutMs)) this.#headTooLate()
-    } else if (this.state === receiving || this.state === waiting) this.#watchRequest(clock)
-    else if (this.state !== tunnel || this.ended) this.#watchEnd(clock)
+    const { clock, limits } = this.#host
+    if (this.#state === idle) {
+      if (this.#pending === null) {
+        if (clock.passed(this.#since, limits.keepAliveMs)) this.#finish()
+      } else if (clock.passed(this.#since, limits.clientHeadTimeoutMs)) this.#headTooLate()
+    } else if (this.#state === receiving || this.#state === waiting) this.#watchRequest(clock)
+    else if (this.#state !== tunnel || this.#ended) this.#watchEnd(clock)
   }
 
   #watchEnd(clock: Clock): void {
     // A client that is still taking its answer is no silent one; the socket's own timer tells (see `ClientAnswers.flush`).
-    if (this.#answers.stalled && this.socket.writableLength > 0) this.since = clock.now
-    else if (clock.passed(this.since, this.host.limits.lingerMs)) this.destroy()
+    if (this.#answers.stalled && this.socket.writableLength > 0) this.#since = clock.now
+    else if (clock.passed(this.#since, this.#host.limits.lingerMs)) this.destroy()
   }
 
   #watchRequest(clock: Clock) {
-    const { limits } = this.host
-    const expected = this.ready || this.upload.held
-    if (this.state === receiving && expected && !this.paused && clock.passed(this.since, limits.clientIdleTimeoutMs)) {
-      this.close = true
+    const { limits } = this.#host
+    const expected = this.#ready || this.#upload.held
+    if (this.#state === receiving && expected && !this.#paused && clock.passed(this.#since, limits.clientIdleTimeoutMs)) {
+      this.#close = true
       return this.exchange.clientSilent()
     }
-    if (this.ended && !this.#answers.stalled && clock.passed(this.since, halfCloseGraceMs)) return this.destroy()
-    if (!this.#settled && this.exchange.open && clock.passed(this.since, 0)) {
+    if (this.#ended && !this.#answers.stalled && clock.passed(this.#since, halfCloseGraceMs)) return this.destroy()
+    if (!this.#settled && this.exchange.open && clock.passed(this.#since, 0)) {
       this.#settled = true
       this.exchange.settle()
       // TCP keep-alive tells whether a client that waits for a slow answer is still connected.
@@ -355,8 +507,8 @@ export class ClientConnection extends ClientInput implements Front, AnswersOwner
 
   #headTooLate(): void {
     this.#begin()
-    this.pending = null
-    this.close = true
+    this.#pending = null
+    this.#close = true
     this.facts.takeNothing()
     this.exchange.refuse({ kind: 'bad-request', status: 408, detail: 'The request head did not arrive in time.' })
   }

@@ -1,11 +1,9 @@
 import type { Readable } from 'node:stream'
 import type { ForwardPlan, HeaderEdits, LocalAnswer, StreamedBody } from '../../gate/gate'
 import type { HostTable } from '../../match/host-table'
-import type { Front, RequestBody } from '../downstream'
-import { Exchange } from '../exchange'
-import type { ExchangeHost } from '../exchange-host'
+import type { Downstream, RequestBody } from '../downstream'
+import { Exchange, type ExchangeHost } from '../exchange'
 import { mayTrail } from '../headers/trailers'
-import { optionsAnswer } from '../http1/client-request'
 import type { AnswerHead } from '../http1/parse/answer-head'
 import type { Outbox } from '../io/slab'
 import { enoughOf, Upload } from '../upload'
@@ -18,17 +16,17 @@ import type { H2Stream, RequestTaker } from './stream'
 import { asksForWebSocket, encodeSwitch, Handshake } from './websocket'
 
 /**
- * One stream as the front of an `Exchange`: the request as HTTP/1.1 for the instance, the answer as HTTP/2 for the client. Used for one
+ * One stream as the downstream of an `Exchange`: the request as HTTP/1.1 for the instance, the answer as HTTP/2 for the client. Used for one
  * request after the other, on whatever connection.
  */
-export class H2Front implements Front, RequestTaker {
+export class H2Downstream implements Downstream, RequestTaker {
   readonly facts = new H2Facts()
   /** Of an extended CONNECT; null: the request is none. */
   #handshake: Handshake | null = null
   body: RequestBody = 'none'
   contentLength = -1
   readonly #exchange: Exchange
-  readonly #release: (front: H2Front) => void
+  readonly #release: (downstream: H2Downstream) => void
   #stream: H2Stream | null = null
   #head: RequestHead | null = null
   #forwarded: Buffer = nothing
@@ -52,13 +50,13 @@ export class H2Front implements Front, RequestTaker {
   #bytesIn = 0
   #bytesOut = 0
 
-  /** `release` is called when the front may serve another request. */
-  constructor(host: ExchangeHost, release: (front: H2Front) => void) {
+  /** `release` is called when this object may serve another request. */
+  constructor(host: ExchangeHost, release: (downstream: H2Downstream) => void) {
     this.#exchange = new Exchange(host, this)
     this.#release = release
   }
 
-  get protocol(): Front['protocol'] {
+  get protocol(): Downstream['protocol'] {
     return this.#handshake === null ? 'h2' : 'websocket'
   }
 
@@ -97,14 +95,14 @@ export class H2Front implements Front, RequestTaker {
     }
     this.facts.host = last.host
     this.#forwarded = last.forwarded
-    if (head.path === '*') this.#exchange.answerOwn(optionsAnswer)
+    if (head.path === '*') this.#exchange.answerOptions()
     else this.#exchange.start(last.route)
   }
 
   // The request (RequestTaker).
 
   takeBody(bytes: Buffer): boolean {
-    if (this.#tunnel) return this.#exchange.sendTunnel(bytes, 0, bytes.length)
+    if (this.#tunnel) return this.#exchange.upstream.sendTunnel(bytes, 0, bytes.length)
     if (!this.#forwarding || this.#handshake !== null) {
       this.#early.push(bytes)
       this.#earlyBytes += bytes.length
@@ -113,15 +111,15 @@ export class H2Front implements Front, RequestTaker {
       this.#upload.goOn()
       return false
     }
-    this.#exchange.sendBody(bytes, 0, bytes.length)
-    return this.#exchange.flush()
+    this.#exchange.upstream.sendBody(bytes, 0, bytes.length)
+    return this.#exchange.upstream.flush()
   }
 
   takeEnd(trailers: readonly Field[] | null): void {
     this.#ended = true
     this.#trailers = trailers
     this.#upload.over()
-    if (this.#tunnel) this.#exchange.endTunnel()
+    if (this.#tunnel) this.#exchange.upstream.endTunnel()
     else if (this.#forwarding) this.#endBody()
   }
 
@@ -130,8 +128,8 @@ export class H2Front implements Front, RequestTaker {
     const pairs: [string, string][] = []
     // Nothing that frames or routes a message (RFC 9110 §6.5.1).
     for (const { kind, name, value } of this.#trailers ?? []) if (kind === FieldKind.regular && mayTrail(name)) pairs.push([name, value])
-    this.#exchange.endBody(pairs.length > 0 ? pairs : null)
-    this.#exchange.flush()
+    this.#exchange.upstream.endBody(pairs.length > 0 ? pairs : null)
+    this.#exchange.upstream.flush()
   }
 
   onAbort(): void {
@@ -147,7 +145,7 @@ export class H2Front implements Front, RequestTaker {
 
   onSent(): void {
     if (this.#source !== null) this.#source.resume()
-    else this.#exchange.resumeAnswer()
+    else this.#exchange.upstream.resumeAnswer()
   }
 
   // Towards the instance.
@@ -173,10 +171,10 @@ export class H2Front implements Front, RequestTaker {
     if (this.#early.length === 0 && this.facts.header('expect') !== undefined) stream.inform(encodedContinue)
     const early = this.#early
     this.#early = []
-    for (const bytes of early) this.#exchange.sendBody(bytes, 0, bytes.length)
+    for (const bytes of early) this.#exchange.upstream.sendBody(bytes, 0, bytes.length)
     if (this.#stream !== stream) return // more than the project allows
     if (this.#ended) this.#endBody()
-    else if (this.#exchange.flush()) stream.resume()
+    else if (this.#exchange.upstream.flush()) stream.resume()
   }
 
   onDrain(): void {
@@ -206,7 +204,7 @@ export class H2Front implements Front, RequestTaker {
     const stream = this.#stream
     if (stream === null) return
     this.#sendHead(stream, false)
-    if (this.#bytes !== null && !this.#sendRun(stream, false)) this.#exchange.pauseAnswer()
+    if (this.#bytes !== null && !this.#sendRun(stream, false)) this.#exchange.upstream.pauseAnswer()
   }
 
   #sendHead(stream: H2Stream, last: boolean): void {
@@ -247,8 +245,8 @@ export class H2Front implements Front, RequestTaker {
     const early = this.#early
     this.#early = []
     let ready = true
-    for (const bytes of early) ready = this.#exchange.sendTunnel(bytes, 0, bytes.length)
-    if (this.#ended) this.#exchange.endTunnel()
+    for (const bytes of early) ready = this.#exchange.upstream.sendTunnel(bytes, 0, bytes.length)
+    if (this.#ended) this.#exchange.upstream.endTunnel()
     else if (ready) stream.resume()
   }
 
@@ -330,7 +328,7 @@ export class H2Front implements Front, RequestTaker {
     this.#head = null
     this.#upload.over()
     this.#earlyBytes = 0
-    // Who still decides on this request must not find the next one in its place: then this front serves no other.
+    // A pending decision must not read the facts of another request: this object then serves no other.
     const free = this.#exchange.undecided === 0
     if (free) this.facts.drop()
     this.#forwarded = nothing

@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net'
-import type { ExchangeHost } from '../exchange-host'
+import type { ExchangeHost } from '../exchange'
 import type { Offenders } from '../listen/offenders'
 import { quietProbeMs } from '../upstream/faults'
-import { H2Front } from './downstream'
+import { H2Downstream } from './downstream'
 import { clientPreface } from './protocol'
 import { type ClientWords, LastHost } from './request'
 import type { RequestHead } from './request-head'
@@ -17,19 +17,19 @@ export function isPriorKnowledge(bytes: Buffer, size: number): boolean {
   return size >= 4 && clientPreface.compare(bytes, 0, Math.min(size, clientPreface.length), 0, Math.min(size, clientPreface.length)) === 0
 }
 
-/** Fronts kept for the next requests; each holds some buffers. */
-const mostFronts = 1_024
+/** Unused downstreams kept for later requests; each holds some buffers. */
+const mostFree = 1_024
 
 /** All HTTP/2 connections of an engine. */
 export class H2Sessions {
   readonly #host: ExchangeHost
   readonly #sessions = new Set<Session>()
   readonly #offenders: Offenders
-  readonly #fronts: H2Front[] = []
+  readonly #free: H2Downstream[] = []
   /** null: not draining. */
   #graceMs: number | null = null
-  readonly #release = (front: H2Front) => {
-    if (this.#fronts.length < mostFronts) this.#fronts.push(front)
+  readonly #release = (downstream: H2Downstream) => {
+    if (this.#free.length < mostFree) this.#free.push(downstream)
   }
 
   constructor(host: ExchangeHost, offenders: Offenders) {
@@ -82,9 +82,9 @@ export class H2Sessions {
   }
 
   #request(stream: H2Stream, head: RequestHead, tooLarge: boolean, client: ClientWords, last: LastHost): void {
-    const front = this.#fronts.pop() ?? new H2Front(this.#host, this.#release)
-    stream.taker = front
-    front.begin(stream, head, tooLarge, client, last, this.#host.table)
+    const downstream = this.#free.pop() ?? new H2Downstream(this.#host, this.#release)
+    stream.taker = downstream
+    downstream.begin(stream, head, tooLarge, client, last, this.#host.table)
   }
 
   /** Ends what has waited for a client for too long, session by session: to be gone through every now and then. */

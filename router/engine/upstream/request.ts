@@ -1,120 +1,116 @@
-import type { Admission, ForwardPlan } from '../../gate/gate'
-import type { Problem } from '../../pages/pages'
-import { isLease, type Lease, type Outcome } from '../../targets/targets'
+import type { ForwardPlan } from '../../gate/gate'
+import type { Lease, Outcome } from '../../targets/targets'
+import type { Downstream } from '../downstream'
 import { chunked, counted, writeBody, writeBodyEnd } from '../http1/answer-writer'
-import { Turns } from '../turns'
 import type { UpstreamConnection } from './connection'
 
-/** A request at its instance: the place it holds there, the connection, and what went over it. */
-export abstract class UpstreamSide extends Turns {
-  protected plan: ForwardPlan | null = null
-  protected lease: Lease | null = null
-  protected upstream: UpstreamConnection | null = null
-  protected attempts = 0
-  protected sentAt = 0
-  protected sentHead: Buffer | null = null
-  /** Payload given so far. */
-  protected bodySize = 0
+/** The upstream side of one request: its plan, the lease of its instance, the connection, and what was sent over it. */
+export class UpstreamRequest {
+  plan: ForwardPlan | null = null
+  lease: Lease | null = null
+  connection: UpstreamConnection | null = null
+  attempts = 0
+  sentAt = 0
+  sentHead: Buffer | null = null
+  readonly #downstream: Downstream
+  readonly #onTooLarge: (limit: number) => void
+  /** Payload bytes sent so far. */
+  #bodyBytes = 0
 
-  protected abstract tooLarge(most: number): void
-
-  cookie(): string | undefined {
-    return this.front.facts.header('cookie')
+  /** `onTooLarge`: the body exceeds the limit of its project. */
+  constructor(downstream: Downstream, onTooLarge: (limit: number) => void) {
+    this.#downstream = downstream
+    this.#onTooLarge = onTooLarge
   }
 
-  get secure(): boolean {
-    return this.front.facts.scheme === 'https'
+  /** Starts the next request. */
+  begin(): void {
+    this.attempts = 0
+    this.#bodyBytes = 0
   }
 
-  // What was asked stays known: as it was sent, or in a copy where it was sent otherwise.
-  protected keepHead(head: Buffer): void {
+  /** Keeps the request head readable after it was sent: in the sent bytes where they equal the received ones, else in a copy. */
+  keepHead(head: Buffer): void {
     if (this.sentHead === null) {
-      if (this.plan?.target === null && this.plan.requestHeaders === null) this.front.facts.movedTo(head)
-      else this.front.facts.detach()
+      if (this.plan?.target === null && this.plan.requestHeaders === null) this.#downstream.facts.movedTo(head)
+      else this.#downstream.facts.detach()
     }
     this.sentHead = head
   }
 
-  /** Called once when a request takes long: it must not hold the shared memory its head was put together in. */
+  /** Copies the head out of shared memory. Called once when a request takes long. */
   settle(): void {
     if (this.sentHead !== null) this.sentHead = Buffer.from(this.sentHead)
-    this.front.facts.detach()
+    this.#downstream.facts.detach()
   }
 
-  /** Payload of the request. False: wait for `onDrain`. Leaves with the next `flush`. */
+  /** Writes payload of the request; `flush` sends it. */
   sendBody(bytes: Buffer, start: number, end: number) {
-    const upstream = this.upstream
-    if (upstream === null || end === start) return
-    this.bodySize += end - start
-    const most = this.plan?.maxBodyBytes ?? null
-    if (most !== null && this.bodySize > most) return this.tooLarge(most)
-    writeBody(upstream.out, this.#framing(), bytes, start, end)
+    const { connection } = this
+    if (connection === null || end === start) return
+    this.#bodyBytes += end - start
+    const limit = this.plan?.maxBodyBytes ?? null
+    if (limit !== null && this.#bodyBytes > limit) return this.#onTooLarge(limit)
+    writeBody(connection.out, this.#framing(), bytes, start, end)
   }
 
-  /** The request's body is whole. */
+  /** Writes the end of the request's body. */
   endBody(trailers: [string, string][] | null): void {
-    const upstream = this.upstream
-    if (upstream === null) return
-    upstream.requestEnded()
-    writeBodyEnd(upstream.out, this.#framing(), trailers)
+    const { connection } = this
+    if (connection === null) return
+    connection.requestEnded()
+    writeBodyEnd(connection.out, this.#framing(), trailers)
   }
 
   #framing(): number {
-    return this.front.body === 'chunked' ? chunked : counted
+    return this.#downstream.body === 'chunked' ? chunked : counted
   }
 
-  /** Sends what was given. False: the instance is slow, `onDrain` says when to go on. */
+  /** Sends what was written. False: the instance is slow, wait for `onDrain`. */
   flush(): boolean {
-    return this.upstream?.flush() ?? true
+    return this.connection?.flush() ?? true
   }
 
-  /** Bytes of a switched connection. */
+  /** Sends bytes of a tunnel. False: the instance is slow, wait for `onDrain`. */
   sendTunnel(bytes: Buffer, start: number, end: number): boolean {
-    const upstream = this.upstream
-    if (upstream === null) return true
-    upstream.out.put(bytes, start, end)
-    return upstream.flush()
+    const { connection } = this
+    if (connection === null) return true
+    connection.out.put(bytes, start, end)
+    return connection.flush()
   }
 
   endTunnel(): void {
-    this.upstream?.endTunnel()
+    this.connection?.endTunnel()
   }
 
-  /** The client is slow: nothing more is read from the instance until `resumeAnswer`. */
+  /** Stops reading from the instance until `resumeAnswer`: the client is slow. */
   pauseAnswer(): void {
-    this.upstream?.pause()
+    this.connection?.pause()
   }
 
   resumeAnswer(): void {
-    this.upstream?.resume()
+    this.connection?.resume()
   }
 
-  protected dropUpstream(outcome: Outcome): void {
-    const upstream = this.upstream
-    this.upstream = null
-    upstream?.abort()
+  /** Closes the connection and returns the lease. */
+  drop(outcome: Outcome): void {
+    const { connection } = this
+    this.connection = null
+    connection?.abort()
     this.release(outcome)
   }
 
-  protected release(outcome: Outcome): void {
-    const lease = this.lease
+  /** Returns the lease. */
+  release(outcome: Outcome): void {
+    const { lease } = this
     this.lease = null
     lease?.done(outcome)
   }
 
-  protected forgetPlan(): void {
+  /** Drops every reference of the request that has ended. */
+  forget(): void {
     this.plan = null
     this.lease = null
     this.sentHead = null
   }
-}
-
-/** The request is over: what it waited for goes back. */
-export function abandon(lease: Lease | Problem): void {
-  if (isLease(lease)) lease.done({ kind: 'client-left' })
-}
-
-/** The same for a plan: others may be waiting for what its filter would have seen. */
-export function unwanted(admission: Admission): void {
-  if (admission.kind === 'forward') admission.filter?.abort()
 }

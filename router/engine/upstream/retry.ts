@@ -1,7 +1,7 @@
 import type { Target } from '@/shared/route-table'
 import type { ForwardPlan } from '../../gate/gate'
 import type { HostTable, LiveRoute } from '../../match/host-table'
-import type { Front } from '../downstream'
+import type { Downstream } from '../downstream'
 import { sentNothing, type UpstreamFault } from './faults'
 
 export interface FailedAttempt {
@@ -16,11 +16,11 @@ export interface FailedAttempt {
  * Whether there may be a second attempt, once, and only when it cannot repeat anything: the request has no body, and either nothing of
  * it was sent (there was no connection), or its method is safe and a kept connection closed. Where to: see `routeOfRetry`.
  */
-export function mayRetry(front: Front, plan: ForwardPlan, { fault, keptClosed, attempts }: FailedAttempt): boolean {
-  if (attempts > 1 || front.body !== 'none') return false
+export function mayRetry(downstream: Downstream, plan: ForwardPlan, { fault, keptClosed, attempts }: FailedAttempt): boolean {
+  if (attempts > 1 || downstream.body !== 'none') return false
   if (sentNothing(fault)) return plan.outside === null
   // A handshake never goes over a kept connection.
-  return fault === 'reset' && keptClosed && !front.wantsUpgrade && isSafe(front.facts.method)
+  return fault === 'reset' && keptClosed && !downstream.wantsUpgrade && isSafe(downstream.facts.method)
 }
 
 /**

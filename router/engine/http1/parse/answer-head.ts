@@ -2,7 +2,6 @@ import { FieldIndex, incomplete, malformed, scanFields } from './fields'
 import * as names from './names'
 import { readDigits } from './request-head'
 import { CR, LF, nameBytes, SPACE, spells, valueByte } from './tables'
-import { readConnection } from './tokens'
 
 /** Bytes and lines of an answer's head beyond which it is no answer. */
 export const answerHeadLimits = { bytes: 65_536, lines: 512 }
@@ -103,7 +102,7 @@ function readFields(head: AnswerHead): boolean {
     } else {
       fields.cut[line] = 1
       if (meaning === names.connection) {
-        const said = readConnection(bytes, fields.valueStart[line] as number, fields.valueEnd[line] as number)
+        const said = names.readConnection(bytes, fields.valueStart[line] as number, fields.valueEnd[line] as number)
         if (said.close) head.close = true
         if (said.keepAlive) head.keepAlive = true
         if (said.nominates) nominated = true

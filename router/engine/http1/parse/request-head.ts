@@ -1,10 +1,24 @@
+import { METHODS } from 'node:http'
 import type { EngineLimits } from '../../../env'
 import type { Refusal } from '../../http-proxy/request-rules'
 import { FieldIndex, incomplete, malformed, scanFields, tooMany } from './fields'
-import { longestMethod, methodOf } from './methods'
 import * as names from './names'
 import { CR, LF, nameBytes, SPACE, spells, targetByte, tokenByte } from './tables'
-import { readConnection } from './tokens'
+
+/** Methods by their bytes as text. SOURCE belongs to ICE, which Node's parser also reads. */
+const knownMethods = new Map(METHODS.filter((method) => method !== 'SOURCE').map((method) => [method, method]))
+
+/** No method is longer; bytes. */
+const longestMethod = 20
+
+/** The method in these bytes, or undefined when HTTP knows none of this name. Common ones make no string. */
+function methodOf(bytes: Buffer, start: number, end: number): string | undefined {
+  const length = end - start
+  if (length === 3 && bytes[start] === 71 && bytes[start + 1] === 69 && bytes[start + 2] === 84) return 'GET'
+  if (length === 4 && bytes[start] === 80 && bytes[start + 1] === 79 && bytes[start + 2] === 83 && bytes[start + 3] === 84) return 'POST'
+  if (length === 4 && bytes[start] === 72 && bytes[start + 1] === 69 && bytes[start + 2] === 65 && bytes[start + 3] === 68) return 'HEAD'
+  return length > longestMethod ? undefined : knownMethods.get(bytes.toString('latin1', start, end))
+}
 
 const refuse = (status: Refusal['status'], detail: string): Refusal => ({ status, detail })
 export const notHttp = refuse(400, 'The request is not valid HTTP/1.1.')
@@ -167,7 +181,7 @@ function readFields(head: RequestHead, bytes: Buffer): Refusal | null {
     else {
       fields.cut[line] = 1
       if (meaning === names.connection) {
-        const said = readConnection(bytes, fields.valueStart[line] as number, fields.valueEnd[line] as number)
+        const said = names.readConnection(bytes, fields.valueStart[line] as number, fields.valueEnd[line] as number)
         if (said.close) head.close = true
         if (said.keepAlive) head.keepAlive = true
         if (said.upgrade) wantsUpgrade = true

@@ -1,7 +1,7 @@
 import { type PassThrough, Readable, Transform } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { expect, test } from 'vitest'
-import { chainFilters } from './chain'
+import { chainFilters } from './filters'
 import type { AnswerFilter } from './gate'
 
 type Head = ReturnType<AnswerFilter['onHead']>
