@@ -1,4 +1,4 @@
-import type { RouteTable, TableHead, TablePart } from './route-table'
+import type { TableHead, TablePart } from './route-table'
 
 /**
  * Control ⇄ router, newline-delimited JSON over a unix socket (`$SWITCHYARD_HOME/run/edge.sock`, 0600). The control plane listens,
@@ -11,9 +11,6 @@ import type { RouteTable, TableHead, TablePart } from './route-table'
  * come between them. What is not whole when the next head comes, or the connection ends, never was. A part of which nothing changed is
  * the same bytes as in the table before (`shared/node/table-frames.ts`): whoever has it made already need not make it again.
  */
-
-/** What a router says in its hello when it reads tables in parts; others are given the whole table as one message. */
-export const readsTableParts = 'table-parts'
 
 /**
  * JSON of one part: what takes a router at most two milliseconds to check and take in. One route, policy or certificate may be longer.
@@ -64,8 +61,8 @@ export interface AccessLine {
   instanceId: string | null
   /** Without port, in lower case. */
   host: string
-  /** As the visitor's address has it; left out by routers of before, null: the scheme's own. */
-  port?: number | null
+  /** From the visitor's URL; null: the default port of the scheme. */
+  port: number | null
   method: string
   /** Path and query, at most 2,048 characters. */
   target: string
@@ -111,8 +108,7 @@ export interface EdgeReports {
 }
 
 export type RouterMessage =
-  /** `reads`: forms of messages it knows beyond the first ones there were; absent in routers from before there were others. */
-  | { type: 'hello'; workerId: number; pid: number; version: number; listening: boolean; reads?: string[] }
+  | { type: 'hello'; workerId: number; pid: number; version: number; listening: boolean }
   | { type: 'ack'; version: number }
   /** `version` of the table could not be applied; the old one stays. */
   | { type: 'nack'; version: number; reason: string }
@@ -128,8 +124,6 @@ export type TableMessage =
   | ({ type: 'table-part' } & TablePart)
   | { type: 'table-end'; version: number }
 export type ControlMessage =
-  /** Whole: from an older control plane, or to an older router. */
-  | { type: 'table'; table: RouteTable }
   | TableMessage
   | { type: 'in-flight'; requestId: number; instanceIds: string[] }
   | { type: 'state'; kind: string; revision: number; state: unknown }

@@ -4,8 +4,8 @@ import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import path from 'node:path'
 import { afterEach, expect, test } from 'vitest'
-import { TableCopy } from '@/router/table/copy'
 import { SnapshotStore } from '@/router/table/snapshot'
+import { copyOf } from '@/router/table/testing'
 import { defaultEdgePolicy } from '@/shared/edge-policy'
 import { until } from './support/processes'
 import { type SupervisedHome, supervisedHome } from './support/supervisor'
@@ -207,7 +207,7 @@ test('a visitor who comes over connections to every router gets what the limit s
   const target = { instanceId: 'i', host: '127.0.0.1', port: (app.address() as AddressInfo).port }
   const policy = { ...defaultEdgePolicy, rateLimits: [{ source: '/(.*)', requests, windowSeconds: 3600 }] }
   const route = { host: 'app.test', teamId: 't', projectId: 'p', projectName: 'shop', deploymentId: 'd', state: 'live' as const }
-  const copy = TableCopy.of({
+  const copy = copyOf({
     version: 1,
     generatedAt: new Date().toISOString(),
     dashboardUrl: 'http://localhost:3000',

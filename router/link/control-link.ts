@@ -7,14 +7,13 @@ import {
   type EdgeStates,
   maxControlFrameBytes,
   type RouterMessage,
-  readsTableParts,
 } from '@/shared/edge-link'
 import { decodeFrame, LineReader, sendFrame } from '@/shared/node/frames'
 import { Slices } from '@/shared/node/slices'
 import { isTablePart } from '@/shared/node/table-frames'
 import type { RouterLog } from '../log'
 import type { BuiltTable } from '../table/builder'
-import { type ArrivedTable, TableIntake, wholeTable } from '../table/intake'
+import { type ArrivedTable, TableIntake } from '../table/intake'
 
 const firstRetryMs = 50
 const lastRetryMs = 2_000
@@ -22,7 +21,6 @@ const readAtOnce = 64 * 1024
 
 // The table itself is checked by who applies it, so that a bad one can be answered with `nack`.
 const controlMessage = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('table'), table: z.looseObject({ version: z.number().catch(-1) }) }),
   z.object({ type: z.literal('table-head'), head: z.looseObject({ version: z.number().catch(-1) }), parts: z.number() }),
   z.object({ type: z.literal('table-end'), version: z.number() }),
   z.object({ type: z.literal('in-flight'), requestId: z.number(), instanceIds: z.array(z.string()) }),
@@ -187,7 +185,7 @@ export class ControlLink {
   }
 
   #hello(): RouterMessage {
-    return { type: 'hello', workerId: this.#options.workerId, pid: process.pid, ...this.#options.state(), reads: [readsTableParts] }
+    return { type: 'hello', workerId: this.#options.workerId, pid: process.pid, ...this.#options.state() }
   }
 
   #send(message: RouterMessage): void {
@@ -200,13 +198,12 @@ export class ControlLink {
     const parsed = controlMessage.safeParse(frame)
     if (!parsed.success) return this.#options.log.warn({}, 'message of an unknown kind from the control plane ignored')
     const { data } = parsed
-    if (data.type === 'table') return this.#onWholeTable(connection.socket, data.table)
     if (data.type === 'table-head') return this.#onTableFrame(connection, (tables) => tables.begin(data, line))
     if (data.type === 'table-end') return this.#onTableFrame(connection, (tables) => tables.end(data.version))
     this.#onMessage(connection.socket, data)
   }
 
-  #onMessage(socket: net.Socket, message: Exclude<ControlFrame, { type: 'table' | 'table-head' | 'table-end' }>): void {
+  #onMessage(socket: net.Socket, message: Exclude<ControlFrame, { type: 'table-head' | 'table-end' }>): void {
     switch (message.type) {
       case 'in-flight': {
         const counts = this.#options.inFlight(message.instanceIds)
@@ -259,14 +256,6 @@ export class ControlLink {
       if (table) this.#onTable(socket, table)
     } catch (error) {
       this.#refuse(socket, tables.version, error)
-    }
-  }
-
-  async #onWholeTable(socket: net.Socket, table: { version: number }): Promise<void> {
-    try {
-      this.#onTable(socket, await wholeTable(table, this.#slices))
-    } catch (error) {
-      this.#refuse(socket, table.version, error)
     }
   }
 

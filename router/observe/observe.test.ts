@@ -52,6 +52,7 @@ function finished(change: Partial<FinishedRequest> = {}): FinishedRequest {
         requestId: 'r',
         method: 'GET',
         host: 'shop.test',
+        port: null,
         target: '/',
         protocol: 'http/1.1',
         scheme: 'http',

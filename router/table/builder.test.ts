@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest'
-import { maxControlFrameBytes, tablePartBytes } from '@/shared/edge-link'
+import { tablePartBytes } from '@/shared/edge-link'
 import { defaultEdgePolicy } from '@/shared/edge-policy'
-import { LineReader } from '@/shared/node/frames'
-import { encodeParts, headOf, isTablePart, tableFrames, wholeTableFrame } from '@/shared/node/table-frames'
+import { encodeParts, headOf, isTablePart, tableFrames } from '@/shared/node/table-frames'
 import type { Route, RouteTable } from '@/shared/route-table'
 import { routeTo, tableOf } from '../engine/contract/testing'
+import { HostTable } from '../match/host-table'
 import { type BuiltTable, TableBuilder } from './builder'
-import { checkTable } from './schema'
+import { build } from './testing'
 
 const target = { instanceId: 'i', host: '127.0.0.1', port: 80 }
 const names = (count: number, of = 'shop') => Array.from({ length: count }, (_, i) => `${of}-${i}.example.test`)
@@ -19,19 +19,12 @@ function large(count: number, changes: Partial<RouteTable> = {}): RouteTable {
   return { ...tableOf(routes), policies: { a: policy(true), b: policy(false) }, certificates, httpsPort: 443, ...changes }
 }
 
-function build(table: RouteTable, before: BuiltTable | null = null): BuiltTable {
-  const parts = [...encodeParts(table)]
-  const builder = new TableBuilder(headOf(table), parts.length, before)
-  for (const { frame } of parts) builder.add(frame)
-  return builder.finish()
-}
-
 const bytes = (table: RouteTable) => [...encodeParts(table)].map(({ frame }) => frame.toString())
 const plain = ({ hosts }: Pick<BuiltTable, 'hosts'>) => ({ routes: [...hosts.routes()], certificates: hosts.certificates, port: hosts.httpsPort })
 
 test('a table made of its parts is the one that was cut into them', () => {
   const table = large(2_000, { routes: [...large(2_000).routes, routeTo('*.wild.test', [target])] })
-  expect(plain(build(table))).toEqual(plain(checkTable(table)))
+  expect(plain(build(table))).toEqual(plain({ hosts: new HostTable(table) }))
 })
 
 test('parts are short, each one line that is told from other messages', () => {
@@ -70,7 +63,7 @@ test('what did not change is what the table before has, what changed is new', ()
   expect(before.hosts.find(host)?.targets[0]?.port).toBe(80)
   const kept = [...after.hosts.routes()].filter((route) => route === before.hosts.find(route.host))
   expect(kept.length).toBeGreaterThan(1_500)
-  expect(plain(after)).toEqual(plain(checkTable({ ...table, routes })))
+  expect(plain(after)).toEqual(plain({ hosts: new HostTable({ ...table, routes }) }))
 })
 
 test('a route is not kept from the table before when the policy it names says something else', () => {
@@ -123,15 +116,5 @@ test('a table with a part too few or too many is none', () => {
     const builder = new TableBuilder(headOf(table), count, null)
     for (const { frame } of parts) builder.add(frame)
     expect(() => builder.finish()).toThrow(`${count} parts`)
-  }
-})
-
-test('as one message for older routers it is the same table, made of the same parts', () => {
-  for (const table of [large(2_000), tableOf([]), tableOf([routeTo('a.test', [])])]) {
-    const parts = [...encodeParts(table)]
-    const [line] = new LineReader(maxControlFrameBytes).take(Buffer.concat([...wholeTableFrame({ head: headOf(table), parts })]))
-    const message = JSON.parse(line?.toString() ?? '')
-    expect(message.type).toBe('table')
-    expect(plain(checkTable(message.table))).toEqual(plain(checkTable(table)))
   }
 })

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
-import { encodeParts, headFrame, headOf } from '@/shared/node/table-frames'
-import type { RouteTable, TableHead } from '@/shared/route-table'
+import type { TableHead } from '@/shared/route-table'
 
 /** The messages a table came in, byte for byte, for the disk: nothing of it is encoded anew. */
 export class TableCopy {
@@ -28,30 +27,5 @@ export class TableCopy {
   get sha256(): string {
     this.#sha256 ??= this.#hash.digest('hex')
     return this.#sha256
-  }
-
-  /** Of a table that came as one message, made step by step. */
-  static *making(table: RouteTable): Generator<undefined, TableCopy> {
-    const frames: Buffer[] = []
-    for (const { frame } of encodeParts(table)) {
-      frames.push(frame)
-      yield
-    }
-    const head = headOf(table)
-    const copy = new TableCopy(head, headFrame(head, frames.length))
-    for (const frame of frames) {
-      copy.add(frame)
-      yield
-    }
-    return copy
-  }
-
-  /** As `making`, at once. */
-  static of(table: RouteTable): TableCopy {
-    const making = TableCopy.making(table)
-    for (;;) {
-      const step = making.next()
-      if (step.done) return step.value
-    }
   }
 }

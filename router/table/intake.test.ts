@@ -1,11 +1,10 @@
 import { expect, test } from 'vitest'
-import { Slices } from '@/shared/node/slices'
 import { encodeParts, headOf, tableFrames } from '@/shared/node/table-frames'
 import type { RouteTable } from '@/shared/route-table'
 import { routeTo, tableOf } from '../engine/contract/testing'
 import { HostTable } from '../match/host-table'
 import type { BuiltTable } from './builder'
-import { type ArrivedTable, TableIntake, wholeTable } from './intake'
+import { type ArrivedTable, TableIntake } from './intake'
 
 const table = (host: string) => tableOf([routeTo(host, [])])
 const messages = (of: RouteTable) => [...tableFrames({ head: headOf(of), parts: [...encodeParts(of)] })]
@@ -79,12 +78,4 @@ test('a head that is none is refused with the faults by name', () => {
   const intake = new TableIntake(() => empty)
   const head = { ...headOf(table('a.test')), httpsPort: 0 }
   expect(() => intake.begin({ head, parts: 0 }, Buffer.from('{}\n'))).toThrow('httpsPort')
-})
-
-test('a table of an older control plane is taken as a whole, with a copy in parts', async () => {
-  const whole = table('a.test')
-  const arrived = await wholeTable(JSON.parse(JSON.stringify(whole)), new Slices())
-  expect(arrived.content?.built.hosts.find('a.test')).toBeDefined()
-  expect(Buffer.concat(arrived.content?.copy.lines ?? [])).toEqual(Buffer.concat(messages(whole).slice(0, -1)))
-  await expect(wholeTable({ ...whole, routes: 1 }, new Slices())).rejects.toThrow('routes')
 })

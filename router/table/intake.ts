@@ -1,10 +1,8 @@
 import { maxControlFrameBytes } from '@/shared/edge-link'
-import type { Slices } from '@/shared/node/slices'
-import { headOf } from '@/shared/node/table-frames'
 import type { TableHead } from '@/shared/route-table'
 import { type BuiltTable, TableBuilder } from './builder'
 import { TableCopy } from './copy'
-import { checkHead, checkTable, supersedes } from './schema'
+import { checkHead, supersedes } from './schema'
 
 /** A table that came whole and is valid. */
 export interface ArrivedTable {
@@ -74,16 +72,5 @@ export class TableIntake {
     const { head, content } = coming
     if (version !== head.version) throw new Error(`the end of route table ${version} came in place of that of ${head.version}`)
     return { head, content: content && { built: content.builder.finish(), copy: content.copy } }
-  }
-}
-
-/** A table that an older control plane sent as one message. @throws Error when it is invalid. */
-export async function wholeTable(input: unknown, slices: Slices): Promise<ArrivedTable> {
-  const { table, hosts } = checkTable(input)
-  const making = TableCopy.making(table)
-  for (;;) {
-    const step = making.next()
-    if (step.done) return { head: headOf(table), content: { built: { hosts, parts: new Map() }, copy: step.value } }
-    if (slices.over) await slices.next()
   }
 }

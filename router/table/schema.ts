@@ -1,30 +1,17 @@
 import type { z } from 'zod'
-import { routeTableSchema, tableHeadSchema, tablePartSchema } from '@/shared/node/route-table-schema'
+import { tableHeadSchema, tablePartSchema } from '@/shared/node/route-table-schema'
 import type { RouteTable, TableHead, TablePart } from '@/shared/route-table'
-import { HostTable } from '../match/host-table'
-
-/** A table that proved valid, in the form it came and in the form it is served. */
-export interface CheckedTable {
-  table: RouteTable
-  hosts: HostTable
-}
 
 /** Most of what is wrong with a table is wrong with many routes: so many faults are named. */
 const namedFaults = 5
 
-/**
- * Checks what came from outside as a whole.
- * @throws Error that names the first few faults: a bad table must never replace a good one.
- */
-export function checkTable(input: unknown): CheckedTable {
-  const table = parsed(routeTableSchema, input)
-  return { table, hosts: new HostTable(table) }
-}
-
-/** What a table says once. @throws as `checkTable`. */
+/** Checks the head of a table. @throws Error that names the first few faults: a bad table must never replace a good one. */
 export const checkHead = (input: unknown): TableHead => parsed(tableHeadSchema, input)
 
-/** One part of a table; `before`: how many routes and certificates came before it, so that faults name their place in the whole. @throws as `checkTable`. */
+/**
+ * Checks one part of a table. `before`: how many routes and certificates came before it, so that faults name their place in the table.
+ * @throws as `checkHead`.
+ */
 export const checkPart = (input: unknown, before: { routes: number; certificates: number }): TablePart => parsed(tablePartSchema, input, before)
 
 function parsed<T>(schema: z.ZodType<T>, input: unknown, before?: Readonly<Record<string, number>>): T {

@@ -1,14 +1,13 @@
-import { createHash } from 'node:crypto'
 import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { EdgePolicy } from '@/shared/edge-policy'
-import type { RouteTable } from '@/shared/route-table'
 import { routeTo, tableOf } from '../engine/contract/testing'
-import { TableCopy } from './copy'
-import { checkTable, supersedes } from './schema'
+import type { TableCopy } from './copy'
+import { checkHead, supersedes } from './schema'
 import { SnapshotStore } from './snapshot'
+import { build, copyOf } from './testing'
 
 let directory: string
 let store: SnapshotStore
@@ -22,20 +21,13 @@ const target = { instanceId: 'i', host: '127.0.0.1', port: 80 }
 const makeTable = () => tableOf([routeTo('app.test', [target], { policy: 'p' }), routeTo('münchen.test', [])])
 /** With every kind of part. */
 const makeCopy = (): TableCopy =>
-  TableCopy.of({
+  copyOf({
     ...makeTable(),
     policies: { p: { sticky: true } as EdgePolicy },
     certificates: [{ id: 'c', names: ['app.test'], notAfter: 1 }],
     httpsPort: 443,
     outsideHosts: ['a.test'],
   })
-/** What a router before there were parts has left on disk. */
-const inFormat1 = (table: RouteTable) => {
-  const body = JSON.stringify(table)
-  const sha256 = createHash('sha256').update(body).digest('hex')
-  const { version, generatedAt } = table
-  return `${JSON.stringify({ format: 1, version, generatedAt, bytes: Buffer.byteLength(body), sha256 })}\n${body}`
-}
 const loaded = () => {
   const { hosts, from } = store.load()
   return { from, version: hosts.version }
@@ -117,24 +109,8 @@ test('an older table never replaces a newer one', async () => {
   expect(loaded().version).toBe(newer.version)
 })
 
-test('a file of the format before is loaded, gives way to a newer table, and is kept beside it', async () => {
-  const [before, next] = [tableOf([routeTo('app.test', [target])]), makeCopy()]
-  await writeFile(store.file, inFormat1(before))
-  expect(loaded()).toEqual({ from: 'current', version: before.version })
-  expect(await store.save(next)).toBe('written')
-  expect(loaded()).toEqual({ from: 'current', version: next.version })
-  await writeFile(store.file, 'broken')
-  expect(loaded()).toEqual({ from: 'previous', version: before.version })
-})
-
-test('a newer table in the format before is kept as any other', async () => {
-  const [older, newer] = [makeCopy(), tableOf([routeTo('app.test', [target])])]
-  await writeFile(store.file, inFormat1(newer))
-  expect(await store.save(older)).toBe('kept')
-})
-
 test('a file whose checksum holds and whose table does not is refused', async () => {
-  const copy = TableCopy.of(tableOf([routeTo('app.test', [{ ...target, port: 0 }])]))
+  const copy = copyOf(tableOf([routeTo('app.test', [{ ...target, port: 0 }])]))
   await store.save(copy)
   expect(store.load()).toMatchObject({ from: 'empty', problems: [expect.stringContaining('routes.0.targets.0.port'), expect.anything()] })
 })
@@ -168,13 +144,18 @@ test.each([
   ['no object', null],
   ['no version', { ...makeTable(), version: undefined }],
   ['a negative version', { ...makeTable(), version: -1 }],
+])('a table whose head has %s is refused', (_what, head) => {
+  expect(() => checkHead(head)).toThrow('invalid route table')
+})
+
+test.each([
   ['a target that is a name', tableOf([routeTo('a.test', [{ ...target, host: 'localhost' }])])],
   ['a port out of range', tableOf([routeTo('a.test', [{ ...target, port: 70_000 }])])],
-  ['a host that is none', tableOf([routeTo('a/b', [])])],
+  ['a host that is not a hostname', tableOf([routeTo('a/b', [])])],
   ['one host twice', tableOf([routeTo('a.test', []), routeTo('A.TEST', [])])],
-  ['an unknown state', { ...tableOf([]), routes: [{ ...routeTo('a.test', []), state: 'odd' }] }],
+  ['an unknown state', tableOf([{ ...routeTo('a.test', []), state: 'odd' as 'live' }])],
 ])('a table with %s is refused', (_what, table) => {
-  expect(() => checkTable(table)).toThrow()
+  expect(() => build(table)).toThrow()
 })
 
 test('a restored database, whose versions start lower, is told from a late message by its date', () => {

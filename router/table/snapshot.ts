@@ -8,9 +8,8 @@ import { emptyRouteTable, type TableHead } from '@/shared/route-table'
 import { HostTable } from '../match/host-table'
 import { type BuiltTable, TableBuilder } from './builder'
 import type { TableCopy } from './copy'
-import { checkHead, checkTable, supersedes } from './schema'
+import { checkHead, supersedes } from './schema'
 
-/** Format 1 was the whole table as one JSON text; it is read, and written no more. */
 const format = 2
 /** A damaged file may be one long line. */
 const maxLineBytes = 1024 * 1024 * 1024
@@ -25,7 +24,11 @@ export interface LoadedTable extends BuiltTable {
 
 type Identity = Pick<TableHead, 'version' | 'generatedAt'>
 
-type Header = { bytes: number; sha256: string } & ({ format: 2 } | ({ format: 1 } & Identity))
+interface Header {
+  format: typeof format
+  bytes: number
+  sha256: string
+}
 
 /** First line: format, checksum and length of the rest; then the messages the table came in, a line each. */
 const headerLine = ({ size, sha256 }: TableCopy): Buffer => Buffer.from(`${JSON.stringify({ format, bytes: size, sha256 })}\n`)
@@ -33,7 +36,7 @@ const headerLine = ({ size, sha256 }: TableCopy): Buffer => Buffer.from(`${JSON.
 /** @throws Error on what is no header of ours. */
 function readHeader(line: Buffer): Header {
   const header: unknown = JSON.parse(line.toString('utf8'))
-  if (typeof header !== 'object' || header === null || !('format' in header) || (header.format !== 1 && header.format !== 2))
+  if (typeof header !== 'object' || header === null || !('format' in header) || header.format !== format)
     throw new Error('unknown format')
   return header as Header
 }
@@ -46,8 +49,7 @@ export function decodeSnapshot(content: Buffer): BuiltTable {
   const body = content.subarray(end + 1)
   if (header.bytes !== body.length) throw new Error('cut short')
   if (header.sha256 !== createHash('sha256').update(body).digest('hex')) throw new Error('the checksum does not match')
-  if (header.format === 2) return decodeLines(body)
-  return { hosts: checkTable(JSON.parse(body.toString('utf8'))).hosts, parts: new Map() }
+  return decodeLines(body)
 }
 
 function decodeLines(body: Buffer): BuiltTable {
@@ -92,8 +94,6 @@ async function verifyOpen(handle: FileHandle): Promise<Identity | null> {
       for (const line of lines.take(piece)) {
         if (header) identity ??= checkHead(JSON.parse(line.toString('utf8')).head)
         else header = { says: readHeader(line), length: line.length }
-        // Of format 1 the one line after the header may be the whole table: it is not put together.
-        if (header.says.format === 1) identity = header.says
         if (identity) break
       }
     if (header) hash.update(piece.subarray(Math.max(0, header.length - read)))

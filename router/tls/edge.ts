@@ -10,7 +10,6 @@ import { edgeKey } from './edge-key'
 import { HandshakeFaults } from './handshake-faults'
 import { type AskForPairs, KeyPairs } from './key-pairs'
 import { LastUsed } from './last-used'
-import { Staples } from './ocsp'
 import { SealedStore } from './sealed-store'
 import type { SessionKeys } from './session-keys'
 import { contextSettings, sessionTimeoutSeconds } from './settings'
@@ -26,8 +25,6 @@ export interface TlsEdgeOptions {
   /** A handshake that takes longer is given up. */
   handshakeTimeoutMs: number
   log: RouterLog
-  /** See `StaplesOptions`. */
-  allowResponder?: (address: string) => boolean
 }
 
 /** What a context costs is 25–38 KiB and 0.15 ms: made when first asked for, and so many are kept. */
@@ -55,7 +52,6 @@ class NodeTlsEdge implements TlsEdge {
   readonly #making = new Map<string, Promise<SecureContext | null>>()
   readonly #servers = new Set<Server>()
   readonly #faults: HandshakeFaults
-  readonly #staples: Staples
   #entries: readonly CertificateEntry[] = []
   #index = new CertificateIndex()
   /** Tables so far. */
@@ -75,7 +71,6 @@ class NodeTlsEdge implements TlsEdge {
     const store = new SealedStore(path.join(directory, 'certificates'), edgeKey(path.join(directory, 'edge.key'), log))
     this.#pairs = new KeyPairs(store, options.ask, log)
     this.#faults = new HandshakeFaults(log)
-    this.#staples = new Staples({ log, onFirst: () => this.#startStapling(), ...(options.allowResponder && { allow: options.allowResponder }) })
     options.sessionKeys.onChange((key) => {
       // Contexts carry the key too, and have no public way to change it: they are made again when next asked for.
       this.#contexts.clear()
@@ -124,7 +119,6 @@ class NodeTlsEdge implements TlsEdge {
       // The CA has seen what it wanted with the handshake (RFC 8737 §3).
       if (socket.alpnProtocol === acmeProtocol) socket.destroySoon()
     })
-    if (this.#staples.some) this.#staple(server)
   }
 
   #contextFor(name: string, challenged: boolean, done: (error: Error | null, context?: SecureContext) => void) {
@@ -163,7 +157,6 @@ class NodeTlsEdge implements TlsEdge {
     try {
       const context = this.#context(pair.chainPem, pair.keyPem, sessionKeys.current)
       this.#contexts.set(id, context)
-      this.#staples.watch(pair.chainPem)
       return context
     } catch (error) {
       log.error({ err: error, certificate: id }, 'a certificate cannot be used: another one of the name is served, if there is one')
@@ -248,23 +241,11 @@ class NodeTlsEdge implements TlsEdge {
     this.#challenges = contexts
   }
 
-  #startStapling(): void {
-    for (const server of this.#servers) this.#staple(server)
-  }
-
-  // Node asks for a staple only where somebody listens: without one, handshakes are spared the question.
-  #staple(server: Server): void {
-    server.on('OCSPRequest', (certificate: Buffer, _issuer: Buffer, done: (error: Error | null, response?: Buffer) => void) =>
-      done(null, this.#staples.of(certificate)),
-    )
-  }
-
   close(): void {
     this.#closed = true
     clearTimeout(this.#retryTimer)
     clearInterval(this.#tidyTimer)
     this.#faults.close()
-    this.#staples.close()
     this.#contexts.clear()
   }
 }

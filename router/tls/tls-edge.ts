@@ -11,7 +11,7 @@ export interface TlsEdge {
   serverOptions(protocols: readonly ('h2' | 'http/1.1')[]): TlsOptions
   /**
    * To be called once with each server made with `serverOptions`, before it listens: renews its ticket keys, counts failed handshakes,
-   * closes connections that only answered an ACME challenge, staples OCSP answers.
+   * closes connections that only answered an ACME challenge.
    */
   attach(server: Server): void
   /** The certificates of a new table. Resolves when each is there or was asked for in vain; never throws. */

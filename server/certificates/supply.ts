@@ -51,10 +51,11 @@ export async function ownedCertificates(prisma: PrismaClient, now = Date.now()):
   const domains =
     uploaders.length === 0
       ? []
-      : // The mode as text: of a value that a newer version added Prisma makes an error, for everybody's rows at once.
-        await prisma.$queryRaw<Served[]>`
-          SELECT "teamId", "hostname", "certificateMode"::text FROM "Domain"
-          WHERE "teamId" = ANY(${uploaders}) AND "state" <> 'unverified' AND "certificateMode" <> 'off' ORDER BY "hostname"`
+      : await prisma.domain.findMany({
+          where: { teamId: { in: uploaders }, state: { not: 'unverified' }, certificateMode: { not: 'off' } },
+          select: { teamId: true, hostname: true, certificateMode: true },
+          orderBy: { hostname: 'asc' },
+        })
   const owners = new Map(pairs.map((pair) => [pairId(pair.id, pair.serial), pair]))
   return assignNames(pairs, domains, now).map((entry) => {
     const owner = owners.get(entry.id)

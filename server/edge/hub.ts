@@ -2,7 +2,7 @@ import { chmod, mkdir, rm } from 'node:fs/promises'
 import net from 'node:net'
 import path from 'node:path'
 import { z } from 'zod'
-import { type ControlMessage, readsTableParts } from '@/shared/edge-link'
+import type { ControlMessage } from '@/shared/edge-link'
 import { AppError } from '@/shared/errors'
 import { encodeFrame, FrameReader } from '@/shared/node/frames'
 import type { EncodedTable } from '@/shared/node/table-frames'
@@ -22,7 +22,6 @@ const routerMessage = z.discriminatedUnion('type', [
     pid: z.number().int(),
     version: z.number(),
     listening: z.boolean(),
-    reads: z.array(z.string()).optional(),
   }),
   z.object({ type: z.literal('ack'), version: z.number() }),
   z.object({ type: z.literal('nack'), version: z.number(), reason: z.string() }),
@@ -68,7 +67,7 @@ interface Worker {
    */
   acknowledged: number
   refused: { version: number; reason: string } | undefined
-  /** Made at its hello, which says what it reads. */
+  /** Made at its hello. */
   tables: TableFeed | undefined
   /** Known to `talk` from its hello on. */
   peer: Peer
@@ -263,13 +262,13 @@ export class EdgeHub {
     for (const waiter of [...this.#waiters]) if (waiter.version === message.version) waiter.settle(this.#refusedError(worker))
   }
 
-  #onHello(worker: Worker, { workerId, pid, version, listening, reads }: EdgeWorkerStatus & { reads?: string[] | undefined }): void {
+  #onHello(worker: Worker, { workerId, pid, version, listening }: EdgeWorkerStatus): void {
     const isNew = worker.status === undefined
     worker.status = { workerId, pid, version, listening }
     this.#options.log?.info({ worker: worker.status }, isNew ? 'a router worker connected' : 'a router worker changed state')
     // Always, even at the same version: the answer is what proves that it serves this very table.
     if (isNew) {
-      worker.tables = new TableFeed(worker.socket, reads?.includes(readsTableParts) ?? false)
+      worker.tables = new TableFeed(worker.socket)
       if (this.#newest) worker.tables.give(this.#newest)
       this.talk.add(worker.peer)
     }

@@ -38,27 +38,17 @@ const table = (count = 1): RouteTable => ({
 })
 
 /** A router that reads, or does not yet; it acknowledges nothing by itself. */
-function router(hello: object = { reads: ['table-parts', 'of-next-year'] }) {
+function router() {
   const socket = net.connect(path.join(home, 'edge.sock'))
   sockets.push(socket)
   const heard: Message[] = []
   const reader = new FrameReader(100_000_000, (frame) => heard.push(frame))
   socket.on('data', (chunk: Buffer) => reader.push(chunk))
-  socket.write(encodeFrame({ type: 'hello', workerId: 0, pid: 1, version: 0, listening: true, ...hello }))
+  socket.write(encodeFrame({ type: 'hello', workerId: 0, pid: 1, version: 0, listening: true }))
   return { socket, heard, ack: (of: number) => socket.write(encodeFrame({ type: 'ack', version: of })) }
 }
 const publish = (one: RouteTable) => hub.publish(one, { deadlineMs: 30_000 })
 const kinds = (heard: Message[]) => heard.map(({ type }) => type).join(' ')
-
-test('a router from before there were parts is given the table as one message', async () => {
-  const { heard, ack } = router({})
-  const one = table(2_000)
-  const published = publish(one)
-  await until('the table', 10_000, () => heard.length > 0)
-  expect(heard).toEqual([{ type: 'table', table: one }])
-  ack(one.version)
-  expect(await published).toEqual({ acknowledged: 1 })
-})
 
 test('a router that says so is given a head, parts and an end', async () => {
   const { heard, ack } = router()

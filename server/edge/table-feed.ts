@@ -2,7 +2,7 @@ import type net from 'node:net'
 import { maxControlFrameBytes } from '@/shared/edge-link'
 import { AppError } from '@/shared/errors'
 import { Slices } from '@/shared/node/slices'
-import { type EncodedPart, type EncodedTable, encodeParts, headOf, tableFrames, wholeTableFrame } from '@/shared/node/table-frames'
+import { type EncodedPart, type EncodedTable, encodeParts, headOf, tableFrames } from '@/shared/node/table-frames'
 import type { RouteTable } from '@/shared/route-table'
 
 /**
@@ -40,13 +40,11 @@ const tooLong = (version: number, maxBytes: number) =>
  */
 export class TableFeed {
   readonly #socket: net.Socket
-  readonly #readsParts: boolean
   #next: EncodedTable | null = null
   #feeding = false
 
-  constructor(socket: net.Socket, readsParts: boolean) {
+  constructor(socket: net.Socket) {
     this.#socket = socket
-    this.#readsParts = readsParts
   }
 
   give(table: EncodedTable): void {
@@ -58,27 +56,18 @@ export class TableFeed {
     this.#feeding = true
     for (let table = this.#next; table; table = this.#next) {
       this.#next = null
-      if (this.#readsParts) await this.#writeParts(table)
-      else this.#writeWhole(table)
+      await this.#write(table)
     }
     this.#feeding = false
   }
 
-  async #writeParts(table: EncodedTable): Promise<void> {
+  async #write(table: EncodedTable): Promise<void> {
     const slices = new Slices()
     for (const frame of tableFrames(table)) {
       if (!this.#socket.writable) return
       if (!this.#socket.write(frame)) await drained(this.#socket)
       if (slices.over) await slices.next()
     }
-  }
-
-  // One line: nothing else may come in between.
-  #writeWhole(table: EncodedTable): void {
-    if (!this.#socket.writable) return
-    this.#socket.cork()
-    for (const piece of wholeTableFrame(table)) this.#socket.write(piece)
-    this.#socket.uncork()
   }
 }
 

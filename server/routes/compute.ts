@@ -37,7 +37,7 @@ export async function computeRoutes(
 ): Promise<Route[]> {
   const [projects, environments, instances, deployments] = await Promise.all([
     prisma.project.findMany({ select: { id: true, teamId: true, name: true, slug: true }, orderBy: { slug: 'asc' } }),
-    everyEnvironment(prisma),
+    prisma.environment.findMany({ select: { id: true, projectId: true, kind: true, liveReleaseId: true } }),
     startedInstances(prisma),
     recentDeployments(prisma),
   ])
@@ -83,7 +83,7 @@ export async function computeRoutes(
   return [...routes, ...domains.filter(({ host }) => !own.has(host))]
 }
 
-const target = ({ id, host, port }: InstanceRow): Target => ({ instanceId: id, host, port })
+const target = ({ id, host, port }: { id: string; host: string; port: number }): Target => ({ instanceId: id, host, port })
 
 /** Static files of live releases, where they are laid out; by release. */
 async function liveFiles(
@@ -151,26 +151,14 @@ interface DeploymentRow {
   releaseId: string | null
 }
 
-// States as text, here and below: of a value that a newer version added Prisma makes an error, for everybody's rows at once.
-function everyEnvironment(prisma: PrismaClient): Promise<{ id: string; projectId: string; kind: string; liveReleaseId: string | null }[]> {
-  return prisma.$queryRaw`SELECT "id", "projectId", "kind"::text, "liveReleaseId" FROM "Environment"`
-}
-
-interface InstanceRow {
-  id: string
-  environmentId: string
-  releaseId: string
-  deploymentId: string
-  state: string
-  host: string
-  port: number
-}
-
-/** Those that may be sent requests; of a state this version does not know nobody can tell. */
-function startedInstances(prisma: PrismaClient): Promise<InstanceRow[]> {
-  return prisma.$queryRaw`
-    SELECT "id", "environmentId", "releaseId", "deploymentId", "state"::text, "host", "port" FROM "Instance"
-    WHERE "state"::text = ANY(${routedInstances}) AND "host" IS NOT NULL AND "port" IS NOT NULL ORDER BY "id"`
+/** Instances that may get requests. */
+async function startedInstances(prisma: PrismaClient) {
+  const instances = await prisma.instance.findMany({
+    where: { state: { in: [...routedInstances] }, host: { not: null }, port: { not: null } },
+    select: { id: true, environmentId: true, releaseId: true, deploymentId: true, state: true, host: true, port: true },
+    orderBy: { id: 'asc' },
+  })
+  return instances.flatMap(({ host, port, ...instance }) => (host === null || port === null ? [] : [{ ...instance, host, port }]))
 }
 
 /** The newest of each project, and whatever serves: attempts that failed since take nothing from it. */

@@ -67,11 +67,15 @@ export async function domainRoutes(prisma: PrismaClient, own: OwnHosts, ports: V
   })
 }
 
-// States as text: of a value that a newer version added Prisma makes an error, for everybody's rows at once.
 function routedDomains(prisma: PrismaClient): Promise<DomainRow[]> {
-  return prisma.$queryRaw`
-    SELECT "teamId", "hostname", "projectId", "environmentId", "branch", "redirectTo", "certificateMode"::text, "httpsRedirect", "hstsSeconds"
-    FROM "Domain" WHERE "state"::text = ANY(${routedStates}) ORDER BY "hostname"`
+  return prisma.domain.findMany({
+    where: { state: { in: routedStates } },
+    select: {
+      ...{ teamId: true, hostname: true, projectId: true, environmentId: true, branch: true, redirectTo: true },
+      ...{ certificateMode: true, httpsRedirect: true, hstsSeconds: true },
+    },
+    orderBy: { hostname: 'asc' },
+  })
 }
 
 const originOf = (hostname: string, https: boolean, ports: VisiblePorts): string =>

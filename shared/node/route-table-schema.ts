@@ -2,7 +2,7 @@ import { isIP } from 'node:net'
 import { isAbsolute } from 'node:path'
 import { z } from 'zod'
 import { edgePolicySchema } from '../edge-policy-schema'
-import type { CertificateEntry, Route, RouteTable, TableHead, TablePart } from '../route-table'
+import type { CertificateEntry, Route, TableHead, TablePart } from '../route-table'
 
 /** What a router asks of a table. The control plane asks the same of each part before it publishes, so that one bad row costs its project alone. */
 
@@ -47,8 +47,7 @@ const head = {
 }
 const policies = z.record(z.string(), edgePolicySchema).optional()
 const certificates = z.array(certificateSchema).max(5_000_000).optional()
-const routes = z.array(routeSchema).max(5_000_000)
+const routes = z.array(routeSchema).max(5_000_000).optional()
 
 export const tableHeadSchema: z.ZodType<TableHead> = z.object(head)
-export const tablePartSchema: z.ZodType<TablePart> = z.object({ policies, certificates, routes: routes.optional() })
-export const routeTableSchema: z.ZodType<RouteTable> = z.object({ ...head, policies, certificates, routes })
+export const tablePartSchema: z.ZodType<TablePart> = z.object({ policies, certificates, routes })

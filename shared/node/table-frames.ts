@@ -100,21 +100,3 @@ export function* tableFrames({ head, parts }: EncodedTable): Generator<Buffer> {
   for (const { frame } of parts) yield frame
   yield Buffer.from(encodeFrame({ type: 'table-end', version: head.version }))
 }
-
-/** The table as the one message that routers from before there were parts read: nothing of it is encoded anew. */
-export function* wholeTableFrame({ head, parts }: EncodedTable): Generator<Buffer> {
-  yield Buffer.from(`{"type":"table","table":${JSON.stringify(head).slice(0, -1)}`)
-  for (const kind of ['policies', 'certificates', 'routes'] as const) {
-    const own = parts.filter((part) => part.kind === kind)
-    if (own.length === 0 && kind !== 'routes') continue
-    const [open, close] = kind === 'policies' ? ['{', '}'] : ['[', ']']
-    yield Buffer.from(`,"${kind}":${open}`)
-    for (const [i, { frame }] of own.entries()) {
-      if (i > 0) yield comma
-      yield frame.subarray(opening[kind].length, frame.length - closing[kind].length)
-    }
-    yield Buffer.from(close)
-  }
-  yield Buffer.from('}}\n')
-}
-const comma = Buffer.from(',')

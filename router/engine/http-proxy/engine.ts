@@ -8,7 +8,7 @@ import type { EngineLimits } from '../../env'
 import type { Gate } from '../../gate/gate'
 import type { RouterLog } from '../../log'
 import type { HostTable } from '../../match/host-table'
-import type { Observer } from '../../observe/observer'
+import { type Observer, portOf } from '../../observe/observer'
 import { encodePage, type Problem, renderProblem } from '../../pages/pages'
 import type { Targets } from '../../targets/targets'
 import type { DrainOptions, DrainResult, Engine, EngineOptions, ListenAddress } from '../engine'
@@ -140,10 +140,12 @@ class HttpProxyEngine implements Engine, ExchangeHost, UpgradeHost {
   }
 
   #visitOf(req: IncomingMessage, requestId: string, client: ClientAddress, websocket: boolean): Visit {
+    const authority = () => joinedHeader(req.rawHeaders, 'host') ?? ''
     return new Visit(this.observer, () => ({
       requestId,
       method: req.method ?? '',
-      host: joinedHeader(req.rawHeaders, 'host') ?? '',
+      host: authority(),
+      port: portOf(authority()),
       target: (req.url ?? '').slice(0, 2048),
       protocol: websocket ? 'websocket' : req.httpVersion === '1.0' ? 'http/1.0' : 'http/1.1',
       scheme: client.secure ? 'https' : 'http',
