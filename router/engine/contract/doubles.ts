@@ -71,15 +71,16 @@ export class InFlight {
   }
 }
 
-/** Advanced with each pick, so that equally loaded targets take turns. */
-let turn = 0
+/** Advanced with each pick on a route, so that equally loaded targets take turns. */
+const turns = new WeakMap<LiveRoute, number>()
 
 /** The target with the fewest requests in flight; equals take turns. `tried` is chosen only when there is no other. */
 export function pickTarget(route: LiveRoute, inFlight: InFlight, tried?: Target): Target | undefined {
   const { targets } = route
   let best: Target | undefined
   let fewest = Number.POSITIVE_INFINITY
-  const start = turn++
+  const start = turns.get(route) ?? 0
+  turns.set(route, start + 1)
   for (let i = 0; i < targets.length; i++) {
     const target = targets[(start + i) % targets.length]
     if (!target || (tried && sameTarget(target, tried))) continue
