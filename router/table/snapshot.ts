@@ -36,8 +36,7 @@ const headerLine = ({ size, sha256 }: TableCopy): Buffer => Buffer.from(`${JSON.
 /** @throws Error on what is no header of ours. */
 function readHeader(line: Buffer): Header {
   const header: unknown = JSON.parse(line.toString('utf8'))
-  if (typeof header !== 'object' || header === null || !('format' in header) || header.format !== format)
-    throw new Error('unknown format')
+  if (typeof header !== 'object' || header === null || !('format' in header) || header.format !== format) throw new Error('unknown format')
   return header as Header
 }
 
