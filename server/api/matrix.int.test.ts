@@ -1,171 +1,110 @@
 import { encode } from 'next-auth/jwt'
 import superjson from 'superjson'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { z } from 'zod'
 import { domainInput } from '@/shared/domains'
 import { newId } from '@/shared/node/ids'
 import { projectInput } from '@/shared/views'
 import { createTestApi, type TestApi } from '@/test/support/api'
-import { type Role, requiredRole } from '../teams/policy'
+import { type Action, can } from '../teams/policy'
+import type { Endpoint } from './endpoint'
+import { endpoints } from './endpoints'
+import { type EndpointTree, isEndpoint } from './procedures'
 import { catalogue } from './rest/catalogue'
 import { handleRest } from './rest/handler'
+import type { RestRoute } from './rest/route'
 import { appRouter } from './router'
-import type { ProcedureMeta } from './trpc'
 import { handleTrpc } from './trpc-handler'
 
 /**
- * Every endpoint × everybody who may come. A new procedure or route without a row here fails; so does one that answers the wrong person.
- * Statuses in the order of `people`; 503 is an engine that is not part of this test, asked by somebody who may.
+ * Every endpoint × everybody who may come, by tRPC and by REST. The rows follow from the definitions and the permission table: the action
+ * decides which role is refused, and a field of the input that names something of our team is unknown to another team.
  */
 const people = ['anonymous', 'other team', 'member', 'admin', 'owner'] as const
 type Person = (typeof people)[number]
-type Statuses = readonly [number, number, number, number, number]
 
-/** What a row works on: made anew for each cell, in our team. */
+/** Things of our team, by the fields of inputs that name them: made anew for each cell. */
 interface Fixture {
+  project: string
   projectId: string
-  slug: string
   deploymentId: string
   instanceId: string
   apiKeyId: string
   domain: string
-  /** Automatic; uploaded. */
+  /** Automatic. */
   certificateId: string
-  uploadedId: string
   dnsProviderId: string
 }
-type Row = { statuses: Statuses; input?: (f: Fixture) => unknown; path?: (f: Fixture) => string; body?: (f: Fixture) => unknown }
+const names = ['project', 'projectId', 'deploymentId', 'instanceId', 'apiKeyId', 'domain', 'certificateId', 'dnsProviderId'] as const
+type Extra = { uploadedId: string; slug: string }
 
-const everyone: Statuses = [200, 200, 200, 200, 200]
-/** Lists of one's own team. */
-const own: Statuses = [401, 200, 200, 200, 200]
-const ourMembers: Statuses = [401, 404, 200, 200, 200]
-const ourAdmins: Statuses = [401, 404, 403, 200, 200]
-const created = (statuses: Statuses): Statuses => statuses.map((status) => (status === 200 ? 201 : status)) as unknown as Statuses
-const emptied = (statuses: Statuses): Statuses => statuses.map((status) => (status === 200 ? 204 : status)) as unknown as Statuses
-const unavailable = (statuses: Statuses): Statuses => statuses.map((status) => (status === 200 ? 503 : status)) as unknown as Statuses
-
-const cloudflare = { kind: 'cloudflare', apiToken: 'a token of this test' }
-
-const trpcRows: Record<string, Row> = {
-  'setup.status': { statuses: everyone },
-  'setup.createAccount': { statuses: [409, 409, 409, 409, 409], input: () => ({ code: 'AAAA', email: 'x@y.zz', password: 'long enough' }) },
-  'me.get': { statuses: own },
-  'projects.list': { statuses: own },
-  'projects.get': { statuses: ourMembers, input: (f) => ({ project: f.slug }) },
-  'projects.create': { statuses: [401, 200, 403, 200, 200], input: () => ({ name: newId() }) },
-  'projects.update': { statuses: ourAdmins, input: (f) => ({ projectId: f.projectId, patch: { buildCommand: 'make' } }) },
-  'projects.remove': { statuses: ourAdmins, input: (f) => ({ projectId: f.projectId, confirmName: f.slug }) },
-  'edgePolicy.get': { statuses: ourMembers, input: (f) => ({ project: f.slug }) },
-  'edgePolicy.update': { statuses: ourAdmins, input: (f) => ({ project: f.projectId, patch: { cleanUrls: true } }) },
-  'projects.inspect': { statuses: [401, 503, 403, 503, 503], input: () => ({ repository: 'https://example.org/x.git' }) },
-  'projects.clearBuildCache': { statuses: unavailable(ourMembers), input: (f) => ({ projectId: f.projectId }) },
-  'projects.purge': { statuses: ourMembers, input: (f) => ({ projectId: f.projectId, tags: ['a'] }) },
-  'variables.list': { statuses: ourMembers, input: (f) => ({ projectId: f.projectId }) },
-  'variables.set': { statuses: ourAdmins, input: (f) => ({ projectId: f.projectId, key: 'A', value: 'b' }) },
-  'variables.remove': { statuses: ourAdmins, input: (f) => ({ projectId: f.projectId, key: 'SEEDED' }) },
-  'domains.list': { statuses: ourMembers, input: (f) => ({ projectId: f.projectId }) },
-  'domains.get': { statuses: ourMembers, input: (f) => ({ domain: f.domain }) },
-  'domains.preview': { statuses: ourMembers, input: (f) => ({ projectId: f.projectId, hostname: 'new.example.net' }) },
-  'domains.add': { statuses: ourAdmins, input: (f) => ({ projectId: f.projectId, hostname: `new-${f.projectId}.example.net` }) },
-  'domains.update': { statuses: ourAdmins, input: (f) => ({ domain: f.domain, patch: { httpsRedirect: false } }) },
-  'domains.remove': { statuses: ourAdmins, input: (f) => ({ domain: f.domain, confirmHostname: f.domain }) },
-  'domains.check': { statuses: ourMembers, input: (f) => ({ domain: f.domain }) },
-  'certificates.list': { statuses: own, input: () => ({}) },
-  'certificates.get': { statuses: ourMembers, input: (f) => ({ certificateId: f.certificateId }) },
-  'certificates.retry': { statuses: ourMembers, input: (f) => ({ certificateId: f.certificateId }) },
-  'certificates.upload': { statuses: [401, 404, 403, 400, 400], input: (f) => ({ domain: f.domain, certificate: 'x', privateKey: 'x' }) },
-  'certificates.remove': { statuses: ourAdmins, input: (f) => ({ certificateId: f.uploadedId }) },
-  'dnsProviders.list': { statuses: own },
-  'dnsProviders.create': { statuses: [401, 200, 403, 200, 200], input: () => ({ name: newId(), credentials: cloudflare }) },
-  'dnsProviders.update': { statuses: ourAdmins, input: (f) => ({ dnsProviderId: f.dnsProviderId, patch: { credentials: cloudflare } }) },
-  'dnsProviders.remove': { statuses: ourAdmins, input: (f) => ({ dnsProviderId: f.dnsProviderId }) },
-  'deployments.create': { statuses: [401, 404, 400, 400, 400], input: (f) => ({ projectId: f.projectId }) },
-  'deployments.list': { statuses: ourMembers, input: (f) => ({ projectId: f.projectId }) },
-  'deployments.get': { statuses: ourMembers, input: (f) => ({ deploymentId: f.deploymentId }) },
-  'deployments.cancel': { statuses: [401, 404, 409, 409, 409], input: (f) => ({ deploymentId: f.deploymentId }) },
-  'deployments.logs': { statuses: ourMembers, input: (f) => ({ deploymentId: f.deploymentId }) },
-  'deployments.watch': { statuses: ourMembers, input: (f) => ({ deploymentId: f.deploymentId }) },
-  'instances.list': { statuses: own, input: (f) => ({ projectId: f.projectId }) },
-  'instances.logs': { statuses: ourMembers, input: (f) => ({ instanceId: f.instanceId }) },
-  'traffic.series': { statuses: ourMembers, input: (f) => ({ projectId: f.projectId, range: '1h' }) },
-  'traffic.requests': { statuses: ourMembers, input: (f) => ({ projectId: f.projectId }) },
-  'traffic.follow': { statuses: ourMembers, input: (f) => ({ projectId: f.projectId }) },
-  'traffic.targetEvents': { statuses: ourMembers, input: (f) => ({ projectId: f.projectId }) },
-  'apiKeys.list': { statuses: [401, 200, 403, 200, 200] },
-  'apiKeys.create': { statuses: [401, 200, 403, 200, 200], input: () => ({ name: 'ci' }) },
-  'apiKeys.revoke': { statuses: ourAdmins, input: (f) => ({ id: f.apiKeyId }) },
-  'team.members': { statuses: own },
-  'system.status': { statuses: own },
-  'system.storage': { statuses: own },
-  changes: { statuses: own },
+/** Where the input cannot follow from the schema and the example. */
+const inputs: Record<string, (f: Fixture & Extra) => object> = {
+  createProject: () => ({ name: newId() }),
+  removeProject: (f) => ({ confirm: f.slug }),
+  removeVariable: () => ({ key: 'SEEDED' }),
+  addDomain: (f) => ({ hostname: `new-${f.projectId}.example.net` }),
+  removeDomain: (f) => ({ confirm: f.domain }),
+  removeCertificate: (f) => ({ certificateId: f.uploadedId }),
+  createDnsProvider: () => ({ name: newId() }),
+  // The stream ends with the lines there are.
+  streamDeploymentLogs: () => ({ follow: '0' }),
+  streamInstanceLogs: () => ({ follow: '0' }),
 }
 
-const restRows: Record<string, Row> = {
-  getMe: { statuses: own, path: () => '/me' },
-  createProject: { statuses: created([401, 200, 403, 200, 200]), path: () => '/projects', body: () => ({ name: newId() }) },
-  listProjects: { statuses: own, path: () => '/projects' },
-  getProject: { statuses: ourMembers, path: (f) => `/projects/${f.slug}` },
-  updateProject: { statuses: ourAdmins, path: (f) => `/projects/${f.projectId}`, body: () => ({ buildCommand: 'make' }) },
-  removeProject: { statuses: emptied(ourAdmins), path: (f) => `/projects/${f.projectId}?confirm=${f.slug}` },
-  purgeCache: { statuses: ourMembers, path: (f) => `/projects/${f.slug}/purge`, body: () => ({ paths: ['/a/*'] }) },
-  clearBuildCache: { statuses: unavailable(ourMembers), path: (f) => `/projects/${f.slug}/build-cache` },
-  getRules: { statuses: ourMembers, path: (f) => `/projects/${f.slug}/rules` },
-  updateRules: { statuses: ourAdmins, path: (f) => `/projects/${f.projectId}/rules`, body: () => ({ cleanUrls: true }) },
-  listInstances: { statuses: ourMembers, path: (f) => `/projects/${f.projectId}/instances` },
-  listVariables: { statuses: ourMembers, path: (f) => `/projects/${f.projectId}/variables` },
-  setVariable: { statuses: ourAdmins, path: (f) => `/projects/${f.projectId}/variables/A`, body: () => ({ value: 'b' }) },
-  removeVariable: { statuses: emptied(ourAdmins), path: (f) => `/projects/${f.projectId}/variables/SEEDED` },
-  listDomains: { statuses: ourMembers, path: (f) => `/projects/${f.projectId}/domains` },
-  addDomain: {
-    statuses: created(ourAdmins),
-    path: (f) => `/projects/${f.projectId}/domains`,
-    body: (f) => ({ hostname: `new-${f.projectId}.example.net` }),
-  },
-  getDomain: { statuses: ourMembers, path: (f) => `/domains/${f.domain}` },
-  updateDomain: { statuses: ourAdmins, path: (f) => `/domains/${f.domain}`, body: () => ({ httpsRedirect: false }) },
-  removeDomain: { statuses: emptied(ourAdmins), path: (f) => `/domains/${f.domain}?confirm=${f.domain}` },
-  checkDomain: { statuses: ourMembers, path: (f) => `/domains/${f.domain}/check`, body: () => ({}) },
-  listCertificates: { statuses: ourMembers, path: (f) => `/certificates?projectId=${f.projectId}` },
-  uploadCertificate: {
-    statuses: [401, 404, 403, 400, 400],
-    path: () => '/certificates',
-    body: (f) => ({ domain: f.domain, certificate: 'x', privateKey: 'x' }),
-  },
-  getCertificate: { statuses: ourMembers, path: (f) => `/certificates/${f.certificateId}` },
-  retryCertificate: { statuses: ourMembers, path: (f) => `/certificates/${f.certificateId}/retry`, body: () => ({}) },
-  removeCertificate: { statuses: emptied(ourAdmins), path: (f) => `/certificates/${f.uploadedId}` },
-  listDnsProviders: { statuses: own, path: () => '/dns-providers' },
-  createDnsProvider: {
-    statuses: created([401, 200, 403, 200, 200]),
-    path: () => '/dns-providers',
-    body: () => ({ name: newId(), credentials: cloudflare }),
-  },
-  updateDnsProvider: { statuses: ourAdmins, path: (f) => `/dns-providers/${f.dnsProviderId}`, body: () => ({ name: newId() }) },
-  removeDnsProvider: { statuses: emptied(ourAdmins), path: (f) => `/dns-providers/${f.dnsProviderId}` },
-  createDeployment: { statuses: [401, 404, 400, 400, 400], path: () => '/deployments', body: (f) => ({ projectId: f.projectId }) },
-  deploy: { statuses: [401, 404, 400, 400, 400], path: () => '/deploy', body: (f) => ({ projectId: f.projectId }) },
-  listDeployments: { statuses: ourMembers, path: (f) => `/deployments?projectId=${f.projectId}` },
-  getDeployment: { statuses: ourMembers, path: (f) => `/deployments/${f.deploymentId}` },
-  cancelDeployment: { statuses: [401, 404, 409, 409, 409], path: (f) => `/deployments/${f.deploymentId}/cancel`, body: () => ({}) },
-  streamDeploymentLogs: { statuses: ourMembers, path: (f) => `/deployments/${f.deploymentId}/logs?follow=0` },
-  downloadDeployment: { statuses: unavailable(ourMembers), path: (f) => `/deployments/${f.deploymentId}/download` },
-  uploadSource: { statuses: created(own), path: () => '/sources', body: () => 'bytes' },
-  getTraffic: { statuses: ourMembers, path: (f) => `/projects/${f.slug}/traffic` },
-  listRequests: { statuses: ourMembers, path: (f) => `/projects/${f.slug}/requests` },
-  streamRequests: { statuses: ourMembers, path: (f) => `/projects/${f.slug}/requests/stream` },
-  listTargetEvents: { statuses: ourMembers, path: (f) => `/projects/${f.slug}/target-events` },
-  getMetrics: { statuses: unavailable(own), path: () => '/metrics' },
-  streamInstanceLogs: { statuses: ourMembers, path: (f) => `/instances/${f.instanceId}/logs?follow=0` },
+/** What somebody who may is answered, where it is no success: 503 is an engine that is not part of this test. */
+const answers: Record<string, number> = {
+  createFirstAccount: 409,
+  inspectRepository: 503,
+  clearBuildCache: 503,
+  uploadCertificate: 400,
+  createDeployment: 400,
+  deploy: 400,
+  cancelDeployment: 409,
+  downloadDeployment: 503,
+  getMetrics: 503,
+}
+
+const schemaOf = (endpoint: Endpoint): z.ZodObject | undefined => endpoint.input
+
+/** Fields that name something of our team. Optional ones narrow down what is read; of a write they would change something else. */
+function namesIn(endpoint: Endpoint): (typeof names)[number][] {
+  const schema = schemaOf(endpoint)
+  if (!schema) return []
+  return names.filter((name) => {
+    const field = schema.shape[name]
+    return field instanceof z.ZodType && (endpoint.method === 'GET' || !field.safeParse(undefined).success)
+  })
+}
+
+function inputOf(endpoint: Endpoint, f: Fixture & Extra): Record<string, unknown> {
+  const named = Object.fromEntries(namesIn(endpoint).map((name) => [name, f[name]]))
+  return { ...endpoint.example, ...named, ...inputs[endpoint.id]?.(f) }
+}
+
+function statusFor(endpoint: Endpoint, person: Person, success: number): number {
+  if (endpoint.action === 'public') return answers[endpoint.id] ?? success
+  if (person === 'anonymous') return 401
+  const action: Action = endpoint.action
+  if (!can({ role: person === 'other team' ? 'owner' : person }, action)) return 403
+  if (person === 'other team' && namesIn(endpoint).length > 0) return 404
+  return answers[endpoint.id] ?? success
 }
 
 interface Procedure {
   path: string
-  type: 'query' | 'mutation' | 'subscription'
-  access: ProcedureMeta['access'] | undefined
+  endpoint: Endpoint
 }
-const procedures: Procedure[] = Object.entries(
-  appRouter._def.procedures as unknown as Record<string, { _def: { type: Procedure['type']; meta?: ProcedureMeta } }>,
-).map(([path, procedure]) => ({ path, type: procedure._def.type, access: procedure._def.meta?.access }))
+/** `{projects: {create}}` as `projects.create`. */
+const named = (tree: EndpointTree, prefix = ''): Procedure[] =>
+  Object.entries(tree).flatMap(([name, node]) => (isEndpoint(node) ? [{ path: prefix + name, endpoint: node }] : named(node, `${name}.`)))
+const all = named(endpoints)
+const procedures = all.filter(({ endpoint }) => endpoint.kind === 'value' || endpoint.kind === 'stream')
+const procedureAt = (wanted: string): Procedure => {
+  const found = procedures.find(({ path }) => path === wanted)
+  if (!found) throw new Error(`there is no procedure ${wanted}`)
+  return found
+}
 
 let api: TestApi
 let keys: Record<Exclude<Person, 'anonymous'>, string>
@@ -184,7 +123,7 @@ afterAll(() => api.close())
 
 const bearer = (person: Person): Record<string, string> => (person === 'anonymous' ? {} : { authorization: `Bearer ${keys[person]}` })
 
-async function fixture(): Promise<Fixture> {
+async function fixture(): Promise<Fixture & Extra> {
   const { prisma } = api.database
   const { teamId } = api.boot
   const owner = await api.platform.accounts.actorOfApiKey(keys.owner)
@@ -239,7 +178,7 @@ async function fixture(): Promise<Fixture> {
   await prisma.dnsProvider.deleteMany()
   const provider = await api.platform.dnsProviders.create(owner, { name: newId(), credentials: { kind: 'cloudflare', apiToken: 'x' } })
   const ids = { certificateId, uploadedId, dnsProviderId: provider.id }
-  return { projectId, slug, deploymentId, instanceId, apiKeyId: created.id, domain, ...ids }
+  return { project: slug, projectId, slug, deploymentId, instanceId, apiKeyId: created.id, domain, ...ids }
 }
 
 /** A whole event that is neither the greeting nor a comment. */
@@ -283,14 +222,14 @@ async function statusOf(response: Response): Promise<number> {
   return Number(/"httpStatus":(\d+)/.exec(text)?.[1] ?? response.status)
 }
 
-async function callTrpc(procedure: Procedure, input: unknown, headers: Record<string, string>): Promise<number> {
-  const serialized = input === undefined ? undefined : JSON.stringify(superjson.serialize(input))
-  const query = procedure.type !== 'mutation' && serialized ? `?input=${encodeURIComponent(serialized)}` : ''
-  const accept = procedure.type === 'subscription' ? 'text/event-stream' : 'application/json'
-  const request = new Request(`http://localhost:3000/api/trpc/${procedure.path}${query}`, {
-    method: procedure.type === 'mutation' ? 'POST' : 'GET',
+async function callTrpc({ path, endpoint }: Procedure, input: unknown, headers: Record<string, string>): Promise<number> {
+  const mutation = endpoint.method !== 'GET'
+  const serialized = JSON.stringify(superjson.serialize(endpoint.input ? input : undefined))
+  const accept = endpoint.kind === 'stream' ? 'text/event-stream' : 'application/json'
+  const request = new Request(`http://localhost:3000/api/trpc/${path}${mutation ? '' : `?input=${encodeURIComponent(serialized)}`}`, {
+    method: mutation ? 'POST' : 'GET',
     headers: { accept, 'content-type': 'application/json', ...headers },
-    ...(procedure.type === 'mutation' ? { body: serialized ?? '{}' } : {}),
+    ...(mutation ? { body: serialized } : {}),
   })
   return statusOf(await handleTrpc(request))
 }
@@ -304,43 +243,51 @@ async function callRest(method: string, path: string, body: unknown, headers: Re
   return statusOf(await handleRest(request))
 }
 
-/** What the policy says must be what the row says: neither alone is believed. */
-function agreesWithPolicy(access: ProcedureMeta['access'] | undefined, statuses: Statuses): void {
-  expect(access).toBeDefined()
-  if (!access || access === 'public') return
-  expect(statuses[0]).toBe(401)
-  const least = requiredRole[access] as Role
-  expect(statuses[2] === 403).toBe(least !== 'member')
-  expect(statuses[3] === 403).toBe(least === 'owner')
+/** The request that a route takes these fields from. */
+function requestFor(route: RestRoute, input: Record<string, unknown>): { path: string; body: unknown } {
+  const left = { ...input }
+  const path = route.path.replace(/\{(\w+)\}/g, (_, name: string) => {
+    const value = String(left[name])
+    delete left[name]
+    return encodeURIComponent(value)
+  })
+  if (route.body === 'raw') return { path, body: 'bytes' }
+  if (route.body) return { path, body: left }
+  return { path: `${path}?${new URLSearchParams(left as Record<string, string>)}`, body: undefined }
 }
 
-describe('tRPC', () => {
-  it('every procedure has a row, and every row a procedure', () => {
-    expect(Object.keys(trpcRows).sort()).toEqual(procedures.map((procedure) => procedure.path).sort())
+describe('definitions', () => {
+  it('what changes something does not take an action that only reads, and what reads takes no other', () => {
+    for (const { path, endpoint } of all)
+      if (endpoint.action !== 'public') expect([path, /\.(read|watch)$/.test(endpoint.action)]).toEqual([path, endpoint.method === 'GET'])
   })
 
-  it.each(procedures.map((procedure) => [procedure.path, procedure] as const))('%s answers each person as it must', async (path, procedure) => {
-    const row = trpcRows[path]
-    if (!row) throw new Error(`no row for ${path}`)
-    agreesWithPolicy(procedure.access, row.statuses)
-    for (const [i, person] of people.entries())
-      expect([person, await callTrpc(procedure, row.input?.(await fixture()), bearer(person))]).toEqual([person, row.statuses[i]])
+  it('each has an id of its own, and each procedure and route comes from one', () => {
+    const ids = all.map(({ endpoint }) => endpoint.id)
+    expect(new Set(ids).size).toBe(ids.length)
+    expect(Object.keys(appRouter._def.procedures).sort()).toEqual(procedures.map(({ path }) => path).sort())
+    expect(catalogue.map(({ id }) => id)).toEqual(all.filter(({ endpoint }) => endpoint.path !== null).map(({ endpoint }) => endpoint.id))
+  })
+})
+
+describe('tRPC', () => {
+  it.each(procedures.map((procedure) => [procedure.path, procedure] as const))('%s answers each person as it must', async (_, procedure) => {
+    const { endpoint } = procedure
+    for (const person of people) {
+      const status = await callTrpc(procedure, inputOf(endpoint, await fixture()), bearer(person))
+      expect([person, status]).toEqual([person, statusFor(endpoint, person, 200)])
+    }
   })
 })
 
 describe('REST v1', () => {
-  it('every route has a row, and every row a route', () => {
-    expect(Object.keys(restRows).sort()).toEqual(catalogue.map((route) => route.id).sort())
-  })
-
+  const definitions = new Map(all.map(({ endpoint }) => [endpoint.id, endpoint]))
   it.each(catalogue.map((route) => [route.id, route] as const))('%s answers each person as it must', async (id, route) => {
-    const row = restRows[id]
-    if (!row) throw new Error(`no row for ${id}`)
-    agreesWithPolicy(route.action, row.statuses)
-    for (const [i, person] of people.entries()) {
-      const made = await fixture()
-      const status = await callRest(route.method, row.path?.(made) ?? '', row.body?.(made), bearer(person))
-      expect([person, status]).toEqual([person, row.statuses[i]])
+    const endpoint = definitions.get(id)
+    if (!endpoint) throw new Error(`no definition of ${id}`)
+    for (const person of people) {
+      const { path, body } = requestFor(route, inputOf(endpoint, await fixture()))
+      expect([person, await callRest(route.method, path, body, bearer(person))]).toEqual([person, statusFor(endpoint, person, route.answer.status)])
     }
   })
 })
@@ -367,9 +314,7 @@ describe('the session cookie', () => {
   const create = async (headers: Record<string, string>) => callRest('POST', '/projects', { name: newId() }, { ...(await cookie()), ...headers })
 
   it('opens what the user may, by tRPC and by REST', async () => {
-    const me = procedures.find((procedure) => procedure.path === 'me.get')
-    if (!me) throw new Error('no me.get')
-    expect(await callTrpc(me, undefined, await cookie())).toBe(200)
+    expect(await callTrpc(procedureAt('me.get'), undefined, await cookie())).toBe(200)
     expect(await callRest('GET', '/me', undefined, await cookie())).toBe(200)
     expect(await create({ origin: 'http://localhost:3000' })).toBe(201)
   })
@@ -378,9 +323,7 @@ describe('the session cookie', () => {
     for (const origin of ['http://evil.example', 'http://app.localhost:3000', 'http://localhost:8080', 'null'])
       expect([origin, await create({ origin })]).toEqual([origin, 403])
     expect(await create({ 'sec-fetch-site': 'same-site' })).toBe(403)
-    const projects = procedures.find((procedure) => procedure.path === 'projects.create')
-    if (!projects) throw new Error('no projects.create')
-    expect(await callTrpc(projects, { name: newId() }, { ...(await cookie()), origin: 'http://app.localhost:8080' })).toBe(403)
+    expect(await callTrpc(procedureAt('projects.create'), { name: newId() }, { ...(await cookie()), origin: 'http://app.localhost:8080' })).toBe(403)
   })
 
   it('is nothing when signed with another secret, expired, ended, or of no session', async () => {

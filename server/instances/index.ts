@@ -5,14 +5,16 @@ import { scopeTo } from '../database/scope'
 import { readInstanceLogs } from '../deployments/logs'
 import type { ChangeBus } from '../events/bus'
 import type { Platform } from '../platform'
+import { requireProject } from '../projects/read'
 
 /** Stopped instances shown beside the running ones. */
 const shownStopped = 10
 
 export function createInstances(deps: { prisma: PrismaClient; runtime: Runtime; bus: ChangeBus }): Platform['instances'] {
   return {
-    async list(actor, projectId) {
+    async list(actor, project) {
       const db = scopeTo(deps.prisma, actor)
+      const { id: projectId } = await requireProject(db, project)
       const running = await db.instance.findMany({ where: { projectId, state: { not: 'stopped' } }, orderBy: { createdAt: 'desc' } })
       const stopped = await db.instance.findMany({ where: { projectId, state: 'stopped' }, orderBy: { createdAt: 'desc' }, take: shownStopped })
       return Promise.all([...running, ...stopped].map((row) => present(deps.runtime, row)))

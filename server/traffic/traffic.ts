@@ -6,6 +6,7 @@ import { type ScopedClient, scopeTo } from '../database/scope'
 import type { EdgeHub } from '../edge/hub'
 import type { ChangeBus } from '../events/bus'
 import type { Platform } from '../platform'
+import { requireProject } from '../projects/read'
 import { expiriesOf } from './expiries'
 import { healthEventKinds } from './health-events'
 import { metricsText } from './metrics'
@@ -28,24 +29,24 @@ const shownEvents = 20
 export function createTraffic(deps: TrafficDeps): Platform['traffic'] {
   const { prisma, pool, bus } = deps
   return {
-    async series(actor, projectId, query) {
-      await requireProject(scopeTo(prisma, actor), projectId)
+    async series(actor, project, query) {
+      const { id: projectId } = await requireProject(scopeTo(prisma, actor), project)
       return readSeries(pool, { teamId: actor.teamId, projectId, range: query.range, host: query.host })
     },
-    async requests(actor, projectId, { limit, cursor, ...filter }) {
+    async requests(actor, project, { limit, cursor, ...filter }) {
       const db = scopeTo(prisma, actor)
-      await requireProject(db, projectId)
+      const { id: projectId } = await requireProject(db, project)
       return listRequests(db, projectId, filter, { limit, cursor })
     },
-    async *follow(actor, projectId, query) {
+    async *follow(actor, project, query) {
       if (query.after !== undefined && !/^\d{1,18}$/.test(query.after))
         throw new AppError('ERR_INVALID_INPUT', 'The position of a stream is a number (Last-Event-ID).')
-      await requireProject(scopeTo(prisma, actor), projectId)
+      const { id: projectId } = await requireProject(scopeTo(prisma, actor), project)
       yield* followRequests({ prisma, bus }, actor, projectId, query)
     },
-    async targetEvents(actor, projectId) {
+    async targetEvents(actor, project) {
       const db = scopeTo(prisma, actor)
-      await requireProject(db, projectId)
+      const { id: projectId } = await requireProject(db, project)
       const rows = await db.event.findMany({
         where: { projectId, kind: { in: [...healthEventKinds] } },
         orderBy: { id: 'desc' },
@@ -59,11 +60,6 @@ export function createTraffic(deps: TrafficDeps): Platform['traffic'] {
     },
     metrics: async (actor) => readMetrics(deps, scopeTo(prisma, actor)),
   }
-}
-
-async function requireProject(db: ScopedClient, projectId: string): Promise<void> {
-  const project = await db.project.findUnique({ where: { id: projectId }, select: { id: true } })
-  if (!project) throw new AppError('ERR_NOT_FOUND', 'There is no such project in this team.')
 }
 
 async function readMetrics({ edge }: TrafficDeps, db: ScopedClient): Promise<string> {

@@ -27,8 +27,8 @@ function Fact({ term, children }: { term: string; children: ReactNode }) {
 
 function InstanceSummary({ project }: { project: ProjectView }) {
   const trpc = useTRPC()
-  const instances = useQuery(trpc.instances.list.queryOptions({ projectId: project.id }))
-  const present = instances.data?.filter((instance) => instance.state !== 'stopped') ?? []
+  const instances = useQuery(trpc.instances.list.queryOptions({ project: project.id }))
+  const present = instances.data?.items.filter((instance) => instance.state !== 'stopped') ?? []
   return (
     <div className="border-t p-4 sm:p-5 lg:border-t-0 lg:border-l">
       <div className="mb-3 flex items-center justify-between">
@@ -61,8 +61,8 @@ function InstanceSummary({ project }: { project: ProjectView }) {
 /** Names of its own, those that serve first; the rest are a click away. */
 function DomainSummary({ project }: { project: ProjectView }) {
   const trpc = useTRPC()
-  const { data: all } = useQuery(trpc.domains.list.queryOptions({ projectId: project.id, limit: 100 }))
-  const { data: verified } = useQuery(trpc.domains.list.queryOptions({ projectId: project.id, state: 'verified', limit: 100 }))
+  const { data: all } = useQuery(trpc.domains.list.queryOptions({ project: project.id, limit: 100 }))
+  const { data: verified } = useQuery(trpc.domains.list.queryOptions({ project: project.id, state: 'verified', limit: 100 }))
   const domains = all?.items ?? []
   const first = verified?.items.find((domain) => domain.redirectTo === null && domain.kind !== 'wildcard')
   const others = domains.length - (first ? 1 : 0)

@@ -20,10 +20,10 @@ export function useCreateAndDeploy() {
   return useMutation({
     mutationFn: async ({ input, variables }: { input: ProjectInput; variables: VariableDraft[] }) => {
       const project = created.current
-        ? await client.projects.update.mutate({ projectId: created.current.id, patch: input })
+        ? await client.projects.update.mutate({ project: created.current.id, ...input })
         : await client.projects.create.mutate(input)
       created.current = project
-      for (const { key, value } of variables) await client.variables.set.mutate({ projectId: project.id, key: key.trim(), value, scope: 'both' })
+      for (const { key, value } of variables) await client.variables.set.mutate({ project: project.id, key: key.trim(), value, scope: 'both' })
       return client.deployments.create.mutate({ projectId: project.id, triggeredBy: 'user' })
     },
     onSuccess: async (deployment) => {

@@ -37,7 +37,7 @@ function RevokeDialog({ apiKey, onClose }: { apiKey: ApiKeyView; onClose: () => 
       confirmLabel="Revoke key"
       pending={revoke.isPending}
       error={revoke.error ? wireErrorOf(revoke.error) : null}
-      onConfirm={() => revoke.mutate({ id: apiKey.id })}
+      onConfirm={() => revoke.mutate({ apiKeyId: apiKey.id })}
     />
   )
 }

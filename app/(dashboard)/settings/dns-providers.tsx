@@ -80,9 +80,9 @@ export function DnsProviders() {
       <div className="border-t">
         {providers.error ? <ErrorPanel className="m-4" error={wireErrorOf(providers.error)} /> : null}
         {providers.isPending ? <SkeletonRows count={1} className="h-14" /> : null}
-        {providers.data?.length === 0 ? <p className="px-4 py-5 text-muted sm:px-5">None yet. Only wildcard domains need one.</p> : null}
+        {providers.data?.items.length === 0 ? <p className="px-4 py-5 text-muted sm:px-5">None yet. Only wildcard domains need one.</p> : null}
         <ul className="divide-y">
-          {providers.data?.map((provider) => (
+          {providers.data?.items.map((provider) => (
             <ProviderRow key={provider.id} provider={provider} onEdit={() => setEditing(provider)} onRemove={() => setRemoving(provider)} />
           ))}
         </ul>

@@ -44,7 +44,7 @@ export function EditDnsProvider({ provider, onClose }: { provider: DnsProviderVi
       return setInvalid({ message: `${field?.label ?? 'The credentials'}: ${issue?.message}` })
     }
     setInvalid(null)
-    if (provider) update.mutate({ dnsProviderId: provider.id, patch: { credentials: read.data } })
+    if (provider) update.mutate({ dnsProviderId: provider.id, credentials: read.data })
     else create.mutate({ name: String(form.get('name')), credentials: read.data })
   }
   const failure = create.error ?? update.error

@@ -1,25 +1,10 @@
-import { certificateRoutes } from './certificates'
-import { deploymentRoutes } from './deployments'
-import { domainRoutes } from './domains'
-import { edgePolicyRoutes } from './edge-policy'
-import { instanceRoutes, meRoutes } from './instances'
-import { projectRoutes } from './projects'
-import type { Method, RestRoute } from './route'
-import { trafficRoutes } from './traffic'
-import { variableRoutes } from './variables'
+import type { Method } from '../endpoint'
+import { endpoints } from '../endpoints'
+import { routesOf } from './endpoint-routes'
+import type { RestRoute } from './route'
 
 /** Every route of REST v1: dispatched from here, documented from here, and checked by the authorization matrix test from here. */
-export const catalogue: readonly RestRoute[] = [
-  ...meRoutes,
-  ...projectRoutes,
-  ...edgePolicyRoutes,
-  ...variableRoutes,
-  ...domainRoutes,
-  ...certificateRoutes,
-  ...deploymentRoutes,
-  ...instanceRoutes,
-  ...trafficRoutes,
-]
+export const catalogue: readonly RestRoute[] = routesOf(endpoints)
 
 export const restBase = '/api/v1'
 

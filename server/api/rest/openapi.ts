@@ -2,12 +2,15 @@ import { z } from 'zod'
 import { domainPage, domainView } from '@/shared/domains'
 import { errorStatus } from '@/shared/errors'
 import { deploymentSummary, deploymentView, instanceView, meView, projectView, variableView, wireErrorSchema } from '@/shared/views'
+import { createdDeployment, deploymentList, uploadedSource } from '../../deployments/endpoints'
+import { instanceList } from '../../instances/endpoints'
+import { createdProject, projectList } from '../../projects/endpoints'
+import { variableList } from '../../projects/variable-endpoints'
 import { isFresh, weakEtagOf } from '../etag'
 import { methodNotAllowed } from '../http-error'
 import { catalogue, restBase } from './catalogue'
 import { maxKeyLength, mayBeKeyed } from './idempotency-key'
 import type { RestRoute } from './route'
-import { createdDeployment, createdProject, deploymentList, instanceList, projectList, uploadedSource, variableList } from './schemas'
 
 const documentMethods = 'GET, HEAD, OPTIONS'
 
@@ -81,7 +84,7 @@ function operation(route: RestRoute): Json {
     operationId: route.id,
     summary: route.summary,
     parameters: [...parameters(route, 'path'), ...parameters(route, 'query'), ...(mayBeKeyed(route) ? [keyParameter] : [])],
-    ...(route.body ? { requestBody: { required: true, content: requestContent(route.body) } } : {}),
+    ...(route.body ? { requestBody: { required: true, content: requestContent(route.body, route.example) } } : {}),
     responses: {
       [route.answer.status]: success(route),
       default: { description: `An error: ${errorCodes()}`, content: { 'application/json': { schema: { $ref: '#/components/schemas/Error' } } } },
@@ -100,8 +103,8 @@ const keyParameter: Json = {
 
 const errorCodes = (): string => [...new Set(Object.values(errorStatus))].sort().join(', ')
 
-function requestContent(body: z.ZodType | 'raw'): Json {
-  if (body !== 'raw') return { 'application/json': { schema: reference(body, 'input') } }
+function requestContent(body: z.ZodType | 'raw', example: Json | null): Json {
+  if (body !== 'raw') return { 'application/json': { schema: reference(body, 'input'), ...(example ? { example } : {}) } }
   return { 'application/gzip': {}, 'application/x-tar': {} }
 }
 

@@ -41,7 +41,7 @@ export function AddDomain({ project, onClose }: { project: ProjectView; onClose:
   const [both, setBoth] = useState(true)
   const asked = useSettled(hostname.trim())
   const preview = useQuery({
-    ...trpc.domains.preview.queryOptions({ projectId: project.id, hostname: asked }),
+    ...trpc.domains.preview.queryOptions({ project: project.id, hostname: asked }),
     enabled: asked.includes('.'),
     placeholderData: keepPreviousData,
     retry: false,
@@ -55,13 +55,13 @@ export function AddDomain({ project, onClose }: { project: ProjectView; onClose:
 
   async function submit(event: FormEvent) {
     event.preventDefault()
-    const added = await add.mutateAsync({ projectId: project.id, hostname }).catch(() => null)
+    const added = await add.mutateAsync({ project: project.id, hostname }).catch(() => null)
     if (!added) return
     // The first one is there: a refusal of the second is told, and does not take it back.
     // What is shown may still be about the name typed before.
     if (other && both && shown?.hostname === added.hostname)
       await redirect
-        .mutateAsync({ projectId: project.id, hostname: other, redirectTo: added.hostname })
+        .mutateAsync({ project: project.id, hostname: other, redirectTo: added.hostname })
         .catch((error) => toast.error(`${other} was not added`, { description: wireErrorOf(error).message }))
     await queryClient.invalidateQueries({ queryKey: trpc.domains.pathKey() })
     onClose()

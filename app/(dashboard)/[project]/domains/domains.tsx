@@ -28,7 +28,7 @@ export function Domains() {
   const search = useSettled(typed.trim())
   const domains = useInfiniteQuery(
     trpc.domains.list.infiniteQueryOptions(
-      { projectId: project.id, limit: pageSize, ...(search ? { search } : {}) },
+      { project: project.id, limit: pageSize, ...(search ? { search } : {}) },
       { getNextPageParam: (page) => page.nextCursor, placeholderData: keepPreviousData },
     ),
   )

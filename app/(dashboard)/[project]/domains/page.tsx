@@ -9,7 +9,7 @@ export default async function DomainsPage({ params }: { params: Promise<{ projec
   const project = await loadProject((await params).project)
   if (!project) return null
   await prefetchPages(
-    trpc.domains.list.infiniteQueryOptions({ projectId: project.id, limit: pageSize }, { getNextPageParam: (page) => page.nextCursor }),
+    trpc.domains.list.infiniteQueryOptions({ project: project.id, limit: pageSize }, { getNextPageParam: (page) => page.nextCursor }),
   )
   return (
     <HydrateClient>

@@ -5,11 +5,13 @@ import { Dialog } from '@/app/components/ui/dialog'
 import { useTRPCClient } from '@/app/lib/trpc'
 import type { InstanceView } from '@/shared/views'
 
+const linesToBeginWith = 500
+
 function Log({ instance }: { instance: InstanceView }) {
   const client = useTRPCClient()
   const { id } = instance
   const { buffer, state } = useLiveLog(`instance:${id}`, (lastEventId, handlers) =>
-    client.instances.logs.subscribe({ instanceId: id, lastEventId }, handlers),
+    client.instances.logs.subscribe({ instanceId: id, tail: linesToBeginWith, lastEventId }, handlers),
   )
   return (
     <LogView

@@ -26,9 +26,9 @@ const statsEveryMs = 10_000
 export function Instances() {
   const trpc = useTRPC()
   const project = useProject()
-  const instances = useQuery({ ...trpc.instances.list.queryOptions({ projectId: project.id }), refetchInterval: statsEveryMs })
+  const instances = useQuery({ ...trpc.instances.list.queryOptions({ project: project.id }), refetchInterval: statsEveryMs })
   const [shown, setShown] = useState<InstanceView | null>(null)
-  const all = instances.data ?? []
+  const all = instances.data?.items ?? []
   const present = all.filter((instance) => instance.state !== 'stopped')
   const stopped = all.filter((instance) => instance.state === 'stopped')
   return (

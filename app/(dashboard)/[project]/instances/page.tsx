@@ -7,7 +7,7 @@ export const metadata: Metadata = { title: 'Instances' }
 export default async function InstancesPage({ params }: { params: Promise<{ project: string }> }) {
   const project = await loadProject((await params).project)
   if (!project) return null
-  await prefetch(trpc.instances.list.queryOptions({ projectId: project.id }))
+  await prefetch(trpc.instances.list.queryOptions({ project: project.id }))
   return (
     <HydrateClient>
       <Instances />

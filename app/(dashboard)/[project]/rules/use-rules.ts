@@ -54,7 +54,8 @@ export function useSaveRules(title: string, dirty: boolean, onSaved: (newTokens:
       const fields = [...Object.keys(patch).filter((field) => !beside.has(field)), ...(patch.reset ?? [])]
       update.mutate({
         project: project.id,
-        patch: { ...patch, versions: Object.fromEntries(fields.map((field) => [field, based.current?.[field] ?? ''])) },
+        ...patch,
+        versions: Object.fromEntries(fields.map((field) => [field, based.current?.[field] ?? ''])),
       })
     },
     pending: update.isPending,

@@ -41,7 +41,7 @@ export function BuildCache({ project }: { project: ProjectView }) {
         confirmLabel="Clear cache"
         pending={clear.isPending}
         error={clear.error ? wireErrorOf(clear.error) : null}
-        onConfirm={() => clear.mutate({ projectId: project.id })}
+        onConfirm={() => clear.mutate({ project: project.id })}
       />
     </Card>
   )

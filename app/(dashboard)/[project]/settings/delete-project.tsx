@@ -46,7 +46,7 @@ export function DeleteProject({ project }: { project: ProjectView }) {
         typeToConfirm={project.name}
         pending={remove.isPending || remove.isSuccess}
         error={remove.error ? wireErrorOf(remove.error) : null}
-        onConfirm={() => remove.mutate({ projectId: project.id, confirmName: project.name })}
+        onConfirm={() => remove.mutate({ project: project.id, confirm: project.name })}
       />
     </Card>
   )

@@ -26,7 +26,7 @@ export function PurgeCache({ project }: { project: ProjectView }) {
   )
   const submit = (event: FormEvent) => {
     event.preventDefault()
-    purge.mutate({ projectId: project.id, tags: words(tags), paths: words(routes) })
+    purge.mutate({ project: project.id, tags: words(tags), paths: words(routes) })
   }
   const all = tags.trim() === '' && routes.trim() === ''
   return (

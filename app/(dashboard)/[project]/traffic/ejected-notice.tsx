@@ -9,11 +9,11 @@ import { useTRPC } from '@/app/lib/trpc'
 /** Told while a running instance gets no visitors because it failed them. */
 export function EjectedNotice({ projectId, slug }: { projectId: string; slug: string }) {
   const trpc = useTRPC()
-  const { data: events } = useQuery(trpc.traffic.targetEvents.queryOptions({ projectId }))
-  const { data: instances } = useQuery(trpc.instances.list.queryOptions({ projectId }))
-  const running = new Set(instances?.filter(({ state }) => state !== 'stopped').map(({ id }) => id))
+  const { data: events } = useQuery(trpc.traffic.targetEvents.queryOptions({ project: projectId }))
+  const { data: instances } = useQuery(trpc.instances.list.queryOptions({ project: projectId }))
+  const running = new Set(instances?.items.filter(({ state }) => state !== 'stopped').map(({ id }) => id))
   // Newest first: what was said last about an instance is how it is.
-  const last = new Map([...(events ?? [])].reverse().map((event) => [event.instanceId, event]))
+  const last = new Map([...(events?.items ?? [])].reverse().map((event) => [event.instanceId, event]))
   const ejected = [...last.values()].filter((event) => event.state === 'ejected' && running.has(event.instanceId))
   if (ejected.length === 0) return null
   return (

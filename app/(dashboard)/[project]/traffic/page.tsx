@@ -8,7 +8,10 @@ export default async function TrafficPage({ params }: { params: Promise<{ projec
   const project = await loadProject((await params).project)
   if (!project) return null
   const { id: projectId } = project
-  await prefetch(trpc.traffic.series.queryOptions({ projectId, range: '1h' }), trpc.traffic.targetEvents.queryOptions({ projectId }))
+  await prefetch(
+    trpc.traffic.series.queryOptions({ project: projectId, range: '1h' }),
+    trpc.traffic.targetEvents.queryOptions({ project: projectId }),
+  )
   return (
     <HydrateClient>
       <Traffic />

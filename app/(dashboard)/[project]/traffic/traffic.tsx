@@ -27,9 +27,9 @@ export function Traffic() {
   const project = useProject()
   const [range, setRange] = useState<TrafficRange>('1h')
   const [host, setHost] = useState<string | undefined>()
-  const query = { projectId: project.id, range, ...(host ? { host } : {}) }
+  const query = { project: project.id, range, ...(host ? { host } : {}) }
   const series = useQuery({ ...trpc.traffic.series.queryOptions(query), refetchInterval: refreshMs[range], placeholderData: keepPreviousData })
-  const all = useQuery({ ...trpc.traffic.series.queryOptions({ projectId: project.id, range }), placeholderData: keepPreviousData })
+  const all = useQuery({ ...trpc.traffic.series.queryOptions({ project: project.id, range }), placeholderData: keepPreviousData })
   const hosts = all.data?.hosts.map((row) => row.host) ?? []
   return (
     <>

@@ -35,7 +35,7 @@ export function useLiveRequests(projectId: string, filter: RequestFilter, paused
 
   const state: LiveState = useResumedSubscription(paused ? null : key, (handlers) =>
     client.traffic.follow.subscribe(
-      { projectId, ...filter, lastEventId: lastId.current },
+      { project: projectId, ...filter, lastEventId: lastId.current },
       {
         ...handlers,
         onData: (event: { id: string; data: RequestView }) => {
@@ -50,7 +50,7 @@ export function useLiveRequests(projectId: string, filter: RequestFilter, paused
   const rows = held.key === key ? held.rows : []
   const older = useCallback(
     async (cursor: string): Promise<boolean> => {
-      const page = await client.traffic.requests.query({ projectId, ...filter, limit: 100, cursor })
+      const page = await client.traffic.requests.query({ project: projectId, ...filter, limit: 100, cursor })
       setHeld((before) => (before.key === key ? { key, rows: [...before.rows, ...page.items] } : before))
       return page.nextCursor !== null
     },

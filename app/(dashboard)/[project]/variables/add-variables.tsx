@@ -40,7 +40,7 @@ export function AddVariables({ projectId, existing, onChanged }: AddVariablesPro
     try {
       // One by one: after a refusal the rows that are saved are gone, and the refused one is at the top.
       for (const row of filled) {
-        const saved = await set.mutateAsync({ projectId, key: row.key.trim(), value: row.value, scope })
+        const saved = await set.mutateAsync({ project: projectId, key: row.key.trim(), value: row.value, scope })
         if (saved.caution) toast.warning(`${saved.key}: ${saved.caution}`, { duration: 15_000 })
         left = left.slice(1)
       }

@@ -7,7 +7,7 @@ export const metadata: Metadata = { title: 'Variables' }
 export default async function VariablesPage({ params }: { params: Promise<{ project: string }> }) {
   const project = await loadProject((await params).project)
   if (!project) return null
-  await prefetch(trpc.variables.list.queryOptions({ projectId: project.id }))
+  await prefetch(trpc.variables.list.queryOptions({ project: project.id }))
   return (
     <HydrateClient>
       <Variables />

@@ -8,6 +8,6 @@ export function useVariablesChanged(projectId: string, onChanged: () => void): (
   const queryClient = useQueryClient()
   return async () => {
     onChanged()
-    await queryClient.invalidateQueries({ queryKey: trpc.variables.list.queryKey({ projectId }) })
+    await queryClient.invalidateQueries({ queryKey: trpc.variables.list.queryKey({ project: projectId }) })
   }
 }

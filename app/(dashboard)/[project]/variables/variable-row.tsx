@@ -37,7 +37,7 @@ function EditDialog({ projectId, variable, onChanged, onClose }: RowProps & { on
   )
   const submit = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault()
-    save.mutate({ projectId, key: variable.key, value: String(new FormData(event.currentTarget).get('value')), scope })
+    save.mutate({ project: projectId, key: variable.key, value: String(new FormData(event.currentTarget).get('value')), scope })
   }
   return (
     <Dialog
@@ -82,7 +82,7 @@ function RemoveDialog({ projectId, variable, onChanged, onClose }: RowProps & { 
       confirmLabel="Remove"
       pending={remove.isPending}
       error={remove.error ? wireErrorOf(remove.error) : null}
-      onConfirm={() => remove.mutate({ projectId, key: variable.key })}
+      onConfirm={() => remove.mutate({ project: projectId, key: variable.key })}
     />
   )
 }

@@ -40,10 +40,10 @@ function TakesEffectLater({ live }: { live: DeploymentSummary }) {
 export function Variables() {
   const trpc = useTRPC()
   const project = useProject()
-  const variables = useQuery(trpc.variables.list.queryOptions({ projectId: project.id }))
+  const variables = useQuery(trpc.variables.list.queryOptions({ project: project.id }))
   // A removed variable leaves no trace in the list, so the page remembers that something changed.
   const [changed, setChanged] = useState(false)
-  const list = variables.data ?? []
+  const list = variables.data?.items ?? []
   const { liveDeployment: live } = project
   const waiting = live !== null && (changed || isAwaitingDeployment(project, list))
   return (

@@ -26,7 +26,8 @@ export function CertificateFields({
   onChoice: (part: Partial<CertificateChoice>) => void
 }) {
   const trpc = useTRPC()
-  const { data: providers = [], isPending } = useQuery(trpc.dnsProviders.list.queryOptions())
+  const { data, isPending } = useQuery(trpc.dnsProviders.list.queryOptions())
+  const providers = data?.items ?? []
   const byDns = choice.certificateMode === 'automatic' && (domain.kind === 'wildcard' || providers.length > 0)
   return (
     <>

@@ -75,7 +75,7 @@ export function DomainSettings({ domain }: { domain: DomainView }) {
   )
   const submit = (event: FormEvent) => {
     event.preventDefault()
-    save.mutate({ domain: domain.id, patch: { ...edits, ...(edits.branch === undefined ? {} : { branch: edits.branch?.trim() || null }) } })
+    save.mutate({ domain: domain.id, ...edits, ...(edits.branch === undefined ? {} : { branch: edits.branch?.trim() || null }) })
   }
   return (
     <Card className="mt-6">

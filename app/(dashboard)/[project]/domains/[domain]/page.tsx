@@ -19,7 +19,7 @@ export default async function DomainPage({ params }: PageProps) {
   const [project, domain] = await Promise.all([loadProject((await params).project), loadDomain(await nameOf(params))])
   // An address that names another project would show a true page under a false heading.
   if (!project || !domain || domain.projectId !== project.id) notFound()
-  await prefetch(trpc.domains.list.queryOptions({ projectId: project.id, limit: 100 }))
+  await prefetch(trpc.domains.list.queryOptions({ project: project.id, limit: 100 }))
   return (
     <HydrateClient>
       <Domain name={domain.hostname} />

@@ -20,7 +20,7 @@ const mayBeTarget = (domain: DomainView) => (other: DomainView) => other.id !== 
 export function RedirectField(props: RedirectFieldProps) {
   const { domain, value, onValue } = props
   const trpc = useTRPC()
-  const { data } = useQuery(trpc.domains.list.queryOptions({ projectId: domain.projectId, limit: 100 }))
+  const { data } = useQuery(trpc.domains.list.queryOptions({ project: domain.projectId, limit: 100 }))
   if (data?.nextCursor) return <TypedTarget {...props} />
   const targets = (data?.items ?? []).filter(mayBeTarget(domain))
   return (
@@ -39,7 +39,7 @@ function TypedTarget({ domain, value, onValue }: RedirectFieldProps) {
   const trpc = useTRPC()
   const listId = useId()
   const search = useSettled(value?.trim() ?? '')
-  const { data } = useQuery(trpc.domains.list.queryOptions({ projectId: domain.projectId, limit: pageOfTargets, ...(search ? { search } : {}) }))
+  const { data } = useQuery(trpc.domains.list.queryOptions({ project: domain.projectId, limit: pageOfTargets, ...(search ? { search } : {}) }))
   return (
     <>
       <TextField

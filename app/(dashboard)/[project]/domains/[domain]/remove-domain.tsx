@@ -50,7 +50,7 @@ export function RemoveDomain({ domain, projectSlug }: { domain: DomainView; proj
         typeToConfirm={domain.hostname}
         pending={remove.isPending || remove.isSuccess}
         error={remove.error ? wireErrorOf(remove.error) : null}
-        onConfirm={() => remove.mutate({ domain: domain.id, confirmHostname: domain.hostname })}
+        onConfirm={() => remove.mutate({ domain: domain.id, confirm: domain.hostname })}
       />
     </Card>
   )

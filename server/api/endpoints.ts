@@ -1,0 +1,32 @@
+import { meEndpoints, setupEndpoints } from '../accounts/endpoints'
+import { apiKeyEndpoints } from '../api-keys/endpoints'
+import { certificateEndpoints, dnsProviderEndpoints } from '../certificates/endpoints'
+import { deploymentEndpoints } from '../deployments/endpoints'
+import { domainEndpoints } from '../domains/endpoints'
+import { edgePolicyEndpoints } from '../edge-policy/endpoints'
+import { watchChanges } from '../events/endpoints'
+import { instanceEndpoints } from '../instances/endpoints'
+import { projectEndpoints } from '../projects/endpoints'
+import { variableEndpoints } from '../projects/variable-endpoints'
+import { systemEndpoints } from '../system/endpoints'
+import { teamEndpoints } from '../teams/endpoints'
+import { trafficEndpoints } from '../traffic/endpoints'
+
+/** Every endpoint there is, by its name in tRPC: `projects.create`. */
+export const endpoints = {
+  setup: setupEndpoints,
+  me: meEndpoints,
+  projects: projectEndpoints,
+  edgePolicy: edgePolicyEndpoints,
+  variables: variableEndpoints,
+  domains: domainEndpoints,
+  certificates: certificateEndpoints,
+  dnsProviders: dnsProviderEndpoints,
+  deployments: deploymentEndpoints,
+  instances: instanceEndpoints,
+  traffic: trafficEndpoints,
+  apiKeys: apiKeyEndpoints,
+  team: teamEndpoints,
+  system: systemEndpoints,
+  changes: watchChanges,
+}

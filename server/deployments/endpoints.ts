@@ -1,0 +1,117 @@
+import { Readable } from 'node:stream'
+import { z } from 'zod'
+import { deploymentsQuery } from '@/shared/deployment-list'
+import { deploymentInput, deploymentSummary, deploymentView } from '@/shared/views'
+import { type Call, endpoint, file, stream, upload } from '../api/endpoint'
+import { deploymentPath, logQuery } from '../api/fields'
+
+export const createdDeployment = deploymentView.extend({ deploymentId: z.string() })
+export const deploymentList = z.object({ items: z.array(deploymentSummary), nextCursor: z.string().nullable() })
+export const uploadedSource = z.object({
+  source: z.string().meta({ description: 'Pass it as `source` when creating a deployment.' }),
+  sizeBytes: z.number(),
+})
+
+async function create({ platform, actor, input }: Call<'deployment.create', z.output<typeof deploymentInput>>) {
+  const deployment = await platform.deployments.create(actor, input)
+  return { ...deployment, deploymentId: deployment.id }
+}
+const creation = {
+  action: 'deployment.create',
+  method: 'POST',
+  input: deploymentInput,
+  output: createdDeployment,
+  status: 201,
+  run: create,
+} as const
+
+export const deploymentEndpoints = {
+  create: endpoint({
+    ...creation,
+    id: 'createDeployment',
+    path: '/deployments',
+    summary: 'Deploy a project; 409 while one is running for the same environment',
+  }),
+  deploy: endpoint({ ...creation, id: 'deploy', path: '/deploy', summary: 'The same as POST /deployments' }),
+  list: endpoint({
+    id: 'listDeployments',
+    action: 'deployment.read',
+    method: 'GET',
+    path: '/deployments',
+    summary: 'List deployments, newest first',
+    input: deploymentsQuery,
+    output: deploymentList,
+    run: ({ platform, actor, input: { projectId, status, limit, cursor } }) =>
+      platform.deployments.list(actor, { projectId, status }, { limit, cursor }),
+  }),
+  get: endpoint({
+    id: 'getDeployment',
+    action: 'deployment.read',
+    method: 'GET',
+    path: '/deployments/{deploymentId}',
+    summary: 'Show a deployment with its steps',
+    input: deploymentPath,
+    output: deploymentView,
+    run: ({ platform, actor, input }) => platform.deployments.get(actor, input.deploymentId),
+  }),
+  cancel: endpoint({
+    id: 'cancelDeployment',
+    action: 'deployment.cancel',
+    method: 'POST',
+    path: '/deployments/{deploymentId}/cancel',
+    summary: 'Stop a running deployment',
+    input: deploymentPath,
+    output: deploymentView,
+    run: ({ platform, actor, input }) => platform.deployments.cancel(actor, input.deploymentId),
+  }),
+  logs: stream({
+    id: 'streamDeploymentLogs',
+    action: 'deployment.read',
+    path: '/deployments/{deploymentId}/logs',
+    summary: 'Log lines as server-sent events; ends with the deployment',
+    input: deploymentPath.extend(logQuery.shape).extend({
+      until: z
+        .enum(['settled', 'stopped'])
+        .default('settled')
+        .meta({ description: 'stopped: the output of the app too, until it no longer serves.' }),
+    }),
+    resumable: true,
+    run: ({ platform, actor, input: { deploymentId, follow, ...query }, signal }) =>
+      platform.deployments.logs(actor, deploymentId, { ...query, follow: follow === '1', signal }),
+  }),
+  watch: stream({
+    id: 'watchDeployment',
+    action: 'deployment.read',
+    path: null,
+    summary: 'The deployment now, and again after each change, until it has ended',
+    input: deploymentPath,
+    resumable: false,
+    run: ({ platform, actor, input, signal }) => platform.deployments.watch(actor, input.deploymentId, signal),
+  }),
+  download: file({
+    id: 'downloadDeployment',
+    action: 'deployment.read',
+    path: '/deployments/{deploymentId}/download',
+    summary: 'What was built, as a zip archive',
+    input: deploymentPath,
+    contentType: 'application/zip',
+    async run({ platform, actor, input, signal }) {
+      const { fileName, stream: content } = await platform.deployments.download(actor, input.deploymentId)
+      const readable = Readable.from(content, { objectMode: false })
+      signal.addEventListener('abort', () => readable.destroy(), { once: true })
+      const body = Readable.toWeb(readable) as ReadableStream<Uint8Array>
+      const name = fileName.replace(/[^A-Za-z0-9._-]+/g, '-')
+      return new Response(body, {
+        headers: { 'content-type': 'application/zip', 'content-disposition': `attachment; filename="${name}"`, 'cache-control': 'no-store' },
+      })
+    },
+  }),
+  uploadSource: upload({
+    id: 'uploadSource',
+    action: 'deployment.create',
+    path: '/sources',
+    summary: 'Upload a folder as tar or tar.gz, to deploy it instead of the repository',
+    output: uploadedSource,
+    run: ({ platform, actor, body }) => platform.deployments.uploadSource(actor, body),
+  }),
+}
