@@ -45,7 +45,9 @@ import { type MonitorDeps, startMonitor } from './instances/monitor'
 import { createStartGate } from './instances/start-gate'
 import { jobCatalogue } from './jobs/catalogue'
 import { startWorker } from './jobs/worker'
-import type { Actor, Platform } from './platform'
+import type { Actor } from './actor'
+import type { Platform } from './platform'
+import type { Projects } from './projects/projects'
 import { createProjects } from './projects/projects'
 import { sealRepositories } from './projects/seal-repositories'
 import { createVariables } from './projects/variables'
@@ -324,6 +326,8 @@ function createPlatform(
   const { env, secrets, bus, runtime, builder, storage, edge } = base
   const { prisma } = base.database
   return {
+    prisma,
+    bus,
     settings: {
       baseDomain: env.baseDomain,
       edgeHttpPort: env.edgeHttpPort,
@@ -371,7 +375,7 @@ const syncSoon = (base: Foundation, routes: RoutePublisher): Promise<void> =>
   routes.sync().catch((error) => base.logger.warn({ err: error }, 'routes not published; the monitor tries again'))
 
 /** A project that is gone is gone from the routers when the answer is given. */
-function routedProjects(base: Foundation, routes: RoutePublisher): Platform['projects'] {
+function routedProjects(base: Foundation, routes: RoutePublisher): Projects {
   const { bus, secrets, builder, contents, runtime, edge } = base
   const { prisma } = base.database
   const projects = createProjects({

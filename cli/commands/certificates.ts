@@ -1,6 +1,7 @@
+import type { RestAnswer } from '@/server/api/rest/client-types'
 import { readFile } from 'node:fs/promises'
 import pc from 'picocolors'
-import { type CertificateDetail, type CertificateTryView, type CertificateView, certificateTraits } from '@/shared/certificates'
+import { type CertificateTryView, type CertificateView, certificateTraits } from '@/shared/certificates'
 import { type ApiOptions, type Context, currentProject, openContext, printResult } from '../context'
 import type { CliEnv } from '../env'
 import { UsageError } from '../failure'
@@ -27,7 +28,7 @@ const outcomes: Record<CertificateTryView['outcome'], string> = {
 /** By id or hostname; of a domain with an uploaded and an automatic one, the uploaded. @throws UsageError */
 async function findCertificate(context: Context, named: string): Promise<CertificateView> {
   // An id has no dot, and a hostname of the public DNS has one.
-  if (!named.includes('.')) return context.client.call<CertificateDetail>(`/certificates/${encodeURIComponent(named)}`)
+  if (!named.includes('.')) return context.client.call<RestAnswer<'GET /certificates/{certificateId}'>>(`/certificates/${encodeURIComponent(named)}`)
   const items = await readPages<CertificateView>(context.client, '/certificates', { domain: named }, 100)
   const certificate = items.find((one) => one.source === 'uploaded') ?? items[0]
   if (certificate) return certificate
@@ -67,7 +68,7 @@ export async function listCertificates(env: CliEnv, options: Options & ListOptio
 export async function inspectCertificate(env: CliEnv, named: string, options: ApiOptions): Promise<void> {
   const context = await openContext(env, options)
   const { id } = await findCertificate(context, named)
-  const detail = await context.client.call<CertificateDetail>(`/certificates/${id}`)
+  const detail = await context.client.call<RestAnswer<'GET /certificates/{certificateId}'>>(`/certificates/${id}`)
   if (context.json) return printResult(detail)
   const lines = [
     `${pc.bold(detail.names.join(', '))}  ${stateOf(detail)}`,
@@ -88,7 +89,7 @@ export async function inspectCertificate(env: CliEnv, named: string, options: Ap
 export async function renewCertificate(env: CliEnv, named: string, options: ApiOptions): Promise<void> {
   const context = await openContext(env, options)
   const { id, hostname } = await findCertificate(context, named)
-  const certificate = await context.client.call<CertificateView>(`/certificates/${id}/retry`, { method: 'POST', body: {} })
+  const certificate = await context.client.call<RestAnswer<'POST /certificates/{certificateId}/retry'>>(`/certificates/${id}/retry`, { method: 'POST', body: {} })
   if (context.json) return printResult(certificate)
   context.progress.done(`The certificate of ${hostname} is asked for now`, `see: switchyard certs inspect ${hostname}`)
 }
@@ -105,7 +106,7 @@ export async function uploadCertificate(
     })
   const [certificate, chain, privateKey] = await Promise.all([read(options.cert), options.chain ? read(options.chain) : '', read(options.key)])
   const context = await openContext(env, options)
-  const saved = await context.client.call<CertificateView>('/certificates', {
+  const saved = await context.client.call<RestAnswer<'POST /certificates'>>('/certificates', {
     method: 'POST',
     body: { domain, certificate: `${certificate}\n${chain}`, privateKey },
   })

@@ -1,8 +1,9 @@
+import type { RestAnswer, RestFields } from '@/server/api/rest/client-types'
 import path from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { isAppError, type WireError } from '@/shared/errors'
 import { type DeploymentStatus, deploymentTraits } from '@/shared/states'
-import type { DeploymentSummary, DeploymentView, ProjectView } from '@/shared/views'
+import type { DeploymentView, ProjectView } from '@/shared/views'
 import { type ApiOptions, type Context, listProjects, matchProject, openContext, printResult, type WantedProject, wantedProject } from '../context'
 import type { CliEnv } from '../env'
 import { events } from '../event-stream'
@@ -102,13 +103,13 @@ async function ship(context: Context, directory: string, options: DeployOptions,
     const project = await finding
     if (options.link) await writeLink(directory, { projectId: project.id, name: project.name, slug: project.slug, api: client.api })
     progress.status(`uploading ${bytes(source.archiveBytes)}`)
-    const upload = client.call<{ source: string }>('/sources', { method: 'POST', file: source.file, deadlineMs: uploadDeadlineMs, idempotent: true })
+    const upload = client.call<RestAnswer<'POST /sources'>>('/sources', { method: 'POST', file: source.file, deadlineMs: uploadDeadlineMs, idempotent: true })
     const uploaded = await timed(run, 'upload', upload)
     progress.done(
       'upload',
       `${source.fileCount} files, ${bytes(source.sizeBytes)}, ${bytes(source.archiveBytes)} packed · ${seconds(run.timings.upload ?? 0)}`,
     )
-    const body = { projectId: project.id, triggeredBy: 'api', source: uploaded.source, noCache: options.cache === false }
+    const body: RestFields<'POST /deployments'> = { projectId: project.id, triggeredBy: 'api', source: uploaded.source, noCache: options.cache === false }
     run.deploymentId = await createInTurn(context, options, body, signal)
   } finally {
     await source.dispose()
@@ -121,22 +122,22 @@ async function ensureProject(context: Context, directory: string, wanted: Wanted
   const found = matchProject(await listProjects(client), wanted)
   if (found) return found
   const settings = await readProjectFile(directory)
-  const created = await client.call<ProjectView>('/projects', { method: 'POST', body: { ...settings, name: wanted.name } })
+  const created = await client.call<RestAnswer<'POST /projects'>>('/projects', { method: 'POST', body: { ...settings, name: wanted.name } })
   progress.done(`project ${created.name} created`)
   return created
 }
 
 /** One deployment of an environment runs at a time. With `--wait-for-turn` the one under way is waited for, and the next if somebody was faster. */
-async function createInTurn(context: Context, options: DeployOptions, body: { projectId: string }, signal: AbortSignal): Promise<string> {
+async function createInTurn(context: Context, options: DeployOptions, body: RestFields<'POST /deployments'>, signal: AbortSignal): Promise<string> {
   const { client, progress } = context
   for (;;) {
     try {
-      const created = await client.call<{ deploymentId: string }>('/deployments', { method: 'POST', body })
+      const created = await client.call<RestAnswer<'POST /deployments'>>('/deployments', { method: 'POST', body })
       return created.deploymentId
     } catch (error) {
       if (!options.waitForTurn || !isAppError(error) || error.code !== 'ERR_DEPLOYMENT_RUNNING') throw error
     }
-    const { items } = await client.call<{ items: DeploymentSummary[] }>(`/deployments?projectId=${body.projectId}&limit=20`)
+    const { items } = await client.call<RestAnswer<'GET /deployments'>>(`/deployments?projectId=${body.projectId}&limit=20`)
     const running = items.find((item) => deploymentTraits[item.status].running)
     progress.status(running ? `waiting for deployment ${running.id} to end` : 'waiting for its turn')
     if (running) await waitForEnd(client, running.id, signal)

@@ -1,3 +1,4 @@
+import type { RestAnswer } from '@/server/api/rest/client-types'
 import { setTimeout as pause } from 'node:timers/promises'
 import pc from 'picocolors'
 import { checkTitles, type DnsRecord, type DomainCheck, type DomainPatch, type DomainView, domainPatch, domainTraits } from '@/shared/domains'
@@ -83,7 +84,7 @@ export async function addDomain(
   const seconds = timeoutOf(options)
   const project = await currentProject(context, options.project)
   const { redirectTo, environment, branch } = options
-  const added = await context.client.call<DomainView>(`/projects/${project.id}/domains`, {
+  const added = await context.client.call<RestAnswer<'POST /projects/{project}/domains'>>(`/projects/${project.id}/domains`, {
     method: 'POST',
     body: { hostname, redirectTo, environment, branch },
   })
@@ -95,21 +96,21 @@ export async function addDomain(
 export async function checkDomain(env: CliEnv, hostname: string, options: ApiOptions & WaitOptions, signal: AbortSignal): Promise<void> {
   const context = await openContext(env, options, signal)
   const seconds = timeoutOf(options)
-  const checked = await context.client.call<DomainView>(pathOf(hostname, '/check'), { method: 'POST', body: {}, deadlineMs: 60_000 })
+  const checked = await context.client.call<RestAnswer<'POST /domains/{domain}/check'>>(pathOf(hostname, '/check'), { method: 'POST', body: {}, deadlineMs: 60_000 })
   if (options.wait) return report(context, await waitUntilServed(context, checked, seconds, signal))
   report(context, checked)
 }
 
 export async function inspectDomain(env: CliEnv, hostname: string, options: ApiOptions): Promise<void> {
   const context = await openContext(env, options)
-  report(context, await context.client.call<DomainView>(pathOf(hostname)))
+  report(context, await context.client.call<RestAnswer<'GET /domains/{domain}'>>(pathOf(hostname)))
 }
 
 /** Changes what is named; the rest stays as it is. */
 export async function setDomain(env: CliEnv, hostname: string, options: ApiOptions & DomainChanges): Promise<void> {
   const patch = patchOf(options)
   const context = await openContext(env, options)
-  const changed = await context.client.call<DomainView>(pathOf(hostname), { method: 'PATCH', body: patch })
+  const changed = await context.client.call<RestAnswer<'PATCH /domains/{domain}'>>(pathOf(hostname), { method: 'PATCH', body: patch })
   context.progress.done(`${changed.displayName} is changed`, 'in effect at once')
   report(context, changed)
 }
@@ -146,7 +147,7 @@ function patchOf({ redirectTo, environment, branch, https, hsts, certificate }: 
 
 export async function removeDomain(env: CliEnv, hostname: string, options: ApiOptions & { yes?: boolean }): Promise<void> {
   const context = await openContext(env, options)
-  const domain = await context.client.call<DomainView>(pathOf(hostname))
+  const domain = await context.client.call<RestAnswer<'GET /domains/{domain}'>>(pathOf(hostname))
   await confirmByName('Its visitors get an error page from then on.', domain.hostname, options)
   await context.client.call(`${pathOf(domain.id)}?${new URLSearchParams({ confirm: domain.hostname })}`, { method: 'DELETE' })
   if (context.json) return printResult({ hostname: domain.hostname, removed: true })
@@ -174,7 +175,7 @@ async function waitUntilServed(context: Context, first: DomainView, seconds: num
   const end = Date.now() + seconds * 1000
   let domain = first
   let told = ''
-  for (; !isServed(domain); domain = await client.call<DomainView>(pathOf(domain.id))) {
+  for (; !isServed(domain); domain = await client.call<RestAnswer<'GET /domains/{domain}'>>(pathOf(domain.id))) {
     const waitsFor = domain.problem ? domain.problem.message : domain.state === 'verified' ? 'the certificate' : 'the first check'
     if (waitsFor !== told) progress.note(`waiting: ${waitsFor}${domain.problem?.nextAction ? ` ${domain.problem.nextAction}` : ''}`)
     told = waitsFor

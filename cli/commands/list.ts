@@ -1,6 +1,7 @@
+import type { RestAnswer } from '@/server/api/rest/client-types'
 import pc from 'picocolors'
 import { type DeploymentStatus, deploymentTraits } from '@/shared/states'
-import type { DeploymentHealth, DeploymentSummary } from '@/shared/views'
+import type { DeploymentHealth } from '@/shared/views'
 import { type ApiOptions, type Context, currentProject, listProjects, openContext, printResult } from '../context'
 import type { CliEnv } from '../env'
 import { UsageError } from '../failure'
@@ -36,7 +37,7 @@ export async function list(env: CliEnv, named: string | undefined, options: ApiO
 async function listDeployments(context: Context, named: string, wanted: { limit: string; status?: string }): Promise<void> {
   const project = await currentProject(context, named)
   const query = new URLSearchParams({ projectId: project.id, limit: wanted.limit, ...(wanted.status ? { status: wanted.status.toUpperCase() } : {}) })
-  const page = await context.client.call<{ items: DeploymentSummary[] }>(`/deployments?${query}`)
+  const page = await context.client.call<RestAnswer<'GET /deployments'>>(`/deployments?${query}`)
   if (context.json) return printResult(page)
   if (page.items.length === 0)
     return context.progress.note(wanted.status ? `${project.name} has no deployment in this status.` : `${project.name} was not deployed yet.`)

@@ -1,4 +1,4 @@
-import type { MeView } from '@/shared/views'
+import type { RestAnswer } from '@/server/api/rest/client-types'
 import { Client } from '../client'
 import { type ApiOptions, defaultApi, givenToken, normalizeApi, printResult } from '../context'
 import type { CliEnv } from '../env'
@@ -19,7 +19,7 @@ export async function login(env: CliEnv, options: ApiOptions): Promise<void> {
   const token =
     given ?? (await ask(`API key (${api}, Settings → API keys)`, { hidden: true, instead: 'Give it by SWITCHYARD_TOKEN or --token-file FILE.' }))
   if (!token) throw new UsageError('No key was given.', `Make one in the dashboard: ${api}, Settings → API keys`)
-  const me = await new Client({ api, token }).call<MeView>('/me')
+  const me = await new Client({ api, token }).call<RestAnswer<'GET /me'>>('/me')
   const file = await writeSignIn(env.configDirectory, { api, token })
   if (options.json) return printResult({ api, user: me.user.name ?? me.user.email, team: me.team.name, role: me.team.role })
   progress.done(`Signed in to ${api} as ${me.user.name ?? me.user.email ?? me.user.id}`, `team ${me.team.name}, kept in ${file}`)

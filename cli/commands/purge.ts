@@ -1,4 +1,5 @@
-import { type PurgeView, purgeInput } from '@/shared/purge'
+import type { RestAnswer } from '@/server/api/rest/client-types'
+import { purgeInput } from '@/shared/purge'
 import { type ApiOptions, currentProject, openContext, printResult } from '../context'
 import type { CliEnv } from '../env'
 import { UsageError } from '../failure'
@@ -12,7 +13,7 @@ export async function purge(env: CliEnv, options: ApiOptions & { project?: strin
   }
   const context = await openContext(env, options)
   const project = await currentProject(context, options.project)
-  const done = await context.client.call<PurgeView>(`/projects/${encodeURIComponent(project.id)}/purge`, {
+  const done = await context.client.call<RestAnswer<'POST /projects/{project}/purge'>>(`/projects/${encodeURIComponent(project.id)}/purge`, {
     method: 'POST',
     body: wish.data,
     idempotent: true,

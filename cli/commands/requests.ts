@@ -1,4 +1,5 @@
-import { type RequestList, type RequestView, requestFilter } from '@/shared/traffic'
+import type { RestAnswer } from '@/server/api/rest/client-types'
+import { type RequestView, requestFilter } from '@/shared/traffic'
 import { type ApiOptions, currentProject, openContext, printResult } from '../context'
 import type { CliEnv } from '../env'
 import { events } from '../event-stream'
@@ -20,7 +21,7 @@ export async function requests(env: CliEnv, options: RequestsOptions, signal: Ab
   const base = `/projects/${encodeURIComponent(id)}/requests`
   const wanted = new URLSearchParams(Object.entries(filter.data).filter((entry): entry is [string, string] => typeof entry[1] === 'string'))
   const print = (request: RequestView) => printResult(context.json ? request : requestText(request))
-  const { items } = await context.client.call<RequestList>(`${base}?${wanted}&limit=${limit}`)
+  const { items } = await context.client.call<RestAnswer<'GET /projects/{project}/requests'>>(`${base}?${wanted}&limit=${limit}`)
   for (const request of items.toReversed()) print(request)
   if (!options.follow) return
   // Behind what was printed; without any, the stream begins with the last ones itself.

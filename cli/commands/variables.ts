@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { parseEnv } from 'node:util'
+import type { RestAnswer } from '@/server/api/rest/client-types'
 import pc from 'picocolors'
-import { type VariableView, variableInput } from '@/shared/views'
+import { variableInput } from '@/shared/views'
 import { type ApiOptions, currentProject, openContext, printResult } from '../context'
 import type { CliEnv } from '../env'
 import { UsageError } from '../failure'
@@ -15,7 +16,7 @@ const pathOf = (projectId: string, key = '') => `/projects/${projectId}/variable
 export async function listVariables(env: CliEnv, options: Options): Promise<void> {
   const context = await openContext(env, options)
   const project = await currentProject(context, options.project)
-  const page = await context.client.call<{ items: VariableView[] }>(pathOf(project.id))
+  const page = await context.client.call<RestAnswer<'GET /projects/{project}/variables'>>(pathOf(project.id))
   if (context.json) return printResult(page)
   if (page.items.length === 0) return context.progress.note(`${project.name} has no variable. Set one: switchyard env set KEY=VALUE`)
   const rows = page.items.map((v) => [v.key, v.scope === 'both' ? 'build and runtime' : v.scope, ago(v.updatedAt), v.updatedBy ?? ''])
@@ -73,7 +74,7 @@ async function setVariable(env: CliEnv, assignment: string, options: SetOptions)
   const project = await currentProject(context, options.project)
   const value =
     at >= 0 ? assignment.slice(at + 1) : process.stdin.isTTY ? await ask(`Value of ${key}`, { hidden: true, instead: '' }) : await readStandardInput()
-  const saved = await context.client.call<VariableView>(pathOf(project.id, key), { method: 'PUT', body: { value, scope: options.scope } })
+  const saved = await context.client.call<RestAnswer<'PUT /projects/{project}/variables/{key}'>>(pathOf(project.id, key), { method: 'PUT', body: { value, scope: options.scope } })
   if (context.json) return printResult(saved)
   if (saved.caution) context.progress.warn(saved.caution)
   context.progress.done(`${key} is set for ${project.name}`, 'in effect from the next deployment on')

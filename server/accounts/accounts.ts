@@ -1,10 +1,11 @@
+import type { MeView } from '@/shared/views'
 import type { PrismaClient } from '@/server/database/generated/client'
 import { AppError } from '@/shared/errors'
 import { newId } from '@/shared/node/ids'
 import type { TeamView } from '@/shared/views'
 import { findActorOfApiKey } from '../api-keys/api-keys'
 import { scopeTo } from '../database/scope'
-import type { Actor, Platform } from '../platform'
+import type { Actor } from '../actor'
 import type { Role } from '../teams/policy'
 import { checkPassword, hashPassword } from './password'
 import { beginSession, endSession, findActorOfSession } from './sessions'
@@ -15,8 +16,34 @@ import { countedAddress, createThrottle, type LaneKey, type Throttle } from './t
 /** One spelling for each address: what is stored, compared and counted. */
 export const normalizeEmail = (email: string): string => email.normalize('NFKC').trim().toLowerCase()
 
+export interface Accounts {
+  /** True until the first account exists. */
+  setupNeeded(): Promise<boolean>
+  /** Creates the first account with the one-time code the server printed. @throws ERR_FORBIDDEN wrong code, ERR_CONFLICT when there is an account already, ERR_RATE_LIMITED */
+  createFirstAccount(
+    input: { code: string; email: string; password: string; name?: string | undefined },
+    address: string,
+  ): Promise<{ userId: string }>
+  /** null when e-mail or password is wrong; takes equally long either way. @throws ERR_RATE_LIMITED */
+  verifyPassword(
+    email: string,
+    password: string,
+    /** `device`: id of a device that has signed in to this very account before. */
+    from: { address: string; device: string | null },
+  ): Promise<{ id: string; name: string | null; email: string } | null>
+  /** Records a sign-in; the id is what its cookie carries. */
+  beginSession(userId: string, place: { address: string; userAgent: string | null }): Promise<string>
+  endSession(sessionId: string): Promise<void>
+  /** The person's membership in `teamId`, or in their first team. null: the session has ended, or there is no such team. */
+  actorOfSession(sessionId: string, teamId?: string | undefined): Promise<Actor | null>
+  actorOfApiKey(key: string): Promise<Actor | null>
+  /** Who the actor is, for the dashboard's menu and `switchyard whoami`. */
+  describe(actor: Actor): Promise<MeView>
+  teamsOfUser(userId: string): Promise<{ id: string; name: string; slug: string; role: 'owner' | 'admin' | 'member' }[]>
+}
+
 /** Use-cases about who may come in. */
-export function createAccounts({ prisma, throttle = createThrottle() }: { prisma: PrismaClient; throttle?: Throttle }): Platform['accounts'] {
+export function createAccounts({ prisma, throttle = createThrottle() }: { prisma: PrismaClient; throttle?: Throttle }): Accounts {
   return {
     setupNeeded: async () => (await prisma.user.findFirst({ select: { id: true } })) === null,
 

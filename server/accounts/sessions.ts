@@ -1,6 +1,6 @@
 import type { PrismaClient } from '@/server/database/generated/client'
 import { newId } from '@/shared/node/ids'
-import type { Actor } from '../platform'
+import type { Actor } from '../actor'
 import type { Role } from '../teams/policy'
 
 /** A session lasts this long from sign-in, whatever is done meanwhile. */

@@ -4,7 +4,7 @@ import { newId } from '@/shared/node/ids'
 import type { ApiKeyView } from '@/shared/views'
 import { writeAudit } from '../audit/audit'
 import { scopeTo } from '../database/scope'
-import type { Actor, Platform } from '../platform'
+import type { Actor } from '../actor'
 import { authorize, outranks } from '../teams/policy'
 import { hashApiKey, newApiKey, prefixOf } from './key'
 
@@ -24,8 +24,18 @@ export function presentApiKey(row: ApiKey): ApiKeyView {
   }
 }
 
+export interface ApiKeys {
+  list(actor: Actor): Promise<ApiKeyView[]>
+  /** `key` is shown this once. */
+  create(
+    actor: Actor,
+    input: { name: string; role: 'admin' | 'member'; expiresInDays?: number | null | undefined },
+  ): Promise<ApiKeyView & { key: string }>
+  revoke(actor: Actor, id: string): Promise<void>
+}
+
 /** Use-cases about a team's API keys. The key itself is never stored. */
-export function createApiKeys({ prisma }: { prisma: PrismaClient }): Platform['apiKeys'] {
+export function createApiKeys({ prisma }: { prisma: PrismaClient }): ApiKeys {
   return {
     async list(actor) {
       authorize(actor, 'api-key.read')

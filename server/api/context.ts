@@ -1,4 +1,4 @@
-import type { Actor } from '../platform'
+import type { Actor } from '../actor'
 import { newRequestId } from './http-error'
 import { authenticate, requireSameOrigin } from './session'
 import { clientAddress } from './visitor'

@@ -1,5 +1,6 @@
 import type { z } from 'zod'
-import type { Actor, Platform } from '../platform'
+import type { Actor } from '../actor'
+import type { Platform } from '../platform'
 import type { Action } from '../teams/policy'
 
 /**

@@ -1,5 +1,6 @@
 import { AppError, isAppError } from '@/shared/errors'
-import { type Actor, getPlatform } from '../platform'
+import type { Actor } from '../actor'
+import { getPlatform } from '../platform'
 import type { Allowance } from '../request-limits/request-limits'
 import { clientAddress } from './visitor'
 

@@ -1,6 +1,7 @@
 import { decode } from 'next-auth/jwt'
 import { AppError } from '@/shared/errors'
-import { type Actor, getPlatform } from '../platform'
+import type { Actor } from '../actor'
+import { getPlatform } from '../platform'
 import { readCookie } from './session-cookie'
 import { clientAddress, isSecure } from './visitor'
 

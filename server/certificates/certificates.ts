@@ -1,3 +1,5 @@
+import type { CertificateDetail, CertificateFilter, CertificatePage } from '@/shared/certificates'
+import type { Page } from '../database/page'
 import type { Certificate, PrismaClient } from '@/server/database/generated/client'
 import type { CertificateUpload, CertificateView } from '@/shared/certificates'
 import { certificateTraits } from '@/shared/certificates'
@@ -7,7 +9,7 @@ import { writeAudit } from '../audit/audit'
 import { type ScopedClient, scopeTo } from '../database/scope'
 import { requireDomain } from '../domains/read'
 import type { ChangeBus } from '../events/bus'
-import type { Actor, Platform } from '../platform'
+import type { Actor } from '../actor'
 import type { Secrets } from '../secrets/secrets'
 import { authorize } from '../teams/policy'
 import { checkPair } from './pem'
@@ -25,8 +27,21 @@ export interface CertificateDeps {
   routesChanged: () => Promise<void>
 }
 
+export interface Certificates {
+  /** Newest first. @throws ERR_INVALID_INPUT when the cursor's row is gone */
+  list(actor: Actor, filter: CertificateFilter, page: Page): Promise<CertificatePage>
+  /** With the latest attempts. */
+  get(actor: Actor, certificateId: string): Promise<CertificateDetail>
+  /** Asks for it now, within the bound on asking in vain. @throws ERR_CONFLICT while it is under way */
+  retry(actor: Actor, certificateId: string): Promise<CertificateView>
+  /** A certificate of the person's own. @throws ERR_INVALID_INPUT naming what does not fit */
+  upload(actor: Actor, input: CertificateUpload): Promise<CertificateView>
+  /** @throws ERR_CONFLICT for an automatic one */
+  remove(actor: Actor, certificateId: string): Promise<void>
+}
+
 /** Use-cases about certificates. Ordering itself is the scheduler's (`scheduler.ts`), which the record tells what is wanted. */
-export function createCertificates(deps: CertificateDeps): Platform['certificates'] {
+export function createCertificates(deps: CertificateDeps): Certificates {
   return {
     list: (actor, filter, page) => listCertificates(deps.prisma, actor, filter, page),
     get: (actor, id) => getCertificate(deps.prisma, actor, id),

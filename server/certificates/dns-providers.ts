@@ -7,7 +7,7 @@ import { newId } from '@/shared/node/ids'
 import { writeAudit } from '../audit/audit'
 import { isUniqueViolation } from '../database/client'
 import { type ScopedClient, scopeTo } from '../database/scope'
-import type { Actor, Platform } from '../platform'
+import type { Actor } from '../actor'
 import type { Secrets } from '../secrets/secrets'
 import { authorize } from '../teams/policy'
 import type { StoredCredentials } from './dns'
@@ -21,8 +21,16 @@ export interface DnsProviderDeps {
   secrets: Pick<Secrets, 'seal'>
 }
 
+export interface DnsProviders {
+  list(actor: Actor): Promise<DnsProviderView[]>
+  create(actor: Actor, input: DnsProviderInput): Promise<DnsProviderView>
+  update(actor: Actor, id: string, patch: z.output<typeof dnsProviderPatch>): Promise<DnsProviderView>
+  /** @throws ERR_CONFLICT while a domain uses it */
+  remove(actor: Actor, id: string): Promise<void>
+}
+
 /** Use-cases about DNS hosts and their credentials, which go in and never come out. */
-export function createDnsProviders(deps: DnsProviderDeps): Platform['dnsProviders'] {
+export function createDnsProviders(deps: DnsProviderDeps): DnsProviders {
   return {
     async list(actor) {
       authorize(actor, 'dns-provider.read')

@@ -1,5 +1,10 @@
 import { AppError } from '@/shared/errors'
-import type { Page } from '../platform'
+
+export interface Page {
+  limit: number
+  /** Id of the last row of the page before. */
+  cursor?: string | undefined
+}
 
 /** One row more than was asked for tells whether there is another page. */
 export const pageArguments = ({ limit, cursor }: Page) => ({ take: limit + 1, ...(cursor === undefined ? {} : { cursor: { id: cursor }, skip: 1 }) })

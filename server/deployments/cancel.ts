@@ -3,7 +3,7 @@ import { AppError } from '@/shared/errors'
 import { deploymentTraits } from '@/shared/states'
 import { scopeTo } from '../database/scope'
 import type { ChangeBus } from '../events/bus'
-import type { Actor } from '../platform'
+import type { Actor } from '../actor'
 
 /**
  * Asks a running deployment to stop. One that no worker has begun ends here; the worker that runs it sees the wish at once and

@@ -10,7 +10,7 @@ import { isUniqueViolation } from '../database/client'
 import { type ScopedClient, scopeTo } from '../database/scope'
 import type { ChangeBus } from '../events/bus'
 import { jobCatalogue } from '../jobs/catalogue'
-import type { Actor } from '../platform'
+import type { Actor } from '../actor'
 
 type Input = z.output<typeof deploymentInput>
 

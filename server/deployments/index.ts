@@ -1,3 +1,7 @@
+import type { DeploymentSummary, LogLineView, deploymentInput } from '@/shared/views'
+import type { z } from 'zod'
+import type { DeploymentStatus } from '@/shared/states'
+import type { Page } from '../database/page'
 import type { Builder } from '@/builder/builder'
 import { AppError } from '@/shared/errors'
 import { deploymentTraits } from '@/shared/states'
@@ -10,7 +14,7 @@ import type { Disk } from '../disk/disk'
 import type { ChangeBus } from '../events/bus'
 import { readHealth } from '../instances/health'
 import { artifactOf } from '../instances/launch'
-import type { Actor, Platform } from '../platform'
+import type { Actor } from '../actor'
 import { requireProject } from '../projects/read'
 import { cancelDeployment } from './cancel'
 import { createDeployment } from './create'
@@ -30,8 +34,41 @@ export interface DeploymentsDeps {
   edge: Edge
 }
 
+export interface Deployments {
+  /** A PENDING record exists when this returns. @throws ERR_DEPLOYMENT_RUNNING (409) */
+  create(actor: Actor, input: z.output<typeof deploymentInput>): Promise<DeploymentView>
+  list(
+    actor: Actor,
+    filter: { projectId?: string | undefined; status?: DeploymentStatus | undefined },
+    page: Page,
+  ): Promise<{ items: DeploymentSummary[]; nextCursor: string | null }>
+  get(actor: Actor, deploymentId: string): Promise<DeploymentView>
+  cancel(actor: Actor, deploymentId: string): Promise<DeploymentView>
+  /**
+   * Lines after `after`, then, when following, new ones. Ends when the deployment is live or has ended (`until: 'settled'`, the default),
+   * or only when it no longer serves (`'stopped'`: the app's own output too).
+   */
+  logs(
+    actor: Actor,
+    deploymentId: string,
+    query: {
+      after?: string | undefined
+      tail?: number | undefined
+      follow: boolean
+      until?: 'settled' | 'stopped' | undefined
+      signal: AbortSignal
+    },
+  ): AsyncIterable<LogLineView>
+  /** Yields the view at once and again after each change, until the deployment has ended. */
+  watch(actor: Actor, deploymentId: string, signal: AbortSignal): AsyncIterable<DeploymentView>
+  /** Zip of the artifact. */
+  download(actor: Actor, deploymentId: string): Promise<{ fileName: string; stream: NodeJS.ReadableStream }>
+  /** Stores an uploaded tar or tar.gz for a later `create({source})`. */
+  uploadSource(actor: Actor, content: AsyncIterable<Uint8Array>): Promise<{ source: string; sizeBytes: number }>
+}
+
 /** What the API offers on deployments. */
-export function createDeployments(deps: DeploymentsDeps): Platform['deployments'] {
+export function createDeployments(deps: DeploymentsDeps): Deployments {
   const { prisma, bus, edge } = deps
   const view = (actor: Actor, deploymentId: string) => readDeployment(scopeTo(prisma, actor), deploymentId, edge)
   return {
@@ -71,7 +108,7 @@ async function uploadSource(
   deps: DeploymentsDeps,
   actor: Actor,
   content: AsyncIterable<Uint8Array>,
-): ReturnType<Platform['deployments']['uploadSource']> {
+): ReturnType<Deployments['uploadSource']> {
   await deps.disk.refuseWhenTight('The upload was not taken')
   const { digest, sizeBytes } = await deps.storage.put(content, { maxBytes: maxUploadBytes })
   const { teamId } = actor
@@ -108,7 +145,7 @@ async function* watchDeployment(bus: ChangeBus, read: () => Promise<DeploymentVi
   }
 }
 
-async function downloadArtifact(deps: DeploymentsDeps, actor: Actor, deploymentId: string): ReturnType<Platform['deployments']['download']> {
+async function downloadArtifact(deps: DeploymentsDeps, actor: Actor, deploymentId: string): ReturnType<Deployments['download']> {
   const db = scopeTo(deps.prisma, actor)
   const deployment = await db.deployment.findUnique({ where: { id: deploymentId }, include: summaryInclude })
   if (!deployment) throw new AppError('ERR_NOT_FOUND', 'There is no such deployment in this team.')

@@ -4,7 +4,7 @@ import { deploymentTraits } from '@/shared/states'
 import type { LogLineView } from '@/shared/views'
 import { type ScopedClient, scopeTo } from '../database/scope'
 import type { ChangeBus } from '../events/bus'
-import type { Actor } from '../platform'
+import type { Actor } from '../actor'
 
 const pageLines = 1000
 

@@ -4,7 +4,7 @@ import { deploymentInput } from '@/shared/views'
 import type { BlobStore } from '@/storage/blob-store'
 import { createDeploymentRow, createProject, openTestDatabase } from '@/test/support/factory'
 import { type ChangeBus, createChangeBus } from '../events/bus'
-import type { Actor } from '../platform'
+import type { Actor } from '../actor'
 import { createDeployment } from './create'
 
 let db: Awaited<ReturnType<typeof openTestDatabase>>

@@ -4,7 +4,7 @@ import { type AcmeTransport, createAcmeTransport } from '../certificates/acme'
 import type { ChallengeBoard } from '../edge/challenges'
 import type { ServerEnv } from '../env'
 import type { ChangeBus } from '../events/bus'
-import type { Platform } from '../platform'
+import type { Domains } from './domains'
 import { createDomainChecks, type DomainChecks } from './checks'
 import { openDns } from './doctor/dns'
 import { createIssuers } from './doctor/issuers'
@@ -13,7 +13,7 @@ import { createDomains } from './domains'
 import { startDomainRounds } from './rounds'
 
 export interface DomainRoom {
-  domains: Platform['domains']
+  domains: Domains
   /** For who asks CAs: nothing is asked before `precheck` says ready. null: no router is linked to this process. */
   checks: DomainChecks | null
   /** Background examinations, where this process does them. */

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { newId } from '@/shared/node/ids'
 import { projectInput } from '@/shared/views'
 import { createTestApi, type TestApi } from '@/test/support/api'
-import type { Actor } from '../platform'
+import type { Actor } from '../actor'
 
 /** An agency: but one as many domains as a team may have, in one project (by SQL: a project's limit is the use-case's), and a rival's. */
 const count = 9_999

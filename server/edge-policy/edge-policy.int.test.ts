@@ -3,7 +3,7 @@ import type { EdgePolicyPatch, EdgePolicyView } from '@/shared/edge-settings'
 import { hashPassword, verifyPassword } from '@/shared/node/access-secrets'
 import type { RouteTable } from '@/shared/route-table'
 import { createDeploymentRow, createProject, createReleaseWithInstance, openTestDatabase } from '@/test/support/factory'
-import type { Actor } from '../platform'
+import type { Actor } from '../actor'
 import { createRoutePublisher } from '../routes/publisher'
 import { createEdgePolicy } from './edge-policy'
 

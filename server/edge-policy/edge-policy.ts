@@ -8,7 +8,7 @@ import { AppError } from '@/shared/errors'
 import { writeAudit } from '../audit/audit'
 import { type ScopedClient, scopeTo } from '../database/scope'
 import type { ChangeBus } from '../events/bus'
-import type { Actor, Platform } from '../platform'
+import type { Actor } from '../actor'
 import { requireProject } from '../projects/read'
 import { authorize, can } from '../teams/policy'
 import { makeProtection, presentProtection } from './protection'
@@ -26,8 +26,15 @@ export interface EdgePolicyDeps {
   closedBy: (projectId: string, settings: StoredPolicy) => Promise<string | null>
 }
 
+/** Rules of a project: redirects, rewrites, headers, protection, limits. By id or slug. */
+export interface EdgePolicies {
+  get(actor: Actor, project: string): Promise<EdgePolicyView>
+  /** In effect at once. Passwords and tokens are hashed. @throws ERR_INVALID_INPUT naming the rules that cannot be */
+  update(actor: Actor, project: string, patch: EdgePolicyPatch): Promise<EdgePolicyUpdated>
+}
+
 /** Use-cases about a project's rules. A change is in effect for the live deployment at once: nothing is built or started again. */
-export function createEdgePolicy(deps: EdgePolicyDeps): Platform['edgePolicy'] {
+export function createEdgePolicy(deps: EdgePolicyDeps): EdgePolicies {
   return {
     get: async (actor, project) => {
       authorize(actor, 'project.read')

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import type { EdgePolicyPatch } from '@/shared/edge-settings'
 import { projectInput } from '@/shared/views'
 import { createTestApi, type TestApi } from '@/test/support/api'
-import type { Actor } from '../platform'
+import type { Actor } from '../actor'
 
 let api: TestApi
 let actor: Actor

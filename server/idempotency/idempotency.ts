@@ -2,7 +2,7 @@ import type { PrismaClient } from '@/server/database/generated/client'
 import { newId } from '@/shared/node/ids'
 import { isUniqueViolation } from '../database/client'
 import { scopeTo } from '../database/scope'
-import type { Actor } from '../platform'
+import type { Actor } from '../actor'
 import type { Secrets } from '../secrets/secrets'
 
 /**

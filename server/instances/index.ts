@@ -1,16 +1,26 @@
+import type { LogLineView } from '@/shared/views'
+import type { Actor } from '../actor'
 import type { Runtime } from '@/runtime/driver'
 import type { Instance, PrismaClient } from '@/server/database/generated/client'
 import type { InstanceView } from '@/shared/views'
 import { scopeTo } from '../database/scope'
 import { readInstanceLogs } from '../deployments/logs'
 import type { ChangeBus } from '../events/bus'
-import type { Platform } from '../platform'
 import { requireProject } from '../projects/read'
 
 /** Stopped instances shown beside the running ones. */
 const shownStopped = 10
 
-export function createInstances(deps: { prisma: PrismaClient; runtime: Runtime; bus: ChangeBus }): Platform['instances'] {
+export interface Instances {
+  list(actor: Actor, projectId: string): Promise<InstanceView[]>
+  logs(
+    actor: Actor,
+    instanceId: string,
+    query: { after?: string | undefined; tail?: number | undefined; follow: boolean; signal: AbortSignal },
+  ): AsyncIterable<LogLineView>
+}
+
+export function createInstances(deps: { prisma: PrismaClient; runtime: Runtime; bus: ChangeBus }): Instances {
   return {
     async list(actor, project) {
       const db = scopeTo(deps.prisma, actor)

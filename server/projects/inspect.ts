@@ -1,7 +1,7 @@
 import { noSettings } from '@/shared/build-plan'
 import { withDeadline } from '@/shared/node/deadline'
 import type { InspectionView } from '@/shared/views'
-import type { Actor } from '../platform'
+import type { Actor } from '../actor'
 import { authorize } from '../teams/policy'
 import type { ProjectDeps } from './deps'
 

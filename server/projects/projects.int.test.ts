@@ -3,7 +3,7 @@ import { newId } from '@/shared/node/ids'
 import { maxVariableBytes } from '@/shared/variables'
 import { projectInput, projectPatch, variableInput } from '@/shared/views'
 import { createTestApi, type TestApi } from '@/test/support/api'
-import type { Actor } from '../platform'
+import type { Actor } from '../actor'
 import { sealRepositories } from './seal-repositories'
 
 let api: TestApi

@@ -1,4 +1,7 @@
-import type { Platform } from '../platform'
+import type { z } from 'zod'
+import type { ClearedCacheView, InspectionView, ProjectView, projectInput, projectPatch } from '@/shared/views'
+import type { Actor } from '../actor'
+import type { Page } from '../database/page'
 import { clearBuildCache } from './clear-build-cache'
 import { createProject } from './create'
 import type { ProjectDeps } from './deps'
@@ -7,7 +10,25 @@ import { getProject, listProjects, pageOfProjects } from './read'
 import { removeProject } from './remove'
 import { updateProject } from './update'
 
-export function createProjects(deps: ProjectDeps): Platform['projects'] {
+export interface Projects {
+  list(actor: Actor): Promise<ProjectView[]>
+  /** Newest first. @throws ERR_INVALID_INPUT when the cursor's row is gone */
+  page(actor: Actor, page: Page): Promise<{ items: ProjectView[]; nextCursor: string | null }>
+  get(actor: Actor, idOrSlug: string): Promise<ProjectView>
+  create(actor: Actor, input: z.output<typeof projectInput>): Promise<ProjectView>
+  update(actor: Actor, projectId: string, patch: z.output<typeof projectPatch>): Promise<ProjectView>
+  /** Stops its instances, removes its routes, artifacts and record. The name must be typed again. */
+  remove(actor: Actor, projectId: string, confirmName: string): Promise<void>
+  /** The next build uses nothing of earlier ones. @throws ERR_CONFLICT while one is running */
+  clearBuildCache(actor: Actor, project: string): Promise<ClearedCacheView>
+  inspect(
+    actor: Actor,
+    input: { repository: string; branch?: string | null | undefined; rootDirectory?: string | null | undefined },
+    signal?: AbortSignal,
+  ): Promise<InspectionView>
+}
+
+export function createProjects(deps: ProjectDeps): Projects {
   return {
     list: (actor) => listProjects(deps, actor),
     page: (actor, page) => pageOfProjects(deps, actor, page),

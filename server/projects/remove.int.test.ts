@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { createDeploymentRow, createProject, openTestDatabase } from '@/test/support/factory'
-import type { Actor } from '../platform'
+import type { Actor } from '../actor'
 import { clearBuildCache } from './clear-build-cache'
 import type { ProjectDeps } from './deps'
 import { removeProject } from './remove'

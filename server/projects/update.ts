@@ -7,7 +7,7 @@ import { patchRuntimeSettings, readRuntimeSettings } from '@/shared/runtime-sett
 import type { ProjectView, projectPatch } from '@/shared/views'
 import { writeAudit } from '../audit/audit'
 import { scopeTo } from '../database/scope'
-import type { Actor } from '../platform'
+import type { Actor } from '../actor'
 import { authorize } from '../teams/policy'
 import { refuseTakenName } from './create'
 import type { ProjectDeps } from './deps'

@@ -1,3 +1,6 @@
+import type { z } from 'zod'
+import type { variableInput } from '@/shared/views'
+import type { Actor } from '../actor'
 import type { PrismaClient, Variable } from '@/server/database/generated/client'
 import { AppError } from '@/shared/errors'
 import { newId } from '@/shared/node/ids'
@@ -6,7 +9,6 @@ import type { VariableView } from '@/shared/views'
 import { writeAudit } from '../audit/audit'
 import { type ScopedClient, type ScopedTransaction, scopeTo } from '../database/scope'
 import type { ChangeBus } from '../events/bus'
-import type { Platform } from '../platform'
 import type { Secrets } from '../secrets/secrets'
 import { authorize } from '../teams/policy'
 import { requireProject } from './read'
@@ -51,12 +53,18 @@ async function refuseTooMuch(tx: ScopedTransaction, environmentId: string): Prom
     })
 }
 
+export interface Variables {
+  list(actor: Actor, projectId: string, environment?: string): Promise<VariableView[]>
+  set(actor: Actor, projectId: string, input: z.output<typeof variableInput>, environment?: string): Promise<VariableView>
+  remove(actor: Actor, projectId: string, key: string, environment?: string): Promise<void>
+}
+
 /** Use-cases about variables. Values go in and reach builds and instances; no view ever holds one. A change is in effect from the next deployment on. */
 export function createVariables(deps: {
   prisma: PrismaClient
   secrets: Pick<Secrets, 'seal'>
   bus: Pick<ChangeBus, 'publish'>
-}): Platform['variables'] {
+}): Variables {
   const announce = (teamId: string, projectId: string) => deps.bus.publish({ kind: 'variable', id: projectId, teamId, projectId })
   return {
     async list(actor, project, environment) {

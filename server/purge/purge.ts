@@ -4,7 +4,7 @@ import { writeAudit } from '../audit/audit'
 import type { PrismaClient } from '../database/client'
 import { scopeTo } from '../database/scope'
 import type { EdgeTalk } from '../edge/talk'
-import type { Actor, Platform } from '../platform'
+import type { Actor } from '../actor'
 import { authorize } from '../teams/policy'
 
 export interface PurgeDeps {
@@ -17,8 +17,13 @@ export interface PurgeDeps {
 
 const deadlineMs = 10_000
 
+export interface CacheControl {
+  /** Has every router forget what it keeps of the project's answers. */
+  purge(actor: Actor, project: string, input: PurgeInput): Promise<PurgeView>
+}
+
 /** What the API offers on what routers keep. */
-export function createCacheControl(deps: PurgeDeps): Platform['cache'] {
+export function createCacheControl(deps: PurgeDeps): CacheControl {
   return { purge: (actor, project, input) => purgeCache(deps, actor, project, input) }
 }
 

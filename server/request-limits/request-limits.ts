@@ -1,5 +1,5 @@
 import { countedAddress } from '../accounts/throttle'
-import type { Actor } from '../platform'
+import type { Actor } from '../actor'
 
 /** How many requests the API takes, as token buckets in the memory of one process: an allowance that refills evenly. */
 

@@ -7,7 +7,7 @@ import { deploymentInput, projectInput, projectPatch, variableInput } from '@/sh
 import { createTestApi, type TestApi } from '@/test/support/api'
 import { filledColumns, linesWith, readDump, sealedColumns } from '@/test/support/dump'
 import { createTestCa } from '@/test/support/test-ca'
-import type { Actor } from '../platform'
+import type { Actor } from '../actor'
 
 let api: TestApi
 let owner: Actor

@@ -1,9 +1,14 @@
+import type { MemberView } from '@/shared/views'
+import type { Actor } from '../actor'
 import type { PrismaClient } from '@/server/database/generated/client'
 import { scopeTo } from '../database/scope'
-import type { Platform } from '../platform'
 import { authorize, type Role } from './policy'
 
-export function createTeam({ prisma }: { prisma: PrismaClient }): Platform['team'] {
+export interface Team {
+  members(actor: Actor): Promise<MemberView[]>
+}
+
+export function createTeam({ prisma }: { prisma: PrismaClient }): Team {
   return {
     async members(actor) {
       authorize(actor, 'team.read')

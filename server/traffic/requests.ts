@@ -4,7 +4,7 @@ import { literal } from '../database/page'
 import { type ScopedClient, scopeTo } from '../database/scope'
 import { parsePosition } from '../deployments/logs'
 import type { ChangeBus } from '../events/bus'
-import type { Actor } from '../platform'
+import type { Actor } from '../actor'
 import { watchBeatMs } from './watched'
 
 /** Lines a live view begins with. */

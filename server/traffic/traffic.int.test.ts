@@ -14,7 +14,7 @@ import { until as untilWithin } from '@/test/support/processes'
 import { bundleRouters, type Routers } from '@/test/support/routers'
 import { createChallengeBoard } from '../edge/challenges'
 import { EdgeHub } from '../edge/hub'
-import type { Actor } from '../platform'
+import type { Actor } from '../actor'
 import { startTrafficIngest, type TrafficIngest } from './ingest'
 import { createTraffic } from './traffic'
 

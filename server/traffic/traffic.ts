@@ -1,3 +1,6 @@
+import type { RequestFilter, RequestView, TrafficRange, TrafficSeries } from '@/shared/traffic'
+import type { FollowQuery } from './requests'
+import type { Actor } from '../actor'
 import type { Pool } from 'pg'
 import type { PrismaClient } from '@/server/database/generated/client'
 import { AppError } from '@/shared/errors'
@@ -5,7 +8,6 @@ import type { TargetEventView } from '@/shared/traffic'
 import { type ScopedClient, scopeTo } from '../database/scope'
 import type { EdgeHub } from '../edge/hub'
 import type { ChangeBus } from '../events/bus'
-import type { Platform } from '../platform'
 import { requireProject } from '../projects/read'
 import { expiriesOf } from './expiries'
 import { healthEventKinds } from './health-events'
@@ -25,8 +27,25 @@ export interface TrafficDeps {
 const inFlightDeadlineMs = 1_000
 const shownEvents = 20
 
+export interface Traffic {
+  /** Counts, bytes and percentiles of a project over a range. */
+  series(actor: Actor, projectId: string, query: { range: TrafficRange; host?: string | undefined }): Promise<TrafficSeries>
+  /** Requests the routers wrote down: all errors, a sample of the rest; newest first. */
+  requests(
+    actor: Actor,
+    projectId: string,
+    query: RequestFilter & { limit: number; cursor?: string | undefined },
+  ): Promise<{ items: RequestView[]; nextCursor: string | null }>
+  /** The last ones, then new ones as they come; while it is read, routers tell of all requests of the project. */
+  follow(actor: Actor, projectId: string, query: FollowQuery): AsyncIterable<RequestView>
+  /** When routers took instances out of the rotation and back, newest first. */
+  targetEvents(actor: Actor, projectId: string): Promise<TargetEventView[]>
+  /** The team's figures as Prometheus scrapes them. @throws ERR_UNAVAILABLE in a process without routers */
+  metrics(actor: Actor): Promise<string>
+}
+
 /** Traffic as people and Prometheus see it. Every use-case finds the project in the actor's team first. */
-export function createTraffic(deps: TrafficDeps): Platform['traffic'] {
+export function createTraffic(deps: TrafficDeps): Traffic {
   const { prisma, pool, bus } = deps
   return {
     async series(actor, project, query) {

@@ -20,7 +20,8 @@ import type { ServerEnv } from '@/server/env'
 import { accessChanges, type ChangeBus, createChangeBus, isForDashboards } from '@/server/events/bus'
 import { createIdempotency } from '@/server/idempotency/idempotency'
 import { createInstances } from '@/server/instances'
-import { type Actor, type Platform, publishPlatform } from '@/server/platform'
+import type { Actor } from '@/server/actor'
+import { type Platform, publishPlatform } from '@/server/platform'
 import { createProjects } from '@/server/projects/projects'
 import { createVariables } from '@/server/projects/variables'
 import { createCacheControl } from '@/server/purge/purge'
@@ -73,6 +74,8 @@ export async function createTestApi(bootstrap: ServerEnv['bootstrap'] = null, op
   const builder = absent<Builder>('the builder')
   const tornDown: string[] = []
   const platform: Platform = {
+    prisma,
+    bus,
     settings: {
       baseDomain: 'localhost',
       edgeHttpPort: 8080,

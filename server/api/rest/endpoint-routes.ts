@@ -1,5 +1,6 @@
 import type { z } from 'zod'
-import { type Actor, getPlatform } from '../../platform'
+import type { Actor } from '../../actor'
+import { getPlatform } from '../../platform'
 import type { Endpoint } from '../endpoint'
 import { type EndpointTree, isEndpoint } from '../procedures'
 import { clientAddress } from '../visitor'

@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import type { Actor } from '../../platform'
+import type { Actor } from '../../actor'
 import type { Action } from '../../teams/policy'
 import type { Method } from '../endpoint'
 

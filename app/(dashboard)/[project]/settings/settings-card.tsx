@@ -30,7 +30,7 @@ export function useSettings<Name extends string>(project: ProjectView, title: st
     edit: (name: Name, text: string) => setEdits({ ...edits, [name]: text }),
     dirty: Object.entries(edits).some(([name, text]) => text !== saved(name as Name)),
     discard: () => setEdits({}),
-    save: (patch: Partial<ProjectInput>) => update.mutate({ projectId: project.id, patch }),
+    save: (patch: Partial<ProjectInput>) => update.mutate({ project: project.id, ...patch }),
     pending: update.isPending,
     error: update.error ? wireErrorOf(update.error) : null,
   }
