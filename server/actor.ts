@@ -14,4 +14,3 @@ export interface Actor {
   /** Where the request came from, for the audit log. */
   address?: string
 }
-

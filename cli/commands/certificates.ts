@@ -1,6 +1,6 @@
-import type { RestAnswer } from '@/server/api/rest/client-types'
 import { readFile } from 'node:fs/promises'
 import pc from 'picocolors'
+import type { RestAnswer } from '@/server/api/rest/client-types'
 import { type CertificateTryView, type CertificateView, certificateTraits } from '@/shared/certificates'
 import { type ApiOptions, type Context, currentProject, openContext, printResult } from '../context'
 import type { CliEnv } from '../env'
@@ -89,7 +89,10 @@ export async function inspectCertificate(env: CliEnv, named: string, options: Ap
 export async function renewCertificate(env: CliEnv, named: string, options: ApiOptions): Promise<void> {
   const context = await openContext(env, options)
   const { id, hostname } = await findCertificate(context, named)
-  const certificate = await context.client.call<RestAnswer<'POST /certificates/{certificateId}/retry'>>(`/certificates/${id}/retry`, { method: 'POST', body: {} })
+  const certificate = await context.client.call<RestAnswer<'POST /certificates/{certificateId}/retry'>>(`/certificates/${id}/retry`, {
+    method: 'POST',
+    body: {},
+  })
   if (context.json) return printResult(certificate)
   context.progress.done(`The certificate of ${hostname} is asked for now`, `see: switchyard certs inspect ${hostname}`)
 }

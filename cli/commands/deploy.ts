@@ -1,6 +1,6 @@
-import type { RestAnswer, RestFields } from '@/server/api/rest/client-types'
 import path from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
+import type { RestAnswer, RestFields } from '@/server/api/rest/client-types'
 import { isAppError, type WireError } from '@/shared/errors'
 import { type DeploymentStatus, deploymentTraits } from '@/shared/states'
 import type { DeploymentView, ProjectView } from '@/shared/views'
@@ -103,13 +103,23 @@ async function ship(context: Context, directory: string, options: DeployOptions,
     const project = await finding
     if (options.link) await writeLink(directory, { projectId: project.id, name: project.name, slug: project.slug, api: client.api })
     progress.status(`uploading ${bytes(source.archiveBytes)}`)
-    const upload = client.call<RestAnswer<'POST /sources'>>('/sources', { method: 'POST', file: source.file, deadlineMs: uploadDeadlineMs, idempotent: true })
+    const upload = client.call<RestAnswer<'POST /sources'>>('/sources', {
+      method: 'POST',
+      file: source.file,
+      deadlineMs: uploadDeadlineMs,
+      idempotent: true,
+    })
     const uploaded = await timed(run, 'upload', upload)
     progress.done(
       'upload',
       `${source.fileCount} files, ${bytes(source.sizeBytes)}, ${bytes(source.archiveBytes)} packed · ${seconds(run.timings.upload ?? 0)}`,
     )
-    const body: RestFields<'POST /deployments'> = { projectId: project.id, triggeredBy: 'api', source: uploaded.source, noCache: options.cache === false }
+    const body: RestFields<'POST /deployments'> = {
+      projectId: project.id,
+      triggeredBy: 'api',
+      source: uploaded.source,
+      noCache: options.cache === false,
+    }
     run.deploymentId = await createInTurn(context, options, body, signal)
   } finally {
     await source.dispose()

@@ -1,6 +1,6 @@
-import type { RestAnswer } from '@/server/api/rest/client-types'
 import { setTimeout as pause } from 'node:timers/promises'
 import pc from 'picocolors'
+import type { RestAnswer } from '@/server/api/rest/client-types'
 import { checkTitles, type DnsRecord, type DomainCheck, type DomainPatch, type DomainView, domainPatch, domainTraits } from '@/shared/domains'
 import { AppError } from '@/shared/errors'
 import { type ApiOptions, type Context, currentProject, openContext, printResult } from '../context'
@@ -96,7 +96,11 @@ export async function addDomain(
 export async function checkDomain(env: CliEnv, hostname: string, options: ApiOptions & WaitOptions, signal: AbortSignal): Promise<void> {
   const context = await openContext(env, options, signal)
   const seconds = timeoutOf(options)
-  const checked = await context.client.call<RestAnswer<'POST /domains/{domain}/check'>>(pathOf(hostname, '/check'), { method: 'POST', body: {}, deadlineMs: 60_000 })
+  const checked = await context.client.call<RestAnswer<'POST /domains/{domain}/check'>>(pathOf(hostname, '/check'), {
+    method: 'POST',
+    body: {},
+    deadlineMs: 60_000,
+  })
   if (options.wait) return report(context, await waitUntilServed(context, checked, seconds, signal))
   report(context, checked)
 }

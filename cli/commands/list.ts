@@ -1,5 +1,5 @@
-import type { RestAnswer } from '@/server/api/rest/client-types'
 import pc from 'picocolors'
+import type { RestAnswer } from '@/server/api/rest/client-types'
 import { type DeploymentStatus, deploymentTraits } from '@/shared/states'
 import type { DeploymentHealth } from '@/shared/views'
 import { type ApiOptions, type Context, currentProject, listProjects, openContext, printResult } from '../context'

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { parseEnv } from 'node:util'
-import type { RestAnswer } from '@/server/api/rest/client-types'
 import pc from 'picocolors'
+import type { RestAnswer } from '@/server/api/rest/client-types'
 import { variableInput } from '@/shared/views'
 import { type ApiOptions, currentProject, openContext, printResult } from '../context'
 import type { CliEnv } from '../env'
@@ -48,9 +48,9 @@ async function setFromFile(env: CliEnv, file: string, options: SetOptions): Prom
   }
   const context = await openContext(env, options)
   const project = await currentProject(context, options.project)
-  const saved: VariableView[] = []
+  const saved: RestAnswer<'PUT /projects/{project}/variables/{key}'>[] = []
   for (const { key, value, scope } of values) {
-    saved.push(await context.client.call<VariableView>(pathOf(project.id, key), { method: 'PUT', body: { value, scope } }))
+    saved.push(await context.client.call<RestAnswer<'PUT /projects/{project}/variables/{key}'>>(pathOf(project.id, key), { method: 'PUT', body: { value, scope } }))
     const caution = saved.at(-1)?.caution
     if (caution && !context.json) context.progress.warn(caution)
   }

@@ -1,9 +1,9 @@
 import type { PrismaClient } from '@/server/database/generated/client'
 import { AppError } from '@/shared/errors'
 import { deploymentTraits } from '@/shared/states'
+import type { Actor } from '../actor'
 import { scopeTo } from '../database/scope'
 import type { ChangeBus } from '../events/bus'
-import type { Actor } from '../actor'
 
 /**
  * Asks a running deployment to stop. One that no worker has begun ends here; the worker that runs it sees the wish at once and

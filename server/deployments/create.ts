@@ -6,11 +6,11 @@ import { newId } from '@/shared/node/ids'
 import { runningDeploymentStatuses } from '@/shared/states'
 import type { deploymentInput } from '@/shared/views'
 import type { BlobStore } from '@/storage/blob-store'
+import type { Actor } from '../actor'
 import { isUniqueViolation } from '../database/client'
 import { type ScopedClient, scopeTo } from '../database/scope'
 import type { ChangeBus } from '../events/bus'
 import { jobCatalogue } from '../jobs/catalogue'
-import type { Actor } from '../actor'
 
 type Input = z.output<typeof deploymentInput>
 

@@ -1,20 +1,19 @@
-import type { DeploymentSummary, LogLineView, deploymentInput } from '@/shared/views'
 import type { z } from 'zod'
-import type { DeploymentStatus } from '@/shared/states'
-import type { Page } from '../database/page'
 import type { Builder } from '@/builder/builder'
 import { AppError } from '@/shared/errors'
+import type { DeploymentStatus } from '@/shared/states'
 import { deploymentTraits } from '@/shared/states'
-import type { DeploymentView } from '@/shared/views'
+import type { DeploymentSummary, DeploymentView, deploymentInput, LogLineView } from '@/shared/views'
 import type { BlobStore } from '@/storage/blob-store'
+import type { Actor } from '../actor'
 import type { PrismaClient } from '../database/client'
+import type { Page } from '../database/page'
 import { pageArguments, pageOf, requireCursor } from '../database/page'
 import { type ScopedClient, scopeTo } from '../database/scope'
 import type { Disk } from '../disk/disk'
 import type { ChangeBus } from '../events/bus'
 import { readHealth } from '../instances/health'
 import { artifactOf } from '../instances/launch'
-import type { Actor } from '../actor'
 import { requireProject } from '../projects/read'
 import { cancelDeployment } from './cancel'
 import { createDeployment } from './create'
@@ -104,11 +103,7 @@ export function createDeployments(deps: DeploymentsDeps): Deployments {
 }
 
 /** Keeps the archive for the actor's team: no other team can deploy it by its digest. */
-async function uploadSource(
-  deps: DeploymentsDeps,
-  actor: Actor,
-  content: AsyncIterable<Uint8Array>,
-): ReturnType<Deployments['uploadSource']> {
+async function uploadSource(deps: DeploymentsDeps, actor: Actor, content: AsyncIterable<Uint8Array>): ReturnType<Deployments['uploadSource']> {
   await deps.disk.refuseWhenTight('The upload was not taken')
   const { digest, sizeBytes } = await deps.storage.put(content, { maxBytes: maxUploadBytes })
   const { teamId } = actor

@@ -2,9 +2,9 @@ import type { PrismaClient } from '@/server/database/generated/client'
 import { AppError } from '@/shared/errors'
 import { deploymentTraits } from '@/shared/states'
 import type { LogLineView } from '@/shared/views'
+import type { Actor } from '../actor'
 import { type ScopedClient, scopeTo } from '../database/scope'
 import type { ChangeBus } from '../events/bus'
-import type { Actor } from '../actor'
 
 const pageLines = 1000
 

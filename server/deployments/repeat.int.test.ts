@@ -3,8 +3,8 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { deploymentInput } from '@/shared/views'
 import type { BlobStore } from '@/storage/blob-store'
 import { createDeploymentRow, createProject, openTestDatabase } from '@/test/support/factory'
-import { type ChangeBus, createChangeBus } from '../events/bus'
 import type { Actor } from '../actor'
+import { type ChangeBus, createChangeBus } from '../events/bus'
 import { createDeployment } from './create'
 
 let db: Awaited<ReturnType<typeof openTestDatabase>>

@@ -1,5 +1,5 @@
-import type { DomainFilter, DomainPage, DomainPreview, DomainView, domainInput, domainPatch } from '@/shared/domains'
 import type { z } from 'zod'
+import type { DomainFilter, DomainPage, DomainPreview, DomainView, domainInput, domainPatch } from '@/shared/domains'
 import type { Actor } from '../actor'
 import type { Page } from '../database/page'
 import { addDomain, previewDomain } from './add'

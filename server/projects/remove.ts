@@ -1,7 +1,7 @@
 import { AppError } from '@/shared/errors'
+import type { Actor } from '../actor'
 import { writeAudit } from '../audit/audit'
 import { type ScopedClient, scopeTo } from '../database/scope'
-import type { Actor } from '../actor'
 import { authorize } from '../teams/policy'
 import type { ProjectDeps } from './deps'
 import { requireProject } from './read'

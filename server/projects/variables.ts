@@ -1,11 +1,10 @@
 import type { z } from 'zod'
-import type { variableInput } from '@/shared/views'
-import type { Actor } from '../actor'
 import type { PrismaClient, Variable } from '@/server/database/generated/client'
 import { AppError } from '@/shared/errors'
 import { newId } from '@/shared/node/ids'
 import { maxVariablesBytes, nameCaution, ownedName } from '@/shared/variables'
-import type { VariableView } from '@/shared/views'
+import type { VariableView, variableInput } from '@/shared/views'
+import type { Actor } from '../actor'
 import { writeAudit } from '../audit/audit'
 import { type ScopedClient, type ScopedTransaction, scopeTo } from '../database/scope'
 import type { ChangeBus } from '../events/bus'
@@ -60,11 +59,7 @@ export interface Variables {
 }
 
 /** Use-cases about variables. Values go in and reach builds and instances; no view ever holds one. A change is in effect from the next deployment on. */
-export function createVariables(deps: {
-  prisma: PrismaClient
-  secrets: Pick<Secrets, 'seal'>
-  bus: Pick<ChangeBus, 'publish'>
-}): Variables {
+export function createVariables(deps: { prisma: PrismaClient; secrets: Pick<Secrets, 'seal'>; bus: Pick<ChangeBus, 'publish'> }): Variables {
   const announce = (teamId: string, projectId: string) => deps.bus.publish({ kind: 'variable', id: projectId, teamId, projectId })
   return {
     async list(actor, project, environment) {

@@ -1,10 +1,10 @@
 import { AppError } from '@/shared/errors'
 import type { PurgeInput, PurgeView } from '@/shared/purge'
+import type { Actor } from '../actor'
 import { writeAudit } from '../audit/audit'
 import type { PrismaClient } from '../database/client'
 import { scopeTo } from '../database/scope'
 import type { EdgeTalk } from '../edge/talk'
-import type { Actor } from '../actor'
 import { authorize } from '../teams/policy'
 
 export interface PurgeDeps {

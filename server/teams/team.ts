@@ -1,6 +1,6 @@
+import type { PrismaClient } from '@/server/database/generated/client'
 import type { MemberView } from '@/shared/views'
 import type { Actor } from '../actor'
-import type { PrismaClient } from '@/server/database/generated/client'
 import { scopeTo } from '../database/scope'
 import { authorize, type Role } from './policy'
 

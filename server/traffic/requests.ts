@@ -1,10 +1,10 @@
 import type { AccessLine, Prisma, PrismaClient } from '@/server/database/generated/client'
 import type { RequestFilter, RequestView } from '@/shared/traffic'
+import type { Actor } from '../actor'
 import { literal } from '../database/page'
 import { type ScopedClient, scopeTo } from '../database/scope'
 import { parsePosition } from '../deployments/logs'
 import type { ChangeBus } from '../events/bus'
-import type { Actor } from '../actor'
 import { watchBeatMs } from './watched'
 
 /** Lines a live view begins with. */
