@@ -1,8 +1,8 @@
 import type { PrismaClient } from '@/server/database/generated/client'
 import { newId } from '@/shared/node/ids'
+import type { Actor } from '../actor'
 import { isUniqueViolation } from '../database/client'
 import { scopeTo } from '../database/scope'
-import type { Actor } from '../actor'
 import type { Secrets } from '../secrets/secrets'
 
 /**

@@ -1,7 +1,7 @@
 import { createHash, createHmac } from 'node:crypto'
 import { AppError, type ErrorCode } from '@/shared/errors'
-import type { KeyedRun, StoredAnswer } from '../../idempotency/idempotency'
 import type { Actor } from '../../actor'
+import type { KeyedRun, StoredAnswer } from '../../idempotency/idempotency'
 import { getPlatform } from '../../platform'
 import { errorResponse, reportUnexpected, toHttpError } from '../http-error'
 import type { RestRoute } from './route'
