@@ -1,6 +1,6 @@
 import type { Prisma } from '@/server/database/generated/client'
-import type { ScopedClient, ScopedTransaction } from '../database/scope'
 import type { Actor } from '../actor'
+import type { ScopedClient, ScopedTransaction } from '../database/scope'
 
 export interface AuditNote {
   /** `subject.verb`, in the past tense: "project.created". */
