@@ -50,7 +50,12 @@ async function setFromFile(env: CliEnv, file: string, options: SetOptions): Prom
   const project = await currentProject(context, options.project)
   const saved: RestAnswer<'PUT /projects/{project}/variables/{key}'>[] = []
   for (const { key, value, scope } of values) {
-    saved.push(await context.client.call<RestAnswer<'PUT /projects/{project}/variables/{key}'>>(pathOf(project.id, key), { method: 'PUT', body: { value, scope } }))
+    saved.push(
+      await context.client.call<RestAnswer<'PUT /projects/{project}/variables/{key}'>>(pathOf(project.id, key), {
+        method: 'PUT',
+        body: { value, scope },
+      }),
+    )
     const caution = saved.at(-1)?.caution
     if (caution && !context.json) context.progress.warn(caution)
   }
@@ -74,7 +79,10 @@ async function setVariable(env: CliEnv, assignment: string, options: SetOptions)
   const project = await currentProject(context, options.project)
   const value =
     at >= 0 ? assignment.slice(at + 1) : process.stdin.isTTY ? await ask(`Value of ${key}`, { hidden: true, instead: '' }) : await readStandardInput()
-  const saved = await context.client.call<RestAnswer<'PUT /projects/{project}/variables/{key}'>>(pathOf(project.id, key), { method: 'PUT', body: { value, scope: options.scope } })
+  const saved = await context.client.call<RestAnswer<'PUT /projects/{project}/variables/{key}'>>(pathOf(project.id, key), {
+    method: 'PUT',
+    body: { value, scope: options.scope },
+  })
   if (context.json) return printResult(saved)
   if (saved.caution) context.progress.warn(saved.caution)
   context.progress.done(`${key} is set for ${project.name}`, 'in effect from the next deployment on')
