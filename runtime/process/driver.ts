@@ -29,7 +29,7 @@ import { Ports } from './ports'
 import { signal as sendSignal, statOf } from './proc'
 import { type InstanceRecord, type KnownRecords, listRecords, readRecord, writeRecord } from './record'
 import { type Release, Releases } from './releases'
-import { sweepRemains } from './sweep'
+import { sweepGroups, sweepRemains } from './sweep'
 import { openPath } from './tools'
 import { claimedUids } from './users'
 
@@ -99,6 +99,7 @@ export class ProcessDriver implements RuntimeDriver {
     driver.sharedBecause = isRoot() ? await tryMounts(driver.paths.probe, options.home) : 'only root can give each app its own'
     driver.nodeDirectory = await installNode(options.home, options.nodeBinary, options.nodeVersion ?? process.versions.node)
     await sweepRemains(driver.paths)
+    await driver.sweepGroups()
     await driver.ports.sweep()
     for (const uid of await claimedUids(driver.paths)) await endStrays(driver.paths, options.installationId, uid)
     await driver.records()
@@ -300,6 +301,7 @@ export class ProcessDriver implements RuntimeDriver {
       this.output.remove(instanceId)
       await endStrays(this.paths, this.options.installationId, record.uid, this.releases.starting())
       await this.releases.prune(record.owner.projectId)
+      await this.sweepGroups()
     })
   }
 
@@ -415,6 +417,12 @@ export class ProcessDriver implements RuntimeDriver {
     this.output.close()
     const running = (await listRecords(this.paths)).some((record) => this.isOurs(record) && record.stoppedAt === null)
     if (!running) await this.firewall.remove()
+  }
+
+  private async sweepGroups(): Promise<void> {
+    await sweepGroups(this.paths, this.options.installationId, () => this.releases.starting()).catch((error) =>
+      this.options.logger.warn({ err: error }, 'control groups of instances that are gone could not be removed'),
+    )
   }
 
   private isOurs(record: InstanceRecord): boolean {

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { mkdir, readFile, rmdir, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import type { ResourceLimits } from '@/shared/release'
 import { type Cgroup, type CgroupMounts, cgroupMounts, type V1Controller } from '../cgroup'
@@ -137,4 +137,23 @@ export async function removeCgroup(group: Cgroup): Promise<void> {
     await rmdir(directory).catch((error) => {
       if (!hasCode(error, 'ENOENT')) throw error
     })
+}
+
+/** Names of the groups that instances were given, of every installation on this machine. */
+export async function listCgroups(mounts?: CgroupMounts | null): Promise<string[]> {
+  const parents = parentsOf(mounts === undefined ? await cgroupMounts() : mounts)
+  const found = await Promise.all(parents.map((parent) => readdir(parent, { withFileTypes: true }).catch(() => [])))
+  return [...new Set(found.flat().flatMap((entry) => (entry.isDirectory() ? [entry.name] : [])))]
+}
+
+/** Removes a group by its name, in each tree where no process is left in it. */
+export async function removeEmptyCgroup(name: string, mounts?: CgroupMounts | null): Promise<void> {
+  // A group with processes answers EBUSY and stays.
+  for (const parent of parentsOf(mounts === undefined ? await cgroupMounts() : mounts)) await rmdir(path.join(parent, name)).catch(() => {})
+}
+
+function parentsOf(mounts: CgroupMounts | null): string[] {
+  if (!mounts) return []
+  const roots = mounts.version === 1 ? Object.values(mounts.roots) : [mounts.root]
+  return roots.map((root) => path.join(root, 'switchyard'))
 }

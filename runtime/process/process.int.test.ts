@@ -11,6 +11,7 @@ import type { ObservedInstance } from '../driver'
 import { testBundle } from '../testing/bundle'
 import { call, collect, eventually, newTestId } from '../testing/calls'
 import { ProcessDriver } from './driver'
+import { createCgroup, listCgroups, removeCgroup } from './groups'
 import { layout } from './layout'
 import { allProcesses, environmentHolds, readStat, statOf } from './proc'
 import { readRecord } from './record'
@@ -51,6 +52,7 @@ runtimeContract(
     users(fixture)
     releases(fixture)
     nodes(fixture)
+    groups(fixture)
     adoption(fixture)
     ports(fixture)
   },
@@ -171,6 +173,27 @@ async function startOwner(fixture: Fixture, instanceId: string, env: Record<stri
     child.once('exit', (code) => reject(new Error(`the owner ended with ${code}`)))
   })
   return { child, address }
+}
+
+function groups(fixture: Fixture): void {
+  it.runIf(root)('empty control groups of instances that are gone are removed at boot and when an instance stops, others stay', async () => {
+    const { installationId } = fixture.spec().owner
+    const limits = { memoryBytes: 64 * 1024 * 1024, cpus: 1, pids: 10 }
+    const own = async () => (await listCgroups()).filter((name) => name.startsWith(`${installationId}.`))
+    const running = await fixture.up()
+    const kept = await own()
+    const leave = (name: string) => createCgroup(`${installationId}.${name}`, limits)
+    const other = await createCgroup('another1.cut-off', limits)
+    await Promise.all([leave('cut-off-1'), leave('cut-off-2')])
+    await (await driverAt(home, installationId)).close()
+    expect(await own()).toEqual(kept)
+    expect(await call(running, 'hello')).toEqual({ hello: 'world' })
+    await leave('cut-off-3')
+    await fixture.driver.stop(running.owner.instanceId, 0)
+    expect(await own()).toEqual([])
+    expect(await listCgroups()).toContain('another1.cut-off')
+    if (other) await removeCgroup(other)
+  })
 }
 
 function adoption(fixture: Fixture): void {

@@ -1,6 +1,8 @@
 import { readdir, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
-import type { Layout } from './layout'
+import type { CgroupMounts } from '../cgroup'
+import { listCgroups, removeEmptyCgroup } from './groups'
+import { isRoot, type Layout } from './layout'
 import { readRecord } from './record'
 
 /** A start that is under way somewhere is younger than this. */
@@ -19,6 +21,28 @@ export async function sweepRemains(paths: Layout): Promise<void> {
       const directory = path.join(releases, name)
       if (name.startsWith('.') && (await isSettled(directory))) await rm(directory, { recursive: true, force: true })
     }
+  }
+}
+
+/**
+ * Removes empty control groups of instances that are gone: of a start that was cut off before its record, or of a stop that was cut off
+ * before its end. `starting` is asked once the groups are listed: each listed group whose start is under way is in it, or has a record.
+ */
+export async function sweepGroups(
+  paths: Layout,
+  installationId: string,
+  starting: () => ReadonlySet<string>,
+  mounts?: CgroupMounts | null,
+): Promise<void> {
+  if (!isRoot()) return
+  const prefix = `${installationId}.`
+  const own = (await listCgroups(mounts)).filter((name) => name.startsWith(prefix))
+  const underWay = starting()
+  for (const name of own) {
+    const instanceId = name.slice(prefix.length)
+    if (underWay.has(instanceId)) continue
+    const record = await readRecord(paths, instanceId)
+    if (!record || record.stoppedAt !== null) await removeEmptyCgroup(name, mounts)
   }
 }
 

@@ -66,7 +66,7 @@ async function queueForgottenDeployments(pool: Pool, deps: MonitorDeps): Promise
 async function requestHeals(deps: MonitorDeps): Promise<void> {
   const live = await deps.prisma.environment.findMany({ where: { liveReleaseId: { not: null } } })
   const running = await deps.prisma.instance.findMany({
-    where: { releaseId: { in: live.flatMap((e) => e.liveReleaseId ?? []) }, state: { not: 'stopped' } },
+    where: { releaseId: { in: live.flatMap((e) => e.liveReleaseId ?? []) }, state: { notIn: ['stopped', 'starting'] } },
     select: { releaseId: true },
   })
   const alive = new Set(running.map((instance) => instance.releaseId))

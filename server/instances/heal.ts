@@ -3,14 +3,14 @@ import type { SourceSpec } from '@/builder/builder'
 import type { ObservedInstance } from '@/runtime/driver'
 import type { Artifact, Environment, Instance, Prisma, PrismaClient, Release } from '@/server/database/generated/client'
 import { AppError, isAppError } from '@/shared/errors'
-import type { Slot } from '@/shared/release'
+import type { HealthCheck, Slot } from '@/shared/release'
 import { scopeTo } from '../database/scope'
 import { queueDeployment } from '../deployments/create'
 import type { ChangeBus } from '../events/bus'
 import type { RoutePublisher } from '../routes/publisher'
 import { type ContentSpec, contentSpec, type StaticContents } from '../static-content/static-content'
 import { crashLoopAfter, crashWindowMs, settledAfterMs } from './crash-window'
-import { artifactOf, type LaunchDeps, launchInstance, markStopped, type releaseConfig, watchInstance } from './launch'
+import { artifactOf, type LaunchDeps, launchInstance, markStopped, releaseConfig, watchInstance } from './launch'
 import type { StartGate } from './start-gate'
 
 export interface HealDeps extends LaunchDeps {
@@ -49,8 +49,8 @@ export async function healEnvironment(deps: HealDeps, environmentId: string, sig
   const releaseId = environment?.liveReleaseId
   if (!environment || !releaseId) return
   const known = await prisma.instance.findMany({ where: { releaseId }, orderBy: { createdAt: 'desc' } })
-  for (const instance of known.filter((i) => i.state !== 'stopped')) if (await adopt(deps, instance)) return
   const release = await prisma.release.findUniqueOrThrow({ where: { id: releaseId }, include: { artifact: true } })
+  for (const instance of known.filter((i) => i.state !== 'stopped')) if (await adopt(deps, instance, releaseConfig(release).health, signal)) return
   const spec = contentSpec(release.artifact)
   if (spec) return layOutAgain(deps, release, spec)
   if ((release.artifact.kind === 'image') !== (runtime.kind === 'docker')) return rebuild(deps, release)
@@ -64,7 +64,6 @@ export async function healEnvironment(deps: HealDeps, environmentId: string, sig
 
 /** One more instance of the live release, routed to once it is healthy. */
 async function startAgain(deps: HealDeps, environment: Environment, last: Instance | undefined, signal: AbortSignal | undefined): Promise<void> {
-  const { prisma, runtime } = deps
   const restarts = (last?.restarts ?? -1) + 1
   const { instance, config } = await launchInstance(deps, {
     releaseId: environment.liveReleaseId ?? '',
@@ -77,18 +76,26 @@ async function startAgain(deps: HealDeps, environment: Environment, last: Instan
   try {
     await probe(deps, instance, config.health, signal)
   } catch (error) {
-    const observed = await runtime.inspect(instance.id).catch(() => null)
-    await runtime.stop(instance.id, 5_000)
-    await markStopped(prisma, instance.id, exitOf(observed))
+    await endUnhealthy(deps, instance.id)
     await publish()
     throw error
   }
-  await prisma.instance.update({ where: { id: instance.id }, data: { state: 'healthy' } })
-  await deps.routes.sync()
-  await publish()
+  await routeTo(deps, instance)
   // No event ends a crash loop: readers judge again once the instance has run long enough.
   if (restarts >= crashLoopAfter) setTimeout(publish, settledAfterMs + 1_000).unref()
   deps.logger.info({ environment: environment.id, instance: instance.id, restarts }, 'instance started again')
+}
+
+async function endUnhealthy({ prisma, runtime }: HealDeps, instanceId: string): Promise<void> {
+  const observed = await runtime.inspect(instanceId).catch(() => null)
+  await runtime.stop(instanceId, 5_000)
+  await markStopped(prisma, instanceId, exitOf(observed))
+}
+
+async function routeTo(deps: HealDeps, { id, teamId, projectId }: Instance): Promise<void> {
+  await deps.prisma.instance.update({ where: { id }, data: { state: 'healthy' } })
+  await deps.routes.sync()
+  await deps.bus.publish({ kind: 'instance', id, teamId, projectId })
 }
 
 /** A site of files alone needs no instance: its files are put where the routers read them, built again where the artifact is lost. */
@@ -139,8 +146,11 @@ async function rebuild(deps: HealDeps, release: { teamId: string; projectId: str
   }
 }
 
-/** Takes an instance that runs for what it is, with the address it has now (an engine that was restarted gives new ones). */
-async function adopt(deps: HealDeps, instance: Instance): Promise<boolean> {
+/**
+ * Takes an instance that runs for what it is, with the address it has now (an engine that was restarted gives new ones). A start that was
+ * cut off before its health check ended is checked now. False: it is gone, or was not healthy and has been ended.
+ */
+async function adopt(deps: HealDeps, instance: Instance, check: HealthCheck, signal?: AbortSignal): Promise<boolean> {
   const observed = await deps.runtime.inspect(instance.id)
   if (observed?.state === 'sleeping') await deps.runtime.wake(instance.id)
   if (!observed || observed.state === 'exited' || !observed.address) {
@@ -148,14 +158,22 @@ async function adopt(deps: HealDeps, instance: Instance): Promise<boolean> {
     await markStopped(deps.prisma, instance.id, exitOf(observed))
     return false
   }
-  await deps.prisma.instance.update({
-    where: { id: instance.id },
-    data: { host: observed.address.host, port: observed.address.port, state: instance.state === 'starting' ? 'healthy' : instance.state },
-  })
+  const { host, port } = observed.address
+  const adopted = await deps.prisma.instance.update({ where: { id: instance.id }, data: { host, port } })
+  if (adopted.state !== 'starting') return true
+  try {
+    await probe(deps, adopted, check, signal)
+  } catch (error) {
+    if (signal?.aborted) throw error
+    deps.logger.warn({ err: error, instance: instance.id }, 'an instance whose start was cut off is not healthy: starting another')
+    await endUnhealthy(deps, instance.id)
+    return false
+  }
+  await routeTo(deps, adopted)
   return true
 }
 
-async function probe(deps: HealDeps, instance: Instance, check: ReturnType<typeof releaseConfig>['health'], signal?: AbortSignal): Promise<void> {
+async function probe(deps: HealDeps, instance: Instance, check: HealthCheck, signal?: AbortSignal): Promise<void> {
   if (!instance.host || !instance.port) throw new AppError('ERR_START', 'The instance started without an address.')
   const result = await deps.runtime.probe({ host: instance.host, port: instance.port }, check, {
     ...watchInstance(deps.runtime, instance.id),

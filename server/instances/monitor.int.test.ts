@@ -2,7 +2,7 @@ import { pino } from 'pino'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { createDeploymentRow, createProject, createReleaseWithInstance, openTestDatabase } from '@/test/support/factory'
 import { createDrainer } from './drainer'
-import { healDelayMs } from './heal'
+import { healDelayMs, healEnvironment } from './heal'
 import { compare, type MonitorDeps } from './monitor'
 
 let db: Awaited<ReturnType<typeof openTestDatabase>>
@@ -122,4 +122,47 @@ test('a crash of one app is counted: the pause before its next start grows', asy
   for (const n of [1, 2, 3])
     await db.prisma.instance.create({ data: { ...instance, id: `${instance.id}-${n}`, exit, state: 'stopped', stoppedAt: new Date() } })
   expect(await healDelayMs(db.prisma, release.id)).toBe(2_000)
+})
+
+test.each([
+  ['healthy', true],
+  ['not healthy', false],
+])('a start that was cut off is looked after again, and its instance gets traffic only if it is %s', async (_, healthy) => {
+  await db.prisma.environment.updateMany({ data: { liveReleaseId: null } })
+  await db.pool.query('DELETE FROM "Job"')
+  const owner = await createProject(db.prisma)
+  const deployment = await createDeploymentRow(db.prisma, owner, { status: 'ACTIVE' })
+  const { instance, release } = await createReleaseWithInstance(db.prisma, owner, deployment.id, { state: 'starting', port: 4300 })
+  await db.prisma.environment.update({ where: { id: owner.environment.id }, data: { liveReleaseId: release.id } })
+  await db.prisma.release.update({ where: { id: release.id }, data: { config: { health: { path: '/ready' } } } })
+  const { deps, stopped } = monitorDeps(async () => {})
+  const running = { owner: { instanceId: instance.id }, state: 'running', address: { host: '10.0.0.9', port: 4301 }, exit: null }
+  const probed: unknown[] = []
+  const runtime = {
+    ...deps.runtime,
+    kind: 'docker',
+    list: async () => [running],
+    inspect: async () => running,
+    probe: async (address: unknown, check: unknown) => {
+      probed.push([address, check])
+      return { healthy, reason: 'answered 503' }
+    },
+    start: async () => {
+      throw new Error('the one that is started instead')
+    },
+  }
+  const world = { ...deps, runtime, startGate: { enter: async () => () => {} }, secrets: { open: async () => '{}' } } as unknown as MonitorDeps
+  await compare(world)
+  const { rows } = await db.pool.query(`SELECT "payload" FROM "Job" WHERE "kind"='heal'`)
+  expect(rows).toEqual([{ payload: { environmentId: owner.environment.id } }])
+  const healed = healEnvironment(world, owner.environment.id)
+  if (healthy) await healed
+  else await expect(healed).rejects.toThrow('the one that is started instead')
+  expect(probed).toEqual([[{ host: '10.0.0.9', port: 4301 }, { path: '/ready' }]])
+  expect(stopped).toEqual(healthy ? [] : [instance.id])
+  expect(await db.prisma.instance.findUniqueOrThrow({ where: { id: instance.id } })).toMatchObject({
+    host: '10.0.0.9',
+    port: 4301,
+    state: healthy ? 'healthy' : 'stopped',
+  })
 })

@@ -115,7 +115,8 @@ export async function compare(
       deps.logger.warn({ err: error, instance: instance.id }, 'monitor: an instance cannot be looked after; trying again')
     }),
   )
-  const alive = new Set(recorded.filter((i) => !isGone(i)).map((i) => i.releaseId))
+  // One that is still starting serves nobody; the job that starts it is not queued a second time.
+  const alive = new Set(recorded.filter((i) => i.state !== 'starting' && !isGone(i)).map((i) => i.releaseId))
   const dead = environments.filter((e) => e.liveReleaseId !== null && !alive.has(e.liveReleaseId))
   const ofFiles = await releasesOfFiles(
     deps,
