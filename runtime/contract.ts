@@ -167,6 +167,24 @@ function lifecycle(fixture: Fixture, setup: () => ContractSetup): void {
       expect((await collect(fixture.driver.logs(instanceId))).map((line) => [line.stream, line.text])).toContainEqual(['stderr', 'dying as told'])
     })
 
+    it('tells of an exit the moment it happens, and of none that does not', async () => {
+      const [instance, sibling] = await Promise.all([fixture.up(), fixture.up()])
+      const waiting = new AbortController()
+      let siblingEnded = false
+      const other = fixture.driver.untilExit(sibling.owner.instanceId, waiting.signal).then(() => {
+        siblingEnded = true
+      })
+      const exit = fixture.driver.untilExit(instance.owner.instanceId, waiting.signal)
+      await call(instance, 'exit', { code: 3 })
+      await exit
+      expect((await fixture.driver.inspect(instance.owner.instanceId))?.state).toBe('exited')
+      await fixture.driver.untilExit('unknown', waiting.signal)
+      waiting.abort()
+      await expect(other).rejects.toThrow()
+      expect(siblingEnded).toBe(false)
+      expect(await call(sibling, 'hello')).toEqual({ hello: 'world' })
+    })
+
     it('tells of a start command that does not exist, by a refusal or by exit code 127', async () => {
       const spec = fixture.spec({ artifact: { ...fixture.artifact, start: { argv: ['no-such-program', '--x'], env: {} } } })
       const refused = await fixture.driver.start(spec).then(

@@ -84,6 +84,8 @@ export interface RuntimeDriver {
   /** Every instance of this installation, exited ones included. */
   list(): Promise<ObservedInstance[]>
   inspect(instanceId: string): Promise<ObservedInstance | null>
+  /** Resolves as soon as it no longer runs, or is unknown. Waits as long as that takes: `signal` ends the wait, which rejects then. */
+  untilExit(instanceId: string, signal: AbortSignal): Promise<void>
   stats(instanceId: string): Promise<InstanceStats>
   /** What its processes listen on, from the kernel's own tables; null: they are out of reach (another machine, or no such instance). */
   listeners(instanceId: string): Promise<Listener[] | null>
@@ -119,6 +121,8 @@ export interface ProbeResult {
 export interface ProbeOptions {
   signal?: AbortSignal
   stillRunning: () => Promise<boolean>
+  /** Resolves when it ends: the probe is over at once then. Without it, and where it rejects, `stillRunning` is asked in between. */
+  untilExit?: (signal: AbortSignal) => Promise<void>
   /** What it listens on, so that the reason can say so; null: not known. */
   listeners?: () => Promise<Listener[] | null>
   /** Told at once, each thing once: where it listens while it does not answer. */

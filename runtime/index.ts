@@ -81,6 +81,7 @@ export function withProbe(driver: RuntimeDriver): Runtime {
     start: (spec, signal) => driver.start(spec, signal),
     list: () => driver.list(),
     inspect: (instanceId) => driver.inspect(instanceId),
+    untilExit: (instanceId, signal) => driver.untilExit(instanceId, signal),
     stats: (instanceId) => driver.stats(instanceId),
     listeners: (instanceId) => driver.listeners(instanceId),
     stop: (instanceId, graceMs) => driver.stop(instanceId, graceMs),

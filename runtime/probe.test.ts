@@ -30,7 +30,7 @@ describe('probe', () => {
   it('is healthy only after the required answers in a row', async () => {
     const codes = [500, 200, 503, 200, 200, 200]
     const address = await serve((_, res) => res.writeHead(codes.shift() ?? 200).end('ok'))
-    const result = await probe(address, check({ successes: 3 }), alive)
+    const result = await probe(address, check({ successes: 3, startPeriodMs: 60_000 }), alive)
     expect(result).toMatchObject({ healthy: true, attempts: 6, statusCode: 200, reason: null })
   })
 
@@ -102,6 +102,61 @@ describe('probe', () => {
     expect((await gone({ code: 1, signal: null, outOfMemory: false })).reason).toMatch(/^The app exited with code 1 (at once|after 0\.\d s)\./)
     expect((await gone({ code: 137, signal: 'SIGKILL', outOfMemory: true })).reason).toMatch(/ran out of memory/)
     expect((await gone({ code: null, signal: 'SIGTERM', outOfMemory: false })).reason).toMatch(/killed by SIGTERM/)
+  })
+
+  it('is over the moment the app ends, whatever it waits for: an answer, the next question, or an engine that is slow', async () => {
+    const silent = await serve(() => {})
+    const failing = await serve((_, res) => res.writeHead(500).end())
+    const forever = () => new Promise<boolean>(() => {})
+    for (const [address, stillRunning] of [
+      [silent, async () => true],
+      [failing, async () => true],
+      [failing, forever],
+    ] as const) {
+      const ending = new AbortController()
+      const untilExit = () => new Promise<void>((resolve) => ending.signal.addEventListener('abort', () => resolve()))
+      const exit = async () => ({ code: 3, signal: null, outOfMemory: false })
+      const patient = check({ timeoutMs: 3_600_000, intervalMs: 3_600_000, startPeriodMs: 3_600_000, errorsPeriodMs: 3_600_000 })
+      const result = probe(address, patient, { stillRunning, untilExit, exit })
+      setTimeout(() => ending.abort(), 30)
+      expect((await result).reason).toMatch(/^The app exited with code 3 (at once|after \d+\.\d s)\./)
+    }
+  })
+
+  it('ends the wait for the exit with the probe, and does without it where the engine cannot wait', async () => {
+    const address = await serve((_, res) => res.end('ok'))
+    let ended = false
+    const untilExit = (signal: AbortSignal) =>
+      new Promise<void>((_, reject) =>
+        signal.addEventListener('abort', () => {
+          ended = true
+          reject(signal.reason)
+        }),
+      )
+    expect((await probe(address, check(), { ...alive, untilExit })).healthy).toBe(true)
+    expect(ended).toBe(true)
+    expect((await probe(address, check(), { ...alive, untilExit: () => Promise.reject(new Error('no such API')) })).healthy).toBe(true)
+  })
+
+  it('fails early when all answers are error statuses, and says which and for how long', async () => {
+    const codes = [500]
+    const address = await serve((_, res) => res.writeHead(codes.shift() ?? 503).end())
+    const result = await probe(address, check({ startPeriodMs: 3_600_000, errorsPeriodMs: 60 }), alive)
+    expect(result).toMatchObject({ healthy: false, statusCode: 503 })
+    expect(result.attempts).toBeGreaterThanOrEqual(10)
+    expect(result.reason).toMatch(/^asked GET \/: answered 500 or 503 to all of the last \d+ for 0\.\d s\. The app itself reports this error/)
+    const named = await probe(address, check({ path: '/ready', strict: true, startPeriodMs: 3_600_000, errorsPeriodMs: 60 }), alive)
+    expect(named.reason).toMatch(/^asked GET \/ready: answered 503 to all of the last \d+ for 0\.\d s; 2xx or 3xx was expected/)
+  })
+
+  it('does not take errors between other answers for a steady one', async () => {
+    let asked = 0
+    const address = await serve((request, res) => {
+      asked++
+      if (asked % 9 === 0) request.socket.destroy()
+      else res.writeHead(asked < 60 ? 503 : 200).end()
+    })
+    expect((await probe(address, check({ startPeriodMs: 60_000, errorsPeriodMs: 1 }), alive)).healthy).toBe(true)
   })
 
   it('sees an app soon after it is ready, and asks the engine no more often than every interval', async () => {

@@ -67,12 +67,14 @@ function describeFailure(error: NodeJS.ErrnoException): string {
   }
 }
 
+const isErrorStatus = (statusCode: number, { strict }: HealthCheck): boolean =>
+  statusCode >= 500 || (strict && (statusCode < 200 || statusCode >= 400))
+
 /** null when healthy, else what is wrong with the answer. */
 function judge(answer: Answer, check: HealthCheck): string | null {
   if ('failure' in answer) return answer.failure
   const { statusCode, latencyMs } = answer
-  if (check.strict && (statusCode < 200 || statusCode >= 400)) return `answered ${statusCode}; 2xx or 3xx was expected`
-  if (statusCode >= 500) return `answered ${statusCode}`
+  if (isErrorStatus(statusCode, check)) return `answered ${statusCode}${check.strict ? '; 2xx or 3xx was expected' : ''}`
   if (latencyMs > check.latencyThresholdMs) return `took ${milliseconds(latencyMs)}, threshold ${milliseconds(check.latencyThresholdMs)}`
   return null
 }
@@ -83,6 +85,35 @@ function hint(problem: string): string {
   if (problem.startsWith('no answer within')) return '. The app accepts connections but does not answer.'
   if (problem.includes('2xx or 3xx')) return '. Is the health check path right?'
   return '.'
+}
+
+/** Fewer answers say nothing about the next one. */
+const fewestErrors = 10
+
+/** Answers in a row with an error status: an app that reports nothing else for a long time will not become healthy by waiting. */
+function errorsInARow(check: HealthCheck) {
+  let count = 0
+  let sinceMs = 0
+  let statuses = new Set<number>()
+  return {
+    add(answer: Answer, atMs: number): void {
+      if ('failure' in answer || !isErrorStatus(answer.statusCode, check)) {
+        count = 0
+        return
+      }
+      if (count++ === 0) {
+        sinceMs = atMs
+        statuses = new Set()
+      }
+      statuses.add(answer.statusCode)
+    },
+    /** The reason to give up; null: not yet. */
+    reasonAt(atMs: number): string | null {
+      if (count < fewestErrors || atMs - sinceMs < check.errorsPeriodMs) return null
+      const expected = check.strict ? '; 2xx or 3xx was expected' : ''
+      return `asked GET ${check.path}: answered ${[...statuses].join(' or ')} to all of the last ${count} for ${seconds(atMs - sinceMs)}${expected}. The app itself reports this error: its log may say why. If it only needs more time, raise "Error answers" or "Start time" in the project’s settings.`
+    },
+  }
 }
 
 type Exit = ObservedInstance['exit']
@@ -121,10 +152,28 @@ const pauseMs = (elapsedMs: number, check: HealthCheck): number => Math.min(chec
 
 /**
  * Asks until `successes` answers in a row are healthy. `startPeriodMs` is the budget for the first of them.
- * Ends early when the instance is gone. Redirects count as answers and are not followed.
+ * Ends early when the instance is gone, or answers with nothing but error statuses. Redirects count as answers and are not followed.
  * @throws AppError ERR_CANCELED on abort
  */
 export const probe: Runtime['probe'] = async (address, check, options) => {
+  const over = new AbortController()
+  const gone = new AbortController()
+  // An engine that cannot be waited for is asked in between.
+  options.untilExit?.(over.signal).then(
+    () => gone.abort(),
+    () => {},
+  )
+  try {
+    return await askUntilSettled(address, check, options, gone.signal)
+  } finally {
+    over.abort()
+  }
+}
+
+async function askUntilSettled(address: InstanceAddress, check: HealthCheck, options: ProbeOptions, gone: AbortSignal): Promise<ProbeResult> {
+  const signal = options.signal ? AbortSignal.any([options.signal, gone]) : gone
+  const ended = new Promise<false>((resolve) => gone.addEventListener('abort', () => resolve(false), { once: true }))
+  const errors = errorsInARow(check)
   const began = performance.now()
   const elapsed = () => performance.now() - began
   let attempts = 0
@@ -142,15 +191,17 @@ export const probe: Runtime['probe'] = async (address, check, options) => {
   for (;;) {
     assertNotAborted(options.signal)
     attempts++
-    last = await ask(address, check, options.signal)
+    last = await ask(address, check, signal)
     assertNotAborted(options.signal)
+    if (gone.aborted) return result(await reasonOfEnd(options, elapsed()))
     const problem = judge(last, check)
+    errors.add(last, elapsed())
     inARow = problem === null ? inARow + 1 : 0
     if (inARow >= check.successes) return result(null)
     const over = elapsed() >= check.startPeriodMs
     // To ask the engine costs more than to knock, and takes the processor from the app that starts.
     if (problem !== null && (over || elapsed() - seenRunningMs >= check.intervalMs)) {
-      if (!(await isRunning(options.stillRunning))) return result(describeExit((await options.exit?.()) ?? null, elapsed()))
+      if (!(await Promise.race([isRunning(options.stillRunning), ended]))) return result(await reasonOfEnd(options, elapsed()))
       seenRunningMs = elapsed()
       const place = problem === 'connection refused' && (over || elapsed() >= settleMs) ? await placeOf(address, options) : null
       if (place !== null && place !== nowhere && place !== told) options.onNotice?.(`The app ${place}.`)
@@ -158,12 +209,18 @@ export const probe: Runtime['probe'] = async (address, check, options) => {
       if (over && place !== null)
         return result(`The app has been running for ${seconds(elapsed())} and ${place}.${place === nowhere ? stillStarting : ''}`)
     }
+    const onlyErrors = errors.reasonAt(elapsed())
+    if (onlyErrors !== null) return result(onlyErrors)
     if (problem !== null && over) {
       const times = attempts === 1 ? 'once' : `${attempts} times for ${seconds(elapsed())}`
       return result(`asked GET ${check.path} ${times}: ${problem}${hint(problem)}`)
     }
-    await sleep(pauseMs(elapsed(), check), undefined, options.signal ? { signal: options.signal } : {}).catch(() => {})
+    await sleep(pauseMs(elapsed(), check), undefined, { signal }).catch(() => {})
   }
+}
+
+async function reasonOfEnd({ exit }: ProbeOptions, afterMs: number): Promise<string> {
+  return describeExit((await exit?.().catch(() => null)) ?? null, afterMs)
 }
 
 function assertNotAborted(signal: AbortSignal | undefined): void {

@@ -39,6 +39,8 @@ export interface HealthCheck {
   intervalMs: number
   /** Budget for the first healthy answer. */
   startPeriodMs: number
+  /** A start fails when every answer has been an error status for this long. */
+  errorsPeriodMs: number
   /** Consecutive healthy answers required. */
   successes: number
   timeoutMs: number
@@ -49,6 +51,7 @@ export const defaultHealthCheck: HealthCheck = {
   strict: false,
   intervalMs: 100,
   startPeriodMs: 60_000,
+  errorsPeriodMs: 20_000,
   successes: 2,
   timeoutMs: 5_000,
   // Below the time-out: a threshold that equals it could never be exceeded.

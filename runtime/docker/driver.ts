@@ -123,6 +123,17 @@ export class DockerDriver implements RuntimeDriver {
     return container && (await this.observe(container))
   }
 
+  async untilExit(instanceId: string, signal: AbortSignal): Promise<void> {
+    const container = await this.inspectContainer(instanceId)
+    if (!container) return
+    // No deadline: an instance may run for months, and `signal` ends the wait.
+    const ended = (await this.engine.docker.getContainer(container.Id).wait({ condition: 'not-running', abortSignal: signal })) as {
+      StatusCode?: number
+    } | null
+    // An engine that ends in the middle of its answer tells nothing about the container.
+    if (typeof ended?.StatusCode !== 'number') throw new AppError('ERR_UNAVAILABLE', 'The Docker engine ended the wait for a container')
+  }
+
   async stats(instanceId: string): Promise<InstanceStats> {
     const container = await this.inspectContainer(instanceId)
     if (!container) throw notFound(instanceId)

@@ -56,6 +56,8 @@ export interface ProcessDriverOptions {
 
 /** Starts that come at once look at the firewall once. */
 const startFreshMs = 2_000
+/** Looking at a process costs 0.1 ms. */
+const exitPollMs = 50
 const host = '127.0.0.1'
 
 /** Instances as processes that belong to nobody but themselves: they live on when the control process dies, and are adopted by the next. */
@@ -279,6 +281,10 @@ export class ProcessDriver implements RuntimeDriver {
   async inspect(instanceId: string): Promise<ObservedInstance | null> {
     const record = await this.record(instanceId)
     return record && record.stoppedAt === null ? this.observe(record) : null
+  }
+
+  async untilExit(instanceId: string, signal: AbortSignal): Promise<void> {
+    while (!(await this.isOver(instanceId))) await sleep(exitPollMs, undefined, { signal, ref: false })
   }
 
   async stats(instanceId: string): Promise<InstanceStats> {

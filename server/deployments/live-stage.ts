@@ -52,6 +52,7 @@ async function idleSlot(run: DeployRun): Promise<Slot> {
 const healthOf = (settings: RuntimeSettings) => ({
   ...defaultHealthCheck,
   startPeriodMs: settings.startSeconds * 1000,
+  errorsPeriodMs: settings.startSeconds * 10 * settings.errorAnswersPercent,
   intervalMs: settings.healthIntervalMs,
   timeoutMs: settings.healthTimeoutMs,
   successes: settings.healthySuccesses,

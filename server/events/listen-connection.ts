@@ -13,6 +13,8 @@ export interface ListenOptions {
   onMessage(payload: string): void
 }
 
+/** Name of the connection in pg_stat_activity. */
+export const listenerName = 'switchyard changes'
 const firstPauseMs = 100
 const longestPauseMs = 4_000
 const connectDeadlineMs = 5_000
@@ -72,6 +74,7 @@ async function session({ url, channel, onMessage }: ListenOptions, closing: Abor
   const socket = new net.Socket()
   const client = new pg.Client({
     connectionString: url,
+    application_name: listenerName,
     connectionTimeoutMillis: connectDeadlineMs,
     query_timeout: queryDeadlineMs,
     keepAlive: true,

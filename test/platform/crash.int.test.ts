@@ -3,27 +3,7 @@ import { api, deployByCli, deploymentThat, folder, getDeployment, tinyServer } f
 import { type RunningPlatform, startPlatform } from '../support/platform'
 import { openPlatformDatabase } from '../support/platform-database'
 import { until } from '../support/processes'
-
-/** Asks the app again and again until stopped; every answer that is not the app's is kept. */
-function visitor(platform: RunningPlatform, hostname: string) {
-  const failures: string[] = []
-  let visits = 0
-  let stopped = false
-  const ended = (async () => {
-    while (!stopped) {
-      const answer = await platform.visit(hostname).catch((error: Error) => ({ status: 0, body: error.message }))
-      visits++
-      if (answer.status !== 200) failures.push(`${answer.status} ${answer.body.slice(0, 100)}`)
-    }
-  })()
-  return {
-    async stop() {
-      stopped = true
-      await ended
-      return { visits, failures }
-    },
-  }
-}
+import { startVisitor } from '../support/visitor'
 
 describe.each(['process', 'docker'] as const)('crashes on the %s runtime', (runtime) => {
   let platform: RunningPlatform
@@ -60,7 +40,7 @@ describe.each(['process', 'docker'] as const)('crashes on the %s runtime', (runt
         ...tinyServer(version, { listenAfterMs }),
         'package.json': JSON.stringify({ name: 'tiny', private: true, scripts: { build, start: 'node server.js' } }),
       })
-      const visits = visitor(platform, 'tiny.localhost')
+      const visits = startVisitor(platform, 'tiny.localhost')
       const deploying = deployByCli(platform, app.directory, 'tiny').catch(() => undefined)
       let id = ''
       await until(`a deployment is ${status}, in its step ${step}`, 60_000, async () => {
@@ -76,7 +56,7 @@ describe.each(['process', 'docker'] as const)('crashes on the %s runtime', (runt
       expect(ended.steps.filter((s) => s.status === 'running' && !['drain', 'stop'].includes(s.name))).toEqual([])
       await until('only the new instance runs', 60_000, async () => (await runningInstances()).length === 1)
       await deploying
-      const { visits: count, failures } = await visits.stop()
+      const { count, failures } = await visits.stop()
       expect(count).toBeGreaterThan(10)
       expect(failures).toEqual([])
       expect((await platform.visit('tiny.localhost')).body).toContain(version)
@@ -87,7 +67,7 @@ describe.each(['process', 'docker'] as const)('crashes on the %s runtime', (runt
     const before = (await platform.visit('tiny.localhost')).body
     await app.write(tinyServer('never recorded'))
     const database = await openPlatformDatabase(platform)
-    const visits = visitor(platform, 'tiny.localhost')
+    const visits = startVisitor(platform, 'tiny.localhost')
     try {
       const allow = await database.refuseCutovers()
       expect((await deployByCli(platform, app.directory, 'tiny')).code).not.toBe(0)
@@ -96,7 +76,7 @@ describe.each(['process', 'docker'] as const)('crashes on the %s runtime', (runt
       await database.close()
     }
     await until('only the old instance runs', 60_000, async () => (await runningInstances()).length === 1)
-    const { visits: count, failures } = await visits.stop()
+    const { count, failures } = await visits.stop()
     expect(count).toBeGreaterThan(10)
     expect(failures).toEqual([])
     expect((await platform.visit('tiny.localhost')).body).toBe(before)
@@ -115,7 +95,7 @@ describe.each(['process', 'docker'] as const)('crashes on the %s runtime', (runt
   })
 
   test('the supervisor killed: apps and routers keep serving, the next one takes over, and stops everything in the end', async () => {
-    const visits = visitor(platform, 'tiny.localhost')
+    const visits = startVisitor(platform, 'tiny.localhost')
     await platform.kill('supervisor')
     expect((await platform.visit('tiny.localhost')).status).toBe(200)
     await platform.restart()

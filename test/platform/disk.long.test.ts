@@ -3,27 +3,17 @@ import { api, deployByCli, folder, getDeployment, tinyServer } from '../support/
 import { type RunningPlatform, startPlatform } from '../support/platform'
 import { until } from '../support/processes'
 import { mountSmallDisk } from '../support/small-disk'
+import { startVisitor } from '../support/visitor'
 
 const megabyte = 1024 ** 2
 
-/** Asks the app again and again until stopped; every answer that is not the app's is kept. */
-function visitor(platform: RunningPlatform, hostname: string) {
-  const failures: string[] = []
-  let visits = 0
-  let stopped = false
-  const ended = (async () => {
-    while (!stopped) {
-      const answer = await platform.visit(hostname).catch((error: Error) => ({ status: 0, body: error.message }))
-      visits += 1
-      if (answer.status !== 200) failures.push(`${answer.status} ${answer.body.slice(0, 100)}`)
-      await new Promise((resolve) => setTimeout(resolve, 20))
-    }
-  })()
+/** Visits the app until what is returned is called, which expects that every answer was the app's. */
+function visitor(platform: RunningPlatform) {
+  const visits = startVisitor(platform, 'tiny.localhost', 20)
   return async () => {
-    stopped = true
-    await ended
+    const { count, failures } = await visits.stop()
     expect(failures).toEqual([])
-    expect(visits).toBeGreaterThan(20)
+    expect(count).toBeGreaterThan(20)
   }
 }
 
@@ -62,7 +52,7 @@ describe.skipIf(process.getuid?.() !== 0)('a disk filled to the last byte', () =
   }
 
   test('by a build: it fails for the disk and gives back what it took, apps keep answering, the next build works', async () => {
-    const stop = visitor(platform, 'tiny.localhost')
+    const stop = visitor(platform)
     const before = await disk.freeBytes()
     const scripts = { build: 'cat /dev/zero > a-file-without-end', start: 'node server.js' }
     const filler = { ...tinyServer('x'), 'package.json': JSON.stringify({ name: 'filler', version: '1.0.0', private: true, scripts }) }
@@ -81,7 +71,7 @@ describe.skipIf(process.getuid?.() !== 0)('a disk filled to the last byte', () =
   test('by the output of an app: it is bounded', async () => {
     const flood = `setInterval(() => process.stdout.write('x'.repeat(1023).concat('\\n').repeat(2000)), 5)`
     const noisy = tinyServer('n', { extra: flood })
-    const stop = visitor(platform, 'tiny.localhost')
+    const stop = visitor(platform)
     expect((await deploy('noisy', noisy)).code).toBe(0)
     await new Promise((resolve) => setTimeout(resolve, 30_000))
     expect(await healthy()).toBe(true)
@@ -93,7 +83,7 @@ describe.skipIf(process.getuid?.() !== 0)('a disk filled to the last byte', () =
 
   test('from outside: apps keep answering, health and answers say "disk", the record stays true, and all is back 10 s after the cause ends', async () => {
     const before = await statuses()
-    const stop = visitor(platform, 'tiny.localhost')
+    const stop = visitor(platform)
     const end = Date.now() + 30_000
     const taking = (async () => {
       // Again and again: what is given up inside is taken from outside as well.

@@ -3,6 +3,7 @@ import path from 'node:path'
 import pg from 'pg'
 import { hashPassword } from '@/server/accounts/password'
 import { clusterDirectory, serverUser, socketDirectory } from '@/server/database/postgres-home'
+import { listenerName } from '@/server/events/listen-connection'
 import { newId } from '@/shared/node/ids'
 import { readDump } from './dump'
 import type { RunningPlatform } from './platform'
@@ -23,7 +24,15 @@ export interface PlatformDatabase {
   refuseCutovers(): Promise<() => Promise<void>>
   /** Every row of every table as text. */
   dump(): Promise<string>
+  /** Connections of everybody else, and those of them that listen for changes. */
+  connections(): Promise<{ all: number; listening: number }>
   close(): Promise<void>
+}
+
+/** Number of the server's first process. */
+export async function postgresPid({ home }: Pick<RunningPlatform, 'home'>): Promise<number> {
+  const directory = await clusterDirectory(path.resolve(home), await serverUser())
+  return Number((await readFile(path.join(directory, 'data/postmaster.pid'), 'utf8')).split('\n')[0])
 }
 
 /** Opens the database a platform keeps in its home. */
@@ -66,6 +75,14 @@ export async function openPlatformDatabase({ home }: Pick<RunningPlatform, 'home
         await client.query('DROP TRIGGER refuse_cutover ON "Environment"')
         await client.query('DROP FUNCTION refuse_cutover()')
       }
+    },
+    async connections() {
+      const { rows } = await client.query<{ all: number; listening: number }>(
+        `SELECT count(*)::int AS "all", (count(*) FILTER (WHERE "application_name" = $1))::int AS "listening"
+         FROM pg_stat_activity WHERE "datname" = current_database() AND "pid" <> pg_backend_pid()`,
+        [listenerName],
+      )
+      return rows[0] ?? { all: 0, listening: 0 }
     },
     close: () => client.end(),
   }

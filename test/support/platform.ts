@@ -41,6 +41,8 @@ export interface RunningPlatform {
   /** Logs of all its processes, the newest end. */
   output(): string
   pids(): Promise<Record<Role, number[]>>
+  /** Commands of all its processes that live, apps and database included. */
+  processes(): string[]
   /** Signals every process of that role. */
   kill(role: Role, signal?: NodeJS.Signals): Promise<void>
   /** Resolves when GET /api/health answers 200. */
@@ -116,6 +118,7 @@ export async function startPlatform(options: PlatformOptions): Promise<RunningPl
     home,
     output: () => output,
     pids: () => readPids(home),
+    processes: () => tree.alive().map(({ command }) => command),
     kill: async (role, signal = 'SIGKILL') => {
       for (const pid of (await readPids(home))[role]) process.kill(pid, signal)
     },

@@ -23,6 +23,11 @@ const fields: RuntimeField[] = [
     hint: 'Each keeps its memory until it is done. Beyond this number the oldest is ended.',
   },
   { name: 'startSeconds', label: 'Start time, seconds', hint: 'Until the first healthy answer. Holds from the next deployment, as all below.' },
+  {
+    name: 'errorAnswersPercent',
+    label: 'Error answers, % of the start time',
+    hint: 'A start fails early when all checks were answered with an error status for this long. 100 waits the whole time.',
+  },
   { name: 'healthIntervalMs', label: 'Health check interval, ms', hint: 'Between two checks while an instance starts.' },
   { name: 'healthTimeoutMs', label: 'Health check time-out, ms', hint: 'Of one check.' },
   { name: 'healthySuccesses', label: 'Healthy answers in a row', hint: 'Before an instance gets traffic.' },
