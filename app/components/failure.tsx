@@ -21,7 +21,7 @@ export function Failure({ error, retry }: FailureProps) {
         error={
           known ?? {
             message: error.digest ? `The server reported a problem (reference ${error.digest}).` : 'Something in the page broke.',
-            stillServing: 'Running apps are not affected.',
+            stillServing: 'Apps do not depend on this page: routers serve them without it.',
             nextAction: 'Try again. If it happens again, look into the server log.',
           }
         }

@@ -3,7 +3,7 @@ import { AppError, isAppError } from '@/shared/errors'
 import { withDeadline } from '@/shared/node/deadline'
 
 const nextAction = 'Start Docker again (systemctl start docker), then retry; what was asked for is not lost.'
-const stillServing = 'Apps that are running keep answering; nothing can be started, stopped or read until the engine is back.'
+const stillServing = 'Routers do not need the engine: apps that still run keep answering. Nothing can be started, stopped or read until it is back.'
 
 /** Status the engine answered with; undefined when it did not answer. */
 export function engineStatus(error: unknown): number | undefined {

@@ -5,7 +5,7 @@ import type { Actor } from '../actor'
 import { scopeTo } from '../database/scope'
 import { presentOne } from '../projects/read'
 import { createDeployments, type DeploymentsDeps } from '.'
-import { stillLive } from './run'
+import { readTrouble } from './still-serving'
 
 let db: Awaited<ReturnType<typeof openTestDatabase>>
 beforeAll(async () => {
@@ -59,7 +59,7 @@ it('every view of an app that keeps crashing says so: the project, the lists, th
     ]
   }
   expect((await healths()).map((health) => health?.state)).toEqual(Array(5).fill('crashing'))
-  expect(await stillLive(scopeTo(db.prisma, actor), release.id, row.id)).toMatch(/stays live.* keeps crashing/)
+  expect(await readTrouble(scopeTo(db.prisma, actor), release.id)).toMatch(/does not serve well.* keeps crashing/)
   // Files alone need no instance.
   await db.prisma.artifact.update({ where: { id: artifact.id }, data: { content: { root: 'dist', spa: false } } })
   expect((await healths()).map((health) => health?.state)).toEqual(Array(5).fill('healthy'))

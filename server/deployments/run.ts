@@ -3,7 +3,6 @@ import { diskFullError, isDiskFull } from '@/shared/node/disk'
 import { newId } from '@/shared/node/ids'
 import { deploymentTraits } from '@/shared/states'
 import { type ScopedClient, scopeTo } from '../database/scope'
-import { readHealth } from '../instances/health'
 import type { JobContext } from '../jobs/worker'
 import { buildArtifact } from './build-stage'
 import type { DeployDeps, DeployRun } from './deploy-run'
@@ -12,6 +11,7 @@ import { createLogWriter } from './log-writer'
 import { DeploymentRecord, LeaseLost } from './record'
 import { removeInstances, retireOldInstances } from './retire'
 import { createRunMask } from './run-mask'
+import { describeServing } from './still-serving'
 import { readAllVariables } from './variables'
 
 /**
@@ -75,7 +75,9 @@ async function giveUp(deps: DeployDeps, run: DeployRun, error: unknown): Promise
     deps.logger.warn({ err: error, deployment: run.deployment.id }, 'old instances were not taken out of the routes; the monitor will')
     return
   }
-  const wire = await explain(run, error, errorId)
+  // Before its instances go: routers may serve it already, if it failed between their word and the record's.
+  const routed = await takeBack(deps, run)
+  const wire = await explain(deps, run, { error, errorId, routed })
   // One line: what the command said last stands right above it.
   const [reason, ...quoted] = wire.message.split('\n')
   // An app that ended at once left no instance to read from: what the error quotes is all of its output that is left.
@@ -84,30 +86,37 @@ async function giveUp(deps: DeployDeps, run: DeployRun, error: unknown): Promise
   run.log.write({ step: wire.step ?? 'deploy', stream: 'system', text: canceled ? 'Canceled.' : `Failed: ${reason}` })
   if (wire.nextAction && !canceled) run.log.write({ step: wire.step ?? 'deploy', stream: 'system', text: `Next: ${wire.nextAction}` })
   await run.log.flush()
-  // Before its instances go: routers may serve it already, if it failed between their word and the record's.
-  await takeBack(deps, run)
   await removeInstances(deps, { deploymentId: run.deployment.id })
   await run.record.fail(canceled ? 'CANCELED' : 'FAILED', wire)
   await takeBack(deps, run)
 }
 
-/** Routes are what the record says again. */
-async function takeBack(deps: DeployDeps, run: DeployRun): Promise<void> {
+/** Routes are what the record says again. False: not every router has confirmed it yet; the monitor goes on trying. */
+async function takeBack(deps: DeployDeps, run: DeployRun): Promise<boolean> {
   deps.routes.settle(run.deployment.environmentId)
-  await deps.routes.sync().catch((cause) => deps.logger.warn({ err: cause }, 'routes not published after a failure; traffic stays where it was'))
+  return deps.routes.sync().then(
+    () => true,
+    (cause) => {
+      deps.logger.warn({ err: cause }, 'routes not published after a failure')
+      return false
+    },
+  )
 }
 
 /** What the person is told. The words of an unexpected error may hold anything: they stay in the operator's log, under the id. */
-async function explain(run: DeployRun, error: unknown, errorId: string): Promise<WireError> {
-  const environment = await run.db.environment.findUniqueOrThrow({ where: { id: run.deployment.environmentId } })
-  const live = environment.liveReleaseId
-    ? await run.db.release.findUnique({ where: { id: environment.liveReleaseId }, select: { id: true, deploymentId: true } })
-    : null
-  const stillServing = live ? await stillLive(run.db, live.id, live.deploymentId) : 'Nothing was live before, so nothing serves yet.'
+async function explain(
+  deps: DeployDeps,
+  run: DeployRun,
+  { error, errorId, routed }: { error: unknown; errorId: string; routed: boolean },
+): Promise<WireError> {
+  const stillServing = await describeServing({ ...deps, db: run.db }, run.deployment.environmentId, routed).catch((cause) => {
+    deps.logger.warn({ err: cause, deployment: run.deployment.id }, 'what serves after a failure could not be found out')
+    return 'What was live before was not replaced; whether it answers could not be found out.'
+  })
   const lastStep = await run.db.step.findFirst({ where: { deploymentId: run.deployment.id }, orderBy: { id: 'desc' }, select: { name: true } })
   const step = lastStep ? { step: lastStep.name } : {}
-  if (isAppError(error)) return { ...step, stillServing, ...error.toWire() }
-  if (isDiskFull(error)) return { ...step, stillServing, ...diskFullError('The deployment failed').toWire() }
+  if (isAppError(error)) return { ...step, ...error.toWire(), stillServing }
+  if (isDiskFull(error)) return { ...step, ...diskFullError('The deployment failed').toWire(), stillServing }
   return {
     ...step,
     stillServing,
@@ -115,13 +124,6 @@ async function explain(run: DeployRun, error: unknown, errorId: string): Promise
     message: `Something went wrong inside Switchyard (error ${errorId}).`,
     nextAction: `Deploy again; if it happens again, the operator finds ${errorId} in the log of the control process.`,
   }
-}
-
-/** What a failed attempt left live, and whether visitors get an answer from it. Exported for tests. */
-export async function stillLive(db: ScopedClient, releaseId: string, deploymentId: string): Promise<string> {
-  const health = (await readHealth(db, [releaseId])).get(releaseId)
-  const trouble = health?.message ? ` It does not serve well: ${health.message}` : ''
-  return `Deployment ${deploymentId} stays live: this attempt changed nothing of what serves.${trouble}`
 }
 
 /** Aborts as soon as somebody asks for this deployment to be canceled, from whichever process. */

@@ -101,7 +101,10 @@ export async function markStopped(prisma: PrismaClient, instanceId: string, exit
 }
 
 /** What a probe asks about the instance itself: whether it still runs, and how it ended when it does not. */
-export function watchInstance(runtime: Runtime, instanceId: string): Pick<ProbeOptions, 'stillRunning' | 'untilExit' | 'exit' | 'listeners'> {
+export function watchInstance(
+  runtime: Pick<Runtime, 'inspect' | 'listeners' | 'untilExit'>,
+  instanceId: string,
+): Pick<ProbeOptions, 'stillRunning' | 'untilExit' | 'exit' | 'listeners'> {
   return {
     stillRunning: async () => (await runtime.inspect(instanceId))?.state === 'running',
     untilExit: (signal) => runtime.untilExit(instanceId, signal),

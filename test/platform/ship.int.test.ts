@@ -59,7 +59,7 @@ describe.each(['process', 'docker'] as const)('shipping on the %s runtime', (run
     const view = await getDeployment(platform, failed.result.deploymentId)
     expect(view.error).toMatchObject({ code: 'ERR_HEALTH_CHECK', step: 'health' })
     expect(view.error?.message).toContain('code 3')
-    expect(view.error?.stillServing).toContain('stays live')
+    expect(view.error?.stillServing).toMatch(/^Deployment \S+ stays live and answers its health check\.$/)
     expect(view.error?.nextAction).toBeTruthy()
     const lines = (await readLogLines(platform, failed.result.deploymentId)).map((l) => l.text)
     expect(lines).toContain('cannot reach the database')
