@@ -1,4 +1,5 @@
 import { isAppError } from '@/shared/errors'
+import { keepCompiledCode } from '@/shared/node/compile-cache'
 import { answerPings } from '@/shared/node/pings'
 import { type RouterEnv, readRouterEnv } from './env'
 import { createRouterLog } from './log'
@@ -44,6 +45,7 @@ async function main(): Promise<void> {
     { ...worker.address, httpsPort: worker.secureAddress()?.port ?? null, version: worker.version(), sinceStartMs: Math.round(performance.now()) },
     'listening',
   )
+  keepCompiledCode()
   // The callback takes the error of a channel that closed meanwhile, which would be thrown otherwise.
   const ready = { type: 'ready', workerId: env.workerId, port: worker.address.port, httpsPort: worker.secureAddress()?.port ?? null }
   if (process.connected) process.send?.(ready, undefined, undefined, () => {})

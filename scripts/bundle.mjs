@@ -1,5 +1,6 @@
 // Bundles every process of the platform to dist/: one file each. Dependencies stay in node_modules, except where they would cost.
 import { existsSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
@@ -10,6 +11,9 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const processes = {
   switchyard: 'server/supervisor.ts',
   control: 'server/main.ts',
+}
+// Starts in half the time as CommonJS with its dependencies in it: importing node:http as an ES module evaluates every export, undici included.
+const commonJs = {
   router: 'router/main.ts',
 }
 const standalone = {
@@ -23,7 +27,7 @@ const standalone = {
 
 // `node scripts/bundle.mjs router cli` bundles those alone.
 const wanted = process.argv.slice(2)
-const all = { ...processes, ...standalone }
+const all = { ...processes, ...commonJs, ...standalone }
 const names = wanted.length > 0 ? wanted : Object.keys(all)
 const unknown = names.filter((name) => !(name in all))
 if (unknown.length > 0) {
@@ -58,6 +62,7 @@ const chosen = (entries) => Object.fromEntries(Object.entries(entries).filter(([
 try {
   await Promise.all([
     build({ ...common, entryPoints: chosen(processes), packages: 'external' }),
+    build({ ...common, format: 'cjs', outExtension: { '.js': '.cjs' }, entryPoints: chosen(commonJs) }),
     // The command runs on the Node of whoever installs it, artifacts on that of the app.
     build({ ...common, target: 'node20', entryPoints: chosen(standalone), banner: { js: requireShim } }),
   ])
@@ -65,6 +70,8 @@ try {
   // esbuild has said what is wrong, and where.
   process.exit(1)
 }
+for (const name of names.filter((entry) => entry in commonJs))
+  await writeFile(path.join(root, `dist/${name}.mjs`), `process.getBuiltinModule('node:module').createRequire(import.meta.url)('./${name}.cjs')\n`)
 if (names.includes('cli')) await writeCliPackage(root)
 console.log(`bundled ${names.join(', ')} to dist/ in ${Math.round(performance.now() - started)} ms`)
 // Only as the last part of `npm run build` is the dashboard in .next of the same sources.

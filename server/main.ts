@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import next from 'next'
 import { type Logger, pino } from 'pino'
 import { AppError, isAppError } from '@/shared/errors'
+import { keepCompiledCode } from '@/shared/node/compile-cache'
 import { answerPings } from '@/shared/node/pings'
 import { setSecurityHeaders } from './api/security-headers'
 import { createVisitorMarker } from './api/visitor'
@@ -147,6 +148,7 @@ async function main(): Promise<void> {
   greet(env, composition.firstAccountCode)
   logger.info({ ...(served ? { port: env.port } : {}), runtime: composition.platform.settings.runtime, roles: [...roles] }, 'ready')
   process.send?.({ type: 'ready' })
+  keepCompiledCode()
 }
 
 main().catch((error) => {

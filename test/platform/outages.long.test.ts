@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { setTimeout as wait } from 'node:timers/promises'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type Footprint, footprintOf } from '../support/footprint'
 import { deployByCli, folder, tinyServer } from '../support/journey'
 import { type RunningPlatform, startPlatform } from '../support/platform'
@@ -22,10 +22,13 @@ describe('outages of what the platform itself stands on', () => {
     expect(deployed.code, deployed.stderr).toBe(0)
     // Everything that is opened at its first use has been used.
     expect((await deployByCli(platform, app.directory, 'tiny')).code).toBe(0)
-    await until('all is well', 30_000, isWell)
+  }, 600_000)
+  beforeEach(async () => {
+    await until('all is well', 60_000, isWell)
+    // What the last deployment replaced has been stopped by then.
     await wait(5_000)
     before = await footprintOf(platform)
-  })
+  }, 120_000)
   afterAll(async () => {
     console.log(JSON.stringify(figures, null, 2))
     await app?.remove()
@@ -60,7 +63,8 @@ describe('outages of what the platform itself stands on', () => {
     figures[name] = { ...(figures[name] as object), footprint: { before, now } }
   }
   const isAsBefore = (now: Footprint) =>
-    JSON.stringify([now.processes, now.groups.length, now.directories]) === JSON.stringify([before.processes, before.groups.length, before.directories]) &&
+    JSON.stringify([now.processes, now.groups.length, now.directories]) ===
+      JSON.stringify([before.processes, before.groups.length, before.directories]) &&
     now.connections.listening === 1 &&
     // Pools grow to what an hour of work needs, and no further.
     now.connections.all <= before.connections.all + 10 &&
