@@ -128,6 +128,7 @@ test.each([
   ['healthy', true],
   ['not healthy', false],
 ])('a start that was cut off is looked after again, and its instance gets traffic only if it is %s', async (_, healthy) => {
+  await db.prisma.instance.updateMany({ data: { state: 'stopped' } })
   await db.prisma.environment.updateMany({ data: { liveReleaseId: null } })
   await db.pool.query('DELETE FROM "Job"')
   const owner = await createProject(db.prisma)
