@@ -20,12 +20,9 @@ const fields = {
     .max(100)
     .meta({ description: 'Replaced versions that drain at the same time; beyond it the oldest is ended.' }),
   startSeconds: z.number().int().min(1).max(3600).meta({ description: 'Time an instance has until its first healthy answer.' }),
-  errorAnswersPercent: z
-    .number()
-    .int()
-    .min(1)
-    .max(100)
-    .meta({ description: 'Part of startSeconds after which a start fails if every health check was answered with an error status; 100 waits it out.' }),
+  errorAnswersPercent: z.number().int().min(1).max(100).meta({
+    description: 'Part of startSeconds after which a start fails if every health check was answered with an error status; 100 waits it out.',
+  }),
   healthIntervalMs: z.number().int().min(10).max(60_000).meta({ description: 'Pause between two health checks of an instance that starts.' }),
   healthTimeoutMs: z.number().int().min(100).max(120_000).meta({ description: 'Time one health check may take.' }),
   healthySuccesses: z.number().int().min(1).max(100).meta({ description: 'Healthy answers in a row before an instance gets traffic.' }),
