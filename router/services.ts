@@ -1,6 +1,6 @@
 import path from 'node:path'
 import type { EdgeAsks, EdgeReports } from '@/shared/edge-link'
-import { createEdgeParts, type EdgeParts } from './cache/edge-parts'
+import { type AnswerSources, createAnswerSources } from './cache/answer-sources'
 import type { EngineServices } from './engine/engine'
 import type { RouterEnv } from './env'
 import { createGate } from './gate/create-gate'
@@ -8,7 +8,7 @@ import type { TableGate } from './gate/gate'
 import type { RouterLog } from './log'
 import type { HostTable } from './match/host-table'
 import { createObserver } from './observe/observe'
-import { LimitBook } from './rules/limit-book'
+import { RateLimits } from './rules/rate-limits'
 import type { Siblings } from './siblings'
 import { createTargets } from './targets/balanced'
 import { createTlsEdge } from './tls/edge'
@@ -21,7 +21,7 @@ const certificateAskTimeoutMs = 10_000
 const certificateWaitMs = 2_000
 
 /** What services say to the control plane. It may be gone: asking rejects then, and a report is lost (false). */
-export interface ControlTalk {
+export interface ControlPlane {
   ask<K extends keyof EdgeAsks>(kind: K, ask: EdgeAsks[K]['ask'], deadlineMs: number): Promise<EdgeAsks[K]['answer']>
   report<K extends keyof EdgeReports>(kind: K, report: EdgeReports[K]): boolean
 }
@@ -29,7 +29,7 @@ export interface ControlTalk {
 /** Everything of a worker but its engine, its table and its link. */
 export interface Services extends EngineServices {
   gate: TableGate
-  parts: EdgeParts
+  parts: AnswerSources
   observer: ReturnType<typeof createObserver>
   tls: TlsEdge
   /** Makes all of them ready for a new table, in one turn; the engine comes after them, in the same one. */
@@ -37,7 +37,7 @@ export interface Services extends EngineServices {
   close(): Promise<void>
 }
 
-export function createServices(env: RouterEnv, table: HostTable, log: RouterLog, control: ControlTalk, siblings: Siblings | null = null): Services {
+export function createServices(env: RouterEnv, table: HostTable, log: RouterLog, control: ControlPlane, siblings: Siblings | null = null): Services {
   const targets = createTargets({
     table,
     log,
@@ -51,10 +51,10 @@ export function createServices(env: RouterEnv, table: HostTable, log: RouterLog,
     accessLogFile: env.accessLog === 'off' ? null : path.join(env.home, 'log', `access-${env.workerId}.log`),
     logEverything: env.accessLog === 'all',
   })
-  const parts = createEdgeParts({ table, targets, home: env.home, log })
+  const parts = createAnswerSources({ table, targets, home: env.home, log })
   const { content, cache, compressor } = parts
-  const limits = new LimitBook(siblings && ((takes, sent) => siblings.tell(takes, sent)))
-  siblings?.listen((takes) => limits.hear(takes))
+  const limits = new RateLimits(siblings && ((takes, sent) => siblings.send(takes, sent)))
+  siblings?.onReceive((takes) => limits.receive(takes))
   const gate = createGate({ table, log, content, cache, compressor, limits })
   const sessionKeys = new SessionKeys({ file: path.join(env.runDirectory, 'ticket.keys'), log })
   const tls = createTlsEdge({

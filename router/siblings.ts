@@ -1,21 +1,21 @@
-import type { Take } from './rules/limit-book'
+import type { Take } from './rules/rate-limits'
 
 /** The other workers of this machine, reached through the process that started them all. */
 export interface Siblings {
-  tell(takes: Take[], sent: () => void): void
+  send(takes: Take[], sent: () => void): void
   /** Calls `heard` with what others told, unchecked. */
-  listen(heard: (takes: unknown) => void): void
+  onReceive(heard: (takes: unknown) => void): void
 }
 
 /** null: this worker is alone, or nobody started it. When the parent goes, nobody hears anything any more. */
 export function findSiblings(workers: number): Siblings | null {
   if (workers < 2 || !process.connected) return null
   return {
-    tell(takes, sent) {
+    send(takes, sent) {
       if (process.connected) process.send?.({ type: 'takes', takes }, undefined, undefined, () => sent())
       else sent()
     },
-    listen(heard) {
+    onReceive(heard) {
       process.on('message', (message: unknown) => {
         if (typeof message === 'object' && message !== null && 'type' in message && message.type === 'takes' && 'takes' in message)
           heard(message.takes)

@@ -1,15 +1,15 @@
 import { mkdirSync } from 'node:fs'
 import { z } from 'zod'
-import { type Bound, openPlain, SecureDoor } from './doors'
 import type { DrainResult, Engine, EngineFactory } from './engine/engine'
 import { createHttpProxyEngine } from './engine/http-proxy/engine'
 import { createLeanEngine } from './engine/lean'
 import type { RouterEnv } from './env'
 import { ControlLink, type LinkHandlers } from './link/control-link'
+import { type Bound, openPlainListener, TlsListener } from './listeners'
 import type { RouterLog } from './log'
 import type { HostTable } from './match/host-table'
 import { ServedTable } from './served-table'
-import { type ControlTalk, createServices, type Services } from './services'
+import { type ControlPlane, createServices, type Services } from './services'
 import { findSiblings } from './siblings'
 import { SnapshotStore } from './table/snapshot'
 
@@ -48,7 +48,7 @@ export async function startWorker(env: RouterEnv, log: RouterLog): Promise<Route
   prepareRunDirectory(env, log)
   // The link comes last, so that serving waits for nothing; until then there is nobody to tell or to ask.
   let link: ControlLink | undefined
-  const control: ControlTalk = {
+  const control: ControlPlane = {
     ask: (kind, ask, deadlineMs) => link?.ask(kind, ask, deadlineMs) ?? Promise.reject(new Error('the control plane is not connected yet')),
     report: (kind, report) => link?.report(kind, report) ?? false,
   }
@@ -58,9 +58,9 @@ export async function startWorker(env: RouterEnv, log: RouterLog): Promise<Route
     await services.apply(next)
     engine.apply(next)
   }
-  const secure = new SecureDoor(engine, env, services.tls, log, () => void served.again())
+  const secure = new TlsListener(engine, env, services.tls, log, () => void served.again())
   const served = new ServedTable({ apply, snapshots, current, isSecure: () => secure.bound !== null, log })
-  const address = await openPlain(engine, env, log)
+  const address = await openPlainListener(engine, env, log)
   await secure.open()
   if (secure.bound === null && hosts.httpsPort !== null) await served.again()
   let listening = true

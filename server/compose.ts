@@ -116,7 +116,7 @@ export async function compose(env: ServerEnv, roles: Set<Role>, logger: Logger):
   await hub?.start()
   const ingest = hub && startTrafficIngest({ hub, pool: base.database.pool, bus: base.bus, logger })
   // No deployment is put to sleep yet; routers that ask all the same show their page at once.
-  hub?.talk.onAsk('wake', async () => ({ accepted: false }))
+  hub?.messages.onAsk('wake', async () => ({ accepted: false }))
   const sink = hub ?? { publish: async () => ({ acknowledged: 0 }) }
   const routes = createRoutePublisher({
     prisma,
@@ -131,7 +131,7 @@ export async function compose(env: ServerEnv, roles: Set<Role>, logger: Logger):
     ...(hub ? { onProblems: recordProblems({ prisma, bus: base.bus, logger }) } : {}),
   })
   const state = { ready: false }
-  const board = hub ? createChallengeBoard(hub.talk) : null
+  const board = hub ? createChallengeBoard(hub.messages) : null
   const syncRoutes = () => routes.sync()
   const onReady = (domainId: string) => certificates?.domainReady(domainId)
   const domains: DomainRoom = composeDomains({ ...base, prisma, board, claimSecret: base.authSecret, syncRoutes, onReady })
@@ -270,7 +270,7 @@ async function startWorkerRole(
   const owner = `${machine}:${newId()}`
   const inFlight = (instanceIds: string[]) => hub.inFlight(instanceIds, { deadlineMs: 2_000 })
   const collector = createLogCollector({ prisma, pool, runtime, secrets, bus, logger })
-  const endConnections = async (instanceIds: string[]) => void (await hub.talk.command('end-connections', { instanceIds }, { deadlineMs: 5_000 }))
+  const endConnections = async (instanceIds: string[]) => void (await hub.messages.command('end-connections', { instanceIds }, { deadlineMs: 5_000 }))
   const drainer = createDrainer({ prisma, runtime, routes, inFlight, endConnections, bus, logger })
   const startGate = createStartGate(env.startConcurrency)
   const maxHeaderBytes = env.edgeMaxHeaderBytes
@@ -343,7 +343,7 @@ function createPlatform(
     accounts: createAccounts({ prisma }),
     projects: routedProjects(base, routes),
     variables: createVariables({ prisma, bus, secrets }),
-    cache: createCacheControl({ prisma, talk: routers?.hub.talk ?? null, expected: env.edgeWorkers }),
+    cache: createCacheControl({ prisma, talk: routers?.hub.messages ?? null, expected: env.edgeWorkers }),
     domains,
     edgePolicy: createEdgePolicy({
       prisma,

@@ -119,7 +119,7 @@ export async function startRouter(
   const [httpPort = 0, httpsPort = 0] = await freePorts(2)
   const home = path.join(fixtures.directory, options.name)
   const hub = new EdgeHub({ socketPath: path.join(home, 'run', 'edge.sock'), expectedWorkers: 1 })
-  hub.talk.onAsk('certificates', async () => ({ certificates: [{ id: 'bench', chainPem: fixtures.chainPem, keyPem: fixtures.keyPem }] }))
+  hub.messages.onAsk('certificates', async () => ({ certificates: [{ id: 'bench', chainPem: fixtures.chainPem, keyPem: fixtures.keyPem }] }))
   await hub.start()
   const env = {
     PATH: process.env.PATH,

@@ -7,12 +7,12 @@ import type { HostTable, LiveRoute } from '../match/host-table'
 import { forgetGone, uriOf } from './deployment-key'
 import { DiskTier } from './disk-tier'
 import { Entry, type EntryOrigin, type EntryState, type Headers, normalizeVaried, reader } from './entry'
-import { type Flight, Flights } from './flights'
 import { type Lifetime, lifetimeOf } from './freshness'
 import type { AskOrigin } from './origin'
-import { Passes } from './passes'
+import { type SharedFetch, SingleFlight } from './single-flight'
 import { EntryStore } from './store'
 import { type FilterHost, failures, type HeldEntry, heldNow, StoringFilter } from './storing-filter'
+import { UncacheableKeys } from './uncacheable-keys'
 
 export interface SharedCacheOptions {
   ask: AskOrigin
@@ -34,7 +34,7 @@ const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PROPFIND', 'REP
 const maxRevalidations = 64
 /** Of them: an instance that is slow to answer must not keep those of others stale. */
 const maxOfProject = 8
-/** Bytes of answers that are on their way into the store, all together: beyond it answers are passed on and not stored. */
+/** Bytes of all answers being stored at the moment. Beyond this bound, answers pass on without being stored. */
 const defaultMaxCollecting = 32 * MiB
 const maxCompressions = 64
 
@@ -46,8 +46,8 @@ const maxCompressions = 64
  */
 export class SharedCache implements AnswerCache {
   readonly #store: EntryStore
-  readonly #flights = new Flights()
-  readonly #passes = new Passes()
+  readonly #singleFlight = new SingleFlight()
+  readonly #uncacheable = new UncacheableKeys()
   readonly #compressions = new WorkQueue(maxCompressions)
   readonly #ask: AskOrigin
   readonly #now: () => number
@@ -73,28 +73,28 @@ export class SharedCache implements AnswerCache {
 
   lookup(route: LiveRoute, rewritten: string | null, facts: RequestFacts): Found {
     if (facts.method !== 'GET' && facts.method !== 'HEAD') return null
-    if (this.#store.size === 0 && this.#flights.size === 0) return null
+    if (this.#store.size === 0 && this.#singleFlight.size === 0) return null
     const target = rewritten ?? facts.target
     const uri = uriOf(route, target, facts)
     const found = this.#usable(uri, route, target, facts)
     if (found) return found
     const now = this.#now()
-    const flight = facts.method === 'GET' && !isPersonal(facts) ? this.#flights.under(uri, now) : null
-    if (!flight) return this.#recall(uri, facts)
+    const sharedFetch = facts.method === 'GET' && !isPersonal(facts) ? this.#singleFlight.pending(uri, now) : null
+    if (!sharedFetch) return this.#recall(uri, facts)
     if (asksForSocket(facts.header('upgrade'))) return null
-    return this.#await(flight, uri, route, target, facts)
+    return this.#await(sharedFetch, uri, route, target, facts)
   }
 
-  /** What the flight brings. One that is lost is followed by one of those who waited, not by all of them at once. */
-  async #await(first: Flight, uri: string, route: LiveRoute, target: string, facts: RequestFacts): Promise<LocalAnswer | null> {
-    const until = this.#flights.deadline(first)
-    for (let flight: Flight | null = first; flight !== null; ) {
-      await this.#flights.wait(flight, this.#now(), until)
+  /** Waits for the answer of a shared fetch. When the fetch fails, one waiting request fetches next, not all of them at once. */
+  async #await(first: SharedFetch, uri: string, route: LiveRoute, target: string, facts: RequestFacts): Promise<LocalAnswer | null> {
+    const until = this.#singleFlight.deadline(first)
+    for (let sharedFetch: SharedFetch | null = first; sharedFetch !== null; ) {
+      await this.#singleFlight.wait(sharedFetch, this.#now(), until)
       const found = await this.#usable(uri, route, target, facts)
-      if (found !== null || !flight.isFollowed()) return found
+      if (found !== null || !sharedFetch.hasFollowers()) return found
       // By then whoever follows has asked, or will not.
       await new Promise((resolve) => setImmediate(resolve))
-      flight = this.#now() < until ? this.#flights.under(uri, this.#now()) : null
+      sharedFetch = this.#now() < until ? this.#singleFlight.pending(uri, this.#now()) : null
     }
     return null
   }
@@ -103,7 +103,7 @@ export class SharedCache implements AnswerCache {
     if (this.#store.size === 0) return null
     const held = this.#toValidate(uriOf(route, target, facts), facts)
     // Nobody would look at the 304.
-    if (!held || this.#passes.has(route, facts, target ?? facts.target, isPersonal(facts), this.#now())) return null
+    if (!held || this.#uncacheable.has(route, facts, target ?? facts.target, isPersonal(facts), this.#now())) return null
     return validatorsOf(held.entry)
   }
 
@@ -122,22 +122,22 @@ export class SharedCache implements AnswerCache {
     const now = this.#now()
     const target = rewritten ?? facts.target
     const personal = isPersonal(facts)
-    if (this.#passes.has(route, facts, target, personal, now) || asksMore(facts)) return null
+    if (this.#uncacheable.has(route, facts, target, personal, now) || asksMore(facts)) return null
     const uri = uriOf(route, target, facts)
-    const flight = this.#flights.under(uri, now) ? null : this.#flights.begin(uri, now)
+    const sharedFetch = this.#singleFlight.pending(uri, now) ? null : this.#singleFlight.begin(uri, now)
     return new StoringFilter({
       validating: this.#toValidate(uri, facts),
       stale: this.#store.size > 0 ? heldNow(this.#store.find(uri, (name) => facts.header(name))) : null,
       facts,
-      flight,
-      host: this.#filterHost({ uri, target, personal }, route, facts, flight),
+      sharedFetch,
+      host: this.#filterHost({ uri, target, personal }, route, facts, sharedFetch),
     })
   }
 
-  /** Removes what is stored, and keeps what is on its way from being stored. */
+  /** Removes stored answers, and keeps answers under way from being stored. */
   purge(wish: EdgeCommands['purge']['ask']): EdgeCommands['purge']['answer'] {
     this.#removals++
-    this.#flights.voidAll((uri) => uri.startsWith(`${wish.projectId} `))
+    this.#singleFlight.invalidateAll((uri) => uri.startsWith(`${wish.projectId} `))
     return { entries: this.#store.purge(wish) }
   }
 
@@ -191,7 +191,7 @@ export class SharedCache implements AnswerCache {
       if (status >= 400) return
       this.#removals++
       this.#store.removeUri(uri)
-      this.#flights.voidOf(uri)
+      this.#singleFlight.invalidate(uri)
     }
     return {
       cache: 'none',
@@ -207,10 +207,15 @@ export class SharedCache implements AnswerCache {
     }
   }
 
-  #filterHost(what: { uri: string; target: string; personal: boolean }, route: LiveRoute, facts: RequestFacts, flight: Flight | null): FilterHost {
+  #filterHost(
+    what: { uri: string; target: string; personal: boolean },
+    route: LiveRoute,
+    facts: RequestFacts,
+    sharedFetch: SharedFetch | null,
+  ): FilterHost {
     const { uri, target, personal } = what
     // By the time the answer is whole, the facts may be those of another request.
-    const way = { scheme: facts.scheme, authority: facts.authority }
+    const client = { scheme: facts.scheme, authority: facts.authority }
     const requestPath = facts.path
     const before = this.#removals
     return {
@@ -221,13 +226,14 @@ export class SharedCache implements AnswerCache {
         return true
       },
       now: this.#now,
-      pass: () => this.#passes.note(route, way, target, personal, this.#now()),
+      markUncacheable: () => this.#uncacheable.note(route, client, target, personal, this.#now()),
       send: ({ entry, body }, state) => entry.answer(facts, body, state, this.#now(), route.policy.compression ? this.#compressions : null),
       freshen: (entry, headers, lifetime) => this.#freshen(entry, headers, lifetime),
       origin: (headers) => originOf(uri, route, [requestPath, pathOf(target)], facts, headers),
       store: (origin, status, headers, body, lifetime) => {
-        if (flight ? flight.void : this.#removals !== before) return
-        if (this.#store.put(new Entry(origin, status, headers, body, lifetime, this.#now()))) this.#passes.forget(route, way, target, personal)
+        if (sharedFetch ? sharedFetch.invalid : this.#removals !== before) return
+        if (this.#store.put(new Entry(origin, status, headers, body, lifetime, this.#now())))
+          this.#uncacheable.forget(route, client, target, personal)
       },
     }
   }
@@ -249,11 +255,11 @@ export class SharedCache implements AnswerCache {
     this.#revalidating.add(entry)
     const varied = entry.origin.vary.flatMap(({ name, raw }): Headers => (raw === undefined ? [] : [[name, raw]]))
     const headers: Headers = [...varied, ...validatorsOf(entry)]
-    const flight = this.#flights.begin(entry.origin.uri, this.#now())
+    const sharedFetch = this.#singleFlight.begin(entry.origin.uri, this.#now())
     const before = this.#removals
     void this.#ask({ route, target, host: facts.authority, scheme: facts.scheme, headers })
       .then((answer) => {
-        if (!answer || failures.has(answer.status) || (flight ? flight.void : this.#removals !== before)) return
+        if (!answer || failures.has(answer.status) || (sharedFetch ? sharedFetch.invalid : this.#removals !== before)) return
         const lifetime = lifetimeOf({ authorized: false }, answer.status === 304 ? entry.status : answer.status, reader(answer.headers))
         if (answer.status === 304) return this.#freshen(entry, answer.headers, lifetime)
         // Other fields decide now, and what this visitor said in them was not asked with.
@@ -264,7 +270,7 @@ export class SharedCache implements AnswerCache {
       .catch(() => {})
       .finally(() => {
         this.#revalidating.delete(entry)
-        flight?.land()
+        sharedFetch?.finish()
       })
   }
 }

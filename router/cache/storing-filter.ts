@@ -1,8 +1,8 @@
 import { Transform } from 'node:stream'
 import type { AnswerFilter, LocalAnswer, RequestFacts } from '../gate/gate'
 import { type Entry, type EntryOrigin, type EntryState, type Headers, isCookie, reader } from './entry'
-import type { Flight } from './flights'
 import { type Lifetime, lifetimeOf } from './freshness'
+import type { SharedFetch } from './single-flight'
 
 /** Errors in whose place something stale may be sent (RFC 5861 §4). */
 export const failures: ReadonlySet<number> = new Set([500, 502, 503, 504])
@@ -24,7 +24,7 @@ export interface FilterHost {
   collect(bytes: number): boolean
   now(): number
   /** It is not worth waiting for this address. */
-  pass(): void
+  markUncacheable(): void
   send(held: HeldEntry, state: EntryState): LocalAnswer
   /** What is stored counts anew, as the head of a 304 says. */
   freshen(entry: Entry, headers: Headers, lifetime: Lifetime | null): void
@@ -39,7 +39,7 @@ interface FilterWhat {
   /** What may be sent in place of an error. */
   stale: HeldEntry | null
   facts: RequestFacts
-  flight: Flight | null
+  sharedFetch: SharedFetch | null
   host: FilterHost
 }
 
@@ -71,7 +71,7 @@ export class StoringFilter implements AnswerFilter {
     if (status === 304 && validating) return this.#validated(validating, headers)
     if (failures.has(status) && stale?.entry.mayReplaceError(host.now())) {
       const answer = host.send(stale, 'stale')
-      this.#what.flight?.land()
+      this.#what.sharedFetch?.finish()
       this.abort()
       return { replace: answer }
     }
@@ -92,7 +92,7 @@ export class StoringFilter implements AnswerFilter {
 
   abort(): void {
     this.#aborted = true
-    this.#what.flight?.lose()
+    this.#what.sharedFetch?.fail()
     this.#giveUp?.()
   }
 
@@ -100,7 +100,7 @@ export class StoringFilter implements AnswerFilter {
     const { host } = this.#what
     const { entry } = held
     host.freshen(entry, headers, lifetimeOf({ authorized: this.#authorized }, entry.status, reader(headers)))
-    this.#what.flight?.land()
+    this.#what.sharedFetch?.finish()
     const answer = host.send(held, 'revalidated')
     this.cache = 'revalidated'
     const cookies = headers.filter(([name]) => isCookie(name))
@@ -111,17 +111,17 @@ export class StoringFilter implements AnswerFilter {
 
   // An error says nothing about whether the next answer can be stored, nor does what only this visitor's fields led to.
   #settle(status: number): void {
-    if (status < 500 && !askersOwn.has(status)) this.#what.host.pass()
-    this.#what.flight?.land()
+    if (status < 500 && !askersOwn.has(status)) this.#what.host.markUncacheable()
+    this.#what.sharedFetch?.finish()
   }
 
   #keep(origin: EntryOrigin, status: number, headers: Headers, body: Buffer, lifetime: Lifetime): void {
     this.#what.host.store(origin, status, headers, body, lifetime)
-    this.#what.flight?.land()
+    this.#what.sharedFetch?.finish()
   }
 
   #collector(status: number, headers: Headers, lifetime: Lifetime, length: number | null): Transform {
-    const { host, flight } = this.#what
+    const { host, sharedFetch } = this.#what
     const origin = host.origin(headers)
     let parts: Buffer[] | null = []
     let size = 0
@@ -129,7 +129,7 @@ export class StoringFilter implements AnswerFilter {
       if (parts === null) return
       parts = null
       host.collect(-size)
-      flight?.land()
+      sharedFetch?.finish()
     }
     const collector = new Transform({
       transform: (chunk: Buffer, _encoding, done) => {
@@ -137,7 +137,7 @@ export class StoringFilter implements AnswerFilter {
           size += chunk.length
           parts.push(chunk)
         } else {
-          if (size + chunk.length > host.maxBytes) host.pass()
+          if (size + chunk.length > host.maxBytes) host.markUncacheable()
           giveUp()
         }
         done(null, chunk)

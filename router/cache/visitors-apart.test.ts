@@ -5,7 +5,7 @@ import { factsOf, liveRoute } from '../gate/testing'
 import { SharedCache } from './answer-cache'
 import { Entry, type Headers } from './entry'
 import type { OriginAnswer } from './origin'
-import { Passes } from './passes'
+import { UncacheableKeys } from './uncacheable-keys'
 
 const route = liveRoute()
 let now: number
@@ -107,29 +107,29 @@ test('long addresses count for what they hold in memory', () => {
 })
 
 test('addresses nobody waits for are forgotten before their length fills the memory', () => {
-  const passes = new Passes()
+  const keys = new UncacheableKeys()
   const way = { scheme: 'https', authority: 'a.test' } as const
   const long = 'x'.repeat(30_000)
-  passes.note(route, way, `first ${long}`, false, now)
-  for (let i = 0; i < 300; i++) passes.note(route, way, `${i} ${long}`, false, now)
-  expect(passes.has(route, way, `first ${long}`, false, now)).toBe(false)
-  expect(passes.has(route, way, `299 ${long}`, false, now)).toBe(true)
+  keys.note(route, way, `first ${long}`, false, now)
+  for (let i = 0; i < 300; i++) keys.note(route, way, `${i} ${long}`, false, now)
+  expect(keys.has(route, way, `first ${long}`, false, now)).toBe(false)
+  expect(keys.has(route, way, `299 ${long}`, false, now)).toBe(true)
 })
 
 test('an address is passed for who came the same way, and not for the signed in or on another spelling of the host', () => {
-  const passes = new Passes()
+  const keys = new UncacheableKeys()
   const way = { scheme: 'https', authority: 'a.test' } as const
-  passes.note(route, way, '/x', false, now)
-  expect(passes.has(route, way, '/x', false, now)).toBe(true)
-  expect(passes.has(route, way, '/x', true, now)).toBe(false)
-  expect(passes.has(route, { ...way, authority: 'a.test:8443' }, '/x', false, now)).toBe(false)
-  expect(passes.has(route, { ...way, scheme: 'http' }, '/x', false, now)).toBe(false)
-  expect(passes.has(route, way, '/x', false, now + 60_000)).toBe(false)
+  keys.note(route, way, '/x', false, now)
+  expect(keys.has(route, way, '/x', false, now)).toBe(true)
+  expect(keys.has(route, way, '/x', true, now)).toBe(false)
+  expect(keys.has(route, { ...way, authority: 'a.test:8443' }, '/x', false, now)).toBe(false)
+  expect(keys.has(route, { ...way, scheme: 'http' }, '/x', false, now)).toBe(false)
+  expect(keys.has(route, way, '/x', false, now + 60_000)).toBe(false)
 })
 
 test('spellings of a host beyond a bound do not fill the memory', () => {
-  const passes = new Passes()
-  for (let port = 0; port < 100; port++) passes.note(route, { scheme: 'https', authority: `a.test:${port}` }, '/x', false, now)
-  expect(passes.has(route, { scheme: 'https', authority: 'a.test:0' }, '/x', false, now)).toBe(false)
-  expect(passes.has(route, { scheme: 'https', authority: 'a.test:99' }, '/x', false, now)).toBe(true)
+  const keys = new UncacheableKeys()
+  for (let port = 0; port < 100; port++) keys.note(route, { scheme: 'https', authority: `a.test:${port}` }, '/x', false, now)
+  expect(keys.has(route, { scheme: 'https', authority: 'a.test:0' }, '/x', false, now)).toBe(false)
+  expect(keys.has(route, { scheme: 'https', authority: 'a.test:99' }, '/x', false, now)).toBe(true)
 })

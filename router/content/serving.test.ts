@@ -7,7 +7,7 @@ import { buffer } from 'node:stream/consumers'
 import { brotliDecompressSync, gunzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Route } from '@/shared/route-table'
-import { createEdgeParts, type EdgeParts } from '../cache/edge-parts'
+import { type AnswerSources, createAnswerSources } from '../cache/answer-sources'
 import { useEdge } from '../engine/contract/harness'
 import { hostTable, openServices, quietLog, routeTo } from '../engine/contract/testing'
 import { createHttpProxyEngine } from '../engine/http-proxy/engine'
@@ -39,10 +39,10 @@ describe.each([
 ] as const)('the %s engine', (_name, createEngine) => {
   const { keep, edgeWith } = useEdge(createEngine)
 
-  async function edge(routes: Route[]): Promise<{ port: number; parts: EdgeParts }> {
+  async function edge(routes: Route[]): Promise<{ port: number; parts: AnswerSources }> {
     const table = hostTable(routes)
     const { targets } = openServices(table)
-    const parts = createEdgeParts({ table, targets, home, log: quietLog })
+    const parts = createAnswerSources({ table, targets, home, log: quietLog })
     await keep({ close: async () => parts.close() })
     const gate = createGate({ table, log: quietLog, content: parts.content, cache: parts.cache, compressor: parts.compressor })
     await keep({ close: async () => gate.close() })

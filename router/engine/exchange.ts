@@ -386,7 +386,7 @@ export class Exchange implements AnswerSink, TargetAsk, Tunnel {
     if (this.#restart === 'due' && frames.between) this.#sendRestart()
   }
 
-  sayRestart(): void {
+  sendRestart(): void {
     if (this.#frames === null || this.#restart !== 'no') return
     this.#restart = 'due'
     if (this.#frames.between) this.#sendRestart()

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 export interface Tunnel {
   readonly instanceId: string | null
   /** Sends the client a close frame behind what the instance is saying now; nothing more of the instance follows. */
-  sayRestart(): void
+  sendRestart(): void
 }
 
 /** How long clients get to answer a close frame. */
@@ -27,7 +27,7 @@ export class Tunnels {
   async end(instanceIds: readonly string[] | null): Promise<number> {
     const wanted = instanceIds && new Set(instanceIds)
     const ending = [...this.#open].filter(({ instanceId }) => wanted === null || (instanceId !== null && wanted.has(instanceId)))
-    for (const tunnel of ending) tunnel.sayRestart()
+    for (const tunnel of ending) tunnel.sendRestart()
     const until = Date.now() + answerMs
     while (Date.now() < until && ending.some((tunnel) => this.#open.has(tunnel))) await sleep(lookMs)
     return ending.length

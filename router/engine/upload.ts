@@ -1,20 +1,20 @@
 import type { RequestBody } from './downstream'
 import { uploads } from './io/load-gauge'
 
-/** In a crowd of uploads an instance is asked when so much of a body is here, or all of it: a place there is not had for a byte. */
+/** Under many uploads, a request reaches its instance only with this much of its body, or all of it: slow uploads must not occupy instances. */
 const enoughBytes = 8_192
 const lastChunk = '0\r\n\r\n'
 
 export const enoughOf = (contentLength: number): number => Math.min(contentLength, enoughBytes)
 
-/** Whether what is here of an HTTP/1 body, as it came, is enough; `null` is nothing. */
+/** Whether the received bytes of an HTTP/1 body, framing included, are enough; null: none were received. */
 export function isEnough(bytes: Buffer | null, body: RequestBody, contentLength: number): boolean {
   if (bytes === null) return false
   if (body === 'length') return bytes.length >= enoughOf(contentLength)
   return bytes.length >= enoughBytes || bytes.includes(lastChunk, Math.max(0, bytes.length - lastChunk.length))
 }
 
-/** What a client owes of one request's body. */
+/** The part of one request's body that its client still owes. */
 export class Upload {
   #owes = false
   #onEnough: (() => void) | null = null
@@ -24,7 +24,7 @@ export class Upload {
     uploads.enter()
   }
 
-  /** The body is whole, or nobody waits for it any more. */
+  /** The body is complete, or the request no longer needs it. */
   over(): void {
     if (!this.#owes) return
     this.#owes = false
@@ -32,12 +32,12 @@ export class Upload {
     this.goOn()
   }
 
-  /** There are so many that an instance had better not be asked for this one yet. */
+  /** Whether the request must wait for more of its body because too many uploads are under way. */
   get early(): boolean {
-    return this.#owes && uploads.dense
+    return this.#owes && uploads.overloaded
   }
 
-  /** Somebody waits for `goOn`. */
+  /** Whether the request waits for `goOn`. */
   get held(): boolean {
     return this.#onEnough !== null
   }

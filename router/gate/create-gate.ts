@@ -4,8 +4,8 @@ import type { HostTable, LiveRoute } from '../match/host-table'
 import type { Problem } from '../pages/pages'
 import { isRuleProblem, ruleProblemHeaders } from '../pages/rule-pages'
 import { CompiledPolicies, type CompiledPolicy } from '../rules/compiled-policy'
-import type { LimitBook } from '../rules/limit-book'
 import { OutsideHosts, type Resolve } from '../rules/outside'
+import type { RateLimits } from '../rules/rate-limits'
 import { RequestView } from '../rules/request-view'
 import { TransportSecurity } from '../rules/response-edits'
 import { enter, hstsOf } from './access'
@@ -27,8 +27,8 @@ import type {
 } from './gate'
 import { takeLimits } from './limits'
 import { challengeAnswer, editAnswer, withStatus } from './local-answers'
-import { type GateParts, Passage, responseEdits } from './passage'
 import { problemAnswer } from './problem-answer'
+import { type GateParts, RequestPipeline, responseEdits } from './request-pipeline'
 import { Rewritten } from './rewritten'
 import { UntouchedPaths } from './untouched-paths'
 
@@ -39,7 +39,7 @@ export interface GateOptions {
   cache?: AnswerCache | null
   compressor?: FilterSource | null
   /** Shared with other workers; for this one alone unless told. */
-  limits?: LimitBook
+  limits?: RateLimits
   /** How hosts outside of the table are resolved; the system's way unless told. */
   resolve?: Resolve
   /** Milliseconds that only grow; for tests. */
@@ -116,11 +116,11 @@ class RuleGate implements TableGate {
     if (cache === null || route === null || isRuleProblem(problem) || problem.kind === 'bad-request') return null
     const to = rewritten.of(facts) ?? { route, target: null }
     if (to.route === null || !to.route.policy.cache || to.route.policy.protection !== null) return null
-    const door = table.find(facts.host) ?? route
+    const entry = table.find(facts.host) ?? route
     return after(cache.insteadOfError(to.route, to.target, facts), (stored) => {
       if (stored === null) return null
       const view = new RequestView(facts)
-      return editAnswer(stored, responseEdits(this.#parts, policies.get(door.policy), view, hstsOf(door, view)))
+      return editAnswer(stored, responseEdits(this.#parts, policies.get(entry.policy), view, hstsOf(entry, view)))
     })
   }
 
@@ -189,7 +189,7 @@ class RuleGate implements TableGate {
       if (entrance.kind !== 'pass') return entrance
       const limited = compiled.limits && takeLimits(compiled.limits, route.projectId, view, now())
       if (limited && 'problem' in limited) return { kind: 'problem', problem: limited.problem }
-      return new Passage(this.#parts, route, view, entrance.edits).through(compiled, limited?.fields ?? [])
+      return new RequestPipeline(this.#parts, route, view, entrance.edits).run(compiled, limited?.fields ?? [])
     })
   }
 }

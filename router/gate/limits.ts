@@ -3,7 +3,7 @@ import type { Problem } from '../pages/pages'
 import { visitorOf } from '../rules/addresses'
 import type { LimitedRoute } from '../rules/compiled-policy'
 import { pathReadings } from '../rules/path-readings'
-import type { LimitState } from '../rules/rate-limits'
+import type { LimitState } from '../rules/rate-limit'
 import type { RequestView } from '../rules/request-view'
 import type { RuleIndex } from '../rules/rule-index'
 

@@ -45,7 +45,7 @@ export interface HealthHost {
   probe(): Promise<boolean>
   /** The set of targets that may be chosen is another now. */
   changed(): void
-  tell(state: 'ejected' | 'restored', reason: string): void
+  report(state: 'ejected' | 'restored', reason: string): void
 }
 
 /**
@@ -154,7 +154,7 @@ export class Health {
     this.#outlier = outlier
     if (Date.now() - this.restoredAt > this.#host.settings.forgetAfterMs) this.#ejections = 0
     this.#leave()
-    this.#host.tell('ejected', reason)
+    this.#host.report('ejected', reason)
   }
 
   #leave(): void {
@@ -189,7 +189,7 @@ export class Health {
     this.#windowStart = 0
     this.restoredAt = Date.now()
     this.#host.changed()
-    this.#host.tell('restored', 'answered again')
+    this.#host.report('restored', 'answered again')
   }
 
   #wait(delayMs: number, then: () => void): void {

@@ -105,11 +105,11 @@ class CountingObserver implements WorkerObserver {
   }
 
   // Written down at once: the request's object is used again.
-  #write(request: FinishedRequest, tell: boolean): void {
+  #write(request: FinishedRequest, report: boolean): void {
     try {
       const line = lineOf(request)
       this.#file?.write(JSON.stringify(line))
-      if (!tell) return
+      if (!report) return
       if (this.#lines.length < maxLinesOfReport * 2) this.#lines.push(line)
       else this.#sampler.dropped++
     } catch (error) {

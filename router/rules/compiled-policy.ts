@@ -15,9 +15,9 @@ import {
 import { ruleLimits, ruleWeight, textWeight } from '@/shared/edge-rules/weight'
 import type { RouterLog } from '../log'
 import { AddressList } from './addresses'
-import { LimitBook } from './limit-book'
 import { Guard, wrongTries } from './protection'
-import type { RateLimit } from './rate-limits'
+import type { RateLimit } from './rate-limit'
+import { RateLimits } from './rate-limits'
 import { ResponseEdits } from './response-edits'
 import { RuleIndex } from './rule-index'
 
@@ -59,13 +59,13 @@ const formWeight = 16 * 1024
  */
 export class CompiledPolicies {
   readonly #log: RouterLog
-  readonly #limits: LimitBook
+  readonly #limits: RateLimits
   readonly #byObject = new WeakMap<EdgePolicy, CompiledPolicy>()
   readonly #byContent = new Map<string, CompiledPolicy>()
   #weight = 0
 
   /** `limits`: those of this worker; for its own where it is alone. */
-  constructor(log: RouterLog, limits = new LimitBook()) {
+  constructor(log: RouterLog, limits = new RateLimits()) {
     this.#log = log
     this.#limits = limits
     this.#byObject.set(defaultEdgePolicy, this.#compile(defaultEdgePolicy, 'default'))

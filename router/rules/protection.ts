@@ -5,7 +5,7 @@ import { digestToken, verifyPassword } from '@/shared/node/access-secrets'
 import type { HeaderEdits, LocalAnswer } from '../gate/gate'
 import type { Problem } from '../pages/pages'
 import { visitorOf } from './addresses'
-import { RateLimit } from './rate-limits'
+import { RateLimit } from './rate-limit'
 import type { RequestView } from './request-view'
 
 export const accessCookie = 'switchyard_access'

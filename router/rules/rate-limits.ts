@@ -1,145 +1,128 @@
-const maxBuckets = 20_000
-/** In windows: as many as there may be workers. */
-const mostOwed = 256
+import { z } from 'zod'
+import { BucketRoom, RateLimit } from './rate-limit'
 
-interface Bucket {
-  tokens: number
-  /** ms, when `tokens` was right. */
-  at: number
-}
-
-export interface LimitState {
-  limit: number
+/** Tokens that one worker granted, as sent to the other workers. */
+export interface Take {
+  /** Name of the limit: the same in every worker that has the same rules. */
+  limit: string
+  requests: number
   windowSeconds: number
-  remaining: number
-  /** Until the next request may come (0: now), and until all may. */
-  retryAfterSeconds: number
-  resetSeconds: number
+  /** The client or key that is counted. */
+  key: string
+  tokens: number
 }
 
-/**
- * How many buckets limits keep together, whatever the number of limits: policies of many projects, and those that older tables had. When
- * there is no more room the largest are cut down to half of an average one, so who has few visitors keeps what is known of them.
- */
-export class BucketRoom {
-  readonly #most: number
-  readonly #limits: () => Iterable<RateLimit>
-  #taken = 0
+/** Sends to the other workers. `sent` is called when the message has left or cannot be sent. */
+export type SendTakes = (takes: Take[], sent: () => void) => void
 
-  constructor(most: number, limits: () => Iterable<RateLimit>) {
-    this.#most = most
-    this.#limits = limits
-  }
+const receivedTakes = z.array(
+  z.object({
+    limit: z.string(),
+    requests: z.number().positive(),
+    windowSeconds: z.number().positive(),
+    key: z.string(),
+    tokens: z.number().positive(),
+  }),
+)
 
-  /** Room for one more. */
-  take(): void {
-    if (this.#taken >= this.#most) this.#make()
-    this.#taken += 1
-  }
-
-  giveBack(): void {
-    this.#taken -= 1
-  }
-
-  #make(): void {
-    const limits = [...this.#limits()].filter(({ size }) => size > 0)
-    const total = limits.reduce((sum, { size }) => sum + size, 0)
-    // Limits that went with their policies gave nothing back.
-    this.#taken = total
-    if (total < this.#most) return
-    for (const limit of limits) limit.keep(Math.floor(total / limits.length / 2))
-  }
-}
+/** Grants within this time are sent as one message. */
+const batchMs = 10
+const maxSent = 1_000
+const maxUnsent = 20_000
+/** Limits received from other workers before their rules were compiled here. */
+const maxRemote = 1_000
+/** Buckets of all limits together, about 150 bytes each. */
+const maxBuckets = 300_000
 
 /**
- * A token bucket for each visitor: `requests` at once, refilled evenly over the window. Bounded: whoever was not seen for longest is
- * forgotten first. What other workers gave is taken off by `note` (see `LimitBook`).
+ * The rate limits of this worker, synchronized with those of the others: each worker counts its own grants at once and sends them to the
+ * others, which subtract them. A worker that cannot be reached counts alone, so a request never waits here.
  */
-export class RateLimit {
-  readonly #requests: number
-  readonly #windowMs: number
-  readonly #room: BucketRoom | null
-  readonly #buckets = new Map<string, Bucket>()
-  /** Told of every token that is given. */
-  onTake: ((key: string) => void) | null = null
+export class RateLimits {
+  readonly #send: SendTakes | null
+  readonly #now: () => number
+  /** Limits in use, held by the compiled rules and collected with them. */
+  readonly #limits = new Map<string, WeakRef<RateLimit>>()
+  readonly #remote = new Map<string, RateLimit>()
+  readonly #room: BucketRoom
+  #unsent = new Map<string, Take>()
+  #timer: NodeJS.Timeout | null = null
+  #sending = false
+  #sweepAt = 1_000
 
-  constructor(requests: number, windowSeconds: number, room: BucketRoom | null = null) {
-    this.#room = room
-    this.#requests = requests
-    this.#windowMs = windowSeconds * 1000
+  /** `send` null: there are no other workers. `now`: monotonic milliseconds. */
+  constructor(send: SendTakes | null = null, now: () => number = () => performance.now(), most = maxBuckets) {
+    this.#send = send
+    this.#now = now
+    this.#room = new BucketRoom(most, () => this.#all())
   }
 
-  /** Takes one token of `key`; `retryAfterSeconds` above 0 says that there was none. `now` in ms. */
-  take(key: string, now: number): LimitState {
-    const bucket = this.#bucket(key, now)
-    const allowed = bucket.tokens >= 1
-    if (allowed) {
-      bucket.tokens -= 1
-      this.onTake?.(key)
+  /** The limit of this name, with the grants of other workers already counted. */
+  limit(name: string, requests: number, windowSeconds: number): RateLimit {
+    const known = this.#limits.get(name)?.deref() ?? this.#remote.get(name)
+    const limit = known ?? new RateLimit(requests, windowSeconds, this.#room)
+    this.#remote.delete(name)
+    this.#limits.set(name, new WeakRef(limit))
+    this.#sweep()
+    if (this.#send !== null) limit.onTake = (key) => this.#note({ limit: name, requests, windowSeconds, key, tokens: 1 })
+    return limit
+  }
+
+  /** Counts grants of another worker. A malformed message is ignored. */
+  receive(told: unknown): void {
+    const takes = receivedTakes.safeParse(told)
+    if (!takes.success) return
+    const now = this.#now()
+    for (const take of takes.data) this.#remoteLimit(take).note(take.key, take.tokens, now)
+  }
+
+  close(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer)
+    this.#timer = null
+  }
+
+  #remoteLimit({ limit: name, requests, windowSeconds }: Take): RateLimit {
+    const known = this.#limits.get(name)?.deref() ?? this.#remote.get(name)
+    if (known) return known
+    if (this.#remote.size >= maxRemote) for (const oldest of [...this.#remote.keys()].slice(0, maxRemote / 10)) this.#remote.delete(oldest)
+    const limit = new RateLimit(requests, windowSeconds, this.#room)
+    this.#remote.set(name, limit)
+    return limit
+  }
+
+  *#all(): Generator<RateLimit, void> {
+    for (const held of this.#limits.values()) {
+      const limit = held.deref()
+      if (limit) yield limit
     }
-    return this.#stateOf(bucket, allowed)
+    yield* this.#remote.values()
   }
 
-  /** What `take` would say, without taking. */
-  look(key: string, now: number): LimitState {
-    const bucket = this.#bucket(key, now)
-    return this.#stateOf(bucket, bucket.tokens >= 1)
+  // Drops the names of limits that were collected.
+  #sweep(): void {
+    if (this.#limits.size < this.#sweepAt) return
+    for (const [name, limit] of this.#limits) if (limit.deref() === undefined) this.#limits.delete(name)
+    this.#sweepAt = Math.max(1_000, 2 * this.#limits.size)
   }
 
-  /** Takes a token even where there is none, for what turns out afterwards: that one is owed. */
-  charge(key: string, now: number): void {
-    this.note(key, 1, now)
-    this.onTake?.(key)
+  #note(take: Take): void {
+    const name = `${take.limit} ${take.key}`
+    const known = this.#unsent.get(name)
+    if (known) known.tokens += take.tokens
+    else if (this.#unsent.size < maxUnsent) this.#unsent.set(name, take)
+    this.#timer ??= setTimeout(() => this.#flush(), batchMs).unref()
   }
 
-  /** Buckets in memory. */
-  get size(): number {
-    return this.#buckets.size
-  }
-
-  /** Forgets all but so many. */
-  keep(most: number): void {
-    while (this.#buckets.size > most) this.#forgetOldest()
-  }
-
-  #stateOf(bucket: Bucket, allowed: boolean): LimitState {
-    const perToken = this.#windowMs / this.#requests
-    return {
-      limit: this.#requests,
-      windowSeconds: this.#windowMs / 1000,
-      remaining: Math.max(0, Math.floor(bucket.tokens)),
-      retryAfterSeconds: allowed ? 0 : Math.max(1, Math.ceil(((1 - bucket.tokens) * perToken) / 1000)),
-      resetSeconds: Math.ceil(((this.#requests - bucket.tokens) * perToken) / 1000),
-    }
-  }
-
-  /** Another worker gave so many tokens of `key`: what was given beyond the limit is owed. */
-  note(key: string, tokens: number, now: number): void {
-    const bucket = this.#bucket(key, now)
-    bucket.tokens = Math.max(bucket.tokens - tokens, -mostOwed * this.#requests)
-  }
-
-  #bucket(key: string, now: number): Bucket {
-    const known = this.#buckets.get(key)
-    // Put back at the end: the map's order is the order of use.
-    if (known) this.#buckets.delete(key)
-    else {
-      if (this.#buckets.size >= maxBuckets) this.#forgetOldest()
-      this.#room?.take()
-    }
-    const bucket = known ?? { tokens: this.#requests, at: now }
-    this.#buckets.set(key, bucket)
-    const refill = ((now - bucket.at) * this.#requests) / this.#windowMs
-    bucket.tokens = Math.min(this.#requests, bucket.tokens + Math.max(0, refill))
-    bucket.at = Math.max(bucket.at, now)
-    return bucket
-  }
-
-  #forgetOldest(): void {
-    for (const key of this.#buckets.keys()) {
-      this.#buckets.delete(key)
-      this.#room?.giveBack()
-      return
-    }
+  #flush(): void {
+    this.#timer = null
+    if (this.#sending || this.#unsent.size === 0) return
+    const takes = [...this.#unsent.values()].slice(0, maxSent)
+    if (takes.length === this.#unsent.size) this.#unsent = new Map()
+    else for (const { limit, key } of takes) this.#unsent.delete(`${limit} ${key}`)
+    this.#sending = true
+    this.#send?.(takes, () => {
+      this.#sending = false
+      if (this.#unsent.size > 0) this.#timer ??= setTimeout(() => this.#flush(), batchMs).unref()
+    })
   }
 }

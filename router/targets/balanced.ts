@@ -7,10 +7,10 @@ import type { RouterLog } from '../log'
 import type { HostTable, LiveRoute } from '../match/host-table'
 import type { Problem } from '../pages/pages'
 import { Pool, type Waiter } from './pool'
-import { Sleepers } from './sleepers'
 import { setTargetCookie } from './sticky'
 import { sameTarget, TargetState, type TargetsHost } from './target-state'
 import { type Lease, noTargetProblem, type Outcome, type TargetAsk, type Targets } from './targets'
+import { WakeQueue } from './wake-queue'
 
 export interface BalancedTargetsOptions {
   table: HostTable
@@ -53,14 +53,14 @@ class BalancedTargets implements Targets, TargetsHost {
   readonly #policyIds = new WeakMap<object, number>()
   #nextPolicyId = 1
   #waiting = 0
-  readonly #sleepers: Sleepers
+  readonly #wakeQueue: WakeQueue
   #table: HostTable
 
   constructor(options: BalancedTargetsOptions) {
     this.#options = options
     this.#table = options.table
     this.settings = { ...defaultHealthSettings, ...options.settings }
-    this.#sleepers = new Sleepers({
+    this.#wakeQueue = new WakeQueue({
       wake: options.wake,
       timeoutMs: options.wakeTimeoutMs ?? defaultWakeTimeoutMs,
       maxWaiting: options.maxWaiting ?? defaultMaxWaiting,
@@ -112,7 +112,7 @@ class BalancedTargets implements Targets, TargetsHost {
     this.#endSweep()
     this.#endSweep = inSlices(this.#renew())
     if (this.#waiting > 0) for (const pool of before.values()) for (const waiter of pool.waiters) this.#waitElsewhere(pool, waiter as QueuedWaiter)
-    this.#sleepers.apply(table, (route, ask) => this.acquire(route, ask))
+    this.#wakeQueue.apply(table, (route, ask) => this.acquire(route, ask))
   }
 
   /** Pools are made when first asked for; those in use are made anew soon, so that what is known of their targets is kept. */
@@ -146,14 +146,14 @@ class BalancedTargets implements Targets, TargetsHost {
     this.#endSweep()
     for (const states of this.#states.values()) for (const state of states) state.health.stop()
     for (const pool of this.#byTargets.values()) for (const waiter of pool.waiters) (waiter as QueuedWaiter).give(null, pool)
-    this.#sleepers.close()
+    this.#wakeQueue.close()
   }
 
   probe(target: Target): Promise<boolean> {
     return (this.#options.probe ?? probeTarget)(target)
   }
 
-  tell({ instanceId, address, state, reason }: Parameters<TargetsHost['tell']>[0]): void {
+  reportHealth({ instanceId, address, state, reason }: Parameters<TargetsHost['reportHealth']>[0]): void {
     const { log, report } = this.#options
     if (state === 'ejected') log.warn({ instanceId, address, reason }, 'target ejected: others serve until it does better')
     else log.info({ instanceId, address, reason }, 'target restored')
@@ -217,7 +217,7 @@ class BalancedTargets implements Targets, TargetsHost {
   }
 
   #withoutTargets(route: LiveRoute, ask: TargetAsk): Problem | Promise<Lease | Problem> {
-    if (route.state === 'sleeping' && route.deploymentId !== null) return this.#sleepers.hold(route, route.deploymentId, ask)
+    if (route.state === 'sleeping' && route.deploymentId !== null) return this.#wakeQueue.hold(route, route.deploymentId, ask)
     return noTargetProblem(route)
   }
 

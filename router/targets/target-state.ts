@@ -7,7 +7,7 @@ import type { Pool } from './pool'
 export interface TargetsHost {
   readonly settings: HealthSettings
   probe(target: Target): Promise<boolean>
-  tell(event: { instanceId: string; address: string; state: 'ejected' | 'restored'; reason: string }): void
+  reportHealth(event: { instanceId: string; address: string; state: 'ejected' | 'restored'; reason: string }): void
 }
 
 /** How long a newcomer's share grows until it is a whole one. */
@@ -44,7 +44,7 @@ export class TargetState {
       changed: () => {
         for (const pool of this.pools) pool.refresh()
       },
-      tell: (state, reason) => host.tell({ instanceId: this.target.instanceId, address: addressOf(this.target), state, reason }),
+      report: (state, reason) => host.reportHealth({ instanceId: this.target.instanceId, address: addressOf(this.target), state, reason }),
     })
   }
 

@@ -41,7 +41,7 @@ beforeAll(async () => {
   const bus = createChangeBus({ url: db.url, pool, logger })
   const ports = { http: httpPort, https: httpsPort }
   const routes = createRoutePublisher({ prisma, sink: hub, baseDomain: 'localhost', dashboardUrl: 'http://localhost:3000', ports })
-  const board = createChallengeBoard(hub.talk)
+  const board = createChallengeBoard(hub.messages)
   const checks = { check: async () => {}, precheck: async () => ({ ready: true, problem: null, nextCheckAt: null }) }
   const env = {
     acme: { production: [{ directory: pebble.directory, binding: null }], staging: null, email: null, caFile: pebble.caFile },

@@ -44,7 +44,7 @@ export interface CertificateRoom {
 export function composeCertificates(options: CertificateRoomOptions): CertificateRoom {
   const { env, prisma, pool, secrets, bus, logger, hub, ownHosts } = options
   let scheduler: CertificateScheduler | null = null
-  hub.talk.onAsk('certificates', createCertificateSupply({ prisma, secrets, logger, ownHosts }))
+  hub.messages.onAsk('certificates', createCertificateSupply({ prisma, secrets, logger, ownHosts }))
   return {
     domainReady(domainId) {
       domainReady(pool, domainId, precheckStep, Date.now())

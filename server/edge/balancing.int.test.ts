@@ -159,7 +159,7 @@ describe.each(['http-proxy', 'lean'])('the %s engine', (engine) => {
   test('a request for a sleeping deployment is held, wakes it once, and is served by what comes up', async () => {
     const app = await startApp('awake')
     const asked: string[] = []
-    hub.talk.onAsk('wake', async ({ deploymentId }) => {
+    hub.messages.onAsk('wake', async ({ deploymentId }) => {
       asked.push(deploymentId)
       return { accepted: true }
     })
@@ -169,7 +169,7 @@ describe.each(['http-proxy', 'lean'])('the %s engine', (engine) => {
     await publish([app.target], {})
     for (const answer of await Promise.all(waiting)) expect(answer).toMatchObject({ status: 200, body: 'awake' })
     expect(asked).toEqual(['d'])
-    hub.talk.onAsk('wake', async () => ({ accepted: false }))
+    hub.messages.onAsk('wake', async () => ({ accepted: false }))
     await publish([], {}, { state: 'sleeping' })
     expect(await get(port)).toMatchObject({ status: 503, body: expect.stringContaining('put to sleep') })
   })

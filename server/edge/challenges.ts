@@ -1,5 +1,5 @@
 import type { EdgeStates } from '@/shared/edge-link'
-import type { EdgeTalk } from './talk'
+import type { LinkMessages } from './link-messages'
 
 type Challenges = EdgeStates['challenges']
 
@@ -21,7 +21,7 @@ export interface ChallengeBoard {
 
 const deadlineMs = 5_000
 
-export function createChallengeBoard(talk: Pick<EdgeTalk, 'setState'>): ChallengeBoard {
+export function createChallengeBoard(talk: Pick<LinkMessages, 'setState'>): ChallengeBoard {
   const http = new Map<string, string>()
   const alpn = new Map<string, Challenges['alpn'][string]>()
   const tell = () => talk.setState('challenges', { http: Object.fromEntries(http), alpn: Object.fromEntries(alpn) }, { deadlineMs })

@@ -55,7 +55,7 @@ async function expectAlone(bad: net.Socket, send: () => void): Promise<void> {
   await closed
   await vi.waitFor(() => expect(ids()).toEqual([7]), 10_000)
   expect(told).toContain('unreadable message from a router: connection closed')
-  const heard = new Promise<unknown>((resolve) => hub.talk.onReport('health', resolve))
+  const heard = new Promise<unknown>((resolve) => hub.messages.onReport('health', resolve))
   neighbour.write(encodeFrame(report('still here')))
   expect(await heard).toEqual({ text: 'still here' })
 }
@@ -63,7 +63,7 @@ async function expectAlone(bad: net.Socket, send: () => void): Promise<void> {
 describe('a message of a router', () => {
   test('as long as it may be is read, in whatever pieces it comes', async () => {
     const socket = await worker(0)
-    const heard = new Promise<unknown>((resolve) => hub.talk.onReport('health', resolve))
+    const heard = new Promise<unknown>((resolve) => hub.messages.onReport('health', resolve))
     const text = 'x'.repeat(maxFrameBytes - overhead)
     const frame = Buffer.from(encodeFrame(report(text)))
     expect(frame.length).toBe(maxFrameBytes)
@@ -104,7 +104,7 @@ describe('a message of a router', () => {
 
   test('of a kind nobody knows is passed over however often it comes, and what follows is read', async () => {
     const socket = await worker(0)
-    const heard = new Promise<unknown>((resolve) => hub.talk.onReport('health', resolve))
+    const heard = new Promise<unknown>((resolve) => hub.messages.onReport('health', resolve))
     for (let i = 0; i < 1_000; i++) socket.write(encodeFrame({ type: `of-${i}`, padding: 'x'.repeat(1_000) }))
     socket.write('\n  \n')
     socket.write(encodeFrame(report('after it')))

@@ -49,7 +49,7 @@ afterEach(async () => {
 async function startHub(expectedWorkers = 1): Promise<EdgeHub> {
   const hub = new EdgeHub({ socketPath: path.join(home, 'run/edge.sock'), expectedWorkers })
   hubs.push(hub)
-  hub.talk.onAsk('certificates', async ({ ids }) => {
+  hub.messages.onAsk('certificates', async ({ ids }) => {
     asked++
     return { certificates: ids.flatMap((id) => pairs.get(id) ?? []) }
   })
@@ -161,7 +161,7 @@ test('challenges reach every worker, by HTTP and within TLS', async () => {
   await hub.publish(table(), { deadlineMs: 10_000 })
   const challenge = await ca.leaf(['challenge.test'])
   const alpn = { 'new.test': { certificatePem: challenge.certificatePem, keyPem: challenge.keyPem } }
-  await hub.talk.setState('challenges', { http: { token: 'token.key' }, alpn }, { deadlineMs: 5_000 })
+  await hub.messages.setState('challenges', { http: { token: 'token.key' }, alpn }, { deadlineMs: 5_000 })
   for (let i = 0; i < 8; i++) {
     const answer = await fetch(`http://127.0.0.1:${port}/.well-known/acme-challenge/token`)
     expect(await answer.text()).toBe('token.key')

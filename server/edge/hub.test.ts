@@ -12,7 +12,7 @@ test('a message of a kind that only a newer router knows does not cost the conne
   const told: string[] = []
   const hub = new EdgeHub({ socketPath, expectedWorkers: 1, log: { info: () => {}, warn: (_fields, message) => told.push(message) } })
   await hub.start()
-  const reported = new Promise<unknown>((resolve) => hub.talk.onReport('health', resolve))
+  const reported = new Promise<unknown>((resolve) => hub.messages.onReport('health', resolve))
   const socket = net.connect(socketPath)
   try {
     socket.write(encodeFrame({ type: 'hello', workerId: 0, pid: 1, version: 0, listening: true }))

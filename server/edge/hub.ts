@@ -7,8 +7,8 @@ import { AppError } from '@/shared/errors'
 import { encodeFrame, FrameReader } from '@/shared/node/frames'
 import type { EncodedTable } from '@/shared/node/table-frames'
 import type { RouteTable } from '@/shared/route-table'
+import { LinkMessages, type Peer } from './link-messages'
 import { encodeTable, TableFeed } from './table-feed'
-import { EdgeTalk, type Peer } from './talk'
 
 /** The largest messages of routers are reports of traffic, which they split. */
 const maxFrameBytes = 16 * 1024 * 1024
@@ -94,7 +94,7 @@ export class EdgeHub {
   readonly #waiters = new Set<Waiter>()
   readonly #polls = new Map<number, Poll>()
   /** States, commands, questions, reports. */
-  readonly talk: EdgeTalk
+  readonly messages: LinkMessages
   #server: net.Server | undefined
   #newest: EncodedTable | undefined
   /** Of the newest table that was to be published: it may be on its way to being encoded. */
@@ -104,7 +104,7 @@ export class EdgeHub {
 
   constructor(options: EdgeHubOptions) {
     this.#options = options
-    this.talk = new EdgeTalk(options.log)
+    this.messages = new LinkMessages(options.log)
   }
 
   /** Opens the socket, for this user alone. @throws AppError ERR_CONFLICT when another control plane answers on it. */
@@ -237,7 +237,7 @@ export class EdgeHub {
 
   #onGone(worker: Worker): void {
     this.#workers.delete(worker)
-    this.talk.remove(worker.peer)
+    this.messages.remove(worker.peer)
     if (worker.status) this.#options.log?.warn({ worker: worker.status }, 'a router worker disconnected')
     for (const poll of [...this.#polls.values()]) if (poll.waiting.delete(worker) && poll.waiting.size === 0) poll.done()
     this.#settleWaiters()
@@ -257,7 +257,7 @@ export class EdgeHub {
       worker.refused = undefined
       return this.#settleWaiters()
     }
-    if (message.type !== 'nack') return this.talk.handle(worker.peer, message as Parameters<EdgeTalk['handle']>[1])
+    if (message.type !== 'nack') return this.messages.handle(worker.peer, message as Parameters<LinkMessages['handle']>[1])
     worker.refused = { version: message.version, reason: message.reason }
     for (const waiter of [...this.#waiters]) if (waiter.version === message.version) waiter.settle(this.#refusedError(worker))
   }
@@ -270,7 +270,7 @@ export class EdgeHub {
     if (isNew) {
       worker.tables = new TableFeed(worker.socket)
       if (this.#newest) worker.tables.give(this.#newest)
-      this.talk.add(worker.peer)
+      this.messages.add(worker.peer)
     }
     this.#settleWaiters()
   }

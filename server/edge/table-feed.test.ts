@@ -96,7 +96,7 @@ test('other messages find their way between the parts of a table that a router r
   const one = table(20_000)
   publish(one).catch(() => {})
   await until('it is encoded', 10_000, () => hub.status().version === one.version)
-  hub.talk.setState('watched', { projectIds: [] }, { deadlineMs: 30_000 }).catch(() => {})
+  hub.messages.setState('watched', { projectIds: [] }, { deadlineMs: 30_000 }).catch(() => {})
   socket.resume()
   await until('its end', 10_000, () => heard.at(-1)?.type === 'table-end')
   expect(kinds(heard)).toMatch(/table-part state .*table-part/)

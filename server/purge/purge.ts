@@ -4,13 +4,13 @@ import type { Actor } from '../actor'
 import { writeAudit } from '../audit/audit'
 import type { PrismaClient } from '../database/client'
 import { scopeTo } from '../database/scope'
-import type { EdgeTalk } from '../edge/talk'
+import type { LinkMessages } from '../edge/link-messages'
 import { authorize } from '../teams/policy'
 
 export interface PurgeDeps {
   prisma: PrismaClient
   /** null: the routers are another process's. */
-  talk: Pick<EdgeTalk, 'command'> | null
+  talk: Pick<LinkMessages, 'command'> | null
   /** Router workers that are to be connected. */
   expected?: number
 }

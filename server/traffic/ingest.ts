@@ -24,9 +24,9 @@ export function startTrafficIngest(deps: { hub: EdgeHub; pool: Pool; bus: Change
   const minutes = new MinuteStore(pool)
   const lines = new LineStore(pool)
   const totals = new TrafficTotals()
-  const watched = new WatchedProjects(hub.talk, bus, logger)
+  const watched = new WatchedProjects(hub.messages, bus, logger)
 
-  hub.talk.onReport('traffic', (report) => {
+  hub.messages.onReport('traffic', (report) => {
     const { to, counters } = trafficReport.parse(report)
     // A router whose clock is ahead must not write into the future, where nobody looks.
     const at = Math.min(to, Date.now())
@@ -35,12 +35,12 @@ export function startTrafficIngest(deps: { hub: EdgeHub; pool: Pool; bus: Change
       totals.add(one)
     }
   })
-  hub.talk.onReport('access', (report) => {
+  hub.messages.onReport('access', (report) => {
     const { lines: received, dropped } = accessReport.parse(report)
     totals.droppedLines += dropped
     lines.add(received)
   })
-  hub.talk.onReport('health', (report, worker) => {
+  hub.messages.onReport('health', (report, worker) => {
     const { events } = healthReport.parse(report)
     for (const { instanceId, state } of events) totals.setEjected(worker, instanceId, state === 'ejected')
     recordHealthEvents(pool, bus, events).catch((error) => logger.warn({ err: error }, 'events of targets not recorded'))

@@ -108,7 +108,7 @@ describe('a project with visitors', () => {
   test('what the domain doctor or a CA asks is no visit; the same path without its token is', async () => {
     const shop = await liveProject([appPort()])
     await publish([shop.route])
-    const board = createChallengeBoard(hub.talk)
+    const board = createChallengeBoard(hub.messages)
     const withdraw = await board.offerHttp('switchyard-token-of-a-check', 'the answer')
     const ask = (token: string) => get(`${shop.host}:8443`, `/.well-known/acme-challenge/${token}`)
     await times(10, () => ask('switchyard-token-of-a-check'))
@@ -240,7 +240,7 @@ test('a scrape is valid, its histogram adds up, and holds what was counted', asy
 
 test('reports that make no sense, or name what does not exist, change nothing and end nothing', async () => {
   const peer = { name: '9 (pid 9)', listening: true, send: () => {} }
-  const report = (kind: string, value: unknown) => hub.talk.handle(peer, { type: 'report', kind, report: value })
+  const report = (kind: string, value: unknown) => hub.messages.handle(peer, { type: 'report', kind, report: value })
   for (const kind of ['traffic', 'access', 'health']) for (const value of [null, 1, {}, { counters: [{}] }, { lines: [{}] }]) report(kind, value)
   report('health', { events: [{ instanceId: 'nobody', state: 'ejected', reason: 'x', at: Date.now() }] })
   const counters = { deploymentId: null, host: 'x', instanceId: null, requests: 1, durationMs: 1, bytesIn: 0, bytesOut: 0, cacheHits: 0 }

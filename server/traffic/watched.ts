@@ -1,5 +1,5 @@
 import type { Logger } from 'pino'
-import type { EdgeTalk } from '../edge/talk'
+import type { LinkMessages } from '../edge/link-messages'
 import type { ChangeBus } from '../events/bus'
 
 /** Whoever looks says so again and again; who has left, or died, is forgotten by silence. */
@@ -14,13 +14,13 @@ const tellDeadlineMs = 5_000
  */
 export class WatchedProjects {
   readonly #until = new Map<string, number>()
-  readonly #talk: Pick<EdgeTalk, 'setState'>
+  readonly #talk: Pick<LinkMessages, 'setState'>
   readonly #logger: Logger
   readonly #ended = new AbortController()
   readonly #timer: NodeJS.Timeout
   #told = ''
 
-  constructor(talk: Pick<EdgeTalk, 'setState'>, bus: ChangeBus, logger: Logger) {
+  constructor(talk: Pick<LinkMessages, 'setState'>, bus: ChangeBus, logger: Logger) {
     this.#talk = talk
     this.#logger = logger
     void this.#listen(bus)

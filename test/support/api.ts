@@ -15,7 +15,7 @@ import { type Database, openDatabase } from '@/server/database/client'
 import { createDeployments } from '@/server/deployments'
 import { openDns } from '@/server/domains/doctor/dns'
 import { createDomains } from '@/server/domains/domains'
-import { EdgeTalk } from '@/server/edge/talk'
+import { LinkMessages } from '@/server/edge/link-messages'
 import { createEdgePolicy } from '@/server/edge-policy/edge-policy'
 import type { ServerEnv } from '@/server/env'
 import { accessChanges, type ChangeBus, createChangeBus, isForDashboards } from '@/server/events/bus'
@@ -89,7 +89,7 @@ export async function createTestApi(bootstrap: ServerEnv['bootstrap'] = null, op
     accounts: createAccounts({ prisma }),
     projects: createProjects({ prisma, bus, secrets, builder, edge, teardown: async (projectId) => void tornDown.push(projectId) }),
     variables: createVariables({ prisma, bus, secrets }),
-    cache: createCacheControl({ prisma, talk: new EdgeTalk() }),
+    cache: createCacheControl({ prisma, talk: new LinkMessages() }),
     domains: createDomains({
       prisma,
       bus,

@@ -23,7 +23,7 @@ type Challenges = EdgeStates['challenges']
 export interface Responder {
   httpPort: number
   tlsPort: number
-  /** `EdgeTalk.setState`, as far as challenges go. */
+  /** `LinkMessages.setState`, as far as challenges go. */
   setState(kind: string, state: unknown, options: { deadlineMs: number }): Promise<void>
   /** What it would answer now. */
   current(): Challenges

@@ -2,10 +2,10 @@ import type { CacheState } from '@/shared/edge-link'
 import type { LiveRoute } from '../../match/host-table'
 import type { FinishedRequest, Observer } from '../../observe/observer'
 
-export type VisitWords = ReturnType<FinishedRequest['describe']>
+export type AccessDescription = ReturnType<FinishedRequest['describe']>
 
 /** One request or upgraded connection, from its head to its end, for the observer: told exactly once. */
-export class Visit implements FinishedRequest {
+export class AccessRecord implements FinishedRequest {
   route: LiveRoute | null = null
   instanceId: string | null = null
   status = 0
@@ -15,12 +15,12 @@ export class Visit implements FinishedRequest {
   bytesOut = 0
   cache: CacheState = 'none'
   reason: string | null = null
-  readonly describe: () => VisitWords
+  readonly describe: () => AccessDescription
   readonly #observer: Observer
   readonly #startedAt = performance.now()
   #over = false
 
-  constructor(observer: Observer, describe: () => VisitWords) {
+  constructor(observer: Observer, describe: () => AccessDescription) {
     this.#observer = observer
     this.describe = describe
   }

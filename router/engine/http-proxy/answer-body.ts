@@ -4,7 +4,7 @@ import type { LocalAnswer } from '../../gate/gate'
 import { clientTrailers } from './headers'
 import { isStreamed, openBody } from './local-answer'
 
-export interface BodyPassage {
+export interface BodyCallbacks {
   /** HEAD, 204 and 304: whatever comes, nothing is sent. */
   bodyless: boolean
   /** Bytes that went to the client. */
@@ -30,10 +30,10 @@ export function isUnreadable({ httpVersionMajor, headers }: IncomingMessage): bo
 }
 
 /** Passes the body of an instance's answer, and its trailers, through a filter or as it is. */
-export function passBody(answer: IncomingMessage, through: NodeJS.ReadWriteStream | null, res: ServerResponse, passage: BodyPassage): void {
-  const { broke } = passage
-  const done = (error?: Error | null) => passage.done(error ?? null)
-  const count = (chunk: Buffer) => passage.count(chunk.length)
+export function passBody(answer: IncomingMessage, through: NodeJS.ReadWriteStream | null, res: ServerResponse, callbacks: BodyCallbacks): void {
+  const { broke } = callbacks
+  const done = (error?: Error | null) => callbacks.done(error ?? null)
+  const count = (chunk: Buffer) => callbacks.count(chunk.length)
   if (isUncertain(answer)) {
     endUnread(through)
     res.end()
@@ -46,7 +46,7 @@ export function passBody(answer: IncomingMessage, through: NodeJS.ReadWriteStrea
   answer.once('end', () => {
     if (answer.rawTrailers.length > 0 && res.chunkedEncoding) res.addTrailers(clientTrailers(answer))
   })
-  if (through && !passage.bodyless) {
+  if (through && !callbacks.bodyless) {
     through.on('data', count)
     return void pipeline(answer, through, res, done)
   }

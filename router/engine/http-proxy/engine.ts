@@ -13,7 +13,7 @@ import { encodePage, type Problem, renderProblem } from '../../pages/pages'
 import type { Targets } from '../../targets/targets'
 import type { DrainOptions, DrainResult, Engine, EngineOptions, ListenAddress } from '../engine'
 import { Tunnels } from '../tunnels'
-import { Visit } from './access-record'
+import { AccessRecord } from './access-record'
 import { type Destination, Upstreams } from './agents'
 import { Exchange } from './exchange'
 import { joinedHeader, NodeFacts } from './facts'
@@ -139,9 +139,9 @@ class HttpProxyEngine implements Engine, ExchangeHost, UpgradeHost {
     return clientAddress(socket, this.#listeners.behindProxy(socket))
   }
 
-  #visitOf(req: IncomingMessage, requestId: string, client: ClientAddress, websocket: boolean): Visit {
+  #recordOf(req: IncomingMessage, requestId: string, client: ClientAddress, websocket: boolean): AccessRecord {
     const authority = () => joinedHeader(req.rawHeaders, 'host') ?? ''
-    return new Visit(this.observer, () => ({
+    return new AccessRecord(this.observer, () => ({
       requestId,
       method: req.method ?? '',
       host: authority(),
@@ -169,8 +169,8 @@ class HttpProxyEngine implements Engine, ExchangeHost, UpgradeHost {
 
   #open(req: IncomingMessage, res: ServerResponse, expectsContinue: boolean, client: ClientAddress): Exchange {
     const requestId = randomUUID()
-    const visit = this.#visitOf(req, requestId, client, false)
-    const exchange = new Exchange(this, { req, res, requestId, visit, expectsContinue })
+    const record = this.#recordOf(req, requestId, client, false)
+    const exchange = new Exchange(this, { req, res, requestId, record, expectsContinue })
     const { socket } = req
     this.#onSocket(socket).add(exchange)
     this.#lastRequest.set(socket, req)
@@ -215,13 +215,13 @@ class HttpProxyEngine implements Engine, ExchangeHost, UpgradeHost {
     if (this.#refused.has(socket)) return void socket.destroy()
     const requestId = randomUUID()
     const client = this.#clientOf(socket)
-    const visit = this.#visitOf(req, requestId, client, true)
+    const record = this.#recordOf(req, requestId, client, true)
     const onOver = () => {
       this.#openUpgrades.delete(upgrade)
       this.#tunnels.delete(upgrade)
       this.#listeners.oneLess()
     }
-    const upgrade = new Upgrade(this, { req, socket, head, requestId, visit, onOver })
+    const upgrade = new Upgrade(this, { req, socket, head, requestId, record, onOver })
     this.#upgrades.set(req, upgrade)
     this.#openUpgrades.add(upgrade)
     this.#tunnels.add(upgrade)
@@ -262,9 +262,9 @@ class HttpProxyEngine implements Engine, ExchangeHost, UpgradeHost {
     socket.end(encodePage(page), () => socket.destroy())
     const client = this.#clientOf(socket)
     const nothing = { rawHeaders: [] as string[], method: '', url: '', httpVersion: '1.1' } as unknown as IncomingMessage
-    const visit = this.#visitOf(req ?? nothing, requestId, client, false)
-    Object.assign(visit, { status, reason: problem.kind, bytesOut: page.body.length })
-    visit.end()
+    const record = this.#recordOf(req ?? nothing, requestId, client, false)
+    Object.assign(record, { status, reason: problem.kind, bytesOut: page.body.length })
+    record.end()
   }
 
   // Silence on a client connection: an idle one is closed, one that owes a body or reads nothing is given up, one that waits for a slow

@@ -19,7 +19,7 @@ import {
   upstreamProblem,
 } from '../upstream/faults'
 import { isSafe, routeOfRetry } from '../upstream/retry'
-import type { Visit } from './access-record'
+import type { AccessRecord } from './access-record'
 import type { Destination } from './agents'
 import { endUnread, isUnreadable, passBody, writeOwnBody } from './answer-body'
 import { editPairs, forwardedHeaders, toPairs } from './edits'
@@ -42,7 +42,7 @@ export class Exchange {
   readonly res: ServerResponse
   readonly requestId: string
   readonly #host: ExchangeHost
-  readonly #visit: Visit
+  readonly #record: AccessRecord
   /** Only made for requests that have to wait for a target. */
   #abort: AbortController | null = null
   #expectsContinue: boolean
@@ -65,12 +65,12 @@ export class Exchange {
   #failing = false
   #gone = false
 
-  constructor(host: ExchangeHost, { req, res, requestId, visit, expectsContinue }: Arrival) {
+  constructor(host: ExchangeHost, { req, res, requestId, record, expectsContinue }: Arrival) {
     this.#host = host
     this.req = req
     this.res = res
     this.requestId = requestId
-    this.#visit = visit
+    this.#record = record
     this.#expectsContinue = expectsContinue
     res.on('close', () => this.onClientClose())
     req.on('error', () => {})
@@ -83,7 +83,7 @@ export class Exchange {
     this.#facts = facts
     const { gate, table } = this.#host
     const route = table.find(facts.host)
-    this.#visit.route = route ?? null
+    this.#record.route = route ?? null
     settle(
       () => (route ? gate.admit(route, facts) : gate.admitUnknown(facts)),
       (admission) => this.#onAdmission(admission, client),
@@ -96,7 +96,7 @@ export class Exchange {
     if (admission.kind === 'problem') return this.fail(admission.problem)
     this.#plan = admission
     this.#filter = new FilterOnce(admission.filter)
-    this.#visit.route = admission.route
+    this.#record.route = admission.route
     if (this.#gone) return this.#filter.abort()
     const { req } = this
     const accepted = this.#accepted as AcceptedRequest
@@ -135,7 +135,7 @@ export class Exchange {
 
   #send(lease: Lease | null, to: Destination): void {
     this.#lease = lease ?? undefined
-    this.#visit.instanceId = lease?.target.instanceId ?? null
+    this.#record.instanceId = lease?.target.instanceId ?? null
     this.#attempts++
     this.#sentAt = performance.now()
     if (this.#expectsContinue) this.res.writeContinue()
@@ -145,9 +145,9 @@ export class Exchange {
   }
 
   readonly #countBody = (chunk: Buffer) => {
-    this.#visit.bytesIn += chunk.length
+    this.#record.bytesIn += chunk.length
     const limit = this.#plan?.maxBodyBytes ?? null
-    if (limit === null || this.#visit.bytesIn <= limit) return
+    if (limit === null || this.#record.bytesIn <= limit) return
     // Chunked: how much it is shows only now. The instance sees a request that breaks off.
     this.req.off('data', this.#countBody)
     if (this.#upstream) this.req.unpipe(this.#upstream)
@@ -196,14 +196,14 @@ export class Exchange {
     if (isUnreadable(answer)) return this.#failUpstream('bad-answer', new Error('the answer is not HTTP/1.1'))
     this.#answered = true
     if (isEventStream(answer.headers['content-type'])) this.#allowSilence()
-    this.#visit.upstreamMs = performance.now() - this.#sentAt
+    this.#record.upstreamMs = performance.now() - this.#sentAt
     let status = answer.statusCode ?? 502
     let pairs = toPairs(clientHeaders(answer))
     const seen = this.#filter.onHead(status, pairs, (error) => this.#log('error', error, 'a filter failed: the answer passes as it is'))
     if (seen && 'replace' in seen) {
       this.#filter.finish()
       answer.destroy()
-      this.#release({ kind: 'answered', status, headMs: this.#visit.upstreamMs })
+      this.#release({ kind: 'answered', status, headMs: this.#record.upstreamMs })
       return this.answer(seen.replace)
     }
     if (seen) ({ status, headers: pairs } = seen)
@@ -228,7 +228,7 @@ export class Exchange {
   }
 
   readonly #countOut = (bytes: number) => {
-    this.#visit.bytesOut += bytes
+    this.#record.bytesOut += bytes
   }
 
   #writeHead(status: number, reason: string | undefined, pairs: [string, string][], answer: IncomingMessage): boolean {
@@ -244,7 +244,7 @@ export class Exchange {
       this.#failUpstream('bad-answer', error)
       return false
     }
-    this.#visit.status = status
+    this.#record.status = status
     // A head that is not followed at once by a body must not wait for one: event streams, long polls. Not `flushHeaders`, which would
     // send as UTF-8 what came as bytes.
     this.res.write(nothing)
@@ -256,7 +256,7 @@ export class Exchange {
     // Ours is a client that left, which is its right; an instance that stopped midway is worth a line.
     if (error && !clientLeft) this.#log('warn', error, 'the answer broke off midway')
     if (error) {
-      this.#visit.reason = clientLeft ? 'client-left' : 'broke-off'
+      this.#record.reason = clientLeft ? 'client-left' : 'broke-off'
       this.#filter.abort()
       this.res.destroy()
     }
@@ -264,7 +264,7 @@ export class Exchange {
     // Answered before the whole body was read: the instance does not want the rest.
     if (!this.req.complete) this.#upstream?.destroy()
     const fault = error && !clientLeft
-    this.#release(fault ? { kind: 'fault', fault: faultOf(error) } : { kind: 'answered', status, headMs: this.#visit.upstreamMs ?? 0 })
+    this.#release(fault ? { kind: 'fault', fault: faultOf(error) } : { kind: 'answered', status, headMs: this.#record.upstreamMs ?? 0 })
     this.#linger()
   }
 
@@ -306,7 +306,7 @@ export class Exchange {
   /** Something of ours threw: a bug, which costs this request alone. */
   #onBroken(error: unknown): void {
     this.#log('error', error, 'the router failed to serve a request')
-    this.#visit.reason = 'router-error'
+    this.#record.reason = 'router-error'
     if (!this.#gone) this.refuse(internalProblem)
   }
 
@@ -318,7 +318,7 @@ export class Exchange {
     if (!facts) return this.refuse(problem)
     this.#failing = true
     settle(
-      () => this.#host.gate.problem(problem, this.#visit.route, facts),
+      () => this.#host.gate.problem(problem, this.#record.route, facts),
       (answer) => this.answer(answer),
       (error) => this.#onBroken(error),
     )
@@ -338,9 +338,9 @@ export class Exchange {
     if (res.headersSent || res.closed) return void res.destroy()
     const headers = answerHeaders(answer, this.requestId)
     if (answer.close || this.#host.draining) headers.push('Connection', 'close')
-    this.#visit.status = answer.status
-    this.#visit.cache = answer.cache
-    this.#visit.reason = answer.why
+    this.#record.status = answer.status
+    this.#record.cache = answer.cache
+    this.#record.reason = answer.why
     res.writeHead(answer.status, answer.reason, headers)
     const failed = (error: Error) => {
       if (!req.socket.destroyed) this.#log('warn', error, 'an answer of ours broke off midway')
@@ -379,13 +379,13 @@ export class Exchange {
     this.#abort?.abort()
     if (!this.res.writableFinished) {
       this.#upstream?.destroy()
-      this.#visit.reason ??= 'client-left'
+      this.#record.reason ??= 'client-left'
     }
     if (!this.#answered) this.#release({ kind: 'client-left' })
     if (this.#passes && this.res.writableFinished) this.#filter.finish()
     this.#filter.abort()
-    if (this.#passes) this.#visit.cache = this.#filter.cache ?? this.#visit.cache
-    this.#visit.end()
+    if (this.#passes) this.#record.cache = this.#filter.cache ?? this.#record.cache
+    this.#record.end()
   }
 
   #release(outcome: Outcome): void {
@@ -399,9 +399,9 @@ export class Exchange {
     const fields = {
       requestId: this.requestId,
       method,
-      host: this.#visit.route?.host,
+      host: this.#record.route?.host,
       path: url.split('?', 1)[0]?.slice(0, 512),
-      instanceId: this.#visit.instanceId,
+      instanceId: this.#record.instanceId,
       attempts: this.#attempts,
     }
     this.#host.log[level]({ ...fields, err: error }, message)

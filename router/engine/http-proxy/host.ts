@@ -3,7 +3,7 @@ import type { EngineLimits } from '../../env'
 import type { RouterLog } from '../../log'
 import type { HostTable } from '../../match/host-table'
 import type { EngineServices } from '../engine'
-import type { Visit } from './access-record'
+import type { AccessRecord } from './access-record'
 import type { Destination, Upstreams } from './agents'
 import type { Exchange } from './exchange'
 
@@ -28,7 +28,7 @@ export interface Arrival {
   req: IncomingMessage
   res: ServerResponse
   requestId: string
-  visit: Visit
+  record: AccessRecord
   /** Asked by the client to wait for "100 Continue" before its body. */
   expectsContinue: boolean
 }

@@ -9,7 +9,7 @@ import type { Tunnel } from '../tunnels'
 import { faultOf, internalProblem, sentNothing, silenceLimitMs, type UpstreamFault, UpstreamSilence, upstreamProblem } from '../upstream/faults'
 import { routeOfRetry } from '../upstream/retry'
 import { FrameBoundary, restartFrame } from '../websocket-frames'
-import type { Visit } from './access-record'
+import type { AccessRecord } from './access-record'
 import type { Destination } from './agents'
 import { editPairs, forwardedHeaders, toPairs, toRecord } from './edits'
 import type { NodeFacts } from './facts'
@@ -31,7 +31,7 @@ export interface UpgradeArrival {
   /** Bytes that came with the handshake. */
   head: Buffer
   requestId: string
-  visit: Visit
+  record: AccessRecord
   onOver: () => void
 }
 
@@ -46,7 +46,7 @@ export class Upgrade implements Tunnel {
   head: Buffer
   readonly requestId: string
   readonly #host: UpgradeHost
-  readonly #visit: Visit
+  readonly #record: AccessRecord
   readonly #onOver: () => void
   readonly #abort = new AbortController()
   readonly #accept: string | undefined
@@ -61,18 +61,18 @@ export class Upgrade implements Tunnel {
   /** The instance's side of the tunnel, and where it is in its frames. */
   #instance: Duplex | undefined
   readonly #frames = new FrameBoundary()
-  #restart: 'no' | 'due' | 'told' = 'no'
+  #restart: 'no' | 'due' | 'sent' = 'no'
   /** An answer in HTTP is on its way to the client. */
   #refused = false
   #over = false
 
-  constructor(host: UpgradeHost, { req, socket, head, requestId, visit, onOver }: UpgradeArrival) {
+  constructor(host: UpgradeHost, { req, socket, head, requestId, record, onOver }: UpgradeArrival) {
     this.#host = host
     this.req = req
     this.socket = socket
     this.head = head
     this.requestId = requestId
-    this.#visit = visit
+    this.#record = record
     this.#onOver = onOver
     this.#accept = req.headers.accept
     socket.on('error', () => {})
@@ -94,7 +94,7 @@ export class Upgrade implements Tunnel {
     const { gate, table } = this.#host
     this.#facts = facts
     const route = table.find(facts.host)
-    this.#visit.route = route ?? null
+    this.#record.route = route ?? null
     settle(
       () => (route ? gate.admit(route, facts) : gate.admitUnknown(facts)),
       (admission) => this.#onAdmission(admission, accepted, client),
@@ -108,7 +108,7 @@ export class Upgrade implements Tunnel {
     this.#plan = admission
     // What passes here is no answer that could be stored or changed.
     admission.filter?.abort()
-    this.#visit.route = admission.route
+    this.#record.route = admission.route
     if (this.#over) return
     const { outside } = admission
     const headers = forwardedHeaders(upstreamHeaders(this.req, accepted, client, this.requestId, true), admission)
@@ -134,7 +134,7 @@ export class Upgrade implements Tunnel {
 
   #send(lease: Lease | null, to: Destination): void {
     this.#lease = lease ?? undefined
-    this.#visit.instanceId = lease?.target.instanceId ?? null
+    this.#record.instanceId = lease?.target.instanceId ?? null
     this.#sentAt = performance.now()
     this.#host.forwardUpgrade(this, to)
   }
@@ -174,14 +174,14 @@ export class Upgrade implements Tunnel {
     answer.on('aborted', () => this.socket.destroy())
     answer.once('close', () => this.#lingerAndEnd())
     answer.on('data', (chunk: Buffer) => {
-      this.#visit.bytesOut += chunk.length
+      this.#record.bytesOut += chunk.length
     })
     answer.pipe(this.socket)
   }
 
   #onHead(status: number): void {
-    this.#visit.status = status
-    this.#visit.upstreamMs = performance.now() - this.#sentAt
+    this.#record.status = status
+    this.#record.upstreamMs = performance.now() - this.#sentAt
   }
 
   #onSwitched(answer: IncomingMessage, upstreamSocket: Duplex): void {
@@ -207,30 +207,30 @@ export class Upgrade implements Tunnel {
 
   /** The instance behind the tunnel. */
   get instanceId(): string | null {
-    return this.#switched ? this.#visit.instanceId : null
+    return this.#switched ? this.#record.instanceId : null
   }
 
   #onInstanceBytes(instance: Duplex, bytes: Buffer): void {
-    if (this.#restart === 'told') return
+    if (this.#restart === 'sent') return
     const after = this.#frames.take(bytes, 0, bytes.length, this.#restart === 'due')
     if (this.#restart !== 'due') return
     this.socket.write(bytes.subarray(0, after))
-    if (this.#frames.between) this.#tellRestart(instance)
+    if (this.#frames.between) this.#sendRestart(instance)
   }
 
-  sayRestart(): void {
+  sendRestart(): void {
     const instance = this.#instance
     if (!instance || this.#restart !== 'no') return
     this.#restart = 'due'
     // From here on its bytes pass through #onInstanceBytes alone.
     instance.unpipe(this.socket)
     instance.resume()
-    if (this.#frames.between) this.#tellRestart(instance)
+    if (this.#frames.between) this.#sendRestart(instance)
   }
 
   // The client's answer, a close frame too, still goes to the instance.
-  #tellRestart(instance: Duplex): void {
-    this.#restart = 'told'
+  #sendRestart(instance: Duplex): void {
+    this.#restart = 'sent'
     this.socket.end(restartFrame)
     const timer = setTimeout(() => {
       instance.destroy()
@@ -244,7 +244,7 @@ export class Upgrade implements Tunnel {
     if (this.#switched || this.socket.destroyed || this.#refused) return this.#end()
     const fault = faultOf(error)
     if (this.#retry(fault)) return
-    const fields = { requestId: this.requestId, host: this.#visit.route?.host, upgrade: true, err: error }
+    const fields = { requestId: this.requestId, host: this.#record.route?.host, upgrade: true, err: error }
     this.#host.log.warn(fields, `upgrade failed: ${fault}`)
     this.#release({ kind: 'fault', fault })
     if (this.#plan) this.fail(upstreamProblem(fault, this.#plan, this.#host.limits))
@@ -275,7 +275,7 @@ export class Upgrade implements Tunnel {
     // At once: whoever failed the handshake may end this socket next.
     this.#refused = true
     settle(
-      () => this.#host.gate.problem(problem, this.#visit.route, facts),
+      () => this.#host.gate.problem(problem, this.#record.route, facts),
       (answer) => this.answer(answer),
       (error) => this.#onBroken(error),
     )
@@ -291,18 +291,18 @@ export class Upgrade implements Tunnel {
   answer(answer: LocalAnswer): void {
     if (this.#switched || this.socket.destroyed) return
     this.#refused = true
-    const visit = this.#visit
-    Object.assign(visit, { status: answer.status, cache: answer.cache, reason: answer.why })
+    const record = this.#record
+    Object.assign(record, { status: answer.status, cache: answer.cache, reason: answer.why })
     const { body } = answer
     this.socket.write(encodeAnswerHead(answer, this.requestId))
     if (isStreamed(body)) {
       const source = openBody(body)
       source.on('data', (chunk: Buffer) => {
-        visit.bytesOut += chunk.length
+        record.bytesOut += chunk.length
       })
       return void pipeline(source, this.socket, () => this.#lingerAndEnd())
     }
-    visit.bytesOut += body?.length ?? 0
+    record.bytesOut += body?.length ?? 0
     this.socket.end(body ?? undefined)
     this.#lingerAndEnd()
   }
@@ -334,15 +334,15 @@ export class Upgrade implements Tunnel {
     if (this.#over) return
     this.#over = true
     this.#abort.abort()
-    const visit = this.#visit
+    const record = this.#record
     if (this.#switched) {
       const { bytesRead = 0, bytesWritten = 0 } = this.socket as Socket
-      visit.bytesIn = bytesRead - this.#bytesBefore.read
-      visit.bytesOut = bytesWritten - this.#bytesBefore.written
+      record.bytesIn = bytesRead - this.#bytesBefore.read
+      record.bytesOut = bytesWritten - this.#bytesBefore.written
     }
-    if (visit.status === 0) visit.reason ??= 'client-left'
-    this.#release(visit.upstreamMs === null ? { kind: 'client-left' } : { kind: 'answered', status: visit.status, headMs: visit.upstreamMs })
-    visit.end()
+    if (record.status === 0) record.reason ??= 'client-left'
+    this.#release(record.upstreamMs === null ? { kind: 'client-left' } : { kind: 'answered', status: record.status, headMs: record.upstreamMs })
+    record.end()
     this.#onOver()
   }
 

@@ -29,7 +29,7 @@ export interface AnswerContext {
   /** The connection ends after this answer. */
   close: boolean
   /** HTTP/1.0 that asked to be kept: it is told. */
-  toldKeepAlive: boolean
+  keepAliveLine: boolean
   requestId: Buffer
 }
 
@@ -82,7 +82,7 @@ function writeEnd(out: Outbox, context: AnswerContext, framing: number): void {
     out.putAll(crlf)
     out.putAll(closeLine)
     out.putAll(crlf)
-  } else if (context.toldKeepAlive) {
+  } else if (context.keepAliveLine) {
     out.putAll(crlf)
     out.putAll(keepAliveLine)
     out.putAll(crlf)

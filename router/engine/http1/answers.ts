@@ -1,6 +1,6 @@
 import type net from 'node:net'
 import type { HeaderEdits, LocalAnswer } from '../../gate/gate'
-import { readers } from '../io/load-gauge'
+import { slowReaders } from '../io/load-gauge'
 import { Outbox } from '../io/slab'
 import {
   type AnswerContext,
@@ -110,15 +110,15 @@ export class ClientAnswers {
   flush(): boolean {
     const socket = this.#socket
     if (this.#out.flush()) {
-      if (!readers.dense || socket.writableLength === 0) return true
+      if (!slowReaders.overloaded || socket.writableLength === 0) return true
       // In a crowd nothing more is read for a client before it took what it has, however little that is.
       if (!this.#stalled) socket.write(nothing, () => !socket.destroyed && socket.emit('drain'))
     }
     // A client that takes nothing is given up by the socket's own timer, which knows of progress within one write.
     if (!this.#stalled) {
       this.#stalled = true
-      readers.enter()
-      socket.setTimeout(readers.dense ? Math.min(crowdTimeoutMs, this.#idleTimeoutMs) : this.#idleTimeoutMs)
+      slowReaders.enter()
+      socket.setTimeout(slowReaders.overloaded ? Math.min(crowdTimeoutMs, this.#idleTimeoutMs) : this.#idleTimeoutMs)
     }
     return false
   }
@@ -177,7 +177,7 @@ export class ClientAnswers {
   #goOn(): void {
     if (!this.#stalled) return
     this.#stalled = false
-    readers.leave()
+    slowReaders.leave()
   }
 
   /** Closes what an answer was read from: its client is gone. */

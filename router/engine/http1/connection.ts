@@ -42,7 +42,7 @@ const mostPipelined = 65_536
 const halfCloseGraceMs = 1_000
 
 /** Shared by all connections: filled anew for each head that is written. */
-const context: AnswerContext = { isHead: false, old: false, close: false, toldKeepAlive: false, requestId: Buffer.alloc(0) }
+const context: AnswerContext = { isHead: false, old: false, close: false, keepAliveLine: false, requestId: Buffer.alloc(0) }
 
 /** One HTTP/1 connection of a client: its requests one after the other, its answers in the same order. */
 export class ClientConnection implements Downstream, AnswersOwner {
@@ -340,7 +340,7 @@ export class ClientConnection implements Downstream, AnswersOwner {
     context.isHead = this.facts.method === 'HEAD'
     context.old = this.#old || this.wantsUpgrade
     context.close = this.#close
-    context.toldKeepAlive = this.#keepOld
+    context.keepAliveLine = this.#keepOld
     context.requestId = this.facts.id
     return context
   }

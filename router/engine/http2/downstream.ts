@@ -10,7 +10,7 @@ import { enoughOf, Upload } from '../upload'
 import { encodeAnswerHead, encodedContinue, encodeEarlyHints, encodeLocalHead, encodeTrailers } from './answer-fields'
 import { H2Facts } from './facts'
 import { type Field, FieldKind } from './hpack/field'
-import { type ClientWords, type LastHost, refusalOf, writeRequestHead } from './request'
+import { type ClientInfo, type LastHost, refusalOf, writeRequestHead } from './request'
 import type { RequestHead } from './request-head'
 import type { H2Stream, RequestTaker } from './stream'
 import { asksForWebSocket, encodeSwitch, Handshake } from './websocket'
@@ -75,7 +75,7 @@ export class H2Downstream implements Downstream, RequestTaker {
   }
 
   /** Begins with a request; `tooLarge`: some of its fields are missing. */
-  begin(stream: H2Stream, head: RequestHead, tooLarge: boolean, client: ClientWords, last: LastHost, table: HostTable): void {
+  begin(stream: H2Stream, head: RequestHead, tooLarge: boolean, client: ClientInfo, last: LastHost, table: HostTable): void {
     this.#stream = stream
     stream.taker = this
     this.#head = head

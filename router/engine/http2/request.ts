@@ -10,7 +10,7 @@ import { linesOf, type RequestHead } from './request-head'
 import { asksForWebSocket, type Handshake, notOfHandshake } from './websocket'
 
 /** What is known of a connection's client, the same for all its streams. */
-export interface ClientWords {
+export interface ClientInfo {
   readonly scheme: 'http' | 'https'
   readonly ip: string
   /** The port the client connected to. */
@@ -30,7 +30,7 @@ export class LastHost {
   #table: HostTable | null = null
 
   /** Looks `authority` up, unless it is the one of the last request and the table is the same. false: it is no host. */
-  find(authority: string, table: HostTable, client: ClientWords): boolean {
+  find(authority: string, table: HostTable, client: ClientInfo): boolean {
     if (authority === this.#authority && table === this.#table) return true
     const parsed = parseAuthority(authority)
     if (parsed === null) return false
@@ -53,7 +53,7 @@ const methods = new Set(METHODS.filter((method) => method !== 'SOURCE'))
 const refuse = (status: number, detail: string): Problem => ({ kind: 'bad-request', status, detail })
 
 /** Why a well-formed request is not served, in the words of the HTTP/1.1 engines (`request-rules.ts`), or null. Looks its host up. */
-export function refusalOf(head: RequestHead, tooLarge: boolean, last: LastHost, table: HostTable, client: ClientWords): Problem | null {
+export function refusalOf(head: RequestHead, tooLarge: boolean, last: LastHost, table: HostTable, client: ClientInfo): Problem | null {
   if (tooLarge) return tooLargeRefusal(head)
   if (!methods.has(head.method)) return refuse(501, 'This is not a method of HTTP.')
   if (head.protocol !== null && !asksForWebSocket(head)) return refuse(501, 'The only protocol that a CONNECT opens here is "websocket".')
@@ -86,7 +86,7 @@ const headEnd = Buffer.from('\r\n\r\n')
 const expectBody = new Set(['POST', 'PUT', 'PATCH'])
 
 /** What the router adds to a request. */
-export interface RouterWords {
+export interface RouterFields {
   chunked: boolean
   /** Of a WebSocket; null: the request is none. */
   handshake: Handshake | null
@@ -95,7 +95,7 @@ export interface RouterWords {
 }
 
 /** Writes the request's head as HTTP/1.1 for the instance, with what the router says of the client. */
-export function writeRequestHead(out: Outbox, head: RequestHead, plan: ForwardPlan, words: RouterWords): void {
+export function writeRequestHead(out: Outbox, head: RequestHead, plan: ForwardPlan, words: RouterFields): void {
   const { chunked, handshake, forwarded, requestId } = words
   const edits = plan.requestHeaders === null ? null : prepareEdits(plan.requestHeaders)
   const cut = handshake === null ? (edits?.cut ?? null) : new Set([...notOfHandshake, ...(edits?.cut ?? [])])

@@ -4,13 +4,13 @@ import type { Offenders } from '../listen/offenders'
 import { quietProbeMs } from '../upstream/faults'
 import { H2Downstream } from './downstream'
 import { clientPreface } from './protocol'
-import { type ClientWords, LastHost } from './request'
+import { type ClientInfo, LastHost } from './request'
 import type { RequestHead } from './request-head'
 import { Session, type SessionHost } from './session'
 import type { H2Stream } from './stream'
 import { asksForWebSocket } from './websocket'
 
-export type { ClientWords } from './request'
+export type { ClientInfo } from './request'
 
 /** Whether a connection begins like one of HTTP/2 with prior knowledge (RFC 9113 §3.3): no HTTP/1 method is called PRI. */
 export function isPriorKnowledge(bytes: Buffer, size: number): boolean {
@@ -50,18 +50,18 @@ export class H2Sessions {
   }
 
   /** Speaks HTTP/2 on `socket` from now on. */
-  accept(socket: Socket, client: ClientWords): void {
+  accept(socket: Socket, client: ClientInfo): void {
     const session = this.#begin(socket, client)
     socket.on('data', (chunk: Buffer) => session.receive(chunk))
   }
 
   /** The same where somebody else reads the socket, into a buffer that is used again: what is returned takes the bytes. */
-  adopt(socket: Socket, client: ClientWords): (bytes: Buffer, size: number) => void {
+  adopt(socket: Socket, client: ClientInfo): (bytes: Buffer, size: number) => void {
     const session = this.#begin(socket, client)
     return (bytes, size) => session.receive(Buffer.from(bytes.subarray(0, size)))
   }
 
-  #begin(socket: Socket, client: ClientWords): Session {
+  #begin(socket: Socket, client: ClientInfo): Session {
     const last = new LastHost()
     const sessionHost: SessionHost = {
       limits: this.#host.limits,
@@ -81,7 +81,7 @@ export class H2Sessions {
     return session
   }
 
-  #request(stream: H2Stream, head: RequestHead, tooLarge: boolean, client: ClientWords, last: LastHost): void {
+  #request(stream: H2Stream, head: RequestHead, tooLarge: boolean, client: ClientInfo, last: LastHost): void {
     const downstream = this.#free.pop() ?? new H2Downstream(this.#host, this.#release)
     stream.taker = downstream
     downstream.begin(stream, head, tooLarge, client, last, this.#host.table)

@@ -1,4 +1,4 @@
-import { readers } from '../io/load-gauge'
+import { slowReaders } from '../io/load-gauge'
 import type { Field } from './hpack/field'
 import { ErrorCode, frameHeaderBytes, maxFrameBytes } from './protocol'
 
@@ -186,14 +186,14 @@ export class H2Stream {
   #toHold(bytes: Buffer, start: number, end: number, lasting: boolean): Buffer {
     const run = bytes.subarray(start, end)
     if (lasting) return run
-    if (!this.#holds) readers.enter()
+    if (!this.#holds) slowReaders.enter()
     this.#holds = true
     return Buffer.from(run)
   }
 
   #holdNothing(): void {
     this.#pending = none
-    if (this.#holds) readers.leave()
+    if (this.#holds) slowReaders.leave()
     this.#holds = false
   }
 
@@ -264,14 +264,14 @@ export class H2Stream {
   }
 
   /** No frame goes out any more; who answers is told, unless it is who ended it. */
-  abandon(tell: boolean): void {
+  abandon(notify: boolean): void {
     this.localOpen = false
     this.remoteOpen = false
     this.#holdNothing()
     this.#endAfterPending = false
     const { taker } = this
     this.taker = null
-    if (tell) taker?.onAbort()
+    if (notify) taker?.onAbort()
   }
 }
 

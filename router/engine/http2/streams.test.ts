@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import { expect, test } from 'vitest'
-import { readers } from '../io/load-gauge'
+import { slowReaders } from '../io/load-gauge'
 import { FloodGuard } from './flood'
 import { Output } from './output'
 import { defaultWindow, ErrorCode } from './protocol'
@@ -64,19 +64,19 @@ test('streams that hold bytes for slow clients are a crowd, for which less is re
   open(1).write(Buffer.alloc(defaultWindow), 0, defaultWindow, false)
   const slow = Array.from({ length: 300 }, (_, i) => open(2 * i + 3))
   for (const stream of slow) stream.write(answer, 0, answer.length, true)
-  expect(readers.dense).toBe(true)
+  expect(slowReaders.overloaded).toBe(true)
   for (const stream of slow.splice(0, 100)) streams.resetStream(stream, ErrorCode.cancel)
-  expect(readers.dense).toBe(false)
+  expect(slowReaders.overloaded).toBe(false)
   for (const stream of slow.slice(0, 100)) streams.resetStream(stream, ErrorCode.cancel)
   streams.openWindow(1_000_000)
   streams.pump(1)
   const rest = Array.from({ length: 256 }, (_, i) => open(2 * i + 1_003))
   streams.openWindow(-1_000_000)
   for (const stream of rest) stream.write(answer, 0, answer.length, false)
-  expect(readers.dense).toBe(false)
+  expect(slowReaders.overloaded).toBe(false)
   const held = open(9_001)
   held.write(answer, 0, answer.length, true, true)
-  expect(readers.dense).toBe(false)
+  expect(slowReaders.overloaded).toBe(false)
   streams.abandonAll()
-  expect(readers.dense).toBe(false)
+  expect(slowReaders.overloaded).toBe(false)
 })

@@ -4,17 +4,17 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { useEdge } from '../contract/harness'
 import { httpOrigin, RawClient, request, until } from '../contract/testing'
 import { createLeanEngine } from '../lean'
-import { type Crowd, nextRead, readers, uploads } from './load-gauge'
+import { type LoadGauge, nextRead, slowReaders, uploads } from './load-gauge'
 
 /** As if so many others were slow. */
-function useCrowd(crowd: Crowd): void {
+function useCrowd(crowd: LoadGauge): void {
   const most = 2_000
   beforeEach(() => {
     for (let i = 0; i < most; i++) crowd.enter()
   })
   afterEach(() => {
     for (let i = 0; i < most; i++) crowd.leave()
-    expect(crowd.dense).toBe(false)
+    expect(crowd.overloaded).toBe(false)
   })
 }
 
@@ -146,13 +146,13 @@ describe('in a crowd of uploads', () => {
 })
 
 test('a few slow clients change nothing', () => {
-  for (const crowd of [uploads, readers]) expect(crowd.dense).toBe(false)
+  for (const crowd of [uploads, slowReaders]) expect(crowd.overloaded).toBe(false)
   expect(nextRead().length).toBe(65_536)
 })
 
 describe('in a crowd of clients that do not read', () => {
   const { keep, edgeTo } = useEdge(createLeanEngine)
-  useCrowd(readers)
+  useCrowd(slowReaders)
 
   test('little is read for each', () => {
     expect(nextRead().length).toBe(8_192)

@@ -1,12 +1,12 @@
 import { readBuffer } from './slab'
 
-/** Clients of this worker that are slow at the same thing. A few are nobody's concern; in a crowd each is given less. */
-export class Crowd {
-  readonly #many: number
+/** Counts the clients of this worker that are slow in one respect. Above the limit each of them gets less memory or time. */
+export class LoadGauge {
+  readonly #limit: number
   #size = 0
 
-  constructor(many: number) {
-    this.#many = many
+  constructor(limit: number) {
+    this.#limit = limit
   }
 
   enter(): void {
@@ -17,16 +17,16 @@ export class Crowd {
     this.#size--
   }
 
-  get dense(): boolean {
-    return this.#size > this.#many
+  get overloaded(): boolean {
+    return this.#size > this.#limit
   }
 }
 
-/** Those that owe the rest of a request's body. */
-export const uploads = new Crowd(1_024)
-/** Those that do not take what they are given. What was read for such a client is held until it does. */
-export const readers = new Crowd(256)
+/** Clients that owe the rest of a request's body. */
+export const uploads = new LoadGauge(1_024)
+/** Clients that do not read their answers. Bytes already read for such a client stay in memory until it reads them. */
+export const slowReaders = new LoadGauge(256)
 const smallRead = readBuffer.subarray(0, 8_192)
 
-/** Where the next bytes of an instance are read into. */
-export const nextRead = (): Buffer => (readers.dense ? smallRead : readBuffer)
+/** The buffer for the next read from an instance. */
+export const nextRead = (): Buffer => (slowReaders.overloaded ? smallRead : readBuffer)

@@ -43,7 +43,7 @@ async function main(engine: string, part: string[]): Promise<number> {
     const ca = await createTestCa()
     const notAfter = new Date(Date.now() + 85 * 86_400_000)
     const { certificatePem, keyPem } = await ca.leaf([host], { notAfter, serial: '5f0123456789abcdef0123456789abcd' })
-    hub.talk.onAsk('certificates', async () => ({
+    hub.messages.onAsk('certificates', async () => ({
       certificates: [{ id: 'c', chainPem: `${certificatePem}\n${ca.intermediatePem}`, keyPem }],
     }))
     await hub.start()

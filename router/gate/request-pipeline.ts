@@ -17,10 +17,10 @@ import type { Admission, AnswerCache, ContentSource, FilterSource, HeaderEdits, 
 import { asPrivate, editAnswer, redirectAnswer } from './local-answers'
 import type { Rewritten } from './rewritten'
 
-/** Files that steer the edge lie among those of a site, and are nobody's to read: they name hosts and paths that are not public. */
+/** Files with rules lie among the files of a site but are never served: they name hosts and paths that are not public. */
 const unpublished = new Set(['/_redirects', '/_headers', '/vercel.json', '/switchyard.json'])
 
-/** What all requests of a worker share while they are decided on. */
+/** What all requests of a worker share while the gate decides on them. */
 export interface GateParts {
   readonly policies: CompiledPolicies
   readonly outside: OutsideHosts
@@ -34,8 +34,8 @@ export interface GateParts {
   table: HostTable
 }
 
-/** One request on its way through redirects, headers, rewrites, files and cache to its instance. */
-export class Passage {
+/** The pipeline of one request: redirects, headers, rewrites, files, cache, instance. */
+export class RequestPipeline {
   readonly #parts: GateParts
   readonly #view: RequestView
   #route: LiveRoute
@@ -46,11 +46,11 @@ export class Passage {
   /** Path and query after a rewrite; null: as they came. */
   #target: string | null = null
   #outside: OutsideTarget | null = null
-  /** In another project by a rewrite: what its paths are is for its own files and instances, not for rules of the one it came from. */
+  /** A rewrite led to another project: its files and instances answer, and no further rule of the first project applies. */
   #elsewhere = false
   #requestEdits: HeaderEdits | null
   #responseEdits: HeaderEdits | null = null
-  /** The instance's answers depend on who came in: nothing of them is shared. */
+  /** The instance's answers depend on the visitor's access: they are not stored for others. */
   #private: boolean
 
   constructor(parts: GateParts, route: LiveRoute, view: RequestView, requestEdits: HeaderEdits | null) {
@@ -63,8 +63,8 @@ export class Passage {
     this.#private = requestEdits !== null
   }
 
-  /** `limitFields`: what the answer says about rate limits. */
-  through(compiled: CompiledPolicy, limitFields: [string, string][]): Soon<Admission> {
+  /** Runs the pipeline. `limitFields`: header fields about rate limits for the answer. */
+  run(compiled: CompiledPolicy, limitFields: [string, string][]): Soon<Admission> {
     const { facts } = this.#view
     const hsts = hstsOf(this.#route, this.#view)
     if (facts.path === '*') return this.#finish()

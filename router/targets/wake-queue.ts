@@ -4,7 +4,7 @@ import type { HostTable, LiveRoute } from '../match/host-table'
 import type { Problem } from '../pages/pages'
 import type { Lease, TargetAsk } from './targets'
 
-export interface SleepersOptions {
+export interface WakeQueueOptions {
   wake(ask: EdgeAsks['wake']['ask']): Promise<EdgeAsks['wake']['answer']>
   timeoutMs: number
   /** Requests that may wait for one deployment. */
@@ -14,10 +14,10 @@ export interface SleepersOptions {
 
 type Result = Lease | Problem | Promise<Lease | Problem>
 
-/** Whoever was to wake a deployment may have died over it: while visitors keep coming it is asked for again after so long. */
+/** The process that wakes a deployment may have crashed: while requests keep arriving, ask again after this long. */
 const askAgainMs = 10_000
 
-interface Sleeper {
+interface WaitingRequest {
   readonly route: LiveRoute
   readonly deploymentId: string
   readonly ask: TargetAsk
@@ -25,39 +25,39 @@ interface Sleeper {
 }
 
 /**
- * Requests for deployments that sleep. The first one has them woken, all wait for the table that brings their targets; a deployment is
- * asked for once, however many wait.
+ * Holds requests for sleeping deployments. The first request asks for the deployment to be woken, once; all of them wait for the table that
+ * brings its targets.
  */
-export class Sleepers {
-  readonly #options: SleepersOptions
-  readonly #waiting = new Set<Sleeper>()
-  /** Deployments that were asked for and have somebody waiting, how many, and when it was. */
+export class WakeQueue {
+  readonly #options: WakeQueueOptions
+  readonly #waiting = new Set<WaitingRequest>()
+  /** Deployments with waiting requests: how many wait, and when the last wake was asked for. */
   readonly #asked = new Map<string, { waiting: number; at: number }>()
 
-  constructor(options: SleepersOptions) {
+  constructor(options: WakeQueueOptions) {
     this.#options = options
   }
 
-  /** Holds a request until its deployment is awake; gives the problem to show when that fails or takes too long. */
+  /** Holds a request until its deployment is awake. Returns the problem to show when that fails or takes too long. */
   hold(route: LiveRoute, deploymentId: string, ask: TargetAsk): Problem | Promise<Lease | Problem> {
     const asked = this.#asked.get(deploymentId) ?? { waiting: 0, at: Number.NEGATIVE_INFINITY }
     if (ask.signal?.aborted || asked.waiting >= this.#options.maxWaiting) return asleep(route)
     const held = new Promise<Lease | Problem>((resolve) => {
-      const sleeper: Sleeper = {
+      const waiting: WaitingRequest = {
         route,
         deploymentId,
         ask,
         settle: (result) => {
           clearTimeout(timer)
           ask.signal?.removeEventListener('abort', leave)
-          if (this.#waiting.delete(sleeper)) this.#countOut(deploymentId)
+          if (this.#waiting.delete(waiting)) this.#countOut(deploymentId)
           resolve(result)
         },
       }
-      const leave = () => sleeper.settle(asleep(route))
+      const leave = () => waiting.settle(asleep(route))
       const timer = setTimeout(leave, this.#options.timeoutMs)
       ask.signal?.addEventListener('abort', leave, { once: true })
-      this.#waiting.add(sleeper)
+      this.#waiting.add(waiting)
     })
     this.#asked.set(deploymentId, asked)
     asked.waiting++
@@ -69,19 +69,19 @@ export class Sleepers {
     return held
   }
 
-  /** A new table: whoever has targets now goes on, in the order in which they came. */
+  /** Applies a new table: requests whose deployment has targets continue, in order of arrival. */
   apply(table: HostTable, acquire: (route: LiveRoute, ask: TargetAsk) => Result): void {
-    for (const sleeper of [...this.#waiting]) {
-      const route = table.find(sleeper.route.host)
-      // Another project's has doors that these visitors never passed.
-      if (route?.projectId !== sleeper.route.projectId) sleeper.settle(asleep(sleeper.route))
-      else if (route.targets.length > 0 || route.state !== 'sleeping' || route.deploymentId !== sleeper.deploymentId)
-        sleeper.settle(acquire(route, sleeper.ask))
+    for (const waiting of [...this.#waiting]) {
+      const route = table.find(waiting.route.host)
+      // The host belongs to another project now, whose access rules were not checked for these requests.
+      if (route?.projectId !== waiting.route.projectId) waiting.settle(asleep(waiting.route))
+      else if (route.targets.length > 0 || route.state !== 'sleeping' || route.deploymentId !== waiting.deploymentId)
+        waiting.settle(acquire(route, waiting.ask))
     }
   }
 
   close(): void {
-    for (const sleeper of [...this.#waiting]) sleeper.settle(asleep(sleeper.route))
+    for (const waiting of [...this.#waiting]) waiting.settle(asleep(waiting.route))
   }
 
   #countOut(deploymentId: string): void {
@@ -100,7 +100,7 @@ export class Sleepers {
   }
 
   #giveUp(deploymentId: string): void {
-    for (const sleeper of [...this.#waiting]) if (sleeper.deploymentId === deploymentId) sleeper.settle(asleep(sleeper.route))
+    for (const waiting of [...this.#waiting]) if (waiting.deploymentId === deploymentId) waiting.settle(asleep(waiting.route))
   }
 }
 

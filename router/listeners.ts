@@ -12,7 +12,7 @@ export interface Bound {
 const secureRetryMs = 15_000
 
 /** Opens the port of plain HTTP. @throws AppError that says what to do. */
-export async function openPlain(engine: Engine, env: RouterEnv, log: RouterLog): Promise<Bound> {
+export async function openPlainListener(engine: Engine, env: RouterEnv, log: RouterLog): Promise<Bound> {
   try {
     return await listen(engine, env, log, env.httpPort, null)
   } catch (error) {
@@ -24,8 +24,8 @@ export async function openPlain(engine: Engine, env: RouterEnv, log: RouterLog):
   }
 }
 
-/** The port of HTTPS. That it cannot be opened never keeps HTTP from being served: it is said, and tried again. */
-export class SecureDoor {
+/** The HTTPS listener. When its port cannot be opened, that is logged and tried again; HTTP is served meanwhile. */
+export class TlsListener {
   /** null: not open (yet). */
   bound: Bound | null = null
   #timer: NodeJS.Timeout | undefined

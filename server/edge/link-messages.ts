@@ -9,7 +9,7 @@ export interface Peer {
   send(message: ControlMessage): void
 }
 
-type TalkFrame = Extract<RouterMessage, { type: 'state-ack' | 'command-answer' | 'ask' | 'report' }>
+type MessageFrame = Extract<RouterMessage, { type: 'state-ack' | 'command-answer' | 'ask' | 'report' }>
 
 interface Waiter {
   waiting: Set<Peer>
@@ -25,7 +25,7 @@ interface KeptState {
 }
 
 /** Everything on the link that is not a route table: states, commands, asks, reports (see `shared/edge-link.ts`). */
-export class EdgeTalk {
+export class LinkMessages {
   readonly #peers = new Set<Peer>()
   readonly #states = new Map<string, KeptState>()
   readonly #commands = new Map<number, Waiter>()
@@ -134,7 +134,7 @@ export class EdgeTalk {
     for (const waiter of waiters) if (waiter.waiting.delete(peer) && waiter.waiting.size === 0) waiter.done()
   }
 
-  handle(peer: Peer, frame: TalkFrame): void {
+  handle(peer: Peer, frame: MessageFrame): void {
     switch (frame.type) {
       case 'state-ack':
         this.#onStateAck(peer, frame)
@@ -154,7 +154,7 @@ export class EdgeTalk {
     }
   }
 
-  #onStateAck(peer: Peer, { kind, revision, problem }: TalkFrame & { type: 'state-ack' }): void {
+  #onStateAck(peer: Peer, { kind, revision, problem }: MessageFrame & { type: 'state-ack' }): void {
     const kept = this.#states.get(kind)
     if (!kept || kept.revision !== revision) return
     for (const waiter of [...kept.waiters]) {
@@ -164,7 +164,7 @@ export class EdgeTalk {
     }
   }
 
-  async #answer(peer: Peer, { kind, requestId, ask }: TalkFrame & { type: 'ask' }): Promise<void> {
+  async #answer(peer: Peer, { kind, requestId, ask }: MessageFrame & { type: 'ask' }): Promise<void> {
     try {
       const handler = this.#asks.get(kind)
       if (!handler) throw new Error(`nobody here answers "${kind}"`)
@@ -175,7 +175,7 @@ export class EdgeTalk {
     }
   }
 
-  #take(peer: Peer, { kind, report }: TalkFrame & { type: 'report' }): void {
+  #take(peer: Peer, { kind, report }: MessageFrame & { type: 'report' }): void {
     try {
       this.#reports.get(kind)?.(report, peer.name)
     } catch (error) {

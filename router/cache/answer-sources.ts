@@ -9,7 +9,7 @@ import { Compression } from './compression'
 import { createOrigin } from './origin'
 
 /** What of a worker answers without an instance, or stands between it and the visitor: to be given to the gate. */
-export interface EdgeParts {
+export interface AnswerSources {
   content: StaticFiles
   cache: SharedCache
   compressor: Compression
@@ -21,7 +21,7 @@ export interface EdgeParts {
 }
 
 /** @param options.home of the installation: the cache's disk tier lies in `cache/edge` below it. */
-export function createEdgeParts(options: { table: HostTable; targets: Targets; home: string; log: RouterLog }): EdgeParts {
+export function createAnswerSources(options: { table: HostTable; targets: Targets; home: string; log: RouterLog }): AnswerSources {
   const content = new StaticFiles({ log: options.log })
   const origin = createOrigin({ targets: options.targets, maxBytes: defaultMaxEntryBytes })
   const cache = new SharedCache({ ask: origin.ask, directory: path.join(options.home, 'cache', 'edge') })

@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { until } from '../engine/contract/testing'
-import { LimitBook, type Take } from './limit-book'
+import { RateLimits, type Take } from './rate-limits'
 
-const books: LimitBook[] = []
+const books: RateLimits[] = []
 afterEach(() => {
   for (const book of books.splice(0)) book.close()
 })
@@ -11,19 +11,19 @@ afterEach(() => {
 function workers(count: number) {
   const told: Take[][] = []
   const now = () => 0
-  const made: LimitBook[] = Array.from({ length: count }, (_, i) => {
+  const made: RateLimits[] = Array.from({ length: count }, (_, i) => {
     const tell = (takes: Take[], sent: () => void) => {
       told.push(takes)
-      for (const [other, book] of made.entries()) if (other !== i) book.hear(structuredClone(takes))
+      for (const [other, book] of made.entries()) if (other !== i) book.receive(structuredClone(takes))
       sent()
     }
-    return new LimitBook(tell, now)
+    return new RateLimits(tell, now)
   })
   books.push(...made)
   return { told, made }
 }
 
-const remaining = (book: LimitBook | undefined, name: string, key: string) => book?.limit(name, 10, 60).take(key, 0).remaining ?? -1
+const remaining = (book: RateLimits | undefined, name: string, key: string) => book?.limit(name, 10, 60).take(key, 0).remaining ?? -1
 
 describe('limits of several workers', () => {
   test('are one limit: what one gives the others have no more', async () => {
@@ -58,12 +58,12 @@ describe('limits of several workers', () => {
   })
 
   test('keep no more visitors together than there is room for; limits with the most of them give way, and forget who was not seen for longest', () => {
-    const book = new LimitBook(null, () => 0, 100)
+    const book = new RateLimits(null, () => 0, 100)
     const quiet = book.limit('quiet', 1, 60)
     quiet.take('ann', 0)
     const floods = Array.from({ length: 10 }, (_, i) => book.limit(`flood ${i}`, 1, 60))
     for (const limit of floods) for (let i = 0; i < 60; i++) limit.take(`visitor ${i}`, 0)
-    book.hear([{ limit: 'heard', requests: 1, windowSeconds: 60, key: 'visitor', tokens: 1 }])
+    book.receive([{ limit: 'heard', requests: 1, windowSeconds: 60, key: 'visitor', tokens: 1 }])
     expect([quiet, ...floods].reduce((sum, limit) => sum + limit.size, 0)).toBeLessThanOrEqual(100)
     expect(quiet.take('ann', 0).retryAfterSeconds).toBeGreaterThan(0)
     expect(floods.at(-1)?.take('visitor 59', 0).retryAfterSeconds).toBeGreaterThan(0)
@@ -73,8 +73,8 @@ describe('limits of several workers', () => {
   test.each([[null], ['x'], [[{ limit: 'a' }]], [[{ limit: 'a', requests: 10, windowSeconds: 60, key: 'visitor', tokens: -5 }]]])(
     'what another version says and we do not understand changes nothing: %j',
     (told) => {
-      const book = new LimitBook()
-      book.hear(told)
+      const book = new RateLimits()
+      book.receive(told)
       expect(remaining(book, 'a', 'visitor')).toBe(9)
     },
   )
@@ -82,7 +82,7 @@ describe('limits of several workers', () => {
   test('a worker that cannot be told keeps no more than a bound in memory, and tells the newest once it can', async () => {
     let sent = () => {}
     const told: Take[][] = []
-    const book = new LimitBook((takes, done) => {
+    const book = new RateLimits((takes, done) => {
       told.push(takes)
       sent = done
     })
