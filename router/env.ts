@@ -12,13 +12,13 @@ const schema = z.object({
   EDGE_HTTP_PORT: whole(8080, 0, 65_535),
   /** 0: HTTPS is off. */
   EDGE_HTTPS_PORT: whole(8443, 0, 65_535),
-  /** Whoever reaches the ports then says which address it has: for ports that only the balancer reaches. */
+  /** Clients then state their own address: only for ports that nothing but the balancer can reach. */
   EDGE_PROXY_PROTOCOL: z.stringbool().default(false),
   EDGE_HOST: z.union([z.ipv4(), z.ipv6()]).default('::'),
   EDGE_ENGINE: z.enum(['lean', 'http-proxy']).default('lean'),
   ROUTER_WORKER_ID: whole(0, 0, 4095),
   EDGE_WORKERS: whole(1, 1, 256),
-  /** What `$SWITCHYARD_HOME/log/access-<worker>.log` holds: what the dashboard is told, every request, or nothing. */
+  /** What `$SWITCHYARD_HOME/log/access-<worker>.log` holds: the sampled lines of the dashboard, every request, or nothing. */
   EDGE_ACCESS_LOG: z.enum(['sampled', 'all', 'off']).default('sampled'),
   EDGE_LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent']).default('info'),
   EDGE_DRAIN_TIMEOUT_MS: milliseconds(30_000),

@@ -12,7 +12,7 @@ export function createRouterLog(level: string, workerId: number): { log: Logger;
     try {
       destination.flushSync()
     } catch {
-      // nobody reads any more
+      // the reader is gone
     }
   }
   return { log, flush }

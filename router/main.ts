@@ -7,7 +7,7 @@ import { startWorker } from './worker'
 
 /** Entry of one worker process. It outlives its parent: only SIGTERM, SIGINT or a crash end it. */
 async function main(): Promise<void> {
-  // http-proxy 1.18 calls util._extend; the warning would greet every start and nobody can act on it.
+  // http-proxy 1.18 calls util._extend; the warning would appear at every start and cannot be acted on.
   process.noDeprecation = true
   const env = readEnvOrExit()
   const { log, flush } = createRouterLog(env.logLevel, env.workerId)
@@ -18,7 +18,7 @@ async function main(): Promise<void> {
   }
   process.on('uncaughtException', (error) => crash(error, 'uncaught exception: this worker ends, the supervisor starts another'))
   process.on('unhandledRejection', (error) => crash(error, 'unhandled rejection: this worker ends, the supervisor starts another'))
-  // The parent is gone, its pipes are broken: none of that is the visitors' business.
+  // A dead parent and its broken pipes must not affect requests.
   process.on('disconnect', () => log.warn('the supervisor is gone: serving on'))
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
   process.on('SIGHUP', () => {})

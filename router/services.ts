@@ -17,7 +17,7 @@ import type { TlsEdge } from './tls/tls-edge'
 
 const wakeAskTimeoutMs = 5_000
 const certificateAskTimeoutMs = 10_000
-/** A new table waits so long for the keys of new certificates, so that nobody is sent to a name that cannot be shown yet. */
+/** How long a new table waits for the keys of new certificates, so that no client is redirected to a name without one. */
 const certificateWaitMs = 2_000
 
 /** What services say to the control plane. It may be gone: asking rejects then, and a report is lost (false). */

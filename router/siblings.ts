@@ -3,11 +3,11 @@ import type { Take } from './rules/rate-limits'
 /** The other workers of this machine, reached through the process that started them all. */
 export interface Siblings {
   send(takes: Take[], sent: () => void): void
-  /** Calls `heard` with what others told, unchecked. */
-  onReceive(heard: (takes: unknown) => void): void
+  /** Calls `received` with messages of other workers, unchecked. */
+  onReceive(received: (takes: unknown) => void): void
 }
 
-/** null: this worker is alone, or nobody started it. When the parent goes, nobody hears anything any more. */
+/** null: this worker is alone, or has no parent process. Without the parent, workers no longer reach each other. */
 export function findSiblings(workers: number): Siblings | null {
   if (workers < 2 || !process.connected) return null
   return {
@@ -15,10 +15,10 @@ export function findSiblings(workers: number): Siblings | null {
       if (process.connected) process.send?.({ type: 'takes', takes }, undefined, undefined, () => sent())
       else sent()
     },
-    onReceive(heard) {
+    onReceive(received) {
       process.on('message', (message: unknown) => {
         if (typeof message === 'object' && message !== null && 'type' in message && message.type === 'takes' && 'takes' in message)
-          heard(message.takes)
+          received(message.takes)
       })
     },
   }

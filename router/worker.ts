@@ -46,7 +46,7 @@ export async function startWorker(env: RouterEnv, log: RouterLog): Promise<Route
   const loadedFields = { version: hosts.version, routes: hosts.size, from, problems }
   log[from === 'current' ? 'info' : 'warn'](loadedFields, `serving the ${from} route table from disk`)
   prepareRunDirectory(env, log)
-  // The link comes last, so that serving waits for nothing; until then there is nobody to tell or to ask.
+  // The link comes last, so that serving waits for nothing; until then reports are dropped and questions are refused.
   let link: ControlLink | undefined
   const control: ControlPlane = {
     ask: (kind, ask, deadlineMs) => link?.ask(kind, ask, deadlineMs) ?? Promise.reject(new Error('the control plane is not connected yet')),

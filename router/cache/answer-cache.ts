@@ -92,7 +92,7 @@ export class SharedCache implements AnswerCache {
       await this.#singleFlight.wait(sharedFetch, this.#now(), until)
       const found = await this.#usable(uri, route, target, facts)
       if (found !== null || !sharedFetch.hasFollowers()) return found
-      // By then whoever follows has asked, or will not.
+      // By then the request that fetches next has begun its fetch, or will not.
       await new Promise((resolve) => setImmediate(resolve))
       sharedFetch = this.#now() < until ? this.#singleFlight.pending(uri, this.#now()) : null
     }
@@ -102,7 +102,7 @@ export class SharedCache implements AnswerCache {
   conditions(route: LiveRoute, target: string | null, facts: RequestFacts): Headers | null {
     if (this.#store.size === 0) return null
     const held = this.#toValidate(uriOf(route, target, facts), facts)
-    // Nobody would look at the 304.
+    // No filter would turn the 304 into the stored answer.
     if (!held || this.#uncacheable.has(route, facts, target ?? facts.target, isPersonal(facts), this.#now())) return null
     return validatorsOf(held.entry)
   }
@@ -288,7 +288,7 @@ function originOf(uri: string, route: LiveRoute, paths: string[], facts: Request
 /** Request fields that an answer depends on, sorted. */
 function varyNames(read: ReturnType<typeof reader>): string[] {
   const vary = (read('vary') ?? '').toLowerCase().split(',')
-  // What is coded suits only who takes that coding, whether the instance says so or not.
+  // An encoded answer suits only clients that accept the encoding, whether or not the instance sends Vary.
   if (read('content-encoding') !== undefined) vary.push('accept-encoding')
   return [...new Set(vary.map((name) => name.trim()))].filter((name) => name !== '').sort()
 }
@@ -310,5 +310,5 @@ function asksMore(facts: RequestFacts): boolean {
 }
 const steering = ['range', 'transfer-encoding', 'upgrade', 'x-http-method-override', 'x-http-method', 'x-method-override']
 
-/** Whoever is signed in most likely gets an answer of their own: they wait for nobody, and say nothing about the others' answers. */
+/** A signed-in client most likely gets an answer of its own: its request does not wait for others, and its answer says nothing about theirs. */
 const isPersonal = (facts: RequestFacts) => facts.has('authorization') || facts.has('cookie')

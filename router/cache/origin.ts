@@ -20,7 +20,7 @@ export interface OriginAnswer {
   body: Buffer
 }
 
-/** null: nobody to ask, no answer in time, or one that is too large. */
+/** null: no target, no answer in time, or an answer that is too large. */
 export type AskOrigin = (ask: OriginAsk) => Promise<OriginAnswer | null>
 
 export interface OriginOptions {
@@ -48,7 +48,7 @@ export function createOrigin(options: OriginOptions): { ask: AskOrigin; close():
         lease.done({ kind: 'answered', status: answer?.status ?? 0, headMs: performance.now() - began })
         return answer
       } catch {
-        // What an instance does to a visitor counts against it; this is nobody's request, so it only gives up.
+        // A background request does not count against the health of its instance.
         lease.done({ kind: 'client-left' })
         return null
       }

@@ -33,7 +33,7 @@ export class EntryStore {
   readonly #disk: DiskTier | null
   readonly #maxWriting: number
   #writing = 0
-  /** Reads from disk, each for all who wait for it. */
+  /** Reads from disk under way; requests for the same entry share one read. */
   readonly #reading = new Map<Entry, Promise<Buffer | null>>()
 
   constructor(options: { memoryBytes: number; diskBytes: number; disk: DiskTier | null; writingBytes?: number }) {
@@ -195,7 +195,7 @@ export class EntryStore {
     if (place.memory) this.#memory.remove(place.memory)
     place.memory = null
     this.#leaveDisk(place)
-    // Whoever still sends it has its payload; what only waits to be coded must not keep it.
+    // Requests that still send the entry hold its payload; an encoding that has not begun must not keep it in memory.
     place.entry.unload()
   }
 }

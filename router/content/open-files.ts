@@ -51,7 +51,7 @@ export class OpenFiles {
         next(this).then(
           () => {
             reading--
-            // Whoever was given the piece may have left over it.
+            // The reader may have left while it handled the piece.
             if (this.destroyed) release()
           },
           (error: Error) => {
@@ -97,7 +97,7 @@ export class OpenFiles {
     }
   }
 
-  // Whoever awaits the same promise has counted itself by then: its continuation was queued first.
+  // Requests that await the same promise are counted by then: their continuations were queued first.
   #retire(opening: Promise<OpenFile>): void {
     opening.then(
       (opened) => {
@@ -108,7 +108,7 @@ export class OpenFiles {
     )
   }
 
-  /** It is not asked for any more: who reads it reads on, then it is closed. */
+  /** The file left the cache: it is closed after its last reader. */
   forget(file: string): void {
     const opening = this.#files.get(file)
     if (opening === undefined) return

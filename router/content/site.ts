@@ -127,7 +127,7 @@ export class Entry {
   close(): void {
     for (const representation of this.#ready.values()) this.#share.memory.remove(representation)
     this.#ready.clear()
-    // The room of a removed file is free only when nobody has it open.
+    // The disk space of a removed file is free only when no process has it open.
     for (const { file } of [this.#file, ...this.#siblings.values()]) this.#share.files.forget(file)
   }
 

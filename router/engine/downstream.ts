@@ -3,9 +3,9 @@ import type { ForwardPlan, HeaderEdits, LocalAnswer, RequestFacts } from '../gat
 import type { AnswerHead } from './http1/parse/answer-head'
 import type { Outbox } from './io/slab'
 
-/** Facts that may lie in a buffer which is used again. */
+/** Facts that may refer to a buffer which is used again. */
 export interface KeptFacts extends RequestFacts {
-  /** Called before anything that outlives this turn: from now on the facts stand on memory of their own. */
+  /** Copies the facts into memory of their own. Called before anything that outlives this turn of the event loop. */
   detach(): void
   /** The head was copied: `sent` begins with method and target as they came, and has the header lines that were passed on. */
   movedTo(sent: Buffer): void
@@ -14,8 +14,8 @@ export interface KeptFacts extends RequestFacts {
 export type RequestBody = 'none' | 'length' | 'chunked'
 
 /**
- * The protocol towards one client, for one request at a time: an HTTP/1.1 connection or an HTTP/2 stream. It gives the head and body to
- * an `Exchange` and is told the answer. Bytes are valid during the call only.
+ * The client's side of one request at a time: an HTTP/1.1 connection or an HTTP/2 stream. It passes the head and body to an `Exchange`,
+ * which calls it with the answer. Bytes are valid during the call only.
  */
 export interface Downstream {
   readonly facts: KeptFacts
@@ -32,25 +32,25 @@ export interface Downstream {
    * that say what the router knows of the client are added by the downstream (see `forwardedLines`).
    */
   writeHead(out: Outbox, plan: ForwardPlan): void
-  /** In a crowd of uploads: resolves when enough of the body is here, or the request is over. null: an instance may be asked now. */
+  /** Under many uploads: resolves when enough of the body has arrived, or the request has ended. null: forward now. */
   untilWorthAsking(): Promise<void> | null
-  /** The head is on its way to an instance: the body may be given now. Not called again for a second attempt. */
+  /** The head was sent to an instance: the body may follow. Not called again for a second attempt. */
   onForwarding(): void
   onInformation(head: AnswerHead): void
   onHead(head: AnswerHead, edits: HeaderEdits | null, setCookie: string | null): void
   onBody(bytes: Buffer, start: number, end: number): void
   onTrailers(trailers: [string, string][]): void
-  /** What was given up to now may leave. */
+  /** Sends what was written so far. */
   onFlush(): void
   /** The answer is whole. The exchange is over; a next one may be started from within. */
   onEnd(): void
-  /** The connection carries bytes from now on. */
+  /** The connection is a tunnel from now on. */
   onSwitch(head: AnswerHead, edits: HeaderEdits | null, setCookie: string | null): void
   onTunnelEnd(): void
   /** An answer of ours. The downstream calls `exchange.localDone()` after writing it. */
   answer(answer: LocalAnswer): void
   /** The answer cannot be finished: the client must see that it is incomplete. */
   abort(): void
-  /** The instance takes more of the body. */
+  /** The instance accepts more of the body. */
   onDrain(): void
 }

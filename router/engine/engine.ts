@@ -6,7 +6,7 @@ import type { Observer } from '../observe/observer'
 import type { Targets } from '../targets/targets'
 import type { TlsEdge } from '../tls/tls-edge'
 
-/** What is decided the same way for every engine; each is given the new table by who owns it, before the engine is. */
+/** The services that decide the same way for every engine. Each gets a new table before the engine does. */
 export interface EngineServices {
   gate: Gate
   targets: Targets
@@ -28,14 +28,14 @@ export interface ListenAddress {
   reusePort: boolean
   /** HTTPS: null or absent is plain HTTP. */
   tls?: TlsEdge | null
-  /** Every connection begins with a PROXY protocol header (v1 or v2), which tells the visitor's address. */
+  /** Every connection begins with a PROXY protocol header (v1 or v2) with the client's address. */
   proxyProtocol?: boolean
 }
 
 export interface DrainOptions {
   /** Whatever is open after this is cut; WebSockets get a close frame first. */
   deadlineMs: number
-  /** How long idle keep-alive connections stay, so that a busy client is told `Connection: close` instead of finding it closed. */
+  /** How long idle keep-alive connections stay, so that a busy client gets `Connection: close` instead of a closed connection. */
   idleGraceMs: number
 }
 
@@ -57,7 +57,7 @@ export interface Engine {
    * where they are. Idle connections to targets that are gone are closed, busy ones once they are done.
    */
   apply(table: HostTable): void
-  /** Requests and upgraded connections open towards each of these instances; 0 for those it never heard of. */
+  /** Requests and upgraded connections open towards each of these instances; 0 for unknown ones. */
   inFlight(instanceIds: readonly string[]): Record<string, number>
   /**
    * Tells the clients of WebSockets towards these instances to connect again (close code 1012). Resolves with their number when their

@@ -9,11 +9,11 @@ export interface FilterVerdict {
   answer: LocalAnswer
 }
 
-/** One answer of an instance under the eyes of a filter: the slow path, through streams. */
+/** One answer of an instance that passes a filter: the slow path, through streams. */
 export class FilteredAnswer {
   readonly filter: AnswerFilter
   #through: NodeJS.ReadWriteStream | null = null
-  /** The filter was told everything, or that nothing more will come. */
+  /** The filter got the whole answer, or was aborted. */
   #over = false
 
   constructor(filter: AnswerFilter) {

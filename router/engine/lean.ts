@@ -18,7 +18,7 @@ import { Offenders } from './listen/offenders'
 import { Tunnels } from './tunnels'
 import { Pools } from './upstream/pool'
 
-/** The fast engine: bytes in, a strict parser that makes no objects, bytes out. `router.md`'s lean design. */
+/** The fast engine: a strict parser reads bytes without making objects, and bytes are forwarded. */
 export function createLeanEngine(options: EngineOptions): Engine {
   return new LeanEngine(options)
 }
@@ -54,7 +54,7 @@ class LeanEngine implements Engine, ClientHost {
   #closeIdle = false
   /** Ends the round of watching that is under way. */
   #endRound: (() => void) | null = null
-  /** Who waits until no client connection is left. */
+  /** Called whenever a client connection has ended. */
   readonly #ends = new Set<() => void>()
 
   constructor({ gate, targets, observer, limits, log, table }: EngineOptions) {
@@ -126,14 +126,14 @@ class LeanEngine implements Engine, ClientHost {
 
   #tick(): void {
     if (this.draining) this.#oneLess()
-    // The round before is not through: with thousands that are late at once it may take longer than a tick.
+    // The previous round is still under way: with thousands of expired connections it may take longer than a tick.
     if (this.#endRound !== null) return
     this.#endRound = () => {}
     const end = inSlices(this.#round())
     if (this.#endRound !== null) this.#endRound = end
   }
 
-  /** Looks at every deadline, in steps: thousands that came together are late together, and nobody else is to wait for that. */
+  /** Checks every deadline, in steps: thousands of connections that expire together must not delay other requests. */
   *#round(): IterableIterator<void> {
     yield* this.pools.watch(this.limits)
     yield* this.#h2.tick()
@@ -192,7 +192,7 @@ class LeanEngine implements Engine, ClientHost {
     this.#h2.close()
     this.clock.stop()
     this.#endRound?.()
-    // What is cut is counted when its socket says so, as its client saw it; whoever closes us ends the counting next.
+    // A cut connection is counted when its socket closes; the caller closes the observer next.
     await this.#noConnections(Date.now() + closeDeadlineMs)
     this.pools.close()
   }

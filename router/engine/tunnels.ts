@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 /** An open WebSocket. */
 export interface Tunnel {
   readonly instanceId: string | null
-  /** Sends the client a close frame behind what the instance is saying now; nothing more of the instance follows. */
+  /** Sends the client a close frame after the instance's present frame; nothing more of the instance follows. */
   sendRestart(): void
 }
 
@@ -23,7 +23,7 @@ export class Tunnels {
     this.#open.delete(tunnel)
   }
 
-  /** Ends those towards these instances; null: all. Resolves with their number when they are over, or have had time to be. */
+  /** Ends those towards these instances; null: all. Resolves with their number when they have closed, or after a grace. */
   async end(instanceIds: readonly string[] | null): Promise<number> {
     const wanted = instanceIds && new Set(instanceIds)
     const ending = [...this.#open].filter(({ instanceId }) => wanted === null || (instanceId !== null && wanted.has(instanceId)))

@@ -14,7 +14,7 @@ function closeFrame(code: number, reason: string): Buffer {
   return frame
 }
 
-/** What clients are told whose instance, or whose router, is about to end. */
+/** The close frame (1012) for clients whose instance or router is about to stop. */
 export const restartFrame: Buffer = closeFrame(serviceRestart, 'Service restart: connect again.')
 
 const opcode = 0

@@ -38,9 +38,9 @@ export interface GateOptions {
   content?: ContentSource | null
   cache?: AnswerCache | null
   compressor?: FilterSource | null
-  /** Shared with other workers; for this one alone unless told. */
+  /** Shared with other workers; default: this worker alone. */
   limits?: RateLimits
-  /** How hosts outside of the table are resolved; the system's way unless told. */
+  /** Resolves hosts outside of the table; default: the system's resolver. */
   resolve?: Resolve
   /** Milliseconds that only grow; for tests. */
   now?: () => number

@@ -69,7 +69,7 @@ export interface AnswerFilter {
    * `length`: Content-Length where the engine has read it already, -1 when there is none.
    */
   wants?(status: number, read: (name: string) => string | undefined, length?: number): boolean
-  /** One object for many answers: it knows nothing of any, and need not be told that one broke off; what it made is closed. */
+  /** One object serves many answers: it has no state of its own, and `abort` need not be called. */
   readonly shared?: boolean
   /**
    * Called once with the final head (never 1xx), hop-by-hop headers already cut, Content-Length still there.
@@ -85,7 +85,7 @@ export interface AnswerFilter {
   readonly cache: CacheState
 }
 
-/** A rewrite to an address outside of the table, which an operator allowed; resolved and checked by whoever made the plan. */
+/** A rewrite to an address outside of the table, which an operator allowed; resolved and checked when the plan is made. */
 export interface OutsideTarget {
   scheme: 'http' | 'https'
   /** IP literal, pinned. */
@@ -127,7 +127,7 @@ export interface Gate {
 /** A whole answer, at once where it is in memory. */
 export type Found = LocalAnswer | null | Promise<LocalAnswer | null>
 
-/** Static artifacts. Asked only for routes that have `content`, and only for GET and HEAD. */
+/** Static artifacts. Called only for routes that have `content`, and only for GET and HEAD. */
 export interface ContentSource {
   /**
    * The file at `path` (as sent or as rewritten: percent-encoded, without query), `index.html` for directories, `path.html` where the

@@ -10,7 +10,7 @@ import type { RuleIndex } from '../rules/rule-index'
 /** Fields for the answer (draft-ietf-httpapi-ratelimit-headers-07), or the refusal; null: no limit concerns the request. */
 export type Limited = { fields: [string, string][] } | { problem: Problem } | null
 
-/** Counts the request against every limit that matches it, however its app may read the path; the tightest is told. `now` in ms. */
+/** Counts the request against every limit that matches any reading of its path. Returns header fields about the tightest one. `now` in ms. */
 export function takeLimits(limits: RuleIndex<LimitedRoute>, projectId: string, view: RequestView, now: number): Limited {
   const key = `${projectId} ${visitorOf(view.facts.clientIp)}`
   const taken = new Set<LimitedRoute>()

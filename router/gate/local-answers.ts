@@ -3,7 +3,7 @@ import { editPairs } from '../engine/http-proxy/edits'
 import { domainCheck } from '../observe/observer'
 import type { HeaderEdits, LocalAnswer } from './gate'
 
-/** `location` is already encoded. Permanent ones may be kept for an hour by who asks, as rules change. */
+/** `location` is already encoded. Clients may cache permanent redirects for an hour only, because rules change. */
 export function redirectAnswer(status: RedirectRule['status'], location: string, why: string, hstsSeconds: number | null): LocalAnswer {
   const body = Buffer.from(`Redirecting to ${location}\n`)
   const headers: [string, string][] = [
@@ -28,7 +28,7 @@ export function challengeAnswer(keyAuthorization: string): LocalAnswer {
   return { status: 200, headers, body, cache: 'none', why: domainCheck }
 }
 
-/** What was shown to a visitor who proved who they are is not for caches that others share. */
+/** Shared caches must not store an answer to a visitor who passed protection. */
 export function asPrivate(answer: LocalAnswer): LocalAnswer {
   const shared = answer.headers.some(([name, value]) => name.toLowerCase() === 'cache-control' && /\b(?:public|s-maxage)\b/i.test(value))
   if (!shared) return answer

@@ -120,7 +120,7 @@ export class RequestPipeline {
     return null
   }
 
-  /** Another project of the same team: its own doors stay shut for whoever they are shut for. */
+  /** Another project of the same team. Its own access rules are checked, too. */
   #enterProject(host: string): Soon<Admission | null> {
     const route = this.#parts.table.find(host)
     if (!route || route.teamId !== this.#route.teamId) return this.#fail(502, `A rewrite leads to a project that is not there: ${host}.`)

@@ -7,7 +7,7 @@ export interface RewrittenTo {
   target: string | null
 }
 
-/** Where requests under way were sent whose address a rule changed: when nobody answers there, what is kept lies under that address. */
+/** The rewritten address of each request under way. When its instance fails, a stored answer is looked up under that address. */
 export class Rewritten {
   readonly #requests = new WeakMap<RequestFacts, RewrittenTo & { requestId: string }>()
 

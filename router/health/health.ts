@@ -34,7 +34,7 @@ export const defaultHealthSettings: HealthSettings = {
   forgetAfterMs: 60_000,
 }
 
-/** What a target's health needs from those who balance. */
+/** What a target's health needs from the balancer. */
 export interface HealthHost {
   readonly settings: HealthSettings
   /** Whether the target may go: never so many that more than half of its neighbours would be gone. */
@@ -120,7 +120,7 @@ export class Health {
     return fresh ? this.#windowFailures / Math.max(1, this.#windowRequests) : 0
   }
 
-  /** The target is gone: nothing is probed or told any more. */
+  /** The target is gone: stops probes and reports. */
   stop(): void {
     this.#stopped = true
     clearTimeout(this.#timer)

@@ -26,7 +26,7 @@ export class MemoryBound {
     return this.#bytes
   }
 
-  /** False when it is too large to be held at all: an eighth of the bound unless told. */
+  /** False when it is too large to be held at all: default: an eighth of the bound. */
   add(held: Held): boolean {
     if (held.bytes > this.#maxEach) return false
     this.#held.add(held)

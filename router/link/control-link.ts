@@ -12,7 +12,7 @@ const firstRetryMs = 50
 const lastRetryMs = 2_000
 const readAtOnce = 64 * 1024
 
-// The table itself is checked by who applies it, so that a bad one can be answered with `nack`.
+// The table itself is checked when it is taken in, so that an invalid one is answered with `nack`.
 const controlMessage = z.discriminatedUnion('type', [
   z.object({ type: z.literal('table-head'), head: z.looseObject({ version: z.number().catch(-1) }), parts: z.number() }),
   z.object({ type: z.literal('table-end'), version: z.number() }),
@@ -23,7 +23,7 @@ const controlMessage = z.discriminatedUnion('type', [
 ])
 type ControlFrame = z.infer<typeof controlMessage>
 
-/** What a worker does when the control plane speaks. Who handles a message checks it: it comes from another process, maybe a newer one. */
+/** Handles messages of the control plane. Each handler validates its message, which comes from another process. */
 export interface LinkHandlers {
   states: { [K in keyof EdgeStates]: (state: EdgeStates[K]) => void | Promise<void> }
   commands: { [K in keyof EdgeCommands]: (ask: EdgeCommands[K]['ask']) => Promise<EdgeCommands[K]['answer']> }
@@ -41,7 +41,7 @@ const maxReportBacklogBytes = 8 * 1024 * 1024
 export interface ControlLinkOptions {
   socketPath: string
   workerId: number
-  /** Version served and whether connections are accepted, told on every (re)connection. */
+  /** Version served and whether connections are accepted; sent on every (re)connection. */
   state: () => { version: number; listening: boolean }
   /** The table that serves. */
   serving: () => BuiltTable
@@ -114,7 +114,7 @@ export class ControlLink {
     })
   }
 
-  /** Tells the control plane; false when nobody listens or it reads too slowly, and the report is lost. */
+  /** Sends a report. False: the control plane is away or reads too slowly, and the report is lost. */
   report<K extends keyof EdgeReports>(kind: K, report: EdgeReports[K]): boolean {
     const socket = this.#socket
     if (!socket || socket.connecting || socket.writableLength > maxReportBacklogBytes) return false

@@ -117,7 +117,7 @@ export class HostTable {
     for (const name of entry.names) this.#joined.names.push(name)
   }
 
-  /** The same table for a worker that does not serve HTTPS: nobody is sent there. */
+  /** The same table for a worker that does not serve HTTPS: no request is redirected to HTTPS. */
   withoutHttps(): HostTable {
     const { version, generatedAt, dashboardUrl, outsideHosts } = this
     return new HostTable({ version, generatedAt, dashboardUrl, outsideHosts: [...outsideHosts] }, this.#content)

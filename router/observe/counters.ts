@@ -78,7 +78,7 @@ const maxKeptRows = 20_000
 /** Rows of one message: about 250 KiB of JSON. */
 export const maxRowsOfReport = 500
 
-/** Counts that nobody has taken yet, a bucket a minute. */
+/** Counts not reported yet, one bucket a minute. */
 export class TrafficBacklog {
   readonly #minutes = new Map<number, Map<string, TrafficCounters>>()
   #rows = 0

@@ -19,16 +19,16 @@ export interface ObserverOptions {
 }
 
 export interface WorkerObserver extends Observer {
-  /** Projects somebody looks at live: all their requests are told, within bounds. */
+  /** Projects with a live view: all their requests are reported, within bounds. */
   watch(projectIds: readonly string[]): void
   /** The routes are others now. */
   apply(): void
 }
 
 const flushMs = 1_000
-/** Lines are told sooner than counts: a live view shows them. */
+/** Lines are reported sooner than counts: a live view shows them. */
 const linesMs = 250
-/** Counters of routes that nobody asks for are let go after so many flushes. */
+/** Counters of routes without requests are dropped after this many flushes. */
 const forgetFlushes = 60
 const maxTargetLength = 2_048
 const maxWordLength = 512
@@ -125,7 +125,7 @@ class CountingObserver implements WorkerObserver {
       const { dropped } = sampler
       sampler.dropped = 0
       if (this.#options.report('access', { lines, dropped })) continue
-      // Nobody is there: lines are for those who look, counts are kept.
+      // The control plane is away: lines are dropped, counts are kept.
       sampler.dropped = dropped + lines.length + this.#lines.length
       this.#lines = []
       return

@@ -8,7 +8,7 @@ export interface SampleRates {
   perRoute: number
   /** Everything else, of all routes together. */
   rest: number
-  /** Of each project somebody watches. */
+  /** For each project with a live view. */
   watched: number
   /** An instance that takes so long until its head is slow. */
   slowMs: number
@@ -32,7 +32,7 @@ export class Allowance {
   }
 }
 
-/** Decides which requests are written down. Seconds are told to it by `tick`: nobody reads a clock for a request. */
+/** Decides which requests are logged. `tick` advances its seconds, so that no request reads a clock. */
 export class Sampler {
   readonly rates: SampleRates
   /** Notable and watched requests that found no place. */

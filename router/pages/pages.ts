@@ -165,7 +165,7 @@ function describeAppProblem(problem: Exclude<Problem, RuleProblem | { kind: 'bad
   }
 }
 
-/** The finished answer for a problem: HTML for who asks for it, JSON for the rest. */
+/** The finished answer for a problem: HTML for clients that accept it, else JSON. */
 export function renderProblem(problem: Problem, context: PageContext): Page {
   const text = describeProblem(problem)
   const html = wantsHtml(context.accept)

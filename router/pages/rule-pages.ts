@@ -5,7 +5,7 @@ export type RuleProblem =
   | { kind: 'forbidden'; host: string }
   | { kind: 'protected'; host: string; with: 'password' | 'token' }
   | { kind: 'maintenance'; host: string; projectName: string; message: string | null }
-  /** Its rules cannot be applied, so nobody is let in. */
+  /** The rules cannot be applied, so the site is closed. */
   | { kind: 'closed'; host: string; projectName: string }
   | { kind: 'rate-limited'; host: string; limit: number; windowSeconds: number; retryAfterSeconds: number }
   /** Of a deployment that is files alone. */

@@ -3,11 +3,11 @@ import { BlockList, isIP } from 'node:net'
 /** Of each list: there may be thousands of them, and an IPv6 network has addresses without end. */
 const rememberedVerdicts = 256
 
-/** Addresses and CIDR ranges; who was asked about lately is remembered. */
+/** Addresses and CIDR ranges; recent lookups are cached. */
 export class AddressList {
   readonly #list = new BlockList()
   readonly #verdicts = new Map<string, boolean>()
-  /** Entries that are no addresses: they let nobody in. */
+  /** Entries that are not addresses: they match no client. */
   readonly problems: string[] = []
 
   constructor(entries: readonly string[]) {

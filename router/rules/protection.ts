@@ -142,7 +142,7 @@ export class Guard {
   }
 }
 
-/** Of the project whose turn it is. False: nobody waits. */
+/** Runs the next check of the project whose turn it is. False: no check waits. */
 function letNextIn(): boolean {
   const [first] = waiting
   if (!first) return false

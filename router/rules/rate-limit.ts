@@ -60,7 +60,7 @@ export class RateLimit {
   readonly #windowMs: number
   readonly #room: BucketRoom | null
   readonly #buckets = new Map<string, Bucket>()
-  /** Told of every token that is given. */
+  /** Called for every token that is granted. */
   onTake: ((key: string) => void) | null = null
 
   constructor(requests: number, windowSeconds: number, room: BucketRoom | null = null) {

@@ -3,7 +3,7 @@ import type { TableHead, TablePart } from '@/shared/route-table'
 import { HostTable, type TakenPart } from '../match/host-table'
 import { checkPart } from './schema'
 
-/** A part as it came, and what was made of it. */
+/** A received part, and the routes made from it. */
 interface Part {
   readonly line: Buffer
   readonly taken: TakenPart
@@ -16,9 +16,8 @@ export interface BuiltTable {
 }
 
 /**
- * A table that is made while its parts come: each is checked and taken in by itself, and it serves once it is whole. What a part is, its
- * bytes say: of one that the table before had too, everything is there already. A table that differs by a route costs little, however
- * large it is.
+ * Builds a table while its parts arrive: each part is checked and added alone, and the table serves once it is complete. A part with the same
+ * bytes as a part of the previous table reuses its routes, so that a large table that differs by one route costs little.
  */
 export class TableBuilder {
   readonly head: TableHead

@@ -4,10 +4,10 @@ import { type BuiltTable, TableBuilder } from './builder'
 import { TableCopy } from './copy'
 import { checkHead, supersedes } from './schema'
 
-/** A table that came whole and is valid. */
+/** A table that is complete and valid. */
 export interface ArrivedTable {
   head: TableHead
-  /** null: it does not supersede what serves, so that only its end was waited for. */
+  /** null: the table does not supersede the one that serves, and was skipped. */
   content: { built: BuiltTable; copy: TableCopy } | null
 }
 
@@ -16,14 +16,14 @@ interface Coming {
   content: { builder: TableBuilder; copy: TableCopy } | null
 }
 
-/** Puts together the tables of one connection. What is not whole when the next one begins is dropped. */
+/** Assembles the tables of one connection. A table that is incomplete when the next one begins is dropped. */
 export class TableIntake {
   readonly #serving: () => BuiltTable
   readonly #maxBytes: number
   #coming: Coming | null = null
   #version = -1
 
-  /** `serving`: what a table is compared with. One that does not supersede it is only read past. */
+  /** `serving`: the table that serves. Tables that do not supersede it are skipped. */
   constructor(serving: () => BuiltTable, maxBytes = maxControlFrameBytes) {
     this.#serving = serving
     this.#maxBytes = maxBytes

@@ -17,7 +17,7 @@ export interface BalancedTargetsOptions {
   log: RouterLog
   /** Tells the control plane of ejections; may be lost. */
   report(kind: 'health', report: EdgeReports['health']): unknown
-  /** Asks for the instances of a sleeping deployment. @throws when nobody could be asked. */
+  /** Asks for the instances of a sleeping deployment. @throws when the control plane cannot be asked. */
   wake(ask: EdgeAsks['wake']['ask']): Promise<EdgeAsks['wake']['answer']>
   /** Routers share a limit per target, which each keeps a part of: this one's number, from 0, and how many there are. */
   worker?: { id: number; count: number }
@@ -43,7 +43,7 @@ class BalancedTargets implements Targets, TargetsHost {
   /** By instance; more than one only while an instance moves to another address. */
   readonly #states = new Map<string, TargetState[]>()
   #pools = new WeakMap<LiveRoute, Pool>()
-  /** Who was asked for, under this table or one before. */
+  /** Hosts with requests, under this table or an earlier one. */
   readonly #hosts = new Set<string>()
   /** Tables so far. */
   #generation = 0
@@ -82,7 +82,7 @@ class BalancedTargets implements Targets, TargetsHost {
 
   /**
    * A decision that took a while (a password, a body that comes slowly) may be of an older table, whose instances are about to stop or gone.
-   * Not where the host is another project's now: that one's doors were not passed.
+   * Not where the host belongs to another project now, whose access rules were not checked.
    */
   #newest(route: LiveRoute): LiveRoute {
     const newest = this.#table.find(route.host)
@@ -182,7 +182,7 @@ class BalancedTargets implements Targets, TargetsHost {
     return this.#nextPolicyId++
   }
 
-  /** This worker's part of a limit; at least one, or a worker could serve nobody. */
+  /** This worker's part of a limit; at least 1, or a worker could serve no request. */
   #limitOf(route: LiveRoute): number {
     const limit = route.policy.maxRequestsPerTarget
     if (limit === null) return Number.POSITIVE_INFINITY
@@ -258,7 +258,7 @@ class BalancedTargets implements Targets, TargetsHost {
     const route = this.#table.find(waiter.route.host)
     waiter.move(() => {
       const gone: Problem = { kind: 'no-target', host: waiter.route.host, projectName: waiter.route.projectName }
-      // Another project's has doors that this visitor never passed.
+      // The host belongs to another project now, whose access rules were not checked for this request.
       if (route?.projectId !== waiter.route.projectId) return gone
       const pool = this.#pools.get(route) ?? this.#poolOf(route)
       if (pool.states.length === 0) return this.#withoutTargets(route, waiter.ask)

@@ -14,7 +14,7 @@ export interface Waiter {
   give(state: TargetState | null, pool: Pool): void
 }
 
-/** The targets of one deployment under one policy, shared by all hosts that lead there: who is chosen, and who waits. */
+/** The targets of one deployment under one policy, shared by all hosts that lead there: chooses among them and queues requests. */
 export class Pool {
   readonly states: readonly TargetState[]
   readonly projectId: string
@@ -147,7 +147,7 @@ export class Pool {
     return turn
   }
 
-  /** Gives a freed place to whoever waits longest for it. */
+  /** Gives a freed place to the request that has waited longest. */
   serveWaiters(freed: TargetState): void {
     if (freed.inFlight >= this.limit) return
     // One on trial is given a request only as its trial, which may have been waiting for this place.
@@ -164,7 +164,7 @@ export class Pool {
     }
   }
 
-  // A target came back, or may be tried: those who wait come before anybody new.
+  // A target came back, or may be tried: waiting requests go before new ones.
   #serveAll(): void {
     for (const waiter of this.waiters) {
       const state = this.choose(waiter.wanted, waiter.avoid)

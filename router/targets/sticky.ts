@@ -1,4 +1,4 @@
-/** Cookie of visitors who stay with the instance they met. Its value means something to the router alone. */
+/** The cookie that keeps a client at one instance. Only the router can interpret its value. */
 export const targetCookie = 'sy_target'
 
 /** `Set-Cookie` for it. Lives as long as the browser's session. */

@@ -69,7 +69,7 @@ export class TargetState {
     return Math.max(smallestShare, age / slowStartMs)
   }
 
-  /** Value of the cookie of visitors who stay here: tells nobody what the instance is called. */
+  /** The value of the sticky cookie, which does not reveal the id of the instance. */
   token(projectId: string): string {
     this.#token ??= createHash('sha256').update(`${projectId}\n${this.target.instanceId}`).digest('base64url').slice(0, 16)
     return this.#token

@@ -224,7 +224,7 @@ class NodeTlsEdge implements TlsEdge {
   }
 
   async #tidy(): Promise<void> {
-    // Without a table nobody knows what is unused.
+    // Without a table, unused keys cannot be told from used ones.
     if (this.#entries.length === 0) return
     await this.#pairs.tidy(this.#index.ids, Date.now() - removeAfterMs)
   }

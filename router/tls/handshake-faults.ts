@@ -4,7 +4,7 @@ const sayEveryMs = 60_000
 /** Codes come from OpenSSL: a handful. */
 const maxCodes = 32
 
-/** Handshakes that failed: scanners make thousands, so they are counted and told in one line a minute. */
+/** Handshakes that failed: scanners cause thousands, so one log line a minute counts them. */
 export class HandshakeFaults {
   readonly #log: RouterLog
   readonly #byCode = new Map<string, number>()

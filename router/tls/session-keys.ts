@@ -47,7 +47,7 @@ export class SessionKeys {
     this.#listeners.add(listener)
   }
 
-  /** Replaces the key although it is not due: whoever suspects that it leaked. */
+  /** Replaces the key before it is due, when it may have leaked. */
   rotateNow(): void {
     rmSync(this.#options.file, { force: true })
     this.look()
@@ -58,7 +58,7 @@ export class SessionKeys {
     const { file, log } = this.#options
     try {
       const age = this.#ageMs()
-      // From the future: the clock went back, and nobody knows how old it is.
+      // Dated in the future: the clock went back, so the age is unknown.
       if (age === null || age > rotateAfterMs || age < -lookEveryMs) this.#rotate()
       this.#read()
       this.#complained = false
@@ -90,7 +90,7 @@ export class SessionKeys {
       throw error
     }
     try {
-      // Whoever held the lock a moment ago may have done it. The lock itself becomes the file.
+      // The previous holder of the lock may have rotated the key. The lock itself becomes the file.
       const age = this.#ageMs()
       if (age !== null && age <= rotateAfterMs && age >= -lookEveryMs) return rmSync(lock, { force: true })
       writeSync(descriptor, randomBytes(keyBytes))

@@ -73,7 +73,7 @@ export const untrustedPrefixes = ['x-forwarded-', 'x-switchyard-'] as const
 const framingAlike = new Set(['content-length', 'transfer-encoding'])
 const names: ReadonlySet<string> = new Set(untrustedNames)
 
-/** Whether a header or trailer of this name, in lower case, is nobody's to say but the router's. */
+/** Whether only the router may send a header or trailer of this name (lower case). */
 export function isUntrusted(name: string): boolean {
   const underscored = name.includes('_')
   const dashed = underscored ? name.replaceAll('_', '-') : name

@@ -4,7 +4,7 @@ import type { FinishedRequest, Observer } from '../../observe/observer'
 
 export type AccessDescription = ReturnType<FinishedRequest['describe']>
 
-/** One request or upgraded connection, from its head to its end, for the observer: told exactly once. */
+/** The access record of one request or upgraded connection. The observer gets it exactly once. */
 export class AccessRecord implements FinishedRequest {
   route: LiveRoute | null = null
   instanceId: string | null = null

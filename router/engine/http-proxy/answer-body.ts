@@ -23,7 +23,7 @@ function isUncertain({ statusCode, headers }: IncomingMessage): boolean {
   return statusCode === 204 && Number(headers['content-length'] ?? 0) > 0
 }
 
-/** What Node's parser lets through and RFC 9112 does not: another version (§2.3), a coding that nobody here can undo (§6.1). */
+/** What Node's parser lets through and RFC 9112 does not: another version (§2.3), an unknown transfer coding (§6.1). */
 export function isUnreadable({ httpVersionMajor, headers }: IncomingMessage): boolean {
   const coding = headers['transfer-encoding']
   return httpVersionMajor !== 1 || (coding !== undefined && coding.toLowerCase() !== 'chunked')
@@ -71,7 +71,7 @@ export function writeOwnBody(body: LocalAnswer['body'], res: ServerResponse, cou
   })
 }
 
-/** Ends a filter's stream whose bytes nobody wants, so that it gives back what it holds. */
+/** Ends a filter's stream whose output is not sent, so that it frees its memory. */
 export function endUnread(through: NodeJS.ReadWriteStream | null): void {
   through?.on('error', () => {}).resume()
   through?.end()

@@ -45,7 +45,7 @@ function refusalOf({ code, rawPacket }: ParserError, { maxHeaderBytes }: EngineL
   if (code === 'HPE_INVALID_METHOD' && method !== undefined && !http.METHODS.includes(method))
     return { status: 501, detail: 'This is not a method of HTTP.' }
   if (code !== 'HPE_HEADER_OVERFLOW') return { status: 400, detail: unreadable }
-  // Only where all of it came at once can it be told what is too long.
+  // Only a head that arrived in one piece shows which part is too long.
   if (endlessTarget.test(text.slice(0, maxHeaderBytes))) return { status: 414, detail: `The request target is longer than ${maxHeaderBytes} bytes.` }
   return { status: 431, detail: `The request head is larger than ${maxHeaderBytes} bytes.` }
 }

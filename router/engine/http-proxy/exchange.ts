@@ -351,7 +351,7 @@ export class Exchange {
 
   /** The client owes body bytes and is silent (408), or what it sent cannot be read (400). */
   onBodyFault(status: 400 | 408, detail: string): void {
-    // Nobody has asked it for the body yet: the request waits for its target.
+    // The request waits for its target and has not asked for the body yet.
     if (this.#attempts === 0 && status === 408) return
     this.#release({ kind: 'client-left' })
     if (this.#attempts > 0 && !this.req.complete && !this.res.headersSent) this.fail({ kind: 'bad-request', status, detail })

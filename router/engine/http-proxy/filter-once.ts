@@ -4,7 +4,7 @@ import type { AnswerFilter } from '../../gate/gate'
 type Head = Parameters<AnswerFilter['onHead']>
 type Seen = ReturnType<AnswerFilter['onHead']>
 
-/** The filter of one request's answer, if it has one: told the head, and told exactly once how it ended. */
+/** The filter of one request's answer, if it has one: called with the head, and exactly once with the end. */
 export class FilterOnce {
   readonly #filter: AnswerFilter | null
   #over: boolean
@@ -14,7 +14,7 @@ export class FilterOnce {
     this.#over = filter === null
   }
 
-  /** What it makes of the head; null: the answer passes as it is. One that throws is left out, and `failed` told. */
+  /** Returns the filter's change to the head; null: the answer passes as it is. A filter that throws is left out, and `failed` is called. */
   onHead(status: Head[0], headers: Head[1], failed: (error: unknown) => void): Seen {
     try {
       return this.#filter?.onHead(status, headers) ?? null
@@ -25,7 +25,7 @@ export class FilterOnce {
     }
   }
 
-  /** It was told everything. */
+  /** The filter got the whole answer. */
   finish(): void {
     this.#over = true
   }

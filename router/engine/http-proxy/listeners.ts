@@ -11,7 +11,7 @@ import { readProxyHeader } from '../listen/proxy-header'
 import { plainAddress } from './headers'
 import { isWebSocketUpgrade } from './request-rules'
 
-/** What a balancer in front told about a connection. */
+/** What the PROXY header of a connection says. */
 export interface Behind {
   ip: string
   localPort: number
@@ -38,7 +38,7 @@ export class NodeListeners {
   /** Before that: within a TLS handshake or a PROXY header, by `keyOf`. */
   readonly #early = new Map<string, net.Socket>()
   readonly #behind = new WeakMap<Duplex, Behind>()
-  /** Who waits until no connection is left. */
+  /** Called whenever a connection or request has ended. */
   readonly #ends = new Set<() => void>()
 
   constructor(options: ListenersOptions) {
@@ -118,7 +118,7 @@ export class NodeListeners {
     })
   }
 
-  // Whoever waits for connections gets them once their header was read, and sees only what follows it.
+  // Listeners get a connection after its PROXY header was read, and see only the bytes behind it.
   #expectProxyHeader(server: http.Server): void {
     const waiting = server.listeners('connection') as ((socket: net.Socket) => void)[]
     server.removeAllListeners('connection')

@@ -1,6 +1,6 @@
 /**
- * Goes on with a value now when it is there, later when it is promised. What `ask` or `use` throw goes to `broken`: a bug costs one
- * request, not the worker.
+ * Calls `use` at once with a value, later with a promised one. Errors of `ask` and `use` go to `broken`: a bug fails one request, not the
+ * worker.
  */
 export function settle<T>(ask: () => T | Promise<T>, use: (value: T) => void, broken: (error: unknown) => void): void {
   try {

@@ -42,7 +42,7 @@ const handshakeNames = /^(connection|upgrade|sec-websocket-.*)$/i
 export class Upgrade implements Tunnel {
   readonly req: IncomingMessage
   readonly socket: Duplex
-  /** Given back to the socket by who sends the handshake. */
+  /** Bytes behind the handshake, returned to the socket when the handshake is sent. */
   head: Buffer
   readonly requestId: string
   readonly #host: UpgradeHost
@@ -272,7 +272,7 @@ export class Upgrade implements Tunnel {
   fail(problem: Problem) {
     const facts = this.#facts
     if (!facts) return this.refuse(problem)
-    // At once: whoever failed the handshake may end this socket next.
+    // At once: the caller may end this socket next.
     this.#refused = true
     settle(
       () => this.#host.gate.problem(problem, this.#record.route, facts),

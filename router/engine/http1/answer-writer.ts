@@ -28,7 +28,7 @@ export interface AnswerContext {
   old: boolean
   /** The connection ends after this answer. */
   close: boolean
-  /** HTTP/1.0 that asked to be kept: it is told. */
+  /** HTTP/1.0 with keep-alive: the answer confirms it. */
   keepAliveLine: boolean
   requestId: Buffer
 }
@@ -89,7 +89,7 @@ function writeEnd(out: Outbox, context: AnswerContext, framing: number): void {
   } else out.putAll(headEnd)
 }
 
-/** 103: the Link lines alone (RFC 8297), to those who know interim answers. */
+/** 103 with the Link lines alone (RFC 8297). HTTP/1.0 clients get none. */
 export function writeEarlyHints(out: Outbox, head: AnswerHead): void {
   const { fields, bytes } = head
   let any = false
@@ -130,7 +130,7 @@ export function writeBodyEnd(out: Outbox, framing: number, trailers: [string, st
   out.putAll(crlf)
 }
 
-/** The writer's own: what a local answer says of them is left out. */
+/** Fields that the writer sets; those of a local answer are left out. */
 const writersOwn = new Set(['connection', 'keep-alive', 'date', 'x-request-id', 'transfer-encoding'])
 
 /** Writes the head of an answer of ours. Returns how its body is delimited. */

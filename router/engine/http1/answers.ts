@@ -18,20 +18,20 @@ import type { AnswerHead } from './parse/answer-head'
 
 const continueLine = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n')
 const nothing = Buffer.alloc(0)
-/** In a crowd a client has so long to take something: what the system holds for it is missing elsewhere. */
+/** Under load a slow client must read something within this time: its kernel buffers are missing elsewhere. */
 const crowdTimeoutMs = 10_000
 /** A body of ours below this is copied behind its head, a larger one is written beside it. */
 const smallBody = 16_384
 
-/** What the way out tells its connection. */
+/** What the answers of a connection need of it. */
 export interface AnswersOwner {
   /** The stream of an answer of ours gave its last byte. */
   onStreamed(): void
-  /** It failed: what was sent must be seen to be incomplete. */
+  /** The stream failed: the client must see that the answer is incomplete. */
   abort(): void
 }
 
-/** The way out of one HTTP/1 connection: heads and bodies as bytes, in the framing that the client understands. */
+/** Writes the answers of one HTTP/1 connection, in the framing that the client understands. */
 export class ClientAnswers {
   readonly #socket: net.Socket
   readonly #owner: AnswersOwner
@@ -61,12 +61,12 @@ export class ClientAnswers {
     return this.#out.sent + this.#out.gathered - this.#sentBefore
   }
 
-  /** The client takes nothing at the moment. */
+  /** The client does not read at the moment. */
   get stalled(): boolean {
     return this.#stalled
   }
 
-  /** The body's end can only be told by the end of the connection. */
+  /** Whether the body ends with the connection. */
   get endsByClose(): boolean {
     return this.#framing === untilClose
   }
@@ -111,7 +111,7 @@ export class ClientAnswers {
     const socket = this.#socket
     if (this.#out.flush()) {
       if (!slowReaders.overloaded || socket.writableLength === 0) return true
-      // In a crowd nothing more is read for a client before it took what it has, however little that is.
+      // Under load nothing more is read for a client until it has read all it was sent.
       if (!this.#stalled) socket.write(nothing, () => !socket.destroyed && socket.emit('drain'))
     }
     // A client that takes nothing is given up by the socket's own timer, which knows of progress within one write.
@@ -167,7 +167,7 @@ export class ClientAnswers {
     if (framing === chunked) this.#out.flush()
   }
 
-  /** The client takes more. */
+  /** The client reads again. */
   drained(): void {
     if (this.#stalled) this.#socket.setTimeout(0)
     this.#goOn()

@@ -128,7 +128,7 @@ export class ClientConnection implements Downstream, AnswersOwner {
     if (this.#pending === null) return this.#take(bytes, 0, size, false)
     const grown = Buffer.concat([this.#pending, bytes.subarray(0, size)])
     this.#pending = grown
-    // A head that drips in is looked at again only when a line of it ended.
+    // An incomplete head is parsed again only when another line has ended.
     const worth = this.#state !== idle || grown.length > this.#host.limits.maxHeaderBytes || bytes.subarray(0, size).includes(LF)
     if (worth) this.#takePending()
     else if (grown.length > mostPipelined) this.#pause()
@@ -295,9 +295,9 @@ export class ClientConnection implements Downstream, AnswersOwner {
     this.#ended = true
     this.#since = this.#host.clock.now
     if (this.#state === tunnel) return this.exchange.upstream.endTunnel()
-    // All was said on our side, or all that will be: what is left of it is on its way, and the socket closes itself behind it.
+    // Nothing more will be sent: the socket closes itself after the last bytes.
     if (this.#state === idle || this.#state === dropping || this.#state === closing) return this.#finish()
-    // Whoever said all of its request may still wait for the answer.
+    // A client that sent its whole request may half-close and wait for the answer.
     if (this.#state !== waiting || !this.exchange.open) this.destroy()
   }
 
@@ -377,7 +377,7 @@ export class ClientConnection implements Downstream, AnswersOwner {
   onSwitch(head: AnswerHead, edits: HeaderEdits | null, setCookie: string | null): void {
     this.#state = tunnel
     this.#answers.switched(head, edits, setCookie, this.facts.id)
-    // A peer that vanished without a word is found out by the kernel: a quiet WebSocket may be quiet for hours.
+    // A WebSocket may be quiet for hours: TCP keep-alive finds out that a peer has vanished.
     this.socket.setKeepAlive(true, quietProbeMs)
     const early = this.#pending
     this.#pending = null
@@ -393,7 +393,7 @@ export class ClientConnection implements Downstream, AnswersOwner {
     this.socket.end()
   }
 
-  /** What came of the answer is passed on; its end must not look like one. */
+  /** Sends what arrived of the answer, then breaks the connection so that the answer looks incomplete. */
   abort(): void {
     this.#answers.flush()
     if (this.#answers.endsByClose) this.socket.resetAndDestroy()
@@ -435,7 +435,7 @@ export class ClientConnection implements Downstream, AnswersOwner {
     else this.#resume()
   }
 
-  /** Says the last byte and waits a moment for the client to do so: to close at once could reset what is on its way. */
+  /** Half-closes and waits a moment for the client to close: closing at once could reset bytes that are still under way. */
   #finish(): void {
     if (this.#state >= closing) return
     this.#state = closing
@@ -472,7 +472,7 @@ export class ClientConnection implements Downstream, AnswersOwner {
 
   // Silence.
 
-  /** Called every tick: who was silent for too long is given up. */
+  /** Called every tick: closes the connection after too long a silence. */
   watch() {
     const { clock, limits } = this.#host
     if (this.#state === idle) {

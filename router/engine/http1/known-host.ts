@@ -2,14 +2,14 @@ import { parseAuthority } from '@/shared/node/host'
 import type { HostTable, LiveRoute } from '../../match/host-table'
 import { forwardedLines } from './request-writer'
 
-/** Who is at the other end, as the kernel or the PROXY protocol says it. */
+/** The client's address, from the kernel or the PROXY protocol. */
 export interface ClientAddress {
   ip: string
   localPort: number
   secure: boolean
 }
 
-/** The host a connection asked for last: nearly every request names it again, which a comparison of bytes tells. */
+/** The last host of a connection. Nearly every request names it again, which a comparison of bytes detects. */
 export class KnownHost {
   /** Canonical; empty when the header was no hostname. */
   name = ''

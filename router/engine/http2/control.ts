@@ -20,7 +20,7 @@ export class ControlFrames {
     return this.#guard.idleFrame() ? ErrorCode.noError : ErrorCode.enhanceYourCalm
   }
 
-  /** §6.5; the acknowledgement is left to who knows the streams. */
+  /** §6.5; the session sends the acknowledgement. */
   settings(flags: number, streamId: number, bytes: Buffer, start: number, end: number): number {
     if (streamId !== 0) return ErrorCode.protocolError
     if (flags & Flag.ack) return end > start ? ErrorCode.frameSizeError : this.idle()

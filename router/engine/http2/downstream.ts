@@ -138,7 +138,7 @@ export class H2Downstream implements Downstream, RequestTaker {
     this.#over()
   }
 
-  // Whoever asked for a WebSocket owes nothing until it is open.
+  // A WebSocket handshake has no body to wait for.
   onSilence(): void {
     if (this.body !== 'none') this.#exchange.clientSilent()
   }
@@ -250,7 +250,7 @@ export class H2Downstream implements Downstream, RequestTaker {
     else if (ready) stream.resume()
   }
 
-  // The instance has said its last byte: nothing more can be told to it either (RFC 6455 §7.1.1 has it close first).
+  // The instance has half-closed, which ends both directions (RFC 6455 §7.1.1: the server closes first).
   onTunnelEnd(): void {
     this.onFlush()
     this.#detach()?.end(null)

@@ -53,7 +53,7 @@ export class H2Facts implements KeptFacts {
     const head = this.#head
     if (head === null) return undefined
     if (name === 'host') return head.authority || undefined
-    // As the instance is told: HTTP/2 has other words for it.
+    // As the instance gets it: HTTP/2 expresses it with `:protocol`.
     if (name === 'upgrade') return head.protocol ?? undefined
     if (name === 'transfer-encoding') return head.endStream || head.contentLength >= 0 || head.protocol !== null ? undefined : 'chunked'
     const separator = name === 'cookie' ? '; ' : ', '

@@ -24,7 +24,7 @@ class Bucket {
 
 /** What a client may do at once, and then each second. A browser that leaves a page cancels all it asked for, more than once. */
 const trusted = { resets: 400, idle: 1_000 }
-/** The same for who comes from an address that has just flooded us: enough for a visitor who shares it. */
+/** The allowance for addresses that have just flooded: enough for an honest client that shares the address. */
 const suspected = { resets: 20, idle: 100 }
 const resetsPerSecond = 40
 const idlePerSecond = 100

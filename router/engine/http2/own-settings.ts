@@ -3,7 +3,7 @@ import { streamWindow } from './stream'
 
 export const maxConcurrentStreams = 128
 
-/** What a client is told at the beginning (RFC 9113 §6.5.2); the last: that it may open WebSockets (RFC 8441 §3). */
+/** The SETTINGS sent to each client (RFC 9113 §6.5.2); the last one allows WebSockets (RFC 8441 §3). */
 export const ownSettings = (maxHeaderBytes: number): [number, number][] => [
   [Setting.maxConcurrentStreams, maxConcurrentStreams],
   [Setting.initialWindowSize, streamWindow],

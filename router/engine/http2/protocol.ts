@@ -44,7 +44,7 @@ export const Setting = {
 
 export const clientPreface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1')
 export const frameHeaderBytes = 9
-/** What both sides may send as long as nobody announced more (§4.2); we never announce more, nor send more. */
+/** The default SETTINGS_MAX_FRAME_SIZE (§4.2). The router never announces or sends larger frames. */
 export const maxFrameBytes = 16_384
 export const defaultWindow = 65_535
 export const maxWindow = 0x7fffffff

@@ -31,12 +31,12 @@ export interface SessionLimits {
   keepAliveMs: number
 }
 
-/** Who answers the requests of a session. */
+/** Answers the requests of a session. */
 export interface SessionHost {
   readonly limits: SessionLimits
   /** The client comes from an address that has just flooded us. */
   readonly suspect: boolean
-  /** A well-formed head. Who takes the rest of the request is to be set as `stream.taker`. `tooLarge`: fields were cut. */
+  /** A well-formed head. The callee sets `stream.taker`, which gets the rest of the request. `tooLarge`: fields were cut. */
   onRequest(stream: H2Stream, head: RequestHead, tooLarge: boolean): void
   /** The connection is ended because its client does what no honest one does. */
   onFlood(): void
@@ -97,7 +97,7 @@ export class Session implements FrameSink {
     return this.#streams.size
   }
 
-  /** Bytes from the socket, which nobody changes any more. */
+  /** Bytes from the socket. They must not change afterwards. */
   receive(chunk: Buffer): void {
     if (this.#dead) return
     this.#now = Date.now()
@@ -321,7 +321,7 @@ export class Session implements FrameSink {
 
   // The end.
 
-  /** A connection error (§5.4.1): every stream is lost, and the client is told why. */
+  /** A connection error (§5.4.1): every stream is lost, and the client gets the error code. */
   #fail(code: number, flood = code === ErrorCode.enhanceYourCalm): void {
     if (this.#dead) return
     this.#abandonAll()
@@ -331,7 +331,7 @@ export class Session implements FrameSink {
     this.socket[flood ? 'pause' : 'resume']()
     clearTimeout(this.#timer)
     this.#timer = setInterval(() => {
-      // Whoever still takes an answer is not cut off.
+      // A client that still reads an answer is not cut off.
       const stays = code === ErrorCode.noError && this.#output.backlog > 0
       if (!stays || this.#output.stuckFor(Date.now()) > this.#host.limits.clientIdleTimeoutMs) this.socket.destroy()
     }, lingerMs)

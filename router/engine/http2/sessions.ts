@@ -55,7 +55,7 @@ export class H2Sessions {
     socket.on('data', (chunk: Buffer) => session.receive(chunk))
   }
 
-  /** The same where somebody else reads the socket, into a buffer that is used again: what is returned takes the bytes. */
+  /** Speaks HTTP/2 on a socket that the caller reads into a buffer that is used again. Returns the reader of its bytes. */
   adopt(socket: Socket, client: ClientInfo): (bytes: Buffer, size: number) => void {
     const session = this.#begin(socket, client)
     return (bytes, size) => session.receive(Buffer.from(bytes.subarray(0, size)))
@@ -68,7 +68,7 @@ export class H2Sessions {
       suspect: this.#offenders.has(client.ip, Date.now()),
       onFlood: () => this.#offenders.note(client.ip, Date.now()),
       onRequest: (stream, head, tooLarge) => {
-        // As for a WebSocket over HTTP/1.1: it may be quiet for hours, and only the kernel finds out that nobody is there any more.
+        // A WebSocket may be quiet for hours: TCP keep-alive finds out that its client is gone.
         if (asksForWebSocket(head)) socket.setKeepAlive(true, quietProbeMs)
         this.#request(stream, head, tooLarge, client, last)
       },
@@ -76,7 +76,7 @@ export class H2Sessions {
     }
     const session = new Session(socket, sessionHost)
     this.#sessions.add(session)
-    // Its handshake was under way when the others were told.
+    // Its handshake was under way when the drain began.
     if (this.#graceMs !== null) session.drain(this.#graceMs)
     return session
   }

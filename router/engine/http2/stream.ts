@@ -2,7 +2,7 @@ import { slowReaders } from '../io/load-gauge'
 import type { Field } from './hpack/field'
 import { ErrorCode, frameHeaderBytes, maxFrameBytes } from './protocol'
 
-/** Who answers a request: gets its body, and is told when it may go on. */
+/** Receives the body of a request, and the signal to send more of its answer. */
 export interface RequestTaker {
   /** Bytes of the body; they may be kept. false: no more until `stream.resume` was called. */
   takeBody(bytes: Buffer): boolean
@@ -257,13 +257,13 @@ export class H2Stream {
     return false
   }
 
-  /** Gives up: the client is told why. */
+  /** Resets the stream with an error code. */
   reset(code: number = ErrorCode.internalError): void {
     if (this.over) return
     this.#owner.resetStream(this, code)
   }
 
-  /** No frame goes out any more; who answers is told, unless it is who ended it. */
+  /** Stops sending frames. `notify`: calls `onAbort` of the request's taker. */
   abandon(notify: boolean): void {
     this.localOpen = false
     this.remoteOpen = false

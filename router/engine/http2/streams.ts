@@ -126,7 +126,7 @@ export class StreamSet implements StreamOwner {
     }
   }
 
-  /** Resets a stream; who answers is told. */
+  /** Resets a stream and notifies its request. */
   resetStream(stream: H2Stream, code: number): void {
     this.#output.rstStream(stream.id, code)
     this.forget(stream, ClosedBy.us)
@@ -161,7 +161,7 @@ export class StreamSet implements StreamOwner {
     if (at !== -1) this.#waiting.splice(at, 1)
   }
 
-  /** The connection is lost: all that answer are told. */
+  /** The connection is lost: notifies every open request. */
   abandonAll(): void {
     this.#ended = true
     const streams = [...this.#open.values()]

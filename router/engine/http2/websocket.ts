@@ -24,14 +24,14 @@ export class Handshake {
     return `Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: ${this.key}\r\n`
   }
 
-  /** Whether the instance has understood it (RFC 6455 §4.1): nobody behind us can tell any more. */
+  /** Whether the instance accepted the handshake (RFC 6455 §4.1), which the client cannot check itself. */
   isAccepted(head: AnswerHead): boolean {
     const expected = createHash('sha1').update(`${this.key}${acceptGuid}`).digest('base64')
     return head.fields.joined(head.bytes, 'sec-websocket-accept', ', ') === expected
   }
 }
 
-/** Appends what the client is told of a 101: a plain 200. */
+/** Appends the head that stands for a 101 over HTTP/2: a plain 200. */
 export function encodeSwitch(fields: Buffer[], head: AnswerHead, edits: HeaderEdits | null, setCookie: string | null, id: Buffer): void {
   head.fields.cutNames(head.bytes, notOfAnswer)
   encodeAnswerHead(fields, head, edits, setCookie, id, 200)

@@ -1,15 +1,15 @@
 import type net from 'node:net'
 import tls from 'node:tls'
 
-/** The raw socket under a TLS one, by which what was said before the handshake is found again. */
+/** The raw socket under a TLS socket: the key for data from before the handshake (PROXY protocol). */
 export function rawOf(socket: tls.TLSSocket): net.Socket | null {
   const parent: unknown = Reflect.get(socket, '_parent')
   return parent !== null && typeof parent === 'object' && 'resetAndDestroy' in parent ? (parent as net.Socket) : null
 }
 
 /**
- * Ends a connection whose client takes nothing, by a reset. Closed in the ordinary way, what the system holds for it, up to megabytes,
- * would be kept for minutes in case the client comes to want it; thousands of these use up what the system has for all connections.
+ * Resets a connection whose client does not read. After an ordinary close the kernel keeps the unsent bytes, up to megabytes, for minutes;
+ * thousands of such connections would use up the memory for all connections.
  */
 export function cut(socket: net.Socket): void {
   const raw = socket instanceof tls.TLSSocket ? rawOf(socket) : socket

@@ -91,7 +91,7 @@ export class Outbox {
     this.#limit = slab.bytes.length
   }
 
-  /** What is written next, up to `size` bytes, stays in one piece: for who asks for it as a whole. */
+  /** Keeps the next `size` bytes in one piece, so that they can be read back as a whole. */
   reserve(size: number): void {
     if (this.#to + size > this.#limit) this.#room(size)
   }
@@ -184,12 +184,12 @@ export class Outbox {
     this.sent += view.length
     if (!socket.writable) return true
     const ready = socket.write(view)
-    // The kernel has taken all of it: nobody holds this piece of the slab any more.
+    // The kernel has taken all of it: this piece of the slab is free.
     if (again && socket.writableLength === 0 && slab.writer === null && slab.at === from + view.length) slab.at = from
     return ready
   }
 
-  /** Writes bytes that nobody will change, without copying them. */
+  /** Writes bytes without copying them. They must not change afterwards. */
   write(bytes: Buffer): boolean {
     if (this.#to > this.#from) this.flush()
     this.sent += bytes.length

@@ -79,8 +79,8 @@ function tryRewrap(): Promise<boolean> {
 }
 
 /**
- * Begins to read an accepted, paused socket. `begin` is given the socket to keep and write to (which may be another one) and says who
- * takes its bytes.
+ * Begins to read an accepted, paused socket. `begin` gets the socket to keep and write to (which may be another one) and returns the reader
+ * of its bytes.
  */
 export function startReading(accepted: net.Socket, useRewrap: boolean, begin: (socket: net.Socket) => Reader): void {
   if (useRewrap) {

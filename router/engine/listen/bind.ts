@@ -3,7 +3,7 @@ import type { RouterLog } from '../../log'
 import type { ListenAddress } from '../engine'
 
 /**
- * Binds a listener to its address; what befalls it later is logged.
+ * Binds a listener to its address; later errors are logged.
  * @throws Error of the system when the address cannot be bound.
  */
 export async function bind(server: net.Server, { host, port, reusePort }: ListenAddress, log: RouterLog): Promise<{ host: string; port: number }> {

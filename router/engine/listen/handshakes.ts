@@ -8,7 +8,7 @@ export interface HandshakesOptions {
   /** Begins the handshake on a socket that may already hold bytes. */
   start(socket: net.Socket): void
   oneLess(): void
-  /** So many under way are no crowd: below it nobody is held back, and nothing is read here. */
+  /** Up to this many handshakes under way, connections are not delayed and the ClientHello is not inspected. */
   calm?: number
   /** So many are under way at most: what OpenSSL keeps of one takes 60 to 80 KiB. */
   most?: number
@@ -18,9 +18,9 @@ export interface HandshakesOptions {
 const begunPerTick = 32
 
 /**
- * Connections on which TLS is not agreed on yet. Whoever stalls there costs a socket and not the state of a handshake: in a crowd a
- * handshake begins when the whole ClientHello is here. Of those beyond what may be under way the newest goes first, because a crowd of
- * stalled ones only grows older. None under way is ended for others' sake: who is cut comes back, and to begin is what costs.
+ * Connections within a TLS handshake. Under load a handshake begins only when its whole ClientHello has arrived, so that a stalled client
+ * costs a socket and no TLS state. Beyond the bound the newest waiting connection begins first, because stalled ones only grow older. No
+ * handshake under way is closed to make room: the client would reconnect, and beginning a handshake is the expensive part.
  */
 export class Handshakes {
   readonly #options: Required<HandshakesOptions>
@@ -60,7 +60,7 @@ export class Handshakes {
     this.#options.start(socket)
   }
 
-  /** The handshake is done: the connection is somebody else's. */
+  /** The handshake is done: the connection is no longer tracked here. */
   done(socket: net.Socket): void {
     this.#all.delete(socket)
     if (this.#underWay.delete(socket)) this.#next()

@@ -26,7 +26,7 @@ export interface ListenersOptions {
   offenders: Offenders
   /** For a PROXY header or a TLS handshake. */
   headTimeoutMs: number
-  /** Takes a connection over and says who reads its bytes; null: that is seen to. */
+  /** Takes a connection over. Returns the reader of its bytes; null: the callee reads the socket itself. */
   take(arrived: ArrivedSocket, address: ClientAddress): Reader | null
   oneLess(): void
 }
@@ -117,7 +117,7 @@ export class Listeners {
     }
   }
 
-  /** Who has just flooded us may begin later. */
+  /** Delays connections from addresses that have just flooded. */
   #heldBack(socket: net.Socket, behind: Behind | null, begin: Enter): void {
     const ip = behind?.ip ?? plainAddress(socket.remoteAddress ?? '')
     const wait = this.#options.offenders.holdBack(ip, Date.now())

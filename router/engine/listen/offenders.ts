@@ -3,17 +3,17 @@ import { visitorOf } from '../../rules/addresses'
 const suspicionMs = 30_000
 const mostOffenders = 4_096
 /**
- * Much beside the tenth of a second in which who is cut is back, and little for a visitor who shares the address: behind a balancer that
- * does not tell us addresses, everybody does, so nobody is ever refused for it.
+ * Long compared with the 0.1 s after which a flooding client reconnects, short for a client that shares its address. Behind a balancer
+ * without the PROXY protocol all clients share one address, so connections are delayed and never refused.
  */
 const holdBackMs = 1_000
 
 /**
- * Addresses whose connections were ended for a flood. Who is cut comes back at once, and a handshake and what a connection may do before
- * it is cut are milliseconds of everybody's time: for a while connections from there begin later and may do little.
+ * Addresses whose connections were closed for a flood. A flooding client reconnects at once, and each new handshake costs milliseconds of
+ * CPU: for a while connections from these addresses begin later and have lower allowances.
  */
 export class Offenders {
-  /** By visitor (see `visitorOf`) since when, the oldest first. */
+  /** Time of the last flood by client (see `visitorOf`), the oldest first. */
   readonly #since = new Map<string, number>()
 
   note(ip: string, now: number): void {
@@ -37,12 +37,12 @@ export class Offenders {
     return false
   }
 
-  /** How many milliseconds a new connection from there is to wait before anything is done for it. */
+  /** Milliseconds for which a new connection from this address is delayed. */
   holdBack(ip: string, now: number): number {
     return this.has(ip, now) ? holdBackMs : 0
   }
 
-  /** Nobody is suspected: no address need be asked for. */
+  /** Whether the list is empty, so that no address need be looked up. */
   get none(): boolean {
     return this.#since.size === 0
   }

@@ -2,7 +2,7 @@ import net from 'node:net'
 
 /**
  * The PROXY protocol, versions 1 and 2 (haproxy.org/download/2.8/doc/proxy-protocol.txt): before anything else a balancer says whose
- * connection it passes on. Read strictly, since whoever may write it decides what address rules see.
+ * connection it passes on. Parsed strictly, because its sender decides which client address the rules see.
  */
 export interface ProxySource {
   /** IP literal of the visitor. */

@@ -8,7 +8,7 @@ import { isEventStream } from './event-stream'
 import { ConnectTimeout, InterimFlood, mostInterimBytes, quietProbeMs, UnaskedUpgrade, UpstreamSilence } from './faults'
 
 /**
- * Who an answer is for. Bytes are views of a buffer that is used again: valid during the call, to be copied by who keeps them.
+ * Receives one answer. Bytes are views of a buffer that is used again: valid during the call, copy them to keep them.
  * The order is: onInformation*, onHead, onBody*, onTrailers?, onEnd. Each turn of reading ends with onFlush or onEnd, so what came
  * together can leave together. After onEnd, onFault or `abort` nothing comes any more.
  */
@@ -39,7 +39,7 @@ export interface AskedFor {
   silenceMs: number
 }
 
-/** What could not be read as an HTTP answer. */
+/** The answer is not valid HTTP. */
 export class BadAnswer extends Error {
   readonly code = 'HPE_LEAN'
 }
@@ -61,7 +61,7 @@ const answerHead = new AnswerHead()
 /** Heads of requests are rarely longer. */
 const ownBytes = 2_048
 
-/** Where a connection goes when its answer ended. */
+/** Takes a connection back when its answer ended. */
 export interface ConnectionHome {
   /** The connection is clean and may serve again. */
   release(connection: UpstreamConnection): void
@@ -90,7 +90,7 @@ export class UpstreamConnection {
   /** The answer is a stream of events: it may be quiet for as long as it is open. */
   #mayBeQuiet = false
   #paused = false
-  /** The instance said the last byte of a tunnel: what becomes of the connection then breaks nothing off. */
+  /** The instance half-closed a tunnel: a later error of the connection breaks nothing off. */
   #lastSaid = false
   /** Clock time of the last byte in either direction, or of the last change of state. */
   activeAt: number
@@ -165,13 +165,13 @@ export class UpstreamConnection {
     this.socket.resume()
   }
 
-  /** The answer is not wanted any more: the connection is closed, the sink hears nothing. */
+  /** Discards the answer and closes the connection; the sink is not called again. */
   abort(): void {
     this.#sink = null
     this.destroy()
   }
 
-  /** Says the last byte of a tunnel. */
+  /** Half-closes the connection of a tunnel. */
   endTunnel(): void {
     this.flush()
     this.socket.end()
@@ -203,7 +203,7 @@ export class UpstreamConnection {
   #receive(bytes: Buffer, size: number) {
     const sink = this.#sink
     this.activeAt = this.#clock.now
-    // Bytes that nobody asked for: whatever they are, they must not become the next request's answer.
+    // Bytes without a request must not become the next request's answer.
     if (sink === null) return this.destroy()
     this.#anyByte = true
     if (this.#state === body) this.#body(bytes, 0, size)

@@ -15,7 +15,7 @@ const routesAtOnce = 16
  */
 export function* goneTargets(table: HostTable, known: Iterable<string>): Generator<void, Set<string>> {
   const gone = new Set(known)
-  // Most targets of a table are of nobody's interest here: no key is put together for them.
+  // Most targets of a table have no connections: no key is built for them.
   const instances = new Set<string>()
   for (const key of gone) instances.add(instanceIn(key))
   let looked = 0

@@ -33,8 +33,8 @@ export function isSafe(method: string): boolean {
 
 /**
  * Where a second attempt goes: the route of the newest table, for an instance that refuses may be gone since its successor took over.
- * null: nowhere. The host is another project's by now, whose doors this request has not passed; or there was no connection, and there
- * is no instance but the one that failed.
+ * null: nowhere, because the host belongs to another project now, whose access rules were not checked; or because there was no connection
+ * and the failed instance is the only one.
  */
 export function routeOfRetry(table: HostTable, before: LiveRoute, failed: Target, fault: UpstreamFault): LiveRoute | null {
   const newest = table.find(before.host)

@@ -59,7 +59,7 @@ function look(table: { name: Uint8Array; meaning: Meaning }[][], bytes: Uint8Arr
   return plain
 }
 
-/** Meaning of a request's header name. Many servers read `X_Real_IP` as `X-Real-IP`: what nobody may say is cut in both spellings. */
+/** Meaning of a request's header name. Many servers read `X_Real_IP` as `X-Real-IP`: an untrusted name is cut in both spellings. */
 export function requestMeaning(bytes: Buffer, start: number, end: number): Meaning {
   const length = end - start
   const meaning = look(requestNames, bytes, start, length)

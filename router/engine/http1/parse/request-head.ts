@@ -22,7 +22,7 @@ function methodOf(bytes: Buffer, start: number, end: number): string | undefined
 
 const refuse = (status: Refusal['status'], detail: string): Refusal => ({ status, detail })
 export const notHttp = refuse(400, 'The request is not valid HTTP/1.1.')
-/** For who reads the value of Host. */
+/** The refusal of a Host header that is not a hostname. */
 export const notHost = refuse(400, 'The Host header is not a hostname.')
 const refusals = {
   method: refuse(501, 'This is not a method of HTTP.'),
@@ -100,7 +100,7 @@ function refused(head: RequestHead, refusal: Refusal): number {
   return malformed
 }
 
-/** RFC 9112 §3: where the request line alone is too long, it is the target that nobody wants to read. */
+/** RFC 9112 §3: a request line that alone exceeds the limit is answered with 414. */
 function tooLarge(lineBytes: number, { maxHeaderBytes }: EngineLimits): Refusal {
   if (lineBytes > maxHeaderBytes) return refuse(414, `The request target is longer than ${maxHeaderBytes} bytes.`)
   return refuse(431, `The request head is larger than ${maxHeaderBytes} bytes.`)
