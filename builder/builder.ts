@@ -1,6 +1,6 @@
 import type { BuildPlan, BuildSettings, DetectionReport } from '@/shared/build-plan'
-import type { EdgePolicy } from '@/shared/edge-policy'
 import type { LogRecord } from '@/shared/logs'
+import type { EdgePolicy } from '@/shared/project-rules'
 import type { Artifact, ResourceLimits } from '@/shared/release'
 
 export interface GitCredentials {

@@ -8,7 +8,6 @@ import type { BuildEvents, BuildOutcome, BuildRequest, BuildStep, SourceTree } f
 import { buildKey, type EnvHash } from './cache/key'
 import type { createWorkspaces, Workspace } from './cache/workspace'
 import { detect } from './detect'
-import { readSourceRules, warningText } from './edge-rules'
 import type { Engine } from './engine'
 import type { Confinement } from './execute/confinement'
 import { buildInContainer } from './execute/container'
@@ -23,6 +22,7 @@ import type { TreeOwner } from './execute/sync'
 import { type BaseImages, pulledVersion, type Tools } from './images'
 import type { BuilderOptions } from './options'
 import { makePlan } from './plan'
+import { readSourceRules, warningText } from './rules'
 import { defaultSourceLimits, fetchSource } from './source'
 
 /** What `createBuilder` puts together once and every build uses. */

@@ -1,8 +1,8 @@
 import { mkdir, readFile, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { z } from 'zod'
-import { edgePolicyKeys } from '@/shared/edge-settings'
 import { writeFileAtomic } from '@/shared/node/atomic-file'
+import { edgePolicyKeys } from '@/shared/rules-settings'
 import { type ProjectInput, projectInput } from '@/shared/views'
 import { UsageError } from './failure'
 

@@ -1,8 +1,8 @@
 import { homedir } from 'node:os'
 import path from 'node:path'
 import { z } from 'zod'
-import { defaultMaxHeaderBytes } from '@/shared/edge-limits'
 import { AppError } from '@/shared/errors'
+import { defaultMaxHeaderBytes } from '@/shared/header-limits'
 
 const whole = (fallback: number, min: number, max: number) => z.coerce.number().int().min(min).max(max).default(fallback)
 const milliseconds = (fallback: number) => whole(fallback, 1, 86_400_000)

@@ -1,5 +1,5 @@
 import path from 'node:path'
-import type { EdgeAsks, EdgeReports } from '@/shared/edge-link'
+import type { EdgeAsks, EdgeReports } from '@/shared/link'
 import { type AnswerSources, createAnswerSources } from './cache/answer-sources'
 import type { EngineServices } from './engine/engine'
 import type { RouterEnv } from './env'

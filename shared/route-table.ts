@@ -1,4 +1,4 @@
-import type { EdgePolicy } from './edge-policy'
+import type { EdgePolicy } from './project-rules'
 
 /** What the control plane tells the routers. Versioned snapshot, always whole: a router never patches. */
 

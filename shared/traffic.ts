@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { latencyBoundsMs } from './edge-link'
+import { latencyBoundsMs } from './link'
 
 /** What the dashboard and REST v1 say about traffic. */
 

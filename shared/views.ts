@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { elsewhereChoices } from './build-plan'
-import { edgeProblemList } from './edge-problems'
+import { edgeProblemList } from './routing-problems'
 import { runtimeSettings, runtimeSettingsPatch } from './runtime-settings'
 import { deploymentStatuses, instanceStates } from './states'
 import { valueProblem } from './variables'

@@ -6,7 +6,7 @@ import path from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import { SnapshotStore } from '@/router/table/snapshot'
 import { copyOf } from '@/router/table/testing'
-import { defaultEdgePolicy } from '@/shared/edge-policy'
+import { defaultEdgePolicy } from '@/shared/project-rules'
 import { until } from './support/processes'
 import { type SupervisedHome, supervisedHome } from './support/supervisor'
 

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { defaultEdgePolicy, type EdgePolicy } from '@/shared/edge-policy'
+import { defaultEdgePolicy, type EdgePolicy } from '@/shared/project-rules'
 import type { Route, RouteTable } from '@/shared/route-table'
 
 /** wrk names the host of its URL in the TLS handshake, and it must resolve. */

@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { EdgeHub } from '@/server/edge/hub'
+import { EdgeHub } from '@/server/link/hub'
 import { routerFlags } from '@/server/node-flags'
 import { type Fixtures, host, makeTable } from './fixtures'
 import { freePorts, type Running, startOn, untilListening } from './processes'

@@ -1,4 +1,4 @@
-import type { EdgeCommands } from '@/shared/edge-link'
+import type { EdgeCommands } from '@/shared/link'
 import { inSlices } from '@/shared/node/slices'
 import type { AnswerCache, AnswerFilter, Found, LocalAnswer, RequestFacts } from '../gate/gate'
 import { asksForSocket, nominatesFields } from '../http/nominated'

@@ -1,5 +1,5 @@
 import path from 'node:path'
-import type { EdgeCommands } from '@/shared/edge-link'
+import type { EdgeCommands } from '@/shared/link'
 import { StaticFiles } from '../content/static-content'
 import type { RouterLog } from '../log'
 import type { HostTable } from '../match/host-table'

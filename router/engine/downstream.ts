@@ -1,4 +1,4 @@
-import type { AccessLine } from '@/shared/edge-link'
+import type { AccessLine } from '@/shared/link'
 import type { ForwardPlan, HeaderEdits, LocalAnswer, RequestFacts } from '../gate/gate'
 import type { AnswerHead } from './http1/parse/answer-head'
 import type { Outbox } from './io/slab'

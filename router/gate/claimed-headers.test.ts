@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { RedirectRule } from '@/shared/edge-policy'
+import type { RedirectRule } from '@/shared/project-rules'
 import { brief, gateFor } from './testing'
 
 const redirectWhere = (key: string, value: string): { redirects: RedirectRule[] } => ({

@@ -1,4 +1,4 @@
-import { MatchLimit } from '@/shared/edge-rules/linear'
+import { MatchLimit } from '@/shared/rules/linear'
 import type { RouterLog } from '../log'
 import type { HostTable, LiveRoute } from '../match/host-table'
 import type { Problem } from '../pages/pages'

@@ -1,4 +1,4 @@
-import { matchRule } from '@/shared/edge-rules/rules'
+import { matchRule } from '@/shared/rules/rules'
 import type { Problem } from '../pages/pages'
 import { visitorOf } from '../rules/addresses'
 import type { LimitedRoute } from '../rules/compiled-policy'

@@ -1,4 +1,4 @@
-import type { RedirectRule } from '@/shared/edge-policy'
+import type { RedirectRule } from '@/shared/project-rules'
 import { editPairs } from '../engine/http-proxy/edits'
 import { domainCheck } from '../observe/observer'
 import type { HeaderEdits, LocalAnswer } from './gate'

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { defaultEdgePolicy, type EdgePolicy } from '@/shared/edge-policy'
+import { defaultEdgePolicy, type EdgePolicy } from '@/shared/project-rules'
 import { routeTo, tableOf } from '../engine/contract/testing'
 import { HostTable } from '../match/host-table'
 import type { Admission, ContentSource, ForwardPlan, LocalAnswer } from './gate'

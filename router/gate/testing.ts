@@ -1,4 +1,4 @@
-import { defaultEdgePolicy, type EdgePolicy } from '@/shared/edge-policy'
+import { defaultEdgePolicy, type EdgePolicy } from '@/shared/project-rules'
 import type { Route, RouteTable } from '@/shared/route-table'
 import { quietLog, routeTo, tableOf } from '../engine/contract/testing'
 import { HostTable, type LiveRoute } from '../match/host-table'

@@ -1,6 +1,6 @@
 import net from 'node:net'
 import { z } from 'zod'
-import { type EdgeAsks, type EdgeCommands, type EdgeReports, type EdgeStates, maxControlFrameBytes, type RouterMessage } from '@/shared/edge-link'
+import { type EdgeAsks, type EdgeCommands, type EdgeReports, type EdgeStates, maxControlFrameBytes, type RouterMessage } from '@/shared/link'
 import { decodeFrame, LineReader, sendFrame } from '@/shared/node/frames'
 import { Slices } from '@/shared/node/slices'
 import { isTablePart } from '@/shared/node/table-frames'

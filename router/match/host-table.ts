@@ -1,5 +1,5 @@
-import { defaultEdgePolicy, type EdgePolicy } from '@/shared/edge-policy'
 import { placeOf } from '@/shared/node/host'
+import { defaultEdgePolicy, type EdgePolicy } from '@/shared/project-rules'
 import type { CertificateEntry, Route, TableHead, TablePart } from '@/shared/route-table'
 
 /** A route as the data path uses it. Tables that contain the same route share one object. */

@@ -1,4 +1,4 @@
-import { latencyBoundsMs, type TrafficCounters } from '@/shared/edge-link'
+import { latencyBoundsMs, type TrafficCounters } from '@/shared/link'
 import type { LiveRoute } from '../match/host-table'
 import type { FinishedRequest } from './observer'
 

@@ -2,7 +2,7 @@ import { type FileHandle, mkdtemp, open, readdir, readFile, rm, stat, writeFile 
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import type { AccessLine, EdgeReports, TrafficCounters } from '@/shared/edge-link'
+import type { AccessLine, EdgeReports, TrafficCounters } from '@/shared/link'
 import { hostTable, routeTo } from '../engine/contract/testing'
 import type { LiveRoute } from '../match/host-table'
 import { AccessFile } from './access-file'

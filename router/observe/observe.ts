@@ -1,4 +1,4 @@
-import type { AccessLine, EdgeReports } from '@/shared/edge-link'
+import type { AccessLine, EdgeReports } from '@/shared/link'
 import type { RouterLog } from '../log'
 import type { LiveRoute } from '../match/host-table'
 import { AccessFile } from './access-file'

@@ -1,4 +1,4 @@
-import type { AccessLine, CacheState } from '@/shared/edge-link'
+import type { AccessLine, CacheState } from '@/shared/link'
 import type { LiveRoute } from '../match/host-table'
 
 /**

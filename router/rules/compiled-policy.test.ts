@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { defaultEdgePolicy, type EdgePolicy } from '@/shared/edge-policy'
-import { ruleLimits } from '@/shared/edge-rules/weight'
+import { defaultEdgePolicy, type EdgePolicy } from '@/shared/project-rules'
+import { ruleLimits } from '@/shared/rules/weight'
 import { CompiledPolicies } from './compiled-policy'
 
 const heavy = (name: string): EdgePolicy => ({

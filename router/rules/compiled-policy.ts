@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import { defaultEdgePolicy, type EdgePolicy } from '@/shared/edge-policy'
-import { ExpressionProblem } from '@/shared/edge-rules/expression'
+import { defaultEdgePolicy, type EdgePolicy } from '@/shared/project-rules'
+import { ExpressionProblem } from '@/shared/rules/expression'
 import {
   type CompiledHeaders,
   type CompiledRateLimit,
@@ -11,8 +11,8 @@ import {
   compileRedirect,
   compileRewrite,
   type Matcher,
-} from '@/shared/edge-rules/rules'
-import { ruleLimits, ruleWeight, textWeight } from '@/shared/edge-rules/weight'
+} from '@/shared/rules/rules'
+import { ruleLimits, ruleWeight, textWeight } from '@/shared/rules/weight'
 import type { RouterLog } from '../log'
 import { AddressList } from './addresses'
 import { Guard, wrongTries } from './protection'
@@ -44,7 +44,7 @@ export interface CompiledPolicy {
   readonly rewritesAfter: RuleIndex<CompiledRewrite> | null
   /** Paths of the project's own error pages. */
   readonly errorPages: readonly string[]
-  /** What it takes in memory, see `shared/edge-rules/weight.ts`. */
+  /** What it takes in memory, see `shared/rules/weight.ts`. */
   readonly weight: number
 }
 

@@ -1,4 +1,4 @@
-import { decodePath } from '@/shared/edge-rules/template'
+import { decodePath } from '@/shared/rules/template'
 
 /** Nothing in such a path can be read in two ways. */
 const plainPath = /^(?:\/[a-z0-9_~-][a-z0-9._~-]*)*$/

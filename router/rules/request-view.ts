@@ -1,7 +1,7 @@
-import type { ConditionFacts } from '@/shared/edge-rules/conditions'
-import { decodeQuery } from '@/shared/edge-rules/destination'
-import { StepBudget } from '@/shared/edge-rules/linear'
-import { decodePath } from '@/shared/edge-rules/template'
+import type { ConditionFacts } from '@/shared/rules/conditions'
+import { decodeQuery } from '@/shared/rules/destination'
+import { StepBudget } from '@/shared/rules/linear'
+import { decodePath } from '@/shared/rules/template'
 import { isUntrusted } from '../engine/headers/untrusted-names'
 import type { RequestFacts } from '../gate/gate'
 

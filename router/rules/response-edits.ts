@@ -1,5 +1,5 @@
-import { checkResponseHeader, cleanHeaderValue } from '@/shared/edge-rules/response-headers'
-import { type CompiledHeaders, matchRule } from '@/shared/edge-rules/rules'
+import { checkResponseHeader, cleanHeaderValue } from '@/shared/rules/response-headers'
+import { type CompiledHeaders, matchRule } from '@/shared/rules/rules'
 import type { HeaderEdits } from '../gate/gate'
 import type { RequestView } from './request-view'
 import type { RuleIndex } from './rule-index'

@@ -1,4 +1,4 @@
-import type { Matcher } from '@/shared/edge-rules/rules'
+import type { Matcher } from '@/shared/rules/rules'
 
 interface Numbered<R> {
   order: number

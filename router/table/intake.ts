@@ -1,4 +1,4 @@
-import { maxControlFrameBytes } from '@/shared/edge-link'
+import { maxControlFrameBytes } from '@/shared/link'
 import type { TableHead } from '@/shared/route-table'
 import { type BuiltTable, TableBuilder } from './builder'
 import { TableCopy } from './copy'

@@ -2,7 +2,7 @@ import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import type { EdgePolicy } from '@/shared/edge-policy'
+import type { EdgePolicy } from '@/shared/project-rules'
 import { routeTo, tableOf } from '../engine/contract/testing'
 import type { TableCopy } from './copy'
 import { checkHead, supersedes } from './schema'

@@ -1,4 +1,4 @@
-import type { EdgeAsks, EdgeReports } from '@/shared/edge-link'
+import type { EdgeAsks, EdgeReports } from '@/shared/link'
 import { inSlices } from '@/shared/node/slices'
 import type { Target } from '@/shared/route-table'
 import { defaultHealthSettings, type HealthSettings } from '../health/health'

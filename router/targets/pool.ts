@@ -1,4 +1,4 @@
-import type { EdgePolicy } from '@/shared/edge-policy'
+import type { EdgePolicy } from '@/shared/project-rules'
 import type { Target } from '@/shared/route-table'
 import { readCookie, targetCookie } from './sticky'
 import { sameTarget, slowStartMs, type TargetState } from './target-state'

@@ -1,5 +1,5 @@
 import { describe, expect, test, vi } from 'vitest'
-import type { EdgePolicy } from '@/shared/edge-policy'
+import type { EdgePolicy } from '@/shared/project-rules'
 import { isLease, type Lease } from './targets'
 import { anyone, lease, many, ok, refused, routeOf, serve, tableOf, targetsNamed, targetsWorld } from './testing'
 

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, vi } from 'vitest'
-import type { EdgeReports } from '@/shared/edge-link'
-import { defaultEdgePolicy, type EdgePolicy } from '@/shared/edge-policy'
+import type { EdgeReports } from '@/shared/link'
+import { defaultEdgePolicy, type EdgePolicy } from '@/shared/project-rules'
 import type { Route, Target } from '@/shared/route-table'
 import { HostTable, type LiveRoute } from '../match/host-table'
 import { type BalancedTargetsOptions, createTargets } from './balanced'

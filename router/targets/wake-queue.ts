@@ -1,4 +1,4 @@
-import type { EdgeAsks } from '@/shared/edge-link'
+import type { EdgeAsks } from '@/shared/link'
 import type { RouterLog } from '../log'
 import type { HostTable, LiveRoute } from '../match/host-table'
 import type { Problem } from '../pages/pages'

@@ -1,7 +1,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import path from 'node:path'
 import { createSecureContext, type SecureContext, type Server, type TLSSocket, type TlsOptions } from 'node:tls'
-import type { EdgeStates } from '@/shared/edge-link'
+import type { EdgeStates } from '@/shared/link'
 import { Slices } from '@/shared/node/slices'
 import type { CertificateEntry } from '@/shared/route-table'
 import type { RouterLog } from '../log'

@@ -1,5 +1,5 @@
 import type { Server, TlsOptions } from 'node:tls'
-import type { EdgeStates } from '@/shared/edge-link'
+import type { EdgeStates } from '@/shared/link'
 import type { CertificateEntry } from '@/shared/route-table'
 
 /** Certificates of a worker: which there are, those in memory, those on disk; and the options a TLS listener is made with. */

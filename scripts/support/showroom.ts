@@ -1,7 +1,7 @@
 import { request } from 'playwright'
 import { watchableApp } from '../../e2e/support/apps'
 import type { DomainPlatform } from '../../e2e/support/domain-platform'
-import type { EdgePolicyPatch } from '../../shared/edge-settings'
+import type { EdgePolicyPatch } from '../../shared/rules-settings'
 import type { GitServer } from '../../test/support/git-server'
 import { api, deploymentThat } from '../../test/support/journey'
 import type { RunningPlatform } from '../../test/support/platform'

@@ -1,7 +1,7 @@
 import * as acme from 'acme-client'
 import type { Domain, PrismaClient } from '@/server/database/generated/client'
 import type { WireError } from '@/shared/errors'
-import type { ChallengeBoard } from '../edge/challenges'
+import type { ChallengeBoard } from '../link/challenges'
 import type { Secrets } from '../secrets/secrets'
 import { newKeyPem } from './accounts'
 import { recordNameFor, waitUntilVisible } from './dns/propagation'

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { PrismaClient } from '@/server/database/generated/client'
-import type { EdgeAsks } from '@/shared/edge-link'
+import type { EdgeAsks } from '@/shared/link'
 import type { CertificateEntry } from '@/shared/route-table'
 import { coveringNames } from '../domains/covers'
 import type { OwnedCertificate } from '../routes/sound-routes'

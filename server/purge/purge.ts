@@ -4,7 +4,7 @@ import type { Actor } from '../actor'
 import { writeAudit } from '../audit/audit'
 import type { PrismaClient } from '../database/client'
 import { scopeTo } from '../database/scope'
-import type { LinkMessages } from '../edge/link-messages'
+import type { LinkMessages } from '../link/link-messages'
 import { authorize } from '../teams/policy'
 
 export interface PurgeDeps {

@@ -1,5 +1,5 @@
 import type { PrismaClient } from '@/server/database/generated/client'
-import { type EdgeProblem, edgeProblemList } from '@/shared/edge-problems'
+import { type EdgeProblem, edgeProblemList } from '@/shared/routing-problems'
 import type { ChangeBus } from '../events/bus'
 import type { FoundProblems } from './problems'
 

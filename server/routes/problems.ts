@@ -1,4 +1,4 @@
-import type { EdgeProblem } from '@/shared/edge-problems'
+import type { EdgeProblem } from '@/shared/routing-problems'
 
 /** Where a problem comes from: what a person set, files of a deployment, the bounds on a table, or a row nobody can make sense of. */
 export type ProblemOrigin = 'settings' | 'files' | 'budget' | 'record'

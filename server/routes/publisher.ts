@@ -4,16 +4,16 @@ import { AppError } from '@/shared/errors'
 import type { RouteTable } from '@/shared/route-table'
 import { entryOf, type OwnHosts, withOwnHttps } from '../certificates/own-hosts'
 import { ownedCertificates } from '../certificates/supply'
-import { PolicyReader } from '../edge-policy/parts'
-import type { StoredPolicy } from '../edge-policy/stored'
-import { attachPolicies } from '../edge-policy/table'
+import { PolicyReader } from '../rules/parts'
+import type { StoredPolicy } from '../rules/stored'
+import { attachPolicies } from '../rules/table'
 import type { StaticContents } from '../static-content/static-content'
 import { type Candidate, computeRoutes } from './compute'
 import type { VisiblePorts } from './domains'
 import { FoundProblems } from './problems'
 import { routesThatFit, soundCertificates, soundRoutes } from './sound-routes'
 
-/** The control side of the routers' link, as `server/edge` implements it. */
+/** The control side of the routers' link, as `server/link` implements it. */
 export interface TableSink {
   publish(table: RouteTable, options: { deadlineMs: number }): Promise<{ acknowledged: number }>
 }

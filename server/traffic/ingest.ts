@@ -1,7 +1,7 @@
 import type { Pool } from 'pg'
 import type { Logger } from 'pino'
-import type { EdgeHub } from '../edge/hub'
 import type { ChangeBus } from '../events/bus'
+import type { EdgeHub } from '../link/hub'
 import { recordHealthEvents } from './health-events'
 import { LineStore } from './lines'
 import { MinuteStore } from './minutes'

@@ -1,4 +1,4 @@
-import { latencyBoundsMs } from '@/shared/edge-link'
+import { latencyBoundsMs } from '@/shared/link'
 import type { HostTotals } from './totals'
 
 /**

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { latencyBoundsMs } from '@/shared/edge-link'
+import { latencyBoundsMs } from '@/shared/link'
 
 /** What routers report, checked: they are other processes, maybe of another version. */
 

@@ -1,5 +1,5 @@
 import type { Pool } from 'pg'
-import { latencyBoundsMs } from '@/shared/edge-link'
+import { latencyBoundsMs } from '@/shared/link'
 import { percentile, type TrafficRange, type TrafficSeries, type TrafficSums, trafficRanges } from '@/shared/traffic'
 
 /** Hosts and instances shown beside the chart. */

@@ -1,6 +1,6 @@
 import type { Pool } from 'pg'
 import { describe, expect, test } from 'vitest'
-import { latencyBoundsMs } from '@/shared/edge-link'
+import { latencyBoundsMs } from '@/shared/link'
 import { percentile } from '@/shared/traffic'
 import { expiriesOf } from './expiries'
 import { metricsText } from './metrics'

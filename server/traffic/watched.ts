@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
-import type { LinkMessages } from '../edge/link-messages'
 import type { ChangeBus } from '../events/bus'
+import type { LinkMessages } from '../link/link-messages'
 
 /** Whoever looks says so again and again; who has left, or died, is forgotten by silence. */
 export const watchBeatMs = 10_000

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net'
 import { isAbsolute } from 'node:path'
 import { z } from 'zod'
-import { edgePolicySchema } from '../edge-policy-schema'
+import { edgePolicySchema } from '../project-rules-schema'
 import type { CertificateEntry, Route, TableHead, TablePart } from '../route-table'
 
 /** What a router asks of a table. The control plane asks the same of each part before it publishes, so that one bad row costs its project alone. */

@@ -1,4 +1,4 @@
-import { tablePartBytes } from '../edge-link'
+import { tablePartBytes } from '../link'
 import type { CertificateEntry, RouteTable, TableHead } from '../route-table'
 import { encodeFrame } from './frames'
 

@@ -12,9 +12,9 @@ import type { Authorities, Authority } from '@/server/certificates/authorities'
 import type { DnsProvider } from '@/server/certificates/dns/provider'
 import { type CertificateScheduler, type SchedulerOptions, startScheduler } from '@/server/certificates/scheduler'
 import type { Database } from '@/server/database/client'
-import { type ChallengeBoard, createChallengeBoard } from '@/server/edge/challenges'
+import { type ChallengeBoard, createChallengeBoard } from '@/server/link/challenges'
 import { openSecrets, type Secrets } from '@/server/secrets/secrets'
-import type { EdgeStates } from '@/shared/edge-link'
+import type { EdgeStates } from '@/shared/link'
 import { newId } from '@/shared/node/ids'
 
 type Challenges = EdgeStates['challenges']

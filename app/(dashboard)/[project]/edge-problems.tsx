@@ -2,7 +2,7 @@ import { Button } from '@/app/components/ui/button'
 import { ErrorPanel } from '@/app/components/ui/error-panel'
 import { PageLink } from '@/app/components/ui/page-link'
 import { paths } from '@/app/lib/paths'
-import type { EdgeProblem } from '@/shared/edge-problems'
+import type { EdgeProblem } from '@/shared/routing-problems'
 import type { ProjectView } from '@/shared/views'
 
 const looks = {

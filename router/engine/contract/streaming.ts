@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import http from 'node:http'
 import { describe, expect, test } from 'vitest'
-import { defaultEdgePolicy } from '@/shared/edge-policy'
+import { defaultEdgePolicy } from '@/shared/project-rules'
 import type { EngineFactory } from '../engine'
 import { useEdge, watchKeepAlive } from './harness'
 import { plan, ScriptedGate } from './scripted'

@@ -1,4 +1,4 @@
-import type { CacheState } from '@/shared/edge-link'
+import type { CacheState } from '@/shared/link'
 import type { LiveRoute } from '../../match/host-table'
 import type { FinishedRequest, Observer } from '../../observe/observer'
 

@@ -1,4 +1,4 @@
-import type { CacheState } from '@/shared/edge-link'
+import type { CacheState } from '@/shared/link'
 import type { AnswerFilter } from '../../gate/gate'
 
 type Head = Parameters<AnswerFilter['onHead']>

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { z } from 'zod'
-import { edgePolicyPatch } from '@/shared/edge-settings'
+import { edgePolicyPatch } from '@/shared/rules-settings'
 import { projectInput } from '@/shared/views'
 import { refuseUnknownFields } from './unknown-fields'
 

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { CaaRecord } from 'node:dns'
-import type { ChallengeBoard } from '../../edge/challenges'
+import type { ChallengeBoard } from '../../link/challenges'
 import { claimName, type RivalClaim } from '../claims'
 import type { DomainName } from '../hostname'
 import type { DnsOutcome, DnsSession } from './dns'

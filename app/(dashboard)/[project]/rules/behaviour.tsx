@@ -1,8 +1,8 @@
 'use client'
 import { useState } from 'react'
 import { SelectField, TextField } from '@/app/components/ui/field'
-import { defaultEdgePolicy } from '@/shared/edge-policy'
-import type { EdgePolicyPatch, EdgePolicyView } from '@/shared/edge-settings'
+import { defaultEdgePolicy } from '@/shared/project-rules'
+import type { EdgePolicyPatch, EdgePolicyView } from '@/shared/rules-settings'
 import { RuleCard, Toggle } from './rule-card'
 import { useSaveRules } from './use-rules'
 

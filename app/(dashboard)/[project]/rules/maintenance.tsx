@@ -1,7 +1,7 @@
 'use client'
 import { useState } from 'react'
 import { AreaField, TextField } from '@/app/components/ui/field'
-import type { EdgePolicyView } from '@/shared/edge-settings'
+import type { EdgePolicyView } from '@/shared/rules-settings'
 import { linesOf, RuleCard, Toggle } from './rule-card'
 import { useSaveRules } from './use-rules'
 

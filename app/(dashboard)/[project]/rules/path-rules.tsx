@@ -1,7 +1,7 @@
 'use client'
 import { SelectField, TextField } from '@/app/components/ui/field'
-import type { HeaderRule, RateLimitRule, RedirectRule, RewriteRule } from '@/shared/edge-policy'
-import type { EdgePolicyView } from '@/shared/edge-settings'
+import type { HeaderRule, RateLimitRule, RedirectRule, RewriteRule } from '@/shared/project-rules'
+import type { EdgePolicyView } from '@/shared/rules-settings'
 import { RuleList } from './rule-list'
 
 const statuses: [RedirectRule['status'], string][] = [

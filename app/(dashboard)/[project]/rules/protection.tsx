@@ -4,7 +4,7 @@ import { useState } from 'react'
 import { Button } from '@/app/components/ui/button'
 import { CopyButton } from '@/app/components/ui/copy-button'
 import { SelectField, TextField } from '@/app/components/ui/field'
-import type { EdgePolicyPatch, EdgePolicyView } from '@/shared/edge-settings'
+import type { EdgePolicyPatch, EdgePolicyView } from '@/shared/rules-settings'
 import { RuleCard } from './rule-card'
 import { useSaveRules } from './use-rules'
 

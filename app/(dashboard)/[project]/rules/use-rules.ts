@@ -4,8 +4,8 @@ import { useRef } from 'react'
 import { toast } from 'sonner'
 import { wireErrorOf } from '@/app/lib/errors'
 import { useTRPC } from '@/app/lib/trpc'
-import type { EdgePolicyPatch } from '@/shared/edge-settings'
 import type { WireError } from '@/shared/errors'
+import type { EdgePolicyPatch } from '@/shared/rules-settings'
 import { useProject } from '../use-project'
 
 /** The rules of this project. */

@@ -1,0 +1,130 @@
+import type { EdgePolicy } from '@/shared/project-rules'
+import {
+  edgePolicyFields,
+  edgePolicySchema,
+  headerRuleSchema,
+  rateLimitRuleSchema,
+  redirectRuleSchema,
+  rewriteRuleSchema,
+} from '@/shared/project-rules-schema'
+import { findRuleProblems } from '@/shared/rules/rules'
+import { findExcess } from '@/shared/rules/weight'
+import type { TreeFiles } from '../tree-files'
+import { readHeadersFile } from './headers-file'
+import { readJsonFile } from './json-file'
+import { readRedirectsFile } from './redirects-file'
+import { accessUnread, tooMany } from './refusals'
+import { type EdgeRules, maxWarnings, type Placed, type RuleFile, type RuleWarning } from './rule-file'
+
+const maxFileBytes = 256 * 1024
+
+/** Rules found so far, each with its file and line. */
+type Kind = 'redirects' | 'rewrites' | 'headers' | 'rateLimits'
+type Sourced<K extends Kind> = Placed<EdgePolicy[K][number]> & { file: string }
+type Collected = { [K in Kind]: Sourced<K>[] }
+
+/**
+ * Rules of a project's own files. `files` in order of precedence: the rules of the first come first, and what it says about a switch
+ * holds. What is wrong is left out and named with file and line.
+ * @throws ERR_DETECT when they are too many or too large, or say in a way that cannot be read who may come in
+ */
+export function readEdgeRules(files: readonly RuleFile[]): EdgeRules {
+  const all: Collected = { redirects: [], rewrites: [], headers: [], rateLimits: [] }
+  const warnings: RuleWarning[] = []
+  let settings: Partial<EdgePolicy> = {}
+  for (const file of files) {
+    const found = readFile(file)
+    const sourced = <R>(rules: readonly Placed<R>[] | undefined) => (rules ?? []).map((placed) => ({ ...placed, file: file.name }))
+    all.redirects.push(...sourced(found.redirects))
+    all.rewrites.push(...sourced(found.rewrites))
+    all.headers.push(...sourced(found.headers))
+    all.rateLimits.push(...sourced(found.rateLimits))
+    const own = usableSettings(found.settings, file.name, warnings)
+    settings = { ...own, ...settings, ...mergedPages(own, settings) }
+    warnings.push(...found.warnings)
+  }
+  refuseExcess(
+    { redirects: rulesOf(all.redirects), rewrites: rulesOf(all.rewrites), headers: rulesOf(all.headers), rateLimits: rulesOf(all.rateLimits) },
+    files,
+  )
+  const policy: Partial<EdgePolicy> = { ...settings }
+  for (const kind of Object.keys(all) as Kind[]) Object.assign(policy, usable(all, kind, warnings))
+  refuseExcess(policy, files)
+  return checked(policy, warnings)
+}
+
+const rulesOf = <R>(placed: readonly Placed<R>[]): R[] => placed.map(({ rule }) => rule)
+
+/** Before they are compiled one by one for what is wrong with them, and of all together. */
+function refuseExcess(policy: Partial<EdgePolicy>, files: readonly RuleFile[]): void {
+  const excess = findExcess(policy)
+  if (excess !== null) throw tooMany(files.map(({ name }) => name).join(', '), null, excess)
+}
+
+type Found = { [K in Kind]?: Placed<EdgePolicy[K][number]>[] } & { settings: Partial<EdgePolicy>; warnings: RuleWarning[] }
+
+function readFile(file: RuleFile): Found {
+  if (file.kind === '_headers') return { ...readHeadersFile(file.text, file.name), settings: {} }
+  if (file.kind !== '_redirects') return readJsonFile(file)
+  const { notFound, ...rules } = readRedirectsFile(file.text, file.name)
+  return { ...rules, settings: notFound === null ? {} : { errorPages: { '404': notFound } } }
+}
+
+function mergedPages(later: Partial<EdgePolicy>, earlier: Partial<EdgePolicy>): Partial<EdgePolicy> {
+  return later.errorPages && earlier.errorPages ? { errorPages: { ...later.errorPages, ...earlier.errorPages } } : {}
+}
+
+/** Fields within the bounds of routers; the others become warnings. */
+function usableSettings(given: Partial<EdgePolicy>, file: string, warnings: RuleWarning[]): Partial<EdgePolicy> {
+  const kept = Object.entries(given).filter(([field, value]) => {
+    const problem = edgePolicyFields[field as keyof EdgePolicy].safeParse(value).error?.issues[0]
+    if (problem && field === 'allowedAddresses') throw accessUnread(file, null, `${field} is not understood: ${problem.message}`)
+    if (problem) warnings.push({ file, line: null, message: `${field} is left out: ${problem.message}` })
+    return !problem
+  })
+  return Object.fromEntries(kept)
+}
+
+const ruleSchemas = { redirects: redirectRuleSchema, rewrites: rewriteRuleSchema, headers: headerRuleSchema, rateLimits: rateLimitRuleSchema }
+
+/** Rules that compile and are within the bounds of routers; the others become warnings. */
+function usable<K extends Kind>(all: Collected, kind: K, warnings: RuleWarning[]): Partial<EdgePolicy> {
+  const placed: Sourced<K>[] = all[kind]
+  const problems = new Map(findRuleProblems({ [kind]: placed.map(({ rule }) => rule) }).map(({ at, message }) => [at, message]))
+  const kept = placed.filter(({ rule, file, line }, i) => {
+    const message = problems.get(`${kind}.${i}`) ?? ruleSchemas[kind].safeParse(rule).error?.issues[0]?.message
+    if (message !== undefined) warnings.push({ file, line, message: `this rule is left out: ${message}` })
+    return message === undefined
+  })
+  return kept.length > 0 ? { [kind]: kept.map(({ rule }) => rule) } : {}
+}
+
+function checked(policy: Partial<EdgePolicy>, warnings: RuleWarning[]): EdgeRules {
+  const cut = warnings.slice(0, maxWarnings)
+  if (warnings.length > maxWarnings) cut.push({ file: 'rules', line: null, message: `${warnings.length - maxWarnings} more warnings are not shown` })
+  // A last check by the very schema the routers use: what they refuse must never reach a table.
+  const issue = edgePolicySchema.safeParse(policy).error?.issues[0]
+  if (issue) throw tooMany('rules', null, `together they are not understood: ${issue.path.join('.')} ${issue.message}`)
+  return { policy, warnings: cut }
+}
+
+/**
+ * The files with rules in a source tree: at its root, and where frameworks keep files that are published as they are. `files` is rooted at
+ * the project's root directory.
+ */
+export async function findRuleFiles(files: TreeFiles, outputDirectory: string | null): Promise<RuleFile[]> {
+  const found: RuleFile[] = []
+  for (const kind of ['switchyard.json', 'vercel.json'] as const) await add(found, files, kind, kind)
+  const folders = [...new Set(['', 'public', 'static', ...(outputDirectory ? [outputDirectory] : [])])]
+  for (const kind of ['_redirects', '_headers'] as const) {
+    const before = found.length
+    for (const folder of folders) if (found.length === before) await add(found, files, kind, folder ? `${folder}/${kind}` : kind)
+  }
+  return found
+}
+
+async function add(found: RuleFile[], files: TreeFiles, kind: RuleFile['kind'], name: string): Promise<void> {
+  const text = await files.read(name, maxFileBytes)
+  if (text !== null) found.push({ kind, name, text })
+  else if (await files.isFile(name)) throw tooMany(name, null, `the file is larger than ${maxFileBytes / 1024} KiB or cannot be read`)
+}

@@ -1,0 +1,38 @@
+import { defaultEdgePolicy, type EdgePolicy, type RewriteRule } from '@/shared/project-rules'
+import { maxDestinationLength } from '@/shared/project-rules-schema'
+import { projectDestination } from '@/shared/rules/destination'
+import type { PartialPolicy } from './stored'
+
+/**
+ * default ← files ← dashboard. Of redirects, rewrites and limits the dashboard's come first, because the first that matches is taken; of
+ * headers they come last, because the last wins. Every other field is the dashboard's where it says something.
+ */
+export function mergePolicies(files: PartialPolicy, settings: PartialPolicy): EdgePolicy {
+  const { redirects, rewrites, headers, rateLimits } = defaultEdgePolicy
+  return {
+    ...defaultEdgePolicy,
+    ...files,
+    ...settings,
+    redirects: [...(settings.redirects ?? []), ...(files.redirects ?? redirects)].slice(0, 2048),
+    rewrites: [...(settings.rewrites ?? []), ...(files.rewrites ?? rewrites)].slice(0, 2048),
+    headers: [...(files.headers ?? headers), ...(settings.headers ?? [])].slice(-2048),
+    rateLimits: [...(settings.rateLimits ?? []), ...(files.rateLimits ?? rateLimits)].slice(0, 128),
+    errorPages: { ...files.errorPages, ...settings.errorPages },
+    // Who may come in is never widened by a file.
+    allowedAddresses: settings.allowedAddresses?.length ? settings.allowedAddresses : (files.allowedAddresses ?? []),
+    protection: settings.protection ?? null,
+    maintenance: settings.maintenance ?? null,
+  }
+}
+
+/**
+ * `project:<slug>/path` with the project's hostname in place of its slug, which is all that routers know. One that is too long with it
+ * stays as it is, and leads nowhere: routers refuse a table with a rule beyond the bounds, and with it everybody's routes.
+ */
+export function nameProjects(rewrites: readonly RewriteRule[], hostOf: (slug: string) => string): RewriteRule[] {
+  return rewrites.map((rule) => {
+    const found = projectDestination.exec(rule.destination)
+    const destination = found?.[1] ? `project:${hostOf(found[1])}${found[2] ?? '/'}` : rule.destination
+    return destination.length > maxDestinationLength ? rule : { ...rule, destination }
+  })
+}

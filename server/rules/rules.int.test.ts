@@ -1,0 +1,257 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { hashPassword, verifyPassword } from '@/shared/node/access-secrets'
+import type { RouteTable } from '@/shared/route-table'
+import type { EdgePolicyPatch, EdgePolicyView } from '@/shared/rules-settings'
+import { createDeploymentRow, createProject, createReleaseWithInstance, openTestDatabase } from '@/test/support/factory'
+import type { Actor } from '../actor'
+import { createRoutePublisher } from '../routes/publisher'
+import { createEdgePolicy } from './rules'
+
+let db: Awaited<ReturnType<typeof openTestDatabase>>
+beforeAll(async () => {
+  db = await openTestDatabase()
+})
+afterAll(() => db.close())
+beforeEach(() => db.pool.query('TRUNCATE "Team", "Artifact" CASCADE'))
+
+async function setUp(slug = 'shop') {
+  const { prisma } = db
+  const owner = await createProject(prisma, { slug })
+  const projectId = owner.project.id
+  const actor: Actor = { kind: 'system', id: 'test', name: 'test', teamId: owner.project.teamId, role: 'admin', operator: false }
+  const tables: RouteTable[] = []
+  const routes = createRoutePublisher({
+    prisma,
+    sink: { publish: async (table) => ({ acknowledged: tables.push(table) }) },
+    baseDomain: 'localhost',
+    dashboardUrl: 'http://localhost:3000',
+    outsideHosts: ['api.example.com'],
+  })
+  const rules = createEdgePolicy({
+    prisma,
+    bus: { publish: async () => {} },
+    outsideHosts: ['api.example.com'],
+    routesChanged: () => routes.sync(),
+    closedBy: routes.closedBy,
+  })
+  const update = (patch: EdgePolicyPatch) => rules.update(actor, projectId, patch)
+  const policyOf = (host: string) => {
+    const table = tables.at(-1)
+    const key = table?.routes.find((route) => route.host === host)?.policy
+    return key === undefined ? undefined : table?.policies?.[key]
+  }
+  return { owner, projectId, actor, routes, rules, update, tables, policyOf }
+}
+
+const live = async (owner: Awaited<ReturnType<typeof createProject>>, edgePolicy: object) => {
+  const deployment = await createDeploymentRow(db.prisma, owner, { status: 'ACTIVE' })
+  const { release } = await createReleaseWithInstance(db.prisma, owner, deployment.id, { state: 'healthy', port: 1001 })
+  await db.prisma.artifact.update({ where: { id: release.artifactId }, data: { edgePolicy } })
+  await db.prisma.deployment.update({ where: { id: deployment.id }, data: { artifactId: release.artifactId } })
+  await db.prisma.environment.update({ where: { id: owner.environment.id }, data: { liveReleaseId: release.id } })
+  return deployment
+}
+
+test('what is set is laid over what the files of the live deployment say, and reaches the routers at once', async () => {
+  const { owner, update, rules, actor, policyOf, tables, routes } = await setUp()
+  const deployment = await live(owner, {
+    cleanUrls: true,
+    trailingSlash: true,
+    redirects: [{ source: '/file', destination: '/f', status: 308 }],
+    headers: [{ source: '/(.*)', headers: [{ key: 'X-A', value: 'file' }] }],
+    rewrites: [{ source: '/other/(.*)', destination: 'project:blog/$1' }],
+  })
+  await update({
+    trailingSlash: null,
+    redirects: [{ source: '/set', destination: '/s', status: 307 }],
+    headers: [{ source: '/(.*)', headers: [{ key: 'X-A', value: 'set' }] }],
+  })
+  const policy = policyOf('shop.localhost')
+  expect(policy).toMatchObject({ cleanUrls: true, trailingSlash: null, compression: true, maintenance: null })
+  expect(policy?.redirects.map(({ source }) => source)).toEqual(['/set', '/file'])
+  expect(policy?.headers.map(({ headers }) => headers[0]?.value)).toEqual(['file', 'set'])
+  expect(policy?.rewrites[0]?.destination).toBe('project:blog.localhost/$1')
+  expect(policyOf(`shop-${deployment.id}.localhost`)).toEqual(policy)
+  expect(tables.at(-1)?.outsideHosts).toEqual(['api.example.com'])
+  const before = tables.length
+  await routes.sync()
+  expect(tables.length).toBe(before)
+  const view = await rules.get(actor, 'shop')
+  expect(view.files).toMatchObject({ cleanUrls: true, redirects: [{ source: '/file' }] })
+  expect(view.settings).toMatchObject({ trailingSlash: null, redirects: [{ source: '/set' }] })
+  await update({ reset: ['trailingSlash', 'redirects', 'headers'] })
+  expect(policyOf('shop.localhost')).toMatchObject({ trailingSlash: true, redirects: [{ source: '/file' }] })
+  expect((await db.prisma.project.findUniqueOrThrow({ where: { id: owner.project.id } })).edgePolicy).toBeNull()
+})
+
+test('projects without rules share the default, which has no name; equal policies are one', async () => {
+  const { update, routes, tables, actor, rules } = await setUp()
+  await createProject(db.prisma, { slug: 'plain' })
+  await routes.sync()
+  expect(tables.at(-1)?.policies).toBeUndefined()
+  expect(tables.at(-1)?.routes.every((route) => route.policy === undefined)).toBe(true)
+  await update({ compression: true })
+  expect(tables.at(-1)?.policies).toBeUndefined()
+  const second = await db.prisma.project.create({ data: { id: 'second', teamId: actor.teamId, name: 'second', slug: 'second' } })
+  await update({ cleanUrls: true })
+  await rules.update(actor, second.id, { cleanUrls: true })
+  expect(Object.keys(tables.at(-1)?.policies ?? {})).toHaveLength(1)
+})
+
+describe('protection', () => {
+  test('passwords are kept as hashes, stay when they are not sent, and never come back', async () => {
+    const { update, projectId, policyOf } = await setUp()
+    const answer = await update({ protection: { kind: 'basic', users: [{ name: 'ann', password: 'correct horse' }] } })
+    expect(JSON.stringify(answer)).not.toMatch(/correct horse|scrypt/)
+    const stored = JSON.stringify((await db.prisma.project.findUniqueOrThrow({ where: { id: projectId } })).edgePolicy)
+    expect(stored).not.toContain('correct horse')
+    await update({ protection: { kind: 'basic', users: [{ name: 'ann' }, { name: 'bob', password: 'battery staple' }] } })
+    const protection = policyOf('shop.localhost')?.protection
+    const hashOf = (name: string) => (protection?.kind === 'basic' ? protection.users.find((user) => user.name === name)?.hash : '') ?? ''
+    expect(await verifyPassword('correct horse', hashOf('ann'))).toBe(true)
+    expect(await verifyPassword('battery staple', hashOf('bob'))).toBe(true)
+    await expect(update({ protection: { kind: 'basic', users: [{ name: 'eve' }] } })).rejects.toMatchObject({ code: 'ERR_INVALID_INPUT' })
+    await update({ protection: null })
+    expect(policyOf('shop.localhost')).toBeUndefined()
+  })
+
+  test('a token is shown once; only its digest is kept; it can be taken away', async () => {
+    const { update, policyOf } = await setUp()
+    const { newTokens, settings } = await update({ protection: { kind: 'token', keep: [], create: 2 } })
+    expect(newTokens).toHaveLength(2)
+    const ids = settings.protection?.kind === 'token' ? settings.protection.tokens.map(({ id }) => id) : []
+    expect(ids).toHaveLength(2)
+    expect(JSON.stringify(policyOf('shop.localhost'))).not.toContain(newTokens[0])
+    const after = await update({ protection: { kind: 'token', keep: [ids[0] ?? ''], create: 0 } })
+    expect(after.newTokens).toEqual([])
+    expect(after.settings.protection).toEqual({ kind: 'token', tokens: [{ id: ids[0] }] })
+    await expect(update({ protection: { kind: 'token', keep: [], create: 0 } })).rejects.toMatchObject({ code: 'ERR_INVALID_INPUT' })
+  })
+
+  test('files cannot turn protection off, nor widen who may come in', async () => {
+    const { owner, update, policyOf } = await setUp()
+    await live(owner, { allowedAddresses: ['0.0.0.0/0'], protection: null, maintenance: null })
+    await update({
+      allowedAddresses: ['192.0.2.0/24'],
+      protection: { kind: 'token', keep: [], create: 1 },
+      maintenance: { message: 'x', allowedAddresses: [] },
+    })
+    expect(policyOf('shop.localhost')).toMatchObject({
+      allowedAddresses: ['192.0.2.0/24'],
+      protection: { kind: 'token' },
+      maintenance: { message: 'x' },
+    })
+  })
+})
+
+test('rules that cannot be are refused by name, and nothing changes', async () => {
+  const { update, rules, actor } = await setUp()
+  await update({ cleanUrls: true })
+  await expect(
+    update({
+      cleanUrls: false,
+      redirects: [
+        { source: '/ok', destination: '/', status: 308 },
+        { source: '/(', destination: '/', status: 308 },
+      ],
+    }),
+  ).rejects.toThrow(/^redirects 2: /)
+  await expect(update({ allowedAddresses: ['10.0.0.0/33'] })).rejects.toThrow('10.0.0.0/33')
+  expect((await rules.get(actor, 'shop')).settings).toEqual({ cleanUrls: true })
+})
+
+describe('bounds', () => {
+  test('more rules than there may be, or larger ones, are refused, and nothing changes', async () => {
+    const { update, rules, actor } = await setUp()
+    const redirects = Array.from({ length: 1025 }, (_, i) => ({ source: `/a${i}`, destination: '/b', status: 308 as const }))
+    await expect(update({ redirects })).rejects.toMatchObject({ code: 'ERR_TOO_LARGE', message: expect.stringContaining('1025 redirects') })
+    const has = Array.from({ length: 16 }, () => ({ type: 'header' as const, key: 'x', value: 'a{999}' }))
+    await expect(update({ redirects: redirects.slice(0, 100).map((rule) => ({ ...rule, has })) })).rejects.toMatchObject({ code: 'ERR_TOO_LARGE' })
+    expect((await rules.get(actor, 'shop')).settings).toEqual({})
+  })
+
+  test('rules there is no room for beside those of everybody are refused; fewer than before never are', async () => {
+    const { projectId, actor, routes } = await setUp()
+    let room = true
+    const closedBy = async () => (room ? null : 'There is no room for these rules.')
+    const bounded = createEdgePolicy({
+      prisma: db.prisma,
+      bus: { publish: async () => {} },
+      outsideHosts: [],
+      routesChanged: () => routes.sync(),
+      closedBy,
+    })
+    const some = (count: number) => Array.from({ length: count }, (_, i) => ({ source: `/a${i}`, destination: '/b', status: 308 as const }))
+    await bounded.update(actor, projectId, { redirects: some(10) })
+    room = false
+    await expect(bounded.update(actor, projectId, { redirects: some(11) })).rejects.toMatchObject({ code: 'ERR_TOO_LARGE' })
+    const { settings } = await bounded.update(actor, projectId, { redirects: some(9) })
+    expect(settings.redirects).toHaveLength(9)
+  })
+})
+
+describe('what cannot be read', () => {
+  const store = (projectId: string, json: string) => db.pool.query('UPDATE "Project" SET "edgePolicy" = $1::jsonb WHERE "id" = $2', [json, projectId])
+
+  test('a protection that cannot be read stays, and keeps the project closed, until somebody says what holds', async () => {
+    const { projectId, routes, update, policyOf, tables } = await setUp()
+    await store(projectId, '{"protection": {"kind": "passkey"}, "cleanUrls": true}')
+    await routes.sync()
+    const isClosed = () => tables.at(-1)?.routes.every((route) => route.closed) && policyOf('shop.localhost')?.maintenance !== null
+    expect(isClosed()).toBe(true)
+    await update({ cleanUrls: false })
+    expect(isClosed()).toBe(true)
+    await update({ protection: { kind: 'basic', users: [{ name: 'ann', password: 'correct horse' }] } })
+    expect(isClosed()).toBe(false)
+    expect(policyOf('shop.localhost')).toMatchObject({ cleanUrls: false, maintenance: null, protection: { kind: 'basic' } })
+  })
+
+  test('settings nobody can read are changed only by who says what holds of all that keeps visitors out', async () => {
+    const { projectId, update, rules, actor } = await setUp()
+    await store(projectId, '"text"')
+    await expect(update({ cleanUrls: true })).rejects.toMatchObject({ code: 'ERR_CONFLICT' })
+    await expect(update({ protection: null })).rejects.toMatchObject({ code: 'ERR_CONFLICT' })
+    await update({ protection: null, allowedAddresses: ['192.0.2.0/24'], reset: ['maintenance'] })
+    expect((await rules.get(actor, 'shop')).settings).toEqual({ allowedAddresses: ['192.0.2.0/24'] })
+  })
+
+  test.each<[string, string, EdgePolicyView['settings']]>([
+    ['text', '"text"', {}],
+    ['too much, by a field no version knows', JSON.stringify({ cleanUrls: true, padding: 'x'.repeat(20_000_000) }), { cleanUrls: true }],
+    ['a protection of another version beside what can be read', '{"protection": {"kind": "passkey"}, "cleanUrls": true}', { cleanUrls: true }],
+    [
+      'one rule of many',
+      '{"redirects": [{"source": "/a", "destination": "/b", "status": 308}, {"source": "/c", "destination": 7}], "newer": {}}',
+      { redirects: [{ source: '/a', destination: '/b', status: 308 }] },
+    ],
+  ])('%s is shown, taken back by who saw it, and the rest stays', async (_, json, rest) => {
+    const { projectId, update, rules, actor, routes, tables } = await setUp()
+    await store(projectId, json)
+    const { unread } = await rules.get(actor, 'shop')
+    expect(unread?.text?.length).toBeLessThanOrEqual(64 * 1024)
+    expect(unread).toMatchObject({ keepsOut: rest.redirects === undefined })
+    await store(projectId, '["changed"]')
+    await expect(update({ discardUnread: unread?.version ?? '' })).rejects.toMatchObject({ code: 'ERR_CONFLICT' })
+    await store(projectId, json)
+    const after = await update({ discardUnread: unread?.version ?? '', maintenance: { message: null, allowedAddresses: [] } })
+    expect(after.settings).toEqual({ ...rest, maintenance: { message: null, allowedAddresses: [] } })
+    expect(after.unread).toBeNull()
+    await routes.sync()
+    expect(tables.at(-1)?.routes.some((route) => route.closed)).toBe(false)
+    expect(await db.prisma.auditEntry.findFirst({ where: { subject: projectId } })).toMatchObject({ detail: { discardedUnread: true } })
+  })
+
+  test('of what cannot be read neither passwords nor tokens are shown, and to who may not change it nothing', async () => {
+    const { projectId, rules, actor } = await setUp()
+    const hash = await hashPassword('correct horse')
+    const protection = { kind: 'passkey', users: [{ name: 'ann', hash, pin: 1234 }], digests: ['5'.repeat(64)], key: 'short' }
+    await store(projectId, JSON.stringify({ protection, allowedAddresses: 'not a list', elsewhere: [hash, 'c2VjcmV0LXRva2VuLW9mLWEtbmV3ZXI'] }))
+    const { unread } = await rules.get(actor, 'shop')
+    expect(JSON.parse(unread?.text ?? '')).toEqual({
+      protection: { kind: 'passkey', users: [{ name: 'ann', hash: '(hidden)', pin: '(hidden)' }], digests: ['(hidden)'], key: '(hidden)' },
+      allowedAddresses: 'not a list',
+      elsewhere: ['(hidden)', '(hidden)'],
+    })
+    expect((await rules.get({ ...actor, role: 'member' }, 'shop')).unread).toMatchObject({ text: null, keepsOut: true })
+  })
+})

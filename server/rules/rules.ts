@@ -1,0 +1,169 @@
+import { BlockList, isIP } from 'node:net'
+import { Prisma, type PrismaClient } from '@/server/database/generated/client'
+import { AppError } from '@/shared/errors'
+import type { EdgePolicy } from '@/shared/project-rules'
+import { findRuleProblems } from '@/shared/rules/rules'
+import { findExcess } from '@/shared/rules/weight'
+import type { EdgePolicyPatch, EdgePolicyUpdated, EdgePolicyView } from '@/shared/rules-settings'
+import type { Actor } from '../actor'
+import { writeAudit } from '../audit/audit'
+import { type ScopedClient, scopeTo } from '../database/scope'
+import type { ChangeBus } from '../events/bus'
+import { requireProject } from '../projects/read'
+import { authorize, can } from '../teams/policy'
+import { makeProtection, presentProtection } from './protection'
+import { isFields, type PartialPolicy, rawFields, readStored, type StoredPolicy } from './stored'
+import { presentUnread, withoutUnread } from './unread'
+import { refuseStale, versionsOf } from './versions'
+
+export interface EdgePolicyDeps {
+  prisma: PrismaClient
+  bus: Pick<ChangeBus, 'publish'>
+  outsideHosts: readonly string[]
+  /** The routers are to serve by it; a failure is tried again elsewhere. */
+  routesChanged: () => Promise<void>
+  /** See `RoutePublisher.closedBy`. */
+  closedBy: (projectId: string, settings: StoredPolicy) => Promise<string | null>
+}
+
+/** Rules of a project: redirects, rewrites, headers, protection, limits. By id or slug. */
+export interface EdgePolicies {
+  get(actor: Actor, project: string): Promise<EdgePolicyView>
+  /** In effect at once. Passwords and tokens are hashed. @throws ERR_INVALID_INPUT naming the rules that cannot be */
+  update(actor: Actor, project: string, patch: EdgePolicyPatch): Promise<EdgePolicyUpdated>
+}
+
+/** Use-cases about a project's rules. A change is in effect for the live deployment at once: nothing is built or started again. */
+export function createEdgePolicy(deps: EdgePolicyDeps): EdgePolicies {
+  return {
+    get: async (actor, project) => {
+      authorize(actor, 'project.read')
+      const db = scopeTo(deps.prisma, actor)
+      return present(deps, db, actor, await requireProject(db, project))
+    },
+    update: (actor, project, patch) => updateEdgePolicy(deps, actor, project, patch),
+  }
+}
+
+async function updateEdgePolicy(
+  deps: EdgePolicyDeps,
+  actor: Actor,
+  projectId: string,
+  { versions, discardUnread, ...patch }: EdgePolicyPatch,
+): Promise<EdgePolicyUpdated> {
+  authorize(actor, 'project.update')
+  const db = scopeTo(deps.prisma, actor)
+  const project = await requireProject(db, projectId)
+  refuseStale(project.edgePolicy, versions)
+  const kept: unknown = discardUnread === undefined ? project.edgePolicy : withoutUnread(project.edgePolicy, discardUnread)
+  const before = readStored(kept)
+  refuseUnsaid(before, kept, patch)
+  const { next, newTokens } = await changed(rawFields(kept), before.policy, patch)
+  const stored = readStored(next)
+  refuseProblems(patch, stored)
+  await refuseWithoutRoom(deps, project.id, before, stored)
+  const row = await db.$transaction(async (tx) => {
+    const empty = Object.keys(next).length === 0
+    const edgePolicy = empty ? Prisma.DbNull : (next as unknown as Prisma.InputJsonObject)
+    // Somebody else's change in between would be lost silently.
+    const { count } = await tx.project.updateMany({ where: { id: project.id, updatedAt: project.updatedAt }, data: { edgePolicy } })
+    if (count === 0)
+      throw new AppError('ERR_CONFLICT', 'The project was changed by somebody else at the same moment.', { nextAction: 'Look at it and try again.' })
+    const fields = [...new Set([...Object.keys(patch).filter((key) => key !== 'reset'), ...(patch.reset ?? [])])]
+    const detail = { changed: fields, ...(discardUnread === undefined ? {} : { discardedUnread: true }) }
+    await writeAudit(tx, actor, { action: 'project.rules-updated', subject: project.id, detail })
+    return tx.project.findUniqueOrThrow({ where: { id: project.id } })
+  })
+  await deps.bus.publish({ kind: 'project', id: project.id, teamId: actor.teamId, projectId: project.id })
+  await deps.routesChanged()
+  return { ...(await present(deps, db, actor, row)), newTokens }
+}
+
+async function changed(
+  raw: Record<string, unknown>,
+  before: PartialPolicy,
+  { reset = [], protection, ...rest }: EdgePolicyPatch,
+): Promise<{ next: Record<string, unknown>; newTokens: string[] }> {
+  const given = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined))
+  // What cannot be read stays until somebody sets it anew: it may say who may come in.
+  const next: Record<string, unknown> = { ...raw, ...given }
+  let newTokens: string[] = []
+  if (protection === null) delete next.protection
+  else if (protection !== undefined) {
+    const made = await makeProtection(protection, before.protection ?? null)
+    next.protection = made.protection
+    newTokens = made.newTokens
+  }
+  for (const field of reset) delete next[field]
+  return { next, newTokens }
+}
+
+/** Of settings nobody can read nothing is known to stay: who may come in has to be said anew. @throws ERR_CONFLICT */
+function refuseUnsaid(before: StoredPolicy, json: unknown, patch: EdgePolicyPatch): void {
+  if (before.unusable === null || isFields(json)) return
+  const unsaid = before.unreadAccess.filter((field) => patch[field] === undefined && !patch.reset?.includes(field))
+  if (unsaid.length === 0) return
+  throw new AppError('ERR_CONFLICT', `The rules that were set cannot be read (${before.unusable}), and neither who may come in.`, {
+    nextAction: `Say in the same request what holds for ${unsaid.join(', ')}: set each of them, or name it in "reset".`,
+  })
+}
+
+/** @throws ERR_INVALID_INPUT that names the first few things that are wrong; ERR_TOO_LARGE when it is too much. */
+function refuseProblems({ reset: _, protection: __, ...given }: EdgePolicyPatch, stored: StoredPolicy): void {
+  const excess = findExcess(given) ?? stored.unusable ?? findExcess(stored.policy)
+  if (excess !== null)
+    throw new AppError('ERR_TOO_LARGE', `These are too many rules, or too large ones: ${excess}.`, {
+      nextAction: 'Join rules by patterns, or leave some out; nothing was changed.',
+    })
+  const words = (at: string) => at.replace(/\.(\d+)$/, (_, index) => ` ${Number(index) + 1}`)
+  const problems = findRuleProblems(given).map(({ at, message }) => `${words(at)}: ${message}`)
+  for (const [field, entries] of addressFields(given))
+    for (const entry of entries) if (!isRange(entry)) problems.push(`${field}: "${entry}" is no IP address and no range like 192.0.2.0/24`)
+  if (problems.length === 0) return
+  throw new AppError('ERR_INVALID_INPUT', problems.slice(0, 5).join('; '), { nextAction: 'Correct these rules; nothing was changed.' })
+}
+
+/** Beside what everybody else has. Less than before is always welcome. @throws ERR_TOO_LARGE */
+async function refuseWithoutRoom(deps: EdgePolicyDeps, projectId: string, before: StoredPolicy, next: StoredPolicy): Promise<void> {
+  if (next.weight <= before.weight) return
+  const why = await deps.closedBy(projectId, next)
+  if (why !== null)
+    throw new AppError('ERR_TOO_LARGE', why, { nextAction: 'Remove rules of this or of other projects of the team; nothing was changed.' })
+}
+
+const addressFields = (policy: Partial<EdgePolicy>): [string, string[]][] => [
+  ['allowed addresses', policy.allowedAddresses ?? []],
+  ['maintenance', policy.maintenance?.allowedAddresses ?? []],
+]
+
+function isRange(entry: string): boolean {
+  const [address = '', bits, ...rest] = entry.split('/')
+  const family = isIP(address)
+  if (family === 0 || rest.length > 0) return false
+  if (bits === undefined) return true
+  if (!/^\d{1,3}$/.test(bits)) return false
+  try {
+    new BlockList().addSubnet(address, Number(bits), family === 6 ? 'ipv6' : 'ipv4')
+    return true
+  } catch {
+    return false
+  }
+}
+
+async function present(deps: EdgePolicyDeps, db: ScopedClient, actor: Actor, project: { id: string; edgePolicy: unknown }): Promise<EdgePolicyView> {
+  const environment = await db.environment.findFirst({ where: { projectId: project.id, kind: 'PRODUCTION' }, select: { liveReleaseId: true } })
+  const release = environment?.liveReleaseId
+    ? await db.release.findFirst({ where: { id: environment.liveReleaseId }, select: { artifact: { select: { edgePolicy: true } } } })
+    : null
+  return {
+    settings: presentPart(readStored(project.edgePolicy).policy),
+    files: presentPart(readStored(release?.artifact.edgePolicy).policy),
+    outsideHosts: [...deps.outsideHosts],
+    versions: versionsOf(project.edgePolicy),
+    unread: presentUnread(project.edgePolicy, { mayChange: can(actor, 'project.update') }),
+  }
+}
+
+function presentPart({ protection, ...open }: PartialPolicy): EdgePolicyView['settings'] {
+  return { ...open, ...(protection === undefined ? {} : { protection: presentProtection(protection) }) }
+}

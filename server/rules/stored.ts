@@ -1,0 +1,98 @@
+import type { EdgePolicy } from '@/shared/project-rules'
+import { edgePolicyFields, headerRuleSchema, rateLimitRuleSchema, redirectRuleSchema, rewriteRuleSchema } from '@/shared/project-rules-schema'
+import { findRuleProblems } from '@/shared/rules/rules'
+import { ruleLimits, sizeText, weigh } from '@/shared/rules/weight'
+
+/** A part of a policy: what one source says. */
+export type PartialPolicy = Partial<EdgePolicy>
+
+/** Say who may come in: without one of them nobody may, because leaving it out would open what was closed. */
+export const accessFields = ['protection', 'allowedAddresses', 'maintenance'] as const
+export type AccessField = (typeof accessFields)[number]
+
+/** A column with rules as far as it can be read. */
+export interface StoredPolicy {
+  policy: PartialPolicy
+  /** Access that is said but cannot be read. */
+  unreadAccess: AccessField[]
+  /** Why nothing of it can be used; then all of the access counts as unread. */
+  unusable: string | null
+  /** What is left out, in words. */
+  leftOut: string[]
+  weight: number
+}
+
+const ruleSchemas = { redirects: redirectRuleSchema, rewrites: rewriteRuleSchema, headers: headerRuleSchema, rateLimits: rateLimitRuleSchema }
+type RuleKind = keyof typeof ruleSchemas
+const isRuleKind = (key: string): key is RuleKind => Object.hasOwn(ruleSchemas, key)
+const isField = (key: string): key is keyof EdgePolicy => Object.hasOwn(edgePolicyFields, key)
+
+/** What is left out is named so many times at most. */
+const maxNamed = 5
+
+/** Nothing can be used of it. */
+export const unusable = (why: string): StoredPolicy => ({ policy: {}, unreadAccess: [...accessFields], unusable: why, leftOut: [], weight: 0 })
+
+/** A column's fields as they are, read or not. */
+export const rawFields = (json: unknown): Record<string, unknown> => (isFields(json) ? { ...json } : {})
+/** Whether a column holds fields at all. */
+export const isFields = (json: unknown): json is Record<string, unknown> => typeof json === 'object' && json !== null && !Array.isArray(json)
+
+/**
+ * A column's JSON by the very checks the routers apply. It may hold what a newer version wrote, or what somebody wrote past us: what is
+ * wrong is left out and named, and what says who may come in is never taken for unsaid.
+ */
+export function readStored(json: unknown): StoredPolicy {
+  if (json === null || json === undefined) return { policy: {}, unreadAccess: [], unusable: null, leftOut: [], weight: 0 }
+  if (!isFields(json)) return unusable('they are not what rules are stored as')
+  const read: StoredPolicy = { policy: {}, unreadAccess: [], unusable: null, leftOut: [], weight: 0 }
+  const places: Places = {}
+  for (const [key, value] of Object.entries(json)) readField(read, places, key, value)
+  read.weight = weigh(read.policy)
+  const { sourceWeight } = ruleLimits
+  if (read.weight > sourceWeight) return unusable(`they weigh ${sizeText(read.weight)} or more, and at most ${sizeText(sourceWeight)} are allowed`)
+  leaveOutUncompiled(read, places)
+  if (read.leftOut.length > maxNamed) read.leftOut.splice(maxNamed - 1, read.leftOut.length, `${read.leftOut.length - maxNamed + 1} more parts`)
+  return read
+}
+
+/** Where rules stood before others of their list were left out. */
+type Places = { [K in RuleKind]?: number[] }
+
+function readField(read: StoredPolicy, places: Places, key: string, value: unknown): void {
+  if (!isField(key)) {
+    read.leftOut.push(`"${key.slice(0, 50)}" is not known to this version`)
+    return
+  }
+  const parsed = edgePolicyFields[key].safeParse(value)
+  if (parsed.success) Object.assign(read.policy, { [key]: parsed.data })
+  else if (isRuleKind(key) && Array.isArray(value)) places[key] = readRules(read, key, value)
+  else if ((accessFields as readonly string[]).includes(key)) read.unreadAccess.push(key as AccessField)
+  else read.leftOut.push(`"${key}" is not understood: ${parsed.error.issues[0]?.message ?? 'wrong kind of value'}`)
+}
+
+/** One rule that a newer version wrote must not take the others with it. */
+function readRules(read: StoredPolicy, kind: RuleKind, list: readonly unknown[]): number[] {
+  const rules = list.flatMap((item, i) => {
+    const parsed = ruleSchemas[kind].safeParse(item)
+    if (parsed.success) return [{ rule: parsed.data, i }]
+    read.leftOut.push(`${kind} ${i + 1} is not understood: ${parsed.error.issues[0]?.message ?? 'wrong kind of value'}`)
+    return []
+  })
+  Object.assign(read.policy, { [kind]: rules.map(({ rule }) => rule) })
+  return rules.map(({ i }) => i)
+}
+
+function leaveOutUncompiled(read: StoredPolicy, places: Places): void {
+  const wrong = new Map(findRuleProblems(read.policy).map(({ at, message }) => [at, message]))
+  if (wrong.size === 0) return
+  for (const kind of Object.keys(ruleSchemas) as RuleKind[]) {
+    const rules: readonly unknown[] = read.policy[kind] ?? []
+    const kept = rules.filter((_, i) => {
+      const message = wrong.get(`${kind}.${i}`)
+      if (message !== undefined) read.leftOut.push(`${kind} ${(places[kind]?.[i] ?? i) + 1}: ${message}`)
+      return message === undefined
+    })
+    if (kept.length < rules.length) Object.assign(read.policy, { [kind]: kept })
+  }
+}

@@ -1,0 +1,173 @@
+import { createHash } from 'node:crypto'
+import { projectHost } from '@/shared/naming'
+import { defaultEdgePolicy, type EdgePolicy } from '@/shared/project-rules'
+import { edgePolicySchema } from '@/shared/project-rules-schema'
+import type { Route } from '@/shared/route-table'
+import { ruleLimits, sizeText } from '@/shared/rules/weight'
+import type { FoundProblems, ProblemOrigin } from '../routes/problems'
+import { type Charge, fitting } from '../routes/shares'
+import { mergePolicies, nameProjects } from './merge'
+import type { PolicyParts } from './parts'
+import type { StoredPolicy } from './stored'
+
+interface RoutesWithPolicies {
+  routes: Route[]
+  policies: Record<string, EdgePolicy>
+}
+
+/** Why nobody is let in. */
+interface Closing {
+  origin: ProblemOrigin
+  message: string
+  nextAction: string
+}
+/** What settings and files come to together. `key` null: what everybody has. */
+type Made =
+  | { closed: Closing }
+  | { closed: null; key: string | null; policy: EdgePolicy; weight: number; leftOut: { origin: ProblemOrigin; what: string }[] }
+
+/**
+ * Lets nobody in, in the words of routers of any version: one that knows no `closed` shows the message as maintenance. Nothing kept is
+ * answered with either.
+ */
+const closedPolicy: EdgePolicy = {
+  ...defaultEdgePolicy,
+  cache: false,
+  maintenance: {
+    message: 'Its rules cannot be applied, and without them it cannot be known who may come in. So nobody is let in.',
+    allowedAddresses: [],
+  },
+}
+
+/**
+ * Gives each route the policy of its deployment's files and its project's settings. Policies that say the same are one, named by their
+ * digest, so that a router sees at once that nothing changed; the default has no name. What is wrong in one project is left out there, or,
+ * where it says who may come in, closes it; it is never a reason to refuse the table. `total`: what all policies may weigh together.
+ */
+export function attachPolicies(
+  { routes, parts, baseDomain, problems }: { routes: readonly Route[]; parts: PolicyParts; baseDomain: string; problems: FoundProblems },
+  total: number = ruleLimits.totalWeight,
+): RoutesWithPolicies {
+  if (parts.settings.size === 0 && parts.files.size === 0) return { routes: [...routes], policies: {} }
+  const makers = new Map<string, Made>()
+  const madeOf = (route: Route): Made | null => {
+    const own = parts.settings.get(route.projectId)
+    const said = route.deploymentId === null ? undefined : parts.files.get(route.deploymentId)
+    if (!own && !said) return null
+    const pair = `${own ? route.projectId : ''} ${said?.artifactId ?? ''}`
+    const known = makers.get(pair) ?? make(own, said?.stored, baseDomain)
+    makers.set(pair, known)
+    return known
+  }
+  const made = routes.map((route) => ({ route, made: madeOf(route) }))
+  const fit = keysThatFit(made, total)
+  const policies: Record<string, EdgePolicy> = {}
+  const closed = (route: Route, closing: Closing): Route => {
+    report(problems, route, { ...closing, effect: 'closed' })
+    policies[closedKey] = closedPolicy
+    return { ...route, policy: closedKey, closed: true }
+  }
+  const withKeys = made.map(({ route, made: own }) => {
+    if (own === null) return route
+    if (own.closed) return closed(route, own.closed)
+    for (const { origin, what } of own.leftOut)
+      report(problems, route, { origin, effect: 'left-out', message: leftOutText(origin, what), nextAction: correct(origin) })
+    if (own.key === null) return route
+    if (!fit.has(`${route.projectId} ${own.key}`)) return closed(route, noRoom(own.weight))
+    policies[own.key] = own.policy
+    return { ...route, policy: own.key }
+  })
+  return { routes: withKeys, policies }
+}
+
+function make(own: StoredPolicy | undefined, said: StoredPolicy | undefined, baseDomain: string): Made {
+  const closing = closingOf(own, said)
+  if (closing) return { closed: closing }
+  const merged = mergePolicies(said?.policy ?? {}, own?.policy ?? {})
+  const policy = { ...merged, rewrites: nameProjects(merged.rewrites, (slug) => projectHost(slug, baseDomain)) }
+  const leftOut = [
+    ...(own?.leftOut ?? []).map((what) => ({ origin: 'settings' as const, what })),
+    ...(said?.leftOut ?? []).map((what) => ({ origin: 'files' as const, what })),
+    ...cutOff(own, said, merged).map((what) => ({ origin: 'files' as const, what })),
+  ]
+  // By the very schema of the routers, which would refuse everybody's table.
+  const problem = edgePolicySchema.safeParse(policy).error?.issues[0]
+  if (problem)
+    return {
+      closed: closingText('settings', `together, settings and files are not what routers take (${problem.path.join('.')}: ${problem.message})`),
+    }
+  return { closed: null, key: digestOf(policy), policy, weight: (own?.weight ?? 0) + (said?.weight ?? 0), leftOut }
+}
+
+function closingOf(own: StoredPolicy | undefined, said: StoredPolicy | undefined): Closing | null {
+  if (own?.unusable) return closingText('settings', own.unusable)
+  if (own && own.unreadAccess.length > 0) return closingText('settings', `${own.unreadAccess.join(', ')} cannot be read`)
+  if (said?.unusable) return closingText('files', said.unusable)
+  // The others are not for files to say; a list that was set replaces theirs.
+  const replaced = (own?.policy.allowedAddresses?.length ?? 0) > 0
+  return said?.unreadAccess.includes('allowedAddresses') && !replaced ? closingText('files', 'allowedAddresses cannot be read') : null
+}
+
+const whose = { settings: 'The rules set for this project', files: 'The rules in the files of this deployment', budget: '', record: '' } as const
+
+const closingText = (origin: 'settings' | 'files', why: string): Closing => ({
+  origin,
+  message: `${whose[origin]} cannot be applied, so nobody is let in: ${why}.`,
+  nextAction:
+    origin === 'files'
+      ? 'Correct them (switchyard.json, vercel.json, _redirects, _headers) and deploy again.'
+      : `Take back under Rules what cannot be read, and set it anew there. If an older Switchyard runs since an update was undone, run the newer one again.`,
+})
+
+const leftOutText = (origin: ProblemOrigin, what: string): string => `${whose[origin]} are applied without this part: ${what}.`
+const correct = (origin: ProblemOrigin): string =>
+  origin === 'files' ? 'Correct the files and deploy again.' : 'Take it back under Rules, and set it anew there.'
+const noRoom = (weight: number): Closing => ({
+  origin: 'budget',
+  message: `There is no room for these rules (${sizeText(weight)}) beside those of everybody else, so nobody is let in.`,
+  nextAction: 'Remove rules of this project or of other projects of this team, or older deployments that have rules of their own.',
+})
+
+/** Rules beyond what one policy holds. */
+function cutOff(own: StoredPolicy | undefined, said: StoredPolicy | undefined, merged: EdgePolicy): string[] {
+  return (['redirects', 'rewrites', 'headers', 'rateLimits'] as const).flatMap((kind) => {
+    const given = (own?.policy[kind]?.length ?? 0) + (said?.policy[kind]?.length ?? 0)
+    return given > merged[kind].length ? [`${given} ${kind} are more than the ${merged[kind].length} that are held`] : []
+  })
+}
+
+/** "project key" of each policy there is room for: within its project's bound, then within everybody's. What is live comes first. */
+function keysThatFit(made: readonly { route: Route; made: Made | null }[], total: number): Set<string> {
+  const wanted = new Map<string, Charge>()
+  const ofProject = new Map<string, number>()
+  for (const { route, made: own } of made) {
+    if (!own || own.closed || own.key === null) continue
+    const { teamId, projectId } = route
+    const name = `${projectId} ${own.key}`
+    const before = ofProject.get(projectId) ?? 0
+    if (wanted.has(name) || before + own.weight > ruleLimits.projectWeight) continue
+    ofProject.set(projectId, before + own.weight)
+    wanted.set(name, { teamId, projectId, size: own.weight })
+  }
+  const fit = fitting([...wanted.values()], total)
+  return new Set([...wanted].flatMap(([name, one]) => (fit.has(one) ? [name] : [])))
+}
+
+function report(problems: FoundProblems, route: Route, what: Closing & { effect: 'closed' | 'left-out' }): void {
+  const { teamId, projectId, deploymentId, host } = route
+  problems.add({ teamId, projectId, deploymentId, host, ...what })
+}
+
+const defaultText = JSON.stringify(ordered(defaultEdgePolicy))
+const closedKey = 'closed'
+
+/** null: it says what everybody has. */
+function digestOf(policy: EdgePolicy): string | null {
+  const text = JSON.stringify(ordered(policy))
+  return text === defaultText ? null : createHash('sha256').update(text).digest('hex').slice(0, 32)
+}
+
+// In the default's order of fields, whoever wrote them.
+function ordered(policy: EdgePolicy): Record<string, unknown> {
+  return Object.fromEntries(Object.keys(defaultEdgePolicy).map((key) => [key, policy[key as keyof EdgePolicy]]))
+}

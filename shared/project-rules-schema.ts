@@ -1,0 +1,85 @@
+import { z } from 'zod'
+import { defaultEdgePolicy, type EdgePolicy, type HeaderRule, type RateLimitRule, type RedirectRule, type RewriteRule } from './project-rules'
+
+/** Characters of where a redirect or rewrite leads. */
+export const maxDestinationLength = 4096
+
+const condition = z.object({
+  type: z.enum(['header', 'cookie', 'query', 'host']),
+  key: z.string().max(256).optional(),
+  value: z.string().max(2048).optional(),
+})
+const match = { source: z.string().min(1).max(2048), has: z.array(condition).max(16).optional(), missing: z.array(condition).max(16).optional() }
+
+const protection = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('basic'), users: z.array(z.object({ name: z.string().max(256), hash: z.string().max(512) })).max(100) }),
+  z.object({ kind: z.literal('token'), digests: z.array(z.string().regex(/^[0-9a-f]{64}$/)).max(100) }),
+])
+
+export const redirectRuleSchema: z.ZodType<RedirectRule> = z.object({
+  ...match,
+  destination: z.string().max(maxDestinationLength),
+  status: z.literal([301, 302, 303, 307, 308]),
+  afterFiles: z.boolean().optional(),
+})
+export const rewriteRuleSchema: z.ZodType<RewriteRule> = z.object({
+  ...match,
+  destination: z.string().max(maxDestinationLength),
+  beforeFiles: z.boolean().optional(),
+})
+export const headerRuleSchema: z.ZodType<HeaderRule> = z.object({
+  ...match,
+  headers: z.array(z.object({ key: z.string().max(256), value: z.string().max(8192) })).max(64),
+})
+export const rateLimitRuleSchema: z.ZodType<RateLimitRule> = z.object({
+  ...match,
+  requests: z.number().int().min(1).max(1_000_000),
+  windowSeconds: z.number().int().min(1).max(86_400),
+})
+const addresses = z.array(z.string().max(64)).max(1024)
+
+/** Each field without its default: for what says a part of a policy. */
+export const edgePolicyFields = {
+  redirects: z.array(redirectRuleSchema).max(2048),
+  rewrites: z.array(rewriteRuleSchema).max(2048),
+  headers: z.array(headerRuleSchema).max(2048),
+  cleanUrls: z.boolean(),
+  trailingSlash: z.boolean().nullable(),
+  protection: protection.nullable(),
+  allowedAddresses: addresses,
+  rateLimits: z.array(rateLimitRuleSchema).max(128),
+  maintenance: z.object({ message: z.string().max(2048).nullable(), allowedAddresses: addresses }).nullable(),
+  errorPages: z.record(z.string().regex(/^([45]\d\d|4xx|5xx)$/), z.string().startsWith('/').max(2048)),
+  compression: z.boolean(),
+  cache: z.boolean(),
+  balance: z.enum(['least-loaded', 'round-robin']),
+  sticky: z.boolean(),
+  maxRequestsPerTarget: z.number().int().min(1).nullable(),
+  queueTimeoutMs: z.number().int().min(0).max(600_000),
+  maxBodyBytes: z.number().int().min(0).nullable(),
+  answerTimeoutMs: z.number().int().min(1_000).max(86_400_000).nullable(),
+} satisfies { [K in keyof EdgePolicy]: z.ZodType<EdgePolicy[K]> }
+
+const d = defaultEdgePolicy
+const f = edgePolicyFields
+/** A policy from outside; what it does not say is as in `defaultEdgePolicy`, so that tables of an older version stay readable. */
+export const edgePolicySchema: z.ZodType<EdgePolicy> = z.object({
+  redirects: f.redirects.default(d.redirects),
+  rewrites: f.rewrites.default(d.rewrites),
+  headers: f.headers.default(d.headers),
+  cleanUrls: f.cleanUrls.default(d.cleanUrls),
+  trailingSlash: f.trailingSlash.default(d.trailingSlash),
+  protection: f.protection.default(d.protection),
+  allowedAddresses: f.allowedAddresses.default(d.allowedAddresses),
+  rateLimits: f.rateLimits.default(d.rateLimits),
+  maintenance: f.maintenance.default(d.maintenance),
+  errorPages: f.errorPages.default(d.errorPages),
+  compression: f.compression.default(d.compression),
+  cache: f.cache.default(d.cache),
+  balance: f.balance.default(d.balance),
+  sticky: f.sticky.default(d.sticky),
+  maxRequestsPerTarget: f.maxRequestsPerTarget.default(d.maxRequestsPerTarget),
+  queueTimeoutMs: f.queueTimeoutMs.default(d.queueTimeoutMs),
+  maxBodyBytes: f.maxBodyBytes.default(d.maxBodyBytes),
+  answerTimeoutMs: f.answerTimeoutMs.default(d.answerTimeoutMs),
+})

@@ -1,0 +1,96 @@
+import { z } from 'zod'
+import type { EdgePolicy } from './project-rules'
+import { edgePolicyFields } from './project-rules-schema'
+
+/** A project's rules as the dashboard and the API set and show them. Secrets go in and never come out. */
+
+const { protection: _stored, ...open } = edgePolicyFields
+export const edgePolicyKeys = Object.keys(edgePolicyFields) as [keyof EdgePolicy, ...(keyof EdgePolicy)[]]
+
+const userName = z
+  .string()
+  .min(1)
+  .max(100)
+  .regex(/^[^:\p{Cc}]+$/u, 'must have no colon')
+
+const protectionInput = z
+  .discriminatedUnion('kind', [
+    z.object({
+      kind: z.literal('basic'),
+      users: z
+        .array(
+          z.object({
+            name: userName,
+            password: z.string().min(8, 'must have 8 characters or more').max(200).optional().meta({ description: 'Left out: as it was.' }),
+          }),
+        )
+        .min(1)
+        .max(50),
+    }),
+    z.object({
+      kind: z.literal('token'),
+      keep: z.array(z.string().max(64)).max(50).default([]).meta({ description: 'Ids of tokens that stay valid.' }),
+      create: z.number().int().min(0).max(5).default(0).meta({ description: 'How many new ones to make; shown once, in the answer.' }),
+    }),
+  ])
+  .nullable()
+
+const protectionView = z
+  .discriminatedUnion('kind', [
+    z.object({ kind: z.literal('basic'), users: z.array(z.object({ name: z.string() })) }),
+    z.object({ kind: z.literal('token'), tokens: z.array(z.object({ id: z.string() })) }),
+  ])
+  .nullable()
+
+export const edgePolicyPatch = z
+  .object({
+    ...z.object(open).partial().shape,
+    protection: protectionInput.optional(),
+    reset: z
+      .array(z.enum(edgePolicyKeys))
+      .max(edgePolicyKeys.length)
+      .optional()
+      .meta({ description: 'Fields that shall be as the files say again.' }),
+    versions: z
+      .partialRecord(z.enum(edgePolicyKeys), z.string().max(64))
+      .optional()
+      .meta({ description: 'Versions of fields as they were read, "" for one that was not set: 409 when one was changed since.' }),
+    discardUnread: z
+      .string()
+      .max(64)
+      .optional()
+      .meta({ description: 'Takes back what was set and cannot be read, whatever it is; the `version` of `unread`: 409 when it was changed since.' }),
+  })
+  .strict()
+export type EdgePolicyPatch = z.output<typeof edgePolicyPatch>
+
+const partialView = z.object({ ...open, protection: protectionView }).partial()
+export const unreadRules = z.object({
+  /** Why it cannot be read. */
+  why: z.string(),
+  /** It may say who may come in: nobody is let in until somebody says what holds. */
+  keepsOut: z.boolean(),
+  /** As it is stored, but for passwords and tokens; null for who may not change it. */
+  text: z.string().nullable(),
+  /** Characters beyond those shown. */
+  leftOutChars: z.number(),
+  version: z.string(),
+})
+export type UnreadRules = z.infer<typeof unreadRules>
+
+export const edgePolicyView = z.object({
+  /** What was set here; it is laid over the files. */
+  settings: partialView,
+  /** What the files of the live deployment say. */
+  files: partialView,
+  /** Where rewrites may lead outside of this machine; set by its operator. */
+  outsideHosts: z.array(z.string()),
+  /** Of each field that was set here; pass those of what you change to learn of somebody else's change in between. */
+  versions: z.record(z.string(), z.string()),
+  /** What was set here and this version cannot read: by a newer one, or past the API. */
+  unread: unreadRules.nullable(),
+})
+export type EdgePolicyView = z.infer<typeof edgePolicyView>
+
+export const edgePolicyUpdated = edgePolicyView.extend({ newTokens: z.array(z.string()) })
+export type EdgePolicyUpdated = z.infer<typeof edgePolicyUpdated>
