@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { constants, createWriteStream } from 'node:fs'
 import { chmod, copyFile, mkdir, rename, rm, stat } from 'node:fs/promises'
 import { request as httpRequest, type IncomingMessage } from 'node:http'
@@ -215,7 +215,8 @@ const lowerCased = (values: Record<string, string>): Record<string, string> =>
   Object.fromEntries(Object.entries(values).map(([name, value]) => [name.toLowerCase(), value]))
 
 async function fetchObject(source: LfsSource, pointer: Pointer, download: Download): Promise<void> {
-  const temporary = `${fileOf(source, pointer)}.partial`
+  // A name of its own: two builds of one project may fetch the same object into the same mirror at once.
+  const temporary = `${fileOf(source, pointer)}.${randomBytes(6).toString('hex')}.partial`
   try {
     const response = await openDownload(source, download)
     const hash = createHash('sha256')
@@ -228,7 +229,7 @@ async function fetchObject(source: LfsSource, pointer: Pointer, download: Downlo
         yield chunk
       }
     }
-    await pipeline(response, counted, createWriteStream(temporary, { mode: 0o600 }), { signal: source.signal })
+    await pipeline(response, counted, createWriteStream(temporary, { flags: 'wx', mode: 0o600, flush: true }), { signal: source.signal })
     if (received !== pointer.sizeBytes || hash.digest('hex') !== pointer.oid)
       throw sourceError(`what came for ${showName(pointer.name)} is not what its pointer names`, '')
     await rename(temporary, fileOf(source, pointer))
