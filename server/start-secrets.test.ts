@@ -1,5 +1,8 @@
-import { expect, test } from 'vitest'
-import { controlStart, routerEnvironment, secretNames } from './start-secrets'
+import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { expect, test, vi } from 'vitest'
+import { completeEnvironment, controlStart, leaveSecrets, routerEnvironment, secretNames } from './start-secrets'
 
 const environment = {
   PATH: '/bin',
@@ -28,4 +31,41 @@ test('the control process gets every secret by message and none by its environme
   expect(JSON.stringify(rest)).not.toContain('canary')
   expect(message.values).toEqual(Object.fromEntries(secretNames.map((name) => [name, `canary ${name}`])))
   expect({ ...rest, ...message.values }).toMatchObject(environment)
+})
+
+test('a control process whose supervisor has gone does not start without the secrets, on a database of its own', async () => {
+  const { environment: rest } = controlStart(environment)
+  const connected = process.connected
+  process.connected = false
+  await expect(completeEnvironment(rest)).rejects.toThrow('the supervisor ended')
+  process.connected = true
+  const others = process.listeners('disconnect')
+  const started = completeEnvironment(rest)
+  const [onLost] = process.listeners('disconnect').filter((listener) => !others.includes(listener))
+  onLost?.()
+  process.off('disconnect', onLost ?? (() => {}))
+  await expect(started).rejects.toThrow('the supervisor ended')
+  process.connected = connected
+  // Started by hand it has its settings in its environment.
+  expect(await completeEnvironment(environment)).toEqual(environment)
+})
+
+test('a process is replaced once, also when its secrets come back each time it starts', async () => {
+  const home = await mkdtemp(path.join(tmpdir(), 'start-secrets-'))
+  await mkdir(path.join(home, 'run'))
+  const { channel } = process
+  Object.defineProperty(process, 'channel', { value: undefined, configurable: true })
+  const replaced = vi.spyOn(process, 'execve' as never).mockImplementation((() => {}) as never)
+  try {
+    await leaveSecrets(home, { ...environment, SWITCHYARD_HANDED_OVER: 'a key' })
+    expect(replaced).not.toHaveBeenCalled()
+    expect(await readdir(path.join(home, 'run'))).toEqual([])
+    await leaveSecrets(home, environment)
+    expect(replaced).toHaveBeenCalledOnce()
+    expect(JSON.stringify(replaced.mock.calls)).not.toContain('canary')
+  } finally {
+    Object.defineProperty(process, 'channel', { value: channel, configurable: true })
+    replaced.mockRestore()
+    await rm(home, { recursive: true })
+  }
 })

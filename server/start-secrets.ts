@@ -54,6 +54,8 @@ export async function takeSecrets(home: string, environment: Readonly<Values>): 
 
 /** Starts this program anew in its own place, without the secrets of its environment. Returns when there is nothing to hide. */
 export async function leaveSecrets(home: string, environment: Readonly<Values>): Promise<void> {
+  // It has been replaced already: secrets that came back, as by --env-file among the flags of Node, would come back each time.
+  if (environment[handedOver]) return
   const secrets = pick(environment, isSecret)
   // A channel to a parent would not outlive the exchange; Node on other systems than Linux may have none.
   if (Object.keys(secrets).length === 0 || process.channel || !process.execve) return
@@ -77,11 +79,16 @@ export function controlStart(environment: Readonly<Values>): { environment: Valu
 
 /** The whole environment of the control process, wherever its parts came from. Called before anything else listens to the channel. */
 export async function completeEnvironment(environment: Readonly<Values>): Promise<Values> {
-  if (environment[handedOver] !== 'channel' || !process.connected) return { ...environment }
-  const values = await new Promise<Values>((resolve) => {
+  if (environment[handedOver] !== 'channel') return { ...environment }
+  const values = await new Promise<Values>((resolve, reject) => {
+    const onLost = () => reject(new Error('the supervisor ended before it handed over the settings'))
+    // Without them another database than the operator's would be taken.
+    if (!process.connected) return onLost()
+    process.once('disconnect', onLost)
     const onMessage = (message: unknown) => {
       if (typeof message !== 'object' || message === null || !('type' in message) || message.type !== 'secrets' || !('values' in message)) return
       process.off('message', onMessage)
+      process.off('disconnect', onLost)
       resolve(message.values as Values)
     }
     process.on('message', onMessage)
