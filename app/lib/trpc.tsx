@@ -29,7 +29,8 @@ export function DataProvider({ children }: { children: ReactNode }) {
         splitLink({
           condition: (operation) => operation.type === 'subscription',
           true: httpSubscriptionLink({ url, transformer: superjson }),
-          false: httpBatchStreamLink({ url, transformer: superjson }),
+          // No more than the server takes at once (server/api/trpc-handler.ts).
+          false: httpBatchStreamLink({ url, transformer: superjson, maxItems: 20 }),
         }),
       ],
     }),

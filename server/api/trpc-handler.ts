@@ -4,6 +4,9 @@ import { newRequestId, reportUnexpected } from './http-error'
 import { countCaller, countRefusal } from './request-limit'
 import { appRouter } from './router'
 
+/** Calls in one request, which counts once: many more would be a way around the limits. The dashboard splits its own (app/lib/trpc.tsx). */
+export const maxBatchSize = 25
+
 /** Serves one tRPC request: queries, mutations, and subscriptions as server-sent events. */
 export async function handleTrpc(request: Request): Promise<Response> {
   const extra = new Headers()
@@ -11,6 +14,7 @@ export async function handleTrpc(request: Request): Promise<Response> {
     endpoint: '/api/trpc',
     req: request,
     router: appRouter,
+    maxBatchSize,
     createContext: () => countedContext(request, extra),
     onError: ({ error, ctx, path }) => reportUnexpected(error, ctx?.requestId ?? newRequestId(), `trpc ${path ?? ''}`),
     // Proxies must not hold back what is meant to arrive line by line.
