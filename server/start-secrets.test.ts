@@ -55,7 +55,9 @@ test('a process is replaced once, also when its secrets come back each time it s
   await mkdir(path.join(home, 'run'))
   const { channel } = process
   Object.defineProperty(process, 'channel', { value: undefined, configurable: true })
-  const replaced = vi.spyOn(process, 'execve' as never).mockImplementation((() => {}) as never)
+  const { execve } = process
+  const replaced = vi.fn<(...given: unknown[]) => void>()
+  Object.defineProperty(process, 'execve', { value: replaced, configurable: true })
   try {
     await leaveSecrets(home, { ...environment, SWITCHYARD_HANDED_OVER: 'a key' })
     expect(replaced).not.toHaveBeenCalled()
@@ -65,7 +67,7 @@ test('a process is replaced once, also when its secrets come back each time it s
     expect(JSON.stringify(replaced.mock.calls)).not.toContain('canary')
   } finally {
     Object.defineProperty(process, 'channel', { value: channel, configurable: true })
-    replaced.mockRestore()
+    Object.defineProperty(process, 'execve', { value: execve, configurable: true })
     await rm(home, { recursive: true })
   }
 })
