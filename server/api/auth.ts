@@ -5,6 +5,7 @@ import { isAppError } from '@/shared/errors'
 import { normalizeEmail } from '../accounts/accounts'
 import { sessionSeconds } from '../accounts/sessions'
 import { getPlatform } from '../platform'
+import { withBoundedBody } from './body'
 import { knownDevice, rememberDevice } from './device'
 import { errorResponse, newRequestId, reportUnexpected } from './http-error'
 import { requireSameOrigin, sessionIdOf } from './session'
@@ -65,10 +66,18 @@ export function authOptions(headers: Headers, onSignIn: (email: string) => void 
 
 type RouteContext = { params: Promise<{ nextauth: string[] }> }
 
+/** An address, a password and where to go next. */
+const maxBodyBytes = 64 * 1024
+
 /** Serves `/api/auth/*`. */
-export async function handleAuth(request: Request, context: RouteContext): Promise<Response> {
-  const { pathname } = new URL(request.url)
+export async function handleAuth(given: Request, context: RouteContext): Promise<Response> {
+  const { pathname } = new URL(given.url)
+  let request = given
   try {
+    // next-auth reads the address as Next hands it over.
+    const bounded = await withBoundedBody(given, maxBodyBytes)
+    if (bounded !== given && 'nextUrl' in given) Object.assign(bounded, { nextUrl: given.nextUrl })
+    request = bounded
     if (request.method !== 'GET') requireSameOrigin(request.headers)
     // Before the cookie is taken away, and not as an event of next-auth, which hides a failure: nobody is told to be signed out who is not.
     if (request.method === 'POST' && pathname.endsWith('/signout')) await endOwnSession(request.headers)

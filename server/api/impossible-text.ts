@@ -17,7 +17,9 @@ export function refuseImpossibleText(value: unknown, place: string, depth = 0): 
   }
   if (value === null || typeof value !== 'object') return
   if (depth === maxDepth)
-    throw new AppError('ERR_INVALID_INPUT', `The input nests more than ${maxDepth} levels deep.`, { nextAction: 'Send the fields that are documented.' })
+    throw new AppError('ERR_INVALID_INPUT', `The input nests more than ${maxDepth} levels deep.`, {
+      nextAction: 'Send the fields that are documented.',
+    })
   for (const [key, item] of Object.entries(value)) {
     refuseImpossibleText(key, `a field name of ${place}`)
     refuseImpossibleText(item, `${place}.${key}`, depth + 1)

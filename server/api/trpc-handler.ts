@@ -1,14 +1,28 @@
 import { fetchRequestHandler } from '@trpc/server/adapters/fetch'
+import { withBoundedBody } from './body'
 import { type ApiContext, createContext } from './context'
-import { newRequestId, reportUnexpected } from './http-error'
+import { errorResponse, newRequestId, reportUnexpected } from './http-error'
 import { countCaller, countRefusal } from './request-limit'
 import { appRouter } from './router'
 
 /** Calls in one request, which counts once: many more would be a way around the limits. The dashboard splits its own (app/lib/trpc.tsx). */
 export const maxBatchSize = 25
 
+/** Of all calls in it together: variables and certificates are the largest. */
+export const maxBodyBytes = 4 * 1024 * 1024
+
 /** Serves one tRPC request: queries, mutations, and subscriptions as server-sent events. */
-export async function handleTrpc(request: Request): Promise<Response> {
+export async function handleTrpc(given: Request): Promise<Response> {
+  try {
+    return await answer(await withBoundedBody(given, maxBodyBytes))
+  } catch (error) {
+    const requestId = newRequestId()
+    reportUnexpected(error, requestId, 'trpc')
+    return errorResponse(error, requestId)
+  }
+}
+
+async function answer(request: Request): Promise<Response> {
   const extra = new Headers()
   const response = await fetchRequestHandler({
     endpoint: '/api/trpc',

@@ -4,6 +4,7 @@ import { versionHeader } from '@/shared/naming'
 import { getPlatform } from '../../platform'
 import { authorize } from '../../teams/policy'
 import { closingWith, watchAccess } from '../access'
+import { readBytes } from '../body'
 import type { Method } from '../endpoint'
 import { isFresh, weakEtagOf } from '../etag'
 import { errorResponse, methodNotAllowed, newRequestId, reportUnexpected } from '../http-error'
@@ -79,7 +80,7 @@ async function serve(route: RestRoute, rawParams: Record<string, string>, identi
     const body = Buffer.isBuffer(content) ? parseBody(route, content) : content
     return present(route, await route.handle({ ...input, body }), headers)
   }
-  const content = route.body === 'raw' ? rawBody(request) : await readBytes(request)
+  const content = route.body === 'raw' ? rawBody(request) : await readBytes(request, maxJsonBytes)
   const key = mayBeKeyed(route) ? readIdempotencyKey(headers) : null
   if (key === null) return run(content)
   return answerOnce({ actor: identity.actor, key, target: `${route.method} ${url.pathname}${url.search}`, content, requestId }, run)
@@ -161,17 +162,6 @@ function rawBody(request: Request): AsyncIterable<Uint8Array> {
   if (!request.body)
     throw new AppError('ERR_INVALID_INPUT', 'The request has no body.', { nextAction: 'Send the archive as the body of the request.' })
   return request.body as ReadableStream<Uint8Array> & AsyncIterable<Uint8Array>
-}
-
-async function readBytes(request: Request): Promise<Buffer> {
-  const chunks: Uint8Array[] = []
-  let size = 0
-  for await (const chunk of (request.body ?? []) as AsyncIterable<Uint8Array>) {
-    size += chunk.length
-    if (size > maxJsonBytes) throw new AppError('ERR_TOO_LARGE', `The body is larger than ${maxJsonBytes / 1024} KiB.`)
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks)
 }
 
 function parseJson(bytes: Buffer): unknown {
