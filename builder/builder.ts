@@ -1,6 +1,6 @@
 import type { BuildPlan, BuildSettings, DetectionReport } from '@/shared/build-plan'
 import type { LogRecord } from '@/shared/logs'
-import type { EdgePolicy } from '@/shared/project-rules'
+import type { ProjectRules } from '@/shared/project-rules'
 import type { Artifact, ResourceLimits } from '@/shared/release'
 
 export interface GitCredentials {
@@ -75,7 +75,7 @@ export interface BuildOutcome {
   buildKey: string
   reused: boolean
   /** What the source's own files ask of the edge (`vercel.json`, `_redirects`, …). */
-  edgePolicy: Partial<EdgePolicy>
+  edgePolicy: Partial<ProjectRules>
 }
 
 /** source → artifact. Throws AppError: ERR_SOURCE, ERR_DETECT, ERR_BUILD, ERR_BUILD_LIMIT (memory, time, processes, log), ERR_CANCELED. */

@@ -2,7 +2,7 @@ import { mkdir, readFile, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { z } from 'zod'
 import { writeFileAtomic } from '@/shared/node/atomic-file'
-import { edgePolicyKeys } from '@/shared/rules-settings'
+import { projectRulesKeys } from '@/shared/rules-settings'
 import { type ProjectInput, projectInput } from '@/shared/views'
 import { UsageError } from './failure'
 
@@ -13,7 +13,7 @@ export type SignIn = z.infer<typeof signIn>
 const link = z.object({ projectId: z.string().min(1), name: z.string(), slug: z.string(), api: z.url() })
 export type ProjectLink = z.infer<typeof link>
 // Rules of the edge stand in the same file; the platform reads them from the source and says what is wrong in the log.
-const ruleFields = Object.fromEntries(['$schema', ...edgePolicyKeys].map((key) => [key, z.unknown().optional()]))
+const ruleFields = Object.fromEntries(['$schema', ...projectRulesKeys].map((key) => [key, z.unknown().optional()]))
 const projectFields = projectInput.omit({ repository: true, branch: true }).partial({ name: true })
 const projectFile = projectFields
   .extend(ruleFields)

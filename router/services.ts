@@ -1,5 +1,5 @@
 import path from 'node:path'
-import type { EdgeAsks, EdgeReports } from '@/shared/link'
+import type { LinkQueries, LinkReports } from '@/shared/link'
 import { type AnswerSources, createAnswerSources } from './cache/answer-sources'
 import type { EngineServices } from './engine/engine'
 import type { RouterEnv } from './env'
@@ -22,8 +22,8 @@ const certificateWaitMs = 2_000
 
 /** What services say to the control plane. It may be gone: asking rejects then, and a report is lost (false). */
 export interface ControlPlane {
-  ask<K extends keyof EdgeAsks>(kind: K, ask: EdgeAsks[K]['ask'], deadlineMs: number): Promise<EdgeAsks[K]['answer']>
-  report<K extends keyof EdgeReports>(kind: K, report: EdgeReports[K]): boolean
+  ask<K extends keyof LinkQueries>(kind: K, ask: LinkQueries[K]['ask'], deadlineMs: number): Promise<LinkQueries[K]['answer']>
+  report<K extends keyof LinkReports>(kind: K, report: LinkReports[K]): boolean
 }
 
 /** Everything of a worker but its engine, its table and its link. */

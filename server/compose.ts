@@ -44,7 +44,7 @@ import { createStartGate } from './instances/start-gate'
 import { jobCatalogue } from './jobs/catalogue'
 import { startWorker } from './jobs/worker'
 import { createChallengeBoard } from './link/challenges'
-import { EdgeHub } from './link/hub'
+import { LinkHub } from './link/hub'
 import type { Platform } from './platform'
 import type { Projects } from './projects/projects'
 import { createProjects } from './projects/projects'
@@ -55,7 +55,7 @@ import { createRequestLimits } from './request-limits/request-limits'
 import { startRetention } from './retention'
 import { recordProblems } from './routes/problem-record'
 import { createRoutePublisher, type RoutePublisher } from './routes/publisher'
-import { createEdgePolicy } from './rules/rules'
+import { createRules } from './rules/rules'
 import { readAuthSecret } from './secrets/key-file'
 import { openSecrets, type Secrets } from './secrets/secrets'
 import { openStaticContents, type StaticContents } from './static-content/static-content'
@@ -102,7 +102,7 @@ interface Foundation {
 }
 
 /** The routers, and what they have reported, in a process that has them. */
-type Routers = NonNullable<TrafficDeps['edge']> & { hub: EdgeHub }
+type Routers = NonNullable<TrafficDeps['edge']> & { hub: LinkHub }
 
 /** Puts the control plane together, in the order in which its parts need each other. */
 export async function compose(env: ServerEnv, roles: Set<Role>, logger: Logger): Promise<Composition> {
@@ -111,7 +111,7 @@ export async function compose(env: ServerEnv, roles: Set<Role>, logger: Logger):
   const { prisma } = base.database
   const dashboardUrl = env.publicUrl ?? `http://localhost:${env.port}`
   const hub = roles.has('worker')
-    ? new EdgeHub({ socketPath: path.join(env.home, 'run', 'edge.sock'), expectedWorkers: env.edgeWorkers, log: logger })
+    ? new LinkHub({ socketPath: path.join(env.home, 'run', 'edge.sock'), expectedWorkers: env.edgeWorkers, log: logger })
     : null
   await hub?.start()
   const ingest = hub && startTrafficIngest({ hub, pool: base.database.pool, bus: base.bus, logger })
@@ -259,7 +259,7 @@ async function servesImages(database: Database): Promise<boolean> {
 /** Everything that changes the world: reconciles it first (V9), then takes work. */
 async function startWorkerRole(
   base: Foundation,
-  hub: EdgeHub,
+  hub: LinkHub,
   routes: RoutePublisher,
   domains: DomainRoom,
   certificates: CertificateRoom | null,
@@ -345,7 +345,7 @@ function createPlatform(
     variables: createVariables({ prisma, bus, secrets }),
     cache: createCacheControl({ prisma, talk: routers?.hub.messages ?? null, expected: env.edgeWorkers }),
     domains,
-    edgePolicy: createEdgePolicy({
+    rules: createRules({
       prisma,
       bus,
       outsideHosts: env.rewriteHosts,
@@ -419,7 +419,7 @@ async function ownCertificate({ ownHosts, env }: Foundation): Promise<{ ok: bool
   return { ok: problem === null && pair.notAfter > Date.now(), detail: `${why}In use: one of *.${env.baseDomain}, until ${until}.` }
 }
 
-async function health(base: Foundation, hub: EdgeHub | null, ready: boolean): ReturnType<Platform['health']> {
+async function health(base: Foundation, hub: LinkHub | null, ready: boolean): ReturnType<Platform['health']> {
   const database = await base.database.pool.query('SELECT 1').then(
     () => ({ ok: true, detail: 'answers' }),
     () => ({ ok: false, detail: `does not answer${base.disk.problem() ? `: ${base.disk.problem()}` : ''}; apps keep serving` }),

@@ -14,7 +14,7 @@ import type { Projects } from './projects/projects'
 import type { Variables } from './projects/variables'
 import type { CacheControl } from './purge/purge'
 import type { RequestLimits } from './request-limits/request-limits'
-import type { EdgePolicies } from './rules/rules'
+import type { Rules } from './rules/rules'
 import type { Team } from './teams/team'
 import type { Traffic } from './traffic/traffic'
 
@@ -44,7 +44,7 @@ export interface Platform {
   variables: Variables
   cache: CacheControl
   domains: Domains
-  edgePolicy: EdgePolicies
+  rules: Rules
   certificates: Certificates
   dnsProviders: DnsProviders
   deployments: Deployments

@@ -24,7 +24,7 @@ export const tablePartBytes = 48 * 1024
 export const maxControlFrameBytes = 512 * 1024 * 1024
 
 /** Whole values, newest wins, sent again to whoever says hello. */
-export interface EdgeStates {
+export interface LinkStates {
   /** Answers to the CA's questions that are pending. */
   challenges: {
     /** http-01: token → key authorization. */
@@ -36,13 +36,13 @@ export interface EdgeStates {
   watched: { projectIds: string[] }
 }
 
-export interface EdgeCommands {
+export interface LinkCommands {
   purge: { ask: { projectId: string; tags?: string[]; paths?: string[] }; answer: { entries: number } }
   /** Ends what is open towards these instances, which are about to stop: WebSockets get a close frame. Answered when that is done. */
   'end-connections': { ask: { instanceIds: string[] }; answer: { ended: number } }
 }
 
-export interface EdgeAsks {
+export interface LinkQueries {
   /** Chain and key of certificates the table names; unknown ids are left out of the answer. */
   certificates: { ask: { ids: string[] }; answer: { certificates: { id: string; chainPem: string; keyPem: string }[] } }
   /** Wakes the instances of a sleeping deployment; answered once told, the new targets come with the next table. */
@@ -101,7 +101,7 @@ export interface TrafficCounters {
 /** Upper bounds of the latency histogram in milliseconds. */
 export const latencyBoundsMs = [1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000] as const
 
-export interface EdgeReports {
+export interface LinkReports {
   traffic: { from: number; to: number; counters: TrafficCounters[] }
   access: { lines: AccessLine[]; dropped: number }
   health: { events: { instanceId: string; state: 'ejected' | 'restored'; reason: string; at: number }[] }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { deploymentHost, deploymentIdLength, edgeUrl, maxSlugLength, slugify } from './naming'
+import { deploymentHost, deploymentIdLength, hostUrl, maxSlugLength, slugify } from './naming'
 import { newId } from './node/ids'
 
 test.each([
@@ -23,7 +23,7 @@ test('a cut slug does not end with a dash', () => {
 })
 
 test('the port is part of a URL only when it is not the scheme’s own', () => {
-  expect(edgeUrl('a.localhost', { scheme: 'http', port: 8080 })).toBe('http://a.localhost:8080')
-  expect(edgeUrl('a.example', { scheme: 'http', port: 80 })).toBe('http://a.example')
-  expect(edgeUrl('a.example', { scheme: 'https', port: 443 })).toBe('https://a.example')
+  expect(hostUrl('a.localhost', { scheme: 'http', port: 8080 })).toBe('http://a.localhost:8080')
+  expect(hostUrl('a.example', { scheme: 'http', port: 80 })).toBe('http://a.example')
+  expect(hostUrl('a.example', { scheme: 'https', port: 443 })).toBe('https://a.example')
 })

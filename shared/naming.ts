@@ -22,7 +22,7 @@ export const projectHost = (slug: string, baseDomain: string): string => `${slug
 export const deploymentHost = (slug: string, deploymentId: string, baseDomain: string): string => `${slug}-${deploymentId}.${baseDomain}`
 
 /** Public URL of a host at the edge; the port is left out when it is the scheme's own. */
-export function edgeUrl(host: string, edge: { scheme: 'http' | 'https'; port: number }): string {
+export function hostUrl(host: string, edge: { scheme: 'http' | 'https'; port: number }): string {
   const standard = edge.scheme === 'http' ? 80 : 443
   return `${edge.scheme}://${host}${edge.port === standard ? '' : `:${edge.port}`}`
 }

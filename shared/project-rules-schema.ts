@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { defaultEdgePolicy, type EdgePolicy, type HeaderRule, type RateLimitRule, type RedirectRule, type RewriteRule } from './project-rules'
+import { defaultProjectRules, type HeaderRule, type ProjectRules, type RateLimitRule, type RedirectRule, type RewriteRule } from './project-rules'
 
 /** Characters of where a redirect or rewrite leads. */
 export const maxDestinationLength = 4096
@@ -39,7 +39,7 @@ export const rateLimitRuleSchema: z.ZodType<RateLimitRule> = z.object({
 const addresses = z.array(z.string().max(64)).max(1024)
 
 /** Each field without its default: for what says a part of a policy. */
-export const edgePolicyFields = {
+export const projectRulesFields = {
   redirects: z.array(redirectRuleSchema).max(2048),
   rewrites: z.array(rewriteRuleSchema).max(2048),
   headers: z.array(headerRuleSchema).max(2048),
@@ -58,12 +58,12 @@ export const edgePolicyFields = {
   queueTimeoutMs: z.number().int().min(0).max(600_000),
   maxBodyBytes: z.number().int().min(0).nullable(),
   answerTimeoutMs: z.number().int().min(1_000).max(86_400_000).nullable(),
-} satisfies { [K in keyof EdgePolicy]: z.ZodType<EdgePolicy[K]> }
+} satisfies { [K in keyof ProjectRules]: z.ZodType<ProjectRules[K]> }
 
-const d = defaultEdgePolicy
-const f = edgePolicyFields
-/** A policy from outside; what it does not say is as in `defaultEdgePolicy`, so that tables of an older version stay readable. */
-export const edgePolicySchema: z.ZodType<EdgePolicy> = z.object({
+const d = defaultProjectRules
+const f = projectRulesFields
+/** A policy from outside; what it does not say is as in `defaultProjectRules`, so that tables of an older version stay readable. */
+export const projectRulesSchema: z.ZodType<ProjectRules> = z.object({
   redirects: f.redirects.default(d.redirects),
   rewrites: f.rewrites.default(d.rewrites),
   headers: f.headers.default(d.headers),

@@ -47,7 +47,7 @@ export type Protection =
   /** SHA-256 hex digests of tokens: in `Authorization: Bearer`, the cookie `switchyard_access`, or the query `switchyard_token`. */
   | { kind: 'token'; digests: string[] }
 
-export interface EdgePolicy {
+export interface ProjectRules {
   redirects: RedirectRule[]
   rewrites: RewriteRule[]
   headers: HeaderRule[]
@@ -78,7 +78,7 @@ export interface EdgePolicy {
   answerTimeoutMs: number | null
 }
 
-export const defaultEdgePolicy: EdgePolicy = {
+export const defaultProjectRules: ProjectRules = {
   redirects: [],
   rewrites: [],
   headers: [],

@@ -1,4 +1,4 @@
-import type { EdgePolicy } from './project-rules'
+import type { ProjectRules } from './project-rules'
 
 /** What the control plane tells the routers. Versioned snapshot, always whole: a router never patches. */
 
@@ -71,7 +71,7 @@ export interface TableHead {
 /** Some of what a table says much of. A policy comes before the routes that name it. */
 export interface TablePart {
   /** Shared by the routes that name them. */
-  policies?: Record<string, EdgePolicy>
+  policies?: Record<string, ProjectRules>
   /** Those of one id that follow each other are one: it may be for more names than one part holds. */
   certificates?: CertificateEntry[]
   routes?: Route[]

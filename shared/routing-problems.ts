@@ -1,7 +1,7 @@
 import { z } from 'zod'
 
 /** What the routers do not serve of a project as it was asked for, and why: one bad part costs its own project alone. */
-export const edgeProblem = z.object({
+export const routingProblem = z.object({
   /** closed: nobody is let in, because it cannot be known who may come in; left-out: the rest serves without this part. */
   effect: z.enum(['closed', 'left-out']),
   message: z.string(),
@@ -9,5 +9,5 @@ export const edgeProblem = z.object({
   /** Addresses it concerns, the first few; empty: all of the project. */
   hosts: z.array(z.string()),
 })
-export type EdgeProblem = z.infer<typeof edgeProblem>
-export const edgeProblemList = z.array(edgeProblem)
+export type RoutingProblem = z.infer<typeof routingProblem>
+export const routingProblemList = z.array(routingProblem)

@@ -1,11 +1,11 @@
 import { z } from 'zod'
-import type { EdgePolicy } from './project-rules'
-import { edgePolicyFields } from './project-rules-schema'
+import type { ProjectRules } from './project-rules'
+import { projectRulesFields } from './project-rules-schema'
 
 /** A project's rules as the dashboard and the API set and show them. Secrets go in and never come out. */
 
-const { protection: _stored, ...open } = edgePolicyFields
-export const edgePolicyKeys = Object.keys(edgePolicyFields) as [keyof EdgePolicy, ...(keyof EdgePolicy)[]]
+const { protection: _stored, ...open } = projectRulesFields
+export const projectRulesKeys = Object.keys(projectRulesFields) as [keyof ProjectRules, ...(keyof ProjectRules)[]]
 
 const userName = z
   .string()
@@ -42,17 +42,17 @@ const protectionView = z
   ])
   .nullable()
 
-export const edgePolicyPatch = z
+export const rulesPatch = z
   .object({
     ...z.object(open).partial().shape,
     protection: protectionInput.optional(),
     reset: z
-      .array(z.enum(edgePolicyKeys))
-      .max(edgePolicyKeys.length)
+      .array(z.enum(projectRulesKeys))
+      .max(projectRulesKeys.length)
       .optional()
       .meta({ description: 'Fields that shall be as the files say again.' }),
     versions: z
-      .partialRecord(z.enum(edgePolicyKeys), z.string().max(64))
+      .partialRecord(z.enum(projectRulesKeys), z.string().max(64))
       .optional()
       .meta({ description: 'Versions of fields as they were read, "" for one that was not set: 409 when one was changed since.' }),
     discardUnread: z
@@ -62,7 +62,7 @@ export const edgePolicyPatch = z
       .meta({ description: 'Takes back what was set and cannot be read, whatever it is; the `version` of `unread`: 409 when it was changed since.' }),
   })
   .strict()
-export type EdgePolicyPatch = z.output<typeof edgePolicyPatch>
+export type RulesPatch = z.output<typeof rulesPatch>
 
 const partialView = z.object({ ...open, protection: protectionView }).partial()
 export const unreadRules = z.object({
@@ -78,7 +78,7 @@ export const unreadRules = z.object({
 })
 export type UnreadRules = z.infer<typeof unreadRules>
 
-export const edgePolicyView = z.object({
+export const rulesView = z.object({
   /** What was set here; it is laid over the files. */
   settings: partialView,
   /** What the files of the live deployment say. */
@@ -90,7 +90,7 @@ export const edgePolicyView = z.object({
   /** What was set here and this version cannot read: by a newer one, or past the API. */
   unread: unreadRules.nullable(),
 })
-export type EdgePolicyView = z.infer<typeof edgePolicyView>
+export type RulesView = z.infer<typeof rulesView>
 
-export const edgePolicyUpdated = edgePolicyView.extend({ newTokens: z.array(z.string()) })
-export type EdgePolicyUpdated = z.infer<typeof edgePolicyUpdated>
+export const rulesUpdated = rulesView.extend({ newTokens: z.array(z.string()) })
+export type RulesUpdated = z.infer<typeof rulesUpdated>

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { elsewhereChoices } from './build-plan'
-import { edgeProblemList } from './routing-problems'
+import { routingProblemList } from './routing-problems'
 import { runtimeSettings, runtimeSettingsPatch } from './runtime-settings'
 import { deploymentStatuses, instanceStates } from './states'
 import { valueProblem } from './variables'
@@ -158,7 +158,7 @@ export const projectView = z.object({
   liveDeployment: deploymentSummary.nullable(),
   latestDeployment: deploymentSummary.nullable(),
   /** What the routers do not serve of it as it was asked for. */
-  edgeProblems: edgeProblemList,
+  edgeProblems: routingProblemList,
 })
 export type ProjectView = z.infer<typeof projectView>
 

@@ -6,7 +6,7 @@ import path from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import { SnapshotStore } from '@/router/table/snapshot'
 import { copyOf } from '@/router/table/testing'
-import { defaultEdgePolicy } from '@/shared/project-rules'
+import { defaultProjectRules } from '@/shared/project-rules'
 import { until } from './support/processes'
 import { type SupervisedHome, supervisedHome } from './support/supervisor'
 
@@ -205,7 +205,7 @@ test('a visitor who comes over connections to every router gets what the limit s
   const runDirectory = path.join(home.home, 'run')
   await mkdir(runDirectory, { recursive: true, mode: 0o700 })
   const target = { instanceId: 'i', host: '127.0.0.1', port: (app.address() as AddressInfo).port }
-  const policy = { ...defaultEdgePolicy, rateLimits: [{ source: '/(.*)', requests, windowSeconds: 3600 }] }
+  const policy = { ...defaultProjectRules, rateLimits: [{ source: '/(.*)', requests, windowSeconds: 3600 }] }
   const route = { host: 'app.test', teamId: 't', projectId: 'p', projectName: 'shop', deploymentId: 'd', state: 'live' as const }
   const copy = copyOf({
     version: 1,

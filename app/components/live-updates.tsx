@@ -31,7 +31,7 @@ export function LiveUpdates() {
       // The view of a deployment holds the health of its instances.
       if (changed.has('deployment') || changed.has('instance')) void queryClient.invalidateQueries({ queryKey: trpc.deployments.pathKey() })
       // Rules are the project's own, laid over those of the live deployment's files.
-      if (changed.has('project') || changed.has('deployment')) void queryClient.invalidateQueries({ queryKey: trpc.edgePolicy.pathKey() })
+      if (changed.has('project') || changed.has('deployment')) void queryClient.invalidateQueries({ queryKey: trpc.rules.pathKey() })
       if (changed.has('instance') || changed.has('deployment')) void queryClient.invalidateQueries({ queryKey: trpc.instances.pathKey() })
       // The routers took it out of the rotation, or back.
       if (changed.has('instance')) void queryClient.invalidateQueries({ queryKey: trpc.traffic.targetEvents.queryKey() })

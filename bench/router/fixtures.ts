@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { defaultEdgePolicy, type EdgePolicy } from '@/shared/project-rules'
+import { defaultProjectRules, type ProjectRules } from '@/shared/project-rules'
 import type { Route, RouteTable } from '@/shared/route-table'
 
 /** wrk names the host of its URL in the TLS handshake, and it must resolve. */
@@ -31,8 +31,8 @@ export function makeFixtures(directory: string): Fixtures {
 }
 
 /** Rules as a real project has them: none matches the measured path, every one has to be ruled out. */
-const policy: EdgePolicy = {
-  ...defaultEdgePolicy,
+const policy: ProjectRules = {
+  ...defaultProjectRules,
   redirects: [
     { source: '/old/:path*', destination: '/new/:path*', status: 308 },
     { source: '/blog/:slug', destination: '/posts/:slug', status: 301 },

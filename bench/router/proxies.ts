@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { EdgeHub } from '@/server/link/hub'
+import { LinkHub } from '@/server/link/hub'
 import { routerFlags } from '@/server/node-flags'
 import { type Fixtures, host, makeTable } from './fixtures'
 import { freePorts, type Running, startOn, untilListening } from './processes'
@@ -115,10 +115,10 @@ export async function startRouter(
   fixtures: Fixtures,
   backends: number[],
   options: { name: string; engine: 'lean' | 'http-proxy'; routes: number },
-): Promise<Contender & { hub: EdgeHub }> {
+): Promise<Contender & { hub: LinkHub }> {
   const [httpPort = 0, httpsPort = 0] = await freePorts(2)
   const home = path.join(fixtures.directory, options.name)
-  const hub = new EdgeHub({ socketPath: path.join(home, 'run', 'edge.sock'), expectedWorkers: 1 })
+  const hub = new LinkHub({ socketPath: path.join(home, 'run', 'edge.sock'), expectedWorkers: 1 })
   hub.messages.onAsk('certificates', async () => ({ certificates: [{ id: 'bench', chainPem: fixtures.chainPem, keyPem: fixtures.keyPem }] }))
   await hub.start()
   const env = {

@@ -1,19 +1,19 @@
 import path from 'node:path'
 import type { BuildSettings } from '@/shared/build-plan'
 import { openTree } from '../tree-files'
-import { findRuleFiles, readEdgeRules } from './read'
-import type { EdgeRules } from './rule-file'
+import { findRuleFiles, parseRuleFiles } from './read'
+import type { ParsedRules } from './rule-file'
 
 export { warningText } from './rule-file'
 
 /** Rules in the files of a source tree, below the project's root directory. Settings were checked by `detect`. */
-export async function readSourceRules(directory: string, settings: BuildSettings): Promise<EdgeRules> {
+export async function readSourceRules(directory: string, settings: BuildSettings): Promise<ParsedRules> {
   const files = await openTree(path.join(directory, settings.rootDirectory ?? ''))
-  return readEdgeRules(await findRuleFiles(files, settings.outputDirectory))
+  return parseRuleFiles(await findRuleFiles(files, settings.outputDirectory))
 }
 
 /** Rules among the files a build made: plugins write `_redirects` and `_headers` there. */
-export async function readOutputRules(directory: string): Promise<EdgeRules> {
+export async function readOutputRules(directory: string): Promise<ParsedRules> {
   const files = await findRuleFiles(await openTree(directory), null)
-  return readEdgeRules(files.filter(({ kind, name }) => name === kind && kind.startsWith('_')))
+  return parseRuleFiles(files.filter(({ kind, name }) => name === kind && kind.startsWith('_')))
 }

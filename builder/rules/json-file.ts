@@ -1,7 +1,7 @@
 import { isMap, LineCounter, parseDocument } from 'yaml'
 import { z } from 'zod'
-import type { EdgePolicy, HeaderRule, RedirectRule, RewriteRule, RuleCondition } from '@/shared/project-rules'
-import { edgePolicyFields, headerRuleSchema, rateLimitRuleSchema, redirectRuleSchema, rewriteRuleSchema } from '@/shared/project-rules-schema'
+import type { HeaderRule, ProjectRules, RedirectRule, RewriteRule, RuleCondition } from '@/shared/project-rules'
+import { headerRuleSchema, projectRulesFields, rateLimitRuleSchema, redirectRuleSchema, rewriteRuleSchema } from '@/shared/project-rules-schema'
 import { ruleLimits } from '@/shared/rules/weight'
 import { escapeExpression } from './netlify-path'
 import { accessUnread, tooMany } from './refusals'
@@ -11,8 +11,8 @@ export interface JsonRules {
   redirects: Placed<RedirectRule>[]
   rewrites: Placed<RewriteRule>[]
   headers: Placed<HeaderRule>[]
-  rateLimits: Placed<EdgePolicy['rateLimits'][number]>[]
-  settings: Partial<EdgePolicy>
+  rateLimits: Placed<ProjectRules['rateLimits'][number]>[]
+  settings: Partial<ProjectRules>
   warnings: RuleWarning[]
 }
 
@@ -113,7 +113,7 @@ function readSettings(
 ): void {
   for (const key of keys) {
     if (fields[key] === undefined) continue
-    const parsed = edgePolicyFields[key].safeParse(fields[key])
+    const parsed = projectRulesFields[key].safeParse(fields[key])
     const why = `"${key}" is not understood: ${parsed.error?.issues[0]?.message ?? 'wrong kind of value'}`
     if (parsed.success) Object.assign(rules.settings, { [key]: parsed.data })
     else if (key === 'allowedAddresses') throw accessUnread(file, lineOf([key]), why)

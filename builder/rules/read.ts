@@ -1,8 +1,8 @@
-import type { EdgePolicy } from '@/shared/project-rules'
+import type { ProjectRules } from '@/shared/project-rules'
 import {
-  edgePolicyFields,
-  edgePolicySchema,
   headerRuleSchema,
+  projectRulesFields,
+  projectRulesSchema,
   rateLimitRuleSchema,
   redirectRuleSchema,
   rewriteRuleSchema,
@@ -14,13 +14,13 @@ import { readHeadersFile } from './headers-file'
 import { readJsonFile } from './json-file'
 import { readRedirectsFile } from './redirects-file'
 import { accessUnread, tooMany } from './refusals'
-import { type EdgeRules, maxWarnings, type Placed, type RuleFile, type RuleWarning } from './rule-file'
+import { maxWarnings, type ParsedRules, type Placed, type RuleFile, type RuleWarning } from './rule-file'
 
 const maxFileBytes = 256 * 1024
 
 /** Rules found so far, each with its file and line. */
 type Kind = 'redirects' | 'rewrites' | 'headers' | 'rateLimits'
-type Sourced<K extends Kind> = Placed<EdgePolicy[K][number]> & { file: string }
+type Sourced<K extends Kind> = Placed<ProjectRules[K][number]> & { file: string }
 type Collected = { [K in Kind]: Sourced<K>[] }
 
 /**
@@ -28,10 +28,10 @@ type Collected = { [K in Kind]: Sourced<K>[] }
  * holds. What is wrong is left out and named with file and line.
  * @throws ERR_DETECT when they are too many or too large, or say in a way that cannot be read who may come in
  */
-export function readEdgeRules(files: readonly RuleFile[]): EdgeRules {
+export function parseRuleFiles(files: readonly RuleFile[]): ParsedRules {
   const all: Collected = { redirects: [], rewrites: [], headers: [], rateLimits: [] }
   const warnings: RuleWarning[] = []
-  let settings: Partial<EdgePolicy> = {}
+  let settings: Partial<ProjectRules> = {}
   for (const file of files) {
     const found = readFile(file)
     const sourced = <R>(rules: readonly Placed<R>[] | undefined) => (rules ?? []).map((placed) => ({ ...placed, file: file.name }))
@@ -47,7 +47,7 @@ export function readEdgeRules(files: readonly RuleFile[]): EdgeRules {
     { redirects: rulesOf(all.redirects), rewrites: rulesOf(all.rewrites), headers: rulesOf(all.headers), rateLimits: rulesOf(all.rateLimits) },
     files,
   )
-  const policy: Partial<EdgePolicy> = { ...settings }
+  const policy: Partial<ProjectRules> = { ...settings }
   for (const kind of Object.keys(all) as Kind[]) Object.assign(policy, usable(all, kind, warnings))
   refuseExcess(policy, files)
   return checked(policy, warnings)
@@ -56,12 +56,12 @@ export function readEdgeRules(files: readonly RuleFile[]): EdgeRules {
 const rulesOf = <R>(placed: readonly Placed<R>[]): R[] => placed.map(({ rule }) => rule)
 
 /** Before they are compiled one by one for what is wrong with them, and of all together. */
-function refuseExcess(policy: Partial<EdgePolicy>, files: readonly RuleFile[]): void {
+function refuseExcess(policy: Partial<ProjectRules>, files: readonly RuleFile[]): void {
   const excess = findExcess(policy)
   if (excess !== null) throw tooMany(files.map(({ name }) => name).join(', '), null, excess)
 }
 
-type Found = { [K in Kind]?: Placed<EdgePolicy[K][number]>[] } & { settings: Partial<EdgePolicy>; warnings: RuleWarning[] }
+type Found = { [K in Kind]?: Placed<ProjectRules[K][number]>[] } & { settings: Partial<ProjectRules>; warnings: RuleWarning[] }
 
 function readFile(file: RuleFile): Found {
   if (file.kind === '_headers') return { ...readHeadersFile(file.text, file.name), settings: {} }
@@ -70,14 +70,14 @@ function readFile(file: RuleFile): Found {
   return { ...rules, settings: notFound === null ? {} : { errorPages: { '404': notFound } } }
 }
 
-function mergedPages(later: Partial<EdgePolicy>, earlier: Partial<EdgePolicy>): Partial<EdgePolicy> {
+function mergedPages(later: Partial<ProjectRules>, earlier: Partial<ProjectRules>): Partial<ProjectRules> {
   return later.errorPages && earlier.errorPages ? { errorPages: { ...later.errorPages, ...earlier.errorPages } } : {}
 }
 
 /** Fields within the bounds of routers; the others become warnings. */
-function usableSettings(given: Partial<EdgePolicy>, file: string, warnings: RuleWarning[]): Partial<EdgePolicy> {
+function usableSettings(given: Partial<ProjectRules>, file: string, warnings: RuleWarning[]): Partial<ProjectRules> {
   const kept = Object.entries(given).filter(([field, value]) => {
-    const problem = edgePolicyFields[field as keyof EdgePolicy].safeParse(value).error?.issues[0]
+    const problem = projectRulesFields[field as keyof ProjectRules].safeParse(value).error?.issues[0]
     if (problem && field === 'allowedAddresses') throw accessUnread(file, null, `${field} is not understood: ${problem.message}`)
     if (problem) warnings.push({ file, line: null, message: `${field} is left out: ${problem.message}` })
     return !problem
@@ -88,7 +88,7 @@ function usableSettings(given: Partial<EdgePolicy>, file: string, warnings: Rule
 const ruleSchemas = { redirects: redirectRuleSchema, rewrites: rewriteRuleSchema, headers: headerRuleSchema, rateLimits: rateLimitRuleSchema }
 
 /** Rules that compile and are within the bounds of routers; the others become warnings. */
-function usable<K extends Kind>(all: Collected, kind: K, warnings: RuleWarning[]): Partial<EdgePolicy> {
+function usable<K extends Kind>(all: Collected, kind: K, warnings: RuleWarning[]): Partial<ProjectRules> {
   const placed: Sourced<K>[] = all[kind]
   const problems = new Map(findRuleProblems({ [kind]: placed.map(({ rule }) => rule) }).map(({ at, message }) => [at, message]))
   const kept = placed.filter(({ rule, file, line }, i) => {
@@ -99,11 +99,11 @@ function usable<K extends Kind>(all: Collected, kind: K, warnings: RuleWarning[]
   return kept.length > 0 ? { [kind]: kept.map(({ rule }) => rule) } : {}
 }
 
-function checked(policy: Partial<EdgePolicy>, warnings: RuleWarning[]): EdgeRules {
+function checked(policy: Partial<ProjectRules>, warnings: RuleWarning[]): ParsedRules {
   const cut = warnings.slice(0, maxWarnings)
   if (warnings.length > maxWarnings) cut.push({ file: 'rules', line: null, message: `${warnings.length - maxWarnings} more warnings are not shown` })
   // A last check by the very schema the routers use: what they refuse must never reach a table.
-  const issue = edgePolicySchema.safeParse(policy).error?.issues[0]
+  const issue = projectRulesSchema.safeParse(policy).error?.issues[0]
   if (issue) throw tooMany('rules', null, `together they are not understood: ${issue.path.join('.')} ${issue.message}`)
   return { policy, warnings: cut }
 }

@@ -1,4 +1,4 @@
-import type { EdgePolicy } from '@/shared/project-rules'
+import type { ProjectRules } from '@/shared/project-rules'
 
 /** A file with rules, as text. `name` is its path in the project, for messages. */
 export interface RuleFile {
@@ -14,8 +14,8 @@ export interface RuleWarning {
   message: string
 }
 
-export interface EdgeRules {
-  policy: Partial<EdgePolicy>
+export interface ParsedRules {
+  policy: Partial<ProjectRules>
   warnings: RuleWarning[]
 }
 

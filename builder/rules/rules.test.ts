@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { openTree } from '../tree-files'
-import { findRuleFiles, readEdgeRules } from './read'
+import { findRuleFiles, parseRuleFiles } from './read'
 import { type RuleFile, warningText } from './rule-file'
 
 const read = (kind: RuleFile['kind'], text: string | object) =>
-  readEdgeRules([{ kind, name: kind, text: typeof text === 'string' ? text : JSON.stringify(text, null, 2) }])
+  parseRuleFiles([{ kind, name: kind, text: typeof text === 'string' ? text : JSON.stringify(text, null, 2) }])
 
 test('vercel.json: every kind of rule', () => {
   const { policy, warnings } = read('vercel.json', {
@@ -185,7 +185,7 @@ test('_headers: paths, splats, several headers, and what is refused', () => {
 })
 
 test('the first file wins about switches, its rules come first', () => {
-  const { policy } = readEdgeRules([
+  const { policy } = parseRuleFiles([
     {
       kind: 'switchyard.json',
       name: 'switchyard.json',
@@ -240,7 +240,7 @@ test('a deployment does not go on without a list of addresses that cannot be rea
 })
 
 test('one rule beyond the bounds is left out alone: who may come in is never widened by it', () => {
-  const { policy, warnings } = readEdgeRules([
+  const { policy, warnings } = parseRuleFiles([
     { kind: 'switchyard.json', name: 'switchyard.json', text: JSON.stringify({ allowedAddresses: ['192.0.2.0/24'] }) },
     { kind: '_redirects', name: '_redirects', text: `/a /b\n/${'x'.repeat(3_000)} /c\n/* /${'y'.repeat(3_000)} 404\n` },
   ])

@@ -1,4 +1,4 @@
-import type { EdgeCommands } from '@/shared/link'
+import type { LinkCommands } from '@/shared/link'
 import { inSlices } from '@/shared/node/slices'
 import type { AnswerCache, AnswerFilter, Found, LocalAnswer, RequestFacts } from '../gate/gate'
 import { asksForSocket, nominatesFields } from '../http/nominated'
@@ -135,7 +135,7 @@ export class SharedCache implements AnswerCache {
   }
 
   /** Removes stored answers, and keeps answers under way from being stored. */
-  purge(wish: EdgeCommands['purge']['ask']): EdgeCommands['purge']['answer'] {
+  purge(wish: LinkCommands['purge']['ask']): LinkCommands['purge']['answer'] {
     this.#removals++
     this.#singleFlight.invalidateAll((uri) => uri.startsWith(`${wish.projectId} `))
     return { entries: this.#store.purge(wish) }

@@ -1,5 +1,5 @@
 import path from 'node:path'
-import type { EdgeCommands } from '@/shared/link'
+import type { LinkCommands } from '@/shared/link'
 import { StaticFiles } from '../content/static-content'
 import type { RouterLog } from '../log'
 import type { HostTable } from '../match/host-table'
@@ -16,7 +16,7 @@ export interface AnswerSources {
   /** To be called with every new table, before the engine is. */
   apply(table: HostTable): void
   /** The command of the control plane. */
-  purge(ask: EdgeCommands['purge']['ask']): Promise<EdgeCommands['purge']['answer']>
+  purge(ask: LinkCommands['purge']['ask']): Promise<LinkCommands['purge']['answer']>
   close(): void
 }
 

@@ -2,13 +2,13 @@ import type { Transform } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { brotliDecompressSync, createGunzip, gunzipSync, zstdDecompressSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
-import { defaultEdgePolicy } from '@/shared/project-rules'
+import { defaultProjectRules } from '@/shared/project-rules'
 import type { AnswerFilter, RequestFacts } from '../gate/gate'
 import type { LiveRoute } from '../match/host-table'
 import { Compression } from './compression'
 
 const compression = new Compression({ maxAtOnce: 2 })
-const route = (on = true) => ({ policy: { ...defaultEdgePolicy, compression: on } }) as LiveRoute
+const route = (on = true) => ({ policy: { ...defaultProjectRules, compression: on } }) as LiveRoute
 const facts = (encoding: string | undefined, method = 'GET') =>
   ({ method, header: (name: string) => (name === 'accept-encoding' ? encoding : undefined) }) as unknown as RequestFacts
 const text: [string, string][] = [

@@ -2,7 +2,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { digestToken, hashPassword } from '@/shared/node/access-secrets'
-import { defaultEdgePolicy, type EdgePolicy } from '@/shared/project-rules'
+import { defaultProjectRules, type ProjectRules } from '@/shared/project-rules'
 import { routeTo, tableOf, until } from '../engine/contract/testing'
 import { HostTable } from '../match/host-table'
 import type { ForwardPlan, LocalAnswer } from './gate'
@@ -12,7 +12,7 @@ const basic = (name: string, password: string) => ({ authorization: `Basic ${Buf
 
 describe('doors', () => {
   test('a challenge is answered on any host, and never redirected or shut', async () => {
-    const policy: Partial<EdgePolicy> = { allowedAddresses: ['192.0.2.1'], protection: { kind: 'token', digests: [] } }
+    const policy: Partial<ProjectRules> = { allowedAddresses: ['192.0.2.1'], protection: { kind: 'token', digests: [] } }
     const gate = gateFor(policy, { httpsOnly: true }, { table: { httpsPort: 443 } })
     gate.gate.setChallenges({ tok: 'tok.key' })
     for (const host of ['app.test', 'unknown.test']) {
@@ -215,7 +215,7 @@ describe('rate limits', () => {
   test('outlive a new table, when the policy is the same', async () => {
     const { gate, table, ask } = gateFor({ rateLimits })
     for (let i = 0; i < 3; i += 1) await ask('/api/x')
-    const next = new HostTable({ ...tableOf([routeTo('app.test', [], { policy: 'q' })]), policies: { q: { ...defaultEdgePolicy, rateLimits } } })
+    const next = new HostTable({ ...tableOf([routeTo('app.test', [], { policy: 'q' })]), policies: { q: { ...defaultProjectRules, rateLimits } } })
     gate.apply(next)
     const route = next.find('app.test')
     expect(table.find('app.test')?.policy).not.toBe(route?.policy)

@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest'
-import { defaultEdgePolicy, type EdgePolicy } from '@/shared/project-rules'
+import { defaultProjectRules, type ProjectRules } from '@/shared/project-rules'
 import { routeTo, tableOf } from '../engine/contract/testing'
 import { HostTable } from '../match/host-table'
 import type { Admission, ContentSource, ForwardPlan, LocalAnswer } from './gate'
 import { brief, factsOf, gateFor, headerOf } from './testing'
 
-const says = async (policy: Partial<EdgePolicy>, target: string) => brief(await gateFor(policy).ask(target))
+const says = async (policy: Partial<ProjectRules>, target: string) => brief(await gateFor(policy).ask(target))
 
 describe('order', () => {
   test('the first redirect that matches is taken, exact, prefixed and open ones mixed', async () => {
@@ -27,7 +27,7 @@ describe('order', () => {
   })
 
   test('redirects come before rewrites, spelling before both', async () => {
-    const policy: Partial<EdgePolicy> = {
+    const policy: Partial<ProjectRules> = {
       cleanUrls: true,
       redirects: [{ source: '/a', destination: '/b', status: 301 }],
       rewrites: [
@@ -49,7 +49,7 @@ describe('order', () => {
       fallback: () => answer('fallback'),
       page: () => null,
     }
-    const policy: Partial<EdgePolicy> = {
+    const policy: Partial<ProjectRules> = {
       redirects: [{ source: '/:x', destination: '/elsewhere', status: 302, afterFiles: true, has: [{ type: 'query', key: 'r' }] }],
       rewrites: [
         { source: '/page', destination: '/early', beforeFiles: true, has: [{ type: 'query', key: 'e' }] },
@@ -91,7 +91,7 @@ describe('rewrites', () => {
       routeTo('foreign.test', [target], { teamId: 'other' }),
       routeTo('shut.test', [target], { policy: 'shut' }),
     ]
-    const shut: EdgePolicy = { ...defaultEdgePolicy, protection: { kind: 'token', digests: [] } }
+    const shut: ProjectRules = { ...defaultProjectRules, protection: { kind: 'token', digests: [] } }
     const gate = gateFor({ rewrites }, {}, { routes, policies: { shut } })
     expect(brief(await gate.ask('/shop/a/b?c=1'))).toBe('forward shop.test /a/b?c=1')
     expect(brief(await gate.ask('/foreign'))).toBe('problem rule-failed')

@@ -1,4 +1,4 @@
-import { defaultEdgePolicy, type EdgePolicy } from '@/shared/project-rules'
+import { defaultProjectRules, type ProjectRules } from '@/shared/project-rules'
 import type { Route, RouteTable } from '@/shared/route-table'
 import { quietLog, routeTo, tableOf } from '../engine/contract/testing'
 import { HostTable, type LiveRoute } from '../match/host-table'
@@ -34,7 +34,7 @@ export const liveRoute = (more: Partial<LiveRoute> = {}): LiveRoute => ({
   deploymentId: 'd1',
   state: 'live',
   targets: [],
-  policy: defaultEdgePolicy,
+  policy: defaultProjectRules,
   ...more,
 })
 
@@ -46,14 +46,14 @@ export interface TestGate {
 
 /** A gate with one app at app.test under this policy, and whatever else `more` names. */
 export function gateFor(
-  policy: Partial<EdgePolicy>,
+  policy: Partial<ProjectRules>,
   route: Partial<Route> = {},
-  more: { routes?: Route[]; policies?: Record<string, EdgePolicy>; table?: Partial<RouteTable>; options?: Partial<GateOptions> } = {},
+  more: { routes?: Route[]; policies?: Record<string, ProjectRules>; table?: Partial<RouteTable>; options?: Partial<GateOptions> } = {},
 ): TestGate {
   const target = { instanceId: 'i', host: '127.0.0.1', port: 1 }
   const table = new HostTable({
     ...tableOf([routeTo('app.test', [target], { policy: 'p', ...route }), ...(more.routes ?? [])]),
-    policies: { p: { ...defaultEdgePolicy, ...policy }, ...more.policies },
+    policies: { p: { ...defaultProjectRules, ...policy }, ...more.policies },
     ...more.table,
   })
   const gate = createGate({ table, log: quietLog, ...more.options })

@@ -1,6 +1,6 @@
 import net from 'node:net'
 import { z } from 'zod'
-import { type EdgeAsks, type EdgeCommands, type EdgeReports, type EdgeStates, maxControlFrameBytes, type RouterMessage } from '@/shared/link'
+import { type LinkCommands, type LinkQueries, type LinkReports, type LinkStates, maxControlFrameBytes, type RouterMessage } from '@/shared/link'
 import { decodeFrame, LineReader, sendFrame } from '@/shared/node/frames'
 import { Slices } from '@/shared/node/slices'
 import { isTablePart } from '@/shared/node/table-frames'
@@ -25,8 +25,8 @@ type ControlFrame = z.infer<typeof controlMessage>
 
 /** Handles messages of the control plane. Each handler validates its message, which comes from another process. */
 export interface LinkHandlers {
-  states: { [K in keyof EdgeStates]: (state: EdgeStates[K]) => void | Promise<void> }
-  commands: { [K in keyof EdgeCommands]: (ask: EdgeCommands[K]['ask']) => Promise<EdgeCommands[K]['answer']> }
+  states: { [K in keyof LinkStates]: (state: LinkStates[K]) => void | Promise<void> }
+  commands: { [K in keyof LinkCommands]: (ask: LinkCommands[K]['ask']) => Promise<LinkCommands[K]['answer']> }
 }
 
 /** A question that waits for its answer. */
@@ -93,7 +93,7 @@ export class ControlLink {
   }
 
   /** Asks the control plane. @throws Error when it is not there, refuses, or is silent until the deadline. */
-  ask<K extends keyof EdgeAsks>(kind: K, ask: EdgeAsks[K]['ask'], deadlineMs: number): Promise<EdgeAsks[K]['answer']> {
+  ask<K extends keyof LinkQueries>(kind: K, ask: LinkQueries[K]['ask'], deadlineMs: number): Promise<LinkQueries[K]['answer']> {
     const socket = this.#socket
     const requestId = this.#nextAsk++
     return new Promise((resolve, reject) => {
@@ -106,7 +106,7 @@ export class ControlLink {
         if (this.#pending.delete(requestId)) end()
       }
       this.#pending.set(requestId, {
-        resolve: (answer) => settle(() => resolve(answer as EdgeAsks[K]['answer'])),
+        resolve: (answer) => settle(() => resolve(answer as LinkQueries[K]['answer'])),
         reject: (error) => settle(() => reject(error)),
       })
       const sent = socket && !socket.connecting && sendFrame(socket, { type: 'ask', kind, requestId, ask } satisfies RouterMessage)
@@ -115,7 +115,7 @@ export class ControlLink {
   }
 
   /** Sends a report. False: the control plane is away or reads too slowly, and the report is lost. */
-  report<K extends keyof EdgeReports>(kind: K, report: EdgeReports[K]): boolean {
+  report<K extends keyof LinkReports>(kind: K, report: LinkReports[K]): boolean {
     const socket = this.#socket
     if (!socket || socket.connecting || socket.writableLength > maxReportBacklogBytes) return false
     return sendFrame(socket, { type: 'report', kind, report } satisfies RouterMessage)
@@ -219,7 +219,7 @@ export class ControlLink {
 
   async #applyState(socket: net.Socket, { kind, revision, state }: ControlFrame & { type: 'state' }): Promise<void> {
     const answer = { type: 'state-ack', kind, revision } satisfies RouterMessage
-    const handler = Object.hasOwn(this.#options.handlers.states, kind) ? this.#options.handlers.states[kind as keyof EdgeStates] : undefined
+    const handler = Object.hasOwn(this.#options.handlers.states, kind) ? this.#options.handlers.states[kind as keyof LinkStates] : undefined
     try {
       if (!handler) throw new Error(`this router does not know the state "${kind}"`)
       await handler(state as never)
@@ -232,7 +232,7 @@ export class ControlLink {
   }
 
   async #runCommand(socket: net.Socket, { kind, requestId, ask }: ControlFrame & { type: 'command' }): Promise<void> {
-    const handler = Object.hasOwn(this.#options.handlers.commands, kind) ? this.#options.handlers.commands[kind as keyof EdgeCommands] : undefined
+    const handler = Object.hasOwn(this.#options.handlers.commands, kind) ? this.#options.handlers.commands[kind as keyof LinkCommands] : undefined
     try {
       if (!handler) throw new Error(`this router does not know the command "${kind}"`)
       const answer = await handler(ask as never)

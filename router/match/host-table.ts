@@ -1,20 +1,20 @@
 import { placeOf } from '@/shared/node/host'
-import { defaultEdgePolicy, type EdgePolicy } from '@/shared/project-rules'
+import { defaultProjectRules, type ProjectRules } from '@/shared/project-rules'
 import type { CertificateEntry, Route, TableHead, TablePart } from '@/shared/route-table'
 
 /** A route as the data path uses it. Tables that contain the same route share one object. */
 export interface LiveRoute extends Omit<Route, 'policy'> {
   /** Shared by all routes that name it: what is compiled from it can be kept under it. */
-  readonly policy: EdgePolicy
+  readonly policy: ProjectRules
 }
 
 /** What was made of one part of a table. */
 export interface TakenPart {
   readonly routes: readonly LiveRoute[]
   readonly certificates: readonly CertificateEntry[]
-  readonly policies: ReadonlyMap<string, EdgePolicy>
+  readonly policies: ReadonlyMap<string, ProjectRules>
   /** Policies that its routes name. */
-  readonly named: ReadonlyMap<string, EdgePolicy>
+  readonly named: ReadonlyMap<string, ProjectRules>
 }
 
 /** What a table says much of. */
@@ -23,7 +23,7 @@ interface Content {
   /** By what follows `*`: `.example.test`. */
   readonly wildcards: Map<string, LiveRoute>
   readonly certificates: CertificateEntry[]
-  readonly policies: Map<string, EdgePolicy>
+  readonly policies: Map<string, ProjectRules>
 }
 
 /** As the table names it. @throws Error when it is no hostname. */
@@ -64,7 +64,7 @@ export class HostTable {
 
   /** Some of what it says, before it serves. A policy comes before what names it. @throws Error as the constructor. */
   add({ policies = {}, certificates = [], routes = [] }: TablePart): TakenPart {
-    const named = new Map<string, EdgePolicy>()
+    const named = new Map<string, ProjectRules>()
     const taken = { routes: [] as LiveRoute[], certificates, policies: new Map(Object.entries(policies)), named }
     for (const [name, policy] of taken.policies) this.#content.policies.set(name, policy)
     for (const entry of certificates) this.#addCertificate(entry)
@@ -95,14 +95,14 @@ export class HostTable {
     map.set(key, route)
   }
 
-  #policyOf(route: Route): EdgePolicy {
-    if (route.policy === undefined) return defaultEdgePolicy
+  #policyOf(route: Route): ProjectRules {
+    if (route.policy === undefined) return defaultProjectRules
     const policy = this.policy(route.policy)
     if (!policy) throw new Error(`the route of "${route.host}" names a policy the table does not have`)
     return policy
   }
 
-  policy(name: string): EdgePolicy | undefined {
+  policy(name: string): ProjectRules | undefined {
     return this.#content.policies.get(name)
   }
 

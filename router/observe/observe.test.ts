@@ -2,7 +2,7 @@ import { type FileHandle, mkdtemp, open, readdir, readFile, rm, stat, writeFile 
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import type { AccessLine, EdgeReports, TrafficCounters } from '@/shared/link'
+import type { AccessLine, LinkReports, TrafficCounters } from '@/shared/link'
 import { hostTable, routeTo } from '../engine/contract/testing'
 import type { LiveRoute } from '../match/host-table'
 import { AccessFile } from './access-file'
@@ -15,15 +15,15 @@ const [shop, blog] = hostTable([routeTo('shop.test', []), routeTo('blog.test', [
   LiveRoute,
 ]
 
-let traffic: EdgeReports['traffic'][]
-let access: EdgeReports['access'][]
+let traffic: LinkReports['traffic'][]
+let access: LinkReports['access'][]
 let connected: boolean
 let observers: WorkerObserver[]
 
 function observing(options: Partial<ObserverOptions> = {}): WorkerObserver {
   const observer = createObserver({
     report: (kind, report) => {
-      if (connected) kind === 'traffic' ? traffic.push(report as EdgeReports['traffic']) : access.push(report as EdgeReports['access'])
+      if (connected) kind === 'traffic' ? traffic.push(report as LinkReports['traffic']) : access.push(report as LinkReports['access'])
       return connected
     },
     log: quiet,

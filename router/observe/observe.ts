@@ -1,4 +1,4 @@
-import type { AccessLine, EdgeReports } from '@/shared/link'
+import type { AccessLine, LinkReports } from '@/shared/link'
 import type { RouterLog } from '../log'
 import type { LiveRoute } from '../match/host-table'
 import { AccessFile } from './access-file'
@@ -9,7 +9,7 @@ import { Allowance, defaultSampleRates, type SampleRates, Sampler } from './samp
 
 export interface ObserverOptions {
   /** Tells the control plane; false when it is not there, or reads too slowly. */
-  report<K extends 'traffic' | 'access'>(kind: K, report: EdgeReports[K]): boolean
+  report<K extends 'traffic' | 'access'>(kind: K, report: LinkReports[K]): boolean
   log: RouterLog
   /** JSON lines go here too; null: nowhere. */
   accessLogFile: string | null

@@ -1,16 +1,16 @@
 import { expect, test } from 'vitest'
-import { defaultEdgePolicy, type EdgePolicy } from '@/shared/project-rules'
+import { defaultProjectRules, type ProjectRules } from '@/shared/project-rules'
 import { ruleLimits } from '@/shared/rules/weight'
 import { CompiledPolicies } from './compiled-policy'
 
-const heavy = (name: string): EdgePolicy => ({
-  ...defaultEdgePolicy,
+const heavy = (name: string): ProjectRules => ({
+  ...defaultProjectRules,
   redirects: Array.from({ length: 32 }, (_, i) => ({ source: `/${name}${i}/:x(a{950})`, destination: '/', status: 308 as const })),
 })
 
 test('small policies of old tables are forgotten, too: each takes more than its rules', () => {
   const policies = new CompiledPolicies({ info: () => {}, warn: () => {}, error: () => {} })
-  const small = (i: number): EdgePolicy => ({ ...defaultEdgePolicy, queueTimeoutMs: i })
+  const small = (i: number): ProjectRules => ({ ...defaultProjectRules, queueTimeoutMs: i })
   const first = policies.get(small(0))
   for (let i = 1; i < 20_000; i += 1) policies.get(small(i))
   expect(policies.get(small(0))).not.toBe(first)

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { defaultEdgePolicy, type EdgePolicy } from '@/shared/project-rules'
+import { defaultProjectRules, type ProjectRules } from '@/shared/project-rules'
 import { ExpressionProblem } from '@/shared/rules/expression'
 import {
   type CompiledHeaders,
@@ -27,7 +27,7 @@ export interface LimitedRoute extends CompiledRateLimit {
 
 /** A policy made ready for the data path. null: nothing of the kind is asked. */
 export interface CompiledPolicy {
-  readonly policy: EdgePolicy
+  readonly policy: ProjectRules
   /** Nothing here concerns any request: one look is enough. */
   readonly plain: boolean
   /** What it does to a request depends on the path and nothing else of it: what was found for a path once holds for the next. */
@@ -60,7 +60,7 @@ const formWeight = 16 * 1024
 export class CompiledPolicies {
   readonly #log: RouterLog
   readonly #limits: RateLimits
-  readonly #byObject = new WeakMap<EdgePolicy, CompiledPolicy>()
+  readonly #byObject = new WeakMap<ProjectRules, CompiledPolicy>()
   readonly #byContent = new Map<string, CompiledPolicy>()
   #weight = 0
 
@@ -68,14 +68,14 @@ export class CompiledPolicies {
   constructor(log: RouterLog, limits = new RateLimits()) {
     this.#log = log
     this.#limits = limits
-    this.#byObject.set(defaultEdgePolicy, this.#compile(defaultEdgePolicy, 'default'))
+    this.#byObject.set(defaultProjectRules, this.#compile(defaultProjectRules, 'default'))
   }
 
-  get(policy: EdgePolicy): CompiledPolicy {
+  get(policy: ProjectRules): CompiledPolicy {
     return this.#byObject.get(policy) ?? this.#make(policy)
   }
 
-  #make(policy: EdgePolicy): CompiledPolicy {
+  #make(policy: ProjectRules): CompiledPolicy {
     const key = createHash('sha256').update(JSON.stringify(policy)).digest('base64')
     const known = this.#byContent.get(key)
     const compiled = known ?? this.#compile(policy, key)
@@ -88,7 +88,7 @@ export class CompiledPolicies {
     return compiled
   }
 
-  #compile(policy: EdgePolicy, key: string): CompiledPolicy {
+  #compile(policy: ProjectRules, key: string): CompiledPolicy {
     const onProblem: OnProblem = (at, problem) => this.#log.warn({ rule: at, problem }, 'a rule that cannot be understood is left out')
     return compilePolicy(policy, onProblem, (name, requests, windowSeconds) => this.#limits.limit(`${key} ${name}`, requests, windowSeconds))
   }
@@ -108,7 +108,7 @@ type OnProblem = (at: string, problem: string) => void
 type MakeLimit = (name: string, requests: number, windowSeconds: number) => RateLimit
 
 /** A rule that is wrong is left out and named; the rest of the policy holds. */
-export function compilePolicy(policy: EdgePolicy, onProblem: OnProblem, limitOf: MakeLimit): CompiledPolicy {
+export function compilePolicy(policy: ProjectRules, onProblem: OnProblem, limitOf: MakeLimit): CompiledPolicy {
   const each = <R, C>(list: string, rules: readonly R[], compile: (rule: R, index: number) => C): C[] =>
     rules.flatMap((rule, i) => {
       try {
@@ -121,7 +121,7 @@ export function compilePolicy(policy: EdgePolicy, onProblem: OnProblem, limitOf:
     })
   const redirects = each('redirects', policy.redirects, compileRedirect)
   const rewrites = each('rewrites', policy.rewrites, compileRewrite)
-  const headers = each<EdgePolicy['headers'][number], CompiledHeaders>('headers', policy.headers, compileHeaders)
+  const headers = each<ProjectRules['headers'][number], CompiledHeaders>('headers', policy.headers, compileHeaders)
   const limits = each('rateLimits', policy.rateLimits, (rule, i) => ({
     ...compileRateLimit(rule),
     buckets: limitOf(`rule ${i}`, rule.requests, rule.windowSeconds),

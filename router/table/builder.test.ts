@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { tablePartBytes } from '@/shared/link'
 import { encodeParts, headOf, isTablePart, tableFrames } from '@/shared/node/table-frames'
-import { defaultEdgePolicy } from '@/shared/project-rules'
+import { defaultProjectRules } from '@/shared/project-rules'
 import type { Route, RouteTable } from '@/shared/route-table'
 import { routeTo, tableOf } from '../engine/contract/testing'
 import { HostTable } from '../match/host-table'
@@ -10,7 +10,7 @@ import { build } from './testing'
 
 const target = { instanceId: 'i', host: '127.0.0.1', port: 80 }
 const names = (count: number, of = 'shop') => Array.from({ length: count }, (_, i) => `${of}-${i}.example.test`)
-const policy = (sticky: boolean) => ({ ...defaultEdgePolicy, sticky })
+const policy = (sticky: boolean) => ({ ...defaultProjectRules, sticky })
 
 /** A table of so many hosts under policies `a` and `b` in turns, with certificates. */
 function large(count: number, changes: Partial<RouteTable> = {}): RouteTable {

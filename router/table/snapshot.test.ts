@@ -2,7 +2,7 @@ import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import type { EdgePolicy } from '@/shared/project-rules'
+import type { ProjectRules } from '@/shared/project-rules'
 import { routeTo, tableOf } from '../engine/contract/testing'
 import type { TableCopy } from './copy'
 import { checkHead, supersedes } from './schema'
@@ -23,7 +23,7 @@ const makeTable = () => tableOf([routeTo('app.test', [target], { policy: 'p' }),
 const makeCopy = (): TableCopy =>
   copyOf({
     ...makeTable(),
-    policies: { p: { sticky: true } as EdgePolicy },
+    policies: { p: { sticky: true } as ProjectRules },
     certificates: [{ id: 'c', names: ['app.test'], notAfter: 1 }],
     httpsPort: 443,
     outsideHosts: ['a.test'],

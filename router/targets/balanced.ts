@@ -1,4 +1,4 @@
-import type { EdgeAsks, EdgeReports } from '@/shared/link'
+import type { LinkQueries, LinkReports } from '@/shared/link'
 import { inSlices } from '@/shared/node/slices'
 import type { Target } from '@/shared/route-table'
 import { defaultHealthSettings, type HealthSettings } from '../health/health'
@@ -16,9 +16,9 @@ export interface BalancedTargetsOptions {
   table: HostTable
   log: RouterLog
   /** Tells the control plane of ejections; may be lost. */
-  report(kind: 'health', report: EdgeReports['health']): unknown
+  report(kind: 'health', report: LinkReports['health']): unknown
   /** Asks for the instances of a sleeping deployment. @throws when the control plane cannot be asked. */
-  wake(ask: EdgeAsks['wake']['ask']): Promise<EdgeAsks['wake']['answer']>
+  wake(ask: LinkQueries['wake']['ask']): Promise<LinkQueries['wake']['answer']>
   /** Routers share a limit per target, which each keeps a part of: this one's number, from 0, and how many there are. */
   worker?: { id: number; count: number }
   settings?: Partial<HealthSettings>

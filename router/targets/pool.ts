@@ -1,4 +1,4 @@
-import type { EdgePolicy } from '@/shared/project-rules'
+import type { ProjectRules } from '@/shared/project-rules'
 import type { Target } from '@/shared/route-table'
 import { readCookie, targetCookie } from './sticky'
 import { sameTarget, slowStartMs, type TargetState } from './target-state'
@@ -32,7 +32,7 @@ export class Pool {
   /** Until then some are newcomers; 0: none is. */
   #warmAt = 0
 
-  constructor(states: readonly TargetState[], projectId: string, policy: EdgePolicy, limit: number) {
+  constructor(states: readonly TargetState[], projectId: string, policy: ProjectRules, limit: number) {
     this.states = states
     this.projectId = projectId
     this.sticky = policy.sticky

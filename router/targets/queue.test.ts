@@ -1,12 +1,12 @@
 import { describe, expect, test, vi } from 'vitest'
-import type { EdgePolicy } from '@/shared/project-rules'
+import type { ProjectRules } from '@/shared/project-rules'
 import { isLease, type Lease } from './targets'
 import { anyone, lease, many, ok, refused, routeOf, serve, tableOf, targetsNamed, targetsWorld } from './testing'
 
 const world = targetsWorld()
 
 describe('limits', () => {
-  const limited = (policy: Partial<EdgePolicy> = {}, count = 1) =>
+  const limited = (policy: Partial<ProjectRules> = {}, count = 1) =>
     tableOf(targetsNamed(count), { maxRequestsPerTarget: 1, queueTimeoutMs: 1_000, ...policy })
 
   test('requests beyond the limit wait and are served in the order they came, also by a target that comes with a new table', async () => {

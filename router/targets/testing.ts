@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, vi } from 'vitest'
-import type { EdgeReports } from '@/shared/link'
-import { defaultEdgePolicy, type EdgePolicy } from '@/shared/project-rules'
+import type { LinkReports } from '@/shared/link'
+import { defaultProjectRules, type ProjectRules } from '@/shared/project-rules'
 import type { Route, Target } from '@/shared/route-table'
 import { HostTable, type LiveRoute } from '../match/host-table'
 import { type BalancedTargetsOptions, createTargets } from './balanced'
@@ -18,7 +18,7 @@ export const targetsNamed = (count: number, since?: number): Target[] =>
 let version = 0
 
 /** A newer table with one project at two hosts, `app.test` and `www.test`. */
-export function tableOf(targets: Target[], policy: Partial<EdgePolicy> = {}, extra: Partial<Route> = {}): HostTable {
+export function tableOf(targets: Target[], policy: Partial<ProjectRules> = {}, extra: Partial<Route> = {}): HostTable {
   const base = { teamId: 't', projectId: 'p', projectName: 'shop', deploymentId: 'd', state: 'live' as const, targets, policy: 'x', ...extra }
   return new HostTable({
     version: ++version,
@@ -28,7 +28,7 @@ export function tableOf(targets: Target[], policy: Partial<EdgePolicy> = {}, ext
       { host: 'app.test', ...base },
       { host: 'www.test', ...base },
     ],
-    policies: { x: { ...defaultEdgePolicy, ...policy } },
+    policies: { x: { ...defaultProjectRules, ...policy } },
   })
 }
 
@@ -36,7 +36,7 @@ export const routeOf = (table: HostTable, host = 'app.test') => table.find(host)
 
 /** What balancers of one test report, and what answers their probes. */
 export interface TargetsWorld {
-  events: EdgeReports['health']['events']
+  events: LinkReports['health']['events']
   /** Ports that accept connections again. */
   accepting: Set<number>
   /** A balancer on the clock of the test, closed after it. */

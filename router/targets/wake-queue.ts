@@ -1,11 +1,11 @@
-import type { EdgeAsks } from '@/shared/link'
+import type { LinkQueries } from '@/shared/link'
 import type { RouterLog } from '../log'
 import type { HostTable, LiveRoute } from '../match/host-table'
 import type { Problem } from '../pages/pages'
 import type { Lease, TargetAsk } from './targets'
 
 export interface WakeQueueOptions {
-  wake(ask: EdgeAsks['wake']['ask']): Promise<EdgeAsks['wake']['answer']>
+  wake(ask: LinkQueries['wake']['ask']): Promise<LinkQueries['wake']['answer']>
   timeoutMs: number
   /** Requests that may wait for one deployment. */
   maxWaiting: number

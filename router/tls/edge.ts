@@ -1,7 +1,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import path from 'node:path'
 import { createSecureContext, type SecureContext, type Server, type TLSSocket, type TlsOptions } from 'node:tls'
-import type { EdgeStates } from '@/shared/link'
+import type { LinkStates } from '@/shared/link'
 import { Slices } from '@/shared/node/slices'
 import type { CertificateEntry } from '@/shared/route-table'
 import type { RouterLog } from '../log'
@@ -229,7 +229,7 @@ class NodeTlsEdge implements TlsEdge {
     await this.#pairs.tidy(this.#index.ids, Date.now() - removeAfterMs)
   }
 
-  challenges(alpn: EdgeStates['challenges']['alpn']): void {
+  challenges(alpn: LinkStates['challenges']['alpn']): void {
     const { log, sessionKeys } = this.#options
     const contexts = new Map<string, SecureContext>()
     for (const [name, { certificatePem, keyPem }] of Object.entries(alpn))

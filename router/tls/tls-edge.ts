@@ -1,5 +1,5 @@
 import type { Server, TlsOptions } from 'node:tls'
-import type { EdgeStates } from '@/shared/link'
+import type { LinkStates } from '@/shared/link'
 import type { CertificateEntry } from '@/shared/route-table'
 
 /** Certificates of a worker: which there are, those in memory, those on disk; and the options a TLS listener is made with. */
@@ -16,6 +16,6 @@ export interface TlsEdge {
   attach(server: Server): void
   /** The certificates of a new table. Resolves when each is there or was asked for in vain; never throws. */
   apply(entries: readonly CertificateEntry[]): Promise<void>
-  challenges(alpn: EdgeStates['challenges']['alpn']): void
+  challenges(alpn: LinkStates['challenges']['alpn']): void
   close(): void
 }

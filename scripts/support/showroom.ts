@@ -1,7 +1,7 @@
 import { request } from 'playwright'
 import { watchableApp } from '../../e2e/support/apps'
 import type { DomainPlatform } from '../../e2e/support/domain-platform'
-import type { EdgePolicyPatch } from '../../shared/rules-settings'
+import type { RulesPatch } from '../../shared/rules-settings'
 import type { GitServer } from '../../test/support/git-server'
 import { api, deploymentThat } from '../../test/support/journey'
 import type { RunningPlatform } from '../../test/support/platform'
@@ -46,7 +46,7 @@ process.on('SIGTERM', () => server.close(() => process.exit(0)))
 `,
 })
 
-const rules: EdgePolicyPatch = {
+const rules: RulesPatch = {
   redirects: [
     { source: '/blog/:slug*', destination: '/stories/:slug*', status: 308 },
     { source: '/spring-sale', destination: '/products?tag=spring', status: 307 },

@@ -7,7 +7,7 @@ import { watchChanges } from '../events/endpoints'
 import { instanceEndpoints } from '../instances/endpoints'
 import { projectEndpoints } from '../projects/endpoints'
 import { variableEndpoints } from '../projects/variable-endpoints'
-import { edgePolicyEndpoints } from '../rules/endpoints'
+import { rulesEndpoints } from '../rules/endpoints'
 import { systemEndpoints } from '../system/endpoints'
 import { teamEndpoints } from '../teams/endpoints'
 import { trafficEndpoints } from '../traffic/endpoints'
@@ -17,7 +17,7 @@ export const endpoints = {
   setup: setupEndpoints,
   me: meEndpoints,
   projects: projectEndpoints,
-  edgePolicy: edgePolicyEndpoints,
+  rules: rulesEndpoints,
   variables: variableEndpoints,
   domains: domainEndpoints,
   certificates: certificateEndpoints,

@@ -13,7 +13,7 @@ import { until } from '@/test/support/processes'
 import { bundleRouters, type Routers } from '@/test/support/routers'
 import { createChangeBus } from '../events/bus'
 import { createChallengeBoard } from '../link/challenges'
-import { EdgeHub } from '../link/hub'
+import { LinkHub } from '../link/hub'
 import { createRoutePublisher } from '../routes/publisher'
 import { openSecrets } from '../secrets/secrets'
 import { composeCertificates } from '.'
@@ -36,7 +36,7 @@ beforeAll(async () => {
   pebble = await startPebble({ httpPort, tlsPort, badNonces: 15 })
   const { prisma, pool } = db
   const secrets = await openSecrets({ prisma, home })
-  const hub = new EdgeHub({ socketPath: path.join(home, 'run/edge.sock'), expectedWorkers: 2 })
+  const hub = new LinkHub({ socketPath: path.join(home, 'run/edge.sock'), expectedWorkers: 2 })
   await hub.start()
   const bus = createChangeBus({ url: db.url, pool, logger })
   const ports = { http: httpPort, https: httpsPort }

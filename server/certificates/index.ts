@@ -5,7 +5,7 @@ import type { DomainChecks } from '../domains/checks'
 import type { ServerEnv } from '../env'
 import type { ChangeBus } from '../events/bus'
 import type { ChallengeBoard } from '../link/challenges'
-import type { EdgeHub } from '../link/hub'
+import type { LinkHub } from '../link/hub'
 import type { Secrets } from '../secrets/secrets'
 import { createAcmeAccounts } from './accounts'
 import { type AcmeTransport, createAcmeTransport } from './acme'
@@ -24,7 +24,7 @@ export interface CertificateRoomOptions {
   secrets: Secrets
   bus: ChangeBus
   logger: Logger
-  hub: EdgeHub
+  hub: LinkHub
   board: ChallengeBoard
   checks: DomainChecks
   syncRoutes: () => Promise<void>

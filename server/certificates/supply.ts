@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { PrismaClient } from '@/server/database/generated/client'
-import type { EdgeAsks } from '@/shared/link'
+import type { LinkQueries } from '@/shared/link'
 import type { CertificateEntry } from '@/shared/route-table'
 import { coveringNames } from '../domains/covers'
 import type { OwnedCertificate } from '../routes/sound-routes'
@@ -117,12 +117,12 @@ export function createCertificateSupply(deps: {
   logger: { warn(fields: object, message: string): void }
   /** Of hosts below the base domain. */
   ownHosts?: OwnHosts
-}): (ask: EdgeAsks['certificates']['ask']) => Promise<EdgeAsks['certificates']['answer']> {
+}): (ask: LinkQueries['certificates']['ask']) => Promise<LinkQueries['certificates']['answer']> {
   const { prisma, secrets, logger, ownHosts } = deps
   return async (ask) => {
     const ids = new Set(askSchema.parse(ask).ids)
     const rowIds = [...new Set([...ids].map((id) => id.slice(0, id.lastIndexOf('.'))))]
-    const certificates: EdgeAsks['certificates']['answer']['certificates'] = []
+    const certificates: LinkQueries['certificates']['answer']['certificates'] = []
     const own = await ownHosts?.read()
     if (own && ids.has(own.id)) certificates.push({ id: own.id, chainPem: own.chainPem, keyPem: own.keyPem })
     for (let at = 0; at < rowIds.length; at += batch) {

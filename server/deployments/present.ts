@@ -2,7 +2,7 @@ import type { SourceSpec } from '@/builder/builder'
 import type { Prisma } from '@/server/database/client'
 import type { BuildPlan } from '@/shared/build-plan'
 import type { WireError } from '@/shared/errors'
-import { deploymentHost, edgeUrl, projectHost } from '@/shared/naming'
+import { deploymentHost, hostUrl, projectHost } from '@/shared/naming'
 import type { DeploymentHealth, DeploymentSummary, DeploymentView, StepView } from '@/shared/views'
 import { notLive } from '../instances/health'
 import { pendingSteps } from './pending-steps'
@@ -29,8 +29,8 @@ type ArtifactRow = Prisma.ArtifactGetPayload<object>
 const iso = (date: Date | null): string | null => date?.toISOString() ?? null
 const between = (from: Date | null, to: Date | null): number | null => (from && to ? Math.max(0, to.getTime() - from.getTime()) : null)
 
-export const projectUrl = (slug: string, edge: Edge): string => edgeUrl(projectHost(slug, edge.baseDomain), edge)
-const deploymentUrl = (slug: string, id: string, edge: Edge): string => edgeUrl(deploymentHost(slug, id, edge.baseDomain), edge)
+export const projectUrl = (slug: string, edge: Edge): string => hostUrl(projectHost(slug, edge.baseDomain), edge)
+const deploymentUrl = (slug: string, id: string, edge: Edge): string => hostUrl(deploymentHost(slug, id, edge.baseDomain), edge)
 
 /** The releases among these rows that visitors reach. */
 export const liveReleasesOf = (rows: SummaryRow[]): string[] =>

@@ -2,7 +2,7 @@ import type { Certificate, Domain } from '@/server/database/generated/client'
 import type { DomainFilter, DomainPage, DomainView } from '@/shared/domains'
 import type { WireError } from '@/shared/errors'
 import { AppError } from '@/shared/errors'
-import { edgeUrl, projectHost } from '@/shared/naming'
+import { hostUrl, projectHost } from '@/shared/naming'
 import { wireErrorSchema } from '@/shared/views'
 import type { Actor } from '../actor'
 import type { Page } from '../database/page'
@@ -143,7 +143,7 @@ function presentRow(deps: DomainDeps, row: Row, certificate: CertificateRow | nu
     checkedAt: iso(row.checkedAt),
     nextCheckAt: iso(row.nextCheckAt),
     certificate: certificate && presentCertificate(certificate),
-    url: edgeUrl(hostname, secure ? { scheme: 'https', port: deps.ports.https ?? 443 } : { scheme: 'http', port: deps.ports.http }),
+    url: hostUrl(hostname, secure ? { scheme: 'https', port: deps.ports.https ?? 443 } : { scheme: 'http', port: deps.ports.http }),
     createdAt: row.createdAt.toISOString(),
   }
 }

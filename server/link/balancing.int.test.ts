@@ -5,23 +5,23 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { defaultEdgePolicy, type EdgePolicy } from '@/shared/project-rules'
+import { defaultProjectRules, type ProjectRules } from '@/shared/project-rules'
 import type { Route, Target } from '@/shared/route-table'
 import { freePort } from '@/test/support/ports'
 import { bundleRouters, type Routers } from '@/test/support/routers'
-import { EdgeHub } from './hub'
+import { LinkHub } from './hub'
 
 const timeoutMs = 20_000
 let routers: Routers
 let home: string
-let hub: EdgeHub
+let hub: LinkHub
 let version = 0
 const apps: http.Server[] = []
 
 beforeAll(async () => {
   routers = await bundleRouters()
   home = await mkdtemp(path.join(tmpdir(), 'sy-balance-'))
-  hub = new EdgeHub({ socketPath: path.join(home, 'run/edge.sock'), expectedWorkers: 1 })
+  hub = new LinkHub({ socketPath: path.join(home, 'run/edge.sock'), expectedWorkers: 1 })
   await hub.start()
 })
 afterAll(async () => {
@@ -72,10 +72,10 @@ function get(port: number, pathname = '/', cookie?: string): Promise<Answer> {
   })
 }
 
-async function publish(targets: Target[], policy: Partial<EdgePolicy>, extra: Partial<Route> = {}): Promise<void> {
+async function publish(targets: Target[], policy: Partial<ProjectRules>, extra: Partial<Route> = {}): Promise<void> {
   const names = { teamId: 't', projectId: 'p', projectName: 'shop', deploymentId: 'd' }
   const route: Route = { host: 'app.test', ...names, state: 'live', targets, policy: 'x', ...extra }
-  const policies = { x: { ...defaultEdgePolicy, cache: false, ...policy } }
+  const policies = { x: { ...defaultProjectRules, cache: false, ...policy } }
   await hub.publish(
     { version: ++version, generatedAt: new Date().toISOString(), dashboardUrl: '', routes: [route], policies },
     { deadlineMs: timeoutMs },

@@ -1,7 +1,7 @@
-import type { EdgeStates } from '@/shared/link'
+import type { LinkStates } from '@/shared/link'
 import type { LinkMessages } from './link-messages'
 
-type Challenges = EdgeStates['challenges']
+type Challenges = LinkStates['challenges']
 
 /** Resolves when no router answers it any more, or at once when that does not matter to the caller. */
 export type Withdraw = () => Promise<void>

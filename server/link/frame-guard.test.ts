@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { encodeFrame } from '@/shared/node/frames'
-import { EdgeHub } from './hub'
+import { LinkHub } from './hub'
 
 /** What the hub takes from a router, which is another process, maybe of another version, maybe not well. */
 
@@ -13,7 +13,7 @@ const MiB = 1024 * 1024
 const maxFrameBytes = 16 * MiB
 
 let home: string
-let hub: EdgeHub
+let hub: LinkHub
 let told: string[]
 let sockets: net.Socket[]
 
@@ -21,7 +21,7 @@ beforeEach(async () => {
   home = await mkdtemp(path.join(tmpdir(), 'switchyard-guard-'))
   told = []
   sockets = []
-  hub = new EdgeHub({
+  hub = new LinkHub({
     socketPath: path.join(home, 'edge.sock'),
     expectedWorkers: 1,
     log: { info: () => {}, warn: (_fields, message) => told.push(message) },

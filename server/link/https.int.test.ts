@@ -12,7 +12,7 @@ import type { RouteTable } from '@/shared/route-table'
 import { freePorts } from '@/test/support/ports'
 import { bundleRouters, type Routers } from '@/test/support/routers'
 import { createTestCa, type TestCa } from '@/test/support/test-ca'
-import { EdgeHub } from './hub'
+import { LinkHub } from './hub'
 
 let routers: Routers
 let ca: TestCa
@@ -20,7 +20,7 @@ let home: string
 let app: http.Server
 let port: number
 let securePort: number
-const hubs: EdgeHub[] = []
+const hubs: LinkHub[] = []
 /** id → what the control plane answers when it is asked for it. */
 const pairs = new Map<string, { id: string; chainPem: string; keyPem: string }>()
 let asked = 0
@@ -46,8 +46,8 @@ afterEach(async () => {
   await rm(home, { recursive: true, force: true })
 })
 
-async function startHub(expectedWorkers = 1): Promise<EdgeHub> {
-  const hub = new EdgeHub({ socketPath: path.join(home, 'run/edge.sock'), expectedWorkers })
+async function startHub(expectedWorkers = 1): Promise<LinkHub> {
+  const hub = new LinkHub({ socketPath: path.join(home, 'run/edge.sock'), expectedWorkers })
   hubs.push(hub)
   hub.messages.onAsk('certificates', async ({ ids }) => {
     asked++

@@ -4,13 +4,13 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { expect, test } from 'vitest'
 import { encodeFrame } from '@/shared/node/frames'
-import { EdgeHub } from './hub'
+import { LinkHub } from './hub'
 
 test('a message of a kind that only a newer router knows does not cost the connection', async () => {
   const home = await mkdtemp(path.join(tmpdir(), 'switchyard-hub-'))
   const socketPath = path.join(home, 'edge.sock')
   const told: string[] = []
-  const hub = new EdgeHub({ socketPath, expectedWorkers: 1, log: { info: () => {}, warn: (_fields, message) => told.push(message) } })
+  const hub = new LinkHub({ socketPath, expectedWorkers: 1, log: { info: () => {}, warn: (_fields, message) => told.push(message) } })
   await hub.start()
   const reported = new Promise<unknown>((resolve) => hub.messages.onReport('health', resolve))
   const socket = net.connect(socketPath)
@@ -31,7 +31,7 @@ test('a message of a kind that only a newer router knows does not cost the conne
 test('a message that is none closes the connection', async () => {
   const home = await mkdtemp(path.join(tmpdir(), 'switchyard-hub-'))
   const socketPath = path.join(home, 'edge.sock')
-  const hub = new EdgeHub({ socketPath, expectedWorkers: 1 })
+  const hub = new LinkHub({ socketPath, expectedWorkers: 1 })
   await hub.start()
   const socket = net.connect(socketPath)
   const closed = new Promise((resolve) => socket.on('close', resolve).resume())

@@ -35,14 +35,14 @@ const routerMessage = z.discriminatedUnion('type', [
 const knownKinds = new Set<string>(routerMessage.options.map((option) => option.shape.type.value))
 const newerKind = z.object({ type: z.string().refine((type) => !knownKinds.has(type)) })
 
-export interface EdgeHubOptions {
+export interface LinkHubOptions {
   socketPath: string
   /** Workers that must serve a table before it counts as published: ids 0 … n-1. */
   expectedWorkers: number
   log?: { info(fields: object, message: string): void; warn(fields: object, message: string): void }
 }
 
-export interface EdgeWorkerStatus {
+export interface RouterWorkerStatus {
   workerId: number
   pid: number
   /** Version this worker serves. */
@@ -51,17 +51,17 @@ export interface EdgeWorkerStatus {
   listening: boolean
 }
 
-export interface EdgeStatus {
+export interface LinkStatus {
   /** Version of the newest table published, or null before the first. */
   version: number | null
   expectedWorkers: number
-  workers: EdgeWorkerStatus[]
+  workers: RouterWorkerStatus[]
 }
 
 interface Worker {
   socket: net.Socket
   /** Undefined until it said hello. */
-  status: EdgeWorkerStatus | undefined
+  status: RouterWorkerStatus | undefined
   /**
    * Newest version acknowledged on this connection. What a hello claims does not count: it may be of another database, before a restore.
    */
@@ -88,8 +88,8 @@ interface Poll {
  * The control plane's end of the link to the routers. It remembers the newest table, gives it to whoever says hello, and knows which
  * worker serves what. Routers do not need it to serve.
  */
-export class EdgeHub {
-  readonly #options: EdgeHubOptions
+export class LinkHub {
+  readonly #options: LinkHubOptions
   readonly #workers = new Set<Worker>()
   readonly #waiters = new Set<Waiter>()
   readonly #polls = new Map<number, Poll>()
@@ -102,7 +102,7 @@ export class EdgeHub {
   #encoding: Promise<unknown> = Promise.resolve()
   #nextPoll = 1
 
-  constructor(options: EdgeHubOptions) {
+  constructor(options: LinkHubOptions) {
     this.#options = options
     this.messages = new LinkMessages(options.log)
   }
@@ -190,7 +190,7 @@ export class EdgeHub {
     })
   }
 
-  status(): EdgeStatus {
+  status(): LinkStatus {
     const workers = [...this.#workers].flatMap(({ status }) => (status ? [{ ...status }] : []))
     return { version: this.#newest?.head.version ?? null, expectedWorkers: this.#options.expectedWorkers, workers }
   }
@@ -262,7 +262,7 @@ export class EdgeHub {
     for (const waiter of [...this.#waiters]) if (waiter.version === message.version) waiter.settle(this.#refusedError(worker))
   }
 
-  #onHello(worker: Worker, { workerId, pid, version, listening }: EdgeWorkerStatus): void {
+  #onHello(worker: Worker, { workerId, pid, version, listening }: RouterWorkerStatus): void {
     const isNew = worker.status === undefined
     worker.status = { workerId, pid, version, listening }
     this.#options.log?.info({ worker: worker.status }, isNew ? 'a router worker connected' : 'a router worker changed state')

@@ -1,5 +1,5 @@
 import { AppError } from '@/shared/errors'
-import type { ControlMessage, EdgeAsks, EdgeCommands, EdgeReports, EdgeStates, RouterMessage } from '@/shared/link'
+import type { ControlMessage, LinkCommands, LinkQueries, LinkReports, LinkStates, RouterMessage } from '@/shared/link'
 
 /** A connected router worker, as this part sees it. */
 export interface Peer {
@@ -43,7 +43,7 @@ export class LinkMessages {
    * Gives a state to every router, now and whenever one says hello, and resolves when all connected ones have it.
    * @throws AppError ERR_UNAVAILABLE when one refuses it, ERR_DEADLINE when one is silent. The state stays the newest either way.
    */
-  setState<K extends keyof EdgeStates>(kind: K, state: EdgeStates[K], { deadlineMs }: { deadlineMs: number }): Promise<void> {
+  setState<K extends keyof LinkStates>(kind: K, state: LinkStates[K], { deadlineMs }: { deadlineMs: number }): Promise<void> {
     const revision = this.#nextRevision++
     const kept: KeptState = { revision, state, waiters: new Set() }
     // Who waited for an older one has what it wanted as soon as the newer one is there.
@@ -80,13 +80,13 @@ export class LinkMessages {
    * Has every connected router do something; resolves with their answers.
    * @throws AppError ERR_DEADLINE or ERR_UNAVAILABLE when one did not.
    */
-  command<K extends keyof EdgeCommands>(
+  command<K extends keyof LinkCommands>(
     kind: K,
-    ask: EdgeCommands[K]['ask'],
+    ask: LinkCommands[K]['ask'],
     { deadlineMs }: { deadlineMs: number },
-  ): Promise<EdgeCommands[K]['answer'][]> {
+  ): Promise<LinkCommands[K]['answer'][]> {
     const requestId = this.#nextRequest++
-    const answers: EdgeCommands[K]['answer'][] = []
+    const answers: LinkCommands[K]['answer'][] = []
     return new Promise((resolve, reject) => {
       const end = () => {
         clearTimeout(timer)
@@ -95,7 +95,7 @@ export class LinkMessages {
       const waiter: Waiter = {
         waiting: new Set(this.#peers),
         onAnswer: (answer, problem) => {
-          if (problem === undefined) return void answers.push(answer as EdgeCommands[K]['answer'])
+          if (problem === undefined) return void answers.push(answer as LinkCommands[K]['answer'])
           end()
           reject(new AppError('ERR_UNAVAILABLE', `a router could not carry out "${kind}": ${problem}`))
         },
@@ -115,11 +115,11 @@ export class LinkMessages {
   }
 
   /** Who answers a question of the routers. Who handles it checks it. */
-  onAsk<K extends keyof EdgeAsks>(kind: K, answer: (ask: EdgeAsks[K]['ask']) => Promise<EdgeAsks[K]['answer']>): void {
+  onAsk<K extends keyof LinkQueries>(kind: K, answer: (ask: LinkQueries[K]['ask']) => Promise<LinkQueries[K]['answer']>): void {
     this.#asks.set(kind, answer as (ask: unknown) => Promise<unknown>)
   }
 
-  onReport<K extends keyof EdgeReports>(kind: K, take: (report: EdgeReports[K], worker: string) => void): void {
+  onReport<K extends keyof LinkReports>(kind: K, take: (report: LinkReports[K], worker: string) => void): void {
     this.#reports.set(kind, take as (report: unknown, worker: string) => void)
   }
 

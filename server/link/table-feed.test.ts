@@ -6,18 +6,18 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { encodeFrame, FrameReader } from '@/shared/node/frames'
 import type { RouteTable } from '@/shared/route-table'
 import { until } from '@/test/support/processes'
-import { EdgeHub } from './hub'
+import { LinkHub } from './hub'
 import { encodeTable } from './table-feed'
 
 // biome-ignore lint/suspicious/noExplicitAny: what a router reads, looked at by tests
 type Message = any
 
 let home: string
-let hub: EdgeHub
+let hub: LinkHub
 const sockets: net.Socket[] = []
 beforeEach(async () => {
   home = await mkdtemp(path.join(tmpdir(), 'switchyard-feed-'))
-  hub = new EdgeHub({ socketPath: path.join(home, 'edge.sock'), expectedWorkers: 1 })
+  hub = new LinkHub({ socketPath: path.join(home, 'edge.sock'), expectedWorkers: 1 })
   await hub.start()
 })
 afterEach(async () => {

@@ -11,7 +11,7 @@ import type { RouteTable, Target } from '@/shared/route-table'
 import { freePort } from '@/test/support/ports'
 import { until as eventually } from '@/test/support/processes'
 import { bundleRouters, killed, type Routers, workerEnv } from '@/test/support/routers'
-import { EdgeHub } from './hub'
+import { LinkHub } from './hub'
 
 let routers: Routers
 
@@ -26,7 +26,7 @@ let app: http.Server
 let target: Target
 /** Requests to /slow that the app holds back. */
 const held: http.ServerResponse[] = []
-const hubs: EdgeHub[] = []
+const hubs: LinkHub[] = []
 
 beforeEach(async () => {
   home = await mkdtemp(path.join(tmpdir(), 'switchyard-home-'))
@@ -51,8 +51,8 @@ const env = { EDGE_DRAIN_TIMEOUT_MS: '10000' }
 const startWorker = (id: number) => routers.startWorker({ home, port, id, env })
 const until = (what: string, condition: () => boolean | Promise<boolean>) => eventually(what, 20_000, condition)
 
-async function startHub(expectedWorkers: number): Promise<EdgeHub> {
-  const hub = new EdgeHub({ socketPath: path.join(home, 'run/edge.sock'), expectedWorkers })
+async function startHub(expectedWorkers: number): Promise<LinkHub> {
+  const hub = new LinkHub({ socketPath: path.join(home, 'run/edge.sock'), expectedWorkers })
   hubs.push(hub)
   await hub.start()
   return hub

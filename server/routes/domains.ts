@@ -1,6 +1,6 @@
 import type { PrismaClient } from '@/server/database/generated/client'
 import { domainTraits } from '@/shared/domains'
-import { deploymentHost, edgeUrl, projectHost } from '@/shared/naming'
+import { deploymentHost, hostUrl, projectHost } from '@/shared/naming'
 import type { Route } from '@/shared/route-table'
 import { covers, usableCertificate } from '../domains/covers'
 
@@ -79,7 +79,7 @@ function routedDomains(prisma: PrismaClient): Promise<DomainRow[]> {
 }
 
 const originOf = (hostname: string, https: boolean, ports: VisiblePorts): string =>
-  edgeUrl(hostname, https && ports.https !== null ? { scheme: 'https', port: ports.https } : { scheme: 'http', port: ports.http })
+  hostUrl(hostname, https && ports.https !== null ? { scheme: 'https', port: ports.https } : { scheme: 'http', port: ports.http })
 
 /** Finds the route a domain serves the same as: its project's, its environment's, or that of the newest deployment of its branch. */
 function templates({ baseDomain, projects, routes, environments, deployments }: OwnHosts): (domain: DomainRow) => Route | undefined {

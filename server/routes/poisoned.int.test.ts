@@ -8,18 +8,18 @@ import pino from 'pino'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import type { Builder } from '@/builder/builder'
 import { newId } from '@/shared/node/ids'
-import type { EdgeProblem } from '@/shared/routing-problems'
+import type { RoutingProblem } from '@/shared/routing-problems'
 import { createDeploymentRow, createProject, createReleaseWithInstance, openTestDatabase } from '@/test/support/factory'
 import { freePorts } from '@/test/support/ports'
 import { bundleRouters, type Routers } from '@/test/support/routers'
-import { EdgeHub } from '../link/hub'
+import { LinkHub } from '../link/hub'
 import { openStaticContents, type StaticContents } from '../static-content/static-content'
 import { readProblems, recordProblems } from './problem-record'
 import { createRoutePublisher, type RoutePublisher } from './publisher'
 
 let db: Awaited<ReturnType<typeof openTestDatabase>>
 let routers: Routers
-let hub: EdgeHub
+let hub: LinkHub
 let contents: StaticContents
 let home: string
 let port: number
@@ -33,7 +33,7 @@ beforeAll(async () => {
   ;[port] = (await freePorts(1)) as [number]
   app = http.createServer((req, res) => res.end(`app ${req.headers['x-forwarded-host'] ?? req.headers.host}`))
   await new Promise<void>((resolve) => app.listen(0, '127.0.0.1', resolve))
-  hub = new EdgeHub({ socketPath: path.join(home, 'run/edge.sock'), expectedWorkers: 1 })
+  hub = new LinkHub({ socketPath: path.join(home, 'run/edge.sock'), expectedWorkers: 1 })
   await hub.start()
   contents = await openStaticContents({ home, builder: {} as Pick<Builder, 'files'>, logger: pino({ level: 'silent' }) })
   await routers.startWorker({ home, port, id: 0 })
@@ -95,7 +95,7 @@ const addDomain = ({ owner }: Project, hostname: string) =>
     },
   })
 
-async function problemsOf({ owner }: Project): Promise<EdgeProblem[]> {
+async function problemsOf({ owner }: Project): Promise<RoutingProblem[]> {
   return readProblems((await db.prisma.project.findUniqueOrThrow({ where: { id: owner.project.id } })).edgeProblems)
 }
 

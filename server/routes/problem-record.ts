@@ -1,5 +1,5 @@
 import type { PrismaClient } from '@/server/database/generated/client'
-import { type EdgeProblem, edgeProblemList } from '@/shared/routing-problems'
+import { type RoutingProblem, routingProblemList } from '@/shared/routing-problems'
 import type { ChangeBus } from '../events/bus'
 import type { FoundProblems } from './problems'
 
@@ -19,8 +19,8 @@ interface Told {
 }
 
 /** A column's JSON; what cannot be read any more is written anew with the next table. */
-export function readProblems(json: unknown): EdgeProblem[] {
-  return edgeProblemList.safeParse(json ?? []).data ?? []
+export function readProblems(json: unknown): RoutingProblem[] {
+  return routingProblemList.safeParse(json ?? []).data ?? []
 }
 
 /**
@@ -33,7 +33,7 @@ export function recordProblems(deps: RecordDeps): (problems: FoundProblems) => P
       const found = problems.byProject()
       const told = await deps.prisma.$queryRaw<Told[]>`SELECT "id", "teamId", "edgeProblems" FROM "Project" WHERE "edgeProblems" IS NOT NULL`
       const before = new Map(told.map((row) => [row.id, row]))
-      const cured = told.filter(({ id }) => !found.has(id)).map(({ id, teamId }) => ({ id, teamId, problems: [] as EdgeProblem[] }))
+      const cured = told.filter(({ id }) => !found.has(id)).map(({ id, teamId }) => ({ id, teamId, problems: [] as RoutingProblem[] }))
       const current = [...found].map(([id, one]) => ({ id, ...one }))
       const changed = [...current, ...cured].filter(({ id, problems: now }) => !isSame(readProblems(before.get(id)?.edgeProblems), now))
       for (const one of changed.slice(0, maxWrites)) await write(deps, one)
@@ -45,7 +45,7 @@ export function recordProblems(deps: RecordDeps): (problems: FoundProblems) => P
 
 async function write(
   { prisma, bus, logger }: RecordDeps,
-  { id, teamId, problems }: { id: string; teamId: string; problems: EdgeProblem[] },
+  { id, teamId, problems }: { id: string; teamId: string; problems: RoutingProblem[] },
 ): Promise<void> {
   const json = problems.length > 0 ? JSON.stringify(problems) : null
   const written = await prisma.$transaction(async (tx) => {
@@ -59,7 +59,7 @@ async function write(
   await bus.publish({ kind: 'project', id, teamId, projectId: id })
 }
 
-const isSame = (a: readonly EdgeProblem[], b: readonly EdgeProblem[]): boolean => text(a) === text(b)
+const isSame = (a: readonly RoutingProblem[], b: readonly RoutingProblem[]): boolean => text(a) === text(b)
 // The database gives fields back in an order of its own.
-const text = (problems: readonly EdgeProblem[]): string =>
+const text = (problems: readonly RoutingProblem[]): string =>
   JSON.stringify(problems.map(({ effect, message, nextAction, hosts }) => [effect, message, nextAction, hosts]))

@@ -1,4 +1,4 @@
-import type { EdgeProblem } from '@/shared/routing-problems'
+import type { RoutingProblem } from '@/shared/routing-problems'
 
 /** Where a problem comes from: what a person set, files of a deployment, the bounds on a table, or a row nobody can make sense of. */
 export type ProblemOrigin = 'settings' | 'files' | 'budget' | 'record'
@@ -9,7 +9,7 @@ export interface FoundProblem {
   /** Whose files or host it concerns; null: not one deployment's. */
   deploymentId: string | null
   origin: ProblemOrigin
-  effect: EdgeProblem['effect']
+  effect: RoutingProblem['effect']
   message: string
   nextAction: string
   host: string | null
@@ -42,7 +42,7 @@ export class FoundProblems {
   }
 
   /** As a project shows them: each once, with the first few addresses. */
-  byProject(): Map<string, { teamId: string; problems: EdgeProblem[] }> {
+  byProject(): Map<string, { teamId: string; problems: RoutingProblem[] }> {
     return new Map(
       [...Map.groupBy(this.#all, (one) => one.projectId)].map(([projectId, found]) => [
         projectId,
@@ -52,8 +52,8 @@ export class FoundProblems {
   }
 }
 
-function present(found: readonly FoundProblem[]): EdgeProblem[] {
-  const shown = new Map<string, EdgeProblem>()
+function present(found: readonly FoundProblem[]): RoutingProblem[] {
+  const shown = new Map<string, RoutingProblem>()
   for (const { effect, message, nextAction, host } of found) {
     const key = `${effect} ${message}`
     const known = shown.get(key) ?? { effect, message: cut(message), nextAction: cut(nextAction), hosts: [] }

@@ -4,9 +4,9 @@ import { AppError } from '@/shared/errors'
 import type { RouteTable } from '@/shared/route-table'
 import { entryOf, type OwnHosts, withOwnHttps } from '../certificates/own-hosts'
 import { ownedCertificates } from '../certificates/supply'
-import { PolicyReader } from '../rules/parts'
-import type { StoredPolicy } from '../rules/stored'
-import { attachPolicies } from '../rules/table'
+import { RulesReader } from '../rules/parts'
+import type { StoredRules } from '../rules/stored'
+import { attachRules } from '../rules/table'
 import type { StaticContents } from '../static-content/static-content'
 import { type Candidate, computeRoutes } from './compute'
 import type { VisiblePorts } from './domains'
@@ -32,7 +32,7 @@ export interface RoutePublisher {
   /** The record says now what was proposed, or it was given up. */
   settle(environmentId: string): void
   /** Why a project's own host would be closed with these settings, for want of room beside everybody's rules; null: there is room. Publishes nothing. */
-  closedBy(projectId: string, settings: StoredPolicy): Promise<string | null>
+  closedBy(projectId: string, settings: StoredRules): Promise<string | null>
 }
 
 const ackDeadlineMs = 10_000
@@ -56,20 +56,20 @@ export function createRoutePublisher(options: {
 }): RoutePublisher {
   const { prisma, sink, baseDomain, dashboardUrl, ports, ownHosts, contents, outsideHosts = [], onProblems, totalWeight } = options
   const candidates = new Map<string, Candidate>()
-  const policies = new PolicyReader(prisma)
+  const policies = new RulesReader(prisma)
   let lastDigest = ''
   let behind = false
   let tail: Promise<unknown> = Promise.resolve()
 
   /** The parts of a table, each as routers take it; what they would refuse is left out and named. `changed`: settings not stored yet. */
-  async function compute(changed?: { projectId: string; settings: StoredPolicy }) {
+  async function compute(changed?: { projectId: string; settings: StoredRules }) {
     const problems = new FoundProblems()
     const own = ports?.https ? ((await ownHosts?.read()) ?? null) : null
     const computed = withOwnHttps(await computeRoutes(prisma, baseDomain, [...candidates.values()], ports, contents, problems), own)
     const sound = routesThatFit(soundRoutes(computed, problems), problems)
     const parts = await policies.read([...new Set(sound.flatMap((route) => route.deploymentId ?? []))])
     if (changed) parts.settings.set(changed.projectId, changed.settings)
-    const withPolicies = attachPolicies({ routes: sound, parts, baseDomain, problems }, totalWeight)
+    const withPolicies = attachRules({ routes: sound, parts, baseDomain, problems }, totalWeight)
     const owned = ports?.https ? soundCertificates(await ownedCertificates(prisma), problems) : []
     return { ...withPolicies, certificates: own ? [entryOf(own), ...owned] : owned, problems }
   }

@@ -1,8 +1,8 @@
-import { edgePolicyPatch, edgePolicyUpdated, edgePolicyView } from '@/shared/rules-settings'
+import { rulesPatch, rulesUpdated, rulesView } from '@/shared/rules-settings'
 import { endpoint } from '../api/endpoint'
 import { projectPath } from '../api/fields'
 
-export const edgePolicyEndpoints = {
+export const rulesEndpoints = {
   get: endpoint({
     id: 'getRules',
     action: 'project.read',
@@ -10,8 +10,8 @@ export const edgePolicyEndpoints = {
     path: '/projects/{project}/rules',
     summary: 'Show the rules of a project: what was set, and what its files say',
     input: projectPath,
-    output: edgePolicyView,
-    run: ({ platform, actor, input }) => platform.edgePolicy.get(actor, input.project),
+    output: rulesView,
+    run: ({ platform, actor, input }) => platform.rules.get(actor, input.project),
   }),
   update: endpoint({
     id: 'updateRules',
@@ -19,8 +19,8 @@ export const edgePolicyEndpoints = {
     method: 'PATCH',
     path: '/projects/{project}/rules',
     summary: 'Change redirects, rewrites, headers, protection and limits of a project; in effect at once',
-    input: edgePolicyPatch.extend(projectPath.shape),
-    output: edgePolicyUpdated,
-    run: ({ platform, actor, input: { project, ...patch } }) => platform.edgePolicy.update(actor, project, patch),
+    input: rulesPatch.extend(projectPath.shape),
+    output: rulesUpdated,
+    run: ({ platform, actor, input: { project, ...patch } }) => platform.rules.update(actor, project, patch),
   }),
 }

@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest'
-import { edgePolicySchema, maxDestinationLength } from '@/shared/project-rules-schema'
-import { edgePolicyPatch } from '@/shared/rules-settings'
-import { mergePolicies, nameProjects } from './merge'
+import { maxDestinationLength, projectRulesSchema } from '@/shared/project-rules-schema'
+import { rulesPatch } from '@/shared/rules-settings'
+import { mergeRules, nameProjects } from './merge'
 
 const named = (destination: string) => {
-  const { rewrites } = edgePolicyPatch.parse({ rewrites: [{ source: '/a', destination }] })
-  const policy = mergePolicies({}, { rewrites: rewrites ?? [] })
+  const { rewrites } = rulesPatch.parse({ rewrites: [{ source: '/a', destination }] })
+  const policy = mergeRules({}, { rewrites: rewrites ?? [] })
   return { ...policy, rewrites: nameProjects(policy.rewrites, (slug) => `${slug}.apps.example.com`) }
 }
 
@@ -16,5 +16,5 @@ test('a rewrite to a project is named by its host', () => {
 test('the longest rewrite to a project that a person may set never makes routers refuse the table', () => {
   const prefix = 'project:shop/'
   for (const length of [maxDestinationLength, maxDestinationLength - 17, maxDestinationLength - 16])
-    expect(edgePolicySchema.safeParse(named(prefix + 'x'.repeat(length - prefix.length))).error).toBeUndefined()
+    expect(projectRulesSchema.safeParse(named(prefix + 'x'.repeat(length - prefix.length))).error).toBeUndefined()
 })

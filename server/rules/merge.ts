@@ -1,16 +1,16 @@
-import { defaultEdgePolicy, type EdgePolicy, type RewriteRule } from '@/shared/project-rules'
+import { defaultProjectRules, type ProjectRules, type RewriteRule } from '@/shared/project-rules'
 import { maxDestinationLength } from '@/shared/project-rules-schema'
 import { projectDestination } from '@/shared/rules/destination'
-import type { PartialPolicy } from './stored'
+import type { PartialRules } from './stored'
 
 /**
  * default ← files ← dashboard. Of redirects, rewrites and limits the dashboard's come first, because the first that matches is taken; of
  * headers they come last, because the last wins. Every other field is the dashboard's where it says something.
  */
-export function mergePolicies(files: PartialPolicy, settings: PartialPolicy): EdgePolicy {
-  const { redirects, rewrites, headers, rateLimits } = defaultEdgePolicy
+export function mergeRules(files: PartialRules, settings: PartialRules): ProjectRules {
+  const { redirects, rewrites, headers, rateLimits } = defaultProjectRules
   return {
-    ...defaultEdgePolicy,
+    ...defaultProjectRules,
     ...files,
     ...settings,
     redirects: [...(settings.redirects ?? []), ...(files.redirects ?? redirects)].slice(0, 2048),

@@ -3,7 +3,7 @@ import type { Artifact, Prisma } from '@/server/database/generated/client'
 import { AppError, isAppError } from '@/shared/errors'
 import { findExcess } from '@/shared/rules/weight'
 import type { DeployRun } from '../deployments/deploy-run'
-import { type PartialPolicy, rawFields, readStored } from './stored'
+import { type PartialRules, rawFields, readStored } from './stored'
 
 /**
  * Rules that the build wrote among its public files join those that stood in the source. A copy of a file of the source says nothing new.
@@ -39,8 +39,8 @@ function ofThisStep(error: unknown): never {
 }
 
 /** What `before` does not say yet, behind what it says. */
-export function addMissing(before: PartialPolicy, more: PartialPolicy): { merged: PartialPolicy; added: number } {
-  const merged: PartialPolicy = { ...before }
+export function addMissing(before: PartialRules, more: PartialRules): { merged: PartialRules; added: number } {
+  const merged: PartialRules = { ...before }
   let added = 0
   const fresh = <R>(known: readonly R[] = [], given: readonly R[] = []): R[] => {
     const texts = new Set(known.map((rule) => JSON.stringify(sorted(rule))))

@@ -1,5 +1,5 @@
 import type { PrismaClient } from '@/server/database/generated/client'
-import { readStored, type StoredPolicy, unusable } from './stored'
+import { readStored, type StoredRules, unusable } from './stored'
 
 /** A column larger than this is not even fetched: it is far beyond what the bounds on rules let in. */
 export const maxColumnBytes = 8 * 1024 * 1024
@@ -18,26 +18,26 @@ interface Content {
 }
 
 /** Rules as they are stored, of everybody whose routes are made: settings by project, what files say by deployment. */
-export interface PolicyParts {
-  settings: Map<string, StoredPolicy>
-  files: Map<string, { artifactId: string; stored: StoredPolicy }>
+export interface RulesParts {
+  settings: Map<string, StoredRules>
+  files: Map<string, { artifactId: string; stored: StoredRules }>
 }
 
 /**
  * Reads rules for one table after the other. What did not change since the last time is neither fetched nor checked again: a table is made
  * for every cutover of everybody.
  */
-export class PolicyReader {
+export class RulesReader {
   readonly #prisma: PrismaClient
-  #known = new Map<string, StoredPolicy>()
+  #known = new Map<string, StoredRules>()
 
   constructor(prisma: PrismaClient) {
     this.#prisma = prisma
   }
 
-  async read(deploymentIds: readonly string[]): Promise<PolicyParts> {
+  async read(deploymentIds: readonly string[]): Promise<RulesParts> {
     const [projects, deployments] = await Promise.all([this.#projects(), this.#deployments(deploymentIds)])
-    const kept = new Map<string, StoredPolicy>()
+    const kept = new Map<string, StoredRules>()
     const settings = await this.#contents(projects, kept, (ids) => this.#settings(ids))
     const artifacts = [...new Map(deployments.map((row) => [row.id, row])).values()]
     const files = await this.#contents(artifacts, kept, (ids) => this.#files(ids))
@@ -72,11 +72,11 @@ export class PolicyReader {
 
   async #contents(
     rows: readonly Fingerprint[],
-    kept: Map<string, StoredPolicy>,
+    kept: Map<string, StoredRules>,
     fetch: (ids: string[]) => Promise<Content[]>,
-  ): Promise<Map<string, StoredPolicy>> {
-    const found = new Map<string, StoredPolicy>()
-    const keep = (id: string, md5: string, stored: StoredPolicy) => {
+  ): Promise<Map<string, StoredRules>> {
+    const found = new Map<string, StoredRules>()
+    const keep = (id: string, md5: string, stored: StoredRules) => {
       found.set(id, stored)
       kept.set(md5, stored)
     }

@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto'
 import { AppError } from '@/shared/errors'
 import { digestToken, hashPassword } from '@/shared/node/access-secrets'
 import type { Protection } from '@/shared/project-rules'
-import type { EdgePolicyPatch, EdgePolicyView } from '@/shared/rules-settings'
+import type { RulesPatch, RulesView } from '@/shared/rules-settings'
 
-type ProtectionInput = NonNullable<EdgePolicyPatch['protection']>
+type ProtectionInput = NonNullable<RulesPatch['protection']>
 const idLength = 12
 
 export interface NewProtection {
@@ -41,7 +41,7 @@ function makeTokens({ keep, create }: Extract<ProtectionInput, { kind: 'token' }
 }
 
 /** Names and ids: nothing by which one gets in. */
-export function presentProtection(protection: Protection | null): NonNullable<EdgePolicyView['settings']['protection']> | null {
+export function presentProtection(protection: Protection | null): NonNullable<RulesView['settings']['protection']> | null {
   if (protection === null) return null
   if (protection.kind === 'basic') return { kind: 'basic', users: protection.users.map(({ name }) => ({ name })) }
   return { kind: 'token', tokens: protection.digests.map((digest) => ({ id: digest.slice(0, idLength) })) }

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { hashPassword, verifyPassword } from '@/shared/node/access-secrets'
 import type { RouteTable } from '@/shared/route-table'
-import type { EdgePolicyPatch, EdgePolicyView } from '@/shared/rules-settings'
+import type { RulesPatch, RulesView } from '@/shared/rules-settings'
 import { createDeploymentRow, createProject, createReleaseWithInstance, openTestDatabase } from '@/test/support/factory'
 import type { Actor } from '../actor'
 import { createRoutePublisher } from '../routes/publisher'
-import { createEdgePolicy } from './rules'
+import { createRules } from './rules'
 
 let db: Awaited<ReturnType<typeof openTestDatabase>>
 beforeAll(async () => {
@@ -27,14 +27,14 @@ async function setUp(slug = 'shop') {
     dashboardUrl: 'http://localhost:3000',
     outsideHosts: ['api.example.com'],
   })
-  const rules = createEdgePolicy({
+  const rules = createRules({
     prisma,
     bus: { publish: async () => {} },
     outsideHosts: ['api.example.com'],
     routesChanged: () => routes.sync(),
     closedBy: routes.closedBy,
   })
-  const update = (patch: EdgePolicyPatch) => rules.update(actor, projectId, patch)
+  const update = (patch: RulesPatch) => rules.update(actor, projectId, patch)
   const policyOf = (host: string) => {
     const table = tables.at(-1)
     const key = table?.routes.find((route) => route.host === host)?.policy
@@ -174,7 +174,7 @@ describe('bounds', () => {
     const { projectId, actor, routes } = await setUp()
     let room = true
     const closedBy = async () => (room ? null : 'There is no room for these rules.')
-    const bounded = createEdgePolicy({
+    const bounded = createRules({
       prisma: db.prisma,
       bus: { publish: async () => {} },
       outsideHosts: [],
@@ -215,7 +215,7 @@ describe('what cannot be read', () => {
     expect((await rules.get(actor, 'shop')).settings).toEqual({ allowedAddresses: ['192.0.2.0/24'] })
   })
 
-  test.each<[string, string, EdgePolicyView['settings']]>([
+  test.each<[string, string, RulesView['settings']]>([
     ['text', '"text"', {}],
     ['too much, by a field no version knows', JSON.stringify({ cleanUrls: true, padding: 'x'.repeat(20_000_000) }), { cleanUrls: true }],
     ['a protection of another version beside what can be read', '{"protection": {"kind": "passkey"}, "cleanUrls": true}', { cleanUrls: true }],

@@ -1,10 +1,10 @@
 import { BlockList, isIP } from 'node:net'
 import { Prisma, type PrismaClient } from '@/server/database/generated/client'
 import { AppError } from '@/shared/errors'
-import type { EdgePolicy } from '@/shared/project-rules'
+import type { ProjectRules } from '@/shared/project-rules'
 import { findRuleProblems } from '@/shared/rules/rules'
 import { findExcess } from '@/shared/rules/weight'
-import type { EdgePolicyPatch, EdgePolicyUpdated, EdgePolicyView } from '@/shared/rules-settings'
+import type { RulesPatch, RulesUpdated, RulesView } from '@/shared/rules-settings'
 import type { Actor } from '../actor'
 import { writeAudit } from '../audit/audit'
 import { type ScopedClient, scopeTo } from '../database/scope'
@@ -12,45 +12,45 @@ import type { ChangeBus } from '../events/bus'
 import { requireProject } from '../projects/read'
 import { authorize, can } from '../teams/policy'
 import { makeProtection, presentProtection } from './protection'
-import { isFields, type PartialPolicy, rawFields, readStored, type StoredPolicy } from './stored'
+import { isFields, type PartialRules, rawFields, readStored, type StoredRules } from './stored'
 import { presentUnread, withoutUnread } from './unread'
 import { refuseStale, versionsOf } from './versions'
 
-export interface EdgePolicyDeps {
+export interface RulesDeps {
   prisma: PrismaClient
   bus: Pick<ChangeBus, 'publish'>
   outsideHosts: readonly string[]
   /** The routers are to serve by it; a failure is tried again elsewhere. */
   routesChanged: () => Promise<void>
   /** See `RoutePublisher.closedBy`. */
-  closedBy: (projectId: string, settings: StoredPolicy) => Promise<string | null>
+  closedBy: (projectId: string, settings: StoredRules) => Promise<string | null>
 }
 
 /** Rules of a project: redirects, rewrites, headers, protection, limits. By id or slug. */
-export interface EdgePolicies {
-  get(actor: Actor, project: string): Promise<EdgePolicyView>
+export interface Rules {
+  get(actor: Actor, project: string): Promise<RulesView>
   /** In effect at once. Passwords and tokens are hashed. @throws ERR_INVALID_INPUT naming the rules that cannot be */
-  update(actor: Actor, project: string, patch: EdgePolicyPatch): Promise<EdgePolicyUpdated>
+  update(actor: Actor, project: string, patch: RulesPatch): Promise<RulesUpdated>
 }
 
 /** Use-cases about a project's rules. A change is in effect for the live deployment at once: nothing is built or started again. */
-export function createEdgePolicy(deps: EdgePolicyDeps): EdgePolicies {
+export function createRules(deps: RulesDeps): Rules {
   return {
     get: async (actor, project) => {
       authorize(actor, 'project.read')
       const db = scopeTo(deps.prisma, actor)
       return present(deps, db, actor, await requireProject(db, project))
     },
-    update: (actor, project, patch) => updateEdgePolicy(deps, actor, project, patch),
+    update: (actor, project, patch) => updateRules(deps, actor, project, patch),
   }
 }
 
-async function updateEdgePolicy(
-  deps: EdgePolicyDeps,
+async function updateRules(
+  deps: RulesDeps,
   actor: Actor,
   projectId: string,
-  { versions, discardUnread, ...patch }: EdgePolicyPatch,
-): Promise<EdgePolicyUpdated> {
+  { versions, discardUnread, ...patch }: RulesPatch,
+): Promise<RulesUpdated> {
   authorize(actor, 'project.update')
   const db = scopeTo(deps.prisma, actor)
   const project = await requireProject(db, projectId)
@@ -81,8 +81,8 @@ async function updateEdgePolicy(
 
 async function changed(
   raw: Record<string, unknown>,
-  before: PartialPolicy,
-  { reset = [], protection, ...rest }: EdgePolicyPatch,
+  before: PartialRules,
+  { reset = [], protection, ...rest }: RulesPatch,
 ): Promise<{ next: Record<string, unknown>; newTokens: string[] }> {
   const given = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined))
   // What cannot be read stays until somebody sets it anew: it may say who may come in.
@@ -99,7 +99,7 @@ async function changed(
 }
 
 /** Of settings nobody can read nothing is known to stay: who may come in has to be said anew. @throws ERR_CONFLICT */
-function refuseUnsaid(before: StoredPolicy, json: unknown, patch: EdgePolicyPatch): void {
+function refuseUnsaid(before: StoredRules, json: unknown, patch: RulesPatch): void {
   if (before.unusable === null || isFields(json)) return
   const unsaid = before.unreadAccess.filter((field) => patch[field] === undefined && !patch.reset?.includes(field))
   if (unsaid.length === 0) return
@@ -109,7 +109,7 @@ function refuseUnsaid(before: StoredPolicy, json: unknown, patch: EdgePolicyPatc
 }
 
 /** @throws ERR_INVALID_INPUT that names the first few things that are wrong; ERR_TOO_LARGE when it is too much. */
-function refuseProblems({ reset: _, protection: __, ...given }: EdgePolicyPatch, stored: StoredPolicy): void {
+function refuseProblems({ reset: _, protection: __, ...given }: RulesPatch, stored: StoredRules): void {
   const excess = findExcess(given) ?? stored.unusable ?? findExcess(stored.policy)
   if (excess !== null)
     throw new AppError('ERR_TOO_LARGE', `These are too many rules, or too large ones: ${excess}.`, {
@@ -124,14 +124,14 @@ function refuseProblems({ reset: _, protection: __, ...given }: EdgePolicyPatch,
 }
 
 /** Beside what everybody else has. Less than before is always welcome. @throws ERR_TOO_LARGE */
-async function refuseWithoutRoom(deps: EdgePolicyDeps, projectId: string, before: StoredPolicy, next: StoredPolicy): Promise<void> {
+async function refuseWithoutRoom(deps: RulesDeps, projectId: string, before: StoredRules, next: StoredRules): Promise<void> {
   if (next.weight <= before.weight) return
   const why = await deps.closedBy(projectId, next)
   if (why !== null)
     throw new AppError('ERR_TOO_LARGE', why, { nextAction: 'Remove rules of this or of other projects of the team; nothing was changed.' })
 }
 
-const addressFields = (policy: Partial<EdgePolicy>): [string, string[]][] => [
+const addressFields = (policy: Partial<ProjectRules>): [string, string[]][] => [
   ['allowed addresses', policy.allowedAddresses ?? []],
   ['maintenance', policy.maintenance?.allowedAddresses ?? []],
 ]
@@ -150,7 +150,7 @@ function isRange(entry: string): boolean {
   }
 }
 
-async function present(deps: EdgePolicyDeps, db: ScopedClient, actor: Actor, project: { id: string; edgePolicy: unknown }): Promise<EdgePolicyView> {
+async function present(deps: RulesDeps, db: ScopedClient, actor: Actor, project: { id: string; edgePolicy: unknown }): Promise<RulesView> {
   const environment = await db.environment.findFirst({ where: { projectId: project.id, kind: 'PRODUCTION' }, select: { liveReleaseId: true } })
   const release = environment?.liveReleaseId
     ? await db.release.findFirst({ where: { id: environment.liveReleaseId }, select: { artifact: { select: { edgePolicy: true } } } })
@@ -164,6 +164,6 @@ async function present(deps: EdgePolicyDeps, db: ScopedClient, actor: Actor, pro
   }
 }
 
-function presentPart({ protection, ...open }: PartialPolicy): EdgePolicyView['settings'] {
+function presentPart({ protection, ...open }: PartialRules): RulesView['settings'] {
   return { ...open, ...(protection === undefined ? {} : { protection: presentProtection(protection) }) }
 }

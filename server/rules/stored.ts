@@ -1,18 +1,18 @@
-import type { EdgePolicy } from '@/shared/project-rules'
-import { edgePolicyFields, headerRuleSchema, rateLimitRuleSchema, redirectRuleSchema, rewriteRuleSchema } from '@/shared/project-rules-schema'
+import type { ProjectRules } from '@/shared/project-rules'
+import { headerRuleSchema, projectRulesFields, rateLimitRuleSchema, redirectRuleSchema, rewriteRuleSchema } from '@/shared/project-rules-schema'
 import { findRuleProblems } from '@/shared/rules/rules'
 import { ruleLimits, sizeText, weigh } from '@/shared/rules/weight'
 
 /** A part of a policy: what one source says. */
-export type PartialPolicy = Partial<EdgePolicy>
+export type PartialRules = Partial<ProjectRules>
 
 /** Say who may come in: without one of them nobody may, because leaving it out would open what was closed. */
 export const accessFields = ['protection', 'allowedAddresses', 'maintenance'] as const
 export type AccessField = (typeof accessFields)[number]
 
 /** A column with rules as far as it can be read. */
-export interface StoredPolicy {
-  policy: PartialPolicy
+export interface StoredRules {
+  policy: PartialRules
   /** Access that is said but cannot be read. */
   unreadAccess: AccessField[]
   /** Why nothing of it can be used; then all of the access counts as unread. */
@@ -25,13 +25,13 @@ export interface StoredPolicy {
 const ruleSchemas = { redirects: redirectRuleSchema, rewrites: rewriteRuleSchema, headers: headerRuleSchema, rateLimits: rateLimitRuleSchema }
 type RuleKind = keyof typeof ruleSchemas
 const isRuleKind = (key: string): key is RuleKind => Object.hasOwn(ruleSchemas, key)
-const isField = (key: string): key is keyof EdgePolicy => Object.hasOwn(edgePolicyFields, key)
+const isField = (key: string): key is keyof ProjectRules => Object.hasOwn(projectRulesFields, key)
 
 /** What is left out is named so many times at most. */
 const maxNamed = 5
 
 /** Nothing can be used of it. */
-export const unusable = (why: string): StoredPolicy => ({ policy: {}, unreadAccess: [...accessFields], unusable: why, leftOut: [], weight: 0 })
+export const unusable = (why: string): StoredRules => ({ policy: {}, unreadAccess: [...accessFields], unusable: why, leftOut: [], weight: 0 })
 
 /** A column's fields as they are, read or not. */
 export const rawFields = (json: unknown): Record<string, unknown> => (isFields(json) ? { ...json } : {})
@@ -42,10 +42,10 @@ export const isFields = (json: unknown): json is Record<string, unknown> => type
  * A column's JSON by the very checks the routers apply. It may hold what a newer version wrote, or what somebody wrote past us: what is
  * wrong is left out and named, and what says who may come in is never taken for unsaid.
  */
-export function readStored(json: unknown): StoredPolicy {
+export function readStored(json: unknown): StoredRules {
   if (json === null || json === undefined) return { policy: {}, unreadAccess: [], unusable: null, leftOut: [], weight: 0 }
   if (!isFields(json)) return unusable('they are not what rules are stored as')
-  const read: StoredPolicy = { policy: {}, unreadAccess: [], unusable: null, leftOut: [], weight: 0 }
+  const read: StoredRules = { policy: {}, unreadAccess: [], unusable: null, leftOut: [], weight: 0 }
   const places: Places = {}
   for (const [key, value] of Object.entries(json)) readField(read, places, key, value)
   read.weight = weigh(read.policy)
@@ -59,12 +59,12 @@ export function readStored(json: unknown): StoredPolicy {
 /** Where rules stood before others of their list were left out. */
 type Places = { [K in RuleKind]?: number[] }
 
-function readField(read: StoredPolicy, places: Places, key: string, value: unknown): void {
+function readField(read: StoredRules, places: Places, key: string, value: unknown): void {
   if (!isField(key)) {
     read.leftOut.push(`"${key.slice(0, 50)}" is not known to this version`)
     return
   }
-  const parsed = edgePolicyFields[key].safeParse(value)
+  const parsed = projectRulesFields[key].safeParse(value)
   if (parsed.success) Object.assign(read.policy, { [key]: parsed.data })
   else if (isRuleKind(key) && Array.isArray(value)) places[key] = readRules(read, key, value)
   else if ((accessFields as readonly string[]).includes(key)) read.unreadAccess.push(key as AccessField)
@@ -72,7 +72,7 @@ function readField(read: StoredPolicy, places: Places, key: string, value: unkno
 }
 
 /** One rule that a newer version wrote must not take the others with it. */
-function readRules(read: StoredPolicy, kind: RuleKind, list: readonly unknown[]): number[] {
+function readRules(read: StoredRules, kind: RuleKind, list: readonly unknown[]): number[] {
   const rules = list.flatMap((item, i) => {
     const parsed = ruleSchemas[kind].safeParse(item)
     if (parsed.success) return [{ rule: parsed.data, i }]
@@ -83,7 +83,7 @@ function readRules(read: StoredPolicy, kind: RuleKind, list: readonly unknown[])
   return rules.map(({ i }) => i)
 }
 
-function leaveOutUncompiled(read: StoredPolicy, places: Places): void {
+function leaveOutUncompiled(read: StoredRules, places: Places): void {
   const wrong = new Map(findRuleProblems(read.policy).map(({ at, message }) => [at, message]))
   if (wrong.size === 0) return
   for (const kind of Object.keys(ruleSchemas) as RuleKind[]) {

@@ -1,18 +1,18 @@
 import { createHash } from 'node:crypto'
 import { projectHost } from '@/shared/naming'
-import { defaultEdgePolicy, type EdgePolicy } from '@/shared/project-rules'
-import { edgePolicySchema } from '@/shared/project-rules-schema'
+import { defaultProjectRules, type ProjectRules } from '@/shared/project-rules'
+import { projectRulesSchema } from '@/shared/project-rules-schema'
 import type { Route } from '@/shared/route-table'
 import { ruleLimits, sizeText } from '@/shared/rules/weight'
 import type { FoundProblems, ProblemOrigin } from '../routes/problems'
 import { type Charge, fitting } from '../routes/shares'
-import { mergePolicies, nameProjects } from './merge'
-import type { PolicyParts } from './parts'
-import type { StoredPolicy } from './stored'
+import { mergeRules, nameProjects } from './merge'
+import type { RulesParts } from './parts'
+import type { StoredRules } from './stored'
 
-interface RoutesWithPolicies {
+interface RoutesWithRules {
   routes: Route[]
-  policies: Record<string, EdgePolicy>
+  policies: Record<string, ProjectRules>
 }
 
 /** Why nobody is let in. */
@@ -24,14 +24,14 @@ interface Closing {
 /** What settings and files come to together. `key` null: what everybody has. */
 type Made =
   | { closed: Closing }
-  | { closed: null; key: string | null; policy: EdgePolicy; weight: number; leftOut: { origin: ProblemOrigin; what: string }[] }
+  | { closed: null; key: string | null; policy: ProjectRules; weight: number; leftOut: { origin: ProblemOrigin; what: string }[] }
 
 /**
  * Lets nobody in, in the words of routers of any version: one that knows no `closed` shows the message as maintenance. Nothing kept is
  * answered with either.
  */
-const closedPolicy: EdgePolicy = {
-  ...defaultEdgePolicy,
+const closedRules: ProjectRules = {
+  ...defaultProjectRules,
   cache: false,
   maintenance: {
     message: 'Its rules cannot be applied, and without them it cannot be known who may come in. So nobody is let in.',
@@ -44,10 +44,10 @@ const closedPolicy: EdgePolicy = {
  * digest, so that a router sees at once that nothing changed; the default has no name. What is wrong in one project is left out there, or,
  * where it says who may come in, closes it; it is never a reason to refuse the table. `total`: what all policies may weigh together.
  */
-export function attachPolicies(
-  { routes, parts, baseDomain, problems }: { routes: readonly Route[]; parts: PolicyParts; baseDomain: string; problems: FoundProblems },
+export function attachRules(
+  { routes, parts, baseDomain, problems }: { routes: readonly Route[]; parts: RulesParts; baseDomain: string; problems: FoundProblems },
   total: number = ruleLimits.totalWeight,
-): RoutesWithPolicies {
+): RoutesWithRules {
   if (parts.settings.size === 0 && parts.files.size === 0) return { routes: [...routes], policies: {} }
   const makers = new Map<string, Made>()
   const madeOf = (route: Route): Made | null => {
@@ -61,10 +61,10 @@ export function attachPolicies(
   }
   const made = routes.map((route) => ({ route, made: madeOf(route) }))
   const fit = keysThatFit(made, total)
-  const policies: Record<string, EdgePolicy> = {}
+  const policies: Record<string, ProjectRules> = {}
   const closed = (route: Route, closing: Closing): Route => {
     report(problems, route, { ...closing, effect: 'closed' })
-    policies[closedKey] = closedPolicy
+    policies[closedKey] = closedRules
     return { ...route, policy: closedKey, closed: true }
   }
   const withKeys = made.map(({ route, made: own }) => {
@@ -80,10 +80,10 @@ export function attachPolicies(
   return { routes: withKeys, policies }
 }
 
-function make(own: StoredPolicy | undefined, said: StoredPolicy | undefined, baseDomain: string): Made {
+function make(own: StoredRules | undefined, said: StoredRules | undefined, baseDomain: string): Made {
   const closing = closingOf(own, said)
   if (closing) return { closed: closing }
-  const merged = mergePolicies(said?.policy ?? {}, own?.policy ?? {})
+  const merged = mergeRules(said?.policy ?? {}, own?.policy ?? {})
   const policy = { ...merged, rewrites: nameProjects(merged.rewrites, (slug) => projectHost(slug, baseDomain)) }
   const leftOut = [
     ...(own?.leftOut ?? []).map((what) => ({ origin: 'settings' as const, what })),
@@ -91,7 +91,7 @@ function make(own: StoredPolicy | undefined, said: StoredPolicy | undefined, bas
     ...cutOff(own, said, merged).map((what) => ({ origin: 'files' as const, what })),
   ]
   // By the very schema of the routers, which would refuse everybody's table.
-  const problem = edgePolicySchema.safeParse(policy).error?.issues[0]
+  const problem = projectRulesSchema.safeParse(policy).error?.issues[0]
   if (problem)
     return {
       closed: closingText('settings', `together, settings and files are not what routers take (${problem.path.join('.')}: ${problem.message})`),
@@ -99,7 +99,7 @@ function make(own: StoredPolicy | undefined, said: StoredPolicy | undefined, bas
   return { closed: null, key: digestOf(policy), policy, weight: (own?.weight ?? 0) + (said?.weight ?? 0), leftOut }
 }
 
-function closingOf(own: StoredPolicy | undefined, said: StoredPolicy | undefined): Closing | null {
+function closingOf(own: StoredRules | undefined, said: StoredRules | undefined): Closing | null {
   if (own?.unusable) return closingText('settings', own.unusable)
   if (own && own.unreadAccess.length > 0) return closingText('settings', `${own.unreadAccess.join(', ')} cannot be read`)
   if (said?.unusable) return closingText('files', said.unusable)
@@ -129,7 +129,7 @@ const noRoom = (weight: number): Closing => ({
 })
 
 /** Rules beyond what one policy holds. */
-function cutOff(own: StoredPolicy | undefined, said: StoredPolicy | undefined, merged: EdgePolicy): string[] {
+function cutOff(own: StoredRules | undefined, said: StoredRules | undefined, merged: ProjectRules): string[] {
   return (['redirects', 'rewrites', 'headers', 'rateLimits'] as const).flatMap((kind) => {
     const given = (own?.policy[kind]?.length ?? 0) + (said?.policy[kind]?.length ?? 0)
     return given > merged[kind].length ? [`${given} ${kind} are more than the ${merged[kind].length} that are held`] : []
@@ -158,16 +158,16 @@ function report(problems: FoundProblems, route: Route, what: Closing & { effect:
   problems.add({ teamId, projectId, deploymentId, host, ...what })
 }
 
-const defaultText = JSON.stringify(ordered(defaultEdgePolicy))
+const defaultText = JSON.stringify(ordered(defaultProjectRules))
 const closedKey = 'closed'
 
 /** null: it says what everybody has. */
-function digestOf(policy: EdgePolicy): string | null {
+function digestOf(policy: ProjectRules): string | null {
   const text = JSON.stringify(ordered(policy))
   return text === defaultText ? null : createHash('sha256').update(text).digest('hex').slice(0, 32)
 }
 
 // In the default's order of fields, whoever wrote them.
-function ordered(policy: EdgePolicy): Record<string, unknown> {
-  return Object.fromEntries(Object.keys(defaultEdgePolicy).map((key) => [key, policy[key as keyof EdgePolicy]]))
+function ordered(policy: ProjectRules): Record<string, unknown> {
+  return Object.fromEntries(Object.keys(defaultProjectRules).map((key) => [key, policy[key as keyof ProjectRules]]))
 }

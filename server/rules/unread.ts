@@ -1,7 +1,7 @@
 import { AppError } from '@/shared/errors'
 import type { UnreadRules } from '@/shared/rules-settings'
 import { maxColumnBytes, tooLargeText } from './parts'
-import { isFields, type PartialPolicy, readStored, type StoredPolicy } from './stored'
+import { isFields, type PartialRules, readStored, type StoredRules } from './stored'
 import { digestOf } from './versions'
 
 /** As much as a person reads, or pastes into a file. */
@@ -19,15 +19,15 @@ function findUnread(json: unknown): unknown {
   return parts.length > 0 ? Object.fromEntries(parts) : undefined
 }
 
-function lostOf(policy: PartialPolicy, key: string, value: unknown): unknown {
-  const read: unknown = Object.hasOwn(policy, key) ? policy[key as keyof PartialPolicy] : undefined
+function lostOf(policy: PartialRules, key: string, value: unknown): unknown {
+  const read: unknown = Object.hasOwn(policy, key) ? policy[key as keyof PartialRules] : undefined
   if (read === undefined) return value
   if (!Array.isArray(read) || !Array.isArray(value) || read.length === value.length) return undefined
   // Rules are left out one by one, and each by itself reads as it does among the others.
   return value.filter((rule) => (readStored({ [key]: [rule] }).policy[key as 'redirects'] ?? []).length === 0)
 }
 
-const whyOf = ({ unusable, unreadAccess, leftOut }: StoredPolicy): string =>
+const whyOf = ({ unusable, unreadAccess, leftOut }: StoredRules): string =>
   unusable ?? [...unreadAccess.map((field) => `"${field}" cannot be read`), ...leftOut].join('; ')
 
 /** For people: what is set and cannot be read, without what protects; null: nothing. `mayChange`: others are not shown the text. */
@@ -50,7 +50,7 @@ export function presentUnread(json: unknown, { mayChange }: { mayChange: boolean
  * What of a column stays when the unread part is taken back.
  * @throws ERR_CONFLICT when it is not what the person saw (`version`)
  */
-export function withoutUnread(json: unknown, version: string): PartialPolicy {
+export function withoutUnread(json: unknown, version: string): PartialRules {
   if (version === digestOf(json)) return readStored(json).policy
   throw new AppError('ERR_CONFLICT', 'The rules were changed since you looked at them; nothing was taken back.', {
     nextAction: 'Look at what is set now, and try again.',

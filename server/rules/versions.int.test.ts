@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import type { EdgePolicyPatch } from '@/shared/rules-settings'
+import type { RulesPatch } from '@/shared/rules-settings'
 import { projectInput } from '@/shared/views'
 import { createTestApi, type TestApi } from '@/test/support/api'
 import type { Actor } from '../actor'
@@ -13,8 +13,8 @@ beforeAll(async () => {
   project = (await api.platform.projects.create(actor, projectInput.parse({ name: 'shop' }))).id
 })
 afterAll(() => api.close())
-const read = () => api.platform.edgePolicy.get(actor, project)
-const update = (patch: EdgePolicyPatch) => api.platform.edgePolicy.update(actor, project, patch)
+const read = () => api.platform.rules.get(actor, project)
+const update = (patch: RulesPatch) => api.platform.rules.update(actor, project, patch)
 const redirect = (source: string) => ({ source, destination: '/new', status: 308 as const })
 
 it('two people who edit one list at once: the second hears of the first, and nothing is lost', async () => {

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { dnsProviderInput } from '@/shared/certificates'
 import type { DnsCredentials } from '@/shared/dns-providers'
 import { domainInput } from '@/shared/domains'
-import { edgePolicyPatch } from '@/shared/rules-settings'
+import { rulesPatch } from '@/shared/rules-settings'
 import { deploymentInput, projectInput, projectPatch, variableInput } from '@/shared/views'
 import { createTestApi, type TestApi } from '@/test/support/api'
 import { filledColumns, linesWith, readDump, sealedColumns } from '@/test/support/dump'
@@ -60,12 +60,12 @@ test('a dump of the database alone opens nothing: no secret that was given or is
   for (const id of [project.id, other.id]) await platform.deployments.create(owner, deploymentInput.parse({ projectId: id }))
   await platform.variables.set(owner, project.id, variableInput.parse({ key: 'TOKEN', value: canary('variable') }))
   canaries['api key'] = (await platform.apiKeys.create(owner, { name: 'ci', role: 'member' })).key
-  await platform.edgePolicy.update(
+  await platform.rules.update(
     owner,
     project.id,
-    edgePolicyPatch.parse({ protection: { kind: 'basic', users: [{ name: 'guest', password: canary('basic password') }] } }),
+    rulesPatch.parse({ protection: { kind: 'basic', users: [{ name: 'guest', password: canary('basic password') }] } }),
   )
-  const { newTokens } = await platform.edgePolicy.update(owner, other.id, edgePolicyPatch.parse({ protection: { kind: 'token', create: 1 } }))
+  const { newTokens } = await platform.rules.update(owner, other.id, rulesPatch.parse({ protection: { kind: 'token', create: 1 } }))
   canaries['access token'] = newTokens[0] ?? ''
   for (const credentials of dnsCredentials()) {
     const input = dnsProviderInput.parse({ name: credentials.kind, credentials })

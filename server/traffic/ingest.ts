@@ -1,7 +1,7 @@
 import type { Pool } from 'pg'
 import type { Logger } from 'pino'
 import type { ChangeBus } from '../events/bus'
-import type { EdgeHub } from '../link/hub'
+import type { LinkHub } from '../link/hub'
 import { recordHealthEvents } from './health-events'
 import { LineStore } from './lines'
 import { MinuteStore } from './minutes'
@@ -19,7 +19,7 @@ export interface TrafficIngest {
 }
 
 /** Takes what routers report: checked, summed, written in batches. A database that is away costs detail, never memory without bound. */
-export function startTrafficIngest(deps: { hub: EdgeHub; pool: Pool; bus: ChangeBus; logger: Logger }): TrafficIngest {
+export function startTrafficIngest(deps: { hub: LinkHub; pool: Pool; bus: ChangeBus; logger: Logger }): TrafficIngest {
   const { hub, pool, bus, logger } = deps
   const minutes = new MinuteStore(pool)
   const lines = new LineStore(pool)

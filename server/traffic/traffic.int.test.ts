@@ -14,7 +14,7 @@ import { until as untilWithin } from '@/test/support/processes'
 import { bundleRouters, type Routers } from '@/test/support/routers'
 import type { Actor } from '../actor'
 import { createChallengeBoard } from '../link/challenges'
-import { EdgeHub } from '../link/hub'
+import { LinkHub } from '../link/hub'
 import { startTrafficIngest, type TrafficIngest } from './ingest'
 import { createTraffic } from './traffic'
 
@@ -23,7 +23,7 @@ const logger = pino({ level: 'silent' })
 const until = (what: string, condition: () => unknown) => untilWithin(what, 20_000, condition)
 let api: TestApi
 let routers: Routers
-let hub: EdgeHub
+let hub: LinkHub
 let ingest: TrafficIngest
 let traffic: ReturnType<typeof createTraffic>
 let app: http.Server
@@ -42,7 +42,7 @@ beforeAll(async () => {
     res.end('hello')
   })
   await new Promise<void>((resolve) => app.listen(0, '127.0.0.1', resolve))
-  hub = new EdgeHub({ socketPath: path.join(api.home, 'run/edge.sock'), expectedWorkers: workers })
+  hub = new LinkHub({ socketPath: path.join(api.home, 'run/edge.sock'), expectedWorkers: workers })
   await hub.start()
   const { pool, prisma } = api.database
   ingest = startTrafficIngest({ hub, pool, bus: api.bus, logger })

@@ -5,7 +5,7 @@ import type { RequestFilter, RequestView, TargetEventView, TrafficRange, Traffic
 import type { Actor } from '../actor'
 import { type ScopedClient, scopeTo } from '../database/scope'
 import type { ChangeBus } from '../events/bus'
-import type { EdgeHub } from '../link/hub'
+import type { LinkHub } from '../link/hub'
 import { requireProject } from '../projects/read'
 import { expiriesOf } from './expiries'
 import { healthEventKinds } from './health-events'
@@ -20,7 +20,7 @@ export interface TrafficDeps {
   pool: Pool
   bus: ChangeBus
   /** null: this process has no routers (role `web` alone), and nothing to scrape. */
-  edge: { hub: Pick<EdgeHub, 'status' | 'inFlight'>; totals: TrafficTotals } | null
+  edge: { hub: Pick<LinkHub, 'status' | 'inFlight'>; totals: TrafficTotals } | null
 }
 
 const inFlightDeadlineMs = 1_000

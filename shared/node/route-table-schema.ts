@@ -1,7 +1,7 @@
 import { isIP } from 'node:net'
 import { isAbsolute } from 'node:path'
 import { z } from 'zod'
-import { edgePolicySchema } from '../project-rules-schema'
+import { projectRulesSchema } from '../project-rules-schema'
 import type { CertificateEntry, Route, TableHead, TablePart } from '../route-table'
 
 /** What a router asks of a table. The control plane asks the same of each part before it publishes, so that one bad row costs its project alone. */
@@ -45,7 +45,7 @@ const head = {
   httpsPort: z.number().int().min(1).max(65_535).optional(),
   outsideHosts: z.array(z.string().max(300)).max(10_000).optional(),
 }
-const policies = z.record(z.string(), edgePolicySchema).optional()
+const policies = z.record(z.string(), projectRulesSchema).optional()
 const certificates = z.array(certificateSchema).max(5_000_000).optional()
 const routes = z.array(routeSchema).max(5_000_000).optional()
 

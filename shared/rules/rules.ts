@@ -1,4 +1,4 @@
-import type { EdgePolicy, HeaderRule, RateLimitRule, RedirectRule, RewriteRule } from '../project-rules'
+import type { HeaderRule, ProjectRules, RateLimitRule, RedirectRule, RewriteRule } from '../project-rules'
 import { type ConditionFacts, type Conditions, compileConditions } from './conditions'
 import { compileDestination, type Destination } from './destination'
 import { ExpressionProblem } from './expression'
@@ -93,7 +93,7 @@ export interface RuleProblem {
   message: string
 }
 
-type RuleLists = Partial<Pick<EdgePolicy, 'redirects' | 'rewrites' | 'headers' | 'rateLimits'>>
+type RuleLists = Partial<Pick<ProjectRules, 'redirects' | 'rewrites' | 'headers' | 'rateLimits'>>
 
 /** Every rule that can be compiled, one at a time. */
 export function* compileRules(policy: RuleLists): IterableIterator<Matcher> {

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest'
-import type { EdgePolicy } from '../project-rules'
+import type { ProjectRules } from '../project-rules'
 import { LinearExpression, StepBudget } from './linear'
 import { findExcess, ruleLimits, sizeText, weigh } from './weight'
 
-const redirects = (count: number, source = (i: number) => `/a${i}`): Partial<EdgePolicy> => ({
+const redirects = (count: number, source = (i: number) => `/a${i}`): Partial<ProjectRules> => ({
   redirects: Array.from({ length: count }, (_, i) => ({ source: source(i), destination: '/b', status: 308 })),
 })
 
@@ -23,7 +23,7 @@ test('a short text that makes a large expression weighs what it makes', () => {
   }
   expect(weigh(had)).toBeGreaterThan(plain + 900 * 100)
   const begun = performance.now()
-  const many = { ...had, redirects: Array.from({ length: 2048 }, () => had.redirects[0]) as EdgePolicy['redirects'] }
+  const many = { ...had, redirects: Array.from({ length: 2048 }, () => had.redirects[0]) as ProjectRules['redirects'] }
   // Not compiled to the end for the sake of a figure.
   expect(weigh(many)).toBeLessThan(2 * ruleLimits.projectWeight)
   expect(performance.now() - begun).toBeLessThan(5_000)

@@ -1,4 +1,4 @@
-import type { EdgePolicy } from '../project-rules'
+import type { ProjectRules } from '../project-rules'
 import { compileRules, type Matcher } from './rules'
 
 /**
@@ -26,7 +26,7 @@ export const ruleLimits = {
 } as const
 
 /** Of what is said. */
-export function textWeight(policy: Partial<EdgePolicy>): number {
+export function textWeight(policy: Partial<ProjectRules>): number {
   const text = JSON.stringify(policy)
   const references = text.match(/[:$][\w{]/g)?.length ?? 0
   return perByte * utf8.encode(text).length + perReference * references
@@ -38,7 +38,7 @@ export const ruleWeight = ({ pattern, conditions }: Matcher): number =>
   perRule + perInstruction * (pattern.instructions + (conditions?.instructions ?? 0))
 
 /** Why rules of one source are too many or too large; null: they are not. */
-export function findExcess(policy: Partial<EdgePolicy>): string | null {
+export function findExcess(policy: Partial<ProjectRules>): string | null {
   for (const kind of ['redirects', 'rewrites', 'headers'] as const) {
     const count = policy[kind]?.length ?? 0
     if (count > ruleLimits.ofAKind) return `${count} ${kind}, and at most ${ruleLimits.ofAKind} are allowed`
@@ -50,7 +50,7 @@ export function findExcess(policy: Partial<EdgePolicy>): string | null {
 }
 
 /** Of a whole policy, or more than any bound: what strangers wrote is not compiled to its end for the sake of a figure. */
-export function weigh(policy: Partial<EdgePolicy>): number {
+export function weigh(policy: Partial<ProjectRules>): number {
   let weight = textWeight(policy)
   for (const rule of compileRules(policy)) {
     weight += ruleWeight(rule)

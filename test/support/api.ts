@@ -25,7 +25,7 @@ import { createProjects } from '@/server/projects/projects'
 import { createVariables } from '@/server/projects/variables'
 import { createCacheControl } from '@/server/purge/purge'
 import { createRequestLimits } from '@/server/request-limits/request-limits'
-import { createEdgePolicy } from '@/server/rules/rules'
+import { createRules } from '@/server/rules/rules'
 import { openSecrets, type Secrets } from '@/server/secrets/secrets'
 import type { Role } from '@/server/teams/policy'
 import { createTeam } from '@/server/teams/team'
@@ -103,7 +103,7 @@ export async function createTestApi(bootstrap: ServerEnv['bootstrap'] = null, op
       checks: null,
       routesChanged: async () => {},
     }),
-    edgePolicy: createEdgePolicy({ prisma, bus, outsideHosts: [], routesChanged: async () => {}, closedBy: async () => null }),
+    rules: createRules({ prisma, bus, outsideHosts: [], routesChanged: async () => {}, closedBy: async () => null }),
     certificates: createCertificates({ prisma, secrets, bus, routesChanged: async () => {} }),
     dnsProviders: createDnsProviders({ prisma, secrets }),
     deployments: createDeployments({

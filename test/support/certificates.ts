@@ -14,10 +14,10 @@ import { type CertificateScheduler, type SchedulerOptions, startScheduler } from
 import type { Database } from '@/server/database/client'
 import { type ChallengeBoard, createChallengeBoard } from '@/server/link/challenges'
 import { openSecrets, type Secrets } from '@/server/secrets/secrets'
-import type { EdgeStates } from '@/shared/link'
+import type { LinkStates } from '@/shared/link'
 import { newId } from '@/shared/node/ids'
 
-type Challenges = EdgeStates['challenges']
+type Challenges = LinkStates['challenges']
 
 /** Answers a CA as the routers do, from the same state of the link. */
 export interface Responder {

@@ -16,9 +16,9 @@ import { paths } from '@/app/lib/paths'
 import { useTRPC } from '@/app/lib/trpc'
 import { deploymentTraits } from '@/shared/states'
 import type { DeploymentSummary, ProjectView } from '@/shared/views'
-import { EdgeProblems } from './edge-problems'
 import { LiveCard } from './live-card'
 import { NotLiveCard } from './not-live-card'
+import { RoutingProblems } from './routing-problems'
 import { useProject } from './use-project'
 
 /** Told above the live card when the newest attempt did not make it: what is live is older than what was wanted. */
@@ -99,7 +99,7 @@ export function Overview() {
         }
       />
       {deployments.error ? <ErrorPanel className="mb-4" error={wireErrorOf(deployments.error)} /> : null}
-      <EdgeProblems project={project} linked />
+      <RoutingProblems project={project} linked />
       <FailedAttempt latest={items[0]} project={project} />
       {live ? (
         <LiveCard project={project} deployment={live} />

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import http from 'node:http'
 import { describe, expect, test } from 'vitest'
-import { defaultEdgePolicy } from '@/shared/project-rules'
+import { defaultProjectRules } from '@/shared/project-rules'
 import type { EngineFactory } from '../engine'
 import { useEdge, watchKeepAlive } from './harness'
 import { plan, ScriptedGate } from './scripted'
@@ -204,7 +204,7 @@ export function streamingContract(createEngine: EngineFactory): void {
     })
 
     const limitOf = (answerTimeoutMs: number) => ({
-      gate: new ScriptedGate((route) => plan({ ...route, policy: { ...defaultEdgePolicy, answerTimeoutMs } })),
+      gate: new ScriptedGate((route) => plan({ ...route, policy: { ...defaultProjectRules, answerTimeoutMs } })),
     })
 
     test('a project that allows more silence than the router gets it, before and within an answer', async () => {

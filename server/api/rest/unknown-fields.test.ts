@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { z } from 'zod'
-import { edgePolicyPatch } from '@/shared/rules-settings'
+import { rulesPatch } from '@/shared/rules-settings'
 import { projectInput } from '@/shared/views'
 import { refuseUnknownFields } from './unknown-fields'
 
@@ -33,6 +33,6 @@ it('a field that a schema does not know is named with its place, at any depth', 
 
 it('what the API takes is taken: transformed fields, rules with nested parts', () => {
   expect(messageOf(projectInput, { name: 'x', buildCommand: 'make', runtimeSettings: {} })).toBeNull()
-  expect(messageOf(edgePolicyPatch, { protection: { kind: 'basic', users: [{ name: 'a', password: 'b'.repeat(9) }] } })).toBeNull()
-  expect(messageOf(edgePolicyPatch, { protection: { kind: 'basic', users: [{ name: 'a', pasword: 'b' }] } })).toContain('protection.users.0.pasword')
+  expect(messageOf(rulesPatch, { protection: { kind: 'basic', users: [{ name: 'a', password: 'b'.repeat(9) }] } })).toBeNull()
+  expect(messageOf(rulesPatch, { protection: { kind: 'basic', users: [{ name: 'a', pasword: 'b' }] } })).toContain('protection.users.0.pasword')
 })

@@ -8,7 +8,7 @@ import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { EdgeHub } from '@/server/link/hub'
+import { LinkHub } from '@/server/link/hub'
 import { baseEnv, exec } from '@/shared/node/exec'
 import { freePorts } from '../../support/ports'
 import { bundleRouters } from '../../support/routers'
@@ -35,7 +35,7 @@ const notOurs = new Set(['cert_revocation', 'cert_crlDistributionPoints', 'cert_
 async function main(engine: string, part: string[]): Promise<number> {
   const home = await mkdtemp(path.join(tmpdir(), 'sy-testssl-'))
   const routers = await bundleRouters()
-  const hub = new EdgeHub({ socketPath: path.join(home, 'run/edge.sock'), expectedWorkers: 1 })
+  const hub = new LinkHub({ socketPath: path.join(home, 'run/edge.sock'), expectedWorkers: 1 })
   const app = http.createServer((_req, res) => res.writeHead(200, appHeaders).end('hello'))
   try {
     await new Promise<void>((resolve) => app.listen(0, '127.0.0.1', resolve))

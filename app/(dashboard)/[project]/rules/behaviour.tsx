@@ -1,24 +1,24 @@
 'use client'
 import { useState } from 'react'
 import { SelectField, TextField } from '@/app/components/ui/field'
-import { defaultEdgePolicy } from '@/shared/project-rules'
-import type { EdgePolicyPatch, EdgePolicyView } from '@/shared/rules-settings'
+import { defaultProjectRules } from '@/shared/project-rules'
+import type { RulesPatch, RulesView } from '@/shared/rules-settings'
 import { RuleCard, Toggle } from './rule-card'
 import { useSaveRules } from './use-rules'
 
 type Edits = Pick<
-  EdgePolicyPatch,
+  RulesPatch,
   'cleanUrls' | 'trailingSlash' | 'compression' | 'cache' | 'sticky' | 'balance' | 'maxRequestsPerTarget' | 'maxBodyBytes' | 'answerTimeoutMs'
 >
 const MiB = 1024 * 1024
 const number = (text: string): number | null => (text === '' ? null : Number(text))
 
 /** Switches about addresses, answers and instances. Untouched ones stay as the files say. */
-export function Behaviour({ settings, files }: EdgePolicyView) {
+export function Behaviour({ settings, files }: RulesView) {
   const [edits, setEdits] = useState<Edits>({})
   const dirty = Object.keys(edits).length > 0
   const { save, pending, error } = useSaveRules('Behaviour', dirty, () => setEdits({}))
-  const now = { ...defaultEdgePolicy, ...files, ...settings, ...edits }
+  const now = { ...defaultProjectRules, ...files, ...settings, ...edits }
   const set = (part: Edits) => setEdits({ ...edits, ...part })
   return (
     <RuleCard

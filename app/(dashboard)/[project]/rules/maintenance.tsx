@@ -1,12 +1,12 @@
 'use client'
 import { useState } from 'react'
 import { AreaField, TextField } from '@/app/components/ui/field'
-import type { EdgePolicyView } from '@/shared/rules-settings'
+import type { RulesView } from '@/shared/rules-settings'
 import { linesOf, RuleCard, Toggle } from './rule-card'
 import { useSaveRules } from './use-rules'
 
 /** Closes the app for a while, but not for those who work on it. */
-export function Maintenance({ settings }: EdgePolicyView) {
+export function Maintenance({ settings }: RulesView) {
   const saved = settings.maintenance ?? null
   const [edits, setEdits] = useState<{ on: boolean; message: string; except: string } | null>(null)
   const { save, pending, error } = useSaveRules('Maintenance', edits !== null, () => setEdits(null))
@@ -52,7 +52,7 @@ export function Maintenance({ settings }: EdgePolicyView) {
 }
 
 /** Only these networks may open the app. */
-export function Addresses({ settings, files }: EdgePolicyView) {
+export function Addresses({ settings, files }: RulesView) {
   const saved = settings.allowedAddresses ?? []
   const [edits, setEdits] = useState<string | null>(null)
   const { save, pending, error } = useSaveRules('Allowed addresses', edits !== null, () => setEdits(null))

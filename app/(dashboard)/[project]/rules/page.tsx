@@ -7,7 +7,7 @@ export const metadata: Metadata = { title: 'Rules' }
 export default async function RulesPage({ params }: { params: Promise<{ project: string }> }) {
   const project = await loadProject((await params).project)
   if (!project) return null
-  await prefetch(trpc.edgePolicy.get.queryOptions({ project: project.id }))
+  await prefetch(trpc.rules.get.queryOptions({ project: project.id }))
   return (
     <HydrateClient>
       <Rules />

@@ -1,7 +1,7 @@
 'use client'
 import { SelectField, TextField } from '@/app/components/ui/field'
 import type { HeaderRule, RateLimitRule, RedirectRule, RewriteRule } from '@/shared/project-rules'
-import type { EdgePolicyView } from '@/shared/rules-settings'
+import type { RulesView } from '@/shared/rules-settings'
 import { RuleList } from './rule-list'
 
 const statuses: [RedirectRule['status'], string][] = [
@@ -25,7 +25,7 @@ const source = (value: string, onChange: (value: string) => void, number: number
 )
 
 /** Redirects, rewrites, headers and limits: what is said about paths. */
-export function PathRules({ settings, files, outsideHosts }: EdgePolicyView) {
+export function PathRules({ settings, files, outsideHosts }: RulesView) {
   return (
     <>
       <RuleList<RedirectRule>
@@ -110,7 +110,7 @@ function Destination(props: { value: string; number: number; placeholder: string
   )
 }
 
-type Parts = Pick<EdgePolicyView, 'settings' | 'files'>
+type Parts = Pick<RulesView, 'settings' | 'files'>
 
 const headerText = (rule: HeaderRule) => rule.headers.map(({ key, value }) => `${key}: ${value}`).join(', ')
 

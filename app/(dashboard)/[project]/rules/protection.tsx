@@ -4,7 +4,7 @@ import { useState } from 'react'
 import { Button } from '@/app/components/ui/button'
 import { CopyButton } from '@/app/components/ui/copy-button'
 import { SelectField, TextField } from '@/app/components/ui/field'
-import type { EdgePolicyPatch, EdgePolicyView } from '@/shared/rules-settings'
+import type { RulesPatch, RulesView } from '@/shared/rules-settings'
 import { RuleCard } from './rule-card'
 import { useSaveRules } from './use-rules'
 
@@ -16,19 +16,19 @@ interface Draft {
   create: number
 }
 
-function draftOf(protection: EdgePolicyView['settings']['protection']): Draft {
+function draftOf(protection: RulesView['settings']['protection']): Draft {
   const users = protection?.kind === 'basic' ? protection.users.map(({ name }) => ({ id: name, name, password: '', known: true })) : []
   return { kind: protection?.kind ?? 'none', users, keep: protection?.kind === 'token' ? protection.tokens.map(({ id }) => id) : [], create: 0 }
 }
 
-function patchOf({ kind, users, keep, create }: Draft): EdgePolicyPatch['protection'] {
+function patchOf({ kind, users, keep, create }: Draft): RulesPatch['protection'] {
   if (kind === 'none') return null
   if (kind === 'token') return { kind, keep, create }
   return { kind, users: users.map(({ name, password }) => ({ name, ...(password === '' ? {} : { password }) })) }
 }
 
 /** A password or a token before anybody sees the app. */
-export function Protection({ settings, url }: EdgePolicyView & { url: string }) {
+export function Protection({ settings, url }: RulesView & { url: string }) {
   const [edits, setEdits] = useState<Draft | null>(null)
   const [tokens, setTokens] = useState<string[]>([])
   const { save, pending, error } = useSaveRules('Protection', edits !== null, (made) => {

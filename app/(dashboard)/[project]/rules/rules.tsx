@@ -4,9 +4,9 @@ import { Permitted, RefusalNote } from '@/app/components/permission'
 import { ErrorPanel } from '@/app/components/ui/error-panel'
 import { SkeletonRows } from '@/app/components/ui/skeleton'
 import { wireErrorOf } from '@/app/lib/errors'
-import type { EdgePolicyView } from '@/shared/rules-settings'
+import type { RulesView } from '@/shared/rules-settings'
 import type { ProjectView } from '@/shared/views'
-import { EdgeProblems } from '../edge-problems'
+import { RoutingProblems } from '../routing-problems'
 import { useProject } from '../use-project'
 import { Behaviour } from './behaviour'
 import { Addresses, Maintenance } from './maintenance'
@@ -27,7 +27,7 @@ export function Rules() {
       />
       {/* As wide as the cards below. */}
       <div className="max-w-4xl">
-        <EdgeProblems project={project} />
+        <RoutingProblems project={project} />
         {rules.error ? <ErrorPanel className="mb-4" error={wireErrorOf(rules.error)} /> : null}
         {rules.isPending ? <SkeletonRows count={4} className="h-24" /> : null}
         {rules.data ? <Cards rules={rules.data} project={project} /> : null}
@@ -37,7 +37,7 @@ export function Rules() {
 }
 
 /** While it is not known who may come in, nothing else is set: first what cannot be read is taken back. */
-function Cards({ rules, project }: { rules: EdgePolicyView; project: ProjectView }) {
+function Cards({ rules, project }: { rules: RulesView; project: ProjectView }) {
   const { unread } = rules
   return (
     <div className="flex flex-col gap-6">

@@ -4,7 +4,7 @@ import { ActionButton, RefusalNote } from '@/app/components/permission'
 import { Card, CardFooter, CardHeader } from '@/app/components/ui/card'
 import { ConfirmDialog } from '@/app/components/ui/confirm-dialog'
 import { CopyButton } from '@/app/components/ui/copy-button'
-import type { EdgePolicyView, UnreadRules } from '@/shared/rules-settings'
+import type { RulesView, UnreadRules } from '@/shared/rules-settings'
 import { Toggle } from './rule-card'
 import { useSaveRules } from './use-rules'
 
@@ -26,7 +26,7 @@ function StoredText({ unread }: { unread: UnreadRules }) {
 
 interface UnreadRulesCardProps {
   unread: UnreadRules
-  settings: EdgePolicyView['settings']
+  settings: RulesView['settings']
   /** Why is told above already. */
   explained: boolean
 }

@@ -5,18 +5,18 @@ import { toast } from 'sonner'
 import { wireErrorOf } from '@/app/lib/errors'
 import { useTRPC } from '@/app/lib/trpc'
 import type { WireError } from '@/shared/errors'
-import type { EdgePolicyPatch } from '@/shared/rules-settings'
+import type { RulesPatch } from '@/shared/rules-settings'
 import { useProject } from '../use-project'
 
 /** The rules of this project. */
 export function useRules() {
   const trpc = useTRPC()
   const project = useProject()
-  return useQuery(trpc.edgePolicy.get.queryOptions({ project: project.id }))
+  return useQuery(trpc.rules.get.queryOptions({ project: project.id }))
 }
 
 interface Saving {
-  save(patch: EdgePolicyPatch): void
+  save(patch: RulesPatch): void
   pending: boolean
   error: WireError | null
 }
@@ -29,12 +29,12 @@ export function useSaveRules(title: string, dirty: boolean, onSaved: (newTokens:
   const trpc = useTRPC()
   const project = useProject()
   const queryClient = useQueryClient()
-  const queryKey = trpc.edgePolicy.get.queryKey({ project: project.id })
+  const queryKey = trpc.rules.get.queryKey({ project: project.id })
   const { data } = useRules()
   const based = useRef(data?.versions)
   if (!dirty) based.current = data?.versions
   const update = useMutation(
-    trpc.edgePolicy.update.mutationOptions({
+    trpc.rules.update.mutationOptions({
       onSuccess: ({ newTokens, ...view }) => {
         queryClient.setQueryData(queryKey, view)
         toast.success(`${title} saved: visitors get it now`)

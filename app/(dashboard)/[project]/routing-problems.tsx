@@ -2,7 +2,7 @@ import { Button } from '@/app/components/ui/button'
 import { ErrorPanel } from '@/app/components/ui/error-panel'
 import { PageLink } from '@/app/components/ui/page-link'
 import { paths } from '@/app/lib/paths'
-import type { EdgeProblem } from '@/shared/routing-problems'
+import type { RoutingProblem } from '@/shared/routing-problems'
 import type { ProjectView } from '@/shared/views'
 
 const looks = {
@@ -14,12 +14,12 @@ const looks = {
 } as const
 
 /** What is remedied in one way at the same addresses is told once. */
-const groupsOf = (problems: readonly EdgeProblem[]): EdgeProblem[][] => [
+const groupsOf = (problems: readonly RoutingProblem[]): RoutingProblem[][] => [
   ...Map.groupBy(problems, ({ effect, nextAction, hosts }) => JSON.stringify([effect, nextAction, hosts])).values(),
 ]
 
 /** What the routers do not serve as it was asked for, and what to do. `linked`: with the way to the rules, where they are not on this page. */
-export function EdgeProblems({ project, linked = false }: { project: ProjectView; linked?: boolean }) {
+export function RoutingProblems({ project, linked = false }: { project: ProjectView; linked?: boolean }) {
   return groupsOf(project.edgeProblems).map((group) => {
     const [first] = group
     if (!first) return null
