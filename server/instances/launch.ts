@@ -9,7 +9,11 @@ export interface ReleaseConfig {
   health: HealthCheck
   limits: ResourceLimits
 }
-export const releaseConfig = (release: Pick<Release, 'config'>): ReleaseConfig => release.config as unknown as ReleaseConfig
+/** A release that was frozen before errors could end a start early waits for as long as it was promised. */
+export function releaseConfig(release: Pick<Release, 'config'>): ReleaseConfig {
+  const config = release.config as unknown as ReleaseConfig
+  return { ...config, health: { ...config.health, errorsPeriodMs: config.health.errorsPeriodMs ?? config.health.startPeriodMs } }
+}
 
 type ArtifactRow = { kind: string; digest: string; sizeBytes: bigint; framework: string; metadata: unknown }
 export function artifactOf(row: ArtifactRow): Artifact {
