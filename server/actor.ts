@@ -1,4 +1,4 @@
-/** Who asks, for which team, with which role. Every use-case takes one; the data-access layer scopes every query to `teamId`. */
+/** The authenticated caller: identity, team and role. Every use-case takes an actor; the data-access layer scopes every query to `teamId`. */
 export interface Actor {
   kind: 'user' | 'api-key' | 'system'
   /** User or key id. */
@@ -7,10 +7,10 @@ export interface Actor {
   name: string
   teamId: string
   role: 'owner' | 'admin' | 'member'
-  /** Runs this machine: may fetch sources from private networks. */
+  /** The caller operates this machine and may fetch sources from private networks. */
   operator: boolean
-  /** When the key or session ends by itself; null or absent: not by time. */
+  /** Expiry of the API key or session; null or absent: never expires. */
   expiresAt?: Date | null
-  /** Where the request came from, for the audit log. */
+  /** Client IP address, for the audit log. */
   address?: string
 }

@@ -32,7 +32,7 @@ import { createDisk, type Disk } from './disk/disk'
 import { composeDomains, type DomainRoom } from './domains'
 import type { ServerEnv } from './env'
 import { accessChanges, type ChangeBus, createChangeBus, isForDashboards } from './events/bus'
-import { noteInstallation } from './home'
+import { writeInstallationId } from './home'
 import { withHomeLock } from './home-lock'
 import { createIdempotency } from './idempotency/idempotency'
 import { createInstances } from './instances'
@@ -63,25 +63,25 @@ import { createTeam } from './teams/team'
 import { startTrafficIngest } from './traffic/ingest'
 import { createTraffic, type TrafficDeps } from './traffic/traffic'
 
-/** web: dashboard and API; api: the API alone; worker: builds, runs, routes. */
+/** web: dashboard and API; api: API only; worker: jobs, monitor and link to the routers. */
 export const roles = ['web', 'api', 'worker'] as const
 export type Role = (typeof roles)[number]
 
 export interface Composition {
   platform: Platform
-  /** Printed once, while there is no account. */
+  /** One-time setup code to print at start. null: an account exists. */
   firstAccountCode: string | null
-  /** From now on `health()` answers ready. */
+  /** Makes `health()` report ready. */
   ready(): void
   stop(): Promise<void>
 }
 
-/** Apps being started again: most of these jobs wait for a health check, and `START_CONCURRENCY` bounds those that boot. */
+/** Concurrent heal jobs. Most wait for a health check; `START_CONCURRENCY` separately bounds the apps that boot. */
 const healConcurrency = 64
 const pruneConcurrency = 2
 const poolSize = 20
 
-/** What every part is made from. */
+/** Shared dependencies from which all parts are built. */
 interface Foundation {
   env: ServerEnv
   logger: Logger
@@ -101,12 +101,12 @@ interface Foundation {
   authSecret: string
 }
 
-/** The routers, and what they have reported, in a process that has them. */
+/** Link to the routers and their traffic totals; present only in a process with the worker role. */
 type Routers = NonNullable<TrafficDeps['edge']> & { hub: LinkHub }
 
-/** Puts the control plane together, in the order in which its parts need each other. */
+/** Builds the control plane in dependency order. @throws AppError when the database, secrets or runtime cannot be used */
 export async function compose(env: ServerEnv, roles: Set<Role>, logger: Logger): Promise<Composition> {
-  // Two processes that start at once would both make the secrets of a new home.
+  // Lock: two processes that start at the same time would both generate the secrets of a new home.
   const base = await withHomeLock(env.home, 'boot', () => foundation(env, roles, logger))
   const { prisma } = base.database
   const dashboardUrl = env.publicUrl ?? `http://localhost:${env.port}`
@@ -127,7 +127,7 @@ export async function compose(env: ServerEnv, roles: Set<Role>, logger: Logger):
     ownHosts: base.ownHosts,
     outsideHosts: env.rewriteHosts,
     ports: { http: env.domains.publicHttpPort, https: env.domains.publicHttpsPort },
-    // Where the routers are, so that two processes do not write one another's notes away.
+    // Only the process with the routers writes problems: two writers would overwrite each other's rows.
     ...(hub ? { onProblems: recordProblems({ prisma, bus: base.bus, logger }) } : {}),
   })
   const state = { ready: false }
@@ -148,7 +148,7 @@ export async function compose(env: ServerEnv, roles: Set<Role>, logger: Logger):
     async stop() {
       state.ready = false
       await worker?.stop()
-      // Containers are the engine's and go on; processes are ours and end with us.
+      // Containers keep running under the container engine. App processes are our children: stop them.
       if (hub && base.runtime.kind === 'process') await stopApps(base.runtime)
       await base.runtime.close()
       await hub?.close()
@@ -173,9 +173,9 @@ async function foundation(env: ServerEnv, roles: Set<Role>, logger: Logger): Pro
   if (sealed > 0) logger.info({ rows: sealed }, 'credentials in addresses of repositories are sealed now')
   const boot = await firstBoot({ prisma: database.prisma, secrets, home: env.home, bootstrap: env.bootstrap, issueCode: roles.has('web') })
   const { installationId } = boot
-  await noteInstallation(env.home, installationId)
+  await writeInstallationId(env.home, installationId)
   const storage = createLocalStore(path.join(env.home, 'storage'))
-  // proxies and registries of builds may be private
+  // Builds may also reach the configured proxies and registries in private networks.
   const reach = { apps: env.appReach, builds: [...env.appReach, ...(await reachOfUrls(Object.values(env.builderEnv)))] }
   const runtime = await createRuntime({
     kind: env.runtime === 'auto' && (await servesImages(database)) ? 'docker' : env.runtime,
@@ -203,7 +203,7 @@ async function foundation(env: ServerEnv, roles: Set<Role>, logger: Logger): Pro
     reach: reach.builds,
     logger,
   })
-  // In the background: otherwise the first deployment also pays for its base image.
+  // Pull the base image in the background, so that the first deployment does not wait for it.
   if (runtime.kind === 'docker')
     void builder.prepare().catch((error) => logger.warn({ err: error }, 'base image not made yet; the first deployment makes it'))
   const disk = createDisk({ home: env.home, pool: database.pool, storage, builder, limits: env.disk, logger })
@@ -233,7 +233,7 @@ async function foundation(env: ServerEnv, roles: Set<Role>, logger: Logger): Pro
   }
 }
 
-/** Where visitors reach the router, as of now: a certificate that comes, expires or is renewed changes the scheme without a restart. */
+/** Public scheme and port of the routers. Getters: a certificate that is added, renewed or expired changes them without a restart. */
 function visibleEdge({ domains, edgeHttpsPort, baseDomain }: ServerEnv, ownHosts: OwnHosts): Edge {
   const secure = () => edgeHttpsPort !== 0 && (ownHosts.last.pair?.notAfter ?? 0) > Date.now()
   return {
@@ -247,7 +247,7 @@ function visibleEdge({ domains, edgeHttpsPort, baseDomain }: ServerEnv, ownHosts
   }
 }
 
-/** Live apps are images: an engine that does not answer right now is waited for, not replaced by another runtime. */
+/** Whether a live release is a container image. Then `auto` must wait for the container engine instead of falling back to processes. */
 async function servesImages(database: Database): Promise<boolean> {
   const { rowCount } = await database.pool.query(
     `SELECT 1 FROM "Environment" e JOIN "Release" r ON r."id" = e."liveReleaseId" JOIN "Artifact" a ON a."id" = r."artifactId"
@@ -256,7 +256,7 @@ async function servesImages(database: Database): Promise<boolean> {
   return (rowCount ?? 0) > 0
 }
 
-/** Everything that changes the world: reconciles it first (V9), then takes work. */
+/** Starts everything with side effects on the machine: reconciles first, then accepts jobs. */
 async function startWorkerRole(
   base: Foundation,
   hub: LinkHub,
@@ -370,11 +370,11 @@ function createPlatform(
   }
 }
 
-/** Tried again by the monitor, so a failure is no reason to refuse what was recorded. */
+/** Publishes routes. A failure is only logged: the change is already recorded, and the monitor retries. */
 const syncSoon = (base: Foundation, routes: RoutePublisher): Promise<void> =>
   routes.sync().catch((error) => base.logger.warn({ err: error }, 'routes not published; the monitor tries again'))
 
-/** A project that is gone is gone from the routers when the answer is given. */
+/** Projects whose removal resolves only after the routers have dropped their routes. */
 function routedProjects(base: Foundation, routes: RoutePublisher): Projects {
   const { bus, secrets, builder, contents, runtime, edge } = base
   const { prisma } = base.database
@@ -403,13 +403,13 @@ function routedProjects(base: Foundation, routes: RoutePublisher): Projects {
 
 async function* teamChanges(bus: ChangeBus, actor: Actor, signal: AbortSignal): ReturnType<Platform['changes']> {
   for await (const change of bus.listen((c) => c.teamId === actor.teamId && isForDashboards(c), signal)) {
-    // null: some were missed. An empty id tells the dashboard to read everything again.
+    // null: changes were missed. An empty id makes the dashboard refetch everything.
     if (!change) yield { kind: 'project', id: '', projectId: null }
     else if (isForDashboards(change)) yield { kind: change.kind, id: change.id, projectId: change.projectId }
   }
 }
 
-/** Of hosts below the base domain. */
+/** Health check of the certificate for hosts below the base domain. */
 async function ownCertificate({ ownHosts, env }: Foundation): Promise<{ ok: boolean; detail: string }> {
   const pair = await ownHosts.read()
   const { problem } = ownHosts.last

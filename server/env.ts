@@ -11,9 +11,9 @@ import type { DiskLimits } from './disk/disk'
 import { type DomainSettings, domainSettings, domainVariables } from './domains/settings'
 import type { RequestLimitSettings } from './request-limits/request-limits'
 
-/** What the installation is told from outside, parsed once. No other file of the control plane reads `process.env`. */
+/** Settings from environment variables, parsed once. No other file of the control plane reads `process.env`. */
 export interface ServerEnv {
-  /** Absolute. Everything the platform keeps on disk lies below it. */
+  /** Absolute path of $SWITCHYARD_HOME: all data of the platform on disk is below it. */
   home: string
   port: number
   edgeHttpPort: number
@@ -24,53 +24,53 @@ export interface ServerEnv {
   databaseUrl: string | null
   /** Path of the container engine's unix socket. */
   dockerSocket: string
-  /** How much the platform may keep on its disks. */
+  /** Limits of disk usage. */
   disk: DiskLimits
-  /** Dockerfiles are built even where they can be neither limited nor kept from this machine. */
+  /** Build Dockerfiles even when the engine can neither limit their resources nor isolate them from this machine. */
   unconfinedDockerfiles: boolean
-  /** For automation, on an empty database only. */
+  /** First account for unattended installs; used only on an empty database. */
   bootstrap: { email: string; password: string; apiKey: string | null } | null
   /** null: the router's default. */
   edgeEngine: string | null
   edgeWorkers: number
-  /** Bytes of a request head that the routers pass on. */
+  /** Largest request head (request line and header fields) that the routers forward, in bytes. */
   edgeMaxHeaderBytes: number
-  /** Deployments that build and start at the same time, and apps that are started again at the same time. */
+  /** Concurrent deployments (builds and starts); `startConcurrency`: apps that boot at the same time. */
   deployConcurrency: number
   startConcurrency: number
-  /** How long a process of ours may be silent before it is taken for hanging and replaced; 0: for ever. */
+  /** Seconds without a heartbeat after which the supervisor replaces a control or router process; 0: never. */
   hangSeconds: number
   logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent'
-  /** How many requests the API takes. */
+  /** Rate limits of the API. */
   requestLimits: RequestLimitSettings
-  /** How long answers of requests with an Idempotency-Key are kept. */
+  /** Hours to keep responses to requests with an Idempotency-Key. */
   idempotencyHours: number
   production: boolean
-  /** Where people open the dashboard, without a trailing slash; null: derived from each request. */
+  /** Base URL of the dashboard without a trailing slash; null: derived from each request. */
   publicUrl: string | null
-  /** Proxies in front of the dashboard, whose X-Forwarded-* headers are believed. */
+  /** Proxies in front of the dashboard whose X-Forwarded-* headers are trusted. */
   trustedProxies: string[]
   extraCaCerts: string | null
-  /** Who issues certificates. */
+  /** ACME certificate authorities. */
   acme: Authorities
-  /** The certificate of hosts below `baseDomain`. */
+  /** Certificate and key files for hosts below `baseDomain`. */
   ownHosts: OwnHostsFiles
-  /** DNS, and how visitors reach this server. */
+  /** DNS settings and the public addresses and ports of this server. */
   domains: DomainSettings
-  /** Private networks, and ports of this machine, that apps and builds may reach. */
+  /** Private networks and ports on this machine that apps and builds may reach. */
   appReach: Reach[]
-  /** Bytes an instance may write to /tmp and HOME (null: half of its memory), and to its framework's cache. */
+  /** Bytes an instance may write to /tmp and HOME (null: half of its memory limit); `appCacheBytes`: to its framework's cache. */
   appScratchBytes: number | null
   appCacheBytes: number
-  /** Hosts outside of this machine that rewrites may lead to. */
+  /** External hosts that rewrites may proxy to. */
   rewriteHosts: string[]
-  /** Proxies, registry and certificates a build needs to reach the network as this machine does. */
+  /** Proxy, registry and CA variables passed to builds, so that builds reach the network like this machine. */
   builderEnv: Record<string, string>
-  /** The environment as it was given, for processes of our own (routers, control) and no others: it may hold secrets. */
+  /** Unparsed environment for router and control processes only: it may contain secrets. */
   inherited: Record<string, string>
 }
 
-/** Handed to builds; spelt as the tools read them. */
+/** Variables passed to builds, spelled as package managers read them. */
 const passedToBuilds = [
   'HTTP_PROXY',
   'HTTPS_PROXY',
@@ -87,7 +87,7 @@ const hostname = z
   .string()
   .toLowerCase()
   .regex(/^(?=.{1,200}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/, 'must be a host name without scheme, port or trailing dot')
-/** `private:`: the name may lead into a private network. */
+/** `private:` prefix: the name may resolve to a private address. */
 const rewriteHost = /^(private:)?(\*\.)?(\[[0-9a-f:.]+\]|[a-z0-9_]([a-z0-9_.-]*[a-z0-9])?)(:\d{1,5})?$/
 const postgresUrl = z.url({ protocol: /^postgres(ql)?$/, error: 'must be a URL like postgresql://user:password@host:5432/database' })
 const network = z.string().refine((text) => {
@@ -206,10 +206,10 @@ const settings = z
 const withoutEmpty = (source: Record<string, string | undefined>): Record<string, string> =>
   Object.fromEntries(Object.entries(source).filter((entry): entry is [string, string] => entry[1] !== undefined && entry[1] !== ''))
 
-/** The environment of this process as it was given. */
+/** The process environment without empty variables. */
 export const givenEnvironment = (): Record<string, string> => withoutEmpty(process.env)
 
-/** Where everything of the installation lies, before anything else of the environment is known. */
+/** $SWITCHYARD_HOME as an absolute path; usable before the rest of the environment is parsed. */
 export const homeOf = (source: { SWITCHYARD_HOME?: string | undefined }): string => path.resolve(source.SWITCHYARD_HOME || defaultHome())
 
 function defaultHome(): string {

@@ -2,8 +2,8 @@ import { createServer } from 'node:net'
 import { AppError } from '@/shared/errors'
 
 /**
- * Whether nobody listens on the port. Asked without sharing it: two programs that both share a port would be given every other visitor
- * of each other, and neither would hear of it.
+ * Whether no program listens on the port. `exclusive` (no SO_REUSEPORT): two programs that share a port would each get half of the other's
+ * connections without an error.
  */
 export function isPortFree(port: number, host?: string): Promise<boolean> {
   return new Promise((resolve) => {
@@ -13,7 +13,7 @@ export function isPortFree(port: number, host?: string): Promise<boolean> {
   })
 }
 
-/** @throws AppError ERR_INVALID_INPUT that names every setting whose port somebody else has */
+/** @throws AppError ERR_INVALID_INPUT naming every setting whose port is in use; port 0 is skipped */
 export async function requireFreePorts(wanted: Record<string, number>): Promise<void> {
   const taken: string[] = []
   for (const [setting, port] of Object.entries(wanted)) if (port !== 0 && !(await isPortFree(port))) taken.push(`${setting} ${port}`)

@@ -3,7 +3,7 @@ import path from 'node:path'
 import { AppError } from '@/shared/errors'
 import { start } from '@/shared/node/exec'
 
-/** The first start of a database takes seconds; on a loaded machine much longer. */
+/** The first start of the embedded Postgres takes seconds, on a loaded machine much longer. */
 const waitDeadlineMs = 120_000
 
 /**
@@ -30,7 +30,7 @@ async function acquire(file: string): Promise<() => Promise<void>> {
     holder.once('exit', () => resolve())
     holder.once('error', () => resolve())
   })
-  // Written before the lock is held; `cat` copies it back once it is. A holder that failed to start has no reader: its error is below.
+  // `flock` starts `cat` only once it holds the lock, so the echoed line means "locked". EPIPE from a failed start is reported below.
   stdin.on('error', () => {})
   stdin.write('held\n')
   const held = await new Promise<boolean>((resolve) => {

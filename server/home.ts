@@ -3,7 +3,7 @@ import path from 'node:path'
 import { AppError } from '@/shared/errors'
 import { writeFileAtomic } from '@/shared/node/atomic-file'
 
-/** Folders below $SWITCHYARD_HOME. The home itself may be passed through (apps run as other users), never listed. */
+/** Creates the directories below $SWITCHYARD_HOME. Mode 0711: apps run as other users and must traverse the home, but not list it. */
 export async function prepareHome(home: string): Promise<void> {
   try {
     await mkdir(home, { recursive: true, mode: 0o711 })
@@ -20,8 +20,8 @@ export async function prepareHome(home: string): Promise<void> {
   }
 }
 
-/** Keeps in the home which installation it is, as GET /api/health says it. Written once, so that a full disk hinders no later start. */
-export async function noteInstallation(home: string, id: string): Promise<void> {
+/** Writes the installation id (the one in GET /api/health) to `$home/installation`, only when it differs: a full disk must not fail a later start. */
+export async function writeInstallationId(home: string, id: string): Promise<void> {
   const file = path.join(home, 'installation')
   const noted = await readFile(file, 'utf8').catch(() => '')
   if (noted.trim() !== id) await writeFileAtomic(file, `${id}\n`)
@@ -29,7 +29,7 @@ export async function noteInstallation(home: string, id: string): Promise<void> 
 
 export interface ProcessIdentity {
   pid: number
-  /** Clock ticks since boot (proc(5), field 22): tells a process from a later one with the same pid. */
+  /** Clock ticks since boot (proc(5), field 22): distinguishes a process from a later process with the same pid. */
   startTime: string
 }
 
@@ -37,7 +37,7 @@ export interface ProcessIdentity {
 export async function identify(pid: number): Promise<ProcessIdentity | null> {
   try {
     const stat = await readFile(`/proc/${pid}/stat`, 'utf8')
-    // The command in parentheses may hold blanks and parentheses itself.
+    // The command name in parentheses may itself contain spaces and parentheses.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
     if (fields[0] === 'Z') return null
     return { pid, startTime: fields[19] ?? '' }
@@ -46,7 +46,7 @@ export async function identify(pid: number): Promise<ProcessIdentity | null> {
   }
 }
 
-/** The process a pid file names, if that very process still runs. */
+/** The process in a pid file. null: the file is missing or invalid, or that process no longer runs. */
 export async function readPidFile(file: string): Promise<ProcessIdentity | null> {
   try {
     const recorded = JSON.parse(await readFile(file, 'utf8')) as ProcessIdentity

@@ -15,9 +15,9 @@ import { publishPlatform } from './platform'
 import { livePath } from './silent-process'
 import { completeEnvironment } from './start-secrets'
 
-/** The control process: start, serve, stop. What is started, in which order, is in `compose.ts`. */
+/** Entry point of the control process: start, serve, stop. `compose.ts` defines the parts and their start order. */
 
-/** The repository, seen from dist/control.mjs as from server/main.ts. */
+/** Root directory of the repository, relative to both dist/control.mjs and server/main.ts. */
 const root = fileURLToPath(new URL('..', import.meta.url))
 /** sysexits.h EX_CONFIG: starting again would fail the same way. */
 const exitConfig = 78
@@ -37,7 +37,7 @@ interface Served {
   close(): Promise<void>
 }
 
-/** The dashboard and the API, by Next. */
+/** Serves the dashboard and the API through Next. */
 async function serveDashboard(env: ServerEnv, dev: boolean, logger: Logger): Promise<Served> {
   const app = next({ dev, dir: root, hostname: 'localhost', port: env.port, quiet: !dev })
   await app.prepare()
@@ -51,9 +51,9 @@ async function serveDashboard(env: ServerEnv, dev: boolean, logger: Logger): Pro
   }
 }
 
-/** The API alone: it starts without Next, in a second. */
+/** Serves the API without Next: starts within a second. */
 async function serveApi(env: ServerEnv, logger: Logger): Promise<Served> {
-  // Loaded only here: in the other roles Next brings its own copies.
+  // Dynamic import: in the `web` role Next bundles its own copies of these modules.
   const [{ getRequestListener }, { handleApi }] = await Promise.all([import('@hono/node-server'), import('./api/handler')])
   return listen(env, false, getRequestListener(handleApi), logger)
 }
@@ -91,7 +91,7 @@ async function listen(env: ServerEnv, dev: boolean, handle: Handler, logger: Log
   }
 }
 
-/** People read this on a terminal, so it is not a JSON line. */
+/** Prints the one-time setup code as plain text, not as a JSON log line: people read it on a terminal. */
 function greet(env: ServerEnv, code: string | null): void {
   if (!code) return
   const url = env.publicUrl ?? `http://localhost:${env.port}`
@@ -113,7 +113,7 @@ function stopOnSignals(stop: () => Promise<void>, abandon: () => void, logger: L
   }
   process.on('SIGTERM', begin)
   process.on('SIGINT', begin)
-  // The supervisor was killed. Apps, routers and database keep serving; its successor takes over from the record.
+  // The supervisor was killed: exit at once. Apps, routers and the database keep serving; the next control process takes over from the database.
   process.on('disconnect', () => {
     if (!stopping) abandon()
   })
@@ -128,7 +128,7 @@ async function main(): Promise<void> {
   await prepareHome(env.home)
   if (env.publicUrl?.startsWith('https:') && env.trustedProxies.length === 0)
     logger.warn('PUBLIC_URL is https, so a proxy stands in front, but TRUSTED_PROXIES is not set: all visitors count as one address')
-  // Before the database is touched: whoever has the port may be another installation.
+  // Before opening the database: the program that holds the port may be another Switchyard installation.
   if (roles.has('web') || roles.has('api')) await requireFreePorts({ PORT: env.port })
   let composition: Composition | undefined
   let served: Served | undefined

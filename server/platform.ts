@@ -19,23 +19,23 @@ import type { Team } from './teams/team'
 import type { Traffic } from './traffic/traffic'
 
 /**
- * What the control process offers to `server/api` (tRPC, REST, SSE, sign-in). Composed in `compose.ts` and handed over through
+ * Use-cases that the control process provides to `server/api` (tRPC, REST, SSE, sign-in). Built in `compose.ts` and shared through
  * `globalThis`, because Next bundles its own copies of modules.
- * Every use-case throws AppError; ERR_NOT_FOUND also for what belongs to another team.
+ * Every use-case throws AppError; a row of another team gives ERR_NOT_FOUND.
  */
 export interface Platform {
-  /** For use-cases that need no more: `scopeTo(prisma, actor)` binds every query to the team. */
+  /** For use-cases that need only the database: `scopeTo(prisma, actor)` binds every query to the team. */
   prisma: PrismaClient
   bus: ChangeBus
   settings: {
     baseDomain: string
     edgeHttpPort: number
-    /** Where apps answer, a `*` in place of the project's slug. */
+    /** URL of apps with `*` in place of the project's slug. */
     appUrlPattern: string
     port: number
     runtime: 'docker' | 'process'
     version: string
-    /** File of the `switchyard` command as an npm package, built with the platform. */
+    /** Path of the CLI's npm package (`cli.tgz`), built together with the platform. */
     cliPackage: string
     authSecret: string
   }
@@ -54,21 +54,21 @@ export interface Platform {
   requestLimits: RequestLimits
   idempotency: Idempotency
   team: Team
-  /** Yields after every change the team can see (projects, deployments, instances): the dashboard refetches instead of polling. */
+  /** Yields after every change visible to the team (projects, deployments, instances): the dashboard refetches instead of polling. */
   changes(actor: Actor, signal: AbortSignal): AsyncIterable<{ kind: DashboardChange['kind']; id: string; projectId: string | null }>
-  /** Yields whenever what the person or key `actorId` may do has changed, or may have. */
+  /** Yields when the permissions of the user or API key `actorId` changed or may have changed. */
   accessChanges(actorId: string, signal: AbortSignal): AsyncIterable<void>
-  /** An error nobody expected: logged with the request id the person was shown. */
+  /** Logs an unexpected error with the request id that the response shows. */
   reportError?(error: unknown, info: { requestId: string; where: string }): void
-  /** What takes space on the machine's disks, and what was removed. */
+  /** Disk usage by category, and the latest clean-ups. */
   storage(): Promise<StorageView>
-  /** A sentence while there is too little space on a disk; null: enough. Asks nobody. */
+  /** A sentence for people when a disk has too little space; null: enough. Returns the last measurement without I/O. */
   diskProblem(): string | null
-  /** For GET /api/health: ready when start-up reconciliation is done. */
+  /** For GET /api/health. `ready`: start-up reconciliation is done. */
   health(): Promise<{
     ready: boolean
     installation: string
-    /** What apps are not kept from. */
+    /** Isolation that the runtime cannot enforce on this machine; null: complete. */
     weakness: string | null
     checks: Record<string, { ok: boolean; detail: string }>
   }>
@@ -78,7 +78,7 @@ const slot = globalThis as unknown as { __switchyard?: Platform }
 export function publishPlatform(platform: Platform): void {
   slot.__switchyard = platform
 }
-/** The composed platform of this process; throws before start-up is over. */
+/** The platform of this process. @throws before start-up has finished */
 export function getPlatform(): Platform {
   if (!slot.__switchyard) throw new Error('the control process has not started yet')
   return slot.__switchyard

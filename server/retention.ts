@@ -3,7 +3,7 @@ import type { Logger } from 'pino'
 import { forgetOldJobs } from './jobs/queue'
 
 const hourMs = 3_600_000
-/** Days that rows are kept, by the column that tells their age. */
+/** Retention in days, measured from a timestamp column. */
 const kept = [
   { table: 'LogLine', column: 'at', days: 30 },
   { table: 'AccessLine', column: 'at', days: 7 },
@@ -14,7 +14,7 @@ const kept = [
 ] as const
 const batchRows = 50_000
 
-/** Forgets what nobody reads any more: app output, events and traffic after 30 days, single requests and ended jobs after a week, answers of keyed requests when they expire. */
+/** Deletes expired rows every hour: logs, events and traffic after 30 days, access records and ended jobs after 7, idempotency responses at expiry. */
 export function startRetention(deps: { pool: Pool; logger: Logger }): { stop(): void } {
   const run = () => prune(deps.pool).catch((error) => deps.logger.warn({ err: error }, 'old rows not removed; trying again in an hour'))
   const timer = setInterval(run, hourMs)

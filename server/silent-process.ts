@@ -2,10 +2,10 @@ import { readdir, readFile } from 'node:fs/promises'
 import { get } from 'node:http'
 import { setTimeout as wait } from 'node:timers/promises'
 
-/** Answered by the control process itself, before the dashboard's framework and without the database. */
+/** Liveness path. The control process answers it without Next and without the database. */
 export const livePath = '/api/live'
 
-/** Resolves when the HTTP server on this port of ours answers anything. @throws when it does not before `signal` */
+/** Resolves on any HTTP response from 127.0.0.1:`port`. @throws on a connection error, or when `signal` aborts first */
 export function answersHttp(port: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     get({ host: '127.0.0.1', port, path: livePath, agent: false, signal }, (response) => {
@@ -15,16 +15,16 @@ export function answersHttp(port: number, signal: AbortSignal): Promise<void> {
   })
 }
 
-const lookMs = 500
+const sampleMs = 500
 const ticksPerSecond = 100
 
-/** What a process that does not answer seems to be doing, for the log. */
-export async function whyIsItSilent(pid: number): Promise<{ reason: string; descriptors: number; residentMiB: number }> {
-  const before = await look(pid)
-  await wait(lookMs)
-  const after = await look(pid)
+/** Guesses from /proc why a process does not answer: stopped, blocked on disk, busy event loop. For the log. */
+export async function diagnoseSilence(pid: number): Promise<{ reason: string; descriptors: number; residentMiB: number }> {
+  const before = await readStat(pid)
+  await wait(sampleMs)
+  const after = await readStat(pid)
   const descriptors = (await readdir(`/proc/${pid}/fd`).catch(() => [])).length
-  const coreShare = (after.ticks - before.ticks) / ticksPerSecond / (lookMs / 1000)
+  const coreShare = (after.ticks - before.ticks) / ticksPerSecond / (sampleMs / 1000)
   return { reason: reasonOf(after.state, coreShare), descriptors, residentMiB: after.residentMiB }
 }
 
@@ -35,7 +35,7 @@ function reasonOf(state: string, coreShare: number): string {
   return 'its event loop waits for something that does not come, or it can open no more connections'
 }
 
-async function look(pid: number): Promise<{ state: string; ticks: number; residentMiB: number }> {
+async function readStat(pid: number): Promise<{ state: string; ticks: number; residentMiB: number }> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   return {

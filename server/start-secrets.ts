@@ -3,13 +3,13 @@ import { readFile, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 
 /**
- * Secrets of the start leave the environment: of a process it can be read in /proc for as long as it lives, by its own user and by all
- * that it starts. The supervisor replaces itself by one without them and gives them to the control process over its channel.
+ * Removes secrets from the process environment: /proc/<pid>/environ stays readable to the same user, including child processes, for the
+ * life of the process. The supervisor re-executes itself without the secrets and sends them to the control process over the IPC channel.
  */
 
 type Values = Record<string, string>
 
-/** Settings that open something. */
+/** Environment variables that hold a credential. */
 export const secretNames = [
   'SWITCHYARD_BOOTSTRAP_PASSWORD',
   'SWITCHYARD_BOOTSTRAP_API_KEY',
@@ -19,14 +19,14 @@ export const secretNames = [
 ] as const
 const isSecret = (name: string): boolean => (secretNames as readonly string[]).includes(name)
 
-/** In the environment of a process that gets its secrets otherwise: the key of a file that is removed by then, or `channel`. */
+/** Where a re-executed process finds its secrets: the base64 key of a sealed file, deleted on first read, or `channel` for the IPC channel. */
 const handedOver = 'SWITCHYARD_HANDED_OVER'
 
-// Settings of the routers, of Node and of the system. SWITCHYARD_TEST_*: tests find by them the processes they have started.
+// Variables of the router, Node and the system. SWITCHYARD_TEST_*: tests identify the processes they started by these variables.
 const routerSetting = /^(EDGE_|ROUTER_|NODE_|LC_|SSL_CERT_|SWITCHYARD_TEST_)/
 const routerSettings = new Set(['SWITCHYARD_HOME', 'TRUSTED_PROXIES', 'PATH', 'HOME', 'LANG', 'TZ', 'TMPDIR'])
 
-/** What a router is told of an environment: its settings, and nothing that happens to lie beside them. */
+/** Environment of a router: an allow-list, so that unrelated variables never reach it. */
 export function routerEnvironment(environment: Readonly<Values>): Values {
   return pick(environment, (name) => routerSettings.has(name) || routerSetting.test(name))
 }
@@ -38,10 +38,10 @@ function withoutSecrets(environment: Readonly<Values>): Values {
 const pick = (environment: Readonly<Values>, keep: (name: string) => boolean): Values =>
   Object.fromEntries(Object.entries(environment).filter(([name]) => keep(name)))
 
-/** Sealed. Read once, by the process of the same number that follows. */
+/** Encrypted file with the secrets. execve keeps the pid, so the re-executed process finds the file by its own pid. */
 const fileOf = (home: string): string => path.join(home, 'run', `start-${process.pid}`)
 
-/** Secrets that this process got in place of its environment; null: it has them in its environment, or there are none. */
+/** Reads and deletes the sealed file. null: not re-executed; secrets, if any, are in the environment. @throws when the file is missing or altered */
 export async function takeSecrets(home: string, environment: Readonly<Values>): Promise<Values | null> {
   const key = environment[handedOver]
   if (!key) return null
@@ -52,12 +52,12 @@ export async function takeSecrets(home: string, environment: Readonly<Values>): 
   return JSON.parse(Buffer.concat([opening.update(box.subarray(28)), opening.final()]).toString('utf8')) as Values
 }
 
-/** Starts this program anew in its own place, without the secrets of its environment. Returns when there is nothing to hide. */
-export async function leaveSecrets(home: string, environment: Readonly<Values>): Promise<void> {
-  // It has been replaced already: secrets that came back, as by --env-file among the flags of Node, would come back each time.
+/** Re-executes this program (execve) without secrets in its environment. Returns only when there are no secrets or execve is unavailable. */
+export async function reExecWithoutSecrets(home: string, environment: Readonly<Values>): Promise<void> {
+  // Already re-executed: secrets that reappear, as from --env-file among Node's flags, would reappear every time.
   if (environment[handedOver]) return
   const secrets = pick(environment, isSecret)
-  // A channel to a parent would not outlive the exchange; Node on other systems than Linux may have none.
+  // execve would close an IPC channel to a parent; Node may lack `process.execve` on systems other than Linux.
   if (Object.keys(secrets).length === 0 || process.channel || !process.execve) return
   const [key, iv] = [randomBytes(32), randomBytes(12)]
   const sealing = createCipheriv('aes-256-gcm', key, iv)
@@ -69,7 +69,7 @@ export async function leaveSecrets(home: string, environment: Readonly<Values>):
   } as unknown as NodeJS.ProcessEnv)
 }
 
-/** For the control process: its environment, and the message that completes it. */
+/** Environment of the control process, and the IPC message with its secrets. */
 export function controlStart(environment: Readonly<Values>): { environment: Values; message: { type: 'secrets'; values: Values } } {
   return {
     environment: { ...withoutSecrets(environment), [handedOver]: 'channel' },
@@ -77,7 +77,7 @@ export function controlStart(environment: Readonly<Values>): { environment: Valu
   }
 }
 
-/** The whole environment of the control process, wherever its parts came from. Called before anything else listens to the channel. */
+/** Merges the environment with the secrets from the IPC channel. Call before any other listener for IPC messages is added. */
 export async function completeEnvironment(environment: Readonly<Values>): Promise<Values> {
   if (environment[handedOver] !== 'channel') return { ...environment }
   const values = await new Promise<Values>((resolve, reject) => {

@@ -12,32 +12,32 @@ import { givenEnvironment, homeOf, readServerEnv, type ServerEnv } from './env'
 import { isPortFree, requireFreePorts } from './free-ports'
 import { identify, type ProcessIdentity, prepareHome, readPidFile, writePidFile } from './home'
 import { controlEnv, controlFlags, routerFlags } from './node-flags'
-import { RouterRelay } from './router-relay'
-import { answersHttp, whyIsItSilent } from './silent-process'
-import { controlStart, leaveSecrets, routerEnvironment, takeSecrets } from './start-secrets'
+import { RouterBroadcast } from './router-broadcast'
+import { answersHttp, diagnoseSilence } from './silent-process'
+import { controlStart, reExecWithoutSecrets, routerEnvironment, takeSecrets } from './start-secrets'
 
 /**
- * `switchyard up`: a small parent of one control process and one router a core. It starts them, starts again what dies, and stops
- * everything on SIGTERM. It holds no state but the pid files in $SWITCHYARD_HOME/run: when it dies itself, routers and apps go on
- * serving, and the next one takes over from them.
+ * `switchyard up`: the parent process of one control process and one router per core. The supervisor starts its children, restarts a child
+ * that exits, and stops all of them on SIGTERM. Its only state is the pid files in $SWITCHYARD_HOME/run: when the supervisor dies, routers
+ * and apps keep serving, and the next supervisor takes over.
  */
 
-/** sysexits.h EX_CONFIG: the control process says that starting it again is of no use. */
+/** sysexits.h EX_CONFIG: a configuration error, so a restart would fail the same way. */
 export const exitConfig = 78
 const firstRestartMs = 50
 const maxRestartMs = 5_000
-/** A child that ran this long starts again without a growing pause. */
+/** A child that ran this long restarts with the shortest backoff. */
 const stableMs = 10_000
 const stopDeadlineMs = 45_000
-/** A new router listens within a second; one that takes this long hangs. */
+/** A new router listens within a second; after this time the supervisor counts the router as hung. */
 const readyDeadlineMs = 20_000
-/** Questions without an answer, one after the other, before a process is taken for hanging. */
-const questions = 4
-/** Loading its code keeps the event loop of a process that starts busy, for long on a machine with much to do. */
-const startPatience = 6
-/** How often a port of HTTPS that somebody else had at the start is looked at again. */
+/** Heartbeats in a row without a reply before a process counts as hung. */
+const missedHeartbeats = 4
+/** Loading code blocks the event loop of a starting process, for long on a busy machine: multiply the heartbeat timeout during start-up. */
+const startTimeoutFactor = 6
+/** How often to check whether the HTTPS port, in use by another program at start, is free. */
 const httpsRetryMs = 15_000
-/** Linux 5.14: connections waiting at a listener that closes move to another one of the same port, instead of being reset. */
+/** Linux 5.14: when a listener closes, its queued connections move to another listener on the same port instead of being reset. */
 const migrateFile = '/proc/sys/net/ipv4/tcp_migrate_req'
 
 interface Child {
@@ -46,14 +46,14 @@ interface Child {
   args: string[]
   env: Record<string, string>
   process: ChildProcess | null
-  /** Resolves when the present process has ended. */
+  /** Resolves when the current process has exited. */
   ended: Promise<void>
   restartTimer: NodeJS.Timeout | null
   pauseMs: number
   wasReady: boolean
 }
 
-/** How a process ended, and after how long. */
+/** Exit status and run time of a child process. */
 interface Exit {
   code: number | null
   signal: NodeJS.Signals | null
@@ -64,9 +64,9 @@ class Supervisor {
   private readonly children: Child[] = []
   private stopping: Promise<void> | null = null
   private reloading: Promise<void> | null = null
-  /** Routers that are being replaced, until they have finished what they have open. */
-  private readonly leaving = new Set<ChildProcess>()
-  private readonly relay = new RouterRelay()
+  /** Replaced routers that still drain their open requests. */
+  private readonly draining = new Set<ChildProcess>()
+  private readonly broadcast = new RouterBroadcast()
   private httpsTimer: NodeJS.Timeout | undefined
 
   constructor(
@@ -84,13 +84,13 @@ class Supervisor {
     await this.migrateConnections()
     const left = await this.leftRouters()
     await this.takePorts(left.length > 0)
-    // Routers first: they serve the last table long before the control plane is there.
+    // Routers first: they serve the last route table from disk before the control plane is ready.
     await Promise.all(
       Array.from({ length: this.env.edgeWorkers }, (_, i) =>
         this.add(`router-${i}`, 'router.mjs', [], { ROUTER_WORKER_ID: String(i), EDGE_WORKERS: String(this.env.edgeWorkers) }),
       ),
     )
-    // Whoever stopped us meanwhile ends what was started; nothing is added behind its back.
+    // `stop()` called meanwhile ends only the children it finds: add no more.
     if (this.stopping) return
     if (this.children.some((child) => !child.wasReady)) {
       this.logger.fatal('The router cannot start; the reason is above.')
@@ -110,14 +110,15 @@ class Supervisor {
       process.exit(exitConfig)
     }
     await writePidFile(this.runFile('supervisor'), process.pid)
-    // A control process that lost its supervisor leaves its apps running and ends; one that has not is made to, the same way.
+    // A control process whose supervisor died exits and leaves its apps running. Kill it if it is still here: apps keep running either way.
     const control = await readPidFile(this.runFile('control'))
     if (control) await endProcess(control)
   }
 
   /**
-   * Before anything is started or migrated. Routers that outlived their supervisor hold the ports of the edge for us. HTTPS that nobody
-   * asked for by name is done without until its port is free. @throws AppError naming the ports that somebody else has
+   * Checks the listening ports before any process starts and before database migrations run. Routers that survived the last supervisor
+   * already hold the router ports. When EDGE_HTTPS_PORT is not set and the default port is in use, HTTPS stays off until the port is free.
+   * @throws AppError naming the ports that another program uses
    */
   private async takePorts(routersLeft: boolean): Promise<void> {
     const { port, edgeHttpPort, edgeHttpsPort } = this.env
@@ -143,7 +144,7 @@ class Supervisor {
     await this.reload()
   }
 
-  // Without it a worker that ends resets the connections the kernel had accepted for it. Only root may; others lose those few.
+  // Without tcp_migrate_req, a router that exits resets the connections in its accept queue. Writing it needs root; other users lose those few.
   private async migrateConnections(): Promise<void> {
     await writeFile(migrateFile, '1').catch((error) => this.logger.debug({ err: error }, `${migrateFile} is left as it is`))
   }
@@ -169,7 +170,7 @@ class Supervisor {
     await this.spawn(child)
   }
 
-  /** Resolves when the process says it is ready, or has ended, or could not be started: then it is tried again. */
+  /** Resolves when the process reports ready, exits, or fails to spawn. The last two schedule a restart. */
   private spawn(child: Child): Promise<void> {
     try {
       return this.begin(child)
@@ -182,11 +183,11 @@ class Supervisor {
 
   private begin(child: Child): Promise<void> {
     const file = fileURLToPath(new URL(child.script, import.meta.url))
-    // A group of its own, so that Ctrl-C in a terminal reaches only this process, which stops the rest in order.
+    // `detached` gives the child its own process group: Ctrl-C in a terminal reaches only the supervisor, which stops its children in order.
     const isRouter = child.script === 'router.mjs'
     const control = isRouter ? null : controlStart(this.base)
     const environment = control ? { ...controlEnv, ...control.environment } : routerEnvironment(this.base)
-    // Reading its source map would cost a router a third of its start; its bundle is readable as it is.
+    // A router's command line enables no source maps: reading the map would take a third of its start-up time, and the bundle is not minified.
     const running = start([process.execPath, ...(isRouter ? routerFlags : controlFlags), file, ...child.args], {
       env: { ...environment, ...child.env } as NodeJS.ProcessEnv,
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
@@ -194,11 +195,11 @@ class Supervisor {
     })
     child.process = running
     const startedAt = Date.now()
-    this.notePid(child, running)
-    // A process that could not be started, or has ended already, is told nothing.
+    this.recordPid(child, running)
+    // A process that failed to spawn or has exited has no IPC channel.
     if (control && running.connected) running.send(control.message, () => {})
     running.on('error', (error) => this.logger.error({ err: error }, `${child.name}: channel error`))
-    // Of what the system could not start (no memory, no more processes, no file) nothing but the error is heard.
+    // A failed spawn (no memory, process limit, missing file) emits only `error`, never `exit`.
     const onEnd = (code: number | null, by: NodeJS.Signals | null) => this.onExit(child, running, { code, signal: by, ranMs: Date.now() - startedAt })
     child.ended = new Promise((resolve) => running.once(running.pid === undefined ? 'error' : 'exit', () => resolve()))
     if (running.pid === undefined) running.once('error', () => onEnd(null, null))
@@ -206,7 +207,7 @@ class Supervisor {
     let isReady = false
     const ready = new Promise<void>((resolve) =>
       running.on('message', (message) => {
-        if (isPong(message) || this.relay.pass(message, running, this.routers())) return
+        if (isPong(message) || this.broadcast.forward(message, running, this.routers())) return
         child.wasReady = true
         isReady = true
         resolve()
@@ -217,28 +218,28 @@ class Supervisor {
   }
 
   /**
-   * A process that hangs is replaced. It must answer on its channel, which it does whatever it waits for (a database that is away is
-   * no reason to be ended), and a control process that was ready must answer HTTP as well.
+   * Replaces a hung process. Every process must answer heartbeats on its IPC channel; waiting for an unavailable database does not stop
+   * those replies. A control process that has reported ready must also answer HTTP.
    */
   private watch(child: Child, running: ChildProcess, isReady: () => boolean): void {
     const silenceMs = this.env.hangSeconds * 1000
     if (silenceMs === 0 || running.pid === undefined) return
     const { port } = this.env
-    const ask = async (signal: AbortSignal) => {
+    const heartbeat = async (signal: AbortSignal) => {
       await ping(running, signal)
       if (child.name === 'control' && port !== 0 && isReady()) await answersHttp(port, signal)
     }
     const watch = watchForSilence({
-      ask,
-      everyMs: silenceMs / questions,
-      silenceMs: () => (isReady() ? silenceMs : silenceMs * startPatience),
+      ask: heartbeat,
+      everyMs: silenceMs / missedHeartbeats,
+      silenceMs: () => (isReady() ? silenceMs : silenceMs * startTimeoutFactor),
       onSilent: () => void this.replaceSilent(child, running),
     })
     running.once('exit', () => watch.stop())
   }
 
   private async replaceSilent(child: Child, running: ChildProcess): Promise<void> {
-    const { reason, ...state } = await whyIsItSilent(running.pid ?? 0)
+    const { reason, ...state } = await diagnoseSilence(running.pid ?? 0)
     if (this.stopping || running.exitCode !== null || running.signalCode !== null) return
     this.logger.error(
       { pid: running.pid, ...state },
@@ -247,8 +248,8 @@ class Supervisor {
     running.kill('SIGKILL')
   }
 
-  // On a full disk processes are minded all the same; it is the next supervisor that would look for the file.
-  private notePid({ name }: Child, { pid }: ChildProcess): void {
+  // A full disk must not stop supervision: only the next supervisor needs the pid file.
+  private recordPid({ name }: Child, { pid }: ChildProcess): void {
     if (pid === undefined) return
     const failed = (error: unknown) => this.logger.warn({ err: error, pid }, `${name}: its pid file cannot be written`)
     writePidFile(this.runFile(name), pid).catch(failed)
@@ -256,15 +257,15 @@ class Supervisor {
 
   private *routers(): IterableIterator<ChildProcess> {
     for (const { name, process: running } of this.children) if (running && name !== 'control') yield running
-    yield* this.leaving
+    yield* this.draining
   }
 
   private onExit(child: Child, ended: ChildProcess, exit: Exit): void {
-    // A worker that was replaced ends when it has drained.
+    // A replaced router exits when it has drained: no restart.
     if (child.process !== ended) return
     child.process = null
     if (this.stopping) return
-    // Only a control plane that never was ready takes the rest down with it: routers that serve go on serving.
+    // Stop everything only when the control process has never been ready: otherwise routers keep serving.
     if (child.name === 'control' && exit.code === exitConfig && !child.wasReady) {
       void this.stop().then(() => process.exit(1))
       return
@@ -283,8 +284,8 @@ class Supervisor {
   }
 
   /**
-   * Replaces every process by one of the version that lies on disk now, without a refused connection: each new router accepts before
-   * the old one drains. A version whose router does not start changes nothing.
+   * Replaces every process with the version now on disk without refusing a connection: each new router accepts connections before the
+   * old router drains. When a router of the new version does not start, the old processes keep running.
    */
   reload(): Promise<void> {
     this.reloading ??= this.reloadAll().finally(() => {
@@ -297,9 +298,9 @@ class Supervisor {
     for (const child of this.children.filter((c) => c.name !== 'control')) {
       const { process: old, ended } = child
       if (!old || this.stopping) continue
-      // From here on it is nobody's child: a stop meanwhile must find it.
-      this.leaving.add(old)
-      old.once('exit', () => this.leaving.delete(old))
+      // `spawn` overwrites `child.process`: keep the old process where `stop()` finds it.
+      this.draining.add(old)
+      old.once('exit', () => this.draining.delete(old))
       const ready = await Promise.race([this.spawn(child).then(() => true), deadline(readyDeadlineMs)])
       if (!ready || child.process === null || child.process === old) {
         this.logger.error(`the new ${child.name} did not start: the old one goes on, nothing else is replaced`)
@@ -310,21 +311,21 @@ class Supervisor {
     }
     const control = this.children.find((c) => c.name === 'control')
     if (this.stopping || !control?.process) return
-    // It takes us for gone: it leaves the apps alone and ends, and is started again.
+    // The control process takes a closed IPC channel for a dead supervisor: it exits without stopping apps, then `onExit` restarts it.
     control.process.disconnect()
     this.logger.info('reloaded: routers replaced, the control process is being replaced')
   }
 
-  /** The old process is the child's again; what was to replace it goes. */
+  /** Restores the old process as the child's current process and kills the failed replacement. */
   private keep(child: Child, old: ChildProcess, ended: Promise<void>): void {
     if (child.restartTimer) clearTimeout(child.restartTimer)
     const failed = child.process
-    this.leaving.delete(old)
+    this.draining.delete(old)
     child.process = old
     child.ended = ended
     if (failed !== old) failed?.kill('SIGKILL')
-    this.notePid(child, old)
-    // It may have ended meanwhile, while nobody minded it.
+    this.recordPid(child, old)
+    // `onExit` ignores a process that is not current: restart the old process if it exited meanwhile.
     if (old.exitCode !== null || old.signalCode !== null) void this.spawn(child)
   }
 
@@ -336,14 +337,14 @@ class Supervisor {
   private async stopAll(): Promise<void> {
     clearInterval(this.httpsTimer)
     for (const child of this.children) if (child.restartTimer) clearTimeout(child.restartTimer)
-    // The control process stops apps, builds and its database; routers serve until it is done.
+    // Control process first: it stops apps, builds and the database. Routers keep serving until then.
     await this.end(this.children.filter((c) => c.name === 'control'))
     await stopAllProcesses(this.env.home).catch((error) => this.logger.error({ err: error }, 'an app process could not be stopped'))
     if (!this.env.databaseUrl)
       await stopEmbeddedPostgres({ home: this.env.home }).catch((error) =>
         this.logger.error({ err: error }, 'the embedded Postgres could not be stopped'),
       )
-    for (const old of this.leaving) old.kill('SIGKILL')
+    for (const old of this.draining) old.kill('SIGKILL')
     await this.end(this.children.filter((c) => c.name !== 'control'))
     for (const name of ['supervisor', ...this.children.map((c) => c.name)]) await rm(this.runFile(name), { force: true })
   }
@@ -367,7 +368,7 @@ const deadline = (ms: number) =>
     setTimeout(() => resolve(false), ms).unref()
   })
 
-/** Whoever has ended by itself meanwhile is as it should be. */
+/** Sends a signal. A process that has already exited is not an error. */
 function signal({ pid }: ProcessIdentity, name: NodeJS.Signals): void {
   try {
     process.kill(pid, name)
@@ -376,7 +377,7 @@ function signal({ pid }: ProcessIdentity, name: NodeJS.Signals): void {
   }
 }
 
-/** Kills a process that is not a child and waits for its end. */
+/** Kills a process that is not a child and waits until it is gone. */
 async function endProcess(process_: ProcessIdentity): Promise<void> {
   signal(process_, 'SIGKILL')
   while ((await identify(process_.pid))?.startTime === process_.startTime) await new Promise((resolve) => setTimeout(resolve, 20))
@@ -387,7 +388,7 @@ async function main(): Promise<void> {
   const env = readServerEnv({ ...given, ...(await takeSecrets(homeOf(given), given)) })
   const logger = pino({ level: env.logLevel, base: { process: 'supervisor' } })
   await prepareHome(env.home)
-  await leaveSecrets(env.home, given)
+  await reExecWithoutSecrets(env.home, given)
   const base = { ...env.inherited, SWITCHYARD_HOME: env.home, NODE_COMPILE_CACHE: path.join(env.home, 'run', 'compile-cache') }
   const supervisor = new Supervisor(env, logger, base)
   for (const signal of ['SIGTERM', 'SIGINT'] as const)

@@ -2,12 +2,12 @@ import type { Builder } from '@/builder/builder'
 import type { Prisma, PrismaClient } from '@/server/database/generated/client'
 import type { Artifact } from '@/shared/release'
 
-/** Removing an image may take a while. */
+/** Transaction wait limit: removing an image may take long. */
 const heldMs = 60_000
 
 /**
- * Artifacts of one content are one thing on disk, whoever made them. Whoever removes it, and whoever is about to rely on it, does so one
- * after the other: what was counted stays true until the work is done. Across machines, and given up by a process that dies.
+ * Serializes the removal and the use of an artifact by digest: artifacts with equal content share their bytes on disk, so a reference count
+ * must stay valid until the work is done. A Postgres advisory lock: it works across machines and is released when the process dies.
  */
 export async function withArtifactHeld<T>(
   prisma: Pick<PrismaClient, '$transaction'>,
@@ -23,7 +23,7 @@ export async function withArtifactHeld<T>(
   )
 }
 
-/** Whether what was just recorded is there. False: it was removed between its build and its record; from the record on it is not. */
+/** Whether the bytes of a recorded artifact exist. False: removed between build and database write; a recorded artifact is never removed. */
 export const isArtifactThere = (
   deps: { prisma: Pick<PrismaClient, '$transaction'>; builder: Pick<Builder, 'artifactExists'> },
   artifact: Artifact,

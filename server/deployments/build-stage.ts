@@ -12,7 +12,7 @@ import { readVariables } from './variables'
 const GiB = 1024 ** 3
 const buildLimits: ResourceLimits & { timeoutMs: number } = { memoryBytes: 4 * GiB, cpus: 2, pids: 1024, timeoutMs: 20 * 60_000 }
 
-/** source → artifact, with every step recorded and every line kept. Returns the artifact's id. */
+/** Builds the artifact from the source, recording every step and log line. Returns the artifact's id. */
 export async function buildArtifact(deps: DeployDeps, run: DeployRun): Promise<string> {
   const { deployment, record } = run
   const { teamId, projectId, environmentId } = deployment
@@ -51,13 +51,13 @@ export async function buildArtifact(deps: DeployDeps, run: DeployRun): Promise<s
   const outcome = await build()
   const id = await recordArtifact(run, outcome)
   if (await isArtifactThere(deps, outcome.artifact)) return id
-  // The clean-up of an older deployment of the same content took it away before it was on record as needed.
+  // The clean-up of an older deployment with the same content removed the artifact before this deployment recorded it.
   run.log.write({ step: 'package', stream: 'system', text: 'The artifact was removed by a clean-up at this moment: it is made again.' })
   await run.record.fenced((tx) => tx.artifact.update({ where: { id }, data: { removedAt: new Date() } }))
   return recordArtifact(run, await build())
 }
 
-/** The recorded source with what opens it, which nothing written about the deployment may hold. */
+/** The recorded source plus its decrypted credentials. The result must not be logged or stored. */
 async function sourceToFetch(deps: DeployDeps, run: DeployRun, project: Parameters<typeof openCredentials>[1]): Promise<SourceSpec> {
   const source = run.deployment.source as unknown as SourceSpec
   if (source.kind !== 'git') return source
@@ -73,7 +73,7 @@ function buildEvents(run: DeployRun): BuildEvents {
     onLog: (line) => run.log.write(line),
     async onSource({ commit }) {
       if (!commit) return
-      // A commit that is named by its id stands for no branch: that of the deployment it repeats stays.
+      // A commit named by its id has no branch: keep the branch of the repeated deployment.
       const branch = commit.branch ?? run.deployment.branch
       await run.record.patch({ commitSha: commit.sha, commitMessage: commit.message, commitAuthor: commit.author, branch })
     },

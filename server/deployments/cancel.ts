@@ -6,8 +6,8 @@ import { scopeTo } from '../database/scope'
 import type { ChangeBus } from '../events/bus'
 
 /**
- * Asks a running deployment to stop. One that no worker has begun ends here; the worker that runs it sees the wish at once and
- * stops what it started. @throws ERR_NOT_FOUND, ERR_CONFLICT when it has ended
+ * Cancels a deployment. A PENDING deployment ends immediately; for a running deployment the request is recorded, and its worker is
+ * notified, stops and cleans up. @throws ERR_NOT_FOUND, ERR_CONFLICT when the deployment has ended
  */
 export async function cancelDeployment(deps: { prisma: PrismaClient; bus: ChangeBus }, actor: Actor, deploymentId: string): Promise<void> {
   const db = scopeTo(deps.prisma, actor)

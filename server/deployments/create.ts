@@ -15,7 +15,7 @@ import { jobCatalogue } from '../jobs/catalogue'
 type Input = z.output<typeof deploymentInput>
 
 /**
- * Records a PENDING deployment and its job in one transaction: whatever happens afterwards, the request is not lost.
+ * Records a PENDING deployment and its job in a single transaction, so that a crash cannot lose the request.
  * @throws ERR_NOT_FOUND, ERR_INVALID_INPUT (nothing to build), ERR_DEPLOYMENT_RUNNING
  */
 export async function createDeployment(
@@ -40,7 +40,7 @@ export async function createDeployment(
   return { deploymentId, projectId: project.id }
 }
 
-/** @throws ERR_FORBIDDEN when somebody who does not run this machine claims to be the platform itself */
+/** @throws ERR_FORBIDDEN when a caller other than the operator claims a trigger reserved for the platform */
 function triggerOf(actor: Actor, claimed: Input['triggeredBy']): Input['triggeredBy'] {
   if (actor.kind === 'user') return 'user'
   if (claimed === 'system' && !actor.operator)
@@ -50,9 +50,9 @@ function triggerOf(actor: Actor, claimed: Input['triggeredBy']): Input['triggere
   return claimed
 }
 
-/** What is built, and what is known of it before it is fetched. */
-interface Wanted {
-  /** Recorded as it is: without credentials, which the project keeps. */
+/** Source to build, and its commit details known before the fetch. */
+interface RequestedSource {
+  /** Recorded without credentials: the project row holds them sealed. */
   source: SourceSpec
   branch: string | null
   repeats?: string
@@ -61,7 +61,7 @@ interface Wanted {
   commitAuthor?: string | null
 }
 
-export interface QueuedDeployment extends Wanted {
+export interface QueuedDeployment extends RequestedSource {
   teamId: string
   projectId: string
   environmentId: string
@@ -70,7 +70,7 @@ export interface QueuedDeployment extends Wanted {
   createdBy: string
 }
 
-/** Writes the record, its job and its event in one transaction; its end wakes a worker. @throws ERR_DEPLOYMENT_RUNNING */
+/** Writes the deployment, its job and its event in a single transaction; the commit wakes a worker. @throws ERR_DEPLOYMENT_RUNNING */
 export async function queueDeployment(bus: ChangeBus, db: ScopedClient, what: QueuedDeployment): Promise<string> {
   const { teamId, projectId, environmentId, source, triggeredBy, ...rest } = what
   const id = newId()
@@ -104,7 +104,7 @@ export async function queueDeployment(bus: ChangeBus, db: ScopedClient, what: Qu
   return id
 }
 
-/** The database holds "one at a time" by a partial unique index; this turns its refusal into words. */
+/** Turns the violation of the partial unique index (one running deployment per environment) into ERR_DEPLOYMENT_RUNNING. */
 async function refuseWhileRunning(db: ScopedClient, environmentId: string, write: () => Promise<void>): Promise<void> {
   try {
     await write()
@@ -124,10 +124,10 @@ async function sourceOf(
   db: ScopedClient,
   project: { id: string; repository: string | null; branch: string | null; allowPrivateNetwork: boolean },
   input: Input,
-): Promise<Wanted> {
+): Promise<RequestedSource> {
   if (input.repeat) return repeatedSource(storage, db, project, input.repeat)
   if (input.source) {
-    // In the team's scope: the digest of another team's upload is as unknown as one that nobody has sent.
+    // Scoped query: another team's upload looks like an unknown digest.
     const uploaded = await db.upload.findFirst({ where: { digest: input.source }, select: { digest: true } })
     if (!uploaded || !(await storage.stat(input.source)))
       throw new AppError('ERR_INVALID_INPUT', `There is no uploaded source ${input.source}.`, {
@@ -140,12 +140,12 @@ async function sourceOf(
       nextAction: 'Deploy a folder (switchyard deploy DIR --project NAME), redeploy one of its deployments, or set a repository in its settings.',
     })
   const { repository: url, branch, allowPrivateNetwork } = project
-  // Which branch another ref stands for is known once it is fetched.
+  // The branch of another ref (a tag, a commit) is known only after the fetch.
   return { source: { kind: 'git', url, ref: input.ref ?? branch, allowPrivateNetwork }, branch: input.ref ? null : branch }
 }
 
-/** The same commit or upload again, whatever became of that deployment. @throws ERR_NOT_FOUND, ERR_CONFLICT when its source is gone */
-async function repeatedSource(storage: BlobStore, db: ScopedClient, project: { id: string }, repeat: string): Promise<Wanted> {
+/** Source (commit or upload) of an earlier deployment, whatever its status. @throws ERR_NOT_FOUND, ERR_CONFLICT when the source is gone */
+async function repeatedSource(storage: BlobStore, db: ScopedClient, project: { id: string }, repeat: string): Promise<RequestedSource> {
   const before = await db.deployment.findFirst({ where: { id: repeat, projectId: project.id } })
   if (!before)
     throw new AppError('ERR_NOT_FOUND', `The project has no deployment ${repeat}.`, { nextAction: 'List its deployments to see their ids.' })

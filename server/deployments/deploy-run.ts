@@ -13,7 +13,7 @@ import type { LogWriter } from './log-writer'
 import type { DeploymentRecord } from './record'
 import type { RunMask } from './run-mask'
 
-/** The parts of the platform that a deployment uses. */
+/** Dependencies of a deployment. */
 export interface DeployDeps {
   prisma: PrismaClient
   pool: Pool
@@ -25,21 +25,21 @@ export interface DeployDeps {
   drainer: Pick<Drainer, 'follow'>
   secrets: Secrets
   installationId: string
-  /** Bytes of a request head that the routers pass on. */
+  /** Largest request head that the routers forward, in bytes. */
   maxHeaderBytes: number
   owner: string
   maxAttempts: number
   logger: Logger
 }
 
-/** One deployment while a worker runs it. */
+/** State of a deployment while a worker runs it. */
 export interface DeployRun {
   deployment: Deployment
-  /** Bound to the deployment's team. */
+  /** Every query is scoped to the deployment's team. */
   db: ScopedClient
   record: DeploymentRecord
   log: LogWriter
   mask: RunMask
-  /** Aborted when a person cancels or this worker has to stop. */
+  /** Aborted when a user cancels the deployment or this worker stops. */
   signal: AbortSignal
 }

@@ -20,7 +20,7 @@ import { createDeployment } from './create'
 import { readLogs } from './logs'
 import { type Edge, liveReleasesOf, presentDeployment, presentSummary, summaryInclude, viewInclude } from './present'
 
-/** 1 GiB: an uploaded folder beyond it is a mistake (node_modules, a database dump). */
+/** 1 GiB: a larger upload is usually a mistake (node_modules, a database dump). */
 const maxUploadBytes = 1024 ** 3
 const maxPage = 100
 
@@ -34,7 +34,7 @@ export interface DeploymentsDeps {
 }
 
 export interface Deployments {
-  /** A PENDING record exists when this returns. @throws ERR_DEPLOYMENT_RUNNING (409) */
+  /** Records a PENDING deployment before returning. @throws ERR_DEPLOYMENT_RUNNING (409) */
   create(actor: Actor, input: z.output<typeof deploymentInput>): Promise<DeploymentView>
   list(
     actor: Actor,
@@ -44,8 +44,8 @@ export interface Deployments {
   get(actor: Actor, deploymentId: string): Promise<DeploymentView>
   cancel(actor: Actor, deploymentId: string): Promise<DeploymentView>
   /**
-   * Lines after `after`, then, when following, new ones. Ends when the deployment is live or has ended (`until: 'settled'`, the default),
-   * or only when it no longer serves (`'stopped'`: the app's own output too).
+   * Yields lines after `after`; with `follow`, also new lines. Ends when the deployment is live or ended (`until: 'settled'`, the default), or
+   * when it no longer serves (`'stopped'`, which includes the app's output).
    */
   logs(
     actor: Actor,
@@ -58,15 +58,15 @@ export interface Deployments {
       signal: AbortSignal
     },
   ): AsyncIterable<LogLineView>
-  /** Yields the view at once and again after each change, until the deployment has ended. */
+  /** Yields the current view immediately, then after each change, until the deployment has ended. */
   watch(actor: Actor, deploymentId: string, signal: AbortSignal): AsyncIterable<DeploymentView>
-  /** Zip of the artifact. */
+  /** Streams the artifact as a zip file. */
   download(actor: Actor, deploymentId: string): Promise<{ fileName: string; stream: NodeJS.ReadableStream }>
   /** Stores an uploaded tar or tar.gz for a later `create({source})`. */
   uploadSource(actor: Actor, content: AsyncIterable<Uint8Array>): Promise<{ source: string; sizeBytes: number }>
 }
 
-/** What the API offers on deployments. */
+/** Use-cases of deployments. */
 export function createDeployments(deps: DeploymentsDeps): Deployments {
   const { prisma, bus, edge } = deps
   const view = (actor: Actor, deploymentId: string) => readDeployment(scopeTo(prisma, actor), deploymentId, edge)
@@ -102,7 +102,7 @@ export function createDeployments(deps: DeploymentsDeps): Deployments {
   }
 }
 
-/** Keeps the archive for the actor's team: no other team can deploy it by its digest. */
+/** Stores the archive and records the team's claim: another team cannot deploy it by its digest. */
 async function uploadSource(deps: DeploymentsDeps, actor: Actor, content: AsyncIterable<Uint8Array>): ReturnType<Deployments['uploadSource']> {
   await deps.disk.refuseWhenTight('The upload was not taken')
   const { digest, sizeBytes } = await deps.storage.put(content, { maxBytes: maxUploadBytes })
@@ -131,7 +131,7 @@ async function* watchDeployment(bus: ChangeBus, read: () => Promise<DeploymentVi
       const view = await read()
       yield view
       const { running, live } = deploymentTraits[view.status]
-      // A live one still has steps to come (drain, stop) until it is superseded.
+      // A live deployment changes again when it is superseded (drain, stop): keep watching.
       if (!running && !live) return
       if ((await changes.next()).done) return
     }

@@ -12,10 +12,10 @@ import type { DeployDeps, DeployRun } from './deploy-run'
 import { layOutFiles } from './static-stage'
 import { readVariables } from './variables'
 
-/** artifact → release → healthy instance (or files laid out for the routers) → cutover. Any failure before the switch leaves traffic where it was. */
+/** artifact → release → healthy instance (or unpacked static files) → cutover. A failure before the cutover does not move traffic. */
 export async function goLive(deps: DeployDeps, run: DeployRun, artifactId: string): Promise<void> {
   const slot = await idleSlot(run)
-  // The crash marker comes before the first side effect on the runtime.
+  // Write the crash marker (DEPLOYING) before the first side effect on the runtime.
   await run.record.move('DEPLOYING', { slot })
   const releaseId = run.deployment.releaseId ?? (await createRelease(deps, run, artifactId))
   run.signal.throwIfAborted()
@@ -59,7 +59,7 @@ const healthOf = (settings: RuntimeSettings) => ({
   latencyThresholdMs: settings.latencyThresholdMs,
 })
 
-/** Freezes what the deployment will run with: artifact, runtime variables, health check, limits. */
+/** Creates the release: artifact plus frozen runtime variables, health check and limits. Returns its id. */
 async function createRelease(deps: DeployDeps, run: DeployRun, artifactId: string): Promise<string> {
   const { teamId, projectId, environmentId, id: deploymentId } = run.deployment
   const [project, artifact, variables] = await Promise.all([
@@ -107,7 +107,7 @@ async function checkHealth(deps: DeployDeps, run: DeployRun, instance: Instance,
       onNotice: (text) => run.log.write({ step: 'health', stream: 'system', text }),
     })
     if (result.healthy) return { value: undefined, detail: `GET ${config.health.path} → ${result.statusCode} in ${result.latencyMs} ms` }
-    const words = await copyLastWords(deps, run, id)
+    const words = await copyLastOutput(deps, run, id)
     run.signal.throwIfAborted()
     const reason = `The new version did not become healthy. ${result.reason ?? ''}`.trim()
     throw new AppError('ERR_HEALTH_CHECK', [reason, ...words.quote()].join('\n'), {
@@ -117,8 +117,8 @@ async function checkHealth(deps: DeployDeps, run: DeployRun, instance: Instance,
   })
 }
 
-/** What the app printed before it failed is what the person needs most: it goes into the deployment's log before the instance is removed. */
-async function copyLastWords(deps: DeployDeps, run: DeployRun, instanceId: string): Promise<LastWords> {
+/** Copies the last output of a failed app into the deployment's log before the instance is removed. */
+async function copyLastOutput(deps: DeployDeps, run: DeployRun, instanceId: string): Promise<LastWords> {
   const words = new LastWords()
   try {
     const masked = lineMask(run.mask.current())
@@ -133,7 +133,7 @@ async function copyLastWords(deps: DeployDeps, run: DeployRun, instanceId: strin
   return words
 }
 
-/** Every router serves the new release, then the pointer moves, in one transaction with everything that follows from it. */
+/** Waits until every router serves the new release, then moves the live pointer and all dependent rows in a single transaction. */
 async function cutOver(deps: DeployDeps, run: DeployRun, next: { releaseId: string; instance: Instance | null }): Promise<void> {
   const { teamId, projectId, environmentId, id: deploymentId } = run.deployment
   const commit = (step: bigint) =>
@@ -155,7 +155,7 @@ async function cutOver(deps: DeployDeps, run: DeployRun, next: { releaseId: stri
     })
   await run.record.step('cutover', async (step) => {
     await deps.routes.propose({ environmentId, releaseId: next.releaseId })
-    // In the database before the status is: a reader that stops at the status has this line.
+    // Store this line before the status changes: log readers stop at the final status.
     run.log.write({ step: 'cutover', stream: 'system', text: 'All routers serve this deployment. It is live.' })
     await run.log.flush()
     await commit(step)

@@ -6,35 +6,35 @@ import { growingPauses } from '@/shared/node/pauses'
 import type { ChangeBus } from '../events/bus'
 
 export interface LogWriter {
-  /** Queued, written in order within `flushMs`. */
+  /** Queues a line; lines are written in order within `flushMs`. */
   write(line: Omit<LogRecord, 'at'> & { at?: Date }): void
-  /** Resolves when everything queued so far is in the database, or was given up. */
+  /** Resolves when all queued lines are stored or dropped. */
   flush(): Promise<void>
-  /** Lines that are not in the database yet. */
+  /** Number of queued lines that are not stored yet. */
   held(): number
 }
 
 const flushMs = 40
 const batchLines = 500
-/** Held while the database does not answer; beyond it lines are dropped and counted. */
+/** Queue length while the database does not answer; beyond it the oldest lines are dropped and counted. */
 const maxHeldLines = 20_000
 const firstRetryMs = 200
 const longestRetryMs = 2_000
-/** Of lines that the database refuses, or when the process stops. */
+/** Retries of a batch that the database refuses, and of any batch after `stop`. */
 const maxRetries = 10
-/** A database that is away for longer costs the lines of that time. */
+/** After this outage of the database, queued lines are dropped. */
 const giveUpAfterMs = 15 * 60_000
 
-/** NUL cannot be stored in a Postgres text; a line is cut at a bound, never in the middle of a character. */
+/** Replaces NUL, which Postgres text cannot hold, and cuts a long line with an ellipsis. */
 function storable(text: string): string {
   const clean = text.replaceAll('\0', '\uFFFD')
   return clean.length <= maxLogLineBytes ? clean : `${clean.slice(0, maxLogLineBytes - 1)}…`
 }
 
-/** SQLSTATE classes of a statement that fails however often it is sent: data, integrity, syntax. All else is a database that is away. */
+/** SQLSTATE classes that a retry cannot fix: data exception, integrity violation, syntax error. Any other error means an unavailable database. */
 const isRefusal = (error: unknown) => /^(22|23|42)...$/.test(String((error as { code?: unknown } | null)?.code ?? ''))
 
-/** Appends lines to the log of a deployment: batched inserts, one notice a batch. `stop`: what cannot be written soon after is given up. */
+/** Appends lines to a deployment's log in batched inserts with a single notification per batch. After `stop` aborts, unwritten lines are dropped soon. */
 export function createLogWriter(options: {
   pool: Pool
   bus: ChangeBus
@@ -46,7 +46,7 @@ export function createLogWriter(options: {
 }): LogWriter {
   const { pool, bus, logger, ids, mask, stop } = options
   let held: (Omit<LogRecord, 'at'> & { at: Date })[] = []
-  /** Lines that were dropped before the first one held. */
+  /** Number of lines dropped before the first queued line. */
   let dropped = 0
   let timer: NodeJS.Timeout | undefined
   let writing: Promise<void> = Promise.resolve()
@@ -113,7 +113,7 @@ export function createLogWriter(options: {
 
   return {
     write(line) {
-      // The oldest go: the end of a log says why something failed.
+      // Drop the oldest lines: the end of a log explains a failure.
       if (held.length >= maxHeldLines) dropped += held.splice(0, batchLines).length
       held.push({ ...line, text: mask(line.text), at: line.at ?? new Date() })
       schedule()

@@ -9,12 +9,12 @@ import type { ChangeBus } from '../events/bus'
 const pageLines = 1000
 
 export interface LogQuery {
-  /** Id of the last line the reader has. */
+  /** Id of the last line the reader has received. */
   after?: string | undefined
-  /** Without `after`: begin with the last N lines. */
+  /** Start with the last N lines; ignored with `after`. */
   tail?: number | undefined
   follow: boolean
-  /** When a followed log ends: once the deployment is live or has ended, or only once it no longer runs (its app's output too). */
+  /** End of a followed log. `settled`: the deployment is live or ended. `stopped`: it no longer runs, so the app's output is included. */
   until?: 'settled' | 'stopped' | undefined
   signal: AbortSignal
 }
@@ -22,20 +22,20 @@ interface LogDeps {
   prisma: PrismaClient
   bus: ChangeBus
 }
-/** Whose lines, and how to know that no more will come. */
+/** Selects log lines, and reports when no more will follow. */
 interface LogSubject {
   deploymentId: string
   instanceId?: string
   ended(): Promise<boolean>
 }
 
-/** Lines of a deployment: its build's, its own, and its app's. @throws ERR_NOT_FOUND, ERR_INVALID_INPUT */
+/** Yields the lines of a deployment: build, platform and app output. @throws ERR_NOT_FOUND, ERR_INVALID_INPUT */
 export async function* readLogs(deps: LogDeps, actor: Actor, deploymentId: string, query: LogQuery): AsyncGenerator<LogLineView> {
   const db = scopeTo(deps.prisma, actor)
   yield* followLines(deps.bus, db, query, { deploymentId, ended: () => hasEnded(db, deploymentId, query.until ?? 'settled') })
 }
 
-/** Lines of one instance, also when it is long gone. @throws ERR_NOT_FOUND, ERR_INVALID_INPUT */
+/** Yields the lines of an instance, including a stopped instance. @throws ERR_NOT_FOUND, ERR_INVALID_INPUT */
 export async function* readInstanceLogs(deps: LogDeps, actor: Actor, instanceId: string, query: LogQuery): AsyncGenerator<LogLineView> {
   const db = scopeTo(deps.prisma, actor)
   const instance = await db.instance.findUnique({ where: { id: instanceId } })
@@ -46,7 +46,7 @@ export async function* readInstanceLogs(deps: LogDeps, actor: Actor, instanceId:
 
 async function* followLines(bus: ChangeBus, db: ScopedClient, query: LogQuery, subject: LogSubject): AsyncGenerator<LogLineView> {
   const { deploymentId, instanceId } = subject
-  // Subscribed before the first read: a line written in between is announced, not missed.
+  // Subscribe before the first read, so that a line written in between is not missed.
   const done = new AbortController()
   const signal = AbortSignal.any([query.signal, done.signal])
   const concerns = new Set([deploymentId, instanceId])
@@ -54,7 +54,7 @@ async function* followLines(bus: ChangeBus, db: ScopedClient, query: LogQuery, s
   try {
     let last = query.after || !query.tail ? parsePosition(query.after) : await positionBefore(db, subject, query.tail)
     for (;;) {
-      // The end is asked for before the lines: what an ended deployment has written is in the database by then.
+      // Read the status before the lines: an ended deployment has already stored all its lines.
       const ended = await subject.ended()
       for (;;) {
         const lines = await db.logLine.findMany({
@@ -89,7 +89,7 @@ async function positionBefore(db: ScopedClient, subject: LogSubject, tail: numbe
   return line?.id ?? 0n
 }
 
-/** The id in `Last-Event-ID` or `after`; 0 for none. @throws ERR_INVALID_INPUT */
+/** Parses a line id from `Last-Event-ID` or `after`; 0 when absent. @throws ERR_INVALID_INPUT */
 export function parsePosition(after: string | undefined): bigint {
   if (after === undefined || after === '') return 0n
   if (!/^\d{1,18}$/.test(after))

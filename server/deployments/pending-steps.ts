@@ -2,7 +2,7 @@ import type { BuildPlan } from '@/shared/build-plan'
 import { type DeploymentStatus, deploymentTraits } from '@/shared/states'
 import type { PendingStepView } from '@/shared/views'
 
-/** The steps a deployment has still to take, in order, with what each will do; empty once it is live or has ended. */
+/** Remaining steps of a deployment in order, each with a description; empty when the deployment is live or ended. */
 export function pendingSteps(status: DeploymentStatus, begun: readonly string[], plan: BuildPlan | null): PendingStepView[] {
   if (!deploymentTraits[status].running) return []
   const all = expectedSteps(plan)
@@ -10,7 +10,7 @@ export function pendingSteps(status: DeploymentStatus, begun: readonly string[],
   return all.slice(last + 1)
 }
 
-/** Before the plan is known only the steps that every deployment takes. */
+/** Expected steps; without a build plan, only the steps common to all deployments. */
 function expectedSteps(plan: BuildPlan | null): PendingStepView[] {
   return [
     { name: 'source', detail: 'Fetch the source' },

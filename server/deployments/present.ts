@@ -7,16 +7,16 @@ import type { DeploymentHealth, DeploymentSummary, DeploymentView, StepView } fr
 import { notLive } from '../instances/health'
 import { pendingSteps } from './pending-steps'
 
-/** Row → what the API shows. URLs are made here, from `shared/naming.ts`, and nowhere else. */
+/** Maps database rows to API views. Only this file builds URLs of deployments (names come from `shared/naming.ts`). */
 
-/** Where visitors reach the router. */
+/** Public address of the routers. */
 export interface Edge {
   scheme: 'http' | 'https'
   port: number
   baseDomain: string
 }
 
-/** Of every query whose rows are presented. */
+/** Relations that `presentSummary` needs. */
 export const summaryInclude = {
   environment: { select: { name: true, liveReleaseId: true, project: { select: { id: true, name: true, slug: true } } } },
 } as const satisfies Prisma.DeploymentInclude
@@ -32,11 +32,11 @@ const between = (from: Date | null, to: Date | null): number | null => (from && 
 export const projectUrl = (slug: string, edge: Edge): string => hostUrl(projectHost(slug, edge.baseDomain), edge)
 const deploymentUrl = (slug: string, id: string, edge: Edge): string => hostUrl(deploymentHost(slug, id, edge.baseDomain), edge)
 
-/** The releases among these rows that visitors reach. */
+/** Ids of the live releases among these rows. */
 export const liveReleasesOf = (rows: SummaryRow[]): string[] =>
   rows.flatMap(({ releaseId, environment }) => (releaseId !== null && environment.liveReleaseId === releaseId ? [releaseId] : []))
 
-/** `health`: by live release, of `readHealth`. */
+/** `health`: result of `readHealth`, by release id. */
 export function presentSummary(row: SummaryRow, edge: Edge, health: ReadonlyMap<string, DeploymentHealth>): DeploymentSummary {
   const { project } = row.environment
   const source = row.source as unknown as SourceSpec
@@ -47,7 +47,7 @@ export function presentSummary(row: SummaryRow, edge: Edge, health: ReadonlyMap<
     projectSlug: project.slug,
     environment: row.environment.name,
     status: row.status,
-    // The pointer decides, not the status: between the two writes of a cutover only one of them is true.
+    // Compare with the environment's live pointer: during a cutover the status may lag behind.
     live: row.releaseId !== null && row.environment.liveReleaseId === row.releaseId,
     health: liveReleasesOf([row]).map((id) => health.get(id))[0] ?? notLive,
     cancelRequested: row.cancelRequested,

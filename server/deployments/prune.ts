@@ -7,11 +7,11 @@ import { artifactOf } from '../instances/launch'
 import type { StaticContents } from '../static-content/static-content'
 import { withArtifactHeld } from './artifact-lock'
 
-/** Artifacts of a project that are kept although nothing runs from them: those that have been live, and those of attempts that failed. */
+/** Number of unused artifacts to keep per project: formerly live, and of failed deployments. */
 const kept = { live: 5, failed: 1 }
 const keptInstanceMs = 24 * 3_600_000
 
-/** Removes the artifacts of a project that nobody can go back to: never of a live or previous release, of a running deployment, or of an instance. */
+/** Removes old artifacts of a project, except those of a live or previous release, a running deployment or an instance. */
 export async function pruneArtifacts(
   deps: { prisma: PrismaClient; builder: Builder; contents: StaticContents; runtime: Pick<Runtime, 'forget'>; logger: Logger },
   projectId: string,
@@ -41,7 +41,7 @@ export async function pruneArtifacts(
   await forgetOldInstances(deps, projectId)
 }
 
-/** By a live or previous release, an instance, or a deployment under way. */
+/** Whether a live or previous release, an instance or a running deployment uses the artifact. */
 async function isNeeded(tx: Prisma.TransactionClient, artifactId: string): Promise<boolean> {
   if ((await tx.deployment.count({ where: { artifactId, status: { in: runningDeploymentStatuses } } })) > 0) return true
   const ids = (await tx.release.findMany({ where: { artifactId }, select: { id: true } })).map((release) => release.id)
@@ -49,7 +49,7 @@ async function isNeeded(tx: Prisma.TransactionClient, artifactId: string): Promi
   return pointed > 0 || (await tx.instance.count({ where: { releaseId: { in: ids }, state: { not: 'stopped' } } })) > 0
 }
 
-/** What the runtime keeps of long stopped instances: their output is in the database already. */
+/** Removes what the runtime keeps of stopped instances: their output is already in the database. */
 async function forgetOldInstances(deps: { prisma: PrismaClient; runtime: Pick<Runtime, 'forget'> }, projectId: string): Promise<void> {
   const before = new Date(Date.now() - keptInstanceMs)
   const old = await deps.prisma.instance.findMany({ where: { projectId, state: 'stopped', stoppedAt: { lt: before } }, select: { id: true } })

@@ -7,15 +7,15 @@ import { markStopped } from '../instances/launch'
 import { type MonitorDeps, requestHeal } from '../instances/monitor'
 import { breakLeases, enqueue } from '../jobs/queue'
 
-/** The dashboard does not wait longer for apps that are slow to come back. */
+/** Longest time that the start of the dashboard waits for apps to restart. */
 const firstHealsMs = 20_000
 const lookAgainMs = 100
-/** Instances put right at the same time. */
+/** Instances reconciled in parallel. */
 const concurrency = 16
 
 /**
- * Start-up, before any request is accepted (V9): what an earlier process left half done is found and put right. What runs is kept
- * running, what should run is queued for its start, what nobody owns is removed, interrupted deployments are queued to go on.
+ * Start-up reconciliation, before requests are accepted: adopts running instances, queues the start of missing instances, removes instances
+ * without an owner, and queues interrupted deployments to continue.
  */
 export async function reconcileAtStart(deps: MonitorDeps, machine: string): Promise<void> {
   const freed = await breakLeases(deps.pool, machine)
@@ -32,7 +32,7 @@ export async function reconcileAtStart(deps: MonitorDeps, machine: string): Prom
     const seen = observed.get(instance.id) ?? null
     if (!seen || seen.state === 'exited') {
       if (seen) await deps.runtime.stop(instance.id, 0)
-      // Whatever ended it while nobody watched: not counted as a crash of the app.
+      // The instance exited while no monitor was running: do not count it as a crash of the app.
       await markStopped(deps.prisma, instance.id, { ...exitOf(seen), byEngine: true })
     } else if (seen.address) {
       await deps.prisma.instance.update({ where: { id: instance.id }, data: { host: seen.address.host, port: seen.address.port } })
@@ -43,7 +43,7 @@ export async function reconcileAtStart(deps: MonitorDeps, machine: string): Prom
   deps.logger.info({ freedJobs: freed, queuedDeployments: queued, instances: recorded.length, observed: observed.size }, 'reconciled')
 }
 
-/** Every deployment under way has a job: one whose job has ended without it (it failed too often) is begun again. */
+/** Queues a job for every unfinished deployment without a job (its job used all attempts). Returns their number. */
 async function queueForgottenDeployments(pool: Pool, deps: MonitorDeps): Promise<number> {
   const running = await deps.prisma.deployment.findMany({
     where: { status: { in: runningDeploymentStatuses } },
@@ -62,7 +62,7 @@ async function queueForgottenDeployments(pool: Pool, deps: MonitorDeps): Promise
   return queued
 }
 
-/** Queues the start of every live release that does not run: each is a job of its own, so one that is slow delays no other. */
+/** Queues a heal job per live release that has no running instance; separate jobs, so that a slow start delays no other app. */
 async function requestHeals(deps: MonitorDeps): Promise<void> {
   const live = await deps.prisma.environment.findMany({ where: { liveReleaseId: { not: null } } })
   const running = await deps.prisma.instance.findMany({
@@ -74,7 +74,7 @@ async function requestHeals(deps: MonitorDeps): Promise<void> {
     if (environment.liveReleaseId && !alive.has(environment.liveReleaseId)) await requestHeal(deps, environment, environment.liveReleaseId)
 }
 
-/** Resolves when no app that was queued for its start waits for its first attempt any more, or at the deadline: the starts go on then. */
+/** Resolves when every queued heal job has had its first attempt, or at the deadline; the jobs continue either way. */
 export async function firstHealsDone(pool: Pool): Promise<void> {
   const deadline = Date.now() + firstHealsMs
   while (Date.now() < deadline) {

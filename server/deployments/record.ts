@@ -4,7 +4,7 @@ import { canMove, type DeploymentStatus, deploymentTransitions, type StepStatus 
 import type { ScopedClient, ScopedTransaction } from '../database/scope'
 import type { ChangeBus } from '../events/bus'
 
-/** Thrown when another worker has taken the environment over: whatever this one still does must not be written. */
+/** Thrown when another worker has taken over the environment: this worker must write nothing more. */
 export class LeaseLost extends Error {
   override name = 'LeaseLost'
 }
@@ -21,16 +21,16 @@ type Tx = ScopedTransaction
 export interface Writer {
   owner: string
   attempt: number
-  /** Hides secrets in everything the record says to people. */
+  /** Masks secrets in all texts shown to users. */
   mask: (text: string) => string
 }
-/** For people who look at the row; the fencing token is what holds. */
+/** Informational, for people reading the row: the fencing token alone protects writes. */
 const leaseMs = 60_000
 type DeploymentPatch = Omit<Prisma.DeploymentUncheckedUpdateInput, 'status'>
 
 /**
- * The one writer of a deployment's row and steps. Every write checks the environment's fencing token in its own transaction, so that
- * a worker that was frozen and wakes late changes nothing (Kleppmann, "How to do distributed locking", 2016).
+ * The only writer of a deployment's row and steps. Every write checks the environment's fencing token in the same transaction, so that a
+ * worker that resumes after a long pause changes nothing (Kleppmann, "How to do distributed locking", 2016).
  */
 export class DeploymentRecord {
   private constructor(
@@ -42,7 +42,7 @@ export class DeploymentRecord {
     private readonly mask: (text: string) => string,
   ) {}
 
-  /** Becomes the environment's writer; every earlier writer is fenced off. */
+  /** Takes a new fencing token for the environment, which fences off every earlier writer. */
   static async take(db: ScopedClient, bus: ChangeBus, ids: RecordIds, writer: Writer): Promise<DeploymentRecord> {
     const { fencingToken } = await db.environment.update({
       where: { id: ids.environmentId },
@@ -55,7 +55,7 @@ export class DeploymentRecord {
   /** Runs `work` in a transaction that fails with LeaseLost when this writer has been fenced off. */
   async fenced<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
     const result = await this.db.$transaction(async (tx) => {
-      // An update, because it locks the row: nobody takes over between this check and the commit.
+      // UPDATE instead of SELECT: it locks the row, so that no other worker takes over between this check and the commit.
       const held = await tx.environment.updateMany({
         where: { id: this.ids.environmentId, fencingToken: this.token },
         data: { leaseExpiresAt: new Date(Date.now() + leaseMs) },
@@ -67,7 +67,7 @@ export class DeploymentRecord {
     return result
   }
 
-  /** Moves the status along the state table; a move the table does not allow is a bug and throws. */
+  /** Changes the status. @throws for a transition that `shared/states.ts` does not allow (a bug) */
   async move(to: DeploymentStatus, patch: DeploymentPatch = {}): Promise<void> {
     await this.fenced((tx) => this.moveWithin(tx, to, patch))
   }
@@ -83,7 +83,7 @@ export class DeploymentRecord {
     await this.fenced((tx) => tx.deployment.update({ where: { id: this.ids.deploymentId }, data: patch }))
   }
 
-  /** Ends the deployment and says why. */
+  /** Sets the final status and the error. */
   async fail(status: 'FAILED' | 'CANCELED', given: WireError | null): Promise<void> {
     const error = given && maskTexts(given, this.mask)
     await this.fenced(async (tx) => {
@@ -103,7 +103,7 @@ export class DeploymentRecord {
     })
   }
 
-  /** Recorded as running before its side effect begins. */
+  /** Records a running step; call before the step's side effect. Returns the step's id. */
   async beginStep(name: string): Promise<bigint> {
     const step = await this.fenced((tx) =>
       tx.step.create({ data: { teamId: this.ids.teamId, deploymentId: this.ids.deploymentId, name, attempt: this.attempt } }),
@@ -125,7 +125,7 @@ export class DeploymentRecord {
     )
   }
 
-  /** Runs `work` as a recorded step; its failure carries the step's name to the person. */
+  /** Runs `work` as a recorded step. A failure is rethrown with the step's name. */
   async step<T>(name: string, work: (id: bigint) => Promise<{ value: T; detail?: string }>): Promise<T> {
     const id = await this.beginStep(name)
     try {
@@ -137,14 +137,14 @@ export class DeploymentRecord {
       if (!(error instanceof LeaseLost))
         await this.endStep(id, {
           status: canceled ? 'canceled' : 'failed',
-          // Words of an unexpected error are for the operator; the person gets its id with the deployment's error.
+          // The message of an unexpected error is for the operator's log only; users see its id in the deployment's error.
           detail: isAppError(error) ? this.mask(error.message).slice(0, 500) : 'an error inside Switchyard',
         })
       throw error
     }
   }
 
-  /** Steps that an earlier, dead worker left running. */
+  /** Marks steps that a dead worker left running as interrupted. */
   async interruptSteps(): Promise<void> {
     await this.fenced((tx) =>
       tx.step.updateMany({
@@ -159,7 +159,7 @@ export class DeploymentRecord {
   }
 }
 
-/** An error with every text of it masked. */
+/** Masks secrets in every text of an error. */
 function maskTexts(error: WireError, mask: (text: string) => string): WireError {
   return Object.fromEntries(
     Object.entries(error).map(([field, value]) => [field, typeof value === 'string' ? mask(value) : value]),

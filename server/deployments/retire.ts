@@ -4,8 +4,8 @@ import { stopInstances } from '../instances/stop'
 import type { DeployDeps, DeployRun } from './deploy-run'
 
 /**
- * Takes instances of the environment that are not of its live release out of the routes. They finish what they serve on their own
- * (`instances/drainer.ts`): the job of the deployment ends without waiting for them.
+ * Marks instances of older releases in this environment as draining, which removes them from the routes. `instances/drainer.ts` finishes
+ * their open requests and stops them; the deployment's job does not wait.
  */
 export async function retireOldInstances(deps: DeployDeps, run: DeployRun): Promise<void> {
   const { teamId, environmentId, id: deploymentId } = run.deployment
@@ -24,7 +24,7 @@ export async function retireOldInstances(deps: DeployDeps, run: DeployRun): Prom
   for (const instance of await run.db.instance.findMany({ where: { id: ids, state: 'draining' } })) void deps.drainer.follow(instance)
 }
 
-/** Removes what a failed or interrupted deployment left running. Nothing routes to it. */
+/** Removes instances of a failed or interrupted deployment; no route points to them. */
 export async function removeInstances(deps: { prisma: PrismaClient; runtime: Runtime }, where: { deploymentId: string }): Promise<void> {
   const left = await deps.prisma.instance.findMany({ where: { ...where, state: { not: 'stopped' } } })
   await stopInstances(deps, left)

@@ -1,10 +1,10 @@
 import { createMask, type Env, type Mask } from '@/shared/node/mask'
 
-/** The mask of one deployment: what it learns of variables while it runs is hidden in everything written from then on. */
+/** Secret mask of a running deployment. Values added during the run are masked in all later output. */
 export interface RunMask {
   (text: string): string
   learn(variables: Env): void
-  /** As it is now. */
+  /** The current mask. */
   current(): Mask
 }
 

@@ -15,8 +15,8 @@ import { describeServing } from './still-serving'
 import { readAllVariables } from './variables'
 
 /**
- * Brings one deployment to its end: build, start, health check, cutover; the old one then drains by itself. Safe to run again after a crash at any
- * point: what the record says is done is not done twice, what was half done is removed and begun anew.
+ * Runs a deployment to its final status: build, start, health check, cutover. Old instances drain afterwards, outside of this job.
+ * Idempotent after a crash at any point: recorded steps are not repeated; leftovers of an interrupted step are removed and the step restarts.
  */
 export async function runDeployment(deps: DeployDeps, deploymentId: string, job: JobContext): Promise<void> {
   const deployment = await deps.prisma.deployment.findUnique({ where: { id: deploymentId } })
@@ -35,7 +35,7 @@ export async function runDeployment(deps: DeployDeps, deploymentId: string, job:
     if (deploymentTraits[run.deployment.status].running) await advance(deps, run)
     await retireOldInstances(deps, run)
   } catch (error) {
-    // A lost lease or a stopping process writes nothing: the next worker goes on from the record.
+    // Write nothing after a lost lease or during shutdown: the next worker continues from the recorded state.
     if (error instanceof LeaseLost || job.signal.aborted) throw error
     await giveUp(deps, run, canceled.signal.aborted ? new AppError('ERR_CANCELED', 'The deployment was canceled.') : error)
   } finally {
@@ -51,7 +51,7 @@ async function advance(deps: DeployDeps, run: DeployRun): Promise<void> {
   await goLive(deps, run, artifactId)
 }
 
-/** An earlier worker died with this deployment: its leftovers go, its open steps are closed, and the work begins again where the record allows. */
+/** Cleans up after a worker that died: removes its instances, marks its running steps as interrupted, resumes from the recorded state. */
 async function recoverFromCrash(deps: DeployDeps, run: DeployRun, job: JobContext): Promise<void> {
   await run.record.interruptSteps()
   if (!deploymentTraits[run.deployment.status].running) return
@@ -64,23 +64,23 @@ async function recoverFromCrash(deps: DeployDeps, run: DeployRun, job: JobContex
     })
 }
 
-/** Undo, explain, keep traffic where it was. */
+/** Ends a failed or canceled deployment: restores the old routes, removes its instances, records the error. */
 async function giveUp(deps: DeployDeps, run: DeployRun, error: unknown): Promise<void> {
   const canceled = isAppError(error) && error.code === 'ERR_CANCELED'
   const errorId = newId()
   if (!isAppError(error)) deps.logger.error({ err: error, deployment: run.deployment.id, errorId }, 'deployment failed unexpectedly')
   const { status } = await run.db.deployment.findUniqueOrThrow({ where: { id: run.deployment.id }, select: { status: true } })
   if (!deploymentTraits[status].running) {
-    // It is live already; only the old instances were not marked as draining. The monitor does that.
+    // The deployment is live; only marking old instances as draining failed. The monitor retries that.
     deps.logger.warn({ err: error, deployment: run.deployment.id }, 'old instances were not taken out of the routes; the monitor will')
     return
   }
-  // Before its instances go: routers may serve it already, if it failed between their word and the record's.
-  const routed = await takeBack(deps, run)
+  // Restore routes before removing instances: routers may already serve this deployment if it failed between their acknowledgement and the database write.
+  const routed = await restoreRoutes(deps, run)
   const wire = await explain(deps, run, { error, errorId, routed })
-  // One line: what the command said last stands right above it.
+  // One line only: the last output of the failed command is the line above.
   const [reason, ...quoted] = wire.message.split('\n')
-  // An app that ended at once left no instance to read from: what the error quotes is all of its output that is left.
+  // An app that exited immediately left no instance to read logs from: only the error quotes its output.
   if (wire.code === 'ERR_START')
     for (const text of quoted.filter((line) => line.startsWith('  '))) run.log.write({ step: 'runtime', stream: 'stderr', text: text.slice(2) })
   run.log.write({ step: wire.step ?? 'deploy', stream: 'system', text: canceled ? 'Canceled.' : `Failed: ${reason}` })
@@ -88,11 +88,11 @@ async function giveUp(deps: DeployDeps, run: DeployRun, error: unknown): Promise
   await run.log.flush()
   await removeInstances(deps, { deploymentId: run.deployment.id })
   await run.record.fail(canceled ? 'CANCELED' : 'FAILED', wire)
-  await takeBack(deps, run)
+  await restoreRoutes(deps, run)
 }
 
-/** Routes are what the record says again. False: not every router has confirmed it yet; the monitor goes on trying. */
-async function takeBack(deps: DeployDeps, run: DeployRun): Promise<boolean> {
+/** Publishes the routes in the database again. False: some router has not acknowledged them yet; the monitor retries. */
+async function restoreRoutes(deps: DeployDeps, run: DeployRun): Promise<boolean> {
   deps.routes.settle(run.deployment.environmentId)
   return deps.routes.sync().then(
     () => true,
@@ -103,7 +103,7 @@ async function takeBack(deps: DeployDeps, run: DeployRun): Promise<boolean> {
   )
 }
 
-/** What the person is told. The words of an unexpected error may hold anything: they stay in the operator's log, under the id. */
+/** Error for the user. The message of an unexpected error may contain secrets: it goes to the operator's log only, under the error id. */
 async function explain(
   deps: DeployDeps,
   run: DeployRun,
@@ -126,7 +126,7 @@ async function explain(
   }
 }
 
-/** Aborts as soon as somebody asks for this deployment to be canceled, from whichever process. */
+/** A signal that aborts when any process requests cancellation of this deployment. */
 function watchForCancel(deps: DeployDeps, db: ScopedClient, deploymentId: string): { signal: AbortSignal; dispose(): void } {
   const canceled = new AbortController()
   const done = new AbortController()

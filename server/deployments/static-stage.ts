@@ -9,8 +9,8 @@ import type { ContentSpec } from '../static-content/static-content'
 import type { DeployDeps, DeployRun } from './deploy-run'
 
 /**
- * What "start" and "health" mean for a site of files alone: the routers serve it from disk, so nothing is started. The files are
- * unpacked, and the page the health check names has to be among them.
+ * Steps "start" and "health" of a static site: routers serve its files from disk, so no instance starts. Unpacks the files and checks that
+ * the health check's page exists.
  */
 export async function layOutFiles(deps: DeployDeps, run: DeployRun, artifact: ArtifactRow, spec: ContentSpec, config: ReleaseConfig): Promise<void> {
   const content = await run.record.step('start', async () => {
@@ -23,7 +23,7 @@ export async function layOutFiles(deps: DeployDeps, run: DeployRun, artifact: Ar
   await run.record.step('health', async () => {
     const { path: wanted, strict } = config.health
     if (await hasPage(content, wanted)) return { value: undefined, detail: `${wanted} is there` }
-    // A site may have no page at its top; one that the person named has to be there.
+    // The default path `/` may be missing; a path configured by the user must exist.
     if (!strict) return { value: undefined, detail: 'files are there' }
     throw new AppError('ERR_HEALTH_CHECK', `The new version has no page at ${wanted}, which its health check asks for.`, {
       nextAction: 'Correct the health check path in the settings, or make the build write that page, then deploy again.',
@@ -31,7 +31,7 @@ export async function layOutFiles(deps: DeployDeps, run: DeployRun, artifact: Ar
   })
 }
 
-/** As the routers look for a page: the file itself, with `.html`, or the index of a directory. */
+/** Resolves a page like the routers: the exact file, the file with `.html`, or the directory's index. */
 export async function hasPage(content: StaticContent, wanted: string): Promise<boolean> {
   const name = decoded(wanted.split('?')[0] ?? '/')
   const at = path.join(content.directory, path.posix.normalize(`/${name}`))
@@ -41,7 +41,7 @@ export async function hasPage(content: StaticContent, wanted: string): Promise<b
   return false
 }
 
-/** A path people typed may hold a percent sign that escapes nothing; it is then meant as it stands. */
+/** Percent-decodes a path; returns an invalid escape unchanged. */
 function decoded(text: string): string {
   try {
     return decodeURIComponent(text)

@@ -6,7 +6,7 @@ interface World {
   content?: { root: string; spa: boolean }
   located?: boolean
   instances?: { id: string; host: string | null; port: number | null; state: string }[]
-  /** By instance: what its check says; null is healthy. */
+  /** Health check result by instance id; null: healthy. */
   problems?: Record<string, string | null>
 }
 

@@ -12,12 +12,12 @@ export interface ServingDeps {
   contents: Pick<StaticContents, 'locate'>
 }
 
-/** A person waits for the answer to why the deployment failed. */
+/** Short, because a user is waiting for the reason of the failure. */
 const longestCheckMs = 5_000
 
 /**
- * What serves after an attempt that failed, as it was found just now and not as it should be.
- * `routed`: every router has confirmed the routes of the record.
+ * Describes what serves traffic after a failed deployment, from a fresh health check instead of recorded state.
+ * `routed`: every router has acknowledged the routes in the database.
  */
 export async function describeServing(deps: ServingDeps, environmentId: string, routed: boolean): Promise<string> {
   const { liveReleaseId } = await deps.db.environment.findUniqueOrThrow({ where: { id: environmentId }, select: { liveReleaseId: true } })
@@ -34,7 +34,7 @@ export async function describeServing(deps: ServingDeps, environmentId: string, 
   return `${live}${await findOut(deps, instances, releaseConfig(release).health)}${routes}`
 }
 
-/** What an answer at this moment does not show, as a sentence: it keeps crashing, say. Exported for tests. */
+/** A sentence about trouble that a single successful health check hides, such as a crash loop. Exported for tests. */
 export async function readTrouble(db: ScopedClient, releaseId: string): Promise<string> {
   const health = (await readHealth(db, [releaseId])).get(releaseId)
   return health?.message ? ` It does not serve well: ${health.message}` : ''

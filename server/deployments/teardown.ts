@@ -20,8 +20,8 @@ interface TeardownDeps {
 const cancelDeadlineMs = 30_000
 
 /**
- * Stops everything of a project that is about to be deleted: its running deployment, instances, artifacts, caches, network. Can be
- * repeated. @throws ERR_DEADLINE when a deployment does not stop; the project is still whole then
+ * Stops and removes the running deployment, instances, artifacts, caches and network of a project before its deletion. Idempotent.
+ * @throws ERR_DEADLINE when a running deployment does not stop; nothing has been removed then
  */
 export async function tearDownProject(deps: TeardownDeps, projectId: string): Promise<void> {
   const { prisma, runtime, builder } = deps

@@ -2,7 +2,7 @@ import type { Variable, VariableScope } from '@/server/database/generated/client
 import type { ScopedClient } from '../database/scope'
 import type { Secrets } from '../secrets/secrets'
 
-/** The environment's variables of one scope, decrypted: `{KEY: value}`. */
+/** Decrypts the environment's variables of a scope (build or runtime): `{KEY: value}`. */
 export async function readVariables(
   db: ScopedClient,
   secrets: Pick<Secrets, 'open'>,
@@ -15,7 +15,7 @@ export async function readVariables(
   return openAll(secrets, where.teamId, rows)
 }
 
-/** Those of every scope: for what hides their values. */
+/** Decrypts the variables of all scopes, for masking their values. */
 export async function readAllVariables(
   db: ScopedClient,
   secrets: Pick<Secrets, 'open'>,

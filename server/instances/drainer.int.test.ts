@@ -11,7 +11,7 @@ beforeAll(async () => {
 })
 afterAll(() => db.close())
 
-/** A drainer in a world where `open` requests are in flight towards every instance. */
+/** A drainer whose routers report `open` requests in flight to every instance. */
 function world(exit: object | null = null) {
   const state = { open: 1, counted: 0, calls: [] as string[] }
   const deps = {

@@ -7,9 +7,9 @@ import type { ChangeBus } from '../events/bus'
 import type { RoutePublisher } from '../routes/publisher'
 import { stopInstances } from './stop'
 
-/** Ends instances that were replaced: no new requests, time for those in flight, stop. Goes by the record, so a restart goes on with it. */
+/** Drains and stops replaced instances: no new requests, then wait for open requests, then stop. State is in the database, so a restart resumes. */
 export interface Drainer {
-  /** Begins, or goes on with, the end of a draining instance. Resolves when it is stopped, or with this process. */
+  /** Starts or resumes the drain of a draining instance. Resolves when it is stopped, or with this process. */
   follow(instance: Instance): Promise<void>
   stop(): Promise<void>
 }
@@ -18,20 +18,20 @@ export interface DrainerDeps {
   prisma: PrismaClient
   runtime: Pick<Runtime, 'drain' | 'inspect' | 'stop'>
   routes: Pick<RoutePublisher, 'sync'>
-  /** Requests and upgraded connections open towards each instance, over all routers. */
+  /** Open requests and upgraded connections per instance, summed over all routers. */
   inFlight(instanceIds: string[]): Promise<Record<string, number>>
-  /** Has the routers end what is open towards an instance in an orderly way: WebSockets are told to go. */
+  /** Makes the routers close open connections to the instances; WebSockets receive a close frame. */
   endConnections(instanceIds: string[]): Promise<void>
   bus: Pick<ChangeBus, 'publish'>
   logger: Logger
 }
 
-/** Most drains are over in moments; one that takes hours is looked at once a second, and its settings are read anew each time around. */
+/** Most drains end within seconds: poll quickly at first, later once a second, reading the settings again each time. */
 const firstLook = { forMs: 5_000, everyMs: 50 }
 const laterLooks = { forMs: 5_000, everyMs: 1_000 }
 const retryMs = 2_000
 
-/** Makes the drainer of a worker process. */
+/** Creates the drainer of a worker process. */
 export function createDrainer(deps: DrainerDeps): Drainer {
   const following = new Map<string, Promise<void>>()
   const stopping = new AbortController()
@@ -65,7 +65,7 @@ export function createDrainer(deps: DrainerDeps): Drainer {
 }
 
 async function drainAndStop(deps: DrainerDeps, instance: Instance, signal: AbortSignal): Promise<void> {
-  // No router may still send it something new before its requests are counted.
+  // Every router must have stopped sending new requests before open requests are counted.
   await deps.routes.sync()
   const drained = await drain(deps, instance, signal)
   signal.throwIfAborted()
@@ -78,7 +78,7 @@ async function drainAndStop(deps: DrainerDeps, instance: Instance, signal: Abort
   if (instance.replacedBy) await deps.bus.publish({ kind: 'deployment', id: instance.replacedBy, teamId, projectId })
 }
 
-/** True when nothing is open any more, false at the deadline. */
+/** True: no open requests. False: the deadline passed. */
 async function drain(deps: DrainerDeps, instance: Instance, signal: AbortSignal): Promise<boolean> {
   const inFlight = async () => Object.values(await deps.inFlight([instance.id])).reduce((sum, n) => sum + n, 0)
   for (let look = firstLook; !signal.aborted; look = laterLooks) {
@@ -90,7 +90,7 @@ async function drain(deps: DrainerDeps, instance: Instance, signal: AbortSignal)
   return false
 }
 
-/** By the settings of now: a person may prolong or shorten a drain that is under way. At once when too many versions drain. */
+/** Reads the drain timeout anew: users may change it during a drain. The deadline is now when too many releases drain. */
 async function deadlineOf(prisma: PrismaClient, { id, environmentId, projectId, releaseId, drainingSince }: Instance): Promise<number> {
   const project = await prisma.project.findUnique({ where: { id: projectId }, select: { runtimeSettings: true } })
   const { drainSeconds, drainVersions } = readRuntimeSettings(project?.runtimeSettings)
@@ -103,7 +103,7 @@ async function deadlineOf(prisma: PrismaClient, { id, environmentId, projectId, 
   return newer.length >= drainVersions ? 0 : since.getTime() + drainSeconds * 1000
 }
 
-/** The last instance that a deployment replaced ends that deployment's steps "drain" and "stop". */
+/** Ends the deployment's steps "drain" and "stop" after the last instance it replaced. */
 async function endSteps(deps: DrainerDeps, instance: Instance, { drained, drainedAt }: { drained: boolean; drainedAt: Date }): Promise<void> {
   const { replacedBy, teamId, drainingSince } = instance
   if (!replacedBy) return

@@ -24,13 +24,13 @@ export interface HealDeps extends LaunchDeps {
 const backoffBaseMs = 1_000
 const backoffMaxMs = 60_000
 
-/** How long to wait before an environment is healed again: grows with the deaths of its release in the last minutes. */
+/** Restart backoff in milliseconds; grows with the release's recent crashes. */
 export async function healDelayMs(prisma: PrismaClient, releaseId: string): Promise<number> {
   const deaths = await recentDeaths(prisma, releaseId)
   return deaths <= 1 ? 0 : Math.min(backoffMaxMs, backoffBaseMs * 2 ** (deaths - 2))
 }
 
-/** Deaths of the app's own making: those that the engine or the machine caused say nothing about the next start. */
+/** Number of recent crashes caused by the app; exits caused by the engine or machine do not count. */
 async function recentDeaths(prisma: PrismaClient, releaseId: string): Promise<number> {
   const after = new Date(Date.now() - crashWindowMs)
   const [row] = await prisma.$queryRaw<{ deaths: number }[]>`
@@ -40,8 +40,8 @@ async function recentDeaths(prisma: PrismaClient, releaseId: string): Promise<nu
 }
 
 /**
- * Makes the live release of an environment run: when no instance of it does, a new one is started, probed and routed to.
- * Does nothing when it runs already. @throws AppError when the new instance does not become healthy
+ * Ensures that the environment's live release runs: without a running instance, starts and probes a new instance and publishes its route.
+ * No effect when an instance runs. @throws AppError when the new instance does not become healthy
  */
 export async function healEnvironment(deps: HealDeps, environmentId: string, signal?: AbortSignal): Promise<void> {
   const { prisma, runtime } = deps
@@ -62,7 +62,7 @@ export async function healEnvironment(deps: HealDeps, environmentId: string, sig
   }
 }
 
-/** One more instance of the live release, routed to once it is healthy. */
+/** Starts a new instance of the live release and routes traffic to it when healthy. */
 async function startAgain(deps: HealDeps, environment: Environment, last: Instance | undefined, signal: AbortSignal | undefined): Promise<void> {
   const restarts = (last?.restarts ?? -1) + 1
   const { instance, config } = await launchInstance(deps, {
@@ -81,7 +81,7 @@ async function startAgain(deps: HealDeps, environment: Environment, last: Instan
     throw error
   }
   await routeTo(deps, instance)
-  // No event ends a crash loop: readers judge again once the instance has run long enough.
+  // No event marks the end of a crash loop: notify readers again when the instance has run long enough.
   if (restarts >= crashLoopAfter) setTimeout(publish, settledAfterMs + 1_000).unref()
   deps.logger.info({ environment: environment.id, instance: instance.id, restarts }, 'instance started again')
 }
@@ -98,12 +98,12 @@ async function routeTo(deps: HealDeps, { id, teamId, projectId }: Instance): Pro
   await deps.bus.publish({ kind: 'instance', id, teamId, projectId })
 }
 
-/** A site of files alone needs no instance: its files are put where the routers read them, built again where the artifact is lost. */
+/** Unpacks the files of a static site for the routers; rebuilds when the artifact is lost. */
 async function layOutAgain(deps: HealDeps, release: Release & { artifact: Artifact }, spec: ContentSpec): Promise<void> {
   try {
     await deps.contents.ensure(artifactOf(release.artifact), spec)
   } catch (error) {
-    // An engine that does not answer now is tried again; an image where there is no engine, or an artifact that is gone, is made anew.
+    // Retry later when the container engine does not answer. Rebuild when the artifact is gone, or is an image and this machine has no engine.
     const lost = isAppError(error) && error.code === 'ERR_NOT_FOUND'
     const unreadable = release.artifact.kind === 'image' && deps.runtime.kind !== 'docker'
     if (lost || unreadable) return rebuild(deps, release)
@@ -112,7 +112,7 @@ async function layOutAgain(deps: HealDeps, release: Release & { artifact: Artifa
   await deps.routes.sync()
 }
 
-/** Which of these releases the routers serve from files that are there. */
+/** Ids of the releases that routers serve from files already unpacked. */
 export async function releasesOfFiles(deps: Pick<HealDeps, 'prisma' | 'contents'>, releaseIds: string[]): Promise<Set<string>> {
   if (releaseIds.length === 0) return new Set()
   const releases = await deps.prisma.release.findMany({
@@ -126,7 +126,7 @@ export async function releasesOfFiles(deps: Pick<HealDeps, 'prisma' | 'contents'
   return new Set(served.map(({ id }) => id))
 }
 
-/** The installation has moved between containers and processes, and the artifact is of the other kind: the same source is built again. */
+/** Rebuilds the same source when the artifact does not fit the runtime (containers or processes) that the installation now uses. */
 async function rebuild(deps: HealDeps, release: { teamId: string; projectId: string; environmentId: string; deploymentId: string }): Promise<void> {
   const { teamId, projectId, environmentId } = release
   const db = scopeTo(deps.prisma, { teamId })
@@ -147,8 +147,8 @@ async function rebuild(deps: HealDeps, release: { teamId: string; projectId: str
 }
 
 /**
- * Takes an instance that runs for what it is, with the address it has now (an engine that was restarted gives new ones). A start that was
- * cut off before its health check ended is checked now. False: it is gone, or was not healthy and has been ended.
+ * Adopts a running instance with its current address (a restarted engine assigns new addresses). Finishes the health check of an interrupted
+ * start. False: the instance is gone, or was unhealthy and has been stopped.
  */
 async function adopt(deps: HealDeps, instance: Instance, check: HealthCheck, signal?: AbortSignal): Promise<boolean> {
   const observed = await deps.runtime.inspect(instance.id)

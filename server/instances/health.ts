@@ -3,7 +3,7 @@ import type { ScopedClient } from '../database/scope'
 import { contentSpec } from '../static-content/static-content'
 import { crashLoopAfter, crashLoopWhileDown, crashWindowMs, settledAfterMs } from './crash-window'
 
-/** Of a deployment that no visitor of the project reaches. */
+/** Health of a deployment that is not live. */
 export const notLive: DeploymentHealth = { state: 'none', message: null, since: null }
 
 export interface InstanceRecord {
@@ -19,18 +19,18 @@ const isByEngine = (exit: unknown): boolean => (exit as { byEngine?: boolean } |
 const iso = (date: Date | undefined | null): string | null => date?.toISOString() ?? null
 const minutes = crashWindowMs / 60_000
 
-/** Instances that ended within the window and were not replaced on purpose, the oldest first. */
+/** Instances that exited within the crash window and were not replaced on purpose, oldest first. */
 const recentEnds = (instances: InstanceRecord[], now: number): InstanceRecord[] =>
   instances
     .filter(({ state, stoppedAt, drainingSince }) => state === 'stopped' && drainingSince === null && Number(stoppedAt) > now - crashWindowMs)
     .sort((a, b) => Number(a.stoppedAt) - Number(b.stoppedAt))
 
-/** What visitors of a live release get, from its present instances and those that ended within the crash window. */
+/** Health of a live release, computed from its current instances and those that exited within the crash window. */
 export function judgeHealth(instances: InstanceRecord[], now = Date.now()): DeploymentHealth {
   const inState = (...states: string[]) => instances.find(({ state }) => states.includes(state))
   const serving = inState('healthy', 'sleeping')
   const ended = recentEnds(instances, now)
-  // An instance that the engine could not start, or that ended together with it, says nothing about the app.
+  // Do not blame the app for instances that the engine could not start or that died with the engine.
   const crashes = ended.filter(({ exit, startedAt }) => startedAt !== null && !isByEngine(exit))
   if (isCrashLoop(crashes, serving !== undefined, now)) return crashing(crashes, serving !== undefined)
   if (serving) return { state: 'healthy', message: null, since: iso(serving.startedAt ?? serving.createdAt) }
@@ -62,7 +62,7 @@ function down(unhealthy: InstanceRecord | undefined, last: InstanceRecord | unde
   return { state: 'down', message, since: iso(last?.stoppedAt) }
 }
 
-/** Health by live release: one query for a whole list. Files alone need no instance. */
+/** Health by release id, in a single query for the whole list. Static sites are healthy without an instance. */
 export async function readHealth(db: ScopedClient, releaseIds: string[]): Promise<Map<string, DeploymentHealth>> {
   if (releaseIds.length === 0) return new Map()
   const after = new Date(Date.now() - crashWindowMs)

@@ -7,7 +7,7 @@ import { readInstanceLogs } from '../deployments/logs'
 import type { ChangeBus } from '../events/bus'
 import { requireProject } from '../projects/read'
 
-/** Stopped instances shown beside the running ones. */
+/** Stopped instances listed in addition to running instances. */
 const shownStopped = 10
 
 export interface Instances {
@@ -33,7 +33,7 @@ export function createInstances(deps: { prisma: PrismaClient; runtime: Runtime; 
 }
 
 async function present(runtime: Runtime, row: Instance): Promise<InstanceView> {
-  // Figures of an instance that has just ended are missing, not an error.
+  // An instance that has just exited has no statistics: not an error.
   const stats = row.state === 'stopped' ? null : await runtime.stats(row.id).catch(() => null)
   return {
     id: row.id,

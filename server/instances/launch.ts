@@ -4,7 +4,7 @@ import { newId } from '@/shared/node/ids'
 import type { Artifact, HealthCheck, ResourceLimits, Slot } from '@/shared/release'
 import type { Secrets } from '../secrets/secrets'
 
-/** What a release freezes besides its artifact and variables. */
+/** Settings frozen in a release in addition to artifact and variables. */
 export interface ReleaseConfig {
   health: HealthCheck
   limits: ResourceLimits
@@ -35,11 +35,11 @@ export interface LaunchDeps {
   runtime: Runtime
   secrets: Secrets
   installationId: string
-  /** Bytes of a request head that the routers pass on. */
+  /** Largest request head that the routers forward, in bytes. */
   maxHeaderBytes: number
 }
 
-/** Starts one instance of a release. Its row is written before the side effect; a failed start leaves a `stopped` row and nothing running. */
+/** Starts an instance of a release. Writes the row before the side effect; a failed start leaves a `stopped` row and no running instance. */
 export async function launchInstance(
   deps: LaunchDeps,
   what: { releaseId: string; slot: Slot; restarts?: number; signal?: AbortSignal },
@@ -104,7 +104,7 @@ export async function markStopped(prisma: PrismaClient, instanceId: string, exit
   })
 }
 
-/** What a probe asks about the instance itself: whether it still runs, and how it ended when it does not. */
+/** Gives a health probe the instance's state: running, or its exit status. */
 export function watchInstance(
   runtime: Pick<Runtime, 'inspect' | 'listeners' | 'untilExit'>,
   instanceId: string,

@@ -12,7 +12,7 @@ afterAll(() => db.close())
 
 type Deps = Parameters<typeof createLogCollector>[0]
 
-/** Stores what an instance prints, with these variables in its release, and gives the stored texts back. */
+/** Collects the output `lines` of an instance whose release has `variables`; returns the stored texts. */
 async function collect(variables: Record<string, string>, lines: Pick<InstanceLogLine, 'stream' | 'text' | 'cut'>[]): Promise<string[]> {
   const owner = await createProject(db.prisma)
   const deployment = await createDeploymentRow(db.prisma, owner)

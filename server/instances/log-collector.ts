@@ -8,15 +8,15 @@ import { createLogWriter, type LogWriter } from '../deployments/log-writer'
 import type { ChangeBus } from '../events/bus'
 import type { Secrets } from '../secrets/secrets'
 
-/** Copies what running apps print into the database, so that it outlives their containers. */
+/** Copies the output of running apps into the database, so that logs outlive the containers. */
 export interface LogCollector {
-  /** Begins, or goes on, with an instance's output. Does nothing when it is followed already. */
+  /** Starts or resumes collecting an instance's output; no effect when already collecting. */
   follow(instance: Instance): void
-  /** Whether following an instance has failed since the last call. */
+  /** Whether collecting from any instance has failed since the last call. */
   hasLost(): boolean
-  /** Resolves when what a dead instance printed last is stored. */
+  /** Resolves when the last output of an exited instance is stored. */
   finish(instanceId: string): Promise<void>
-  /** A line of the platform's own in the log of the instance's deployment. */
+  /** Writes a line of the platform to the log of the instance's deployment. */
   note(instance: Instance, text: string): void
   stop(): Promise<void>
 }
@@ -26,16 +26,16 @@ interface Following {
   ended: Promise<void>
 }
 
-/** What Node and other runtimes print when a file cannot be written. A refused bind to a port is another matter. */
+/** Error output of a denied file write in Node and other runtimes; excludes EACCES from binding to a port. */
 export const deniedWrite = /\bEROFS\b|Read-only file system|(?<!\b(?:listen|bind|connect) )\bEACCES\b/i
 export const readOnlyHint =
   'A release is read-only. Write to $TMPDIR (/tmp) what may go with the instance, and to a database or an object store what must stay. README: "What an app can write".'
 const saveEveryMs = 2_000
 const finishDeadlineMs = 3_000
-/** Sustained lines a second of one instance; a flood beyond it is counted, not stored. */
+/** Sustained lines per second per instance; excess lines are counted, not stored. */
 const linesPerSecond = 500
 const burstLines = 5_000
-/** Of one instance, read and not stored yet. */
+/** Lines of an instance in memory, read but not stored yet. */
 const maxHeldLines = 2_000
 
 export function createLogCollector(deps: {
@@ -57,7 +57,7 @@ export function createLogCollector(deps: {
       ids: { teamId: instance.teamId, projectId: instance.projectId, deploymentId: instance.deploymentId, instanceId: instance.id },
     })
 
-  /** Hides the values of the variables that the instance was started with. */
+  /** Mask for the values of the variables that the instance was started with. */
   async function maskOf(instance: Instance): Promise<Mask> {
     const release = await deps.prisma.release.findUniqueOrThrow({ where: { id: instance.releaseId }, select: { variables: true } })
     return createMask(JSON.parse(await deps.secrets.open(instance.teamId, release.variables)) as Record<string, string>)
@@ -81,7 +81,7 @@ export function createLogCollector(deps: {
     }
     let saving = false
     const saveSoon = async () => {
-      // While the database is away one save waits, not one more every two seconds.
+      // While the database is unavailable keep a single pending save instead of adding a save every two seconds.
       if (saving) return
       saving = true
       await save()
@@ -94,7 +94,7 @@ export function createLogCollector(deps: {
     try {
       for await (const line of deps.runtime.logs(instance.id, { ...(cursor ? { after: cursor } : {}), follow: true, signal })) {
         cursor = line.cursor
-        // Every line, stored or not: a secret may reach from one piece of a line into the next.
+        // Mask dropped lines too: a secret may span two pieces of a long line.
         const text = masked(line)
         if (!admit()) {
           refused++
@@ -106,7 +106,7 @@ export function createLogCollector(deps: {
           hinted = true
           writer.write({ step: 'runtime', stream: 'system', text: readOnlyHint })
         }
-        // The runtime keeps what is not read yet: while the database is away it waits there, not in memory.
+        // Backpressure: while the database is unavailable, unread output stays with the runtime, not in memory.
         if (writer.held() >= maxHeldLines) await writer.flush()
       }
     } finally {

@@ -11,7 +11,7 @@ beforeAll(async () => {
 })
 afterAll(() => db.close())
 
-/** A monitor whose look at the machine takes as long as `meanwhile`. */
+/** A monitor whose listing of the runtime's instances waits for `meanwhile`. */
 function monitorDeps(meanwhile: () => Promise<void>): { deps: MonitorDeps; stopped: string[] } {
   const stopped: string[] = []
   const runtime = {

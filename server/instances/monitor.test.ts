@@ -6,7 +6,7 @@ import { type MonitorDeps, startMonitor } from './monitor'
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
 
-/** A monitor over one app that runs and is live. */
+/** A monitor of an environment with a single live, running app. */
 function monitorOfOneApp() {
   let wholeRounds = 0
   let state: 'running' | 'exited' = 'running'

@@ -14,17 +14,17 @@ import type { LogCollector } from './log-collector'
 export type MonitorDeps = HealDeps & { pool: Pool; collector: LogCollector; drainer: Pick<Drainer, 'follow'> }
 
 const intervalMs = 2_000
-/** A change of the record that was not announced is found by then. */
-const wholeRoundMs = 30_000
-/** Instances looked after at the same time: after a restart of the engine all of them need it at once. */
+/** Interval of full comparisons: finds database changes whose notification was lost. */
+const fullRoundMs = 30_000
+/** Instances handled in parallel: after a restart of the container engine all instances need handling. */
 const concurrency = 16
-/** Neither instances nor routes depend on these. */
+/** Kinds of change that affect neither instances nor routes. */
 const unrelated: readonly Change['kind'][] = ['log', 'request', 'watch', 'job']
 
 /**
- * Compares what should run with what runs, again and again: level-triggered, so that a missed event costs seconds, not truth. The runtime
- * is asked every two seconds. The record is read and the routes are computed only after a change of either, while something is not as it
- * should be, while changes cannot be heard, and every half minute.
+ * Repeatedly compares desired with observed instances. Level-triggered: a missed event costs seconds, not correctness. Lists the runtime's
+ * instances every two seconds. Reads the database and computes routes only after a change in either, while the two differ, while the
+ * change bus is disconnected, and every 30 seconds.
  */
 export function startMonitor(deps: MonitorDeps): { stop(): Promise<void> } {
   const stopping = new AbortController()
@@ -36,10 +36,10 @@ export function startMonitor(deps: MonitorDeps): { stop(): Promise<void> } {
     for await (const _ of deps.bus.listen((change) => !unrelated.includes(change.kind), stopping.signal)) last.isSettled = false
   })()
   const isDue = () =>
-    !last.isSettled || !deps.bus.isListening() || deps.routes.isBehind() || deps.collector.hasLost() || performance.now() - last.at > wholeRoundMs
+    !last.isSettled || !deps.bus.isListening() || deps.routes.isBehind() || deps.collector.hasLost() || performance.now() - last.at > fullRoundMs
   const look = async () => {
     if (!isDue() && signatureOf(await deps.runtime.list()) === last.seen) return
-    // Set before the round: a change during it is looked at in the next one.
+    // Set before the round: a change during this round triggers the next round.
     last.isSettled = true
     last.at = performance.now()
     const { observed, isSettled } = await compare(deps, { afterOutage: outage })
@@ -79,33 +79,33 @@ const signatureOf = (observed: ObservedInstance[]): string =>
     .join('\n')
 
 /**
- * One round, and whether all was as it should be. `afterOutage`: the runtime did not answer before, so instances that are gone died with
- * it. Exported for tests.
+ * Runs one round. Returns whether desired and observed state agree. `afterOutage`: the runtime did not answer the previous round, so missing
+ * instances died with the engine. Exported for tests.
  */
 export async function compare(
   deps: MonitorDeps,
   { afterOutage = false }: { afterOutage?: boolean } = {},
 ): Promise<{ observed: ObservedInstance[]; isSettled: boolean }> {
-  // The record first: an instance started after this read is in neither list.
+  // Read the database before the runtime: in the other order, an instance started in between would be recorded but not listed, and look dead.
   const recorded = await deps.prisma.instance.findMany({ where: { state: { notIn: ['stopped', 'sleeping'] } } })
   const environments = await deps.prisma.environment.findMany({ where: { liveReleaseId: { not: null } } })
   const running = await deps.runtime.list()
   const observed = new Map(running.map((o) => [o.owner.instanceId, o]))
   const liveReleases = new Set(environments.map((e) => e.liveReleaseId))
   const isGone = (instance: Instance) => (observed.get(instance.id)?.state ?? 'exited') === 'exited'
-  // Several apps that end within one round did not crash one by one.
+  // When all of several apps exit within a single round, the engine or machine ended them, not a bug of each app.
   const byEngine = afterOutage || (recorded.length > 2 && recorded.every(isGone))
   const attend = async (instance: Instance) => {
     if (instance.state === 'draining') {
       if (!isGone(instance)) deps.collector.follow(instance)
       void deps.drainer.follow(instance)
     } else if (!liveReleases.has(instance.releaseId)) await removeLeftover(deps, instance)
-    // A starting one belongs to whoever starts it.
+    // The job that starts an instance owns it until the start ends.
     else if (instance.state === 'starting') return
     else if (isGone(instance)) await recordDeath(deps, instance, observed.get(instance.id) ?? null, byEngine)
     else deps.collector.follow(instance)
   }
-  // One that drains may do so for hours: the drainer looks after it.
+  // A draining instance may take hours: the drainer handles it, so it counts as steady.
   const isSteady = (instance: Instance) =>
     !isGone(instance) && (instance.state === 'draining' || (instance.state !== 'starting' && liveReleases.has(instance.releaseId)))
   let isSettled = recorded.every(isSteady)
@@ -115,7 +115,7 @@ export async function compare(
       deps.logger.warn({ err: error, instance: instance.id }, 'monitor: an instance cannot be looked after; trying again')
     }),
   )
-  // One that is still starting serves nobody; the job that starts it is not queued a second time.
+  // A starting instance serves no traffic yet; its heal job is already queued and is not queued twice.
   const alive = new Set(recorded.filter((i) => i.state !== 'starting' && !isGone(i)).map((i) => i.releaseId))
   const dead = environments.filter((e) => e.liveReleaseId !== null && !alive.has(e.liveReleaseId))
   const ofFiles = await releasesOfFiles(
@@ -151,7 +151,7 @@ async function recordDeath(deps: MonitorDeps, instance: Instance, seen: Observed
   deps.logger.warn({ instance: instance.id, exit }, 'instance died')
 }
 
-/** Runs, but nothing points to it and no deployment is under way that would take it out of the routes. */
+/** Removes an instance that runs although no live pointer refers to it and no running deployment will retire it. */
 async function removeLeftover(deps: MonitorDeps, instance: Instance): Promise<void> {
   const busy = await deps.prisma.deployment.count({
     where: { environmentId: instance.environmentId, status: { in: runningDeploymentStatuses } },
@@ -160,7 +160,7 @@ async function removeLeftover(deps: MonitorDeps, instance: Instance): Promise<vo
     where: { exclusiveKey: `environment:${instance.environmentId}`, state: { in: ['queued', 'running'] } },
   })
   if (busy + retiring > 0) return
-  // Read last: this round began before a deployment may have ended, and what it found useless may be what is live by now.
+  // Read the live pointer again: a deployment may have ended during this round and made this release live.
   const environment = await deps.prisma.environment.findUnique({ where: { id: instance.environmentId }, select: { liveReleaseId: true } })
   if (environment?.liveReleaseId === instance.releaseId) return
   deps.logger.warn({ instance: instance.id }, 'removing an instance that nothing points to')
@@ -169,7 +169,7 @@ async function removeLeftover(deps: MonitorDeps, instance: Instance): Promise<vo
   void deps.drainer.follow({ ...instance, state: 'draining', drainingSince })
 }
 
-/** Queues the start of an environment's live release, unless it is queued. */
+/** Queues a heal job for the environment's live release, unless it is already queued. */
 export async function requestHeal(
   deps: Pick<MonitorDeps, 'prisma' | 'pool'>,
   { id: environmentId, teamId }: { id: string; teamId: string },

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { createStartGate } from './start-gate'
 
-/** Whether `entered` has resolved by now. */
+/** Whether `entered` has resolved. */
 const isIn = async (entered: Promise<unknown>) => (await Promise.race([entered, new Promise((next) => setImmediate(next, 'waiting'))])) !== 'waiting'
 
 test('as many apps as the limit start at once, the others in their order', async () => {

@@ -1,13 +1,13 @@
-/** Bounds how many apps boot at the same time: more of them would only slow each other down until their health checks run out. */
+/** Limits the number of apps that boot at the same time: too many slow each other down until their health checks time out. */
 export interface StartGate {
-  /** Resolves when there is room, with the function that gives the room back. @throws the signal's reason */
+  /** Waits for a free slot; resolves with the function that releases the slot. @throws the signal's reason */
   enter(signal?: AbortSignal): Promise<() => void>
 }
 
-/** An app that does not answer holds its place no longer than this: the apps behind it must not wait for its whole start period. */
+/** Longest time an app holds a slot, so that an unresponsive app does not delay the queue for its whole start period. */
 const bootShareMs = 5_000
 
-/** A gate for `limit` apps, first come, first served. */
+/** Creates a FIFO gate with `limit` slots. */
 export function createStartGate(limit: number, shareMs: number = bootShareMs): StartGate {
   let free = limit
   const waiting: (() => void)[] = []

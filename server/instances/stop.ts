@@ -3,7 +3,7 @@ import type { Instance, PrismaClient } from '@/server/database/generated/client'
 import { defaultRuntimeSettings, readRuntimeSettings } from '@/shared/runtime-settings'
 import { markStopped } from './launch'
 
-/** Stops instances, each within the grace of its project. The recorded exit of an instance that was dead already stays as it was. */
+/** Stops instances, each with the grace period of its project. The recorded exit of an instance that had already exited is kept. */
 export async function stopInstances(
   deps: { prisma: PrismaClient; runtime: Pick<Runtime, 'inspect' | 'stop'> },
   instances: Pick<Instance, 'id' | 'projectId'>[],
