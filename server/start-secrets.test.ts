@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { expect, test, vi } from 'vitest'
-import { completeEnvironment, controlStart, leaveSecrets, routerEnvironment, secretNames } from './start-secrets'
+import { completeEnvironment, controlStart, reExecWithoutSecrets, routerEnvironment, secretNames } from './start-secrets'
 
 const environment = {
   PATH: '/bin',
@@ -59,10 +59,10 @@ test('a process is replaced once, also when its secrets come back each time it s
   const replaced = vi.fn<(...given: unknown[]) => void>()
   Object.defineProperty(process, 'execve', { value: replaced, configurable: true })
   try {
-    await leaveSecrets(home, { ...environment, SWITCHYARD_HANDED_OVER: 'a key' })
+    await reExecWithoutSecrets(home, { ...environment, SWITCHYARD_HANDED_OVER: 'a key' })
     expect(replaced).not.toHaveBeenCalled()
     expect(await readdir(path.join(home, 'run'))).toEqual([])
-    await leaveSecrets(home, environment)
+    await reExecWithoutSecrets(home, environment)
     expect(replaced).toHaveBeenCalledOnce()
     expect(JSON.stringify(replaced.mock.calls)).not.toContain('canary')
   } finally {

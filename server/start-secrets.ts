@@ -52,7 +52,7 @@ export async function takeSecrets(home: string, environment: Readonly<Values>): 
   return JSON.parse(Buffer.concat([opening.update(box.subarray(28)), opening.final()]).toString('utf8')) as Values
 }
 
-/** Re-executes this program (execve) without secrets in its environment. Returns only when there are no secrets or execve is unavailable. */
+/** Re-executes this program (execve) without secrets in its environment. Returns only when already re-executed, without secrets, or without execve. */
 export async function reExecWithoutSecrets(home: string, environment: Readonly<Values>): Promise<void> {
   // Already re-executed: secrets that reappear, as from --env-file among Node's flags, would reappear every time.
   if (environment[handedOver]) return

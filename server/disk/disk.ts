@@ -11,23 +11,23 @@ import type { BlobStore } from '@/storage/blob-store'
 import { createReserve } from './reserve'
 import { removeOldUploads } from './uploads'
 
-/** How much the platform itself may keep. */
+/** Limits of the platform's own disk usage. */
 export interface DiskLimits {
   buildCacheBytes: number
   buildCacheDays: number
   engineCacheBytes: number
   uploadDays: number
-  /** Held back for Postgres. */
+  /** Bytes reserved for Postgres. */
   reserveBytes: number
 }
 
-/** The disks of this installation: watched, kept within the limits, and named as the cause wherever they are one. */
+/** Monitors the installation's disks, cleans up beyond the limits, and reports a full disk as the cause of failures. */
 export interface Disk {
-  /** Watches and tidies up, in the one process that works. */
+  /** Starts monitoring and clean-up; call in the worker process only. */
   start(): { stop(): void }
   /** A sentence when there is too little space; null: enough. */
   problem(): string | null
-  /** @throws AppError ERR_UNAVAILABLE where nothing that writes may begin */
+  /** @throws AppError ERR_UNAVAILABLE when there is too little space to start `what` */
   refuseWhenTight(what: string): Promise<void>
   health(): { ok: boolean; detail: string }
   view(): Promise<StorageView>
@@ -168,12 +168,12 @@ export function createDisk(deps: DiskDeps): Disk {
   }
 }
 
-/** Given up when the disk is low, taken again when there is plenty. */
+/** The reserve file: released when the disk is low, created again when space is plentiful. */
 function createOwnReserve(home: string, wantedBytes: number, logger: Logger) {
   let reserve: ReturnType<typeof createReserve> | null = null
   return {
     async keep(space: DiskSpace): Promise<void> {
-      // A small disk must not be filled by its reserve.
+      // At most 2 % of the disk, so that the reserve cannot fill a small disk.
       reserve ??= createReserve(home, Math.min(wantedBytes, Math.floor(space.totalBytes * 0.02)))
       if (isLow(space)) {
         if (!(await reserve.isThere())) return
@@ -192,7 +192,7 @@ async function readRecords(file: string): Promise<FreedRecord[]> {
   }
 }
 
-/** Versions of Node that a release may be started on again. */
+/** Node versions that an existing release may need. */
 async function nodesInUse(pool: Pool): Promise<string[]> {
   const found = await pool.query<{ version: string }>(
     `SELECT DISTINCT "metadata"->>'nodeVersion' AS version FROM "Artifact" WHERE "removedAt" IS NULL AND "metadata"->>'nodeVersion' IS NOT NULL`,

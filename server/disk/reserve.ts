@@ -3,7 +3,7 @@ import path from 'node:path'
 
 const chunkBytes = 1024 * 1024
 
-/** A file that only takes space. Given up on a full disk it lets Postgres write until the cause is found. */
+/** A placeholder file. Deleting it on a full disk lets Postgres keep writing until the operator frees space. */
 export interface Reserve {
   isThere(): Promise<boolean>
   take(): Promise<void>
@@ -18,7 +18,7 @@ export function createReserve(home: string, sizeBytes: number): Reserve {
     async take() {
       const handle = await open(file, 'w', 0o600)
       try {
-        // Real blocks: a file with a hole would reserve nothing.
+        // Write non-zero bytes: a sparse file would reserve no blocks.
         const chunk = Buffer.alloc(chunkBytes, 1)
         for (let written = 0; written < sizeBytes; written += chunkBytes) await handle.write(chunk, 0, Math.min(chunkBytes, sizeBytes - written))
         await handle.sync()

@@ -1,12 +1,12 @@
 import type { Pool } from 'pg'
 import type { BlobStore } from '@/storage/blob-store'
 
-/** Deployments of a project whose upload is kept, so that they can be repeated. */
+/** Newest deployments per project whose uploads are kept, so that they can be repeated. */
 const repeatable = 10
 
 /**
- * Removes uploads nobody can deploy again: older than `maxAgeMs`, and of none of a project's newest deployments, nor of one that runs or
- * is live. The bytes go when no team has a claim on them. Returns what was freed.
+ * Removes uploads older than `maxAgeMs` that belong to no recent, running or live deployment. Deletes the bytes when no team has a claim on
+ * them. Returns what was freed.
  */
 export async function removeOldUploads(deps: { pool: Pool; storage: BlobStore }, maxAgeMs: number): Promise<{ count: number; sizeBytes: number }> {
   const { rows } = await deps.pool.query<{ digest: string; sizeBytes: string; shared: boolean }>(

@@ -1,4 +1,4 @@
-/** The change bus over a Postgres that goes away behind a proxy, as it does when it is killed or restarted. */
+/** Tests the change bus against a Postgres behind a proxy that simulates a killed or restarted server. */
 import net from 'node:net'
 import pg from 'pg'
 import { pino } from 'pino'
@@ -22,7 +22,7 @@ afterAll(async () => {
   await db?.drop()
 })
 
-/** Passes connections on to the database; while it is away, takes each and drops it, or keeps it and says nothing. */
+/** TCP proxy to the database; during an outage it accepts connections and either drops them or leaves them without a reply. */
 async function proxy() {
   const target = new URL(db.url)
   const sockets = new Set<net.Socket>()

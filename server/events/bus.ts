@@ -2,7 +2,7 @@ import type pg from 'pg'
 import type { Logger } from 'pino'
 import { keepListening } from './listen-connection'
 
-/** What changed; small, because Postgres bounds a notification to 8,000 bytes: a listener reads the rows it needs. */
+/** A change notification. Only ids, because Postgres limits a payload to 8,000 bytes: listeners read the rows they need. */
 export interface Change {
   kind: 'project' | 'deployment' | 'instance' | 'variable' | 'domain' | 'log' | 'job' | 'request' | 'watch' | 'access'
   id: string
@@ -10,31 +10,31 @@ export interface Change {
   projectId: string | null
 }
 
-/** Between parts of the server; the dashboard follows logs and requests by streams of their own. */
+/** Kinds for the server only; the dashboard follows logs and requests through separate streams. */
 const inner = ['log', 'job', 'request', 'watch', 'access'] as const
 export type DashboardChange = Change & { kind: Exclude<Change['kind'], (typeof inner)[number]> }
 export const isForDashboards = (change: Change): change is DashboardChange => !(inner as readonly string[]).includes(change.kind)
 
 export interface ChangeBus {
-  /** Tells every process that listens to the same database. Never throws: a lost notice costs freshness, not truth. */
+  /** Notifies every process on the same database. Never throws: a lost notification only delays a refresh. */
   publish(change: Change): Promise<void>
   /**
-   * Changes that `filter` lets through, from this moment on, until `signal`. `null` means that some may have been missed
-   * (the connection was lost): read again.
+   * Yields changes that match `filter`, from the call until `signal` aborts. null: changes may have been missed (connection lost), so read
+   * everything again.
    */
   listen(filter: (change: Change) => boolean, signal: AbortSignal): AsyncIterable<Change | null>
-  /** False while changes cannot be heard: who waits for one looks for itself until then. */
+  /** False while disconnected: a caller that waits for a change must poll until then. */
   isListening(): boolean
   close(): Promise<void>
 }
 
-/** Triggers of the database write to it too (kinds `access` and `job`). */
+/** Notification channel; database triggers also write to it (kinds `access` and `job`). */
 const channel = 'switchyard_changes'
 const maxQueued = 1000
 
 type Listener = (change: Change | null) => void
 
-/** LISTEN/NOTIFY over one dedicated connection, so that roles split over several processes see the same changes. */
+/** Change bus over LISTEN/NOTIFY with a dedicated connection, so that roles in separate processes see the same changes. */
 export function createChangeBus(options: { url: string; pool: pg.Pool; logger: Logger }): ChangeBus {
   const { url, pool, logger } = options
   const listeners = new Set<Listener>()
@@ -68,7 +68,7 @@ export function createChangeBus(options: { url: string; pool: pg.Pool; logger: L
   }
 }
 
-/** Everybody who may connect to the database may notify: null for what is no change. */
+/** Parses a payload; null: not a valid change. Any database client may send notifications. */
 function readChange(payload: string): Change | null {
   try {
     const change = JSON.parse(payload) as Change | null
@@ -78,13 +78,13 @@ function readChange(payload: string): Change | null {
   }
 }
 
-/** Registered at once, not at the first `next()`: what happens between subscribing and reading is not lost. */
+/** Registers the listener immediately, not at the first `next()`, so that changes in between are not lost. */
 function subscribe(listeners: Set<Listener>, filter: (change: Change) => boolean, signal: AbortSignal): AsyncIterable<Change | null> {
   let queue: (Change | null)[] = []
   let wake: (() => void) | undefined
   const listener: Listener = (change) => {
     if (change && !filter(change)) return
-    // A reader that cannot keep up reads everything again instead of holding memory.
+    // Bound the queue: a slow reader gets null and reads everything again.
     if (queue.length >= maxQueued) queue = [null]
     else queue.push(change)
     wake?.()
@@ -116,7 +116,7 @@ function subscribe(listeners: Set<Listener>, filter: (change: Change) => boolean
   }
 }
 
-/** Whenever the access of a person or key has changed; also when a change may have been missed. */
+/** Yields when the access of a user or API key changed, or when a change may have been missed. */
 export async function* accessChanges(bus: Pick<ChangeBus, 'listen'>, actorId: string, signal: AbortSignal): AsyncGenerator<void> {
   for await (const _ of bus.listen((change) => change.kind === 'access' && change.id === actorId, signal)) yield
 }

@@ -8,7 +8,7 @@ export interface ListenOptions {
   url: string
   channel: string
   logger: Pick<Logger, 'info' | 'warn'>
-  /** LISTEN is in effect, for the first time or again: what was notified before may have been missed. */
+  /** Called after each successful LISTEN; earlier notifications may have been missed. */
   onListening(): void
   onMessage(payload: string): void
 }
@@ -19,18 +19,18 @@ const firstPauseMs = 100
 const longestPauseMs = 4_000
 const connectDeadlineMs = 5_000
 const queryDeadlineMs = 10_000
-/** How often a silent connection is asked whether it still works: a peer that vanished without a word is noticed by nothing else. */
+/** Interval of liveness queries on an idle connection: nothing else detects a peer that vanished without closing. */
 const checkEveryMs = 30_000
 
 export interface ListenConnection {
-  /** Whether notices arrive now, as far as is known. */
+  /** Whether LISTEN is in effect, as far as known. */
   isListening(): boolean
   close(): Promise<void>
 }
 
 /**
- * Holds one connection that listens on `channel`, until `close`. There is a single loop, so that however often and in however many ways
- * a connection fails, never more than one exists; pauses between attempts grow to four seconds.
+ * Keeps a single connection with LISTEN on `channel` until `close`. A single loop reconnects, so that at most one connection exists however
+ * it fails; the backoff grows to four seconds.
  */
 export function keepListening(options: ListenOptions): ListenConnection {
   const closing = new AbortController()
@@ -46,7 +46,7 @@ export function keepListening(options: ListenOptions): ListenConnection {
     options.onListening()
   }
   const onLost = (error: unknown) => {
-    // Said once: a database that is away is away for a while.
+    // Log only the first failure of an outage.
     if (!closing.signal.aborted && failures++ === 0)
       options.logger.warn({ err: error }, 'change bus: the database is not reachable; trying again until it is')
   }
@@ -55,7 +55,7 @@ export function keepListening(options: ListenOptions): ListenConnection {
       listeningSince = null
       await session(options, closing.signal, onListening).catch(onLost)
       isListening = false
-      // A server that takes connections and drops them at once is not asked any faster than one that refuses them.
+      // Reset the backoff only after a stable connection: a server that accepts and drops connections gets the same backoff as one that refuses.
       if (listeningSince !== null && performance.now() - listeningSince > longestPauseMs) pauses.reset()
       await wait(pauses.next(), undefined, { signal: closing.signal }).catch(() => {})
     }
@@ -69,7 +69,7 @@ export function keepListening(options: ListenOptions): ListenConnection {
   }
 }
 
-/** One connection from its beginning to its end; always rejects or returns after its socket is closed. */
+/** Runs a single connection until it ends; settles only after the socket is closed. */
 async function session({ url, channel, onMessage }: ListenOptions, closing: AbortSignal, onListening: () => void): Promise<void> {
   const socket = new net.Socket()
   const client = new pg.Client({
@@ -96,7 +96,7 @@ async function session({ url, channel, onMessage }: ListenOptions, closing: Abor
     if (lost.signal.aborted) throw lost.signal.reason
   } finally {
     client.end().catch(() => {})
-    // Not left to the goodbye: a server that hangs would keep the descriptor open for ever.
+    // Destroy instead of waiting for a clean close: a hung server would keep the descriptor open forever.
     socket.destroy()
   }
 }

@@ -1,12 +1,12 @@
 import { z } from 'zod'
 
-/** Every kind of durable work and its payload. A kind that is not here cannot be queued. Each kind is a lane: it waits for its own kind only. */
+/** Kinds of durable job with their payloads. Each kind is a separate lane with its own concurrency. */
 export const jobCatalogue = {
-  /** Brings one deployment to its end. Taken over after a crash, so it counts its attempts. */
+  /** Runs a deployment to its final status. Attempts are counted: another worker takes over after a crash. */
   deploy: { payload: z.object({ deploymentId: z.string() }), maxAttempts: 3 },
-  /** Compares what the environment should run with what runs, and converges. */
+  /** Starts the environment's live release if no instance of it runs. */
   heal: { payload: z.object({ environmentId: z.string() }), maxAttempts: 5 },
-  /** Removes artifacts nobody can go back to. */
+  /** Removes a project's old artifacts that no rollback can use. */
   prune: { payload: z.object({ projectId: z.string() }), maxAttempts: 2 },
 } as const
 export type JobKind = keyof typeof jobCatalogue

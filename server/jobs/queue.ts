@@ -10,16 +10,16 @@ export interface ClaimedJob {
   maxAttempts: number
 }
 
-/** How long a worker may be silent before another takes its job. */
+/** Lease duration: another worker may take a job that was not renewed for this long. */
 export const leaseSeconds = 20
-/** One claim at a time over all workers: cheap, and the only way `exclusiveKey` holds without a race. */
+/** Advisory lock that serializes claims of all workers, so that `exclusiveKey` holds without a race. */
 const claimLock = 7_270_001
 
 const everyLane: readonly Lane[] = (Object.keys(jobCatalogue) as JobKind[]).map((kind) => ({ kind, share: 1_000 }))
 
 type Executor = Pick<Pool | PoolClient, 'query'>
 
-/** Queues work, in the caller's transaction when given its client. */
+/** Queues a job, in the caller's transaction when `db` is a transaction client. */
 export async function enqueue<K extends JobKind>(
   db: Executor,
   kind: K,
@@ -27,7 +27,7 @@ export async function enqueue<K extends JobKind>(
   options: { exclusiveKey?: string; fairKey?: string; delayMs?: number } = {},
 ): Promise<void> {
   const entry = jobCatalogue[kind]
-  // Cut, because the column would round up to a moment that a claim right after this does not yet see.
+  // Truncate: the column would round up to a future time, and a claim right after this would not see the job.
   await db.query(
     `INSERT INTO "Job"("kind","exclusiveKey","fairKey","payload","maxAttempts","runAt")
      VALUES ($1,$2,$3,$4,$5,date_trunc('milliseconds', now() AT TIME ZONE 'utc') + $6 * interval '1 millisecond')`,
@@ -42,16 +42,16 @@ export async function enqueue<K extends JobKind>(
   )
 }
 
-/** A kind of work with room for one more. */
+/** A job kind with free capacity. */
 export interface Lane {
   kind: JobKind
-  /** How many jobs of one `fairKey` may run at once while others queue such work, too. */
+  /** Running jobs allowed per `fairKey` while other keys have queued jobs of this kind. */
   share: number
 }
 
 /**
- * A job of these lanes that may run now: left by a worker whose lease ran out, else queued. Of the queued ones, the key with the fewest
- * running jobs has its turn first, then the oldest. null: nothing to do.
+ * Claims a job of these lanes: first a job whose lease expired, else a queued job of the `fairKey` with the fewest running jobs, oldest first.
+ * null: no job may run now.
  */
 export async function claim(pool: Pool, owner: string, lanes: readonly Lane[] = everyLane): Promise<ClaimedJob | null> {
   const client = await pool.connect()
@@ -82,12 +82,12 @@ export async function claim(pool: Pool, owner: string, lanes: readonly Lane[] = 
     failure = error as Error
     throw error
   } finally {
-    // A connection on which something failed is not used again: of a server that hangs it would fail the next caller, too.
+    // Discard a connection after a failure: with a hung server it would fail the next caller too.
     client.release(failure)
   }
 }
 
-/** Until the next job may be claimed by its time or by the end of a lease. Infinity: there is none. Below 0: it waits for another job. */
+/** Milliseconds until the next job is due or a lease expires. Infinity: no jobs. Negative: a due job waits for another job. */
 export async function dueInMs(pool: Pool): Promise<number> {
   const { rows } = await pool.query<{ ms: string | null }>(
     `SELECT 1000 * extract(epoch FROM min(CASE "state" WHEN 'queued' THEN "runAt" ELSE "leaseExpiresAt" END) - (now() AT TIME ZONE 'utc')) AS ms
@@ -96,7 +96,7 @@ export async function dueInMs(pool: Pool): Promise<number> {
   return rows[0]?.ms == null ? Number.POSITIVE_INFINITY : Number(rows[0].ms)
 }
 
-/** Prolongs the lease; false when somebody else has taken the job over. */
+/** Renews the lease. False: another worker has taken the job over. */
 export async function renew(pool: Pool, jobId: string, owner: string): Promise<boolean> {
   const { rowCount } = await pool.query(
     `UPDATE "Job" SET "leaseExpiresAt"=(now() AT TIME ZONE 'utc') + $3 * interval '1 second' WHERE "id"=$1 AND "leaseOwner"=$2 AND "state"='running'`,
@@ -105,7 +105,7 @@ export async function renew(pool: Pool, jobId: string, owner: string): Promise<b
   return rowCount === 1
 }
 
-/** Ends a job this owner still holds; `retryInMs` puts it back instead, with the attempts it has used. */
+/** Ends a job if `owner` still holds its lease; `retryInMs` queues it again instead and keeps its attempt count. */
 export async function finish(pool: Pool, job: ClaimedJob, owner: string, outcome: { error?: string; retryInMs?: number }): Promise<void> {
   const again = outcome.retryInMs !== undefined && job.attempts < job.maxAttempts
   const state = again ? 'queued' : outcome.error ? 'failed' : 'done'
@@ -119,8 +119,8 @@ export async function finish(pool: Pool, job: ClaimedJob, owner: string, outcome
 }
 
 /**
- * Frees what an earlier process of this same machine held. Only called while holding the home's lock, which proves that process dead:
- * waiting for its leases to run out would only delay the take-over.
+ * Expires the leases of an earlier process on this machine. Call only while holding the home's lock, which proves that process dead:
+ * waiting for the leases to expire would only delay the take-over.
  */
 export async function breakLeases(pool: Pool, machine: string): Promise<number> {
   const { rowCount } = await pool.query(
@@ -130,7 +130,7 @@ export async function breakLeases(pool: Pool, machine: string): Promise<number> 
   return rowCount ?? 0
 }
 
-/** Ended jobs are history nobody reads after a week. */
+/** Deletes jobs that ended more than a week ago. */
 export async function forgetOldJobs(pool: Pool): Promise<void> {
   await pool.query(`DELETE FROM "Job" WHERE "state" IN ('done','failed') AND "endedAt" < (now() AT TIME ZONE 'utc') - interval '7 days'`)
 }

@@ -6,7 +6,7 @@ import { startWorker } from './worker'
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
 
-/** A worker over a queue that is empty but for a job whose time comes in `dueMs`. Counts how often it asks for work. */
+/** A worker whose queue holds at most a job due in `dueMs`. Counts the worker's claims. */
 function idleWorker(dueMs: () => number | null = () => null) {
   let asked = 0
   let listening = true

@@ -8,28 +8,28 @@ import { type ClaimedJob, claim, dueInMs, finish, type Lane, leaseSeconds, renew
 export interface JobContext {
   attempt: number
   lastAttempt: boolean
-  /** Aborted when the lease is lost or the process stops: whatever runs must end without writing. */
+  /** Aborted when the lease is lost or the process stops: the job must end without writing. */
   signal: AbortSignal
 }
 export type JobHandlers = { [K in JobKind]: (payload: JobPayload<K>, context: JobContext) => Promise<void> }
 
 export interface Worker {
-  /** Takes nothing new and interrupts what runs; its leases stay for the next process to take over. */
+  /** Claims no more jobs and interrupts running jobs; their leases remain for the next process to take over. */
   stop(): Promise<void>
 }
 
-/** While a job waits for another one, and while the bus cannot be heard. */
+/** Poll interval while a job waits for another job, and while the change bus is disconnected. */
 const idlePollMs = 2_000
-/** The database announces each new job; one whose notice was lost waits no longer than this. */
+/** Longest wait between polls: bounds the delay of a job whose notification was lost. */
 const longestIdleMs = 15_000
 const retryBaseMs = 1_000
 const kinds = Object.keys(jobCatalogue) as JobKind[]
-/** One team leaves a quarter of a lane to the others. */
+/** A team may use at most three quarters of a lane while other teams wait. */
 const shareOf = (concurrency: number): number => Math.max(1, Math.floor(concurrency * 0.75))
 
 /**
- * Runs up to `concurrency` jobs of each kind at once, each under a lease that is renewed while it runs. Work of one kind never waits for
- * work of another.
+ * Runs up to `concurrency` jobs of each kind in parallel, each under a lease that is renewed while the job runs. Kinds never wait for each
+ * other.
  */
 export function startWorker(options: {
   pool: Pool
@@ -113,7 +113,7 @@ export function startWorker(options: {
       if (signal.aborted) log.warn('interrupted; the next worker takes it over')
       else {
         log.error({ err: error }, 'job failed')
-        // Words of an error may hold anything, such as output of an app, and this row is no log: they are in the line above.
+        // Store only the error code: the message may contain app output or secrets, and is in the log line above.
         const reason = isAppError(error) ? error.code : `unexpected ${error instanceof Error ? error.name : 'error'}`
         await finish(pool, job, owner, { error: reason, retryInMs: isResult(error) ? undefined : retryBaseMs * 2 ** (job.attempts - 1) }).catch(
           (cause) => log.error({ err: cause }, 'cannot record the failure; the lease will run out'),
@@ -123,11 +123,11 @@ export function startWorker(options: {
       clearInterval(heartbeat)
     }
   }
-  // A wrong input stays wrong however often it is tried.
+  // Invalid input does not become valid by retrying.
   const isResult = (error: unknown) => isAppError(error) && error.code === 'ERR_INVALID_INPUT'
 
   void (async () => {
-    // null too: a job may have been announced while nobody could hear it.
+    // Wake on null (missed changes) too: a job may have been queued while the bus was disconnected.
     for await (const _ of bus.listen((c) => c.kind === 'job', stopping.signal)) wake()
   })()
   wake()

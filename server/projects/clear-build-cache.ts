@@ -7,18 +7,18 @@ import { authorize } from '../teams/policy'
 import type { ProjectDeps } from './deps'
 import { requireProject } from './read'
 
-/** No build has this key: what carries it is never used again for a new deployment. Releases keep it. */
+/** A cache key that no build computes: artifacts with it are never reused for a new deployment; releases still use them. */
 const forgottenKey = ''
 
 /**
- * Has the next build of the project begin from nothing: installed packages, caches of package managers and frameworks, the mirror of the
- * repository and results of earlier builds. @throws ERR_NOT_FOUND, ERR_CONFLICT while a build of the project is running
+ * Makes the next build start from scratch: clears installed packages, caches of package managers and frameworks, the repository mirror and
+ * earlier build results. @throws ERR_NOT_FOUND, ERR_CONFLICT while a build of the project is running
  */
 export async function clearBuildCache(deps: ProjectDeps, actor: Actor, idOrSlug: string): Promise<ClearedCacheView> {
   authorize(actor, 'build-cache.clear')
   const db = scopeTo(deps.prisma, actor)
   const project = await requireProject(db, idOrSlug)
-  // The build may be another process's, whose use of the cache is seen on record alone.
+  // A build may run in another process: only the database shows that it uses the cache.
   const building = await db.deployment.findFirst({ where: { projectId: project.id, status: 'BUILDING' }, select: { id: true } })
   if (building)
     throw new AppError('ERR_CONFLICT', `Deployment ${building.id} is being built with this cache.`, {

@@ -18,13 +18,13 @@ import { freeSlug } from './slug'
 
 type Input = z.output<typeof projectInput>
 
-/** A bound so that one team cannot fill the routers' table. */
+/** Limit per team, so that a single team cannot fill the route table. */
 const maxProjects = 1000
 
-/** Somebody may take the slug between the look and the write: then another one is sought. */
+/** Attempts to find a free slug: another request may take the slug between check and insert. */
 const tries = 3
 
-/** @throws ERR_CONFLICT when the team has a project of this name, ERR_SOURCE for an address nothing can be fetched from */
+/** @throws ERR_CONFLICT when the team has a project of this name, ERR_SOURCE for an invalid repository URL */
 export async function createProject(deps: ProjectDeps, actor: Actor, input: Input): Promise<ProjectView> {
   authorize(actor, 'project.create')
   if (input.repository) await checkAddress(input.repository, { allowPrivateNetwork: actor.operator })
@@ -34,7 +34,7 @@ export async function createProject(deps: ProjectDeps, actor: Actor, input: Inpu
     throw new AppError('ERR_INVALID_INPUT', `A team has at most ${maxProjects} projects.`, { nextAction: 'Remove one that is not used any more.' })
   for (let attempt = 1; ; attempt++) {
     await refuseTakenName(db, input.name)
-    // Slugs are hostnames of the whole machine: the one look beyond the team, and it answers yes or no only.
+    // Slugs are unique per installation: this unscoped query reveals only whether a slug is taken.
     const slug = await freeSlug(input.name, {
       taken: async (candidate) => (await deps.prisma.project.count({ where: { slug: candidate } })) > 0,
       deploymentExists: async (id) => (await deps.prisma.deployment.count({ where: { id } })) > 0,
@@ -49,7 +49,7 @@ export async function createProject(deps: ProjectDeps, actor: Actor, input: Inpu
   }
 }
 
-/** Two names of one team with the same slug would be one name to everybody who types it. */
+/** Refuses a name whose slug equals that of another project of the team. @throws ERR_CONFLICT */
 export async function refuseTakenName(db: ScopedClient, name: string, exceptId?: string): Promise<void> {
   const slug = slugify(name)
   const other = await db.project.findFirst({

@@ -4,13 +4,13 @@ import type { Edge } from '../deployments/present'
 import type { ChangeBus } from '../events/bus'
 import type { Secrets } from '../secrets/secrets'
 
-/** What the use-cases about projects work with. */
+/** Dependencies of the project use-cases. */
 export interface ProjectDeps {
   prisma: PrismaClient
   edge: Edge
   secrets: Pick<Secrets, 'seal' | 'open'>
   bus: Pick<ChangeBus, 'publish'>
   builder: Pick<Builder, 'inspect' | 'clearCache'>
-  /** Cancels what is running, stops the instances, takes the routes away and removes artifacts; the record goes afterwards. */
+  /** Cancels the running deployment, stops instances, removes routes and artifacts. The caller deletes the project row afterwards. */
   teardown: (projectId: string) => Promise<void>
 }

@@ -91,7 +91,7 @@ export const projectEndpoints = {
     output: clearedCacheView,
     run: ({ platform, actor, input }) => platform.projects.clearBuildCache(actor, input.project),
   }),
-  // A write for tRPC, because it reaches out and takes seconds.
+  // A mutation in tRPC, because it fetches the repository and takes seconds.
   inspect: endpoint({
     id: 'inspectRepository',
     action: 'project.create',

@@ -13,7 +13,7 @@ interface Input {
   rootDirectory?: string | null | undefined
 }
 
-/** Fetches the repository and says what would be built. Nothing is recorded. @throws ERR_SOURCE, ERR_DETECT */
+/** Fetches the repository and returns the detected build plan without recording it. @throws ERR_SOURCE, ERR_DETECT */
 export async function inspectRepository(deps: ProjectDeps, actor: Actor, input: Input, signal?: AbortSignal): Promise<InspectionView> {
   authorize(actor, 'project.create')
   const source = { kind: 'git' as const, url: input.repository, ref: input.branch || null, allowPrivateNetwork: actor.operator }

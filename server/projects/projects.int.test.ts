@@ -19,7 +19,7 @@ beforeAll(async () => {
 })
 afterAll(() => api.close())
 
-/** What is sealed of a project's repository. */
+/** The project's decrypted repository credentials. */
 async function kept(projectId: string): Promise<unknown> {
   const { teamId, repositoryCredentials: sealed } = await api.database.prisma.project.findUniqueOrThrow({ where: { id: projectId } })
   return sealed && JSON.parse(await api.secrets.open(teamId, sealed))

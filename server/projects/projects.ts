@@ -17,9 +17,9 @@ export interface Projects {
   get(actor: Actor, idOrSlug: string): Promise<ProjectView>
   create(actor: Actor, input: z.output<typeof projectInput>): Promise<ProjectView>
   update(actor: Actor, projectId: string, patch: z.output<typeof projectPatch>): Promise<ProjectView>
-  /** Stops its instances, removes its routes, artifacts and record. The name must be typed again. */
+  /** Deletes the project with its instances, routes and artifacts. `confirmName` must equal the project's name. */
   remove(actor: Actor, projectId: string, confirmName: string): Promise<void>
-  /** The next build uses nothing of earlier ones. @throws ERR_CONFLICT while one is running */
+  /** Clears the build cache. @throws ERR_CONFLICT while a build is running */
   clearBuildCache(actor: Actor, project: string): Promise<ClearedCacheView>
   inspect(
     actor: Actor,

@@ -13,7 +13,7 @@ import { readProblems } from '../routes/problem-record'
 import { authorize } from '../teams/policy'
 import type { ProjectDeps } from './deps'
 
-/** By id or slug. @throws ERR_NOT_FOUND, for another team's project too */
+/** Finds a project by id or slug. @throws ERR_NOT_FOUND, also for another team's project */
 export async function requireProject(db: ScopedClient, idOrSlug: string): Promise<Project> {
   const row = await db.project.findFirst({ where: { OR: [{ id: idOrSlug }, { slug: idOrSlug }] } })
   if (!row)
@@ -48,7 +48,7 @@ export async function presentOne(db: ScopedClient, row: Project, edge: Edge): Pr
   return view
 }
 
-/** Five queries for any number of projects: the live and the latest deployment of each, and their health, come in one go. */
+/** Builds the views with five queries for any number of projects, including live and latest deployments and health. */
 async function present(db: ScopedClient, rows: Project[], edge: Edge): Promise<ProjectView[]> {
   const projectIds = rows.map((row) => row.id)
   const [environments, newest] = await Promise.all([

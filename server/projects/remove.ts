@@ -6,11 +6,11 @@ import { authorize } from '../teams/policy'
 import type { ProjectDeps } from './deps'
 import { requireProject } from './read'
 
-/** Rows of visits that are removed at a time. */
+/** Access records deleted per transaction. */
 const batchRows = 10_000
 
 /**
- * Stops and removes everything of the project, then its record. When the teardown fails the record stays, so that it can be tried again.
+ * Stops and removes all resources of the project, then its row. When the teardown fails the row stays, so that the removal can be retried.
  * @throws ERR_INVALID_INPUT when the typed name is not the project's
  */
 export async function removeProject(deps: ProjectDeps, actor: Actor, projectId: string, confirmName: string): Promise<void> {
@@ -23,7 +23,7 @@ export async function removeProject(deps: ProjectDeps, actor: Actor, projectId: 
     })
   await deps.teardown(project.id)
   await db.$transaction(async (tx) => {
-    // Environments, deployments, releases, instances and log lines go with it; artifacts have no parent that cascades.
+    // Environments, deployments, releases, instances and log lines are deleted by cascade; artifacts are not.
     await tx.project.deleteMany({ where: { id: project.id } })
     await tx.artifact.deleteMany({ where: { projectId: project.id } })
     await writeAudit(tx, actor, { action: 'project.removed', subject: project.id, detail: { name: project.name, slug: project.slug } })
@@ -33,8 +33,8 @@ export async function removeProject(deps: ProjectDeps, actor: Actor, projectId: 
 }
 
 /**
- * What its visitors asked for, their addresses included. After the project itself: routers may still report, and rows of a project that
- * is gone are not written any more. There may be millions, which is too much for one transaction.
+ * Deletes access records, which include client addresses. After the project row: until then, routers may still report new records. There may
+ * be millions of rows, too many for a single transaction.
  */
 async function forgetVisitors(db: ScopedClient, projectId: string): Promise<void> {
   for (;;) {

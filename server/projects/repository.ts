@@ -3,7 +3,7 @@ import { splitAddress } from '@/builder/source/address'
 import type { Env } from '@/shared/node/mask'
 import type { Secrets } from '../secrets/secrets'
 
-/** What is sealed. With the address it opens: credentials that came to another project's row open nothing there. */
+/** Sealed credentials with their repository URL: copied to another project's row, they cannot be used there. */
 interface Sealed extends GitCredentials {
   url: string
 }
@@ -13,7 +13,7 @@ export interface StoredRepository {
   repositoryCredentials: Uint8Array<ArrayBuffer> | null
 }
 
-/** An address a person gave, as a project keeps it. @throws AppError ERR_SOURCE */
+/** Splits a repository URL into the URL without credentials and the sealed credentials. @throws AppError ERR_SOURCE */
 export async function storeRepository(secrets: Pick<Secrets, 'seal'>, teamId: string, text: string): Promise<StoredRepository> {
   const { url, credentials } = splitAddress(text)
   return { repository: url, repositoryCredentials: credentials && (await sealCredentials(secrets, teamId, url, credentials)) }
@@ -28,7 +28,7 @@ export function sealCredentials(
   return secrets.seal(teamId, JSON.stringify({ url, username, password } satisfies Sealed))
 }
 
-/** What a project keeps for fetching from `url`; null: nothing, or it is for another address. */
+/** Decrypts the credentials for `url`; null: no credentials, or credentials for another URL. */
 export async function openCredentials(
   secrets: Pick<Secrets, 'open'>,
   project: { teamId: string; repositoryCredentials: Uint8Array | null },
@@ -39,10 +39,10 @@ export async function openCredentials(
   return sealed.url === url ? { username: sealed.username, password: sealed.password } : null
 }
 
-/** Tokens are at least this long; shorter user names are names, and words of every log. */
+/** Shortest user name treated as a token: masking a short user name would hide ordinary words in logs. */
 const tokenLength = 20
 
-/** By the names under which a mask hides them. */
+/** The secret parts of credentials as `{NAME: value}` for a mask. */
 export function secretsOf({ username, password }: GitCredentials): Env {
   return {
     REPOSITORY_PASSWORD: password,

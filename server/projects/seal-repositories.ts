@@ -3,12 +3,12 @@ import type { PrismaClient } from '@/server/database/generated/client'
 import type { Secrets } from '../secrets/secrets'
 import { type StoredRepository, storeRepository } from './repository'
 
-/** Addresses with a password, or with a query, which may be one. */
+/** Postgres regular expression for repository URLs with a password, or with a query string that may contain a token. */
 const withSecret = '^(https?|git)://[^/]*@|^ssh://[^/@]*:[^/]*@|://.*[?#]'
 
 /**
- * Seals the credentials in addresses that were stored in clear: a migration has no key. At every start, because a backup may bring such
- * rows back; without them it costs two queries. Returns the number of rows that were changed.
+ * Seals credentials that older versions stored in repository URLs as plain text; an SQL migration has no key. Runs at every start, because a
+ * restored backup may contain such rows; without them it costs two queries. Returns the number of changed rows.
  */
 export async function sealRepositories({ prisma, secrets }: { prisma: PrismaClient; secrets: Secrets }): Promise<number> {
   const projects = await prisma.$queryRaw<{ id: string; teamId: string; repository: string }[]>`

@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto'
 import { AppError } from '@/shared/errors'
 import { deploymentIdLength, maxSlugLength, slugify } from '@/shared/naming'
 
-/** First path segments of the dashboard's own pages, and names people would take for the platform itself. */
+/** Reserved slugs: path segments of the dashboard, and names that look like the platform's own. */
 const reserved = new Set([
   'api',
   'login',
@@ -24,13 +24,13 @@ const suffixLength = 4
 const tries = 20
 
 export interface SlugLookup {
-  /** Does any team's project have this slug? */
+  /** Whether a project of any team has this slug. */
   taken(slug: string): Promise<boolean>
-  /** Is there a deployment with this id, in any team? */
+  /** Whether a deployment of any team has this id. */
   deploymentExists(id: string): Promise<boolean>
 }
 
-/** A slug people read but nobody else has: the name's own when it is free, else with a short random end. */
+/** A free slug derived from the name; with a short random suffix when taken. */
 export async function freeSlug(name: string, lookup: SlugLookup): Promise<string> {
   const slug = slugify(name)
   if (!slug)
@@ -47,7 +47,7 @@ export async function freeSlug(name: string, lookup: SlugLookup): Promise<string
 
 async function isFree(slug: string, lookup: SlugLookup): Promise<boolean> {
   if (reserved.has(slug) || (await lookup.taken(slug))) return false
-  // "<slug>-<deployment id>" is the hostname of a deployment: a project of that name would take it over.
+  // "<slug>-<deployment id>" is a deployment's hostname: a project with that slug would take it over.
   const end = slug.slice(-deploymentIdLength)
   return !(slug.at(-deploymentIdLength - 1) === '-' && (await lookup.deploymentExists(end)))
 }

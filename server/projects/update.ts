@@ -14,7 +14,7 @@ import type { ProjectDeps } from './deps'
 import { presentOne, requireProject } from './read'
 import { openCredentials, sealCredentials } from './repository'
 
-/** Changes settings; the next deployment uses them. The slug stays with a new name: it is the address visitors know. */
+/** Changes settings for the next deployment. Renaming keeps the slug, because the slug is the public hostname. */
 export async function updateProject(deps: ProjectDeps, actor: Actor, projectId: string, patch: z.output<typeof projectPatch>): Promise<ProjectView> {
   authorize(actor, 'project.update')
   const db = scopeTo(deps.prisma, actor)
@@ -33,7 +33,7 @@ export async function updateProject(deps: ProjectDeps, actor: Actor, projectId: 
   return presentOne(db, row, deps.edge)
 }
 
-/** What really differs. Only keys that were sent: a patch with one field leaves the others alone. */
+/** Fields of the patch that differ from the row; fields absent from the patch are unchanged. */
 function changes(before: Project, patch: z.output<typeof projectPatch>): Prisma.ProjectUncheckedUpdateInput {
   const data: Prisma.ProjectUncheckedUpdateInput = {}
   for (const key of [
@@ -63,8 +63,8 @@ function changes(before: Project, patch: z.output<typeof projectPatch>): Prisma.
 }
 
 /**
- * A new address, new credentials for it, or neither. Credentials go with the repository they were given for: an address without any
- * that leads elsewhere drops them.
+ * Changed repository URL or credentials; empty when unchanged. Credentials belong to a repository: a different URL without credentials
+ * removes the stored credentials.
  */
 async function changedRepository(
   deps: ProjectDeps,
@@ -76,7 +76,7 @@ async function changedRepository(
   if (!given) return before.repository === null ? {} : { repository: null, repositoryCredentials: null, allowPrivateNetwork: actor.operator }
   const { url, credentials } = splitAddress(given)
   const isSame = url === before.repository
-  // People are shown the address without its token: sent back like that, it is unchanged.
+  // Views show the URL without its token: the same URL sent back means "unchanged".
   if (isSame && !credentials) return {}
   const allowPrivateNetwork = actor.operator || (isSame && before.allowPrivateNetwork)
   await checkAddress(url, { allowPrivateNetwork })

@@ -12,7 +12,7 @@ import type { Secrets } from '../secrets/secrets'
 import { authorize } from '../teams/policy'
 import { requireProject } from './read'
 
-/** Enough for any app; a bound so that one project cannot fill the database. */
+/** Limit per environment, so that a single project cannot fill the database. */
 const maxVariables = 500
 
 function presentVariable(row: Variable): VariableView {
@@ -25,7 +25,7 @@ function presentVariable(row: Variable): VariableView {
   }
 }
 
-/** The project's environment of that name; production when none is named. */
+/** The project's environment by name; default: production. @throws ERR_NOT_FOUND */
 async function requireEnvironment(db: ScopedClient, project: string, name: string | undefined): Promise<{ id: string; projectId: string }> {
   const { id: projectId } = await requireProject(db, project)
   const row = await db.environment.findFirst({
@@ -58,7 +58,7 @@ export interface Variables {
   remove(actor: Actor, projectId: string, key: string, environment?: string): Promise<void>
 }
 
-/** Use-cases about variables. Values go in and reach builds and instances; no view ever holds one. A change is in effect from the next deployment on. */
+/** Use-cases of variables. Values are write-only: builds and instances receive them, no view returns them. Changes apply from the next deployment. */
 export function createVariables(deps: { prisma: PrismaClient; secrets: Pick<Secrets, 'seal'>; bus: Pick<ChangeBus, 'publish'> }): Variables {
   const announce = (teamId: string, projectId: string) => deps.bus.publish({ kind: 'variable', id: projectId, teamId, projectId })
   return {

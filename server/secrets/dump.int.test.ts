@@ -12,7 +12,7 @@ import type { Actor } from '../actor'
 let api: TestApi
 let owner: Actor
 const canaries: Record<string, string> = {}
-/** A secret of its own for each place, such as people type. */
+/** A distinct secret per column, to find leaks in the dump. */
 function canary(place: string): string {
   canaries[place] = `canary@${place.replaceAll(' ', '-')}/4711`
   return canaries[place]
@@ -32,7 +32,7 @@ const dnsCredentials = (): DnsCredentials[] => [
   },
   { kind: 'webhook', url: `https://hook.example.net/?token=${canary('webhook url')}`, secret: canary('webhook secret') },
 ]
-/** Filled by orders of certificates; their own tests look at them. */
+/** Sealed columns filled by certificate orders; covered by the tests of certificates. */
 const elsewhere = ['AcmeAccount.keyCiphertext', 'Certificate.orderKeyCiphertext', 'KeptCertificate.keyCiphertext', 'Release.variables']
 
 beforeAll(async () => {
@@ -79,7 +79,7 @@ test('a dump of the database alone opens nothing: no secret that was given or is
   await platform.certificates.upload(owner, { domain: hostname, certificate: certificatePem + ca.intermediatePem, privateKey: keyPem })
   canaries['private key'] = keyPem.split('\n')[2] ?? ''
   const dump = await readDump(database.pool)
-  // A new sealed column needs a secret of its own above.
+  // A new sealed column must get a test secret above.
   expect([...(await filledColumns(database.pool)), ...elsewhere].sort()).toEqual(await sealedColumns(database.pool))
   for (const [place, secret] of Object.entries(canaries)) {
     expect(secret.length, place).toBeGreaterThan(15)

@@ -5,7 +5,7 @@ import { AppError } from '@/shared/errors'
 import { writeFileAtomic } from '@/shared/node/atomic-file'
 
 export const keyBytes = 32
-/** Fewer different bytes than this in 32 random ones is not chance: it is a placeholder somebody typed. */
+/** 32 random bytes practically never hold fewer distinct values than this: such a key is a typed placeholder. */
 const minimumDifferentBytes = 12
 
 /**
@@ -21,7 +21,7 @@ export async function readKeyFile(home: string, name: string): Promise<Buffer | 
   })
   if (!handle) return null
   try {
-    // Of the opened file, not of the name: nothing can be exchanged in between.
+    // fstat the open file, not the path: the file cannot be replaced between check and read.
     const { mode } = await handle.stat()
     if (mode & 0o077)
       throw new AppError('ERR_FORBIDDEN', `${file} can be read by other users of this machine (mode ${(mode & 0o777).toString(8)})`, {
@@ -50,7 +50,7 @@ export async function createKeyFile(home: string, name: string): Promise<Buffer>
   return key
 }
 
-/** The secret that signs sessions: generated at first boot. Losing it only signs everybody out. */
+/** Secret that signs sessions, generated at first boot. Losing it only signs all users out. */
 export async function readAuthSecret(home: string): Promise<string> {
   const key = (await readKeyFile(home, 'auth.secret')) ?? (await createKeyFile(home, 'auth.secret'))
   return key.toString('base64')

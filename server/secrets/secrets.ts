@@ -4,15 +4,15 @@ import { AppError } from '@/shared/errors'
 import { createKeyFile, keyBytes, readKeyFile } from './key-file'
 
 /**
- * Two layers: every team has a data key, which lies in the database sealed under the installation's master key, which lies in
- * `$home/secrets/master.key`. A dump of the database alone opens nothing; a team's rows cannot be read with another team's key.
+ * Envelope encryption: each team has a data key in the database, encrypted with the installation's master key in
+ * `$home/secrets/master.key`. A database dump alone decrypts nothing, and a team's key does not decrypt another team's rows.
  */
 export interface Secrets {
-  /** Encrypts for one team. */
+  /** Encrypts with the team's data key. */
   seal(teamId: string, plain: string): Promise<Uint8Array<ArrayBuffer>>
   /** @throws AppError ERR_INTERNAL when it was changed, or sealed for another team. */
   open(teamId: string, sealed: Uint8Array): Promise<string>
-  /** Encrypts what belongs to the installation and no team, such as its account at a CA. `purpose` is bound to the value. */
+  /** Encrypts a value of the installation, such as its ACME account key. `purpose` is authenticated with the value. */
   sealOwn(purpose: string, plain: string): Uint8Array<ArrayBuffer>
   /** @throws AppError ERR_INTERNAL when it was changed, or sealed for another purpose. */
   openOwn(purpose: string, sealed: Uint8Array): string
@@ -47,7 +47,7 @@ const ownContext = (purpose: string) => `switchyard/own/${purpose}`
 const valueContext = (teamId: string) => `switchyard/value/${teamId}`
 
 /**
- * Reads the master key, or generates it on an empty database, and proves that it fits before anything else starts.
+ * Reads the master key, or generates it on an empty database, and verifies that it decrypts the teams' data keys.
  * @throws AppError when it is missing although there are teams, unprotected, malformed, or the key of another installation.
  */
 export async function openSecrets(options: { prisma: PrismaClient; home: string }): Promise<Secrets> {
