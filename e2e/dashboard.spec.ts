@@ -43,10 +43,25 @@ test('a wrong password is refused, and signing in leads to the page that was ask
   await page.getByLabel('E-mail').fill(platform.email)
   await page.getByLabel('Password').fill('not this one')
   await page.getByRole('button', { name: 'Sign in' }).click()
-  await expect(page.getByRole('alert').filter({ hasText: 'wrong' })).toBeVisible()
+  const refusal = page.getByRole('alert').filter({ hasText: 'wrong' })
+  await expect(refusal).toBeVisible()
+  // The person can type again at once, and is told which fields are meant.
+  await expect(page.getByLabel('Password')).toBeFocused()
+  for (const field of ['E-mail', 'Password']) {
+    await expect(page.getByLabel(field)).toHaveAttribute('aria-invalid', 'true')
+    await expect(page.getByLabel(field)).toHaveAttribute('aria-describedby', (await refusal.getAttribute('id')) ?? 'no id')
+  }
   await page.getByLabel('Password').fill(platform.password)
   await page.getByRole('button', { name: 'Sign in' }).click()
   await expect(page.getByRole('heading', { name: 'Members' })).toBeVisible()
+})
+
+test('before the code of a page has loaded, its form cannot send a password in an address', async ({ browser }) => {
+  const context = await browser.newContext({ javaScriptEnabled: false })
+  const page = await context.newPage()
+  await page.goto(`${platform.url}/login`)
+  await expect(page.getByRole('button', { name: 'Sign in' })).toBeDisabled()
+  await context.close()
 })
 
 test('after signing out no page is shown', async ({ page }) => {
@@ -93,6 +108,8 @@ test('a build that fails says why, at which step, and what to do next', async ({
   await expect(alert).toContainText('3')
   await expect(alert).toContainText('Next')
   await expect(page.getByRole('log')).toContainText('no such module: cart')
+  await alert.getByRole('button', { name: 'Show in the log' }).click()
+  await expect(page).toHaveURL(/#L\d+$/)
 })
 
 test('a running deployment can be canceled, and asks first', async ({ page }) => {
@@ -148,8 +165,30 @@ test('a project is deleted only after its name was typed', async ({ page }) => {
   await dialog.getByRole('button', { name: 'Delete project' }).click()
   await expect(page.getByRole('heading', { name: 'Projects' })).toBeVisible()
   await expect(page.getByRole('link', { name: 'doomed' })).toBeHidden()
-  await page.goto(`${platform.url}/doomed`)
-  await expect(page.getByRole('heading', { level: 1, name: 'There is nothing at this address' })).toBeVisible()
+})
+
+test('an address of the dashboard without a page is answered with 404 under a title and a heading', async ({ page }) => {
+  await newProject('known', watchableApp('known'))
+  await signIn(page, platform)
+  expect((await page.goto(`${platform.url}/known`))?.status()).toBe(200)
+  for (const unknown of ['/team', '/known/deployments/nothing', '/known/domains/nothing.example.com', '/certificates/nothing', '/known/nothing']) {
+    expect((await page.goto(`${platform.url}${unknown}`))?.status(), unknown).toBe(404)
+    await expect(page.getByRole('heading', { level: 1, name: 'There is nothing at this address' })).toBeVisible()
+    await expect(page, unknown).toHaveTitle(/Not found/)
+  }
+})
+
+test('a page fetches no other page before a link is pointed at', async ({ page }) => {
+  await newProject('calm', watchableApp('calm'))
+  await signIn(page, platform)
+  const ahead: string[] = []
+  page.on('request', (request) => {
+    if (request.headers()['next-router-prefetch'] !== undefined) ahead.push(request.url())
+  })
+  await page.goto(`${platform.url}/calm`)
+  await expect(page.getByRole('link', { name: 'Instances' }).first()).toBeVisible()
+  await page.waitForLoadState('networkidle')
+  expect(ahead).toEqual([])
 })
 
 test('settings are kept, and a pasted .env file becomes variables', async ({ page }) => {

@@ -1,5 +1,5 @@
+import { DeploymentCondition } from '@/app/components/live-status'
 import { PageLink } from '@/app/components/ui/page-link'
-import { DeploymentStatusBadge } from '@/app/components/ui/status'
 import { RelativeTime } from '@/app/components/ui/time'
 import { deploymentTitle } from '@/app/lib/format'
 import { paths } from '@/app/lib/paths'
@@ -28,7 +28,7 @@ export function Activity({ deployments }: { deployments: DeploymentSummary[] }) 
               >
                 {deployment.projectName}
               </PageLink>
-              <DeploymentStatusBadge deployment={deployment} />
+              <DeploymentCondition deployment={deployment} />
             </div>
             <p className="flex gap-2 text-muted text-sm">
               <span className="truncate">{deploymentTitle(deployment)}</span>

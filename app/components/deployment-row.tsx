@@ -1,7 +1,6 @@
 import { GitBranch, GitCommitHorizontal, Upload } from 'lucide-react'
-import { HealthStatus, hasTrouble } from '@/app/components/live-status'
+import { DeploymentCondition } from '@/app/components/live-status'
 import { PageLink } from '@/app/components/ui/page-link'
-import { DeploymentStatusBadge } from '@/app/components/ui/status'
 import { Duration, RelativeTime } from '@/app/components/ui/time'
 import { deploymentTitle, formatDuration, shortSha } from '@/app/lib/format'
 import { paths } from '@/app/lib/paths'
@@ -42,7 +41,7 @@ export function DeploymentRow({ deployment, showProject = false }: { deployment:
   return (
     <li className="group relative grid grid-cols-[1fr_auto] items-center gap-x-4 gap-y-0.5 px-4 py-3 transition-colors hover:bg-hover/60 sm:grid-cols-[8.5rem_1fr_5.5rem_7.5rem] sm:px-5">
       <span className="order-2 flex items-center gap-2 sm:order-none sm:block">
-        {hasTrouble(deployment.health) ? <HealthStatus health={deployment.health} /> : <DeploymentStatusBadge deployment={deployment} />}
+        <DeploymentCondition deployment={deployment} />
         <span className="hidden text-faint text-sm capitalize sm:block">{deployment.environment}</span>
       </span>
       <span className="order-1 min-w-0 sm:order-none">

@@ -1,6 +1,6 @@
-import { Status } from '@/app/components/ui/status'
+import { DeploymentStatusBadge, Status } from '@/app/components/ui/status'
 import { hostOf } from '@/app/lib/format'
-import type { DeploymentHealth, ProjectView } from '@/shared/views'
+import type { DeploymentHealth, DeploymentSummary, ProjectView } from '@/shared/views'
 
 const troubles = { starting: 'Starting', crashing: 'Crashing', down: 'Down' } as const
 
@@ -27,4 +27,9 @@ export function isClosed({ liveDeployment, edgeProblems, url }: ProjectView): bo
 export function LiveStatus({ project, pill = false }: { project: ProjectView; pill?: boolean }) {
   if (isClosed(project)) return <Status tone="bad" label="Closed" pill={pill} />
   return hasTrouble(project.health) ? <HealthStatus health={project.health} pill={pill} /> : <Status tone="good" label="Live" pill={pill} />
+}
+
+/** Its trouble when the deployment is live and visitors get errors, else its status. */
+export function DeploymentCondition({ deployment }: { deployment: DeploymentSummary }) {
+  return hasTrouble(deployment.health) ? <HealthStatus health={deployment.health} /> : <DeploymentStatusBadge deployment={deployment} />
 }

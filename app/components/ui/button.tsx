@@ -1,8 +1,10 @@
+'use client'
 import { cva, type VariantProps } from 'class-variance-authority'
 import { LoaderCircle } from 'lucide-react'
 import { Slot } from 'radix-ui'
 import type { ComponentProps, MouseEvent } from 'react'
 import { cn } from '@/app/lib/cn'
+import { useHydrated } from '@/app/lib/hydrated'
 
 const look = cva(
   'relative inline-flex shrink-0 items-center justify-center gap-1.5 whitespace-nowrap rounded-md font-medium transition-colors select-none disabled:cursor-not-allowed disabled:opacity-50 aria-disabled:cursor-not-allowed [&_svg]:size-4 [&_svg]:shrink-0',
@@ -27,6 +29,9 @@ const ignore = (event: MouseEvent) => event.preventDefault()
 
 /** A button that keeps its size and the focus while `pending`: the label stays in place, unseen, below the spinner. */
 export function Button({ className, variant, size, asChild, pending = false, children, disabled, type = 'button', ...props }: ButtonProps) {
+  const hydrated = useHydrated()
+  // Before the page's code has loaded, the browser would submit the form itself: by GET, with a password in the address.
+  const early = type === 'submit' && !hydrated
   if (asChild) {
     return (
       <Slot.Root className={cn(look({ variant, size }), className)} {...props}>
@@ -38,8 +43,8 @@ export function Button({ className, variant, size, asChild, pending = false, chi
     // A button that is disabled loses the focus: while its work is under way it stays enabled and does nothing.
     <button
       type={type}
-      className={cn(look({ variant, size }), className)}
-      disabled={disabled}
+      className={cn(look({ variant, size }), early && !disabled && 'disabled:cursor-progress disabled:opacity-100', className)}
+      disabled={disabled || early}
       aria-busy={pending || undefined}
       aria-disabled={pending || undefined}
       {...props}
