@@ -1,0 +1,16 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { expect, test } from 'vitest'
+
+const root = new URL('..', import.meta.url)
+/** Made by whoever follows the example. */
+const examples = ['server/deployments/count.ts']
+const documents = ['CONTRIBUTING.md', 'AGENTS.md', 'docs/ARCHITECTURE.md', 'docs/contributing/endpoint.md']
+
+test.each(documents)('every file and folder of the repository that %s names is there', (document) => {
+  const text = readFileSync(new URL(document, root), 'utf8')
+  const named = [
+    ...text.matchAll(/`((?:app|server|builder|runtime|router|storage|cli|shared|prisma|test|scripts|docs|examples|e2e|bench)\/[\w./[\]-]*)`/g),
+  ]
+  const missing = named.map(([, path]) => path as string).filter((path) => !examples.includes(path) && !existsSync(new URL(path, root)))
+  expect(missing).toEqual([])
+})
