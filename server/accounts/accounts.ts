@@ -12,36 +12,36 @@ import { lockSetup, setupCodeSetting } from './settings'
 import { fitsSetupCode } from './setup-code'
 import { countedAddress, createThrottle, type LaneKey, type Throttle } from './throttle'
 
-/** One spelling for each address: what is stored, compared and counted. */
+/** Canonical form of an e-mail address, used for storage, comparison and rate limits. */
 export const normalizeEmail = (email: string): string => email.normalize('NFKC').trim().toLowerCase()
 
 export interface Accounts {
   /** True until the first account exists. */
   setupNeeded(): Promise<boolean>
-  /** Creates the first account with the one-time code the server printed. @throws ERR_FORBIDDEN wrong code, ERR_CONFLICT when there is an account already, ERR_RATE_LIMITED */
+  /** Creates the first account with the printed one-time code. @throws ERR_FORBIDDEN (wrong code), ERR_CONFLICT (an account exists), ERR_RATE_LIMITED */
   createFirstAccount(
     input: { code: string; email: string; password: string; name?: string | undefined },
     address: string,
   ): Promise<{ userId: string }>
-  /** null when e-mail or password is wrong; takes equally long either way. @throws ERR_RATE_LIMITED */
+  /** null: wrong e-mail or password; both take equally long. @throws ERR_RATE_LIMITED */
   verifyPassword(
     email: string,
     password: string,
-    /** `device`: id of a device that has signed in to this very account before. */
+    /** `device`: id of a device that has signed in to this account before. */
     from: { address: string; device: string | null },
   ): Promise<{ id: string; name: string | null; email: string } | null>
-  /** Records a sign-in; the id is what its cookie carries. */
+  /** Records a sign-in. Returns the session id for the cookie. */
   beginSession(userId: string, place: { address: string; userAgent: string | null }): Promise<string>
   endSession(sessionId: string): Promise<void>
-  /** The person's membership in `teamId`, or in their first team. null: the session has ended, or there is no such team. */
+  /** The actor of a session in `teamId`, or in the user's first team. null: the session has ended, or the user is not a member. */
   actorOfSession(sessionId: string, teamId?: string | undefined): Promise<Actor | null>
   actorOfApiKey(key: string): Promise<Actor | null>
-  /** Who the actor is, for the dashboard's menu and `switchyard whoami`. */
+  /** Describes the actor for the dashboard's menu and `switchyard whoami`. */
   describe(actor: Actor): Promise<MeView>
   teamsOfUser(userId: string): Promise<{ id: string; name: string; slug: string; role: 'owner' | 'admin' | 'member' }[]>
 }
 
-/** Use-cases about who may come in. */
+/** Use-cases of accounts and sign-in. */
 export function createAccounts({ prisma, throttle = createThrottle() }: { prisma: PrismaClient; throttle?: Throttle }): Accounts {
   return {
     setupNeeded: async () => (await prisma.user.findFirst({ select: { id: true } })) === null,
@@ -57,7 +57,7 @@ export function createAccounts({ prisma, throttle = createThrottle() }: { prisma
       const email = normalizeEmail(given)
       const succeeded = await throttle.admit(lanesOf(email, from))
       const user = await prisma.user.findUnique({ where: { email } })
-      // Longer than any password we take: not worth the hash.
+      // Longer than any accepted password: do not spend time hashing the rest.
       const fits = await checkPassword(user?.passwordHash, password.slice(0, 200))
       if (!user || !fits || password.length > 200) return null
       succeeded()
@@ -95,7 +95,7 @@ async function findTeamsOfUser(prisma: PrismaClient, userId: string): Promise<Te
   return rows.map(({ team, role }) => ({ ...team, role: role.toLowerCase() as Role }))
 }
 
-/** What an attempt counts towards: a device that has signed in to the account before stands apart from everybody else. */
+/** Rate limit counters of a sign-in attempt; a device that has signed in to the account before has a separate counter. */
 function lanesOf(email: string, { address, device }: { address: string; device: string | null }): LaneKey[] {
   if (device) return [['device', `${device} ${email}`]]
   const place = countedAddress(address)
@@ -110,7 +110,7 @@ async function createFirstAccount(
   prisma: PrismaClient,
   input: { code: string; email: string; password: string; name?: string | undefined },
 ): Promise<{ userId: string }> {
-  // Before the password is hashed, which costs far more than a guess, and again under the lock.
+  // Check before hashing the password, which costs the server far more than a guess costs the client, and again under the lock.
   await checkSetupCode(prisma, input.code)
   const passwordHash = await hashPassword(input.password)
   return prisma.$transaction(async (tx) => {
@@ -136,7 +136,7 @@ async function checkSetupCode(db: PrismaClient | Transaction, code: string): Pro
 
 type Transaction = Parameters<Parameters<PrismaClient['$transaction']>[0]>[0]
 
-/** The operator of the machine, and owner of the first team. */
+/** Creates the first user: operator of the machine and owner of the first team. */
 export async function insertFirstUser(tx: Transaction, input: { email: string; passwordHash: string; name?: string | undefined }): Promise<string> {
   const team = await tx.team.findFirstOrThrow({ orderBy: { createdAt: 'asc' }, select: { id: true } })
   const id = newId()

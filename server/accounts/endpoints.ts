@@ -26,7 +26,7 @@ export const setupEndpoints = {
   }),
 }
 
-/** The dashboard offers what the server would do: what it refuses this person comes along, with the role it takes. */
+/** The user's own view, plus every refused action with the required role, so that the dashboard offers only permitted actions. */
 const ownView = meView.extend({ refused: z.partialRecord(z.enum(actions), z.enum(roles)) })
 
 export const meEndpoints = {

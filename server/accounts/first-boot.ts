@@ -13,11 +13,11 @@ import { installationIdSetting, lockSetup, setupCodeSetting } from './settings'
 import { hashSetupCode, newSetupCode } from './setup-code'
 
 export interface FirstBoot {
-  /** Written on everything this installation owns. Stays the same for the life of the database. */
+  /** Label on all resources of this installation; constant for the life of the database. */
   installationId: string
-  /** The team everybody begins in. */
+  /** The first team. */
   teamId: string
-  /** One-time code for the first account, to be printed; null once there is one. */
+  /** One-time code for the first account, to be printed; null: an account exists. */
   code: string | null
 }
 
@@ -26,20 +26,20 @@ interface Options {
   home: string
   secrets: Secrets
   bootstrap: ServerEnv['bootstrap']
-  /** A process that serves no set-up page issues no code: a new code would void the one that was printed. */
+  /** False in a process without the set-up page: a new code would invalidate the code already printed. */
   issueCode: boolean
 }
 
 const operatorKeyName = 'This machine'
 
 /**
- * Brings a database to where people can come in; runs at every start and changes nothing that is there. The first team exists from
- * now on, with a key for this machine's own commands in `$home/secrets/operator.key`. As long as there is no account, either the
- * bootstrap settings make it, or a new one-time code is issued and every older one is void.
+ * Prepares a database for sign-in. Runs at every start and keeps existing rows. Creates the first team, with an API key for commands on this
+ * machine in `$home/secrets/operator.key`. While no account exists, creates it from the bootstrap settings, or issues a new one-time code
+ * that invalidates every earlier code.
  */
 export async function firstBoot(options: Options): Promise<FirstBoot> {
   const { prisma, home, secrets, bootstrap } = options
-  // Hashing takes its time: not while the lock is held.
+  // Hash before taking the lock: hashing is slow.
   const passwordHash = bootstrap && (await prisma.user.count()) === 0 ? await hashPassword(bootstrap.password) : null
   const operatorKey = await readOperatorKey(home)
   const { key, ...outcome } = await prisma.$transaction(async (tx) => {
@@ -56,7 +56,7 @@ export async function firstBoot(options: Options): Promise<FirstBoot> {
     }
     return { installationId, teamId, code: options.issueCode ? await issueSetupCode(tx) : null, key }
   })
-  // After the commit: a key in the file that the database does not know would be worse than the other way round.
+  // Write the file after the commit: a key in the file that is missing in the database would be worse than the reverse.
   if (key !== operatorKey) await writeFileAtomic(operatorKeyFile(home), `${key}\n`)
   return outcome
 }
@@ -86,7 +86,7 @@ async function issueSetupCode(tx: Prisma.TransactionClient): Promise<string> {
 
 const operatorKeyFile = (home: string): string => path.join(home, 'secrets', 'operator.key')
 
-/** null when there is none. @throws when others can read it */
+/** Reads the operator key; null: no file. @throws when other users can read the file */
 async function readOperatorKey(home: string): Promise<string | null> {
   const file = operatorKeyFile(home)
   const info = await stat(file).catch(() => null)
@@ -98,7 +98,7 @@ async function readOperatorKey(home: string): Promise<string | null> {
   return (await readFile(file, 'utf8')).trim() || null
 }
 
-/** The key in the file when the database still takes it, else a new one; earlier ones of this machine are revoked. */
+/** Returns the key from the file if the database still accepts it, else a new key; earlier operator keys of this machine are revoked. */
 async function ensureOperatorKey(tx: Prisma.TransactionClient, teamId: string, key: string | null): Promise<string> {
   if (key && (await tx.apiKey.findFirst({ where: { hash: hashApiKey(key), revokedAt: null } }))) return key
   await tx.apiKey.updateMany({

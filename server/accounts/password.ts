@@ -8,7 +8,7 @@ export const hashPassword = (password: string): Promise<string> => hash(password
 
 let decoy: Promise<string> | undefined
 
-/** Takes as long for a user who does not exist, or has no password, as for a wrong one. */
+/** Verifies a password. Constant effort: an unknown user takes as long as a wrong password. */
 export async function checkPassword(stored: string | null | undefined, password: string): Promise<boolean> {
   decoy ??= hashPassword(randomBytes(24).toString('base64url'))
   const fits = await verify(stored ?? (await decoy), password.normalize('NFKC'))

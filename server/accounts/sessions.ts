@@ -3,7 +3,7 @@ import { newId } from '@/shared/node/ids'
 import type { Actor } from '../actor'
 import type { Role } from '../teams/policy'
 
-/** A session lasts this long from sign-in, whatever is done meanwhile. */
+/** Session lifetime from sign-in; activity does not extend it. */
 export const sessionSeconds = 24 * 60 * 60
 /** `lastUsedAt` is written at most this often for a session. */
 const lastUsedEveryMs = 60_000
@@ -22,12 +22,12 @@ export async function beginSession(prisma: PrismaClient, userId: string, place: 
   return id
 }
 
-/** Every copy of its cookie is void from now on. */
+/** Ends a session: every copy of its cookie becomes invalid immediately. */
 export async function endSession(prisma: PrismaClient, id: string): Promise<void> {
   await prisma.session.updateMany({ where: { id, endedAt: null }, data: { endedAt: new Date() } })
 }
 
-/** Who speaks with the session, in `teamId` or in their first team; null: it has ended, or the person is in no such team. */
+/** The actor of a session in `teamId`, or in the user's first team. null: the session has ended, or the user is not a member. */
 export async function findActorOfSession(prisma: PrismaClient, id: string, teamId?: string): Promise<Actor | null> {
   const now = new Date()
   const session = await prisma.session.findUnique({

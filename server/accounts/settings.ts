@@ -4,10 +4,10 @@ import type { Prisma } from '@/server/database/generated/client'
 export const setupCodeSetting = 'setup-code'
 export const installationIdSetting = 'installation-id'
 
-/** Any number; nobody else in this database takes it. */
+/** Arbitrary advisory lock id, unique within this database. */
 const setupLock = 7_110_021
 
-/** Serialises first boot and the creation of the first account until the transaction ends: two at once make one. */
+/** Serializes first boot and creation of the first account until the transaction ends, so that only a single account is created. */
 export async function lockSetup(tx: Prisma.TransactionClient): Promise<void> {
   await tx.$executeRaw`SELECT pg_advisory_xact_lock(${setupLock})`
 }

@@ -1,6 +1,6 @@
 import { createHash, randomInt, timingSafeEqual } from 'node:crypto'
 
-/** Without letters and digits that look alike: the code is typed from a terminal or a log. */
+/** Excludes characters that look alike: people type the code from a terminal or a log. */
 const alphabet = 'ABCDEFGHJKMNPQRSTVWXYZ23456789'
 const groups = 4
 const groupLength = 4
@@ -11,7 +11,7 @@ export function newSetupCode(): string {
   return Array.from({ length: groups }, (_, i) => letters.slice(i * groupLength, (i + 1) * groupLength).join('')).join('-')
 }
 
-/** Case, blanks and dashes do not matter. */
+/** Hashes a code, ignoring case, spaces and dashes. */
 export const hashSetupCode = (code: string): string =>
   createHash('sha256')
     .update(code.toUpperCase().replace(/[^A-Z0-9]/g, ''))

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { countedAddress, createThrottle, type LaneKey } from './throttle'
 
-/** Attempts wait on a clock of the test: `waits` is how long each one was held up. */
+/** A throttle with a fake clock; `waits` lists the delay of each attempt. */
 function harness() {
   let at = 1_000_000
   const waits: number[] = []

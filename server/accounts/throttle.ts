@@ -2,14 +2,14 @@ import { isIPv6 } from 'node:net'
 import { setTimeout as sleepFor } from 'node:timers/promises'
 import { AppError } from '@/shared/errors'
 
-/** Counters kept at once; beyond that the oldest go. */
+/** Largest number of counters in memory; beyond it the least recently used is removed. */
 const maxLanes = 20_000
 /** A counter without an attempt for this long is removed. */
 const forgottenAfterMs = 15 * 60_000
-/** A browser waits this long without giving up; a longer queue is refused with the time to come back. */
+/** Longest delay that browsers tolerate; a longer delay is refused with the time to retry. */
 const maxWaitMs = 15_000
 
-/** How attempts that count together are spaced: the first ones not at all, the next ones by a growing pause. */
+/** Spacing of attempts on a counter: the first `free` attempts without delay, then a growing pause. */
 interface Pace {
   free: number
   pauseMs: number
@@ -17,13 +17,13 @@ interface Pace {
 }
 
 export const paces = {
-  /** One guesser at one account. */
+  /** Per client address and account. */
   pair: { free: 5, pauseMs: 500, maxPauseMs: 8_000 },
-  /** One guesser at many accounts. Behind one address may be a whole office, so its pause stays short. */
+  /** Per client address, over all accounts. The pause stays short, because an address may be shared by a whole office. */
   address: { free: 30, pauseMs: 250, maxPauseMs: 250 },
-  /** Many guessers at one account. */
+  /** Per account, over all client addresses. */
   email: { free: 50, pauseMs: 500, maxPauseMs: 2_000 },
-  /** A device that has signed in to the account before: counted apart, so that strangers cannot slow it down. */
+  /** Per known device (signed in to the account before): a separate counter, so that attackers cannot slow the owner down. */
   device: { free: 10, pauseMs: 500, maxPauseMs: 8_000 },
   setup: { free: 20, pauseMs: 250, maxPauseMs: 1_000 },
 } as const satisfies Record<string, Pace>
@@ -39,13 +39,13 @@ export type LaneKey = readonly [kind: keyof typeof paces, key: string]
 
 export interface Throttle {
   /**
-   * Waits for the turn of one attempt. The result is called when the attempt succeeded: then it does not count.
-   * @throws AppError ERR_RATE_LIMITED when the wait would be longer than a browser's patience
+   * Waits until the attempt is allowed. Call the returned function after a successful attempt, which then does not count.
+   * @throws AppError ERR_RATE_LIMITED when the delay would exceed `maxWaitMs`
    */
   admit(keys: readonly LaneKey[]): Promise<() => void>
 }
 
-/** An address as attempts are counted: of IPv6 its network, because one machine has all of it. */
+/** The counter key of a client address. IPv6: the network prefix, because a single machine controls all its addresses. */
 export function countedAddress(address: string): string {
   if (!isIPv6(address)) return address
   const [head = '', tail] = address.split('::')
@@ -55,8 +55,8 @@ export function countedAddress(address: string): string {
 }
 
 /**
- * Slows attempts down instead of refusing them. In memory: one control process answers every sign-in, and a restart that forgets the
- * counts costs an attacker more time than it gives.
+ * Delays sign-in attempts instead of refusing them. In memory: a single control process handles every sign-in, and a restart that loses the
+ * counters takes longer than the delays an attacker would save.
  */
 export function createThrottle(options: { now?: () => number; sleep?: (ms: number) => Promise<unknown> } = {}): Throttle {
   const { now = Date.now, sleep = (ms: number) => sleepFor(ms) } = options
@@ -67,7 +67,7 @@ export function createThrottle(options: { now?: () => number; sleep?: (ms: numbe
     const known = lanes.get(name)
     const lane = known && at - known.usedAt < forgottenAfterMs ? known : { attempts: 0, nextAt: at, usedAt: at }
     lane.usedAt = at
-    // Moved to the end: the first entry of the map is the least recently used.
+    // Re-insert at the end: the first entry of the map is the least recently used.
     lanes.delete(name)
     lanes.set(name, lane)
     const oldest = lanes.size > maxLanes ? lanes.keys().next().value : undefined

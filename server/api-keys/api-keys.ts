@@ -26,7 +26,7 @@ export function presentApiKey(row: ApiKey): ApiKeyView {
 
 export interface ApiKeys {
   list(actor: Actor): Promise<ApiKeyView[]>
-  /** `key` is shown this once. */
+  /** Returns the plain `key`, which cannot be shown again. */
   create(
     actor: Actor,
     input: { name: string; role: 'admin' | 'member'; expiresInDays?: number | null | undefined },
@@ -34,7 +34,7 @@ export interface ApiKeys {
   revoke(actor: Actor, id: string): Promise<void>
 }
 
-/** Use-cases about a team's API keys. The key itself is never stored. */
+/** Use-cases of a team's API keys. Only a hash of a key is stored. */
 export function createApiKeys({ prisma }: { prisma: PrismaClient }): ApiKeys {
   return {
     async list(actor) {
@@ -55,7 +55,7 @@ export function createApiKeys({ prisma }: { prisma: PrismaClient }): ApiKeys {
             prefix: prefixOf(key),
             hash: hashApiKey(key),
             role: input.role === 'admin' ? 'ADMIN' : 'MEMBER',
-            // Who runs this machine has the key of this machine; a key for others never reaches private networks.
+            // The operator has the key in `operator.key`; keys created through the API never reach private networks.
             operator: false,
             createdBy: actor.name,
             expiresAt: input.expiresInDays ? new Date(Date.now() + input.expiresInDays * dayMs) : null,
@@ -83,7 +83,7 @@ export function createApiKeys({ prisma }: { prisma: PrismaClient }): ApiKeys {
   }
 }
 
-/** The actor behind a key; null for an unknown, revoked or expired one. */
+/** The actor of an API key; null: unknown, revoked or expired. */
 export async function findActorOfApiKey(prisma: PrismaClient, key: string): Promise<Actor | null> {
   if (key.length > 500) return null
   const row = await prisma.apiKey.findUnique({ where: { hash: hashApiKey(key) } })

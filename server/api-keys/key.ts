@@ -7,5 +7,5 @@ export const newApiKey = (): string => `sy_${randomBytes(32).toString('base64url
 
 export const hashApiKey = (key: string): string => createHash('sha256').update(key).digest('hex')
 
-/** What is kept in clear, to recognise the key by; a short key of the user's own shows less of itself. */
+/** Plain-text prefix by which people recognize a key; shorter for a short key chosen by the user. */
 export const prefixOf = (key: string): string => key.slice(0, Math.min(prefixLength, Math.floor(key.length / 3)))

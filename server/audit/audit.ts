@@ -5,13 +5,13 @@ import type { ScopedClient, ScopedTransaction } from '../database/scope'
 export interface AuditNote {
   /** `subject.verb`, in the past tense: "project.created". */
   action: string
-  /** Id of what was acted on. */
+  /** Id of the changed resource. */
   subject: string
-  /** Never a secret: names of what changed, not values. */
+  /** Names of changed fields, never their values: values may be secrets. */
   detail?: Prisma.InputJsonObject
 }
 
-/** Written in the transaction of the change itself: there is no change without its entry. */
+/** Writes an audit entry in the transaction of the change, so that no change lacks an entry. */
 export async function writeAudit(db: ScopedClient | ScopedTransaction, actor: Actor, note: AuditNote): Promise<void> {
   await db.auditEntry.create({
     data: {

@@ -6,14 +6,14 @@ export type { Prisma, PrismaClient }
 
 export interface Database {
   prisma: PrismaClient
-  /** For what Prisma has no words for: SKIP LOCKED, advisory locks. LISTEN needs a client of its own. */
+  /** For SQL that Prisma does not support: SKIP LOCKED, advisory locks. LISTEN needs a dedicated client. */
   pool: pg.Pool
   close(): Promise<void>
 }
 
 /**
- * Opens the pool every query goes through. Nothing is connected yet.
- * Without `query_timeout` a frozen server would never be noticed: node-pg waits forever.
+ * Creates the connection pool for all queries; connections open on first use.
+ * `query_timeout` is needed because node-pg otherwise waits forever for a frozen server.
  */
 export function openDatabase(url: string, options: { poolSize: number; onError?: (error: Error) => void }): Database {
   const pool = new pg.Pool({
@@ -25,7 +25,7 @@ export function openDatabase(url: string, options: { poolSize: number; onError?:
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
   })
-  // An idle connection that breaks is replaced by the pool; unheard, the event would end the process.
+  // The pool replaces a broken idle connection; without a listener the `error` event would end the process.
   pool.on('error', (error) => options.onError?.(error))
   const prisma = new PrismaClient({ adapter: new PrismaPg(pool), transactionOptions: { maxWait: 10_000, timeout: 20_000 } })
   return {

@@ -13,9 +13,9 @@ import { binaries, clusterDirectory, initCluster, type ServerUser, serverUser, s
 export interface EmbeddedPostgres {
   /** `postgresql://…?host=<socket directory>`; reachable only through the socket. */
   url: string
-  /** Leaves the server; ends it (fast shutdown: open transactions are rolled back) unless another process of this home uses it. */
+  /** Stops the server (fast shutdown: open transactions are rolled back) unless another process of this home uses it. */
   stop(): Promise<void>
-  /** Resolves when the server has answered a look begun after this call, after starting it again if it was gone. */
+  /** Resolves when the server has answered a check begun after this call; restarts the server if needed. */
   ensure(): Promise<void>
 }
 
@@ -23,7 +23,7 @@ type Child = ReturnType<typeof start>
 
 const role = 'switchyard'
 const database = 'switchyard'
-/** Long enough for crash recovery after a kill and for a stale lock to fall (about two seconds). */
+/** Long enough for crash recovery after a kill and for a stale lock to expire (about two seconds). */
 const startDeadlineMs = 60_000
 const watchIntervalMs = 500
 const maxLogBytes = 10 * 1024 * 1024
@@ -38,9 +38,9 @@ interface Cluster {
 }
 
 /**
- * The default database: a real Postgres below `home`, on a unix socket only, as a user of its own, with a generated password.
- * A server that a killed control process left running is adopted; one that dies is started again until `stop`.
- * @throws AppError ERR_UNAVAILABLE with the server's own last words.
+ * The default database: Postgres below `home`, on a unix socket only, as a dedicated user, with a generated password.
+ * Adopts a server that a killed control process left running; restarts a server that dies, until `stop`.
+ * @throws AppError ERR_UNAVAILABLE with the last lines of the server's log
  */
 export async function startEmbeddedPostgres(options: { home: string; onRestart?: (reason: string) => void }): Promise<EmbeddedPostgres> {
   const { home } = options
@@ -61,11 +61,11 @@ export async function startEmbeddedPostgres(options: { home: string; onRestart?:
   })
 }
 
-/** One process at a time creates, starts or ends the server. */
+/** Lock that serializes creating, starting and stopping the server across processes. */
 const lockName = 'database'
 const usersDirectory = (home: string) => path.join(home, 'run', 'database-users')
 
-/** Notes that this process uses the server: with split roles several do, and the last to leave ends it. */
+/** Registers this process as a user of the server: processes with separate roles share it, and the last to stop ends it. */
 async function registerUser(home: string): Promise<string> {
   await mkdir(usersDirectory(home), { recursive: true, mode: 0o700 })
   const file = path.join(usersDirectory(home), `${process.pid}-${randomBytes(4).toString('hex')}`)
@@ -73,7 +73,7 @@ async function registerUser(home: string): Promise<string> {
   return file
 }
 
-/** Forgets processes that died without leaving. */
+/** Whether a live process uses the server; removes registrations of dead processes. */
 async function hasUsers(home: string): Promise<boolean> {
   let alive = false
   for (const name of await readdir(usersDirectory(home))) {
@@ -84,7 +84,7 @@ async function hasUsers(home: string): Promise<boolean> {
   return alive
 }
 
-/** Ends a server that a killed control process left running. No server: no error. */
+/** Stops a server that a killed control process left running; a missing server is not an error. */
 export async function stopEmbeddedPostgres(options: { home: string }): Promise<void> {
   const directory = await clusterDirectory(path.resolve(options.home), await serverUser())
   await shutDown({ data: path.join(directory, 'data') })
@@ -125,7 +125,7 @@ function connectionUrl(cluster: Cluster, name: string): string {
   return `postgresql://${role}:${cluster.password}@localhost/${name}?host=${encodeURIComponent(cluster.socket)}`
 }
 
-/** Process id of the running server of this cluster, be it ours or one we found. */
+/** Process id of the cluster's running server, started or adopted; null: not running. */
 async function runningPid(cluster: Pick<Cluster, 'data'>): Promise<number | null> {
   const content = await readFile(path.join(cluster.data, 'postmaster.pid'), 'utf8').catch(() => '')
   const pid = Number(content.split('\n')[0])
@@ -133,14 +133,14 @@ async function runningPid(cluster: Pick<Cluster, 'data'>): Promise<number | null
   return (await worksIn(pid, cluster.data)) ? pid : null
 }
 
-/** The number in the file may have gone to another process since; Postgres works inside its data directory. */
+/** Whether the process's working directory is `data`, as for Postgres: the pid in the file may have been reused by another process. */
 async function worksIn(pid: number, data: string): Promise<boolean> {
   if (process.platform !== 'linux') return true
   const directory = await readlink(`/proc/${pid}/cwd`).catch(() => null)
   return directory !== null && directory === (await realpath(data))
 }
 
-/** Postgres takes a stale lock for a live one when its number now belongs to another process of the same user. */
+/** Removes a stale postmaster.pid: Postgres would refuse to start when another process of the same user has reused the pid. */
 async function removeForeignLock(cluster: Cluster): Promise<void> {
   const file = path.join(cluster.data, 'postmaster.pid')
   const pid = Number((await readFile(file, 'utf8').catch(() => '')).split('\n')[0])
@@ -178,13 +178,13 @@ async function spawnServer(cluster: Cluster): Promise<Child> {
     const child = start(argv, {
       cwd: cluster.directory,
       env: { ...baseEnv } as unknown as NodeJS.ProcessEnv,
-      // A group of its own: Ctrl-C in the terminal must not stop the database before its clients.
+      // Own process group: Ctrl-C in the terminal must not stop the database before its clients.
       detached: true,
       stdio: ['ignore', log.fd, log.fd],
       ...(user.drop ? { uid: user.uid, gid: user.gid } : {}),
     })
     child.unref()
-    // A spawn that failed shows as a server that never answers, with the log's last lines.
+    // A failed spawn is reported later as a server that does not answer, with the last lines of its log.
     child.on('error', () => {})
     return child
   } finally {
@@ -223,7 +223,7 @@ async function exited(child: Child): Promise<void> {
   while (child.exitCode === null && child.signalCode === null) await pause(20)
 }
 
-/** One start at a time, a watch that starts it again, and a stop that wins over both. */
+/** Serializes starts, restarts a server that dies, and lets `stop` override both. */
 function superviseServer(cluster: Cluster, onRestart?: (reason: string) => void) {
   let stopped = false
   let starting: Promise<void> | null = null
@@ -235,11 +235,11 @@ function superviseServer(cluster: Cluster, onRestart?: (reason: string) => void)
     const pauses = growingPauses({ firstMs: 50, longestMs: 1_000 })
     while (!stopped) {
       if ((await runningPid(cluster)) === null && (child === null || child.exitCode !== null || child.signalCode !== null)) {
-        // Backends of a killed server may hold its shared memory for a moment: then it exits at once and the next round tries again.
+        // Backends of a killed server may hold its shared memory briefly: the new server then exits at once, and the next round retries.
         await removeForeignLock(cluster)
         child = await spawnServer(cluster)
       }
-      // A backend that outlives its killed server for a moment answers too: the server must be there before and after.
+      // A backend that briefly outlives its killed server also answers: check that the server runs before and after the query.
       const pid = await runningPid(cluster)
       if ((await answers(cluster)) && pid !== null && (await runningPid(cluster)) === pid) return
       if (Date.now() > deadline)
@@ -251,7 +251,7 @@ function superviseServer(cluster: Cluster, onRestart?: (reason: string) => void)
   }
 
   async function ensure(): Promise<void> {
-    // What is under way may have had its answer already, from a server that has died since: it is awaited, and looked at again.
+    // A check in progress may have its answer from a server that has died since: wait for it, then check again.
     await starting
     starting ??= bringUp().finally(() => {
       starting = null
@@ -262,7 +262,7 @@ function superviseServer(cluster: Cluster, onRestart?: (reason: string) => void)
   watch = setInterval(async () => {
     if (stopped || starting || (await runningPid(cluster)) !== null || stopped || starting) return
     onRestart?.('the embedded database ended; it is started again')
-    // Not lost: the next round of the watch tries again, and every query says so meanwhile.
+    // Only report the failure: the next round retries, and queries fail visibly meanwhile.
     await ensure().catch((error: Error) => onRestart?.(error.message))
   }, watchIntervalMs)
   watch.unref()
@@ -275,14 +275,14 @@ function superviseServer(cluster: Cluster, onRestart?: (reason: string) => void)
       await starting?.catch(() => {})
     },
     async shutDown(): Promise<void> {
-      // One that has no lock yet cannot be found by it.
+      // A starting server without a pid file yet: kill the child directly.
       if (child && (await runningPid(cluster)) !== child.pid && child.kill('SIGKILL')) await exited(child)
       await shutDown(cluster)
     },
   }
 }
 
-/** Fast shutdown, then immediate, then kill: each with its time. */
+/** Fast shutdown, then immediate shutdown, then SIGKILL, each after a timeout. */
 async function shutDown(cluster: Pick<Cluster, 'data'>): Promise<void> {
   for (const [signal, graceMs] of [
     ['SIGINT', 15_000],
@@ -308,7 +308,7 @@ async function createDatabase(cluster: Cluster): Promise<void> {
     const { rowCount } = await client.query('SELECT 1 FROM pg_database WHERE datname = $1', [database])
     if (!rowCount) await client.query(`CREATE DATABASE ${database}`)
   } catch (error) {
-    // 42P04: a second process of this installation was first.
+    // 42P04 (duplicate_database): another process of this installation created it first.
     if ((error as { code?: string }).code !== '42P04') throw error
   } finally {
     await client.end()

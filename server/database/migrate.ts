@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import { AppError } from '@/shared/errors'
 
-/** The lock `prisma migrate` takes: whichever of the two comes second waits. */
+/** Advisory lock id of `prisma migrate`, so that the two wait for each other. */
 const prismaMigrateLock = 72_707_369
 const minimumServerVersion = 150_000
 
@@ -101,7 +101,7 @@ async function apply(client: pg.Client, { name, sql, checksum }: Migration): Pro
     ])
     await client.query('COMMIT')
   } catch (cause) {
-    // The reason is `cause`; on a lost connection the rollback fails too and says less.
+    // Report `cause`: on a lost connection the rollback fails too, with a less useful error.
     await client.query('ROLLBACK').catch(() => {})
     throw new AppError('ERR_INTERNAL', `migration ${name} failed: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
   }

@@ -2,21 +2,21 @@ import { AppError } from '@/shared/errors'
 
 export interface Page {
   limit: number
-  /** Id of the last row of the page before. */
+  /** Id of the last row of the previous page. */
   cursor?: string | undefined
 }
 
-/** One row more than was asked for tells whether there is another page. */
+/** Prisma arguments of a page, with an extra row that tells whether another page follows. */
 export const pageArguments = ({ limit, cursor }: Page) => ({ take: limit + 1, ...(cursor === undefined ? {} : { cursor: { id: cursor }, skip: 1 }) })
 
-/** What `pageArguments` found, as the page that was asked for. */
+/** Splits the rows of a `pageArguments` query into the page and the next cursor. */
 export function pageOf<Row extends { id: string }>(rows: readonly Row[], limit: number): { rows: Row[]; nextCursor: string | null } {
   const page = rows.slice(0, limit)
   return { rows: page, nextCursor: rows.length > limit ? (page.at(-1)?.id ?? null) : null }
 }
 
 /**
- * A list that ends early because the row it would go on after was removed looks like a whole one. `count` looks within the team.
+ * Refuses a cursor whose row was deleted: the list would end early and look complete. `count` must be scoped to the team.
  * @throws ERR_INVALID_INPUT
  */
 export async function requireCursor({ cursor }: Page, count: (id: string) => Promise<number>): Promise<void> {
@@ -26,5 +26,5 @@ export async function requireCursor({ cursor }: Page, count: (id: string) => Pro
   })
 }
 
-/** Text that a LIKE takes for nothing but letters: Prisma passes its wildcards on. */
+/** Escapes LIKE wildcards, which Prisma does not escape. */
 export const literal = (text: string): string => text.replace(/[\\%_]/g, '\\$&')

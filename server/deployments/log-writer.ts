@@ -40,7 +40,7 @@ export function createLogWriter(options: {
   bus: ChangeBus
   logger: Logger
   ids: { teamId: string; projectId: string; deploymentId: string; instanceId?: string }
-  /** Hides secrets in every line. */
+  /** Masks secrets in every line. */
   mask: (text: string) => string
   stop?: AbortSignal
 }): LogWriter {

@@ -49,7 +49,7 @@ export async function createProject(deps: ProjectDeps, actor: Actor, input: Inpu
   }
 }
 
-/** Refuses a name whose slug equals that of another project of the team. @throws ERR_CONFLICT */
+/** Refuses a name that another project of the team has; for a new project (no `exceptId`), also an equal slug. @throws ERR_CONFLICT */
 export async function refuseTakenName(db: ScopedClient, name: string, exceptId?: string): Promise<void> {
   const slug = slugify(name)
   const other = await db.project.findFirst({

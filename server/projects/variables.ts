@@ -42,7 +42,7 @@ function refuseOwned(key: string): void {
     throw new AppError('ERR_INVALID_INPUT', `${key} cannot be set: ${reason}.`, { nextAction: 'Use another name for what the app reads.' })
 }
 
-/** Sealed values are longer than plain ones by a few bytes each, which stands for the name. */
+/** Limits the total size. Counts sealed values: their few extra bytes each approximate the length of the name. @throws ERR_INVALID_INPUT */
 async function refuseTooMuch(tx: ScopedTransaction, environmentId: string): Promise<void> {
   const rows = await tx.variable.findMany({ where: { environmentId }, select: { ciphertext: true } })
   const bytes = rows.reduce((sum, row) => sum + row.ciphertext.length, 0)

@@ -1,4 +1,4 @@
-/** Sites of files alone in the record: routes, healing, clean-up. */
+/** Tests of static sites with a database: routes, healing, clean-up. */
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -42,7 +42,7 @@ async function files(): Promise<NodeJS.ReadableStream> {
   return tar as unknown as NodeJS.ReadableStream
 }
 
-/** A project whose live release is files, with the instance it had before routers served them. */
+/** A project whose live release is static files, with an instance from before routers served static files. */
 async function site(kind: 'image' | 'bundle' = 'bundle') {
   const owner = await createProject(db.prisma)
   const deployment = await createDeploymentRow(db.prisma, owner, { status: 'ACTIVE' })
@@ -70,7 +70,7 @@ const routeOf = async (host: string, candidates: { environmentId: string; releas
 test('a live release of files is routed to them once they are laid out, by both of its hostnames', async () => {
   const { owner, deployment, digest } = await site()
   const host = `${owner.project.slug}.localhost`
-  // Wanted, but not there yet: nobody stopped it.
+  // Not unpacked yet: the route is pending, not stopped.
   const before = await routeOf(host)
   expect(before).toMatchObject({ state: 'live', targets: [] })
   expect(before?.content).toBeUndefined()

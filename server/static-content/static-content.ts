@@ -8,30 +8,30 @@ import type { Artifact } from '@/shared/release'
 import type { StaticContent } from '@/shared/route-table'
 import { syncDirectory, unpackPublicFiles } from './unpack'
 
-/** `Artifact.content`: which part of the artifact is public, and how. */
+/** `Artifact.content`: the public directory of the artifact and how to serve it. */
 export interface ContentSpec {
   /** Directory within the artifact. */
   root: string
-  /** Unknown pages get the index. */
+  /** Serve index.html for unknown paths (single-page application). */
   spa: boolean
 }
 
 export const contentSpec = (artifact: { content: unknown }): ContentSpec | null => (artifact.content as ContentSpec | null) ?? null
 
 /**
- * Public files of artifacts, where the routers read them: `$SWITCHYARD_HOME/static/<digest>/`, unpacked once, in place whole or not at
- * all, removed with the artifact.
+ * Public files of artifacts in `$SWITCHYARD_HOME/static/<digest>/`, where the routers read them: unpacked once, atomically, and removed
+ * with the artifact.
  */
 export interface StaticContents {
-  /** Unpacks where that was not done yet. Returns what a route carries. @throws ERR_START, ERR_NOT_FOUND, ERR_UNAVAILABLE */
+  /** Unpacks the files unless already unpacked. Returns their location for the route table. @throws ERR_START, ERR_NOT_FOUND, ERR_UNAVAILABLE */
   ensure(artifact: Artifact, spec: ContentSpec): Promise<StaticContent>
-  /** What a route carries; null: not unpacked on this machine. */
+  /** Location for the route table; null: not unpacked on this machine. */
   locate(digest: string, spec: ContentSpec): StaticContent | null
-  /** Nobody needs them any more. Unknown: no error. */
+  /** Removes the files; an unknown digest is not an error. */
   remove(digest: string): Promise<void>
 }
 
-/** Reads which artifacts are unpacked already, and removes what a crash left half done. */
+/** Lists the unpacked artifacts and removes incomplete ones left by a crash. */
 export async function openStaticContents(options: { home: string; builder: Pick<Builder, 'files'>; logger: Logger }): Promise<StaticContents> {
   const { builder, logger } = options
   const top = path.join(options.home, 'static')
@@ -81,7 +81,7 @@ export async function openStaticContents(options: { home: string; builder: Pick<
       const name = ready.has(digest.slice('sha256:'.length)) ? nameOf(digest) : null
       if (name === null) return
       ready.delete(name)
-      // Out of the way at once, whole: a crash in the middle of the removal must not leave half a site under its name.
+      // Rename before deleting: a crash during the deletion must not leave a partial site under its digest.
       const gone = path.join(top, `.${name}.${randomBytes(6).toString('hex')}`)
       await rename(path.join(top, name), gone).catch(() => {})
       await rm(gone, { recursive: true, force: true })

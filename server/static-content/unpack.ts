@@ -10,7 +10,7 @@ export interface UnpackLimits {
 }
 export const defaultUnpackLimits: UnpackLimits = { entries: 250_000, bytes: 4 * 1024 ** 3 }
 
-/** Files that are on their way to the disk at once. */
+/** Files that are synced to disk in parallel. */
 const syncsAtOnce = 16
 
 const refuse = (why: string) =>
@@ -21,10 +21,10 @@ const refuse = (why: string) =>
 type Content = AsyncIterable<Uint8Array> & { resume(): void }
 
 /**
- * Takes the entries below `root` of a tar into the new directory `target`, each file synced to the disk. Links are made last, and only
- * those that stay inside; devices and the rest are left out, as they are no files to serve.
- * Returns how many files there are. Nothing is left behind on failure.
- * @throws ERR_START for a tar that leaves its directory or is beyond the limits
+ * Unpacks the entries below `root` of a tar into the new directory `target` and syncs each file to disk. Links are created last, and only
+ * if they resolve inside `target`; devices and other special files are skipped.
+ * Returns the number of files. Removes everything on failure.
+ * @throws ERR_START for an entry outside of the target directory, or a tar beyond the limits
  */
 export async function unpackPublicFiles(
   tar: NodeJS.ReadableStream,
@@ -56,7 +56,7 @@ export async function unpackPublicFiles(
   }
 }
 
-/** The entry's path below `root`; null: it is not of it. @throws ERR_START for a name that leaves the tar */
+/** The entry's path relative to `root`; null: outside of `root`. @throws ERR_START for a name that escapes the tar (`..`) */
 function below(root: string, name: string): string | null {
   const parts = name.split('/').filter((part) => part !== '' && part !== '.')
   if (name.startsWith('/') || name.includes('\0') || parts.includes('..'))
@@ -76,7 +76,7 @@ class Unpacking {
   #entries = 0
   #bytes = 0
   #files = 0
-  /** The first file that did not reach the disk. */
+  /** Error of the first file that could not be written. */
   #failure: unknown = null
 
   constructor(target: string, limits: UnpackLimits) {
@@ -94,7 +94,7 @@ class Unpacking {
     else if (header.type === 'symlink') this.#links.push({ at, target: header.linkname ?? '' })
   }
 
-  // While files are written there is no link to be led astray by: every parent is ours and real.
+  // Links are created after all files, so no parent directory can be a symbolic link to elsewhere.
   async #directory(at: string): Promise<void> {
     if (this.#directories.has(at)) return
     await this.#directory(path.dirname(at))
@@ -105,7 +105,7 @@ class Unpacking {
   }
 
   async #file(at: string, content: Content): Promise<void> {
-    // A later entry of the same name replaces the earlier one.
+    // A later tar entry with the same name replaces the earlier entry.
     await rm(at, { force: true })
     const handle = await open(at, 'wx', 0o644)
     try {
@@ -146,7 +146,7 @@ class Unpacking {
     await rm(at, { force: true })
     await symlink(target, at)
     const real = await realpath(at).catch(() => null)
-    // Resolved by the kernel, not by counting dots: `a/link/..` is not `a` when `link` is one.
+    // Resolve with realpath, not textually: `a/link/..` is not `a` when `link` is a symbolic link.
     if (real === null || !(real === root || real.startsWith(root + path.sep))) await rm(at, { force: true })
   }
 }

@@ -5,7 +5,7 @@ export type Role = (typeof roles)[number]
 
 const rank: Readonly<Record<Role, number>> = { member: 0, admin: 1, owner: 2 }
 
-/** The least role for each action. What is not here cannot be asked for; every endpoint names one of these. */
+/** Minimum role per action. Every endpoint names an action of this table. */
 export const requiredRole = {
   'me.read': 'member',
   'team.read': 'member',
@@ -43,12 +43,12 @@ export function can(actor: { role: Role }, action: Action): boolean {
   return rank[actor.role] >= rank[requiredRole[action]]
 }
 
-/** What the actor's role does not allow, each with the least role that does: for a dashboard that says so before anybody tries. */
+/** Actions that the actor's role does not allow, with the required role; the dashboard disables them in advance. */
 export function refusedTo(actor: { role: Role }): Partial<Record<Action, Role>> {
   return Object.fromEntries(actions.filter((action) => !can(actor, action)).map((action) => [action, requiredRole[action]]))
 }
 
-/** @throws AppError ERR_FORBIDDEN saying which role is needed. */
+/** @throws AppError ERR_FORBIDDEN naming the required role */
 export function authorize(actor: { role: Role }, action: Action): void {
   if (can(actor, action)) return
   throw new AppError('ERR_FORBIDDEN', `This needs the role ${requiredRole[action]} in the team; yours is ${actor.role}.`, {
@@ -56,5 +56,5 @@ export function authorize(actor: { role: Role }, action: Action): void {
   })
 }
 
-/** Nobody touches what belongs to a higher role than their own. */
+/** Whether `one` is a higher role than `other`: a user must not change a member of a higher role. */
 export const outranks = (one: Role, other: Role): boolean => rank[one] > rank[other]
