@@ -2,7 +2,7 @@
 import './globals.css'
 import { Failure } from '@/app/components/failure'
 
-/** Takes the place of the root layout when that itself breaks. */
+/** Replaces the root layout when the layout itself fails. */
 export default function GlobalError({ error, reset }: { error: Error & { digest?: string }; reset: () => void }) {
   return (
     <html lang="en">

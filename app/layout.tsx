@@ -18,7 +18,7 @@ export const viewport: Viewport = {
   ],
 }
 
-/** Reading the nonce makes every page one of its request: scripts of a page made at build time would be refused. */
+/** Reading the nonce makes every page dynamic: the content security policy would block scripts of a prerendered page. */
 export default async function RootLayout({ children }: { children: ReactNode }) {
   const nonce = (await headers()).get('x-nonce') ?? undefined
   return (

@@ -12,7 +12,7 @@ export default function NotFound() {
       <div className="flex max-w-sm flex-col items-center text-center">
         <Logo className="mb-6 size-9" />
         <p className="font-mono text-faint text-sm">404</p>
-        <h1 className="mt-1 font-semibold text-xl">There is nothing at this address</h1>
+        <h1 className="mt-1 font-semibold text-xl">Page not found</h1>
         <p className="mt-2 text-balance text-muted">It may have been removed, or it belongs to a team you are not a member of.</p>
         <Button asChild variant="primary" className="mt-6">
           <PageLink href={paths.home}>Go to your projects</PageLink>

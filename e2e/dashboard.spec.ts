@@ -173,7 +173,7 @@ test('an address of the dashboard without a page is answered with 404 under a ti
   expect((await page.goto(`${platform.url}/known`))?.status()).toBe(200)
   for (const unknown of ['/team', '/known/deployments/nothing', '/known/domains/nothing.example.com', '/certificates/nothing', '/known/nothing']) {
     expect((await page.goto(`${platform.url}${unknown}`))?.status(), unknown).toBe(404)
-    await expect(page.getByRole('heading', { level: 1, name: 'There is nothing at this address' })).toBeVisible()
+    await expect(page.getByRole('heading', { level: 1, name: 'Page not found' })).toBeVisible()
     await expect(page, unknown).toHaveTitle(/Not found/)
   }
 })

@@ -57,7 +57,7 @@ test('a domain is added, what is wrong is shown, DNS is put right, the certifica
     await dialog.getByRole('button', { name: 'Add domain' }).click()
   })
 
-  const alert = page.getByRole('alert').filter({ hasText: 'does not lead here yet' })
+  const alert = page.getByRole('alert').filter({ hasText: 'does not point to this server yet' })
   const check = async (entry: DnsEntry) => {
     dns.set(www, entry)
     await page.getByRole('button', { name: 'Check again' }).click()

@@ -70,7 +70,7 @@ test('a member looks at everything, is offered no change the server would refuse
   await expect(page.getByRole('dialog')).toHaveCount(0)
   for (const route of ['/site/rules', '/site/variables', '/site/settings', '/site/domains/www.site.example', '/new']) {
     await page.goto(platform.url + route)
-    await expect(page.getByRole('note')).toContainText('You can look at this, but not change it.')
+    await expect(page.getByRole('note')).toContainText('You can view this, but not change it.')
   }
   expect(refused).toEqual([])
   expect(errors).toEqual([])
@@ -80,7 +80,7 @@ test('what a member may do, they do: purge, check a domain again, deploy', async
   await signIn(page, { ...platform, ...(await database.addPerson('member')) })
   await page.goto(`${platform.url}/site/settings`)
   await page.getByRole('button', { name: 'Purge everything' }).click()
-  await expect(page.getByText(/Nothing was kept of that|kept answers? removed/)).toBeVisible()
+  await expect(page.getByText(/No cached response matched|cached responses? removed/)).toBeVisible()
   await page.goto(`${platform.url}/site/domains/www.site.example`)
   // An examination asks name servers that may not answer, each with a deadline of its own.
   const checked = page.waitForResponse((response) => response.url().includes('domains.check'), { timeout: 90_000 })

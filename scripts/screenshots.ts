@@ -134,7 +134,7 @@ const closedScenes: Scene[] = [
   {
     name: 'rules-unreadable',
     route: '/storefront/rules',
-    prepare: byButton('Take them back…', (page) => page.getByRole('dialog')),
+    prepare: byButton('Discard unreadable rules…', (page) => page.getByRole('dialog')),
     window: true,
   },
 ]

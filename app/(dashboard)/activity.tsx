@@ -5,7 +5,7 @@ import { deploymentTitle } from '@/app/lib/format'
 import { paths } from '@/app/lib/paths'
 import type { DeploymentSummary } from '@/shared/views'
 
-/** What happened lately in all projects. */
+/** Recent deployments of all projects. */
 export function Activity({ deployments }: { deployments: DeploymentSummary[] }) {
   return (
     <section aria-labelledby="activity" className="min-w-0">

@@ -11,7 +11,7 @@ export default function DashboardNotFound() {
   return (
     <EmptyState
       icon={FolderX}
-      title="There is nothing at this address"
+      title="Page not found"
       heading="h1"
       className="py-24"
       actions={
@@ -20,7 +20,7 @@ export default function DashboardNotFound() {
         </Button>
       }
     >
-      What it named may have been removed, or it belongs to a team you are not a member of.
+      It may have been removed, or it belongs to a team you are not a member of.
     </EmptyState>
   )
 }

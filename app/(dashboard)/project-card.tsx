@@ -10,7 +10,7 @@ import type { ProjectView } from '@/shared/views'
 function State({ project }: { project: ProjectView }) {
   const latest = project.latestDeployment
   if (!latest) return <Status tone="neutral" label="Not deployed" />
-  // A failed attempt does not take the app down: both facts are shown.
+  // The app stays live after a failed deployment: show both states.
   if (project.liveDeployment && project.liveDeployment.id !== latest.id) {
     return (
       <span className="flex flex-wrap justify-end gap-x-3">
@@ -22,7 +22,7 @@ function State({ project }: { project: ProjectView }) {
   return isClosed(project) || hasTrouble(project.health) ? <LiveStatus project={project} /> : <DeploymentStatusBadge deployment={latest} />
 }
 
-/** A project at a glance; the card leads to it, the address leads to the app. */
+/** Card of a project: links to the project and to its app. */
 export function ProjectCard({ project }: { project: ProjectView }) {
   const latest = project.latestDeployment
   const framework = frameworkLabel(project.framework)

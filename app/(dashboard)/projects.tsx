@@ -79,7 +79,7 @@ function ProjectGrid({ projects }: { projects: ProjectView[] }) {
   )
 }
 
-/** Every project of the team with what it serves, and what happened lately. */
+/** Projects of the team and recent deployments. */
 export function Projects() {
   const trpc = useTRPC()
   const projects = useQuery(trpc.projects.list.queryOptions())

@@ -13,7 +13,7 @@ export function BuildOptions({ onWithoutCache, disabled }: { onWithoutCache: () 
         </Button>
       }
     >
-      <MenuItem onSelect={onWithoutCache} title="Uses no result, no installed package and no cache of earlier builds">
+      <MenuItem onSelect={onWithoutCache} title="Builds without results, packages and caches of earlier builds">
         Build without cache
       </MenuItem>
     </Menu>

@@ -7,7 +7,7 @@ import { wireErrorOf } from '@/app/lib/errors'
 import { useTRPC } from '@/app/lib/trpc'
 import { type CertificateView, certificateTraits } from '@/shared/certificates'
 
-/** Has an automatic certificate asked for, or renewed, now. Shows nothing where that cannot be. */
+/** Button that orders or renews an automatic certificate now; renders nothing if that is not possible. */
 export function RetryCertificate({
   certificate,
   size,
@@ -20,7 +20,7 @@ export function RetryCertificate({
   const retry = useMutation(
     trpc.certificates.retry.mutationOptions({
       onSuccess: async ({ hostname }) => {
-        toast.success(`The certificate of ${hostname} is asked for now`)
+        toast.success(`Requesting a certificate for ${hostname}`)
         await queryClient.invalidateQueries({ queryKey: trpc.certificates.pathKey() })
       },
       onError: (error) => toast.error(wireErrorOf(error).message),

@@ -3,7 +3,7 @@ import { type CertificateView, certificateTraits } from '@/shared/certificates'
 
 type Shown = Pick<CertificateView, 'state' | 'notAfter'>
 
-/** State of a certificate; one that is served while it is renewed, or while that fails, says so. */
+/** State of a certificate, including a served certificate whose renewal is running or failing. */
 export function CertificateStatus({ certificate, pill, now }: { certificate: Shown; pill?: boolean; now: number }) {
   const { label, tone } = certificateTraits[certificate.state]
   const until = certificate.notAfter ? Date.parse(certificate.notAfter) : null
@@ -13,7 +13,7 @@ export function CertificateStatus({ certificate, pill, now }: { certificate: Sho
   return <Status tone={tone} label={label} pill={pill} />
 }
 
-/** A day as everybody reads it; the exact time on hover. */
+/** A date, with the exact time on hover. */
 export function Day({ value }: { value: string }) {
   const text = new Date(value).toLocaleDateString('en', { year: 'numeric', month: 'short', day: 'numeric', timeZone: 'UTC' })
   return (

@@ -65,7 +65,7 @@ function UploadForm({ domain, onDone }: { domain?: string | undefined; onDone: (
   )
 }
 
-/** A button that opens the form for a certificate of one's own. Without `domain` the form asks which. */
+/** Button and form to upload a certificate. Without `domain`, the form has a field for the domain. */
 export function UploadCertificate({ domain, size }: { domain?: string; size?: 'sm' }) {
   const [open, setOpen] = useState(false)
   return (
@@ -76,8 +76,8 @@ export function UploadCertificate({ domain, size }: { domain?: string; size?: 's
       <Dialog
         open={open}
         onOpenChange={setOpen}
-        title={domain ? `Your certificate for ${domain}` : 'A certificate of your own'}
-        description="It replaces the automatic one for the domain, and you renew it."
+        title={domain ? `Your certificate for ${domain}` : 'Upload your own certificate'}
+        description="It replaces the automatic certificate of the domain. You renew it yourself."
       >
         <UploadForm domain={domain} onDone={() => setOpen(false)} />
       </Dialog>

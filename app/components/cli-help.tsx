@@ -4,7 +4,7 @@ import { CommandLine } from '@/app/components/ui/copy-button'
 
 const never = () => () => {}
 
-/** The commands that deploy a folder from a terminal, with this installation's own address filled in. */
+/** CLI commands that deploy a folder, with the address of this installation. */
 export function CliHelp({ project }: { project?: string }) {
   const origin = useSyncExternalStore(
     never,

@@ -15,7 +15,7 @@ import { ErrorPanel } from './ui/error-panel'
 import { SelectField } from './ui/field'
 import { SkeletonRows } from './ui/skeleton'
 
-/** Deployments of one project, or of all, filtered by status, page by page. */
+/** Paginated deployments of a project or of all projects, filtered by status. */
 export function DeploymentList({ projectId }: { projectId?: string }) {
   const trpc = useTRPC()
   const [status, setStatus] = useState<DeploymentStatus | ''>('')
@@ -55,7 +55,7 @@ export function DeploymentList({ projectId }: { projectId?: string }) {
         {list.isPending ? <SkeletonRows count={6} className="h-[4.25rem]" /> : null}
         {list.data && shown.length === 0 ? (
           <EmptyState icon={Rocket} title={status === '' ? 'No deployments yet' : 'None with this status'}>
-            {status === '' ? 'Each deployment you start, and how it went, will be listed here.' : 'Choose another status.'}
+            {status === '' ? 'Deployments and their results are listed here.' : 'Choose another status.'}
           </EmptyState>
         ) : null}
         <ul className="divide-y">

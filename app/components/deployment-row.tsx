@@ -7,7 +7,7 @@ import { paths } from '@/app/lib/paths'
 import { deploymentTraits } from '@/shared/states'
 import type { DeploymentSummary } from '@/shared/views'
 
-/** Branch and commit of a deployment, or that it came as a folder. */
+/** Branch and commit of a deployment, or "uploaded folder". */
 export function DeploymentSource({ deployment, className }: { deployment: DeploymentSummary; className?: string }) {
   const branch = deployment.branch ?? deployment.ref
   return (
@@ -36,7 +36,7 @@ function TimeTaken({ deployment }: { deployment: DeploymentSummary }) {
   return <span className="tabular-nums">{deployment.durationMs === null ? '' : formatDuration(deployment.durationMs)}</span>
 }
 
-/** One deployment in a list; the whole row leads to its page. */
+/** Row of a deployment; a click anywhere opens its page. */
 export function DeploymentRow({ deployment, showProject = false }: { deployment: DeploymentSummary; showProject?: boolean }) {
   return (
     <li className="group relative grid grid-cols-[1fr_auto] items-center gap-x-4 gap-y-0.5 px-4 py-3 transition-colors hover:bg-hover/60 sm:grid-cols-[8.5rem_1fr_5.5rem_7.5rem] sm:px-5">

@@ -10,19 +10,19 @@ interface FailureProps {
   retry: () => void
 }
 
-/** What an error boundary shows: a page that broke, with a way out. */
+/** Error boundary view with a retry button. */
 export function Failure({ error, retry }: FailureProps) {
   useEffect(() => console.error(error), [error])
   const known = 'data' in error ? wireErrorOf(error) : null
   return (
     <div className="mx-auto w-full max-w-xl px-4 py-16">
       <ErrorPanel
-        title={known ? undefined : 'This page could not be shown'}
+        title={known ? undefined : 'This page could not be loaded'}
         error={
           known ?? {
-            message: error.digest ? `The server reported a problem (reference ${error.digest}).` : 'Something in the page broke.',
-            stillServing: 'Apps do not depend on this page: routers serve them without it.',
-            nextAction: 'Try again. If it happens again, look into the server log.',
+            message: error.digest ? `The server reported a problem (reference ${error.digest}).` : 'The page failed with an error.',
+            stillServing: 'Apps are not affected: routers serve them without the dashboard.',
+            nextAction: 'Try again. If it happens again, check the server log.',
           }
         }
         actions={

@@ -4,7 +4,7 @@ import type { DeploymentHealth, DeploymentSummary, ProjectView } from '@/shared/
 
 const troubles = { starting: 'Starting', crashing: 'Crashing', down: 'Down' } as const
 
-/** Visitors get errors from what is live. */
+/** True when the live deployment answers visitors with errors. */
 export const hasTrouble = ({ state }: DeploymentHealth): boolean => state in troubles
 
 /** Nothing for a deployment that is healthy or not live. */
@@ -17,7 +17,7 @@ export function HealthStatus({ health, pill = false }: { health: DeploymentHealt
   )
 }
 
-/** Its live deployment serves, and yet the routers let nobody in at the project's own address. */
+/** True when the project has a live deployment but the routers close the project's own address. */
 export function isClosed({ liveDeployment, edgeProblems, url }: ProjectView): boolean {
   const host = hostOf(url).replace(/:\d+$/, '')
   return liveDeployment !== null && edgeProblems.some(({ effect, hosts }) => effect === 'closed' && (hosts.length === 0 || hosts.includes(host)))

@@ -4,14 +4,14 @@ import { useEffect, useRef, useState } from 'react'
 import { useTRPC, useTRPCClient } from '@/app/lib/trpc'
 import { useResumedSubscription } from '@/app/lib/use-subscription'
 
-/** Several changes in a burst are one refetch. */
+/** Changes within this time cause a single refetch. */
 const burstMs = 120
-/** Kinds that no view of a project holds. */
+/** Kinds of changes that do not affect the view of a project. */
 const besideProjects = new Set(['variable', 'domain'])
-/** A connection that is back at once is nobody's business. */
+/** Show the notice only when the connection is lost for longer than this. */
 const announceAfterMs = 2500
 
-/** Refetches what a change on the server made stale, and says so when the server cannot be reached. */
+/** Refetches queries after changes on the server, and shows a notice when the server is unreachable. */
 export function LiveUpdates() {
   const trpc = useTRPC()
   const client = useTRPCClient()
@@ -26,18 +26,18 @@ export function LiveUpdates() {
       const changed = pending.current
       pending.current = new Set()
       timer.current = undefined
-      // A project's view holds its live deployment: it is stale after every kind that does not stand beside it.
+      // A project's view contains its live deployment: every kind except those above makes it stale.
       if ([...changed].some((kind) => !besideProjects.has(kind))) void queryClient.invalidateQueries({ queryKey: trpc.projects.pathKey() })
-      // The view of a deployment holds the health of its instances.
+      // The view of a deployment contains the health of its instances.
       if (changed.has('deployment') || changed.has('instance')) void queryClient.invalidateQueries({ queryKey: trpc.deployments.pathKey() })
-      // Rules are the project's own, laid over those of the live deployment's files.
+      // The rules view merges rules of the project with rules in files of the live deployment.
       if (changed.has('project') || changed.has('deployment')) void queryClient.invalidateQueries({ queryKey: trpc.rules.pathKey() })
       if (changed.has('instance') || changed.has('deployment')) void queryClient.invalidateQueries({ queryKey: trpc.instances.pathKey() })
-      // The routers took it out of the rotation, or back.
+      // The routers ejected an instance or brought it back.
       if (changed.has('instance')) void queryClient.invalidateQueries({ queryKey: trpc.traffic.targetEvents.queryKey() })
       if (changed.has('domain') || changed.has('project')) {
         void queryClient.invalidateQueries({ queryKey: trpc.domains.pathKey() })
-        // A certificate's changes are told as its domain's.
+        // A change of a certificate is announced as a change of its domain.
         void queryClient.invalidateQueries({ queryKey: trpc.certificates.pathKey() })
       }
       if (changed.has('variable')) void queryClient.invalidateQueries({ queryKey: trpc.variables.pathKey() })
@@ -49,7 +49,7 @@ export function LiveUpdates() {
       ...handlers,
       onStarted: () => {
         handlers.onStarted()
-        // Changes while nobody listened were missed.
+        // Changes during the lost connection were missed: refetch everything.
         if (opened.current++ > 0) refetchSoon(['project', 'deployment', 'instance', 'variable', 'domain'])
       },
       onData: (event) => {

@@ -1,7 +1,7 @@
 'use client'
 import { Button } from './ui/button'
 
-/** Below a list that comes page by page; nothing once all of it is there. */
+/** "Load more" button of a paginated list; renders nothing after the last page. */
 export function LoadMore({ list }: { list: { hasNextPage: boolean; isFetchingNextPage: boolean; fetchNextPage: () => unknown } }) {
   if (!list.hasNextPage) return null
   return (

@@ -1,6 +1,6 @@
 import { cn } from '@/app/lib/cn'
 
-/** A line that leaves the main track by a switch. */
+/** Logo: a track that branches off the main track at a switch. */
 export function Logo({ className }: { className?: string }) {
   return (
     <svg viewBox="0 0 32 32" role="img" aria-label="Switchyard" className={cn('size-6', className)}>

@@ -1,8 +1,8 @@
 import { Skeleton } from '@/app/components/ui/skeleton'
 
 /**
- * The shape most pages share: a title, then cards. Only for pages that always exist: what stands below a `loading.tsx` is answered
- * with 200 before it can say that there is nothing.
+ * Skeleton of a page with a title and cards. Use it only for pages that always exist: below a `loading.tsx`, Next.js sends status 200
+ * before the page can respond with 404.
  */
 export function PageLoading() {
   return (

@@ -6,7 +6,7 @@ import { cn } from '@/app/lib/cn'
 import { type Action, useRefusal } from '@/app/lib/use-refusal'
 import { Button } from './ui/button'
 
-/** A button for what the server does for some roles alone: for the others it stays where it is, does nothing, and says why. */
+/** Button of an action that needs a permission: without it the button stays visible, does nothing, and explains why. */
 export function ActionButton({ action, onClick, className, ...props }: ComponentProps<typeof Button> & { action: Action }) {
   const refusal = useRefusal(action)
   if (refusal === null) return <Button onClick={onClick} className={className} {...props} />
@@ -14,11 +14,11 @@ export function ActionButton({ action, onClick, className, ...props }: Component
     event.preventDefault()
     toast.info(refusal)
   }
-  // Not `disabled`: it could be neither focused nor touched, and would keep its reason to itself.
+  // Not `disabled`: a disabled button cannot be focused, so its reason would not be accessible.
   return <Button {...props} type="button" disabled={false} aria-disabled title={refusal} onClick={explain} className={cn('opacity-50', className)} />
 }
 
-/** Fields that can be read by everybody and changed by who may: for the others they are locked. A `RefusalNote` says why. */
+/** Fields that are read-only without the permission. A `RefusalNote` shows the reason. */
 export function Permitted({ action, children }: { action: Action; children: ReactNode }) {
   return (
     <fieldset disabled={useRefusal(action) !== null} className="contents">
@@ -27,7 +27,7 @@ export function Permitted({ action, children }: { action: Action; children: Reac
   )
 }
 
-/** Why nothing can be changed here; nothing for those who can. */
+/** Explains why the page is read-only; renders nothing with the permission. */
 export function RefusalNote({ action, className }: { action: Action; className?: string }) {
   const refusal = useRefusal(action)
   if (refusal === null) return null
@@ -35,7 +35,7 @@ export function RefusalNote({ action, className }: { action: Action; className?:
     <div role="note" className={cn('flex gap-3 rounded-lg border bg-sunken px-4 py-3', className)}>
       <LockKeyhole className="mt-0.5 size-4 shrink-0 text-muted" aria-hidden />
       <p className="min-w-0">
-        <span className="font-medium">You can look at this, but not change it.</span> <span className="text-muted">{refusal}</span>
+        <span className="font-medium">You can view this, but not change it.</span> <span className="text-muted">{refusal}</span>
       </p>
     </div>
   )

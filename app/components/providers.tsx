@@ -5,7 +5,7 @@ import { Toaster } from 'sonner'
 import { z } from 'zod'
 import { DataProvider } from '@/app/lib/trpc'
 
-// Schemas try to compile themselves by `new Function`, which the page's policy refuses with a message in the console.
+// zod compiles schemas with `new Function`, which the content security policy blocks with a console error.
 z.config({ jitless: true })
 
 function Toasts() {
@@ -26,7 +26,7 @@ function Toasts() {
   )
 }
 
-/** Theme, data and messages of every page. */
+/** Context providers of every page: theme, queries, toasts. */
 export function Providers({ nonce, children }: { nonce: string | undefined; children: ReactNode }) {
   return (
     <ThemeProvider nonce={nonce} attribute="class" defaultTheme="system" enableSystem disableTransitionOnChange>

@@ -6,12 +6,12 @@ import { paths } from '@/app/lib/paths'
 import { useTRPC } from '@/app/lib/trpc'
 import type { DeploymentSummary } from '@/shared/views'
 
-/** `noCache`: nothing of earlier builds is used. */
+/** `noCache`: build without caches of earlier builds. */
 type How = { noCache?: boolean }
 
 /**
- * Starts a deployment and goes to its page. `deploy` builds the newest commit of the project's branch; `redeploy` builds the commit or
- * upload of the given deployment again, with the variables and settings of now.
+ * Starts a deployment and opens its page. `deploy` builds the newest commit of the project's branch; `redeploy` builds the commit or
+ * upload of the given deployment again, with the current variables and settings.
  */
 export function useDeploy() {
   const trpc = useTRPC()

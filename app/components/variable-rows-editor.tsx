@@ -16,7 +16,7 @@ export const newRow = (key = '', value = ''): VariableDraft => ({ id: ++lastId, 
 
 const keyPattern = '[A-Za-z_][A-Za-z0-9_]*'
 
-/** Rows of name and value. A `.env` text pasted into a name becomes as many rows as it has assignments. */
+/** Rows of name and value. Pasting a `.env` text into a name creates a row for each assignment. */
 export function VariableRowsEditor({ rows, onRows }: { rows: VariableDraft[]; onRows: (rows: VariableDraft[]) => void }) {
   const patch = (id: number, change: Partial<VariableDraft>) => onRows(rows.map((row) => (row.id === id ? { ...row, ...change } : row)))
 

@@ -6,7 +6,7 @@ export interface DotenvEntry {
 const assignment = /^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*([\s\S]*)$/
 const escapes: Record<string, string> = { n: '\n', r: '\r', t: '\t', '"': '"', '\\': '\\' }
 
-/** Where the quote that opened at 0 is closed; -1 when the line ends first. */
+/** Index of the quote that closes the quote at 0; -1 if the text ends first. */
 function closingQuote(text: string, quote: string): number {
   for (let at = 1; at < text.length; at++) {
     if (text[at] === '\\' && quote === '"') at++
@@ -15,7 +15,7 @@ function closingQuote(text: string, quote: string): number {
   return -1
 }
 
-/** Reads what people keep in `.env` files: comments, `export`, quotes, values over several lines. Later lines win. */
+/** Parses a `.env` text: comments, `export`, quotes, multi-line values. Later lines win. */
 export function parseDotenv(text: string): DotenvEntry[] {
   const lines = text.replaceAll('\r\n', '\n').split('\n')
   const found = new Map<string, string>()
@@ -38,7 +38,7 @@ export function parseDotenv(text: string): DotenvEntry[] {
         index = last
         continue
       }
-      // A quote that is never closed belongs to the value of this one line.
+      // An unclosed quote is part of the value of this line.
       raw = match[2] ?? ''
     }
     found.set(match[1], raw.replace(/\s+#.*$/, '').trim())

@@ -7,7 +7,7 @@ interface TransportError {
 
 const isTransportError = (error: unknown): error is TransportError => typeof error === 'object' && error !== null && 'message' in error
 
-/** What to tell the person about any failed call. An error without our envelope never reached the control plane, or broke inside it. */
+/** Converts any failed call to an error for people. An error without the API envelope did not reach the control plane, or failed inside it. */
 export function wireErrorOf(error: unknown): WireError {
   if (isTransportError(error)) {
     if (error.data?.appError) return error.data.appError
@@ -23,7 +23,7 @@ export function wireErrorOf(error: unknown): WireError {
   }
 }
 
-/** A wrong request stays wrong: only a lost connection, a deadline or an overloaded server are worth another try. */
+/** True for errors that a retry may fix: lost connection, deadline, overloaded server. */
 export function isWorthRetrying(error: unknown): boolean {
   const { code } = wireErrorOf(error)
   return code === 'ERR_UNAVAILABLE' || code === 'ERR_DEADLINE'

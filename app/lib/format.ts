@@ -9,7 +9,7 @@ const day = 24 * hour
 /** "14:03:09". */
 export const clock = new Intl.DateTimeFormat('en', { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' })
 
-/** "Nov 30, 2026, 14:03:09 GMT+1"; without `timeZone` in that of the machine, which on a server is not the reader's. */
+/** "Nov 30, 2026, 14:03:09 GMT+1"; without `timeZone` in the zone of the machine, which on a server differs from the reader's zone. */
 export const exactTime = (value: string, timeZone?: string): string =>
   new Date(value).toLocaleString('en', {
     year: 'numeric',
@@ -63,7 +63,7 @@ export function formatBytes(bytes: number): string {
 
 export const shortSha = (sha: string): string => sha.slice(0, 7)
 
-/** Address without what every address has: scheme, credentials, `.git`. */
+/** Repository address without scheme, credentials and `.git`. */
 export function repositoryLabel(url: string): string {
   return url
     .replace(/^[a-z+]+:\/\//i, '')
@@ -89,13 +89,13 @@ export const frameworkLabel = (framework: string | null): string | null =>
 
 export const hostOf = (url: string): string => url.replace(/^https?:\/\//, '').replace(/\/$/, '')
 
-/** First line of the commit message, or what the deployment came from. */
+/** First line of the commit message, else the source of the deployment. */
 export function deploymentTitle(deployment: Pick<DeploymentSummary, 'commitMessage' | 'source'>): string {
   const subject = deployment.commitMessage?.split('\n')[0]?.trim()
   return subject || (deployment.source.kind === 'archive' ? 'Uploaded folder' : 'Deployment')
 }
 
 const fileFrameworks: ReadonlySet<string> = new Set<Framework>(['vite', 'static'])
-/** Its live version is files alone, which the routers serve without an instance. */
+/** True when the live version consists of static files, which the routers serve without an instance. */
 export const isServedFromFiles = (project: { liveDeployment: Pick<DeploymentSummary, 'framework'> | null }): boolean =>
   fileFrameworks.has(project.liveDeployment?.framework ?? '')

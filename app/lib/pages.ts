@@ -1,2 +1,2 @@
-/** Rows of a list before somebody asks for more. */
+/** Page size of lists. */
 export const pageSize = 25

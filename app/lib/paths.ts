@@ -1,6 +1,6 @@
 import type { Route } from 'next'
 
-/** Every address of the dashboard, so that a renamed page is one change. */
+/** All paths of the dashboard, so that renaming a page is a single change. */
 export const paths = {
   home: '/' as Route,
   login: '/login' as Route,

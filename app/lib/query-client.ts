@@ -9,7 +9,7 @@ function leaveWhenSignedOut(error: unknown): void {
   if (!here.startsWith(paths.login)) window.location.assign(paths.loginTo(here))
 }
 
-/** Freshness comes from the `changes` subscription, which invalidates; data is not refetched by age alone. */
+/** The `changes` subscription invalidates queries; data is never refetched because of its age. */
 export const makeQueryClient = (): QueryClient =>
   new QueryClient({
     queryCache: new QueryCache({ onError: leaveWhenSignedOut }),

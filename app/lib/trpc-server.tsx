@@ -12,25 +12,25 @@ import type { DomainView } from '@/shared/domains'
 import type { DeploymentView, ProjectView } from '@/shared/views'
 import { makeQueryClient } from './query-client'
 
-// `cache` is React's: once a request, so that layouts, pages and their metadata share one context and one set of answers.
+// React's `cache` runs once per request, so that layouts, pages and metadata share the context and its results.
 const getContext = cache(async () => createContext({ headers: await headers() }))
 const getQueryClient = cache(makeQueryClient)
 
 /** Query options for pages that render on the server; they call the procedures in this process. */
 export const trpc = createTRPCOptionsProxy({ ctx: getContext, router: appRouter, queryClient: getQueryClient })
 
-/** Hands what was fetched on the server to the client components below. */
+/** Passes prefetched queries to the client components below. */
 export function HydrateClient({ children }: { children: ReactNode }) {
   return <HydrationBoundary state={dehydrate(getQueryClient())}>{children}</HydrationBoundary>
 }
 
-/** Fetches before the page is sent, so that it arrives complete. A failure is left to the browser, which asks again and shows why. */
+/** Prefetches a query, so that the page arrives complete. Errors are ignored: the browser retries and shows them. */
 export async function prefetch(...queries: { queryKey: QueryKey }[]): Promise<void> {
-  // Each query's own type matters where its data is read; here they only have in common that they can be fetched.
+  // Query types differ and do not matter for prefetching.
   await Promise.all(queries.map((query) => getQueryClient().prefetchQuery(query as FetchQueryOptions)))
 }
 
-/** The same for lists that come page by page: their first page. */
+/** Prefetches the first page of a paginated list. */
 export async function prefetchPages(query: { queryKey: QueryKey }): Promise<void> {
   await getQueryClient().prefetchInfiniteQuery({ initialPageParam: null, ...query } as FetchInfiniteQueryOptions)
 }
@@ -40,9 +40,9 @@ export const isSignedIn = cache(async (): Promise<boolean> => (await getContext(
 
 /** True until the first account exists. */
 export const isSetupNeeded = cache(async (): Promise<boolean> => {
-  // The answer belongs to a request: `next build` has no platform to ask.
+  // `connection()` defers the call to a request: `next build` runs without a control plane.
   await connection()
-  // The context of an invalid session must not keep anyone from the set-up page.
+  // Call without a session, so that an invalid session does not block the set-up page.
   const caller = createCaller({ actor: null, address: 'page', headers: new Headers(), requestId: 'page' })
   return (await caller.setup.status()).needed
 })
@@ -56,22 +56,22 @@ async function orNull<T>(answer: Promise<T>): Promise<T | null> {
   }
 }
 
-/** The project, by id or slug; null when there is none for this person. */
+/** The project by id or slug; null: not found or no access. */
 export const loadProject = cache(
   (project: string): Promise<ProjectView | null> => orNull(getQueryClient().fetchQuery(trpc.projects.get.queryOptions({ project }))),
 )
 
-/** The domain, by id or hostname; null when there is none for this person. */
+/** The domain by id or hostname; null: not found or no access. */
 export const loadDomain = cache(
   (domain: string): Promise<DomainView | null> => orNull(getQueryClient().fetchQuery(trpc.domains.get.queryOptions({ domain }))),
 )
 
-/** The deployment; null when there is none for this person. */
+/** The deployment; null: not found or no access. */
 export const loadDeployment = cache(
   (deploymentId: string): Promise<DeploymentView | null> => orNull(getQueryClient().fetchQuery(trpc.deployments.get.queryOptions({ deploymentId }))),
 )
 
-/** The certificate; null when there is none for this person. */
+/** The certificate; null: not found or no access. */
 export const loadCertificate = cache(
   (certificateId: string): Promise<CertificateDetail | null> =>
     orNull(getQueryClient().fetchQuery(trpc.certificates.get.queryOptions({ certificateId }))),

@@ -10,7 +10,7 @@ import { makeQueryClient } from './query-client'
 export const { TRPCProvider, useTRPC, useTRPCClient } = createTRPCContext<AppRouter>()
 
 let browserClient: QueryClient | undefined
-/** One cache for the tab; one for each request on the server, so that nobody sees another person's data. */
+/** A single query cache per browser tab; on the server a cache per request, so that people never share data. */
 function getQueryClient(): QueryClient {
   if (isServer) return makeQueryClient()
   browserClient ??= makeQueryClient()

@@ -1,7 +1,7 @@
 'use client'
 import { useEffect, useState } from 'react'
 
-/** The time, renewed every `intervalMs`; stands still when `intervalMs` is null. */
+/** Current time, updated every `intervalMs`; null: never updated. */
 export function useNow(intervalMs: number | null): number {
   const [now, setNow] = useState(() => Date.now())
   useEffect(() => {

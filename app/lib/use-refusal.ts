@@ -5,12 +5,12 @@ import type { AppRouter } from '@/server/api/router'
 import { useTRPC } from './trpc'
 
 type Me = inferRouterOutputs<AppRouter>['me']['get']
-/** What somebody may or may not do, as the server names it. */
+/** Name of an action in the permission table. */
 export type Action = keyof Me['refused']
 
 const articles: Record<Me['team']['role'], string> = { owner: 'an owner', admin: 'an admin', member: 'a member' }
 
-/** Why this person may not do it, in a sentence; null: they may. It is the server's word, which refuses them all the same. */
+/** Why the signed-in person lacks the permission, as a sentence; null: permitted. The server enforces it as well. */
 export function useRefusal(action: Action): string | null {
   const trpc = useTRPC()
   const { data: me } = useQuery(trpc.me.get.queryOptions())

@@ -3,7 +3,7 @@ import { useEffect, useState } from 'react'
 
 const typingPauseMs = 300
 
-/** What is typed, once typing has paused. */
+/** Debounced value of a field. */
 export function useSettled(value: string): string {
   const [settled, setSettled] = useState(value)
   useEffect(() => {

@@ -17,9 +17,9 @@ const firstRetryMs = 500
 const longestRetryMs = 10_000
 
 /**
- * Keeps a server-sent stream open for as long as the tab is visible, and opens it again after it was lost. A hidden tab holds none:
- * over HTTP/1.1 a browser has six connections for a host, and every open tab would take its share of them.
- * `open` is called anew for each attempt, so it can ask for what comes after the last event it has seen.
+ * Keeps a server-sent event stream open while the tab is visible, and reconnects after a lost connection. A hidden tab closes its stream,
+ * because a browser opens at most six HTTP/1.1 connections per host for all tabs.
+ * `open` is called for each attempt, so that it can resume after the last event.
  */
 export function useResumedSubscription(key: string | null, open: (handlers: LiveHandlers) => Unsubscribable): LiveState {
   const [state, setState] = useState<LiveState>('connecting')
@@ -62,7 +62,7 @@ export function useResumedSubscription(key: string | null, open: (handlers: Live
             return setState('refused')
           }
           setState('reconnecting')
-          // One attempt is under way at most, however often a lost stream says so.
+          // At most one attempt is in progress, even if a lost stream reports several errors.
           clearTimeout(retry)
           retry = setTimeout(start, Math.min(longestRetryMs, firstRetryMs * 2 ** failures++))
         },

@@ -15,14 +15,14 @@ const tooMany: WireError = {
   nextAction: 'Try again in a few seconds.',
 }
 
-/** next-auth answers with a bare word: what `authorize` threw, or `CredentialsSignin` for a wrong password. */
+/** Maps the error code of next-auth to an error: the code that `authorize` threw, or `CredentialsSignin` for a wrong password. */
 function explain(result: { error?: string | null; status?: number } | undefined): WireError {
   if (!result) return wireErrorOf(undefined)
   if (result.status === 429 || result.error?.includes('RATE_LIMITED')) return tooMany
   return wrong
 }
 
-/** Signs in with e-mail and password and goes to where the person wanted to be. */
+/** Signs in with e-mail and password, then opens the page the person first requested. */
 export function LoginForm({ next }: { next: string }) {
   const [error, setError] = useState<WireError | null>(null)
   const [pending, setPending] = useState(false)
@@ -36,13 +36,13 @@ export function LoginForm({ next }: { next: string }) {
     setPending(true)
     setError(null)
     const result = await signIn('credentials', { email: form.get('email'), password: form.get('password'), redirect: false }).catch(() => undefined)
-    // A whole page load: nothing of an earlier person's cache may remain.
+    // A full page load discards the query cache of a previously signed-in person.
     if (result?.ok && !result.error) return window.location.assign(next)
     setError(explain(result))
     setPending(false)
     password.current?.select()
   }
-  // Only a wrong e-mail or password is a fault of the fields.
+  // Only a wrong e-mail or password marks the fields as invalid.
   const blamed = error === wrong ? { 'aria-invalid': true, 'aria-describedby': panel } : {}
 
   return (

@@ -10,7 +10,7 @@ import { wireErrorOf } from '@/app/lib/errors'
 import { paths } from '@/app/lib/paths'
 import { useTRPC } from '@/app/lib/trpc'
 
-/** Creates the first account with the code that only someone who can read the server's output knows. */
+/** Creates the first account. The one-time code proves access to the server's output. */
 export function SetupForm() {
   const trpc = useTRPC()
   const create = useMutation(

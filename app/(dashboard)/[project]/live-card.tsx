@@ -40,7 +40,7 @@ function InstanceSummary({ project }: { project: ProjectView }) {
       {instances.isPending ? <Skeleton className="h-12" /> : null}
       {instances.data && present.length === 0 ? (
         <p className="text-muted">
-          {isServedFromFiles(project) ? 'Files alone: the routers serve them, nothing has to run.' : 'No instance is running.'}
+          {isServedFromFiles(project) ? 'Static files: the routers serve them without an instance.' : 'No instance is running.'}
         </p>
       ) : null}
       <ul className="flex flex-col gap-2">
@@ -58,7 +58,7 @@ function InstanceSummary({ project }: { project: ProjectView }) {
   )
 }
 
-/** Names of its own, those that serve first; the rest are a click away. */
+/** Custom domains, served domains first; a link leads to the remaining domains. */
 function DomainSummary({ project }: { project: ProjectView }) {
   const trpc = useTRPC()
   const { data: all } = useQuery(trpc.domains.list.queryOptions({ project: project.id, limit: 100 }))
@@ -84,7 +84,7 @@ function DomainSummary({ project }: { project: ProjectView }) {
   )
 }
 
-/** The deployment that serves right now. */
+/** The live deployment. */
 export function LiveCard({ project, deployment }: { project: ProjectView; deployment: DeploymentSummary }) {
   return (
     <Card className="grid grid-cols-1 lg:grid-cols-[minmax(0,1fr)_20rem]">

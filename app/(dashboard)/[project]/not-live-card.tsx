@@ -18,7 +18,7 @@ interface NotLiveCardProps {
   onRedeploy: (deployment: DeploymentSummary) => void
 }
 
-/** Nothing serves yet: says how far it got, and what to do next. */
+/** Shown while the project is not live: state of the last deployment and the next action. */
 export function NotLiveCard({ project, latest, pending, onDeploy, onRedeploy }: NotLiveCardProps) {
   const deployButton = project.repository ? (
     <Button variant="primary" pending={pending} onClick={onDeploy}>
@@ -34,7 +34,7 @@ export function NotLiveCard({ project, latest, pending, onDeploy, onRedeploy }: 
       <Card>
         <EmptyState
           icon={LoaderCircle}
-          title="The first deployment is on its way"
+          title="The first deployment is running"
           actions={
             <Button asChild variant="primary">
               <PageLink href={paths.deployment(project.slug, latest.id)}>Watch it</PageLink>

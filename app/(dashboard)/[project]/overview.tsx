@@ -21,7 +21,7 @@ import { NotLiveCard } from './not-live-card'
 import { RoutingProblems } from './routing-problems'
 import { useProject } from './use-project'
 
-/** Told above the live card when the newest attempt did not make it: what is live is older than what was wanted. */
+/** Shown above the live card when the newest deployment failed: the live version is older. */
 function FailedAttempt({ latest, project }: { latest: DeploymentSummary | undefined; project: ProjectView }) {
   if (!latest?.error || deploymentTraits[latest.status].tone !== 'bad' || !project.liveDeployment) return null
   return (
@@ -62,7 +62,7 @@ function RecentDeployments({ project, items, pending }: { project: ProjectView; 
   )
 }
 
-/** What the project serves, how its instances are, and what happened lately. */
+/** Overview of a project: live deployment, instances, recent deployments. */
 export function Overview() {
   const trpc = useTRPC()
   const project = useProject()
@@ -89,7 +89,7 @@ export function Overview() {
                 pending={pending}
                 onClick={() => redeploy(live)}
                 disabled={running !== undefined}
-                title={running ? 'A deployment is running' : 'Builds what is live again, with the variables and settings of now'}
+                title={running ? 'A deployment is running' : 'Builds the live version again with the current variables and settings'}
               >
                 <RotateCcw /> Redeploy
               </Button>

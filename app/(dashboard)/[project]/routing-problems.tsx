@@ -6,19 +6,19 @@ import type { RoutingProblem } from '@/shared/routing-problems'
 import type { ProjectView } from '@/shared/views'
 
 const looks = {
-  closed: { tone: 'bad', title: () => 'Visitors are kept out' },
+  closed: { tone: 'bad', title: () => 'This site is closed to visitors' },
   'left-out': {
     tone: 'warn',
-    title: (count: number) => (count === 1 ? 'A part of this project is left out' : `${count} parts of this project are left out`),
+    title: (count: number) => (count === 1 ? 'A part of this project is not served' : `${count} parts of this project are not served`),
   },
 } as const
 
-/** What is remedied in one way at the same addresses is told once. */
+/** Groups problems with the same effect, next action and addresses, so that each group is shown once. */
 const groupsOf = (problems: readonly RoutingProblem[]): RoutingProblem[][] => [
   ...Map.groupBy(problems, ({ effect, nextAction, hosts }) => JSON.stringify([effect, nextAction, hosts])).values(),
 ]
 
-/** What the routers do not serve as it was asked for, and what to do. `linked`: with the way to the rules, where they are not on this page. */
+/** Problems of the rules and routes of a project, with the next action. `linked` adds a link to the Rules page. */
 export function RoutingProblems({ project, linked = false }: { project: ProjectView; linked?: boolean }) {
   return groupsOf(project.edgeProblems).map((group) => {
     const [first] = group
@@ -35,7 +35,7 @@ export function RoutingProblems({ project, linked = false }: { project: ProjectV
         actions={
           linked ? (
             <Button asChild size="sm">
-              <PageLink href={paths.rules(project.slug)}>Look at the rules</PageLink>
+              <PageLink href={paths.rules(project.slug)}>View rules</PageLink>
             </Button>
           ) : null
         }

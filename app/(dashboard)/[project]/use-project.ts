@@ -4,7 +4,7 @@ import { useParams } from 'next/navigation'
 import { useTRPC } from '@/app/lib/trpc'
 import type { ProjectView } from '@/shared/views'
 
-/** The project of this address. The layout has loaded it before anything below is drawn. */
+/** The project of the current URL. The layout loads it before it renders its children. */
 export function useProject(): ProjectView {
   const trpc = useTRPC()
   const { project } = useParams<{ project: string }>()

@@ -58,12 +58,12 @@ function NoCertificates() {
         </Button>
       }
     >
-      Add a domain to a project: once its DNS is right, its certificate is asked for by itself.
+      Add a domain to a project: once its DNS is correct, its certificate is ordered automatically.
     </EmptyState>
   )
 }
 
-/** Every certificate of the team, page by page. */
+/** Paginated list of the certificates of the team. */
 export function Certificates() {
   const trpc = useTRPC()
   const now = useNow(60_000)

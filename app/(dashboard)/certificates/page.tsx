@@ -13,7 +13,7 @@ export default async function CertificatesPage() {
     <HydrateClient>
       <PageTitle
         title="Certificates"
-        description="Of every domain of the team: asked for and renewed by themselves, or your own."
+        description="Certificates of all domains of the team: ordered and renewed automatically, or uploaded."
         actions={<UploadCertificate />}
       />
       <Certificates />

@@ -7,7 +7,7 @@ export const metadata: Metadata = { title: 'Deployments' }
 export default function DeploymentsPage() {
   return (
     <>
-      <PageTitle title="Deployments" description="Every attempt in every project, newest first." />
+      <PageTitle title="Deployments" description="All deployments of all projects, newest first." />
       <DeploymentList />
     </>
   )

@@ -26,7 +26,7 @@ const commandFields: { name: keyof Overrides; label: string }[] = [
 ]
 const noOverrides: Record<keyof Overrides, string> = { installCommand: '', buildCommand: '', startCommand: '', outputDirectory: '' }
 
-/** Second step: what was found, what to change about it, the variables, and off it goes. */
+/** Second step: detected settings, overrides, variables, start of the first deployment. */
 export function ConfigureForm({ source, inspection }: { source: Source; inspection: InspectionView }) {
   const [name, setName] = useState(() => nameFromRepository(source.rootDirectory ?? source.repository))
   const [overrides, setOverrides] = useState(noOverrides)
@@ -60,7 +60,7 @@ export function ConfigureForm({ source, inspection }: { source: Source; inspecti
         </div>
       </Card>
       <Card className="mt-6">
-        <CardHeader title="Build and start" description="Found in the repository. Fill in a field only to replace what was found." />
+        <CardHeader title="Build and start" description="Detected from the repository. Fill in a field only to override the detected value." />
         <div className="grid gap-4 px-4 pb-5 sm:grid-cols-2 sm:px-5">
           {commandFields.map((field) => (
             <TextField
@@ -76,7 +76,10 @@ export function ConfigureForm({ source, inspection }: { source: Source; inspecti
         </div>
       </Card>
       <Card className="mt-6">
-        <CardHeader title="Variables" description="For build and runtime, encrypted at rest. Paste a .env file into a name to fill in all of it." />
+        <CardHeader
+          title="Variables"
+          description="For build and runtime, encrypted at rest. Paste a .env file into a name to add all of its variables."
+        />
         <div className="px-4 pb-4 sm:px-5">
           <VariableRowsEditor rows={rows} onRows={setRows} />
         </div>

@@ -3,7 +3,7 @@ import { Card } from '@/app/components/ui/card'
 import { frameworkLabel, shortSha } from '@/app/lib/format'
 import type { InspectionView } from '@/shared/views'
 
-/** What was found in the repository, from which files, and what looks wrong. */
+/** Detected framework and settings, the files they come from, and warnings. */
 export function Detection({ inspection }: { inspection: InspectionView }) {
   const { framework, commit, evidence, warnings } = inspection
   const Icon = framework ? CircleCheck : TriangleAlert

@@ -11,7 +11,7 @@ import type { InspectionView } from '@/shared/views'
 import { ConfigureForm } from './configure-form'
 import { type Source, SourceForm } from './source-form'
 
-/** From an address to a first deployment: look into the repository, show what would be built, then build it. */
+/** New project: inspect the repository, show the detected build, start the first deployment. */
 export function NewProject() {
   const trpc = useTRPC()
   const [found, setFound] = useState<{ source: Source; inspection: InspectionView } | null>(null)

@@ -18,11 +18,11 @@ interface SourceFormProps {
   error: unknown
   inspected: boolean
   onInspect: (source: Source) => void
-  /** The person changes what was inspected. */
+  /** Called when the inspected repository or branch is edited. */
   onEdit: () => void
 }
 
-/** First step: where the code is. */
+/** First step: repository and branch. */
 export function SourceForm({ pending, error, inspected, onInspect, onEdit }: SourceFormProps) {
   const [source, setSource] = useState({ repository: '', branch: '', rootDirectory: '' })
   const edit = (change: Partial<typeof source>) => {

@@ -8,8 +8,8 @@ import { useTRPC, useTRPCClient } from '@/app/lib/trpc'
 import type { ProjectInput, ProjectView } from '@/shared/views'
 
 /**
- * Creates the project, stores its variables, starts the first deployment, goes to its page. When a later part fails, another try
- * goes on with the project that exists instead of creating a second one.
+ * Creates the project, stores its variables, starts the first deployment, opens its page. After a failure, a retry
+ * continues with the created project instead of creating a second project.
  */
 export function useCreateAndDeploy() {
   const trpc = useTRPC()

@@ -33,7 +33,7 @@ function RevokeDialog({ apiKey, onClose }: { apiKey: ApiKeyView; onClose: () => 
       open
       onOpenChange={(open) => !open && onClose()}
       title={`Revoke ${apiKey.name}?`}
-      description="Whatever uses this key is refused from now on."
+      description="Requests with this key will be refused."
       confirmLabel="Revoke key"
       pending={revoke.isPending}
       error={revoke.error ? wireErrorOf(revoke.error) : null}
@@ -84,7 +84,7 @@ export function ApiKeys() {
     <Card>
       <CardHeader
         title="API keys"
-        description="For the command line, CI and your own scripts. A key is shown once, when it is made."
+        description="For the command line, CI and your own scripts. A key is shown only once, when it is created."
         actions={
           <ActionButton action="api-key.write" variant="primary" onClick={() => setCreating(true)}>
             <Plus /> Create key

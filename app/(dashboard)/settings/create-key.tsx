@@ -31,7 +31,7 @@ function ShownOnce({ secret, onClose }: { secret: string; onClose: () => void })
   )
 }
 
-/** Makes a key and shows it this once. */
+/** Creates an API key and shows it once. */
 export function CreateKey({ onClose }: { onClose: () => void }) {
   const trpc = useTRPC()
   const queryClient = useQueryClient()

@@ -31,7 +31,7 @@ function RemoveDialog({ provider, onClose }: { provider: DnsProviderView; onClos
       open
       onOpenChange={(open) => !open && onClose()}
       title={`Remove ${provider.name}?`}
-      description="Its credentials are forgotten. Domains that use it must choose another first."
+      description="Its credentials are deleted. Domains that use it must choose another provider first."
       confirmLabel="Remove provider"
       pending={remove.isPending}
       error={remove.error ? wireErrorOf(remove.error) : null}
@@ -60,7 +60,7 @@ function ProviderRow({ provider, onEdit, onRemove }: { provider: DnsProviderView
   )
 }
 
-/** DNS hosts that prove names for wildcard certificates. */
+/** DNS providers for dns-01 challenges of wildcard certificates. */
 export function DnsProviders() {
   const trpc = useTRPC()
   const providers = useQuery(trpc.dnsProviders.list.queryOptions())
@@ -70,7 +70,7 @@ export function DnsProviders() {
     <Card>
       <CardHeader
         title="DNS providers"
-        description="For wildcard certificates, and for servers that no CA can reach. Credentials go in and never come out."
+        description="For wildcard certificates, and for servers that no CA can reach. Credentials are never shown again."
         actions={
           <ActionButton action="dns-provider.write" variant="primary" onClick={() => setEditing('new')}>
             <Plus /> Add provider
@@ -80,7 +80,9 @@ export function DnsProviders() {
       <div className="border-t">
         {providers.error ? <ErrorPanel className="m-4" error={wireErrorOf(providers.error)} /> : null}
         {providers.isPending ? <SkeletonRows count={1} className="h-14" /> : null}
-        {providers.data?.items.length === 0 ? <p className="px-4 py-5 text-muted sm:px-5">None yet. Only wildcard domains need one.</p> : null}
+        {providers.data?.items.length === 0 ? (
+          <p className="px-4 py-5 text-muted sm:px-5">No DNS providers yet. Only wildcard domains need one.</p>
+        ) : null}
         <ul className="divide-y">
           {providers.data?.items.map((provider) => (
             <ProviderRow key={provider.id} provider={provider} onEdit={() => setEditing(provider)} onRemove={() => setRemoving(provider)} />

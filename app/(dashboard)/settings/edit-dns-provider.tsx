@@ -13,13 +13,13 @@ import { type DnsProviderKind, dnsCredentials, dnsProviderFields, dnsProviderLab
 
 const kinds = Object.keys(dnsProviderLabels) as DnsProviderKind[]
 
-/** Credentials from the form, judged by the schema the server judges them with. */
+/** Validates credentials of the form with the schema of the server. */
 function readForm(form: FormData, kind: DnsProviderKind) {
   const entries = dnsProviderFields[kind].map(({ key }) => [key, String(form.get(key) ?? '').trim() || undefined])
   return dnsCredentials.safeParse({ ...Object.fromEntries(entries), kind })
 }
 
-/** Adds a provider, or replaces the credentials of one. */
+/** Adds a DNS provider or replaces its credentials. */
 export function EditDnsProvider({ provider, onClose }: { provider: DnsProviderView | null; onClose: () => void }) {
   const trpc = useTRPC()
   const queryClient = useQueryClient()
@@ -54,7 +54,7 @@ export function EditDnsProvider({ provider, onClose }: { provider: DnsProviderVi
       open
       onOpenChange={(open) => !open && onClose()}
       title={provider ? `Credentials of ${provider.name}` : 'Add a DNS provider'}
-      description="It sets a TXT record for a moment, to prove that a name is yours."
+      description="Switchyard sets a temporary TXT record to prove that you own a name."
     >
       <form onSubmit={submit} className="flex flex-col gap-4">
         {provider ? null : (

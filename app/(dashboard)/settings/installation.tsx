@@ -45,13 +45,13 @@ function Facts({ system }: { system: SystemView }) {
   )
 }
 
-/** What this Switchyard runs on, and how its parts are. */
+/** Version, environment and component health of the installation. */
 export function Installation() {
   const trpc = useTRPC()
   const system = useQuery(trpc.system.status.queryOptions())
   return (
     <Card>
-      <CardHeader title="Installation" description="This Switchyard and the parts it depends on." />
+      <CardHeader title="Installation" description="This installation and its components." />
       <div className="border-t">
         {system.error ? <ErrorPanel className="m-4" error={wireErrorOf(system.error)} /> : null}
         {system.isPending ? <Skeleton className="m-5 h-24" /> : null}

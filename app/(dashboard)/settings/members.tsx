@@ -7,7 +7,7 @@ import { RelativeTime } from '@/app/components/ui/time'
 import { wireErrorOf } from '@/app/lib/errors'
 import { useTRPC } from '@/app/lib/trpc'
 
-/** Who belongs to the team, and as what. */
+/** Members of the team and their roles. */
 export function Members() {
   const trpc = useTRPC()
   const members = useQuery(trpc.team.members.queryOptions())
@@ -15,7 +15,7 @@ export function Members() {
     <Card>
       <CardHeader
         title="Members"
-        description="Everyone of this team. Members look, deploy and purge caches; admins and owners change everything else."
+        description="Everyone in this team. Members can view, deploy and purge caches; admins and owners can change everything."
       />
       <div className="border-t">
         {members.error ? <ErrorPanel className="m-4" error={wireErrorOf(members.error)} /> : null}

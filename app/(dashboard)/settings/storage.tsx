@@ -69,14 +69,14 @@ function Figures({ storage }: { storage: StorageView }) {
   )
 }
 
-/** What lies on the disks of this installation, for the people who run it. */
+/** Disk use of the installation, for operators. */
 export function Storage() {
   const trpc = useTRPC()
   const storage = useQuery(trpc.system.storage.queryOptions())
   if (storage.data === null) return null
   return (
     <Card>
-      <CardHeader title="Storage" description="Disks of this machine, what Switchyard keeps on them, and what it has removed." />
+      <CardHeader title="Storage" description="Disks of this machine, the data Switchyard stores on them, and the data it has removed." />
       {storage.error ? <ErrorPanel className="m-4" error={wireErrorOf(storage.error)} /> : null}
       {storage.isPending ? <Skeleton className="m-5 h-24" /> : null}
       {storage.data ? <Figures storage={storage.data} /> : null}

@@ -9,7 +9,7 @@ export interface Span {
 
 const escapeCharacter = '\u001b'
 
-/** What a terminal would leave of a line in which a progress bar overwrote itself. */
+/** The final text of a line with carriage returns, as a terminal shows it. */
 function afterLastReturn(text: string): string {
   const trimmed = text.endsWith('\r') ? text.slice(0, -1) : text
   const at = trimmed.lastIndexOf('\r')
@@ -52,14 +52,14 @@ function spanOf(entry: Anser.AnserJsonEntry): Span {
   return { text: entry.content, className: classes.join(' ') || undefined, style: foreground.color ? { color: foreground.color } : undefined }
 }
 
-/** A line with its terminal colours as spans. Backgrounds are left out: they would fight with the theme. */
+/** A line with its terminal colours as spans. Background colours are dropped because they would clash with the theme. */
 export function parseAnsi(raw: string): Span[] {
   const text = afterLastReturn(raw)
   if (!text.includes(escapeCharacter)) return [{ text }]
   return Anser.ansiToJson(text, { use_classes: true, remove_empty: true }).map(spanOf)
 }
 
-/** The line without colours: what is searched, measured, copied and downloaded. Tabs are spaces, so that columns can be counted. */
+/** The line without colours, for search, measurement, copy and download. Tabs become spaces, so that columns can be counted. */
 export function plainText(raw: string): string {
   const text = afterLastReturn(raw)
   return (text.includes(escapeCharacter) ? Anser.ansiToText(text) : text).replaceAll('\t', '    ')

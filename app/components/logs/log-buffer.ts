@@ -17,8 +17,8 @@ export interface LogSnapshot {
 const frame = (run: () => void) => (typeof requestAnimationFrame === 'function' ? requestAnimationFrame(run) : setTimeout(run, 16))
 
 /**
- * Lines of a log outside of React: thousands may arrive in one burst, and a render for each would freeze the page. Readers are told
- * once a frame. Bounded: an app that logs for weeks keeps its newest lines only.
+ * Lines of a log outside of React: thousands may arrive in one burst, and a render for each line would freeze the page. Readers are notified
+ * once per frame. Bounded: only the newest lines are kept.
  */
 export class LogBuffer {
   private lines: BufferedLine[] = []
@@ -37,7 +37,7 @@ export class LogBuffer {
     return this.lines.at(-1)?.id
   }
 
-  /** Adds a line; one that was already here (sent again after a reconnection) is left out. */
+  /** Adds a line; ignores a duplicate (sent again after a reconnection). */
   append(line: LogLineView): void {
     if (line.id === this.lastId) return
     this.total++

@@ -10,10 +10,10 @@ interface LogLineProps {
   top: number
   rows: number
   numberWidth: number
-  /** There is room for the time of each line. */
+  /** Show the time of each line. */
   timed: boolean
   query: string
-  /** The match the search stands on. */
+  /** The current match of the search. */
   current: boolean
   /** The line a deep link points at. */
   marked: boolean
@@ -41,7 +41,7 @@ function Highlighted({ text, query, current }: { text: string; query: string; cu
   )
 }
 
-/** One line at its place. Its number is a link to it. */
+/** A log line at its position. The line number is a link to the line. */
 export const LogLine = memo(function LogLine({ line, top, rows, numberWidth, timed, query, current, marked, onMark }: LogLineProps) {
   const spans = useMemo(() => (query ? null : parseAnsi(line.text)), [line.text, query])
   return (

@@ -39,7 +39,7 @@ function download(buffer: LogBuffer, fileName: string): void {
   URL.revokeObjectURL(url)
 }
 
-/** Above a log: its state, search, follow or pause, copy, download. */
+/** Toolbar of a log: state, search, follow or pause, copy, download. */
 export function LogToolbar({ title, state, buffer, fileName, search, onShow, following, onFollow, children }: LogToolbarProps) {
   const go = (step: 1 | -1) => {
     const index = search.move(step)

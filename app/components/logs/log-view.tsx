@@ -40,15 +40,15 @@ interface LogViewProps {
   buffer: LogBuffer
   state: LiveState
   fileName: string
-  /** What to say while there is no line. */
+  /** Text shown while the log is empty. */
   emptyText: string
-  /** No more lines will come: none is said only once the log was read to its end. */
+  /** True when no more lines will arrive: `emptyText` is shown only after the log was read to its end. */
   complete?: boolean
-  /** Lines have addresses of their own (`#L12`). */
+  /** Lines have anchors (`#L12`). */
   deepLinks?: boolean
-  /** A step, or a line with this text, to jump to; `at` makes the same one jump again. */
+  /** A step, or a line with this text, to scroll to; a new `at` repeats the same jump. */
   focus?: LogFocus | null
-  /** Build and app can be shown apart. */
+  /** Lines can be filtered by build and app. */
   apart?: boolean
   className?: string
 }
@@ -60,7 +60,7 @@ function lineOfHash(): number | null {
   return match ? Number(match[1]) : null
 }
 
-/** Number of the line the address points at, and a way to point at another. */
+/** Line number in the URL fragment, and its setter. */
 function useMarkedLine(enabled: boolean) {
   const [marked, setMarked] = useState<number | null>(null)
   useEffect(() => {
@@ -80,7 +80,7 @@ function useMarkedLine(enabled: boolean) {
   return { marked, mark }
 }
 
-/** A log of any length: only the lines in sight are in the document. */
+/** Virtualized log: only visible lines are in the document. */
 export function LogView({
   title,
   buffer,
@@ -103,7 +103,7 @@ export function LogView({
   const search = useLogSearch(lines)
   const { marked, mark } = useMarkedLine(deepLinks)
 
-  // A link to a line is followed once, as soon as that line is there.
+  // Scroll to the linked line once, when that line has arrived.
   const shownMark = useRef<number | null>(null)
   useEffect(() => {
     if (marked === null || shownMark.current === marked) return

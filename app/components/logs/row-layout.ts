@@ -3,14 +3,14 @@ import type { BufferedLine } from './log-buffer'
 export const rowHeight = 20
 /** Characters of the time column: "14:03:09" and a gap. */
 export const timeColumns = 10
-/** On narrow screens the text needs the room more than the time does. */
+/** Minimum width for the time column: narrow screens show only the text. */
 export const timedFromPx = 560
 
 // East Asian wide characters and emoji take two columns of a monospaced font.
 const wide = /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|[\u{1f300}-\u{1faff}]/gu
 
 function columnsOf(text: string): number {
-  // Most lines are ASCII; only the others are worth the expression.
+  // Most lines are ASCII: run the expensive expression only for other lines.
   return text.length + (/[\u0080-\uffff]/.test(text) ? (text.match(wide)?.length ?? 0) : 0)
 }
 

@@ -5,14 +5,14 @@ import { type LiveHandlers, type LiveState, useResumedSubscription } from '@/app
 import type { LogLineView } from '@/shared/views'
 import { LogBuffer } from './log-buffer'
 
-/** What tRPC hands over of a `tracked` event. */
+/** Shape of a `tracked` event of tRPC. */
 interface TrackedLine {
   id: string
   data: LogLineView
 }
 type LineHandlers = Omit<LiveHandlers, 'onData'> & { onData: (event: TrackedLine) => void }
 
-/** Lines of a log that continues after every interruption where it stopped. `key` names the log; another key starts an empty one. */
+/** Streams the lines of a log and resumes after a lost connection. `key` identifies the log; a new key starts with an empty log. */
 export function useLiveLog(
   key: string,
   open: (lastEventId: string | undefined, handlers: LineHandlers) => Unsubscribable,

@@ -2,7 +2,7 @@
 import { useDeferredValue, useMemo, useState } from 'react'
 import type { BufferedLine } from './log-buffer'
 
-/** Finds lines that hold a text, whatever its case, and walks over them. */
+/** Case-insensitive search in the log lines, with navigation between matches. */
 export function useLogSearch(lines: readonly BufferedLine[]) {
   const [query, setQuery] = useState('')
   const [position, setPosition] = useState(-1)
@@ -18,13 +18,13 @@ export function useLogSearch(lines: readonly BufferedLine[]) {
     query,
     wanted,
     matches,
-    /** Which match, counted from 0; -1 before the first move and when there is none. */
+    /** Index of the current match; -1 before the first move and without matches. */
     at,
     search: (text: string) => {
       setQuery(text)
       setPosition(-1)
     },
-    /** Index of the line to show after moving by `step`. */
+    /** Moves by `step` matches and returns the index of the line to show. */
     move: (step: 1 | -1): number | undefined => {
       if (matches.length === 0) return undefined
       const next = at === -1 && step === -1 ? matches.length - 1 : (at + step + matches.length) % matches.length

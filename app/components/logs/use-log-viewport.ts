@@ -5,7 +5,7 @@ import { layoutRows, lineAtRow, rowHeight, timeColumns, timedFromPx } from './ro
 
 const overscan = 12
 const endSlackPx = 24
-/** What the number column and the right padding take besides their characters, in px: 1.75rem + 1rem. */
+/** Padding of the number column and of the right side, in px: 1.75rem + 1rem. */
 const chromePx = 44
 
 /** Width of one character of the log's font. */
@@ -19,12 +19,12 @@ function measureCharacter(container: HTMLElement): number {
   return width || 8
 }
 
-/** Keeps only the lines in sight in the document, and stays at the end while the log follows. */
+/** Renders only visible lines, and scrolls to the end while the log follows. */
 export function useLogViewport(container: RefObject<HTMLDivElement | null>, lines: readonly BufferedLine[], numberWidth: number) {
   const [box, setBox] = useState({ width: 0, height: 0, character: 8 })
   const [scrollTop, setScrollTop] = useState(0)
   const [following, setFollowing] = useState(true)
-  // Scroll events of our own moves must not be taken for the person's.
+  // Ignore scroll events caused by programmatic scrolling.
   const ownTop = useRef(-1)
 
   useLayoutEffect(() => {
@@ -34,7 +34,7 @@ export function useLogViewport(container: RefObject<HTMLDivElement | null>, line
     measure()
     const observer = new ResizeObserver(measure)
     observer.observe(element)
-    // The log's font may come after the first measure.
+    // The log's font may load after the first measurement.
     void document.fonts?.ready.then(measure)
     return () => observer.disconnect()
   }, [container])

@@ -66,13 +66,13 @@ function ProjectSwitch({ slug }: { slug: string }) {
   )
 }
 
-/** Where am I, and where can I go: team and project at the left, the person at the right, tabs below. */
+/** Page header: team and project at the left, account menu at the right, tabs below. */
 export function Header() {
   const trpc = useTRPC()
   const { data: me } = useQuery(trpc.me.get.queryOptions())
   const { project: named } = useParams<{ project?: string }>()
   const { data: projects } = useQuery(trpc.projects.list.queryOptions())
-  // An address may name a project by its id, or one that does not exist.
+  // The URL may contain the id of a project, or a project that does not exist.
   const project = projects ? projects.find(({ slug, id }) => slug === named || id === named)?.slug : named
   return (
     <header className="sticky top-0 z-20 border-b bg-surface">

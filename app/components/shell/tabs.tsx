@@ -8,16 +8,16 @@ import { cn } from '@/app/lib/cn'
 export interface Tab {
   href: Route
   label: string
-  /** The tab also stands for the pages below its address. */
+  /** The tab is also active on pages below its path. */
   deep?: boolean
 }
 
-/** Navigation as a row of tabs; scrolls sideways where it does not fit. */
+/** Navigation tabs; scroll horizontally on narrow screens. */
 export function Tabs({ tabs, label }: { tabs: Tab[]; label: string }) {
   const pathname = usePathname()
   const row = useRef<HTMLElement>(null)
   useEffect(() => {
-    // The tab of a new page may lie outside of a narrow screen.
+    // The active tab may be outside the visible area of a narrow screen.
     if (pathname) row.current?.querySelector('[aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' })
   }, [pathname])
   return (

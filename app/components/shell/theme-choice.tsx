@@ -9,7 +9,7 @@ const themes = [
   { value: 'system', label: 'System', Icon: Monitor },
 ]
 
-/** Part of a menu: light, dark, or what the system says. */
+/** Menu items for the theme: light, dark, system. */
 export function ThemeChoice() {
   const { theme, setTheme } = useTheme()
   return (

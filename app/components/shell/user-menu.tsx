@@ -14,12 +14,12 @@ async function leave() {
     await signOut({ redirect: false })
     window.location.assign(paths.login)
   } catch (error) {
-    // Nobody is told to be signed out who is not.
+    // The sign-out failed and the session still exists: stay on the page and show the error.
     notifyFailure(error)
   }
 }
 
-/** Who is signed in, the theme, the way out. */
+/** Account menu: signed-in person, theme, sign-out. */
 export function UserMenu() {
   const trpc = useTRPC()
   const { data } = useQuery(trpc.me.get.queryOptions())

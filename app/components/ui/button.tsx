@@ -27,7 +27,7 @@ type ButtonProps = ComponentProps<'button'> & VariantProps<typeof look> & { asCh
 
 const ignore = (event: MouseEvent) => event.preventDefault()
 
-/** A button that keeps its size and the focus while `pending`: the label stays in place, unseen, below the spinner. */
+/** Button that keeps its size and focus while `pending`: the hidden label stays below the spinner. */
 export function Button({ className, variant, size, asChild, pending = false, children, disabled, type = 'button', ...props }: ButtonProps) {
   const hydrated = useHydrated()
   // Before the page's code has loaded, the browser would submit the form itself: by GET, with a password in the address.
@@ -40,7 +40,7 @@ export function Button({ className, variant, size, asChild, pending = false, chi
     )
   }
   return (
-    // A button that is disabled loses the focus: while its work is under way it stays enabled and does nothing.
+    // A disabled button loses the focus: while pending, the button stays enabled and ignores clicks.
     <button
       type={type}
       className={cn(look({ variant, size }), early && !disabled && 'disabled:cursor-progress disabled:opacity-100', className)}

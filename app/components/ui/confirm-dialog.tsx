@@ -17,11 +17,11 @@ interface ConfirmDialogProps {
   pending: boolean
   error: ShownError | null
   onConfirm: () => void
-  /** What to look at, or to choose, before it is done. */
+  /** Details or options to show before the confirmation. */
   children?: ReactNode
 }
 
-/** Asks before something that cannot be taken back. A failure stays inside the window, beside the button that caused it. */
+/** Confirmation dialog for irreversible actions. Errors are shown inside the dialog. */
 export function ConfirmDialog({
   typeToConfirm,
   confirmLabel,

@@ -5,7 +5,7 @@ import { toast } from 'sonner'
 import { cn } from '@/app/lib/cn'
 import { Button } from './button'
 
-/** `navigator.clipboard` exists only on https and localhost; a dashboard on a bare address needs the old way. */
+/** `navigator.clipboard` exists only on https and localhost; a dashboard on plain HTTP needs `execCommand`. */
 async function writeClipboard(text: string): Promise<void> {
   if (navigator.clipboard) return navigator.clipboard.writeText(text)
   const area = document.createElement('textarea')
@@ -19,7 +19,7 @@ async function writeClipboard(text: string): Promise<void> {
   if (!copied) throw new Error('the browser refused')
 }
 
-/** Copies `text` (or what the function returns) and says so for a moment. */
+/** Copies `text` (or the result of the function) and shows a confirmation. */
 export function CopyButton({
   text,
   label = 'Copy',

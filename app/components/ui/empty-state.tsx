@@ -2,7 +2,7 @@ import type { LucideIcon } from 'lucide-react'
 import type { ReactNode } from 'react'
 import { cn } from '@/app/lib/cn'
 
-/** Says why there is nothing here and what to do next. */
+/** Empty state of a list or page: reason and next action. */
 export function EmptyState({
   icon: Icon,
   title,
@@ -16,7 +16,7 @@ export function EmptyState({
   children?: ReactNode
   actions?: ReactNode
   className?: string
-  /** `h1` where this is all of a page. */
+  /** `h1` if the empty state is the whole page. */
   heading?: 'h1' | 'h2'
 }) {
   return (

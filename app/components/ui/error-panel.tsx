@@ -5,32 +5,32 @@ import { cn } from '@/app/lib/cn'
 import type { ErrorDetails } from '@/shared/errors'
 import { firstErrorTitle, lastLinesTitle } from '@/shared/first-error'
 
-/** Any error of ours, as it came over the wire or was kept with a deployment. */
+/** An error of the API, or the stored error of a deployment. */
 export interface ShownError extends Omit<ErrorDetails, 'retryAfterSeconds'> {
   message: string
 }
 
 const tones = {
   bad: { panel: 'border-bad/30 bg-bad-soft', text: 'text-bad' },
-  /** What matters serves. */
+  /** `warn`: the app is still served. */
   warn: { panel: 'border-warn/30 bg-warn-soft', text: 'text-warn' },
 }
 
 interface ErrorPanelProps {
-  /** For `aria-describedby` of the fields it speaks of. */
+  /** Id for `aria-describedby` of the related fields. */
   id?: string
   error: ShownError
   title?: string
   tone?: keyof typeof tones
-  /** Told before the rest. */
+  /** Shown above the message. */
   facts?: { term: string; text: string }[]
-  /** Below the message. */
+  /** Shown below the message. */
   children?: ReactNode
   actions?: ReactNode
   className?: string
 }
 
-/** A message may quote output below its first line: the first error, then what was said last. */
+/** Splits a message into its first line and quoted output (the first error, then the last lines). */
 function partsOf(message: string): { reason: string; first: string[]; last: string[] } {
   const [reason = '', ...quoted] = message.split('\n')
   const lines = quoted.map((line) => plainText(line))
@@ -55,7 +55,7 @@ function Quote({ title, lines }: { title: string | null; lines: string[] }) {
   )
 }
 
-/** What failed, at which step, what still serves, what to do next: in this order, always. */
+/** Shows an error in a fixed order: what failed, at which step, what still serves, what to do next. */
 export function ErrorPanel({ id, error, title, tone = 'bad', facts = [], children, actions, className }: ErrorPanelProps) {
   const { reason, first, last } = partsOf(error.message)
   return (

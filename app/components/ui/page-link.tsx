@@ -2,7 +2,7 @@
 import Link from 'next/link'
 import { type ComponentProps, useState } from 'react'
 
-/** A link that fetches its page once it is pointed at or focused: a page full of links fetches none of them by itself. */
+/** Link that prefetches its page on hover or focus, so that a long list does not prefetch every page. */
 export function PageLink({ onPointerEnter, onFocus, ...props }: Omit<ComponentProps<typeof Link>, 'prefetch'>) {
   const [wanted, setWanted] = useState(false)
   return (

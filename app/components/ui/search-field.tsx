@@ -3,7 +3,7 @@ import { Search } from 'lucide-react'
 import { cn } from '@/app/lib/cn'
 import { inputLook } from './field'
 
-/** A field that narrows the list below it. */
+/** Search field that filters the list below. */
 export function SearchField({
   label,
   value,

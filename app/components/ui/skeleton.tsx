@@ -1,11 +1,11 @@
 import { cn } from '@/app/lib/cn'
 
-/** Grey place of something that is still loading. Give it the size of what will come. */
+/** Placeholder of content that is loading. Give it the size of the content. */
 export function Skeleton({ className }: { className?: string }) {
   return <div aria-hidden className={cn('animate-pulse rounded-md bg-hover', className)} />
 }
 
-/** Rows of a list that is still loading, as high as the real ones. */
+/** Placeholder rows of a list, with the height of real rows. */
 export function SkeletonRows({ count, className }: { count: number; className: string }) {
   return (
     <div role="status" aria-label="Loading" className="divide-y">

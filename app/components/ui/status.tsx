@@ -12,7 +12,7 @@ const pills: Record<Tone, string> = {
   bad: 'bg-bad-soft text-bad',
 }
 
-/** A dot and a word: colour is never the only sign. */
+/** Status dot with a label, because colour alone is not accessible. */
 export function Status({ tone, label, pill = false, className }: { tone: Tone; label: string; pill?: boolean; className?: string }) {
   return (
     <span

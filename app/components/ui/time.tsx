@@ -8,21 +8,21 @@ export function RelativeTime({ value, className }: { value: string; className?: 
   const now = useNow(20_000)
   const zone = useZone()
   return (
-    // The server's clock differs from the browser's: the first client render is the one that counts.
+    // Server and browser clocks differ: the first client render sets the text.
     <time dateTime={value} title={exactTime(value, zone)} className={className} suppressHydrationWarning>
       {formatAge(value, now, zone)}
     </time>
   )
 }
 
-/** A day in the zone of the person who reads. */
+/** A date in the time zone of the browser. */
 export function Day({ value }: { value: string }) {
   return <time dateTime={value}>{formatDay(value, useZone())}</time>
 }
 
 const never = () => () => {}
 
-/** UTC on the server and while the page is taken over, then that of the browser (undefined): both render the same at first. */
+/** Time zone: UTC on the server and during hydration (so that both render the same text), then the zone of the browser (undefined). */
 const useZone = (): string | undefined =>
   useSyncExternalStore(
     never,

@@ -21,7 +21,7 @@ function Preview({ preview }: { preview: DomainPreview }) {
     <div className="flex flex-col gap-2">
       {preview.claim ? (
         <>
-          <p className="text-sm text-warn">Another team of this installation uses this domain. Set this record first, to prove that it is yours.</p>
+          <p className="text-sm text-warn">Another team of this installation uses this domain. Set this record first to prove that you own it.</p>
           <RecordTable records={[preview.claim]} label="Record that proves ownership" />
         </>
       ) : null}
@@ -32,7 +32,7 @@ function Preview({ preview }: { preview: DomainPreview }) {
   )
 }
 
-/** Asks for a name, and shows what it will take before it is added. */
+/** Asks for a name and shows the DNS records it needs before it is added. */
 export function AddDomain({ project, onClose }: { project: ProjectView; onClose: () => void }) {
   const trpc = useTRPC()
   const queryClient = useQueryClient()

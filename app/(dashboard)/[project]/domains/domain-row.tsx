@@ -4,7 +4,7 @@ import { paths } from '@/app/lib/paths'
 import type { DomainView } from '@/shared/domains'
 import { DomainStatus, isServedOverHttps } from './domain-status'
 
-/** One domain of the list: its state, where it leads, what is wrong. */
+/** A domain of the list: state, destination, problem. */
 export function DomainRow({ domain, projectSlug }: { domain: DomainView; projectSlug: string }) {
   const secure = isServedOverHttps(domain)
   const Lock = secure ? LockKeyhole : LockKeyholeOpen

@@ -3,7 +3,7 @@ import { type DomainView, domainTraits } from '@/shared/domains'
 
 export const isServedOverHttps = (domain: Pick<DomainView, 'url'>): boolean => domain.url.startsWith('https:')
 
-/** State of a domain; verified is not all well while its certificate is missing. */
+/** State of a domain. A verified domain without a certificate is shown as "Waiting for certificate". */
 export function DomainStatus({ domain, pill }: { domain: DomainView; pill?: boolean }) {
   const { tone, label } = domainTraits[domain.state]
   if (domain.state === 'unverified' && domain.checkedAt === null) return <Status tone="progress" label="Checking" pill={pill} />

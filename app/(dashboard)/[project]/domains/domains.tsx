@@ -19,7 +19,7 @@ import { useProject } from '../use-project'
 import { AddDomain } from './add-domain'
 import { DomainRow } from './domain-row'
 
-/** Names under which the project answers, page by page. */
+/** Paginated list of the domains of a project. */
 export function Domains() {
   const trpc = useTRPC()
   const project = useProject()
@@ -65,7 +65,8 @@ export function Domains() {
               <p className="px-4 py-10 text-center text-muted">No domain matches “{search}”.</p>
             ) : (
               <EmptyState icon={Globe} title="No domain yet" actions={add}>
-                Add a name you registered. You are shown the exact records to set, and what is still wrong with them; the certificate comes by itself.
+                Add a name you registered. This page shows the DNS records to set and what is still wrong with them; the certificate is ordered
+                automatically.
               </EmptyState>
             )
           ) : null}

@@ -2,7 +2,7 @@ import { CopyButton } from '@/app/components/ui/copy-button'
 import { cn } from '@/app/lib/cn'
 import type { DnsRecord } from '@/shared/domains'
 
-/** On a narrow screen each record is a block of labelled lines, on a wide one a row. */
+/** A table row on wide screens, a block of labelled lines on narrow screens. */
 const rowLook = 'grid gap-x-3 gap-y-1 px-3 py-2 sm:grid-cols-[4.5rem_minmax(0,1fr)_minmax(0,1.6fr)] sm:items-center sm:py-1.5'
 
 function Cell({ term, text, detail, copyLabel }: { term: string; text: string; detail?: string | undefined; copyLabel: string }) {
@@ -18,7 +18,7 @@ function Cell({ term, text, detail, copyLabel }: { term: string; text: string; d
   )
 }
 
-/** Records as the forms of DNS hosts ask for them: type, name relative to the zone, value. Name and value can be copied. */
+/** DNS records in the format that DNS hosts expect: type, name relative to the zone, value. Name and value have copy buttons. */
 export function RecordTable({ records, label, className }: { records: DnsRecord[]; label: string; className?: string }) {
   return (
     <div className={cn('overflow-hidden rounded-lg border bg-console', className)}>
@@ -52,7 +52,7 @@ export function RecordTable({ records, label, className }: { records: DnsRecord[
   )
 }
 
-/** What to know about the records above. */
+/** Notes about the records above. */
 export function Notes({ notes }: { notes: string[] }) {
   return notes.map((note) => (
     <p key={note} className="text-sm text-warn">

@@ -19,14 +19,14 @@ function Log({ instance }: { instance: InstanceView }) {
       buffer={buffer}
       state={state}
       fileName={`instance-${id}.log`}
-      emptyText={instance.state === 'stopped' ? 'The app wrote nothing.' : 'The app has written nothing yet.'}
+      emptyText={instance.state === 'stopped' ? 'The app wrote no output.' : 'The app has written no output yet.'}
       complete={instance.state === 'stopped'}
       className="flex-1"
     />
   )
 }
 
-/** What one instance writes, live, in a drawer. */
+/** Live log of an instance, in a drawer. */
 export function InstanceLogs({ instance, onClose }: { instance: InstanceView | null; onClose: () => void }) {
   return (
     <Dialog

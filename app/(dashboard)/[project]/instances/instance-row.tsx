@@ -9,7 +9,7 @@ import { formatBytes } from '@/app/lib/format'
 import { paths } from '@/app/lib/paths'
 import type { InstanceView } from '@/shared/views'
 
-/** Share of one core between the last two measurements; until there are two, the average since the start. Null: nothing was measured. */
+/** CPU use as a share of one core between the last two measurements; before the second measurement, the average since the start. Null: not measured. */
 function useCpuPercent({ stats, startedAt }: InstanceView): number | null {
   const last = useRef<{ cpuSeconds: number; at: number } | null>(null)
   const [percent, setPercent] = useState<number | null>(null)
@@ -17,7 +17,7 @@ function useCpuPercent({ stats, startedAt }: InstanceView): number | null {
     if (!stats) return
     const now = { cpuSeconds: stats.cpuSeconds, at: performance.now() }
     const before = last.current
-    // Two answers within a second measure the noise.
+    // Measurements less than a second apart are too noisy.
     if (before && now.at - before.at < 1000) return
     last.current = now
     if (before) setPercent(Math.max(0, ((now.cpuSeconds - before.cpuSeconds) / (now.at - before.at)) * 100_000))
@@ -67,7 +67,7 @@ interface InstanceRowProps {
   onLogs: () => void
 }
 
-/** One instance: state, place, use of the machine. */
+/** An instance: state, slot, memory and CPU use. */
 export function InstanceRow({ instance, live, slug, onLogs }: InstanceRowProps) {
   const cpu = useCpuPercent(instance)
   return (

@@ -19,10 +19,10 @@ import { useProject } from '../use-project'
 import { InstanceLogs } from './instance-logs'
 import { InstanceRow } from './instance-row'
 
-/** Memory and CPU are measured when asked: a slow beat while someone looks, none while nobody does. */
+/** Memory and CPU are measured on request: poll slowly, and only while the page is visible. */
 const statsEveryMs = 10_000
 
-/** Every running copy of the app, with what it uses and what it says. */
+/** Instances of the app, with memory, CPU and logs. */
 export function Instances() {
   const trpc = useTRPC()
   const project = useProject()
@@ -33,7 +33,7 @@ export function Instances() {
   const stopped = all.filter((instance) => instance.state === 'stopped')
   return (
     <>
-      <PageTitle title="Instances" description="The running copies of this app. Traffic goes to healthy ones only." />
+      <PageTitle title="Instances" description="The running copies of this app. Only healthy instances get traffic." />
       {instances.error ? <ErrorPanel className="mb-4" error={wireErrorOf(instances.error)} /> : null}
       <EjectedNotice projectId={project.id} slug={project.slug} />
       <Card>
@@ -49,8 +49,8 @@ export function Instances() {
             }
           >
             {isServedFromFiles(project)
-              ? 'This project is files alone: the routers serve them, so nothing has to run.'
-              : 'An instance starts with a deployment and runs until the next one has taken over.'}
+              ? 'This project consists of static files, which the routers serve without an instance.'
+              : 'An instance starts with a deployment and runs until the next deployment is live.'}
           </EmptyState>
         ) : null}
         <ul className="divide-y">

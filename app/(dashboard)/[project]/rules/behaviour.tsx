@@ -13,7 +13,7 @@ type Edits = Pick<
 const MiB = 1024 * 1024
 const number = (text: string): number | null => (text === '' ? null : Number(text))
 
-/** Switches about addresses, answers and instances. Untouched ones stay as the files say. */
+/** Switches for URLs, responses and instances. A switch that was not changed keeps the value of the files. */
 export function Behaviour({ settings, files }: RulesView) {
   const [edits, setEdits] = useState<Edits>({})
   const dirty = Object.keys(edits).length > 0
@@ -23,7 +23,7 @@ export function Behaviour({ settings, files }: RulesView) {
   return (
     <RuleCard
       title="Behaviour"
-      description="How addresses look, how answers travel, and which instance gives them."
+      description="URLs, compression, caching, and how requests are distributed to instances."
       dirty={dirty}
       pending={pending}
       error={error}
@@ -34,12 +34,17 @@ export function Behaviour({ settings, files }: RulesView) {
         <Toggle label="Clean URLs" hint="/about.html is found at /about." checked={now.cleanUrls} onChange={(cleanUrls) => set({ cleanUrls })} />
         <Toggle
           label="Compression"
-          hint="What shrinks is sent compressed."
+          hint="Compressible responses are sent compressed."
           checked={now.compression}
           onChange={(compression) => set({ compression })}
         />
-        <Toggle label="Cache" hint="Answers your app marks as shared are kept." checked={now.cache} onChange={(cache) => set({ cache })} />
-        <Toggle label="Sticky visitors" hint="Each stays with the instance they met." checked={now.sticky} onChange={(sticky) => set({ sticky })} />
+        <Toggle
+          label="Cache"
+          hint="Routers cache responses that your app marks as cacheable."
+          checked={now.cache}
+          onChange={(cache) => set({ cache })}
+        />
+        <Toggle label="Sticky visitors" hint="A visitor always gets the same instance." checked={now.sticky} onChange={(sticky) => set({ sticky })} />
         <SelectField
           label="Slash at the end"
           value={String(now.trailingSlash)}
@@ -70,7 +75,7 @@ export function Behaviour({ settings, files }: RulesView) {
           placeholder="No limit"
           value={now.maxBodyBytes === null ? '' : Number((now.maxBodyBytes / MiB).toFixed(6))}
           onChange={(event) => set({ maxBodyBytes: event.target.value === '' ? null : Math.round(Number(event.target.value) * MiB) })}
-          hint="Larger ones are refused with 413."
+          hint="Larger requests get status 413."
         />
         <TextField
           label="Longest silence of an answer in seconds"
@@ -80,7 +85,7 @@ export function Behaviour({ settings, files }: RulesView) {
           placeholder="As the router is set: 120"
           value={now.answerTimeoutMs === null ? '' : now.answerTimeoutMs / 1000}
           onChange={(event) => set({ answerTimeoutMs: event.target.value === '' ? null : Math.round(Number(event.target.value) * 1000) })}
-          hint="Then 504. Event streams and WebSockets have no limit."
+          hint="After this time visitors get status 504. Event streams and WebSockets have no limit."
         />
       </div>
     </RuleCard>

@@ -5,7 +5,7 @@ import type { RulesView } from '@/shared/rules-settings'
 import { linesOf, RuleCard, Toggle } from './rule-card'
 import { useSaveRules } from './use-rules'
 
-/** Closes the app for a while, but not for those who work on it. */
+/** Maintenance mode: closes the app except for the listed addresses. */
 export function Maintenance({ settings }: RulesView) {
   const saved = settings.maintenance ?? null
   const [edits, setEdits] = useState<{ on: boolean; message: string; except: string } | null>(null)
@@ -23,7 +23,7 @@ export function Maintenance({ settings }: RulesView) {
     >
       <Toggle
         label="Closed for maintenance"
-        hint="Effective at once, nothing is stopped."
+        hint="Takes effect at once; instances keep running."
         checked={now.on}
         onChange={(on) => setEdits({ ...now, on })}
       />
@@ -51,7 +51,7 @@ export function Maintenance({ settings }: RulesView) {
   )
 }
 
-/** Only these networks may open the app. */
+/** Restricts the app to these networks. */
 export function Addresses({ settings, files }: RulesView) {
   const saved = settings.allowedAddresses ?? []
   const [edits, setEdits] = useState<string | null>(null)
@@ -60,7 +60,7 @@ export function Addresses({ settings, files }: RulesView) {
   return (
     <RuleCard
       title="Allowed addresses"
-      description="Only visitors from these IP addresses and ranges may come in. Empty: everyone."
+      description="Only visitors from these IP addresses and ranges have access. Empty: everyone."
       dirty={edits !== null}
       pending={pending}
       error={error}

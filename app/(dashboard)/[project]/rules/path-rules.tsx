@@ -24,14 +24,14 @@ const source = (value: string, onChange: (value: string) => void, number: number
   />
 )
 
-/** Redirects, rewrites, headers and limits: what is said about paths. */
+/** Rules with path patterns: redirects, rewrites, headers, rate limits. */
 export function PathRules({ settings, files, outsideHosts }: RulesView) {
   return (
     <>
       <RuleList<RedirectRule>
         field="redirects"
         title="Redirects"
-        description="The first that matches is taken, those here before those of files. Queries are kept."
+        description="The first matching rule applies; rules set here come before rules in files. Query strings are kept."
         rules={settings.redirects ?? []}
         fromFiles={files.redirects ?? []}
         blank={{ source: '', destination: '', status: 308 }}
@@ -63,7 +63,7 @@ export function PathRules({ settings, files, outsideHosts }: RulesView) {
       <RuleList<RewriteRule>
         field="rewrites"
         title="Rewrites"
-        description={`The address stays, another path answers: /path, project:other/path${outsideHosts.length > 0 ? `, or https:// at ${outsideHosts.join(', ')}` : ''}.`}
+        description={`The visitor's URL stays the same, another path serves the request: /path, project:other/path${outsideHosts.length > 0 ? `, or https:// at ${outsideHosts.join(', ')}` : ''}.`}
         rules={settings.rewrites ?? []}
         fromFiles={files.rewrites ?? []}
         blank={{ source: '', destination: '' }}
@@ -119,7 +119,7 @@ function HeaderRules({ settings, files }: Parts) {
     <RuleList<HeaderRule>
       field="headers"
       title="Response headers"
-      description="Set on answers of these paths. The last that matches wins."
+      description="Set on responses of these paths. The last matching rule wins."
       rules={(settings.headers ?? []).flatMap((rule) => rule.headers.map((header) => ({ ...rule, headers: [header] })))}
       fromFiles={files.headers ?? []}
       blank={{ source: '/(.*)', headers: [{ key: '', value: '' }] }}
@@ -161,7 +161,7 @@ function LimitRules({ settings, files }: Parts) {
     <RuleList<RateLimitRule>
       field="rateLimits"
       title="Rate limits"
-      description="So many requests from one visitor; more are answered with 429 and when to come again."
+      description="Maximum requests per visitor; further requests get status 429 with Retry-After."
       rules={settings.rateLimits ?? []}
       fromFiles={files.rateLimits ?? []}
       blank={{ source: '/api/(.*)', requests: 100, windowSeconds: 60 }}

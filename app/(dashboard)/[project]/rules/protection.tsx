@@ -27,7 +27,7 @@ function patchOf({ kind, users, keep, create }: Draft): RulesPatch['protection']
   return { kind, users: users.map(({ name, password }) => ({ name, ...(password === '' ? {} : { password }) })) }
 }
 
-/** A password or a token before anybody sees the app. */
+/** Protection of the app by passwords or by a link with a token. */
 export function Protection({ settings, url }: RulesView & { url: string }) {
   const [edits, setEdits] = useState<Draft | null>(null)
   const [tokens, setTokens] = useState<string[]>([])
@@ -48,7 +48,7 @@ export function Protection({ settings, url }: RulesView & { url: string }) {
   return (
     <RuleCard
       title="Protection"
-      description="For what is not ready for everyone. Passwords and tokens are kept as hashes only."
+      description="Require a password or a link before visitors see the app. Passwords and tokens are stored as hashes."
       dirty={edits !== null}
       pending={pending}
       error={error}

@@ -10,7 +10,7 @@ interface RuleCardProps {
   description: ReactNode
   actions?: ReactNode
   children: ReactNode
-  /** Something differs from what is saved. */
+  /** True when a field differs from its saved value. */
   dirty: boolean
   pending: boolean
   error: WireError | null
@@ -18,7 +18,7 @@ interface RuleCardProps {
   onDiscard(): void
 }
 
-/** A part of the rules that is saved together. */
+/** Card of rules that are saved together. */
 export function RuleCard({ title, description, actions, children, dirty, pending, error, onSave, onDiscard }: RuleCardProps) {
   const submit = (event: FormEvent) => {
     event.preventDefault()
@@ -47,7 +47,7 @@ export function RuleCard({ title, description, actions, children, dirty, pending
   )
 }
 
-/** A switch with a word of explanation. */
+/** A switch with a hint. */
 export function Toggle({ label, hint, checked, onChange }: { label: string; hint: string; checked: boolean; onChange(checked: boolean): void }) {
   return (
     <label className="flex items-start gap-2.5">
@@ -60,5 +60,5 @@ export function Toggle({ label, hint, checked, onChange }: { label: string; hint
   )
 }
 
-/** One address or range in each line, as a list. */
+/** Splits a text with an address or range per line into a list. */
 export const linesOf = (text: string): string[] => text.split(/[\s,]+/).filter((line) => line !== '')

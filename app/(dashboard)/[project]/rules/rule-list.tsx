@@ -17,18 +17,18 @@ interface RuleListProps<R extends Conditional> {
   field: ListKey
   title: string
   description: ReactNode
-  /** As saved. */
+  /** Saved rules. */
   rules: readonly R[]
-  /** From the files of the live deployment: shown, not changed here. */
+  /** Rules in files of the live deployment: read-only here. */
   fromFiles: readonly R[]
   blank: R
-  /** Inputs of one rule. */
+  /** Renders the inputs of a rule. */
   edit(rule: R, change: (rule: R) => void, number: number): ReactNode
-  /** One rule in a line. */
+  /** Renders a rule as a line of text. */
   show(rule: R): string
 }
 
-/** Rules of one kind: those set here in rows to edit, those of the files below. */
+/** Rules of one kind: editable rows for the rules set here, then the rules of the files. */
 export function RuleList<R extends Conditional>({ field, title, description, rules, fromFiles, blank, edit, show }: RuleListProps<R>) {
   const [edits, setEdits] = useState<readonly Row<R>[] | null>(null)
   const { save, pending, error } = useSaveRules(title, edits !== null, () => setEdits(null))

@@ -15,7 +15,7 @@ import { Protection } from './protection'
 import { UnreadRulesCard } from './unread'
 import { useRules } from './use-rules'
 
-/** What the routers do with a request before the app sees it. */
+/** The Rules page of a project. */
 export function Rules() {
   const project = useProject()
   const rules = useRules()
@@ -23,9 +23,9 @@ export function Rules() {
     <>
       <PageTitle
         title="Rules"
-        description="What happens to a request before your app sees it. Changes hold at once; switchyard.json, vercel.json, _redirects and _headers of your source come with each deployment."
+        description="What routers do with a request before your app sees it. Changes take effect at once; rules in switchyard.json, vercel.json, _redirects and _headers of your source take effect with each deployment."
       />
-      {/* As wide as the cards below. */}
+      {/* Same width as the cards below. */}
       <div className="max-w-4xl">
         <RoutingProblems project={project} />
         {rules.error ? <ErrorPanel className="mb-4" error={wireErrorOf(rules.error)} /> : null}
@@ -36,7 +36,7 @@ export function Rules() {
   )
 }
 
-/** While it is not known who may come in, nothing else is set: first what cannot be read is taken back. */
+/** Unreadable access rules disable all other cards until they are discarded. */
 function Cards({ rules, project }: { rules: RulesView; project: ProjectView }) {
   const { unread } = rules
   return (

@@ -8,7 +8,7 @@ import type { RulesView, UnreadRules } from '@/shared/rules-settings'
 import { Toggle } from './rule-card'
 import { useSaveRules } from './use-rules'
 
-/** The text as it is stored, to be read and kept. */
+/** Shows the stored text of unreadable rules, so that it can be copied before it is deleted. */
 function StoredText({ unread }: { unread: UnreadRules }) {
   if (unread.text === null) return null
   return (
@@ -18,7 +18,7 @@ function StoredText({ unread }: { unread: UnreadRules }) {
         <CopyButton text={unread.text} label="Copy what is stored" className="absolute top-1 right-1 bg-console" />
       </div>
       {unread.leftOutChars > 0 ? (
-        <p className="mt-1 text-faint text-sm">{`Its first part; ${unread.leftOutChars.toLocaleString('en')} more characters are not shown.`}</p>
+        <p className="mt-1 text-faint text-sm">{`Only the first part is shown; ${unread.leftOutChars.toLocaleString('en')} more characters are hidden.`}</p>
       ) : null}
     </div>
   )
@@ -27,11 +27,11 @@ function StoredText({ unread }: { unread: UnreadRules }) {
 interface UnreadRulesCardProps {
   unread: UnreadRules
   settings: RulesView['settings']
-  /** Why is told above already. */
+  /** The page already shows the reason above this card. */
   explained: boolean
 }
 
-/** What was set for the project and cannot be read, with the way out: it is taken back, after the question whether that may open the project. */
+/** Shows rules that cannot be read and discards them after a confirmation, because discarding access rules may open the project. */
 export function UnreadRulesCard({ unread, settings, explained }: UnreadRulesCardProps) {
   const [asking, setAsking] = useState(false)
   const [closing, setClosing] = useState(true)
@@ -43,7 +43,7 @@ export function UnreadRulesCard({ unread, settings, explained }: UnreadRulesCard
     <Card aria-label="Rules that cannot be read">
       <CardHeader
         title="Rules that cannot be read"
-        description={`A newer Switchyard wrote them, or somebody wrote them past the API. They stay as they are until you take them back${unread.keepsOut ? ', and until then nothing else can be set here' : ''}.`}
+        description={`A newer version of Switchyard wrote these rules, or they were changed directly in the database. They stay unchanged until you discard them${unread.keepsOut ? '; until then, no other rule can be changed' : ''}.`}
       />
       <div className="flex flex-col gap-3 px-4 pb-4 sm:px-5">
         {explained ? null : <p className="wrap-anywhere text-sm">{`Why: ${unread.why}.`}</p>}
@@ -52,19 +52,19 @@ export function UnreadRulesCard({ unread, settings, explained }: UnreadRulesCard
       </div>
       <CardFooter className="justify-end">
         <ActionButton action="project.update" variant="dangerOutline" onClick={() => setAsking(true)}>
-          Take them back…
+          Discard unreadable rules…
         </ActionButton>
       </CardFooter>
       <ConfirmDialog
         open={asking}
         onOpenChange={setAsking}
-        title="Take back what cannot be read?"
+        title="Discard unreadable rules?"
         description={
           unread.keepsOut
-            ? 'This is lost, and with it what it said about who may come in. Everything that can be read stays.'
-            : 'This is lost. Everything that can be read stays.'
+            ? 'The unreadable rules are deleted, including access rules. All other rules stay.'
+            : 'The unreadable rules are deleted. All other rules stay.'
         }
-        confirmLabel="Take back"
+        confirmLabel="Discard"
         pending={pending}
         error={asking ? error : null}
         onConfirm={takeBack}
@@ -72,8 +72,8 @@ export function UnreadRulesCard({ unread, settings, explained }: UnreadRulesCard
         <StoredText unread={unread} />
         {mayClose ? (
           <Toggle
-            label="Keep visitors out: close for maintenance"
-            hint="Otherwise everybody may come in until you set protection anew."
+            label="Close the site for maintenance"
+            hint="Otherwise everybody has access until you set protection again."
             checked={closing}
             onChange={setClosing}
           />

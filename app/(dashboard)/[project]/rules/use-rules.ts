@@ -22,8 +22,8 @@ interface Saving {
 }
 
 /**
- * Saves one card of the page. `onSaved` is given tokens that were made, which are never shown again. While `dirty` the card stands on what
- * was shown when its editing began: somebody else's change since then is told before it is replaced.
+ * Saves a card of the page. `onSaved` receives new tokens, which are never shown again. While `dirty`, the card keeps the values it had when
+ * editing began, and warns about a concurrent change before overwriting it.
  */
 export function useSaveRules(title: string, dirty: boolean, onSaved: (newTokens: string[]) => void): Saving {
   const trpc = useTRPC()
@@ -43,7 +43,7 @@ export function useSaveRules(title: string, dirty: boolean, onSaved: (newTokens:
       onError: async (error) => {
         if (wireErrorOf(error).code !== 'ERR_CONFLICT') return
         await queryClient.invalidateQueries({ queryKey })
-        // It was told: who saves once more means it.
+        // The conflict was shown: saving again overwrites the other change.
         based.current = queryClient.getQueryData(queryKey)?.versions
       },
     }),

@@ -10,7 +10,7 @@ import { formatBytes } from '@/app/lib/format'
 import { useTRPC } from '@/app/lib/trpc'
 import type { ProjectView } from '@/shared/views'
 
-/** Has the next build begin from nothing, after a question. */
+/** Clears the build cache after a confirmation. */
 export function BuildCache({ project }: { project: ProjectView }) {
   const trpc = useTRPC()
   const [open, setOpen] = useState(false)
@@ -37,7 +37,7 @@ export function BuildCache({ project }: { project: ProjectView }) {
         open={open}
         onOpenChange={setOpen}
         title={`Clear the build cache of ${project.name}?`}
-        description="The next build begins from nothing and takes longer. What is live is not touched."
+        description="The next build starts without a cache and takes longer. The live deployment is not affected."
         confirmLabel="Clear cache"
         pending={clear.isPending}
         error={clear.error ? wireErrorOf(clear.error) : null}

@@ -11,7 +11,7 @@ import { paths } from '@/app/lib/paths'
 import { useTRPC } from '@/app/lib/trpc'
 import type { ProjectView } from '@/shared/views'
 
-/** Ends the project, after its name was typed. */
+/** Deletes the project after its name was typed. */
 export function DeleteProject({ project }: { project: ProjectView }) {
   const trpc = useTRPC()
   const queryClient = useQueryClient()
@@ -41,7 +41,7 @@ export function DeleteProject({ project }: { project: ProjectView }) {
         open={open}
         onOpenChange={setOpen}
         title={`Delete ${project.name}?`}
-        description="Visitors get an error page from then on."
+        description="Visitors will get an error page."
         confirmLabel="Delete project"
         typeToConfirm={project.name}
         pending={remove.isPending || remove.isSuccess}

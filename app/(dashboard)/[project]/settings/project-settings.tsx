@@ -9,7 +9,7 @@ import { RuntimeSettingsForm } from './runtime-settings-form'
 import { RuntimeWeakness } from './runtime-weakness'
 import { SettingsForm } from './settings-form'
 
-/** What a project is built from and how, and its end. */
+/** Settings of a project: source, build, runtime, caches, deletion. */
 export function ProjectSettings() {
   const project = useProject()
   return (
@@ -30,7 +30,7 @@ export function ProjectSettings() {
             project={project}
             title="Source"
             paired
-            description="Where a deployment from Git takes the code from."
+            description="The repository that deployments from Git use."
             fields={[
               {
                 name: 'repository',
@@ -39,7 +39,7 @@ export function ProjectSettings() {
                 mono: true,
                 placeholder: 'https://github.com/you/app.git',
                 hint: project.repositoryCredentials
-                  ? 'A password or token for it is stored, encrypted. It is removed with the address.'
+                  ? 'A password or token for the repository is stored encrypted. Removing the address removes it.'
                   : 'Leave empty when you deploy folders with the CLI. A token may stand before the host: https://user:token@host/app.git.',
               },
               { name: 'branch', label: 'Branch', mono: true, placeholder: 'Default branch of the repository' },
@@ -48,7 +48,7 @@ export function ProjectSettings() {
                 name: 'submodules',
                 label: 'Submodules',
                 choices: { fetch: 'Fetch', ignore: 'Leave the folders empty' },
-                hint: 'A deployment fails when one cannot be fetched.',
+                hint: 'A deployment fails if a submodule cannot be fetched.',
               },
               {
                 name: 'lfs',
@@ -73,7 +73,7 @@ export function ProjectSettings() {
           <SettingsForm
             project={project}
             title="Health check"
-            description="A new version gets traffic only after it answers here."
+            description="A new version gets traffic only after this check passes."
             fields={[
               {
                 name: 'healthCheckPath',
@@ -81,7 +81,7 @@ export function ProjectSettings() {
                 mono: true,
                 placeholder: '/',
                 pattern: '/.*',
-                hint: 'With a path of your own, only answers of 200 to 399 count as healthy. Without, any answer below 500.',
+                hint: 'With a custom path, only statuses 200 to 399 count as healthy. Without a path, any status below 500.',
               },
             ]}
           />

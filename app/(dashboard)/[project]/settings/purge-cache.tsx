@@ -10,7 +10,7 @@ import { wireErrorOf } from '@/app/lib/errors'
 import { useTRPC } from '@/app/lib/trpc'
 import type { ProjectView } from '@/shared/views'
 
-/** Has the routers forget answers they keep: those of some tags and paths, or all. */
+/** Purges cached responses by tag and path; with empty fields, all cached responses of the project. */
 export function PurgeCache({ project }: { project: ProjectView }) {
   const trpc = useTRPC()
   const [tags, setTags] = useState('')
@@ -18,7 +18,7 @@ export function PurgeCache({ project }: { project: ProjectView }) {
   const purge = useMutation(
     trpc.projects.purge.mutationOptions({
       onSuccess: ({ entries }) => {
-        toast.success(entries === 0 ? 'Nothing was kept of that' : `${entries} kept ${entries === 1 ? 'answer' : 'answers'} removed`)
+        toast.success(entries === 0 ? 'No cached response matched' : `${entries} cached ${entries === 1 ? 'response' : 'responses'} removed`)
         setTags('')
         setRoutes('')
       },
@@ -33,7 +33,7 @@ export function PurgeCache({ project }: { project: ProjectView }) {
     <Card>
       <CardHeader
         title="Cache"
-        description="Routers keep answers that your app marks as shared, until they expire, the next deployment, or a purge. Effective at once."
+        description="Routers cache responses that your app marks as cacheable until they expire, the next deployment, or a purge. A purge takes effect at once."
       />
       <form onSubmit={submit}>
         <div className="grid grid-cols-1 gap-4 px-4 pb-5 sm:grid-cols-2 sm:px-5">
@@ -43,7 +43,7 @@ export function PurgeCache({ project }: { project: ProjectView }) {
             placeholder="posts products"
             value={tags}
             onChange={(event) => setTags(event.target.value)}
-            hint="As sent in Cache-Tag or Surrogate-Key."
+            hint="Tags from Cache-Tag or Surrogate-Key headers."
             autoComplete="off"
           />
           <TextField
@@ -52,7 +52,7 @@ export function PurgeCache({ project }: { project: ProjectView }) {
             placeholder="/ /blog/*"
             value={routes}
             onChange={(event) => setRoutes(event.target.value)}
-            hint="A * at the end means everything below."
+            hint="A trailing * matches every path below."
             autoComplete="off"
           />
           {purge.error ? <ErrorPanel className="col-span-full" error={wireErrorOf(purge.error)} /> : null}

@@ -15,29 +15,37 @@ const fields: RuntimeField[] = [
   {
     name: 'drainSeconds',
     label: 'Drain time, seconds',
-    hint: 'How long requests, downloads and WebSockets of a replaced version may go on. Up to 86400 (a day). Holds at once.',
+    hint: 'How long requests, downloads and WebSockets of a replaced version may continue. Up to 86400 (a day). Takes effect at once.',
   },
   {
     name: 'drainVersions',
     label: 'Replaced versions that drain at once',
-    hint: 'Each keeps its memory until it is done. Beyond this number the oldest is ended.',
+    hint: 'Each version keeps its memory until it has drained. Beyond this number the oldest is stopped.',
   },
-  { name: 'startSeconds', label: 'Start time, seconds', hint: 'Until the first healthy answer. Holds from the next deployment, as all below.' },
+  {
+    name: 'startSeconds',
+    label: 'Start time, seconds',
+    hint: 'Time until the first healthy response. This and all settings below take effect with the next deployment.',
+  },
   {
     name: 'errorAnswersPercent',
     label: 'Error answers, % of the start time',
-    hint: 'A start fails early when all checks were answered with an error status for this long. 100 waits the whole time.',
+    hint: 'A start fails early if all checks got an error status for this long. 100 waits the whole time.',
   },
-  { name: 'healthIntervalMs', label: 'Health check interval, ms', hint: 'Between two checks while an instance starts.' },
+  { name: 'healthIntervalMs', label: 'Health check interval, ms', hint: 'Time between two checks while an instance starts.' },
   { name: 'healthTimeoutMs', label: 'Health check time-out, ms', hint: 'Of one check.' },
-  { name: 'healthySuccesses', label: 'Healthy answers in a row', hint: 'Before an instance gets traffic.' },
-  { name: 'latencyThresholdMs', label: 'Latency threshold, ms', hint: 'A check that takes longer is not healthy. Below the time-out.' },
+  { name: 'healthySuccesses', label: 'Healthy answers in a row', hint: 'Number of healthy responses before an instance gets traffic.' },
+  {
+    name: 'latencyThresholdMs',
+    label: 'Latency threshold, ms',
+    hint: 'A check that takes longer counts as unhealthy. Must be less than the time-out.',
+  },
   { name: 'memoryMb', label: 'Memory, MiB', hint: 'Of one instance.' },
-  { name: 'cpus', label: 'CPUs', hint: 'Of one instance; 0.5 is half a core.' },
-  { name: 'stopGraceSeconds', label: 'Stop grace, seconds', hint: 'Between SIGTERM and SIGKILL. Holds at once.' },
+  { name: 'cpus', label: 'CPUs', hint: 'CPU limit of one instance; 0.5 is half a core.' },
+  { name: 'stopGraceSeconds', label: 'Stop grace, seconds', hint: 'Time between SIGTERM and SIGKILL. Takes effect at once.' },
 ]
 
-/** How the instances of a project run. An empty field is the default. */
+/** Runtime settings of a project. An empty field means the default. */
 export function RuntimeSettingsForm({ project }: { project: ProjectView }) {
   const settings = useSettings(project, 'Runtime', (name: RuntimeSetting) => {
     const value = project.runtimeSettings[name]
@@ -46,7 +54,7 @@ export function RuntimeSettingsForm({ project }: { project: ProjectView }) {
   const numberOf = (text: string): number | null => (text.trim() === '' ? null : Number(text))
   const patch = () => ({ runtimeSettings: Object.fromEntries(fields.map(({ name }) => [name, numberOf(settings.textOf(name))])) })
   return (
-    <SettingsCard settings={settings} description="How the instances of this project run and end." patch={patch} paired>
+    <SettingsCard settings={settings} description="How instances of this project start, run and stop." patch={patch} paired>
       {fields.map(({ name, label, hint }) => (
         <TextField
           key={name}

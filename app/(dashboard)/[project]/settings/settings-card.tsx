@@ -10,7 +10,7 @@ import { wireErrorOf } from '@/app/lib/errors'
 import { useTRPC } from '@/app/lib/trpc'
 import type { ProjectInput, ProjectView } from '@/shared/views'
 
-/** The texts of a group of fields of a project: as saved until they are edited, saved together. */
+/** State of a group of text fields that are saved together: saved values until they are edited. */
 export function useSettings<Name extends string>(project: ProjectView, title: string, saved: (name: Name) => string) {
   const trpc = useTRPC()
   const queryClient = useQueryClient()
@@ -39,9 +39,9 @@ export function useSettings<Name extends string>(project: ProjectView, title: st
 interface SettingsCardProps {
   settings: Pick<ReturnType<typeof useSettings>, 'title' | 'dirty' | 'discard' | 'save' | 'pending' | 'error'>
   description?: string
-  /** What is saved. */
+  /** Saved values. */
   patch: () => Partial<ProjectInput>
-  /** Two fields a row where there is room. */
+  /** Two fields per row on wide screens. */
   paired?: boolean
   children: ReactNode
 }

@@ -6,7 +6,7 @@ import { SettingsCard, useSettings } from './settings-card'
 
 interface SettingsField extends Omit<ComponentProps<typeof TextField>, 'name' | 'value' | 'onChange'> {
   name: Exclude<keyof ProjectInput & keyof ProjectView, 'runtimeSettings'>
-  /** Values to choose from, with what people read. */
+  /** Options: value and label. */
   choices?: Record<string, string>
 }
 

@@ -43,7 +43,7 @@ function Table({ title, rows }: { title: string; rows: (TrafficSums & { name: st
   )
 }
 
-/** Where the requests went: which names, which instances. */
+/** Requests by hostname and by instance. */
 export function Breakdown({ series }: { series: TrafficSeries }) {
   return (
     <div className="mt-4 grid items-start gap-4 lg:grid-cols-2">

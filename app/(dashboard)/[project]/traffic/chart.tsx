@@ -6,12 +6,12 @@ export interface ChartLine {
   label: string
   /** A CSS colour. */
   color: string
-  /** One for each point; null: nothing was measured. */
+  /** A value for each point; null: not measured. */
   values: readonly (number | null)[]
 }
 
 interface ChartProps {
-  /** Said to those who do not see the picture. */
+  /** Accessible name for screen readers. */
   label: string
   /** `bars` are stacked; `lines` are not. */
   kind: 'bars' | 'lines'
@@ -19,7 +19,7 @@ interface ChartProps {
   ticks: readonly string[]
   moments: readonly string[]
   format: (value: number) => string
-  /** Round numbers are those of 1024. */
+  /** Axis steps are multiples of powers of 1024. */
   binary?: boolean
 }
 
@@ -29,7 +29,7 @@ const bottom = 20
 const left = 48
 const right = 4
 
-/** Width of the box, so that text and strokes keep their size at any of them. */
+/** Measured width of the chart, so that text and strokes keep their size at every width. */
 function useWidth() {
   const box = useRef<HTMLDivElement>(null)
   const [width, setWidth] = useState(0)
@@ -42,7 +42,7 @@ function useWidth() {
   return { box, width }
 }
 
-/** Values over time. Pointing at it, or moving with the arrow keys, reads off one moment. */
+/** Chart of values over time. The pointer or the arrow keys select a moment. */
 export function Chart(props: ChartProps) {
   const { box, width } = useWidth()
   const [at, setAt] = useState<number | null>(null)
@@ -62,7 +62,7 @@ export function Chart(props: ChartProps) {
         aria-valuemin={0}
         aria-valuemax={Math.max(0, count - 1)}
         aria-valuenow={at ?? count - 1}
-        // Times are the browser's: on the server they would be of another zone.
+        // Render times only in the browser: the server has another time zone.
         aria-valuetext={width > 0 ? valueText(props, at ?? count - 1) : undefined}
         className="rounded-md"
         onBlur={() => setAt(null)}
@@ -165,13 +165,13 @@ function Bars({
 }) {
   const width = Math.max(1, step - Math.min(2, step * 0.25))
   const below = Array.from({ length: count }, () => 0)
-  // One path a series: a month has few nodes, too.
+  // A single SVG path per series keeps the number of nodes small, even for a month.
   return lines.map(({ label, color, values }) => {
     const bars = below.map((base, i) => {
       const value = values[i] ?? 0
       if (value === 0) return ''
       below[i] = base + value
-      // What happened at all is seen, however little it was.
+      // Values above zero get a minimum height, so that they stay visible.
       const high = Math.max(1, y(base) - y(base + value))
       return `M${x(i).toFixed(1)},${y(base).toFixed(1)}v${(-high).toFixed(1)}h${width.toFixed(1)}v${high.toFixed(1)}z`
     })
@@ -179,7 +179,7 @@ function Bars({
   })
 }
 
-/** Gaps stay gaps; a point between two of them is a dot. */
+/** Missing values interrupt the line; a point between two gaps is drawn as a dot. */
 function Lines({ lines, x, y, at }: { lines: readonly ChartLine[]; x: (i: number) => number; y: (v: number) => number; at: number | null }) {
   return lines.map(({ label, color, values }) => {
     const point = (i: number) => `${x(i).toFixed(1)},${y(values[i] ?? 0).toFixed(1)}`

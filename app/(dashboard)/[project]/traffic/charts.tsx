@@ -5,7 +5,7 @@ import type { TrafficRange, TrafficSeries } from '@/shared/traffic'
 import { Chart, type ChartLine } from './chart'
 import { formatCount, formatMoment, formatMs, formatTick } from './format-traffic'
 
-// Statuses that matter most lie at the bottom of the stack, where they are compared best.
+// The most important statuses are at the bottom of the stack, where heights are easiest to compare.
 const classes = [
   { label: '5xx', index: 5, color: 'var(--bad-dot)' },
   { label: '4xx', index: 4, color: 'var(--warn-dot)' },
@@ -33,7 +33,7 @@ const byteLines = ({ points }: TrafficSeries): ChartLine[] => [
   { label: 'received', color: 'var(--good-dot)', values: points.map((point) => point.bytesIn) },
 ]
 
-/** Requests by status, time to answer, bytes. */
+/** Charts of requests by status, latency and bytes. */
 export function Charts({ series, range }: { series: TrafficSeries | undefined; range: TrafficRange }) {
   const ticks = series?.points.map((point) => formatTick(point.at, range)) ?? []
   const moments = series?.points.map((point) => formatMoment(point.at, range)) ?? []

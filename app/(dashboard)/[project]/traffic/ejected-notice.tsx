@@ -6,13 +6,13 @@ import { RelativeTime } from '@/app/components/ui/time'
 import { paths } from '@/app/lib/paths'
 import { useTRPC } from '@/app/lib/trpc'
 
-/** Told while a running instance gets no visitors because it failed them. */
+/** Notice while the routers have ejected a running instance because its requests failed. */
 export function EjectedNotice({ projectId, slug }: { projectId: string; slug: string }) {
   const trpc = useTRPC()
   const { data: events } = useQuery(trpc.traffic.targetEvents.queryOptions({ project: projectId }))
   const { data: instances } = useQuery(trpc.instances.list.queryOptions({ project: projectId }))
   const running = new Set(instances?.items.filter(({ state }) => state !== 'stopped').map(({ id }) => id))
-  // Newest first: what was said last about an instance is how it is.
+  // Events are newest first: the first event of an instance is its current state.
   const last = new Map([...(events?.items ?? [])].reverse().map((event) => [event.instanceId, event]))
   const ejected = [...last.values()].filter((event) => event.state === 'ejected' && running.has(event.instanceId))
   if (ejected.length === 0) return null

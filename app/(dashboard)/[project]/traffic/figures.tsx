@@ -13,7 +13,7 @@ function Figure({ label, value, note, bad = false }: { label: string; value: str
   )
 }
 
-/** The range in five numbers. */
+/** Five summary figures of the selected range. */
 export function Figures({ total }: { total: TrafficSums | undefined }) {
   const requests = total?.requests ?? 0
   const errors = total?.statuses[5] ?? 0

@@ -6,7 +6,7 @@ const whole = new Intl.NumberFormat('en', { maximumFractionDigits: 0 })
 /** "950", "9,400", "12.4K". */
 export const formatCount = (count: number): string => (count < 10_000 ? whole.format(count) : compact.format(count))
 
-/** "0.8 ms", "12 ms", "1.4 s"; a dash where nothing was measured. */
+/** "0.8 ms", "12 ms", "1.4 s"; a dash if not measured. */
 export function formatMs(ms: number | null): string {
   if (ms === null) return '–'
   if (ms === 0) return '0 ms'
@@ -14,7 +14,7 @@ export function formatMs(ms: number | null): string {
   return ms < 10 ? `${ms.toFixed(1)} ms` : `${Math.round(ms)} ms`
 }
 
-/** "0 %", "0.04 %", "12 %": small shares keep the digit that matters. */
+/** "0 %", "0.04 %", "12 %": small shares keep a significant digit. */
 export function formatShare(part: number, of: number): string {
   if (of === 0 || part === 0) return '0 %'
   const percent = (100 * part) / of
@@ -25,6 +25,6 @@ const time = new Intl.DateTimeFormat('en', { hour: '2-digit', minute: '2-digit',
 const day = new Intl.DateTimeFormat('en', { day: 'numeric', month: 'short' })
 const dayAndTime = new Intl.DateTimeFormat('en', { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit', hourCycle: 'h23' })
 
-/** A moment below the chart: its time within a day, its date beyond. */
+/** Axis label of a moment: the time for ranges up to a day, else the date. */
 export const formatTick = (at: string, range: TrafficRange): string => (range === '7d' || range === '30d' ? day : time).format(new Date(at))
 export const formatMoment = (at: string, range: TrafficRange): string => (range === '1h' || range === '6h' ? time : dayAndTime).format(new Date(at))

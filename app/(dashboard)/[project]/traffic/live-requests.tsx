@@ -25,7 +25,7 @@ const states: Record<LiveState, { tone: Tone; label: string }> = {
 }
 const statusChoices = ['2xx', '3xx', '4xx', '5xx'] as const
 
-/** Each request as it comes, with what became of it. */
+/** Live list of requests and their responses. */
 export function LiveRequests({ projectId, slug, host }: { projectId: string; slug: string; host: string | undefined }) {
   const [status, setStatus] = useState('')
   const [path, setPath] = useState('')
@@ -85,20 +85,20 @@ function NoRequests({ filtered, state }: { filtered: boolean; state: LiveState }
   if (state === 'refused')
     return (
       <EmptyState icon={Activity} title="Requests cannot be shown">
-        You are signed out, or may not see this project any more. Reload the page to find out.
+        You are signed out or no longer have access to this project. Reload the page.
       </EmptyState>
     )
   if (state === 'connecting') return <p className="px-4 py-12 text-center text-faint">Reading the last requests…</p>
   if (filtered)
     return (
       <EmptyState icon={Activity} title="No request fits">
-        Of the requests that were written down none matches; new ones appear here when they do. All errors are kept, a sample of the rest, for 7 days.
+        No logged request matches; new matching requests appear here. All errors and a sample of other requests are kept for 7 days.
       </EmptyState>
     )
   return <NoVisitors />
 }
 
-/** What is missing before somebody can ask for anything. */
+/** Empty state before the first request. */
 function NoVisitors() {
   const { slug, url, liveDeployment } = useProject()
   const next = liveDeployment ? (
@@ -110,9 +110,7 @@ function NoVisitors() {
   )
   return (
     <EmptyState icon={Activity} title="No request yet" actions={<Button asChild>{next}</Button>}>
-      {liveDeployment
-        ? 'What the app is asked for appears here at once.'
-        : 'Nothing is live yet. Once it is, what visitors ask for appears here at once.'}
+      {liveDeployment ? 'New requests appear here at once.' : 'The app is not live yet. Once it is live, requests of visitors appear here at once.'}
     </EmptyState>
   )
 }
@@ -167,9 +165,9 @@ function Older({ oldest, load }: { oldest: string | undefined; load: (cursor: st
           Show older requests
         </Button>
       ) : (
-        'These are all that were written down.'
+        'These are all logged requests.'
       )}
-      {failed ? <span role="alert">They could not be read; try again.</span> : null}
+      {failed ? <span role="alert">Older requests could not be loaded; try again.</span> : null}
     </div>
   )
 }

@@ -1,8 +1,8 @@
 import type { RequestView } from '@/shared/traffic'
 
 /**
- * `fresh`, in the order it came, on top of `rows`, which are newest first. What is there already is not repeated: after a lost connection
- * a line may come twice. At most `most` rows are kept, unless older ones were asked for.
+ * Puts `fresh` (in order of arrival) on top of `rows` (newest first), without duplicates: after a lost connection
+ * a line may arrive twice. Keeps at most `most` rows, unless older rows were loaded.
  */
 export function mergeNewest(fresh: readonly RequestView[], rows: readonly RequestView[], most: number): RequestView[] {
   const known = new Set(rows.map((row) => row.id))

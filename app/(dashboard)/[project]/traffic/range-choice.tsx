@@ -10,7 +10,7 @@ const names: Record<TrafficRange, string> = {
   '30d': 'Last 30 days',
 }
 
-/** How far back the charts go. */
+/** Selects the time range of the charts. */
 export function RangeChoice({ value, onChange }: { value: TrafficRange; onChange: (range: TrafficRange) => void }) {
   return (
     <fieldset className="flex rounded-md border border-line-strong/70 bg-surface p-0.5 shadow-card">

@@ -12,9 +12,9 @@ import { statusText, statusTone } from './request-row'
 
 const cacheTexts: Record<string, string> = {
   hit: 'Hit: answered from the cache',
-  stale: 'Stale: answered from the cache while it was renewed',
-  revalidated: 'Revalidated: the app said that the cached answer is still good',
-  miss: 'Miss: asked the app, kept the answer',
+  stale: 'Stale: answered from the cache while a new response was fetched',
+  revalidated: 'Revalidated: the app confirmed the cached response',
+  miss: 'Miss: answered by the app and cached',
   bypass: 'Bypass: may not be kept',
   static: 'Static file of the deployment',
   none: 'Not cached',
@@ -31,7 +31,7 @@ function Fact({ label, children }: { label: string; children: ReactNode }) {
   )
 }
 
-/** Where the time went: until the app's first byte, and the rest. */
+/** Duration of a request: time until the app's first byte, and the remaining time. */
 function Timing({ request }: { request: RequestView }) {
   const { durationMs, upstreamMs } = request
   const waited = upstreamMs === null ? 0 : Math.min(100, (100 * upstreamMs) / Math.max(durationMs, 0.001))
@@ -89,7 +89,7 @@ function Facts({ request, slug }: { request: RequestView; slug: string }) {
   )
 }
 
-/** Everything that is known of one request, in a drawer. */
+/** All details of a request, in a drawer. */
 export function RequestDetail({ request, slug, onClose }: { request: RequestView | null; slug: string; onClose: () => void }) {
   return (
     <Dialog

@@ -11,10 +11,10 @@ export function statusTone(status: number): string {
   return status >= 300 ? 'text-accent-text' : status >= 200 ? 'text-good' : 'text-faint'
 }
 
-/** 0 is a client that left before there was a status. */
+/** Status 0: the client disconnected before the response. */
 export const statusText = (status: number): string => (status === 0 ? 'left' : String(status))
 
-/** One request; the whole row opens its details. */
+/** Row of a request; a click anywhere opens its details. */
 export const RequestRow = memo(function RequestRow({ request, onShow }: { request: RequestView; onShow: (request: RequestView) => void }) {
   const { at, status, method, target, host, cache, durationMs, reason } = request
   return (

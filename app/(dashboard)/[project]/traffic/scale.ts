@@ -1,4 +1,4 @@
-/** A round number at or above `max` that splits into equal round steps, and those steps; `binary`: round in KB, MB and so on of 1024. */
+/** Axis maximum (a round number, at least `max`) and its equal round steps; `binary`: round in units of 1024. */
 export function niceScale(max: number, binary = false, steps = 3): { top: number; ticks: number[] } {
   if (!(max > 0)) return { top: 1, ticks: [0, 1] }
   if (binary && max >= 1024) {
@@ -13,7 +13,7 @@ export function niceScale(max: number, binary = false, steps = 3): { top: number
   return { top: step * count, ticks: Array.from({ length: count + 1 }, (_, i) => step * i) }
 }
 
-/** Indices of at most `most` labels, evenly apart, that never crowd the right edge. */
+/** Indices of at most `most` evenly spaced labels that do not overlap the right edge. */
 export function labelIndices(length: number, most: number): number[] {
   const step = Math.max(1, Math.ceil(length / Math.max(1, most)))
   return Array.from({ length: Math.ceil(length / step) }, (_, i) => i * step)

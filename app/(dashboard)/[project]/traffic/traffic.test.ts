@@ -52,6 +52,9 @@ test('figures are short and keep what matters', () => {
 })
 
 test('what answered instead of the app is told in words, also what nobody gave words yet', () => {
-  expect([reasonWord('rate-limited'), reasonSentence('client-left')]).toEqual(['rate limit', 'The visitor left before the answer was complete.'])
+  expect([reasonWord('rate-limited'), reasonSentence('client-left')]).toEqual([
+    'rate limit',
+    'The client disconnected before the response was complete.',
+  ])
   expect([reasonWord('brand-new'), reasonSentence('brand-new')]).toEqual(['brand new', 'The router: brand new.'])
 })

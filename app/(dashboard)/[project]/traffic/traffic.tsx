@@ -16,12 +16,12 @@ import { LiveRequests } from './live-requests'
 import { RangeChoice } from './range-choice'
 
 /**
- * Counts come from the routers every few seconds: a slow beat while someone looks, none while nobody does. A long range is many rows to
- * add up, and the last of its wide points changes slowly.
+ * Refetch interval by range, only while the page is visible: routers report every few seconds. Long ranges are refetched less often, because
+ * they sum many rows and their last point changes slowly.
  */
 const refreshMs: Record<TrafficRange, number> = { '1h': 10_000, '6h': 20_000, '24h': 60_000, '7d': 300_000, '30d': 300_000 }
 
-/** What visitors ask for and how they are answered: charts, sums by host and instance, and each request as it comes. */
+/** Traffic page: charts, totals by host and instance, live requests. */
 export function Traffic() {
   const trpc = useTRPC()
   const project = useProject()
@@ -35,7 +35,7 @@ export function Traffic() {
     <>
       <PageTitle
         title="Traffic"
-        description="What visitors asked for and how they were answered, counted by the routers."
+        description="Requests and responses, counted by the routers."
         actions={
           <div className="flex flex-wrap items-center gap-2">
             {hosts.length > 1 ? (

@@ -5,12 +5,12 @@ import { type LiveState, useResumedSubscription } from '@/app/lib/use-subscripti
 import type { RequestFilter, RequestView } from '@/shared/traffic'
 import { mergeNewest } from './merge-requests'
 
-/** Rows kept on the page. */
+/** Maximum number of rows on the page. */
 const maxRows = 500
-/** A burst is one drawing. */
+/** Requests within this time are rendered together. */
 const drawEveryMs = 150
 
-/** Requests, newest first, that go on after every interruption where they stopped. While `paused` nothing is read. */
+/** Streams requests, newest first, and resumes after a lost connection. While `paused`, the stream is closed. */
 export function useLiveRequests(projectId: string, filter: RequestFilter, paused: boolean) {
   const client = useTRPCClient()
   const key = JSON.stringify([projectId, filter])

@@ -19,7 +19,7 @@ interface AddVariablesProps {
   onChanged: () => void
 }
 
-/** Adds one variable or a pasted file of them. A name that exists gets the new value. */
+/** Adds a variable or the variables of a pasted file. An existing name gets the new value. */
 export function AddVariables({ projectId, existing, onChanged }: AddVariablesProps) {
   const trpc = useTRPC()
   const refresh = useVariablesChanged(projectId, onChanged)
@@ -38,7 +38,7 @@ export function AddVariables({ projectId, existing, onChanged }: AddVariablesPro
     setError(null)
     let left = filled
     try {
-      // One by one: after a refusal the rows that are saved are gone, and the refused one is at the top.
+      // Save sequentially: after an error, saved rows are gone and the failed row is at the top.
       for (const row of filled) {
         const saved = await set.mutateAsync({ project: projectId, key: row.key.trim(), value: row.value, scope })
         if (saved.caution) toast.warning(`${saved.key}: ${saved.caution}`, { duration: 15_000 })

@@ -2,7 +2,7 @@
 import { useQueryClient } from '@tanstack/react-query'
 import { useTRPC } from '@/app/lib/trpc'
 
-/** Refetches the list after a write, without waiting for the server's own notice. */
+/** Refetches the list after a write, without waiting for the change event of the server. */
 export function useVariablesChanged(projectId: string, onChanged: () => void): () => Promise<void> {
   const trpc = useTRPC()
   const queryClient = useQueryClient()

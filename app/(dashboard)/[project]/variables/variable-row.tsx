@@ -44,7 +44,7 @@ function EditDialog({ projectId, variable, onChanged, onClose }: RowProps & { on
       open
       onOpenChange={(open) => !open && onClose()}
       title={`Replace ${variable.key}`}
-      description="The present value cannot be shown. Enter the new one."
+      description="The current value cannot be shown. Enter a new value."
     >
       <form onSubmit={submit} className="flex flex-col gap-4">
         <AreaField label="New value" name="value" mono rows={3} autoFocus autoComplete="off" />
@@ -78,7 +78,7 @@ function RemoveDialog({ projectId, variable, onChanged, onClose }: RowProps & { 
       open
       onOpenChange={(open) => !open && onClose()}
       title={`Remove ${variable.key}?`}
-      description="Its value is gone for good. The running app keeps it until the next deployment."
+      description="The value is deleted permanently. The running app keeps it until the next deployment."
       confirmLabel="Remove"
       pending={remove.isPending}
       error={remove.error ? wireErrorOf(remove.error) : null}
@@ -87,7 +87,7 @@ function RemoveDialog({ projectId, variable, onChanged, onClose }: RowProps & { 
   )
 }
 
-/** One variable: its name, dots for its value, who set it last. */
+/** Row of a variable: name, masked value, last author. */
 export function VariableRow(props: RowProps) {
   const { variable } = props
   const [open, setOpen] = useState<'edit' | 'remove' | null>(null)

@@ -17,13 +17,13 @@ import { useProject } from '../use-project'
 import { AddVariables } from './add-variables'
 import { VariableRow } from './variable-row'
 
-/** True when a variable is newer than what is live: then the running app does not have it yet. */
+/** True when a variable changed after the live deployment: the running app does not have it yet. */
 function isAwaitingDeployment(project: ProjectView, variables: VariableView[]): boolean {
   const { liveDeployment } = project
   return liveDeployment !== null && variables.some((variable) => variable.updatedAt > liveDeployment.createdAt)
 }
 
-/** Shown after a change, until a deployment has taken it up. */
+/** Shown after a change until the next deployment applies it. */
 function TakesEffectLater({ live }: { live: DeploymentSummary }) {
   const { redeploy, pending } = useDeploy()
   return (
@@ -36,12 +36,12 @@ function TakesEffectLater({ live }: { live: DeploymentSummary }) {
   )
 }
 
-/** Variables of the project. Values go in and never come out again. */
+/** Variables of the project. Values are write-only. */
 export function Variables() {
   const trpc = useTRPC()
   const project = useProject()
   const variables = useQuery(trpc.variables.list.queryOptions({ project: project.id }))
-  // A removed variable leaves no trace in the list, so the page remembers that something changed.
+  // The list does not show removed variables, so the page stores that a change was made.
   const [changed, setChanged] = useState(false)
   const list = variables.data?.items ?? []
   const { liveDeployment: live } = project

@@ -28,9 +28,9 @@ function Fact({ term, children }: { term: string; children: ReactNode }) {
 
 const moment = (iso: string) => `${new Date(iso).toISOString().slice(0, 16).replace('T', ' ')} UTC`
 
-/** When it is asked for again, and who wants it then. */
+/** Time and reason of the next renewal. */
 function Next({ certificate }: { certificate: CertificateDetail }) {
-  if (certificate.source === 'uploaded') return 'You renew it: upload its successor before it ends.'
+  if (certificate.source === 'uploaded') return 'Upload a new certificate before this one expires.'
   if (!certificate.nextAttemptAt) return 'As soon as the domain is ready'
   return (
     <>
@@ -72,7 +72,7 @@ function Facts({ certificate }: { certificate: CertificateDetail }) {
   )
 }
 
-/** One certificate: its state and why, what it says, when it is renewed, what was tried. */
+/** Page of a certificate: state and reason, contents, renewal, attempts. */
 export function Certificate({ id }: { id: string }) {
   const trpc = useTRPC()
   const now = useNow(60_000)
@@ -92,7 +92,7 @@ export function Certificate({ id }: { id: string }) {
         }
       />
       <div className="flex flex-col gap-6">
-        {/* What is shown below is what was known last. */}
+        {/* The cards below show the last data that was loaded. */}
         {error ? <ErrorPanel title="This page is out of date" error={wireErrorOf(error)} /> : null}
         {certificate.problem ? <ErrorPanel error={certificate.problem} /> : null}
         <Card>

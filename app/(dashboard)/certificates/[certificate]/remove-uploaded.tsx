@@ -11,7 +11,7 @@ import { paths } from '@/app/lib/paths'
 import { useTRPC } from '@/app/lib/trpc'
 import type { CertificateView } from '@/shared/certificates'
 
-/** Takes an uploaded certificate away. */
+/** Removes an uploaded certificate. */
 export function RemoveUploaded({ certificate }: { certificate: CertificateView }) {
   const trpc = useTRPC()
   const queryClient = useQueryClient()
@@ -41,7 +41,7 @@ export function RemoveUploaded({ certificate }: { certificate: CertificateView }
         open={asking}
         onOpenChange={setAsking}
         title={`Remove the certificate of ${certificate.hostname}?`}
-        description="Until an automatic one is there, the domain may not be reachable over HTTPS."
+        description="The domain may be unreachable over HTTPS until an automatic certificate is issued."
         confirmLabel="Remove certificate"
         pending={remove.isPending}
         error={remove.error ? wireErrorOf(remove.error) : null}

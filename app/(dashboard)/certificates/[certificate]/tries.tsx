@@ -23,12 +23,12 @@ function TryRow({ one }: { one: CertificateTryView }) {
   )
 }
 
-/** What was asked of which CA, newest first. */
+/** Certificate orders with their CA, newest first. */
 export function Tries({ tries }: { tries: CertificateTryView[] }) {
   return (
     <Card>
-      <CardHeader title="Attempts" description="A name is asked for at most 5 times an hour in vain." />
-      {tries.length === 0 ? <p className="border-t px-4 py-5 text-muted sm:px-5">Nothing has been asked of a certificate authority yet.</p> : null}
+      <CardHeader title="Attempts" description="At most 5 failed attempts per hour for a name." />
+      {tries.length === 0 ? <p className="border-t px-4 py-5 text-muted sm:px-5">No certificate has been requested yet.</p> : null}
       <ul className="divide-y border-t empty:hidden">
         {tries.map((one) => (
           <TryRow key={one.id} one={one} />

@@ -17,7 +17,7 @@ function Fact({ term, children }: { term: string; children: ReactNode }) {
 
 const origins: Record<DeploymentView['triggeredBy'], string> = { user: 'Dashboard', api: 'API or CLI', system: 'Switchyard' }
 
-/** Everything else one may want to know about a deployment. */
+/** Details of a deployment: commit, times, build settings. */
 export function DeploymentFacts({ deployment }: { deployment: DeploymentView }) {
   const { artifact, source } = deployment
   return (

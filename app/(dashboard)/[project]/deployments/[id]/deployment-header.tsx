@@ -36,7 +36,7 @@ function CancelButton({ deployment }: { deployment: DeploymentView }) {
         open={open}
         onOpenChange={setOpen}
         title="Cancel this deployment?"
-        description="The build stops at once. Whatever serves now stays live."
+        description="The build stops at once. The live deployment stays live."
         confirmLabel="Cancel deployment"
         cancelLabel="Keep running"
         pending={cancel.isPending}
@@ -47,7 +47,7 @@ function CancelButton({ deployment }: { deployment: DeploymentView }) {
   )
 }
 
-/** Status, title and what can be done with the deployment as it is now. */
+/** Status, title and the actions that the current status allows. */
 export function DeploymentHeader({ deployment }: { deployment: DeploymentView }) {
   const { redeploy, pending } = useDeploy()
   const traits = deploymentTraits[deployment.status]

@@ -26,7 +26,7 @@ function DeploymentLog({ deployment, focus }: { deployment: DeploymentView; focu
       buffer={buffer}
       state={state}
       fileName={`${deployment.projectSlug}-${id}.log`}
-      emptyText={deploymentTraits[deployment.status].running ? 'Waiting for the first line…' : 'This deployment wrote no line.'}
+      emptyText={deploymentTraits[deployment.status].running ? 'Waiting for the first log line…' : 'This deployment has no log lines.'}
       complete={!deploymentTraits[deployment.status].running}
       deepLinks
       apart
@@ -36,7 +36,7 @@ function DeploymentLog({ deployment, focus }: { deployment: DeploymentView; focu
   )
 }
 
-/** One deployment: what it is, how far it is, what it said. */
+/** Page of a deployment: details, steps, log. */
 export function Deployment({ id }: { id: string }) {
   const deployment = useDeployment(id)
   const [focus, setFocus] = useState<LogFocus | null>(null)
@@ -56,7 +56,7 @@ export function Deployment({ id }: { id: string }) {
         />
       ) : null}
       <div className="grid grid-cols-1 items-start gap-4 lg:grid-cols-[19rem_minmax(0,1fr)]">
-        {/* Side by side the cards are one column; below each other the log comes before the details. */}
+        {/* On wide screens the cards form a column next to the log; on narrow screens the log precedes the details. */}
         <div className="min-w-0 max-lg:contents lg:flex lg:flex-col lg:gap-4">
           <Card>
             <Steps deployment={deployment} onStep={(step) => setFocus({ step, at: Date.now() })} />

@@ -16,7 +16,7 @@ export async function generateMetadata({ params }: PageProps): Promise<Metadata>
 export default async function DeploymentPage({ params }: PageProps) {
   const { project, id } = await params
   const deployment = await loadDeployment(id)
-  // An address that names another project would show a true page under a false heading.
+  // Without this check, the deployment would appear below the heading of another project.
   if (!deployment || (deployment.projectSlug !== project && deployment.projectId !== project)) notFound()
   return (
     <HydrateClient>

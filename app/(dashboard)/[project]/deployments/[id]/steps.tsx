@@ -69,7 +69,7 @@ function PendingStep({ step }: { step: PendingStepView }) {
   )
 }
 
-/** The steps in order, with the time each took, then those to come; a step leads to its first line in the log. */
+/** Finished steps with their durations, then future steps. Selecting a step jumps to its first log line. */
 export function Steps({ deployment, onStep }: { deployment: DeploymentView; onStep: (name: string) => void }) {
   const waiting = deploymentTraits[deployment.status].running && deployment.steps.length === 0
   return (

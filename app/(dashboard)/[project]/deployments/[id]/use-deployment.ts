@@ -5,7 +5,7 @@ import { useResumedSubscription } from '@/app/lib/use-subscription'
 import { deploymentTraits } from '@/shared/states'
 import type { DeploymentView } from '@/shared/views'
 
-/** A deployment that follows what happens to it for as long as it runs. */
+/** Returns a deployment and keeps it up to date while it runs. */
 export function useDeployment(id: string): DeploymentView {
   const trpc = useTRPC()
   const client = useTRPCClient()

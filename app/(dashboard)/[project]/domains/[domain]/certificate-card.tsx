@@ -39,13 +39,13 @@ function Facts({ certificate }: { certificate: Certificate }) {
 
 function whyNone({ certificateMode, certificateAuthority, state, problem }: DomainView): string {
   if (certificateMode === 'off') return 'HTTPS is off for this domain.'
-  if (certificateMode === 'uploaded') return 'No certificate was uploaded yet.'
+  if (certificateMode === 'uploaded') return 'No certificate has been uploaded yet.'
   if (!certificateAuthority) return 'This installation has no certificate authority (ACME_DIRECTORY=off); upload a certificate instead.'
-  if (state !== 'verified' || problem) return 'It is asked for once every check above has passed.'
-  return 'It is being asked for.'
+  if (state !== 'verified' || problem) return 'Ordered automatically when all checks above pass.'
+  return 'The certificate is being ordered.'
 }
 
-/** The certificate a visitor is shown, or why there is none yet. */
+/** Shows the certificate of the domain, or why it has no certificate yet. */
 export function CertificateCard({ domain }: { domain: DomainView }) {
   const { certificate } = domain
   const now = useNow(60_000)

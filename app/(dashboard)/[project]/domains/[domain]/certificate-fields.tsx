@@ -5,9 +5,9 @@ import { useTRPC } from '@/app/lib/trpc'
 import type { DomainView } from '@/shared/domains'
 
 const modeHints: Record<DomainView['certificateMode'], string> = {
-  automatic: 'Asked for and renewed by itself.',
+  automatic: 'Ordered and renewed automatically.',
   uploaded: 'Yours; you renew it.',
-  off: 'Served over HTTP alone; browsers that were told to remember HTTPS do not open it.',
+  off: 'Served over HTTP only; browsers that remember HTTPS (HSTS) cannot open it.',
 }
 
 interface CertificateChoice {
@@ -15,7 +15,7 @@ interface CertificateChoice {
   dnsProviderId: string | null
 }
 
-/** Where the certificate comes from; a wildcard's needs somebody who sets a DNS record. */
+/** Source of the certificate. A wildcard certificate needs a DNS provider (dns-01). */
 export function CertificateFields({
   domain,
   choice,
@@ -48,8 +48,8 @@ export function CertificateFields({
           onChange={(event) => onChoice({ dnsProviderId: event.target.value || null })}
           hint={
             providers.length === 0 && !isPending
-              ? 'The team has none yet; add one in the settings of the team.'
-              : 'Proves the name by a record it sets (dns-01).'
+              ? 'The team has no DNS provider yet; add one in the team settings.'
+              : 'Proves ownership of the name with a DNS record (dns-01).'
           }
         >
           <option value="">{domain.kind === 'wildcard' ? 'Choose one' : 'None: proved over HTTP'}</option>

@@ -27,7 +27,7 @@ function Check({ check }: { check: DomainCheck }) {
         {check.remove.length > 0 ? (
           <>
             <p className="mt-2 mb-1 font-medium text-sm">Take away</p>
-            <RecordTable records={check.remove} label={`Records to take away: ${title}`} />
+            <RecordTable records={check.remove} label={`Records to remove: ${title}`} />
           </>
         ) : null}
         {check.set.length > 0 ? (
@@ -41,15 +41,11 @@ function Check({ check }: { check: DomainCheck }) {
   )
 }
 
-/** What the doctor found, check by check. */
+/** Results of the domain doctor, one item per check. */
 export function CheckList({ checks }: { checks: DomainCheck[] }) {
   const open = checks.filter((check) => check.state === 'fail').length
   const description =
-    checks.length === 0
-      ? 'The first check is under way.'
-      : open === 0
-        ? 'All that can be found out is in order.'
-        : `${open} of ${checks.length} failed.`
+    checks.length === 0 ? 'The first check is running.' : open === 0 ? 'All completed checks passed.' : `${open} of ${checks.length} failed.`
   return (
     <Card className="mt-6">
       <CardHeader title="Checks" description={description} />

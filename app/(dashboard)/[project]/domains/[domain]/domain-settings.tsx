@@ -18,7 +18,7 @@ function HttpsRedirect({ checked, onChecked }: { checked: boolean; onChecked: (c
       <input type="checkbox" checked={checked} onChange={(event) => onChecked(event.target.checked)} className="mt-1 accent-accent" />
       <span>
         Redirect HTTP to HTTPS
-        <span className="block text-muted text-sm">Once there is a certificate.</span>
+        <span className="block text-muted text-sm">Takes effect once the domain has a certificate.</span>
       </span>
     </label>
   )
@@ -33,7 +33,7 @@ const memories: [number, string][] = [
   [730 * day, 'Two years'],
 ]
 
-/** How long browsers keep to HTTPS without asking: what they were told once holds until it ends, even when HTTPS is gone. */
+/** HSTS duration. Browsers apply a received value until it expires, even if HTTPS is turned off. */
 function Memory({ seconds, disabled, onSeconds }: { seconds: number; disabled: boolean; onSeconds: (seconds: number) => void }) {
   const known = memories.some(([value]) => value === seconds)
   return (
@@ -42,7 +42,9 @@ function Memory({ seconds, disabled, onSeconds }: { seconds: number; disabled: b
       value={seconds}
       onChange={(event) => onSeconds(Number(event.target.value))}
       disabled={disabled}
-      hint={disabled ? 'Only with the redirect to HTTPS.' : 'HSTS. A visitor who was told so cannot open it over HTTP until then.'}
+      hint={
+        disabled ? 'Requires the redirect to HTTPS.' : 'HSTS. Browsers that received this header do not open the domain over HTTP during this time.'
+      }
     >
       {known ? null : <option value={seconds}>{`${seconds.toLocaleString('en')} seconds`}</option>}
       {memories.map(([value, label]) => (
@@ -56,7 +58,7 @@ function Memory({ seconds, disabled, onSeconds }: { seconds: number; disabled: b
 
 type Edits = Partial<Pick<DomainView, 'redirectTo' | 'branch' | 'httpsRedirect' | 'hstsSeconds' | 'certificateMode' | 'dnsProviderId'>>
 
-/** What visitors of the name get. In effect at once. Only what was edited is sent: what others change meanwhile stays. */
+/** Settings of a domain, in effect at once. Only edited fields are sent, so that concurrent changes of other fields are kept. */
 export function DomainSettings({ domain }: { domain: DomainView }) {
   const trpc = useTRPC()
   const queryClient = useQueryClient()
@@ -79,7 +81,7 @@ export function DomainSettings({ domain }: { domain: DomainView }) {
   }
   return (
     <Card className="mt-6">
-      <CardHeader title="What it serves" description="In effect at once, without a deployment." />
+      <CardHeader title="What it serves" description="Changes take effect at once, without a deployment." />
       <form onSubmit={submit}>
         <div className="grid gap-4 px-4 pb-4 sm:grid-cols-2 sm:px-5">
           <RedirectField domain={domain} value={now.redirectTo} onValue={(redirectTo) => set({ redirectTo })} />
@@ -88,7 +90,7 @@ export function DomainSettings({ domain }: { domain: DomainView }) {
             value={now.branch ?? ''}
             onChange={(event) => set({ branch: event.target.value })}
             placeholder="None"
-            hint={`Empty: what is live in ${domain.environment}.`}
+            hint={`Empty: the live deployment of ${domain.environment}.`}
             disabled={now.redirectTo !== null}
             mono
           />

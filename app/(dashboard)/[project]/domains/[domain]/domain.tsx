@@ -25,7 +25,7 @@ function Records({ domain }: { domain: DomainView }) {
     <Card className="mt-6">
       <CardHeader
         title={done ? 'Records' : `Set ${domain.records.length === 1 ? 'this record' : 'these records'} at your DNS host`}
-        description={done ? 'What DNS must hold for this domain.' : 'A change is usually visible within minutes; this page shows it by itself.'}
+        description={done ? 'DNS records that this domain needs.' : 'DNS changes usually take a few minutes; this page updates automatically.'}
       />
       <div className="flex flex-col gap-3 px-4 pb-4 sm:px-5">
         <RecordTable records={domain.records} label="Records to set" />
@@ -67,7 +67,7 @@ function Heading({ domain, checking, onCheck }: { domain: DomainView; checking: 
   )
 }
 
-/** One domain: what to set, what is found, its certificate, what it serves. */
+/** Page of a domain: DNS records, check results, certificate, settings. */
 export function Domain({ name }: { name: string }) {
   const trpc = useTRPC()
   const queryClient = useQueryClient()
@@ -81,17 +81,17 @@ export function Domain({ name }: { name: string }) {
         <ChevronLeft className="size-4" aria-hidden /> Domains
       </PageLink>
       <Heading domain={domain} checking={check.isPending} onCheck={() => check.mutate({ domain: domain.id })} />
-      {/* What is shown below is what was known last. */}
+      {/* The cards below show the last data that was loaded. */}
       {error ? <ErrorPanel className="mb-4" title="This page is out of date" error={wireErrorOf(error)} /> : null}
       {check.error ? <ErrorPanel className="mb-4" error={wireErrorOf(check.error)} /> : null}
       {domain.problem ? (
         <ErrorPanel
           title={
             domain.state === 'verified'
-              ? 'The certificate has to wait'
+              ? 'The certificate cannot be ordered yet'
               : domain.state === 'misconfigured'
-                ? 'This domain no longer leads here'
-                : 'This domain does not lead here yet'
+                ? 'This domain no longer points to this server'
+                : 'This domain does not point to this server yet'
           }
           error={domain.problem}
         />

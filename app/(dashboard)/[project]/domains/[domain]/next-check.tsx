@@ -4,10 +4,10 @@ import { formatDuration } from '@/app/lib/format'
 import { useNow } from '@/app/lib/use-now'
 import type { DomainView } from '@/shared/domains'
 
-/** Whole seconds, as a countdown is read. */
+/** Whole seconds, rounded up. */
 const countdown = (ms: number): string => (ms < 60_000 ? `${Math.ceil(ms / 1000)} s` : formatDuration(ms))
 
-/** When it was looked at, and when it is again. */
+/** Times of the last and the next check. */
 export function NextCheck({ domain, checking }: { domain: DomainView; checking: boolean }) {
   const now = useNow(1000)
   const wait = domain.nextCheckAt ? Date.parse(domain.nextCheckAt) - now : null
@@ -22,7 +22,7 @@ export function NextCheck({ domain, checking }: { domain: DomainView; checking: 
         'Not checked yet'
       )}
       {running ? ' · checking now…' : wait === null ? '' : ` · next check in ${countdown(wait)}`}
-      {/* The countdown itself would be read out every second. */}
+      {/* A live region with the countdown would be announced every second. */}
       <span role="status" className="sr-only">
         {running ? 'Checking now' : ''}
       </span>

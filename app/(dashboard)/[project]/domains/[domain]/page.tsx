@@ -7,7 +7,7 @@ interface PageProps {
   params: Promise<{ project: string; domain: string }>
 }
 
-/** A segment of an address arrives encoded. */
+/** Next.js passes path segments percent-encoded. */
 const nameOf = async (params: PageProps['params']): Promise<string> => decodeURIComponent((await params).domain)
 
 export async function generateMetadata({ params }: PageProps): Promise<Metadata> {
@@ -17,7 +17,7 @@ export async function generateMetadata({ params }: PageProps): Promise<Metadata>
 
 export default async function DomainPage({ params }: PageProps) {
   const [project, domain] = await Promise.all([loadProject((await params).project), loadDomain(await nameOf(params))])
-  // An address that names another project would show a true page under a false heading.
+  // Without this check, the domain would appear below the heading of another project.
   if (!project || !domain || domain.projectId !== project.id) notFound()
   await prefetch(trpc.domains.list.queryOptions({ project: project.id, limit: 100 }))
   return (

@@ -8,15 +8,15 @@ import type { DomainView } from '@/shared/domains'
 
 interface RedirectFieldProps {
   domain: DomainView
-  /** Hostname; null: none. */
+  /** Hostname; null: no redirect. */
   value: string | null
   onValue: (value: string | null) => void
 }
 
-const hint = 'Permanent (308); path and query are kept.'
+const hint = 'Permanent redirect (308) that keeps path and query.'
 const mayBeTarget = (domain: DomainView) => (other: DomainView) => other.id !== domain.id && other.kind !== 'wildcard' && other.redirectTo === null
 
-/** Where all requests go: a choice among the project's domains, or, of more than fit into one, a name that is looked up while it is typed. */
+/** Redirect destination: a select of the project's domains, or a search field when there are too many for a select. */
 export function RedirectField(props: RedirectFieldProps) {
   const { domain, value, onValue } = props
   const trpc = useTRPC()

@@ -11,7 +11,7 @@ import { paths } from '@/app/lib/paths'
 import { useTRPC } from '@/app/lib/trpc'
 import type { DomainView } from '@/shared/domains'
 
-/** Takes the domain away, after its name was typed. */
+/** Removes the domain after its name was typed. */
 export function RemoveDomain({ domain, projectSlug }: { domain: DomainView; projectSlug: string }) {
   const trpc = useTRPC()
   const queryClient = useQueryClient()
@@ -22,7 +22,7 @@ export function RemoveDomain({ domain, projectSlug }: { domain: DomainView; proj
       onSuccess: async () => {
         router.push(paths.domains(projectSlug))
         toast.success(`${domain.displayName} was removed`)
-        // Not the domain itself, which this page still shows.
+        // The query of the domain itself is not invalidated: this page still shows it.
         await Promise.all([
           queryClient.invalidateQueries({ queryKey: trpc.domains.list.queryKey() }),
           queryClient.invalidateQueries({ queryKey: trpc.domains.list.infiniteQueryKey() }),
@@ -34,7 +34,7 @@ export function RemoveDomain({ domain, projectSlug }: { domain: DomainView; proj
     <Card className="mt-6 border-bad/40">
       <CardHeader
         title="Remove this domain"
-        description="It is no longer served. Its certificate is kept encrypted until it ends, for the case that you add the name again. Domains that redirect to it serve the app themselves."
+        description="The domain is no longer served. Its certificate is kept encrypted until it expires, in case you add the name again. Domains that redirect to it serve the app themselves."
       />
       <CardFooter className="justify-end">
         <ActionButton action="domain.write" variant="danger" onClick={() => setOpen(true)}>
@@ -45,7 +45,7 @@ export function RemoveDomain({ domain, projectSlug }: { domain: DomainView; proj
         open={open}
         onOpenChange={setOpen}
         title={`Remove ${domain.displayName}?`}
-        description="Visitors of this name get an error page from then on."
+        description="Visitors of this domain will get an error page."
         confirmLabel="Remove domain"
         typeToConfirm={domain.hostname}
         pending={remove.isPending || remove.isSuccess}
