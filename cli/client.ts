@@ -15,26 +15,26 @@ export interface ClientOptions {
 interface Call {
   method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   body?: unknown
-  /** Sent as it is, instead of `body`. */
+  /** Raw body, sent instead of `body`. */
   file?: string
   deadlineMs?: number
-  /** Doing it twice is the same as once. Other calls carry an Idempotency-Key, so that they too are sent again after a lost connection. */
+  /** True for idempotent calls. Other calls carry an Idempotency-Key, so that they too can be retried after a lost connection. */
   idempotent?: boolean
-  /** How long a server that does not answer is asked again. */
+  /** How long to retry while the server does not respond. */
   patienceMs?: number
 }
 
 const defaultPatienceMs = 3_000
-/** A platform that restarts is back well within this: what runs there already is waited for as long. */
+/** Longer than a restart of the platform takes. */
 export const restartPatienceMs = 120_000
 const longestPauseMs = 2_000
-/** A server that starts, or a proxy in front of one that does. */
+/** Statuses of a server that is starting, or of a proxy in front of it. */
 const notThereYet = new Set([502, 503, 504])
-/** Codes of a connection that was never made: nothing of the request was sent. */
+/** Error codes of a failed connection attempt: no byte of the request was sent. */
 const refused = new Set(['ECONNREFUSED', 'ENETUNREACH', 'EHOSTUNREACH', 'EAI_AGAIN', 'UND_ERR_CONNECT_TIMEOUT'])
 const lost = new Set(['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET', 'UND_ERR_CLOSED'])
 
-/** REST v1, and nothing else of the platform. Every call has a deadline; every failure is an AppError a person can read. */
+/** Client of the REST API v1. Every call has a deadline; every failure is an AppError with a readable message. */
 export class Client {
   readonly api: string
   readonly #token: string
@@ -46,7 +46,7 @@ export class Client {
     this.#signal = options.signal
   }
 
-  /** @throws AppError with the server's own error, ERR_UNAVAILABLE when nobody answers, ERR_DEADLINE. */
+  /** @throws AppError with the error of the server, ERR_UNAVAILABLE if the server does not respond, ERR_DEADLINE. */
   async call<T>(path: string, call: Call = {}): Promise<T> {
     const response = await this.#send(path, call)
     const text = await response.text()
@@ -54,7 +54,7 @@ export class Client {
     return (text ? this.#parse(path, text) : undefined) as T
   }
 
-  /** An open answer, for streams; the caller ends it with `signal`. */
+  /** Returns the response unread, for streams; the caller closes it with `signal`. */
   async stream(path: string, headers: Record<string, string>, signal: AbortSignal): Promise<ReadableStream<Uint8Array>> {
     const response = await this.#fetch(path, { headers: { ...this.#headers(), ...headers }, signal })
     if (!response.ok) throw await this.#failure(response, await response.text())
@@ -159,12 +159,12 @@ function tryJson(text: string): unknown {
 }
 
 function codeOfStatus(status: number): ErrorCode {
-  // Of a proxy in front: nothing of ours failed.
+  // The response comes from a proxy, not from Switchyard.
   if (status >= 500) return 'ERR_UNAVAILABLE'
   return (Object.keys(errorStatus) as ErrorCode[]).find((code) => errorStatus[code] === status) ?? 'ERR_INVALID_INPUT'
 }
 
-/** `fetch` hides the reason in `cause`, and several addresses in an AggregateError. */
+/** Finds the reason of a `fetch` error: it is in `cause`, for several addresses in an AggregateError. */
 export function networkCode(error: unknown): string | null {
   for (let current: unknown = error, depth = 0; current instanceof Error && depth < 4; depth++) {
     if ('code' in current && typeof current.code === 'string') return current.code

@@ -10,7 +10,7 @@ import { ask } from './prompt'
 import { readLink, readProjectFile, readSignIn } from './settings'
 import { Progress, withoutControls } from './terminal'
 
-/** Options every command that asks the API takes. */
+/** Options of every command that calls the API. */
 export interface ApiOptions {
   api?: string
   token?: string
@@ -18,7 +18,7 @@ export interface ApiOptions {
   json?: boolean
 }
 
-/** What a command works with: the API, progress for people on stderr, results on stdout. */
+/** Context of a command: the API client, progress on stderr, results on stdout. */
 export interface Context {
   env: CliEnv
   client: Client
@@ -28,10 +28,10 @@ export interface Context {
 
 export const defaultApi = 'http://localhost:3000'
 
-/** `https://host:port/base`, without what follows it. @throws UsageError */
+/** Normalizes an address to `https://host:port/base`, without query and fragment. @throws UsageError */
 export function normalizeApi(value: string): string {
   const address = /^[a-z]+:\/\//i.test(value) ? value : `http://${value}`
-  // Not URL.parse: the command runs on Node 20, too.
+  // Not URL.parse: Node 20 does not have it.
   const url = URL.canParse(address) ? new URL(address) : null
   if (!url || !/^https?:$/.test(url.protocol))
     throw new UsageError(`${value} is not the address of a dashboard.`, `Give one like --api ${defaultApi}`)
@@ -40,13 +40,13 @@ export function normalizeApi(value: string): string {
 
 const safeWays = 'give it by --token-file FILE, SWITCHYARD_TOKEN or SWITCHYARD_TOKEN_FILE, or keep it once: switchyard login'
 
-/** The key that was given for this call: by file, environment or option; null: none was. @throws UsageError for a file that holds none */
+/** The API key from a file, the environment or an option; null: not given. @throws UsageError if the file has no key */
 export async function givenToken(env: CliEnv, options: ApiOptions, progress: Progress): Promise<string | null> {
   if (options.token) {
     progress.warn(`A key given by --token can be read by everybody on this machine, in its list of processes: ${safeWays}.`)
     return options.token
   }
-  // What is named on the command line goes before the environment.
+  // Options take precedence over the environment.
   if (options.tokenFile) return readTokenFile(options.tokenFile)
   return env.token ?? (env.tokenFile ? readTokenFile(env.tokenFile) : null)
 }
@@ -78,14 +78,14 @@ export async function openContext(env: CliEnv, options: ApiOptions, signal?: Abo
   return { env, client, progress, json: options.json === true }
 }
 
-/** The one place where results go to stdout. */
+/** All results are written to stdout here. */
 export function printResult(value: unknown): void {
   process.stdout.write(`${typeof value === 'string' ? withoutControls(value) : JSON.stringify(value)}\n`)
 }
 
 export const listProjects = (client: Client): Promise<ProjectView[]> => readPages(client, '/projects', {}, Number.POSITIVE_INFINITY)
 
-/** By id, by name as written, by slug. */
+/** Finds a project by id, exact name or slug. */
 function findProject(projects: ProjectView[], nameOrId: string): ProjectView | undefined {
   const slug = slugify(nameOrId)
   return (
@@ -95,17 +95,17 @@ function findProject(projects: ProjectView[], nameOrId: string): ProjectView | u
   )
 }
 
-/** What a command is about, and who said so. */
+/** Project of a command, and where its name came from. */
 export interface WantedProject {
   name: string
-  /** Of a link, which outlives a change of the name. */
+  /** Project id of a link, which stays valid after a rename. */
   id: string | null
   from: 'option' | 'link' | 'file' | 'answer'
 }
 
 /**
- * Which project a command is about: `--project`, then the folder's link to this API, then `name` of its switchyard.json, then a question
- * on a terminal, with `preset` as the answer that is offered. @throws UsageError where nobody can be asked
+ * Determines the project of a command: `--project`, then the folder's link to this API, then `name` of its switchyard.json, then a prompt
+ * on a terminal, with `preset` as its default. @throws UsageError without a terminal
  */
 export async function wantedProject({ client }: Context, named: string | undefined, directory: string, preset?: string): Promise<WantedProject> {
   if (named) return { name: named, id: null, from: 'option' }
@@ -124,7 +124,7 @@ export async function wantedProject({ client }: Context, named: string | undefin
 export const matchProject = (projects: ProjectView[], wanted: WantedProject): ProjectView | undefined =>
   (wanted.id ? projects.find((project) => project.id === wanted.id) : undefined) ?? findProject(projects, wanted.name)
 
-/** The project a command is about, which must be there. @throws UsageError when it is not, or when nobody says which */
+/** The existing project of a command. @throws UsageError if it does not exist or is not named */
 export async function currentProject(context: Context, named: string | undefined, directory = '.'): Promise<ProjectView> {
   const wanted = await wantedProject(context, named, path.resolve(directory))
   const projects = await listProjects(context.client)

@@ -1,26 +1,26 @@
 import { homedir } from 'node:os'
 import path from 'node:path'
 
-/** What the command is told by its environment. No other file of `cli/` reads `process.env`. */
+/** Settings from environment variables. No other file of `cli/` reads `process.env`. */
 export interface CliEnv {
   api: string | null
   token: string | null
-  /** File that holds the key, for machines that keep secrets in files. */
+  /** File with the API key, for machines that store secrets in files. */
   tokenFile: string | null
-  /** `~/.config/switchyard`, or where XDG_CONFIG_HOME says. */
+  /** `~/.config/switchyard`, or `switchyard` below XDG_CONFIG_HOME. */
   configDirectory: string
-  /** Nobody is there to answer a question. */
+  /** True in CI: no prompts. */
   ci: boolean
-  /** A desktop that can show a browser. */
+  /** True on a desktop with a browser. */
   hasDisplay: boolean
   path: string
-  /** Only what a browser needs to find the desktop. */
+  /** Environment variables that a browser needs to find the desktop. */
   desktop: Record<string, string>
 }
 
 const desktopNames = ['DISPLAY', 'WAYLAND_DISPLAY', 'XDG_RUNTIME_DIR', 'DBUS_SESSION_BUS_ADDRESS', 'XAUTHORITY', 'HOME', 'BROWSER', 'XDG_DATA_DIRS']
 
-/** Colours are picocolors' own business: it knows NO_COLOR and FORCE_COLOR. */
+/** picocolors itself reads NO_COLOR and FORCE_COLOR. */
 export function readCliEnv(source: Record<string, string | undefined> = process.env): CliEnv {
   const given = (name: string) => source[name] || null
   return {

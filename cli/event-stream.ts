@@ -3,12 +3,12 @@ import { createParser, type EventSourceMessage } from 'eventsource-parser'
 import { isAppError } from '@/shared/errors'
 import { type Client, restartPatienceMs } from './client'
 
-/** Without a byte for this long (the server sends comments in between) the connection counts as dead. */
+/** The connection counts as lost after this time without a byte; the server sends comments more often. */
 const silenceMs = 45_000
 
 /**
- * Events of a server-sent stream, behind `after`. A lost connection is made again behind the last event that came, for two
- * minutes; ends with the server's `end` event, or when the server closes the stream in peace.
+ * Yields events of a server-sent event stream after `after`. Reconnects for up to two minutes after a lost connection and resumes after
+ * the last event; ends with the `end` event, or when the server closes the stream normally.
  */
 export async function* events(client: Client, path: string, signal: AbortSignal, after?: string): AsyncGenerator<EventSourceMessage> {
   let lastId = after
@@ -26,7 +26,7 @@ export async function* events(client: Client, path: string, signal: AbortSignal,
       return
     } catch (error) {
       if (signal.aborted) return
-      // An answer of the server (404, 401 …) does not get better by asking again; a lost connection does.
+      // Retry only after a lost connection: an error response of the server (404, 401 …) would not change.
       if (isAppError(error) && error.code !== 'ERR_UNAVAILABLE') throw error
       failingSince ??= Date.now()
       if (Date.now() - failingSince > restartPatienceMs) throw error

@@ -1,6 +1,6 @@
 import { type AppError, errorStatus, isAppError, type WireError } from '@/shared/errors'
 
-/** A mistake in how the command was called: one line, exit code 2, no stack. */
+/** Wrong usage of the command: a one-line message, exit code 2, no stack trace. */
 export class UsageError extends Error {
   constructor(
     message: string,
@@ -19,7 +19,7 @@ export class Interrupted extends Error {
   }
 }
 
-/** Whatever was thrown, in the words of the API: message, step, what still serves, what to do next. */
+/** Converts anything thrown to an error of the API: message, step, what still serves, next action. */
 export function toWireError(error: unknown): WireError {
   if (isAppError(error)) return (error as AppError).toWire()
   if (error instanceof UsageError)

@@ -1,6 +1,6 @@
 import { main } from './program'
 
-// `switchyard logs | head`: the reader has enough, which is no failure.
+// `switchyard logs | head`: EPIPE is not an error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(0)
   throw error

@@ -11,19 +11,19 @@ import { AppError } from '@/shared/errors'
 import { listFiles, type SourceEntry } from './source-files'
 
 export interface PackedSource {
-  /** A tar.gz in a temporary directory of its own. */
+  /** A tar.gz in its own temporary directory. */
   file: string
   digest: string
   fileCount: number
-  /** Of the files, unpacked. */
+  /** Total size of the unpacked files. */
   sizeBytes: number
   archiveBytes: number
-  /** What was left out although no rule said so (sockets, devices). */
+  /** Skipped items that no ignore rule matches (sockets, devices). */
   warnings: string[]
   dispose(): Promise<void>
 }
 
-/** Read whole up to here; larger files are streamed. */
+/** Files up to this size are read at once; larger files are streamed. */
 const wholeFileBytes = 1024 * 1024
 
 /**
@@ -67,7 +67,7 @@ async function writeArchive(
     },
   })
   const written = pipeline(tar, createGzip({ level: 6 }), measure, createWriteStream(file, { mode: 0o600, flags: 'wx' }), { signal })
-  // A failure while filling ends the pipeline, and the other way round: the first reason is the one to report.
+  // A failure while filling ends the pipeline, and vice versa: report the first error.
   const filled = fill(tar, directory, entries).catch((error: unknown) => {
     tar.destroy(error as Error)
     throw error
@@ -89,7 +89,7 @@ async function fill(tar: Pack, directory: string, entries: SourceEntry[]): Promi
 
 async function putFile(tar: Pack, file: string, header: Partial<Header> & { name: string }): Promise<void> {
   const { size } = await lstat(file)
-  // Small files whole: the header's size is that of what was read, although somebody may be writing.
+  // Read small files at once: the size in the header matches the data even if the file is being written.
   if (size <= wholeFileBytes) return put(tar, header, await readFile(file))
   const entry = tar.entry({ ...header, size })
   try {

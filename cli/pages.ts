@@ -1,16 +1,16 @@
 import type { Client } from './client'
 import { UsageError } from './failure'
 
-/** As much as one answer of the API holds. */
+/** Maximum page size of the API. */
 const pageSize = 100
 
-/** Of commands that list what there may be thousands of. */
+/** Options of commands with long lists. */
 export interface ListOptions {
   limit?: string
   search?: string
 }
 
-/** Without one, all there are. @throws UsageError */
+/** Parses `--limit`; without it, no limit. @throws UsageError */
 export function limitOf({ limit }: ListOptions): number {
   if (limit === undefined) return Number.POSITIVE_INFINITY
   if (/^[1-9]\d{0,5}$/.test(limit)) return Number(limit)
@@ -22,7 +22,7 @@ interface PageOf<T> {
   nextCursor: string | null
 }
 
-/** Rows of a list that comes page by page: all of them, or the first `limit`. */
+/** Fetches all rows of a paginated list, or the first `limit` rows. */
 export async function readPages<T>(client: Client, path: string, filter: Record<string, string | undefined>, limit: number): Promise<T[]> {
   const rows: T[] = []
   const given = Object.entries(filter).filter((entry): entry is [string, string] => entry[1] !== undefined)

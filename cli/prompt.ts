@@ -3,13 +3,13 @@ import { Writable } from 'node:stream'
 import { maxVariableBytes } from '@/shared/variables'
 import { Interrupted, UsageError } from './failure'
 
-/** Questions on a terminal. Elsewhere nobody would answer, so the caller is told which option to give instead. */
+/** Prompts on a terminal. Without a terminal, the error names the option to use instead. */
 export async function ask(question: string, options: { hidden?: boolean; preset?: string; instead: string }): Promise<string> {
   if (!process.stdin.isTTY || !process.stderr.isTTY) throw new UsageError(`${question}: there is no terminal to ask on.`, options.instead)
   let muted = false
   const out = new Writable({
     write(chunk, _encoding, done) {
-      // What is typed at a hidden question is not echoed; its line end is.
+      // A hidden prompt echoes only the line end.
       if (!muted) process.stderr.write(chunk)
       else if (String(chunk).includes('\n')) process.stderr.write('\n')
       done()
@@ -27,8 +27,8 @@ export async function ask(question: string, options: { hidden?: boolean; preset?
 }
 
 /**
- * Asks a person before something that cannot be taken back, by having its name typed. Scripts are not asked: without a terminal, with
- * `--json` and with `--yes` it is done. @throws UsageError when something else was typed
+ * Confirms an irreversible action: the person types its name. There is no prompt without a terminal, with
+ * `--json` or with `--yes`. @throws UsageError if another text was typed
  */
 export async function confirmByName(what: string, name: string, options: { yes?: boolean; json?: boolean }): Promise<void> {
   if (options.yes || options.json || !process.stdin.isTTY || !process.stderr.isTTY) return
@@ -36,7 +36,7 @@ export async function confirmByName(what: string, name: string, options: { yes?:
   if (typed.toLowerCase() !== name.toLowerCase()) throw new UsageError('Not confirmed: nothing was changed.', `Type ${name}, or give --yes.`)
 }
 
-/** Standard input to its end, without the line end an `echo` adds. */
+/** Reads standard input to its end, without the trailing line end of `echo`. */
 export async function readStandardInput(maxBytes = maxVariableBytes + 2): Promise<string> {
   const chunks: Buffer[] = []
   let size = 0

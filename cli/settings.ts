@@ -12,7 +12,7 @@ const signIn = z.object({ api: z.url(), token: z.string().min(1) })
 export type SignIn = z.infer<typeof signIn>
 const link = z.object({ projectId: z.string().min(1), name: z.string(), slug: z.string(), api: z.url() })
 export type ProjectLink = z.infer<typeof link>
-// Rules of the edge stand in the same file; the platform reads them from the source and says what is wrong in the log.
+// The same file may contain rules for the routers; the platform reads and validates them during a deployment.
 const ruleFields = Object.fromEntries(['$schema', ...projectRulesKeys].map((key) => [key, z.unknown().optional()]))
 const projectFields = projectInput.omit({ repository: true, branch: true }).partial({ name: true })
 const projectFile = projectFields
@@ -28,7 +28,7 @@ const projectFilePath = (directory: string) => path.join(directory, 'switchyard.
 export const readSignIn = (configDirectory: string): Promise<SignIn | null> =>
   readJson(signInPath(configDirectory), signIn, 'Sign in again: switchyard login')
 
-/** Only the person may read it: the token is a password. */
+/** Readable only by its owner: the token is a password. */
 export async function writeSignIn(configDirectory: string, value: SignIn): Promise<string> {
   await mkdir(configDirectory, { recursive: true, mode: 0o700 })
   const file = signInPath(configDirectory)
@@ -36,7 +36,7 @@ export async function writeSignIn(configDirectory: string, value: SignIn): Promi
   return file
 }
 
-/** @returns false when nobody was signed in. */
+/** @returns false if no key was stored. */
 export async function removeSignIn(configDirectory: string): Promise<boolean> {
   const there = (await readFile(signInPath(configDirectory)).catch(() => null)) !== null
   await rm(signInPath(configDirectory), { force: true })
@@ -46,7 +46,7 @@ export async function removeSignIn(configDirectory: string): Promise<boolean> {
 export const readLink = (directory: string): Promise<ProjectLink | null> =>
   readJson(linkPath(directory), link, 'Link the folder again: switchyard link --project NAME')
 
-/** Remembers the folder's project, and keeps that out of Git: it is this person's link, not the repository's. */
+/** Stores the folder's project in a file that Git ignores: the link is personal, not part of the repository. */
 export async function writeLink(directory: string, value: ProjectLink): Promise<void> {
   await mkdir(path.dirname(linkPath(directory)), { recursive: true })
   await writeFileAtomic(linkPath(directory), `${JSON.stringify(value, null, 2)}\n`, 0o644)

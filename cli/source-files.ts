@@ -5,23 +5,23 @@ import { AppError } from '@/shared/errors'
 
 export type SourceEntry =
   | { kind: 'file'; path: string; sizeBytes: number; executable: boolean }
-  /** `target` relative, leading to somewhere inside the folder. */
+  /** `target` is relative and points inside the folder. */
   | { kind: 'symlink'; path: string; target: string }
 
-/** Never part of a source, whatever the ignore files say. */
+/** Always excluded, regardless of ignore files. */
 const alwaysLeftOut = new Set(['.git', 'node_modules', '.next', '.switchyard'])
-/** Left out unless `!name` in an ignore file takes it back: secrets of this machine, and litter. */
+/** Excluded unless an ignore file contains `!name`: local secrets and temporary files. */
 const leftOutByDefault = ['.env.local', '.env.*.local', '.DS_Store']
 const ignoreFiles = ['.gitignore', '.switchyardignore']
 
-/** The rules of one directory; paths are tested relative to it. */
+/** Ignore rules of a directory; paths are relative to it. */
 interface Level {
   directory: string
   rules: Ignore
 }
 
 /**
- * What a deployment of `directory` consists of, sorted by path. Ignore files count at every level, deeper ones and later lines
+ * Lists the files of a deployment of `directory`, sorted by path. Ignore files apply at every level; deeper files and later lines
  * win, as in Git; `.switchyardignore` comes after `.gitignore`.
  * @throws AppError ERR_SOURCE when the folder cannot be read, or a symlink leads out of it.
  */
@@ -43,7 +43,7 @@ export async function listFiles(directory: string): Promise<{ entries: SourceEnt
     }
   }
   await walk('', [{ directory: '', rules: ignore().add(leftOutByDefault) }])
-  // By code unit, not by locale: the order decides the digest.
+  // Sort by code unit, not by locale: the order affects the digest.
   entries.sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0))
   return { entries, warnings }
 }
@@ -65,7 +65,7 @@ async function rulesOf(root: string, relative: string): Promise<Level | null> {
   return found.length > 0 ? { directory: relative, rules: ignore().add(found.join('\n')) } : null
 }
 
-/** The deepest level with an opinion decides; its parents were asked when the walk came through them. */
+/** The deepest ignore file with a matching rule decides; parent directories were tested earlier in the walk. */
 function isIgnored(levels: Level[], itemPath: string, isDirectory: boolean): boolean {
   for (const { directory, rules } of levels.toReversed()) {
     const relative = directory ? itemPath.slice(directory.length + 1) : itemPath
@@ -88,7 +88,7 @@ async function fileEntry(root: string, itemPath: string): Promise<SourceEntry> {
   }
 }
 
-/** A link may point anywhere inside the folder; outside of it there is nothing of the source. Both its text and where it really ends are looked at. */
+/** A symlink may point anywhere inside the folder. Checks both its text and its resolved target. */
 async function targetInside(root: string, itemPath: string): Promise<string> {
   const target = await readlink(path.join(root, itemPath))
   const resolved = path.resolve(root, path.dirname(itemPath), target)

@@ -32,7 +32,7 @@ export class Progress {
     this.#colors = pc.createColors(this.#live && pc.isColorSupported)
   }
 
-  /** What is going on now. */
+  /** Shows the current activity. */
   status(text: string): void {
     if (text === this.#status) return
     this.#status = text
@@ -43,7 +43,7 @@ export class Progress {
     this.#timer.unref()
   }
 
-  /** A line that stays. */
+  /** Prints a permanent line. */
   line(raw = ''): void {
     const text = withoutControls(raw)
     this.#out.write(this.#live && this.#timer ? `${clearLine}${text}\n` : `${text}\n`)
@@ -73,7 +73,7 @@ export class Progress {
     this.line(logText(record, this.#live, this.#live ? '  ' : ''))
   }
 
-  /** @param place where the details can be read */
+  /** @param place where to read the details */
   failure(error: WireError, place?: string): void {
     this.stop()
     this.line(`${this.#colors.red('✗')} ${this.#colors.bold(error.message)}`)
@@ -83,7 +83,7 @@ export class Progress {
     if (place) this.line(`  Details: ${place}`)
   }
 
-  /** Takes the spinner away. */
+  /** Removes the spinner. */
   stop(): void {
     if (!this.#timer) return
     clearInterval(this.#timer)
@@ -99,17 +99,17 @@ export class Progress {
   }
 }
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it is about
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the expression removes control characters
 const notColor = /\u001b\[[0-9;?]*[A-LN-Za-ln-z]|\u001b[^[]|[\u0000-\u0008\u000b-\u001a\u001c-\u001f\u007f-\u009f]/g
 
 /**
- * What a DNS zone, a CA or a webhook says ends up in messages: of control characters only colours, tabs and line ends reach a terminal.
+ * Messages may quote a DNS zone, a CA or a webhook: only colours, tabs and line ends reach the terminal, no other control characters.
  */
 export const withoutControls = (text: string): string => text.replace(notColor, '')
 
 type LogText = Pick<LogLineView, 'step' | 'stream' | 'text'>
 
-/** One log line. An app's output is not trusted with the person's terminal: control sequences other than colours go. */
+/** Formats a log line. App output is untrusted: control sequences other than colours are removed. */
 export function logText(record: LogText, terminal: boolean, indent = ''): string {
   const text = printable(record.text, terminal)
   if (!terminal) return `[${record.step}] ${text}`
@@ -120,7 +120,7 @@ function printable(text: string, colors: boolean): string {
   return colors ? `${text.replace(notColor, '')}${text.includes('\u001b') ? '\u001b[0m' : ''}` : stripVTControlCharacters(text).replace(notColor, '')
 }
 
-/** Columns under each other; the last one is not padded. */
+/** Aligns columns; the last column is not padded. */
 export function table(rows: string[][]): string {
   const widths = rows.reduce<number[]>((all, row) => row.map((cell, i) => Math.max(all[i] ?? 0, stripVTControlCharacters(cell).length)), [])
   const pad = (cell: string, width: number) => cell + ' '.repeat(Math.max(0, width - stripVTControlCharacters(cell).length))

@@ -4,7 +4,7 @@ import type { CliEnv } from '../env'
 import { confirmByName } from '../prompt'
 import { bytes } from '../terminal'
 
-/** Removes what earlier builds of a project left, after its name was typed. */
+/** Clears the build cache of a project after a confirmation. */
 export async function clearCache(env: CliEnv, options: ApiOptions & { project?: string; yes?: boolean }): Promise<void> {
   const context = await openContext(env, options)
   const project = await currentProject(context, options.project)

@@ -8,7 +8,7 @@ import type { CliEnv } from '../env'
 import { events } from '../event-stream'
 import { UsageError } from '../failure'
 
-/** Stops a running deployment and waits until it has really stopped. What was live stays live. */
+/** Cancels a running deployment and waits until it has ended. The live deployment stays live. */
 export async function cancel(
   env: CliEnv,
   deploymentId: string | undefined,
@@ -35,15 +35,15 @@ async function runningDeployment(project: {
   throw new UsageError(`No deployment of ${project.name} is running.`)
 }
 
-/** As long as its log is waited for: a server that restarts goes on with the deployment. */
+/** Same limit as for the log: a restarted server continues the deployment. */
 export const getDeployment = (client: Client, id: string): Promise<DeploymentView> =>
   client.call(`/deployments/${encodeURIComponent(id)}`, { patienceMs: restartPatienceMs })
 
-/** Asking twice is the same as once. */
+/** Cancelling is idempotent. */
 export const requestCancel = (client: Client, id: string): Promise<DeploymentView> =>
   client.call(`/deployments/${encodeURIComponent(id)}/cancel`, { method: 'POST', body: {}, idempotent: true, patienceMs: restartPatienceMs })
 
-/** The log ends with the deployment, so nothing is polled while it runs. */
+/** Waits for the end of the log instead of polling: the log ends with the deployment. */
 export async function waitForEnd(client: Client, id: string, signal: AbortSignal): Promise<DeploymentView> {
   for (;;) {
     const now = await getDeployment(client, id)

@@ -25,9 +25,9 @@ const outcomes: Record<CertificateTryView['outcome'], string> = {
   unasked: pc.dim('CA not reached'),
 }
 
-/** By id or hostname; of a domain with an uploaded and an automatic one, the uploaded. @throws UsageError */
+/** Finds a certificate by id or hostname; an uploaded certificate takes precedence over an automatic one. @throws UsageError */
 async function findCertificate(context: Context, named: string): Promise<CertificateView> {
-  // An id has no dot, and a hostname of the public DNS has one.
+  // A public hostname contains a dot, an id does not.
   if (!named.includes('.')) return context.client.call<RestAnswer<'GET /certificates/{certificateId}'>>(`/certificates/${encodeURIComponent(named)}`)
   const items = await readPages<CertificateView>(context.client, '/certificates', { domain: named }, 100)
   const certificate = items.find((one) => one.source === 'uploaded') ?? items[0]
@@ -40,7 +40,7 @@ async function findCertificate(context: Context, named: string): Promise<Certifi
   )
 }
 
-/** Of the project that is named or linked; `--all`: of the whole team. */
+/** Lists certificates of the named or linked project; with `--all`, of the whole team. */
 export async function listCertificates(env: CliEnv, options: Options & ListOptions & { all?: boolean }): Promise<void> {
   const limit = limitOf(options)
   const context = await openContext(env, options)
@@ -64,7 +64,7 @@ export async function listCertificates(env: CliEnv, options: Options & ListOptio
   printResult(table([['DOMAIN', 'STATE', 'ISSUER', 'VALID UNTIL', 'NEXT RENEWAL (UTC)', 'PROBLEM'].map(pc.dim), ...rows]))
 }
 
-/** State, cause, and the latest attempts. */
+/** Prints state, cause and latest attempts of a certificate. */
 export async function inspectCertificate(env: CliEnv, named: string, options: ApiOptions): Promise<void> {
   const context = await openContext(env, options)
   const { id } = await findCertificate(context, named)
@@ -85,7 +85,7 @@ export async function inspectCertificate(env: CliEnv, named: string, options: Ap
   printResult(lines.join('\n'))
 }
 
-/** Has it asked for, or renewed, now. */
+/** Orders or renews a certificate now. */
 export async function renewCertificate(env: CliEnv, named: string, options: ApiOptions): Promise<void> {
   const context = await openContext(env, options)
   const { id, hostname } = await findCertificate(context, named)
@@ -97,7 +97,7 @@ export async function renewCertificate(env: CliEnv, named: string, options: ApiO
   context.progress.done(`The certificate of ${hostname} is asked for now`, `see: switchyard certs inspect ${hostname}`)
 }
 
-/** A certificate of one's own, from PEM files. */
+/** Uploads a certificate from PEM files. */
 export async function uploadCertificate(
   env: CliEnv,
   domain: string,
@@ -117,7 +117,7 @@ export async function uploadCertificate(
   context.progress.done(`${saved.hostname} is served with your certificate`, `${saved.issuer}, until ${dayOf(saved.notAfter)}`)
 }
 
-/** Takes an uploaded one away. */
+/** Removes an uploaded certificate. */
 export async function removeCertificate(env: CliEnv, named: string, options: ApiOptions & { yes?: boolean }): Promise<void> {
   const context = await openContext(env, options)
   const { id, hostname } = await findCertificate(context, named)

@@ -19,11 +19,11 @@ export type DeployOptions = ApiOptions & { project?: string; link?: boolean; wai
 /** The last line of `deploy --json`. */
 export interface DeployResult {
   deploymentId: string | null
-  /** `FAILED` too when no deployment came to be. With an `error` and a running status: as last seen, its end is not known. */
+  /** `FAILED` also if no deployment was created. A running status with an `error` is the last known status: the end was not seen. */
   status: DeploymentStatus
   url: string
   framework: string | null
-  /** Milliseconds: `total` from the start of the command, the others of the step they name. */
+  /** Milliseconds: `total` from the start of the command, other keys: duration of that step. */
   timings: { total: number } & Record<string, number>
   projectId?: string
   error?: WireError
@@ -32,8 +32,8 @@ export interface DeployResult {
 const uploadDeadlineMs = 15 * 60_000
 
 /**
- * Brings a folder live and waits for it: project (made when missing), archive, upload, deployment, log to its end.
- * @returns the exit code: 0 only when it is live.
+ * Deploys a folder and waits until it is live: project (created when missing), archive, upload, deployment, log to its end.
+ * @returns the exit code: 0 only if the deployment is live.
  */
 export async function deploy(env: CliEnv, directory: string, options: DeployOptions): Promise<number> {
   const interrupt = new AbortController()
@@ -61,7 +61,7 @@ export async function deploy(env: CliEnv, directory: string, options: DeployOpti
   }
 }
 
-/** The deployment was made and goes on; only this command does not know how it ends. */
+/** The deployment continues on the server, but this command lost track of it. */
 function unknownEnd(id: string, wire: WireError): WireError {
   return {
     ...wire,
@@ -74,7 +74,7 @@ interface DeployRun {
   timings: Record<string, number>
   deploymentId: string | null
   interrupt: AbortController
-  /** Last seen. */
+  /** Last known deployment. */
   view: DeploymentView | null
 }
 
@@ -90,11 +90,11 @@ async function timed<T>(run: DeployRun, name: string, work: Promise<T>): Promise
 async function ship(context: Context, directory: string, options: DeployOptions, run: DeployRun): Promise<DeploymentView> {
   const { client, progress } = context
   const { signal } = run.interrupt
-  // Before anything is packed: a broken switchyard.json is named at once.
+  // Read switchyard.json before packing, to report a broken file at once.
   await readProjectFile(directory)
   const wanted = await wantedProject(context, options.project, directory, path.basename(directory))
   progress.status('packing')
-  // Both take a while and neither needs the other.
+  // Independent and slow: run both in parallel.
   const finding = timed(run, 'project', ensureProject(context, directory, wanted))
   finding.catch(() => {})
   const source = await timed(run, 'pack', packFolder(directory, signal))
@@ -137,7 +137,7 @@ async function ensureProject(context: Context, directory: string, wanted: Wanted
   return created
 }
 
-/** One deployment of an environment runs at a time. With `--wait-for-turn` the one under way is waited for, and the next if somebody was faster. */
+/** An environment runs a single deployment at a time. With `--wait-for-turn`, waits for the running deployment, and for further ones that start first. */
 async function createInTurn(context: Context, options: DeployOptions, body: RestFields<'POST /deployments'>, signal: AbortSignal): Promise<string> {
   const { client, progress } = context
   for (;;) {
@@ -155,7 +155,7 @@ async function createInTurn(context: Context, options: DeployOptions, body: Rest
   }
 }
 
-/** Shows log and steps until the deployment has ended. The end of the log is the signal: nothing is polled. */
+/** Shows log and steps until the deployment has ended. The end of the log is the signal, so no polling is needed. */
 async function follow(context: Context, run: DeployRun, id: string): Promise<DeploymentView> {
   const { client, progress } = context
   const { signal } = run.interrupt
@@ -181,7 +181,7 @@ async function follow(context: Context, run: DeployRun, id: string): Promise<Dep
     run.view = view
     presentSteps(context, view, shown)
     if (!deploymentTraits[view.status].running) return view
-    // The server closed the log early (it restarts, say); the next connection goes on behind the last line.
+    // The server closed the log early (during a restart, for example); the next connection resumes after the last line.
     await wait(50, undefined, { signal }).catch(() => {})
   }
 }
@@ -207,7 +207,7 @@ function resultOf(run: DeployRun, view: DeploymentView | null, error?: WireError
     status: view?.status ?? (run.deploymentId ? 'PENDING' : 'FAILED'),
     url: view ? (deploymentTraits[view.status].live ? view.projectUrl : view.url) : '',
     framework: view?.framework ?? null,
-    // From the start of the process: what the person waited for.
+    // Measured from the start of the process: the time the person waited.
     timings: { ...run.timings, ...steps, total: Math.round(performance.now()) },
     ...(view ? { projectId: view.projectId } : {}),
     ...(error ? { error } : {}),
@@ -229,7 +229,7 @@ function report(context: Context, run: DeployRun, view: DeploymentView): number 
 
 const toWire = (view: DeploymentView): WireError | null => view.error as WireError | null
 
-/** Ctrl-C: the deployment is canceled and its end is waited for; a second Ctrl-C leaves it to the server. */
+/** Ctrl-C cancels the deployment and waits for its end; a second Ctrl-C exits without waiting. */
 async function leave(env: CliEnv, options: DeployOptions, interrupted: Context, run: DeployRun): Promise<number> {
   const id = run.deploymentId ?? ''
   const second = new AbortController()

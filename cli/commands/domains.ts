@@ -17,7 +17,7 @@ const pathOf = (domain: string, end = '') => `/domains/${encodeURIComponent(doma
 const tones = { neutral: pc.dim, progress: pc.cyan, good: pc.green, bad: pc.red }
 const stateOf = ({ state }: DomainView): string => tones[domainTraits[state].tone](domainTraits[state].label)
 const marks: Record<DomainCheck['state'], string> = { ok: pc.green('✓'), warn: pc.yellow('!'), fail: pc.red('✗'), unknown: pc.dim('?') }
-/** Reading it makes the next examination come soon; asking more often than this would not make it sooner. */
+/** Reading a domain schedules its next check soon; reading more often does not make it sooner. */
 const waitPauseMs = 2_000
 
 function certificateOf({ certificate, certificateMode, certificateAuthority }: DomainView): string {
@@ -30,7 +30,7 @@ const recordTable = (records: DnsRecord[]): string =>
   table([['TYPE', 'NAME', 'VALUE'].map(pc.dim), ...records.map((record) => [record.type, record.name, record.value])])
 const indented = (text: string): string => text.replace(/^/gm, '  ')
 
-/** Everything there is to say about one domain. */
+/** Prints all details of a domain. */
 function describe(domain: DomainView): string {
   const parts = [`${pc.bold(domain.displayName)}  ${stateOf(domain)}  ${domain.url}`]
   if (domain.redirectTo) parts.push(`Redirects to ${domain.redirectTo}`)
@@ -110,7 +110,7 @@ export async function inspectDomain(env: CliEnv, hostname: string, options: ApiO
   report(context, await context.client.call<RestAnswer<'GET /domains/{domain}'>>(pathOf(hostname)))
 }
 
-/** Changes what is named; the rest stays as it is. */
+/** Changes the given settings of a domain. */
 export async function setDomain(env: CliEnv, hostname: string, options: ApiOptions & DomainChanges): Promise<void> {
   const patch = patchOf(options)
   const context = await openContext(env, options)
@@ -119,7 +119,7 @@ export async function setDomain(env: CliEnv, hostname: string, options: ApiOptio
   report(context, changed)
 }
 
-/** As the options of the command line have them; `none` takes a value away. */
+/** Values of the command line options; `none` clears a value. */
 export interface DomainChanges {
   redirectTo?: string
   environment?: string
@@ -167,13 +167,13 @@ function timeoutOf({ timeout }: WaitOptions): number {
   return seconds
 }
 
-/** Verified, and with a certificate where one will come. */
+/** True if the domain is verified and has its certificate, if it will get one. */
 function isServed({ state, certificate, certificateMode, certificateAuthority }: DomainView): boolean {
   const awaited = certificateMode === 'automatic' && certificateAuthority
   return state === 'verified' && (!awaited || (certificate !== null && certificate.notAfter !== null))
 }
 
-/** @throws ERR_DEADLINE that says what is still wrong */
+/** @throws ERR_DEADLINE with the remaining problem */
 async function waitUntilServed(context: Context, first: DomainView, seconds: number, signal: AbortSignal): Promise<DomainView> {
   const { client, progress } = context
   const end = Date.now() + seconds * 1000

@@ -18,7 +18,7 @@ export interface InitOptions {
   json?: boolean
 }
 
-/** Writes `switchyard.json`: the name under which the folder is deployed, and the settings that detection should not choose. */
+/** Writes `switchyard.json`: the project name, and settings that override detection. */
 export async function init(env: CliEnv, directory: string, options: InitOptions): Promise<void> {
   const root = path.resolve(directory)
   if (!options.force && (await readProjectFile(root)))
@@ -32,7 +32,7 @@ export async function init(env: CliEnv, directory: string, options: InitOptions)
   new Progress().done(`Wrote ${written}`, 'next: switchyard deploy')
 }
 
-/** Remembers which project a folder belongs to. */
+/** Links a folder to a project. */
 export async function linkFolder(env: CliEnv, directory: string, options: ApiOptions & { project?: string }): Promise<void> {
   const context = await openContext(env, options)
   const root = path.resolve(directory)

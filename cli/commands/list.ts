@@ -10,11 +10,11 @@ import { ago, seconds, table } from '../terminal'
 const tones = { neutral: pc.dim, progress: pc.cyan, good: pc.green, bad: pc.red }
 const status = (value: DeploymentStatus): string => tones[deploymentTraits[value].tone](deploymentTraits[value].label)
 
-/** What visitors get from what is live; empty when it is not live. */
+/** State of the live deployment; empty if not live. */
 const healthCell = ({ state }: DeploymentHealth): string =>
   ({ none: '', healthy: pc.green('live'), starting: pc.cyan('starting'), crashing: pc.red('crashing'), down: pc.red('down') })[state]
 
-/** Projects of the team, or the deployments of one of them. */
+/** Lists the projects of the team, or the deployments of a project. */
 export async function list(env: CliEnv, named: string | undefined, options: ApiOptions & { limit: string; status?: string }): Promise<void> {
   if (options.status && !named)
     throw new UsageError('--status is about the deployments of one project.', 'For example: switchyard ls shop --status failed')

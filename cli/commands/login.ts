@@ -7,7 +7,7 @@ import { ask } from '../prompt'
 import { readSignIn, removeSignIn, writeSignIn } from '../settings'
 import { Progress } from '../terminal'
 
-/** Checks an API key and keeps it for the commands that follow. */
+/** Checks an API key and stores it for later commands. */
 export async function login(env: CliEnv, options: ApiOptions): Promise<void> {
   const preset = options.api ?? env.api ?? (await readSignIn(env.configDirectory))?.api ?? defaultApi
   const progress = new Progress()
@@ -25,7 +25,7 @@ export async function login(env: CliEnv, options: ApiOptions): Promise<void> {
   progress.done(`Signed in to ${api} as ${me.user.name ?? me.user.email ?? me.user.id}`, `team ${me.team.name}, kept in ${file}`)
 }
 
-/** Forgets the key. It stays valid until it is revoked in the dashboard. */
+/** Deletes the stored key. The key stays valid until it is revoked in the dashboard. */
 export async function logout(env: CliEnv): Promise<void> {
   const removed = await removeSignIn(env.configDirectory)
   new Progress().done(removed ? 'Signed out; the key stays valid until it is revoked in the dashboard.' : 'You were not signed in.')

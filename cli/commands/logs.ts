@@ -8,7 +8,7 @@ import { logText } from '../terminal'
 
 export type LogsOptions = ApiOptions & { project?: string; follow?: boolean; tail?: string }
 
-/** Lines of a deployment: its build's and its app's. `--follow` stays until the app no longer serves. */
+/** Prints build and app log lines of a deployment. `--follow` continues until the app is no longer served. */
 export async function logs(env: CliEnv, deploymentId: string | undefined, options: LogsOptions, signal: AbortSignal): Promise<void> {
   if (options.tail !== undefined && !/^\d{1,5}$/.test(options.tail)) throw new UsageError(`--tail ${options.tail} is not a number of lines.`)
   const context = await openContext(env, options, signal)
@@ -32,7 +32,7 @@ type StreamEvent = { event?: string | undefined; data: string }
 /** @throws AppError when the event is the server's report of a failure */
 export const lineOf = (event: StreamEvent): LogLineView => carriedBy(event)
 
-/** What an event of any stream carries. @throws AppError when the event is the server's report of a failure */
+/** Parses the data of a stream event. @throws AppError when the event is the server's report of a failure */
 export function carriedBy<T>(event: StreamEvent): T {
   const value: unknown = JSON.parse(event.data)
   if (event.event !== 'error') return value as T

@@ -2,7 +2,7 @@ import { exec } from '@/shared/node/exec'
 import { type ApiOptions, currentProject, openContext, printResult } from '../context'
 import type { CliEnv } from '../env'
 
-/** Prints the project's address, and shows it where there is a browser. */
+/** Prints the project's address, and opens it in a browser if available. */
 export async function openProject(env: CliEnv, named: string | undefined, options: ApiOptions): Promise<void> {
   const context = await openContext(env, options)
   const project = await currentProject(context, named)
@@ -11,7 +11,7 @@ export async function openProject(env: CliEnv, named: string | undefined, option
   else if (!context.json && env.hasDisplay && !env.ci && process.stdout.isTTY) await showInBrowser(env, project.url)
 }
 
-/** No browser is no failure: the address is printed already. */
+/** A missing browser is not an error: the address has been printed. */
 async function showInBrowser(env: CliEnv, url: string): Promise<void> {
   const program = process.platform === 'darwin' ? 'open' : 'xdg-open'
   await exec([program, url], { deadlineMs: 10_000, env: { ...env.desktop, PATH: env.path } }).catch(() => {})

@@ -4,7 +4,7 @@ import { type ApiOptions, currentProject, openContext, printResult } from '../co
 import type { CliEnv } from '../env'
 import { UsageError } from '../failure'
 
-/** Has the routers forget what they keep of a project's answers: by tag, by path, or all. */
+/** Purges cached responses of a project from the routers: by tag, by path, or all. */
 export async function purge(env: CliEnv, options: ApiOptions & { project?: string; tag: string[]; path: string[] }): Promise<void> {
   const wish = purgeInput.safeParse({ tags: options.tag, paths: options.path })
   if (!wish.success) {

@@ -9,7 +9,7 @@ import { carriedBy } from './logs'
 
 export type RequestsOptions = ApiOptions & { project?: string; follow?: boolean; limit: string; status?: string; path?: string }
 
-/** Requests the routers wrote down, oldest first; `--follow` goes on with all that come, until it is interrupted. */
+/** Prints logged requests, oldest first; `--follow` continues with new requests until interrupted. */
 export async function requests(env: CliEnv, options: RequestsOptions, signal: AbortSignal): Promise<void> {
   const { status, path, limit } = options
   const filter = requestFilter.safeParse({ ...(status ? { status } : {}), ...(path ? { path } : {}) })
@@ -24,7 +24,7 @@ export async function requests(env: CliEnv, options: RequestsOptions, signal: Ab
   const { items } = await context.client.call<RestAnswer<'GET /projects/{project}/requests'>>(`${base}?${wanted}&limit=${limit}`)
   for (const request of items.toReversed()) print(request)
   if (!options.follow) return
-  // Behind what was printed; without any, the stream begins with the last ones itself.
+  // Resume after the last printed request; without a position, the stream starts with the latest requests.
   for await (const event of events(context.client, `${base}/stream?${wanted}`, signal, items[0]?.id)) print(carriedBy<RequestView>(event))
 }
 
@@ -36,8 +36,8 @@ function requestText({ at, status, method, host, target, durationMs, reason }: R
     .join(' ')
 }
 
-/** What visitors send must not reach a terminal as escape codes. */
+/** Removes control characters: visitors must not be able to send escape codes to a terminal. */
 function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is taken out
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the expression removes control characters
   return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, '\uFFFD')
 }

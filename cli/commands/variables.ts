@@ -12,7 +12,7 @@ import { ago, table } from '../terminal'
 type Options = ApiOptions & { project?: string }
 const pathOf = (projectId: string, key = '') => `/projects/${projectId}/variables${key ? `/${encodeURIComponent(key)}` : ''}`
 
-/** Names and scopes; the API never gives a value back. */
+/** Lists names and scopes; the API never returns a value. */
 export async function listVariables(env: CliEnv, options: Options): Promise<void> {
   const context = await openContext(env, options)
   const project = await currentProject(context, options.project)
@@ -25,7 +25,7 @@ export async function listVariables(env: CliEnv, options: Options): Promise<void
 
 type SetOptions = Options & { scope: string; file?: string }
 
-/** One variable, or those of a file. */
+/** Sets a variable, or all variables of a file. */
 export async function setVariables(env: CliEnv, assignment: string | undefined, options: SetOptions): Promise<void> {
   if (options.file !== undefined && assignment === undefined) return setFromFile(env, options.file, options)
   if (assignment !== undefined && options.file === undefined) return setVariable(env, assignment, options)
@@ -35,7 +35,7 @@ export async function setVariables(env: CliEnv, assignment: string | undefined, 
   )
 }
 
-/** All of a file in the form of `.env`. Checked as a whole before the first is set. */
+/** Sets all variables of a `.env` file. The whole file is validated before the first variable is set. */
 async function setFromFile(env: CliEnv, file: string, options: SetOptions): Promise<void> {
   const content = await readFile(file, 'utf8').catch((cause: NodeJS.ErrnoException) => {
     throw new UsageError(`${file} cannot be read (${cause.code ?? cause.message}).`, 'Name a file with lines of the form KEY=VALUE.')
