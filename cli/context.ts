@@ -43,7 +43,7 @@ const safeWays = 'give it by --token-file FILE, SWITCHYARD_TOKEN or SWITCHYARD_T
 /** The API key from a file, the environment or an option; null: not given. @throws UsageError if the file has no key */
 export async function givenToken(env: CliEnv, options: ApiOptions, progress: Progress): Promise<string | null> {
   if (options.token) {
-    progress.warn(`A key given by --token can be read by everybody on this machine, in its list of processes: ${safeWays}.`)
+    progress.warn(`Every user of this machine can read a --token key in the list of processes: ${safeWays}.`)
     return options.token
   }
   // Options take precedence over the environment.

@@ -94,7 +94,7 @@ export async function renewCertificate(env: CliEnv, named: string, options: ApiO
     body: {},
   })
   if (context.json) return printResult(certificate)
-  context.progress.done(`The certificate of ${hostname} is asked for now`, `see: switchyard certs inspect ${hostname}`)
+  context.progress.done(`Requesting a certificate for ${hostname}`, `see: switchyard certs inspect ${hostname}`)
 }
 
 /** Uploads a certificate from PEM files. */
@@ -124,5 +124,5 @@ export async function removeCertificate(env: CliEnv, named: string, options: Api
   await confirmByName('Until an automatic certificate is there, it may not be reachable over HTTPS.', hostname, options)
   await context.client.call(`/certificates/${id}`, { method: 'DELETE' })
   if (context.json) return printResult({ id, removed: true })
-  context.progress.done(`The uploaded certificate of ${hostname} is removed`, 'an automatic one takes its place')
+  context.progress.done(`The uploaded certificate of ${hostname} is removed`, 'an automatic certificate replaces it')
 }

@@ -155,7 +155,7 @@ export async function removeDomain(env: CliEnv, hostname: string, options: ApiOp
   await confirmByName('Its visitors get an error page from then on.', domain.hostname, options)
   await context.client.call(`${pathOf(domain.id)}?${new URLSearchParams({ confirm: domain.hostname })}`, { method: 'DELETE' })
   if (context.json) return printResult({ hostname: domain.hostname, removed: true })
-  context.progress.done(`${domain.displayName} is removed`, 'it is not served any more')
+  context.progress.done(`${domain.displayName} is removed`, 'it is no longer served')
 }
 
 const report = (context: Context, domain: DomainView): void => printResult(context.json ? domain : describe(domain))

@@ -22,7 +22,7 @@ export async function login(env: CliEnv, options: ApiOptions): Promise<void> {
   const me = await new Client({ api, token }).call<RestAnswer<'GET /me'>>('/me')
   const file = await writeSignIn(env.configDirectory, { api, token })
   if (options.json) return printResult({ api, user: me.user.name ?? me.user.email, team: me.team.name, role: me.team.role })
-  progress.done(`Signed in to ${api} as ${me.user.name ?? me.user.email ?? me.user.id}`, `team ${me.team.name}, kept in ${file}`)
+  progress.done(`Signed in to ${api} as ${me.user.name ?? me.user.email ?? me.user.id}`, `team ${me.team.name}, key stored in ${file}`)
 }
 
 /** Deletes the stored key. The key stays valid until it is revoked in the dashboard. */

@@ -60,7 +60,7 @@ async function setFromFile(env: CliEnv, file: string, options: SetOptions): Prom
     if (caution && !context.json) context.progress.warn(caution)
   }
   if (context.json) return printResult({ items: saved })
-  context.progress.done(`${values.map(({ key }) => key).join(', ')} set for ${project.name}`, 'in effect from the next deployment on')
+  context.progress.done(`${values.map(({ key }) => key).join(', ')} set for ${project.name}`, 'takes effect with the next deployment')
 }
 
 /** `KEY=VALUE`, or `KEY` with the value on standard input (asked for, hidden, on a terminal). */
@@ -85,7 +85,7 @@ async function setVariable(env: CliEnv, assignment: string, options: SetOptions)
   })
   if (context.json) return printResult(saved)
   if (saved.caution) context.progress.warn(saved.caution)
-  context.progress.done(`${key} is set for ${project.name}`, 'in effect from the next deployment on')
+  context.progress.done(`${key} is set for ${project.name}`, 'takes effect with the next deployment')
 }
 
 export async function removeVariable(env: CliEnv, key: string, options: Options): Promise<void> {
@@ -93,5 +93,5 @@ export async function removeVariable(env: CliEnv, key: string, options: Options)
   const project = await currentProject(context, options.project)
   await context.client.call(pathOf(project.id, key), { method: 'DELETE' })
   if (context.json) return printResult({ key, removed: true })
-  context.progress.done(`${key} is removed from ${project.name}`, 'in effect from the next deployment on')
+  context.progress.done(`${key} is removed from ${project.name}`, 'takes effect with the next deployment')
 }
