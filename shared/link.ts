@@ -1,51 +1,51 @@
 import type { TableHead, TablePart } from './route-table'
 
 /**
- * Control ⇄ router, newline-delimited JSON over a unix socket (`$SWITCHYARD_HOME/run/edge.sock`, 0600). The control plane listens,
- * each router worker connects, says `hello`, is sent the newest table and every state, and answers `ack` once it serves them. A router
- * that is not connected keeps serving what it has. Tables apart, four kinds of talk, each typed by its map below:
- * `state` (control → all, remembered, acknowledged), `command` (control → all, each answers), `ask` (router → control, answered),
- * `report` (router → control, unanswered; may be lost).
+ * The link: newline-delimited JSON between the control plane and the routers over a unix socket (`$SWITCHYARD_HOME/run/edge.sock`, 0600).
+ * The control plane listens. Each router worker connects, sends `hello`, receives the newest table and every state, and sends `ack` once it
+ * serves them. A disconnected router keeps serving its last table. Besides tables there are four kinds of messages, each typed by a map
+ * below: `state` (control plane → all routers, kept, acknowledged), `command` (control plane → all routers, each answers), `ask` (router →
+ * control plane, answered), `report` (router → control plane, unanswered, may be lost).
  *
- * A table is a head, parts of at most `tablePartBytes`, an end: neither side has ever more to do at once than one part. Other messages may
- * come between them. What is not whole when the next head comes, or the connection ends, never was. A part of which nothing changed is
- * the same bytes as in the table before (`shared/node/table-frames.ts`): whoever has it made already need not make it again.
+ * A table is a head, parts of at most `tablePartBytes`, and an end, so that neither side processes more than one part at a time. Other
+ * messages may arrive in between. A table that is incomplete when the next head arrives or the connection closes is discarded. An
+ * unchanged part has the same bytes as in the previous table (`shared/node/table-frames.ts`), so a router can reuse what it parsed.
  */
 
 /**
- * JSON of one part: what takes a router at most two milliseconds to check and take in. One route, policy or certificate may be longer.
+ * Bytes of JSON in one part: a router checks and loads them within two milliseconds. A single route, policy or certificate may exceed it.
  */
 export const tablePartBytes = 48 * 1024
 
 /**
- * The longest message of the control plane, and the most that a table may be in all its parts. A table of a million routes is about 300 MB of JSON; what a table may hold is bounded well
- * below this where it is made (`server/routes/sound-routes.ts`).
+ * Maximum bytes of one message of the control plane, and of all parts of a table together. A table of a million routes is about 300 MB of
+ * JSON; `server/routes/sound-routes.ts` bounds tables well below this limit.
  */
 export const maxControlFrameBytes = 512 * 1024 * 1024
 
-/** Whole values, newest wins, sent again to whoever says hello. */
+/** Complete values: the newest replaces the previous, and every router that connects receives it. */
 export interface LinkStates {
-  /** Answers to the CA's questions that are pending. */
+  /** Responses to pending ACME challenges. */
   challenges: {
     /** http-01: token → key authorization. */
     http: Record<string, string>
     /** tls-alpn-01 (RFC 8737): hostname → self-signed certificate with the acmeIdentifier extension. */
     alpn: Record<string, { certificatePem: string; keyPem: string }>
   }
-  /** Projects somebody watches live right now. */
+  /** Projects whose live traffic is open in a dashboard or CLI. */
   watched: { projectIds: string[] }
 }
 
 export interface LinkCommands {
   purge: { ask: { projectId: string; tags?: string[]; paths?: string[] }; answer: { entries: number } }
-  /** Ends what is open towards these instances, which are about to stop: WebSockets get a close frame. Answered when that is done. */
+  /** Closes all connections to these instances, which are about to stop; WebSockets get a close frame. Answered when all are closed. */
   'end-connections': { ask: { instanceIds: string[] }; answer: { ended: number } }
 }
 
 export interface LinkQueries {
-  /** Chain and key of certificates the table names; unknown ids are left out of the answer. */
+  /** Chain and key of certificates that the table names; the answer omits unknown ids. */
   certificates: { ask: { ids: string[] }; answer: { certificates: { id: string; chainPem: string; keyPem: string }[] } }
-  /** Wakes the instances of a sleeping deployment; answered once told, the new targets come with the next table. */
+  /** Wakes the instances of a sleeping deployment. The answer does not wait for them: the next table contains their targets. */
   wake: { ask: { deploymentId: string }; answer: { accepted: boolean } }
 }
 
@@ -53,7 +53,7 @@ export type CacheState = 'hit' | 'stale' | 'miss' | 'revalidated' | 'bypass' | '
 
 /** One line of the access log. */
 export interface AccessLine {
-  /** ms since 1970, when the request's head was complete. */
+  /** Unix time in ms at which the request's head was complete. */
   at: number
   requestId: string
   projectId: string | null
@@ -68,7 +68,7 @@ export interface AccessLine {
   target: string
   status: number
   durationMs: number
-  /** Until the instance's head; null when none was asked. */
+  /** Time to the response head of the instance; null: no instance was asked. */
   upstreamMs: number | null
   bytesIn: number
   bytesOut: number
@@ -77,7 +77,7 @@ export interface AccessLine {
   scheme: 'http' | 'https'
   clientIp: string
   userAgent: string
-  /** Which rule or fault answered instead of the app; null: the app did. */
+  /** The rule or fault that answered instead of the app; null: the app answered. */
   reason: string | null
 }
 
@@ -88,14 +88,14 @@ export interface TrafficCounters {
   host: string
   instanceId: string | null
   requests: number
-  /** Of all requests together, in milliseconds. */
+  /** Sum over all requests, in milliseconds. */
   durationMs: number
-  /** Six: index 1–5 by first digit of the status, 0 for clients that left before an answer. */
+  /** Six counts: index 1–5 by the first digit of the status, index 0 for clients that disconnected before the response. */
   statuses: number[]
   bytesIn: number
   bytesOut: number
   cacheHits: number
-  /** Counts by upper bound, see `latencyBoundsMs`; one more than bounds. */
+  /** Histogram: one count per bound of `latencyBoundsMs`, and a last count for longer durations. */
   latency: number[]
 }
 /** Upper bounds of the latency histogram in milliseconds. */
@@ -110,15 +110,15 @@ export interface LinkReports {
 export type RouterMessage =
   | { type: 'hello'; workerId: number; pid: number; version: number; listening: boolean }
   | { type: 'ack'; version: number }
-  /** `version` of the table could not be applied; the old one stays. */
+  /** The router could not apply this version of the table and keeps the previous one. */
   | { type: 'nack'; version: number; reason: string }
-  /** Answer to `in-flight`: requests and upgraded connections open towards each asked instance. */
+  /** Answer to `in-flight`: open requests and upgraded connections per requested instance. */
   | { type: 'in-flight'; requestId: number; counts: Record<string, number> }
   | { type: 'state-ack'; kind: string; revision: number; problem?: string }
   | { type: 'command-answer'; requestId: number; answer?: unknown; problem?: string }
   | { type: 'ask'; kind: string; requestId: number; ask: unknown }
   | { type: 'report'; kind: string; report: unknown }
-/** The messages that carry a table; `parts`: how many come between this head and its end. */
+/** The messages of a table; `parts`: number of parts between the head and the end. */
 export type TableMessage =
   | { type: 'table-head'; head: TableHead; parts: number }
   | ({ type: 'table-part' } & TablePart)

@@ -1,9 +1,9 @@
 /**
- * What a project asks of the edge, as data: read from its files (`switchyard.json`, `vercel.json`, `_redirects`, `_headers`) and the
- * dashboard, frozen in a release, carried by the route table, compiled by the router once per table.
+ * Rules of a project as data: read from its files (`switchyard.json`, `vercel.json`, `_redirects`, `_headers`) and from the dashboard, sent
+ * to the routers in the route table, compiled by each router.
  */
 
-/** A condition on the request, as in vercel.json: every `has` must hold, no `missing` may. `value` is an anchored regular expression. */
+/** A condition on the request, as in vercel.json: every `has` must match and no `missing` may match. `value` is an anchored regular expression. */
 export interface RuleCondition {
   type: 'header' | 'cookie' | 'query' | 'host'
   key?: string
@@ -18,17 +18,17 @@ interface RuleMatch {
 }
 
 export interface RedirectRule extends RuleMatch {
-  /** Path or absolute URL; `:name` is replaced by what matched. */
+  /** Path or absolute URL; `:name` is replaced by the matched parameter. */
   destination: string
   status: 301 | 302 | 303 | 307 | 308
-  /** True: only where no file of a static artifact answers (`_redirects` without `!`). */
+  /** True: applies only if no static file exists at the path (`_redirects` without `!`). */
   afterFiles?: boolean
 }
 
 export interface RewriteRule extends RuleMatch {
   /** Path, `project:<slug>/path` of the same team (in a route table: `project:<hostname>/path`), or an absolute URL whose host an operator allowed. */
   destination: string
-  /** False: only where no file of a static artifact answers. */
+  /** False: applies only if no static file exists at the path. */
   beforeFiles?: boolean
 }
 

@@ -1,12 +1,12 @@
 import { z } from 'zod'
 
-/** What the routers do not serve of a project as it was asked for, and why: one bad part costs its own project alone. */
+/** A part of a project that the routers do not serve, and why. Other projects are not affected. */
 export const routingProblem = z.object({
-  /** closed: nobody is let in, because it cannot be known who may come in; left-out: the rest serves without this part. */
+  /** closed: the site is closed because its access rules are invalid; left-out: the site is served without this part. */
   effect: z.enum(['closed', 'left-out']),
   message: z.string(),
   nextAction: z.string(),
-  /** Addresses it concerns, the first few; empty: all of the project. */
+  /** The first affected hosts; empty: the whole project. */
   hosts: z.array(z.string()),
 })
 export type RoutingProblem = z.infer<typeof routingProblem>

@@ -10,9 +10,9 @@ import type { RouteTable } from '@/shared/route-table'
 import { LinkMessages, type Peer } from './link-messages'
 import { encodeTable, TableFeed } from './table-feed'
 
-/** The largest messages of routers are reports of traffic, which they split. */
+/** The largest messages of routers are traffic reports, which routers split below this size. */
 const maxFrameBytes = 16 * 1024 * 1024
-/** Bytes waiting for a worker that does not read: beyond this its connection is given up, and it starts over with a hello. */
+/** Unsent bytes for a worker that does not read: beyond this limit its connection is closed, and the worker reconnects. */
 const maxBacklogBytes = 1024 * 1024 * 1024
 
 const routerMessage = z.discriminatedUnion('type', [
@@ -37,7 +37,7 @@ const newerKind = z.object({ type: z.string().refine((type) => !knownKinds.has(t
 
 export interface LinkHubOptions {
   socketPath: string
-  /** Workers that must serve a table before it counts as published: ids 0 … n-1. */
+  /** Number of workers that must serve a table before it counts as published: ids 0 … n-1. */
   expectedWorkers: number
   log?: { info(fields: object, message: string): void; warn(fields: object, message: string): void }
 }
@@ -47,7 +47,7 @@ export interface RouterWorkerStatus {
   pid: number
   /** Version this worker serves. */
   version: number
-  /** False while it drains: it takes no new connections but may still have requests open. */
+  /** False while the worker drains: it accepts no new connections but may have open requests. */
   listening: boolean
 }
 
@@ -60,16 +60,16 @@ export interface LinkStatus {
 
 interface Worker {
   socket: net.Socket
-  /** Undefined until it said hello. */
+  /** Undefined until the worker has sent `hello`. */
   status: RouterWorkerStatus | undefined
   /**
-   * Newest version acknowledged on this connection. What a hello claims does not count: it may be of another database, before a restore.
+   * Newest version acknowledged on this connection. The version in `hello` does not count: it may come from another database, before a restore.
    */
   acknowledged: number
   refused: { version: number; reason: string } | undefined
-  /** Made at its hello. */
+  /** Created at `hello`. */
   tables: TableFeed | undefined
-  /** Known to `talk` from its hello on. */
+  /** Added to the link messages at `hello`. */
   peer: Peer
 }
 
@@ -85,19 +85,19 @@ interface Poll {
 }
 
 /**
- * The control plane's end of the link to the routers. It remembers the newest table, gives it to whoever says hello, and knows which
- * worker serves what. Routers do not need it to serve.
+ * The control plane's end of the link. It keeps the newest table, sends it to every router that connects, and records which version each
+ * worker serves. Routers serve requests without it.
  */
 export class LinkHub {
   readonly #options: LinkHubOptions
   readonly #workers = new Set<Worker>()
   readonly #waiters = new Set<Waiter>()
   readonly #polls = new Map<number, Poll>()
-  /** States, commands, questions, reports. */
+  /** States, commands, queries, reports. */
   readonly messages: LinkMessages
   #server: net.Server | undefined
   #newest: EncodedTable | undefined
-  /** Of the newest table that was to be published: it may be on its way to being encoded. */
+  /** Version of the newest table passed to `publish`; its encoding may be unfinished. */
   #proposed = -1
   #encoding: Promise<unknown> = Promise.resolve()
   #nextPoll = 1
@@ -107,7 +107,7 @@ export class LinkHub {
     this.messages = new LinkMessages(options.log)
   }
 
-  /** Opens the socket, for this user alone. @throws AppError ERR_CONFLICT when another control plane answers on it. */
+  /** Listens on the socket, accessible to this user only. @throws AppError ERR_CONFLICT when another control plane listens on it. */
   async start(): Promise<void> {
     const { socketPath } = this.#options
     await mkdir(path.dirname(socketPath), { recursive: true, mode: 0o700 })
@@ -126,11 +126,11 @@ export class LinkHub {
   }
 
   /**
-   * Gives `table` to every worker and resolves when all of them serve it: each expected id, and any other that accepts connections.
-   * A worker that restarts meanwhile is given the newest table and counts once it acknowledges. On failure the table stays the newest
-   * one: publish another to take it back. Who waits for an older table has what it wanted as soon as a newer one is acknowledged.
-   * @throws AppError ERR_CUTOVER that names the workers that do not serve it at the deadline, or at once when one refuses it; also for a
-   * table longer than the link carries, which is not sent: routers would close the connection over it, again and again.
+   * Sends `table` to every worker and resolves when each expected worker and every other listening worker serves it. A worker that
+   * restarts meanwhile receives the newest table and counts once it acknowledges. After a failure the table stays the newest: publish
+   * another table to replace it. A call that waits for an older table resolves when a newer table is acknowledged.
+   * @throws AppError ERR_CUTOVER at the deadline, with the workers that do not serve the table; at once when a worker refuses the table, or
+   * when the table exceeds the size limit of the link. Such a table is not sent: routers would close the connection and reconnect endlessly.
    */
   publish(table: RouteTable, { deadlineMs }: { deadlineMs: number }): Promise<{ acknowledged: number }> {
     const { version } = table
@@ -160,8 +160,8 @@ export class LinkHub {
   }
 
   /**
-   * Requests and upgraded connections open towards each instance, summed over the connected workers, draining ones included.
-   * @throws AppError ERR_DEADLINE when a connected worker does not answer in time: its count is then unknown, not zero.
+   * Open requests and upgraded connections per instance, summed over all connected workers, including draining workers.
+   * @throws AppError ERR_DEADLINE when a connected worker does not answer in time: its count is unknown, not zero.
    */
   inFlight(instanceIds: string[], { deadlineMs }: { deadlineMs: number }): Promise<Record<string, number>> {
     const requestId = this.#nextPoll++
@@ -195,7 +195,7 @@ export class LinkHub {
     return { version: this.#newest?.head.version ?? null, expectedWorkers: this.#options.expectedWorkers, workers }
   }
 
-  /** Closes the socket; the routers serve on with what they have. */
+  /** Closes the socket. The routers keep serving their last table. */
   async close(): Promise<void> {
     for (const waiter of [...this.#waiters]) waiter.settle(new AppError('ERR_INTERRUPTED', 'the control plane is stopping'))
     for (const worker of this.#workers) worker.socket.destroy()
@@ -244,7 +244,7 @@ export class LinkHub {
   }
 
   #onMessage(worker: Worker, frame: unknown) {
-    // While versions are exchanged routers are newer than we: what they say beyond our words must not cost the connection.
+    // During an update routers may be newer than this process: ignore unknown message types instead of closing the connection.
     const kind = newerKind.safeParse(frame)
     if (kind.success)
       return this.#options.log?.warn({ kind: kind.data.type, worker: worker.status }, 'message of an unknown kind from a router ignored')
@@ -266,7 +266,7 @@ export class LinkHub {
     const isNew = worker.status === undefined
     worker.status = { workerId, pid, version, listening }
     this.#options.log?.info({ worker: worker.status }, isNew ? 'a router worker connected' : 'a router worker changed state')
-    // Always, even at the same version: the answer is what proves that it serves this very table.
+    // Send the table even at the same version: only the acknowledgement proves that the worker serves this table.
     if (isNew) {
       worker.tables = new TableFeed(worker.socket)
       if (this.#newest) worker.tables.give(this.#newest)
@@ -295,7 +295,7 @@ export class LinkHub {
     return this.#accepting().filter((worker) => worker.acknowledged >= version)
   }
 
-  /** Names of the workers that keep `version` from being served everywhere. */
+  /** Names of the workers that do not serve `version` yet. */
   #missing(version: number): string[] {
     const accepting = this.#accepting()
     const behind = accepting.filter((worker) => worker.acknowledged < version).map(nameOf)
@@ -334,7 +334,7 @@ function nameOf(worker: Worker): string {
   return worker.status ? `${worker.status.workerId} (pid ${worker.status.pid})` : 'without a name'
 }
 
-/** Whether a process listens on the socket; a file that nobody listens on is a leftover. */
+/** Whether a process listens on the socket; without a listener the file is left over from an earlier process. */
 function isAnswered(socketPath: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = net.connect(socketPath)

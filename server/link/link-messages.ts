@@ -1,10 +1,10 @@
 import { AppError } from '@/shared/errors'
 import type { ControlMessage, LinkCommands, LinkQueries, LinkReports, LinkStates, RouterMessage } from '@/shared/link'
 
-/** A connected router worker, as this part sees it. */
+/** A connected router worker. */
 export interface Peer {
   readonly name: string
-  /** Draining workers still answer what they have open. */
+  /** False while the worker drains; it still answers its open requests. */
   readonly listening: boolean
   send(message: ControlMessage): void
 }
@@ -13,7 +13,7 @@ type MessageFrame = Extract<RouterMessage, { type: 'state-ack' | 'command-answer
 
 interface Waiter {
   waiting: Set<Peer>
-  /** One peer less; `problem` ends the wait at once where one refusal is enough. */
+  /** Called for each answer; the waiter may end at the first `problem`. */
   onAnswer: (answer: unknown, problem: string | undefined) => void
   done: () => void
 }
@@ -24,7 +24,7 @@ interface KeptState {
   waiters: Set<Waiter>
 }
 
-/** Everything on the link that is not a route table: states, commands, asks, reports (see `shared/link.ts`). */
+/** All messages of the link except route tables: states, commands, queries, reports (see `shared/link.ts`). */
 export class LinkMessages {
   readonly #peers = new Set<Peer>()
   readonly #states = new Map<string, KeptState>()
@@ -40,13 +40,13 @@ export class LinkMessages {
   }
 
   /**
-   * Gives a state to every router, now and whenever one says hello, and resolves when all connected ones have it.
-   * @throws AppError ERR_UNAVAILABLE when one refuses it, ERR_DEADLINE when one is silent. The state stays the newest either way.
+   * Sends a state to every router, now and whenever a router connects. Resolves when all connected routers have acknowledged it.
+   * @throws AppError ERR_UNAVAILABLE when a router refuses it, ERR_DEADLINE when a router does not answer. The state stays the newest either way.
    */
   setState<K extends keyof LinkStates>(kind: K, state: LinkStates[K], { deadlineMs }: { deadlineMs: number }): Promise<void> {
     const revision = this.#nextRevision++
     const kept: KeptState = { revision, state, waiters: new Set() }
-    // Who waited for an older one has what it wanted as soon as the newer one is there.
+    // Callers that wait for an older revision resolve once the newer one is acknowledged.
     for (const waiter of this.#states.get(kind)?.waiters ?? []) kept.waiters.add(waiter)
     this.#states.set(kind, kept)
     return new Promise((resolve, reject) => {
@@ -77,8 +77,8 @@ export class LinkMessages {
   }
 
   /**
-   * Has every connected router do something; resolves with their answers.
-   * @throws AppError ERR_DEADLINE or ERR_UNAVAILABLE when one did not.
+   * Sends a command to every connected router and resolves with their answers.
+   * @throws AppError ERR_DEADLINE when a router does not answer, ERR_UNAVAILABLE when a router fails.
    */
   command<K extends keyof LinkCommands>(
     kind: K,
@@ -114,7 +114,7 @@ export class LinkMessages {
     })
   }
 
-  /** Who answers a question of the routers. Who handles it checks it. */
+  /** Registers the handler of a query. The handler validates the query. */
   onAsk<K extends keyof LinkQueries>(kind: K, answer: (ask: LinkQueries[K]['ask']) => Promise<LinkQueries[K]['answer']>): void {
     this.#asks.set(kind, answer as (ask: unknown) => Promise<unknown>)
   }
@@ -167,10 +167,10 @@ export class LinkMessages {
   async #answer(peer: Peer, { kind, requestId, ask }: MessageFrame & { type: 'ask' }): Promise<void> {
     try {
       const handler = this.#asks.get(kind)
-      if (!handler) throw new Error(`nobody here answers "${kind}"`)
+      if (!handler) throw new Error(`no handler for the query "${kind}"`)
       peer.send({ type: 'ask-answer', requestId, answer: await handler(ask) })
     } catch (error) {
-      this.#log?.warn({ err: error, kind, worker: peer.name }, 'a question of a router was not answered')
+      this.#log?.warn({ err: error, kind, worker: peer.name }, 'a query of a router failed')
       peer.send({ type: 'ask-answer', requestId, problem: error instanceof Error ? error.message : String(error) })
     }
   }
@@ -179,7 +179,7 @@ export class LinkMessages {
     try {
       this.#reports.get(kind)?.(report, peer.name)
     } catch (error) {
-      this.#log?.warn({ err: error, kind, worker: peer.name }, 'a report of a router was not understood')
+      this.#log?.warn({ err: error, kind, worker: peer.name }, 'a report of a router could not be read')
     }
   }
 }

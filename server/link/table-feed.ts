@@ -6,8 +6,8 @@ import { type EncodedPart, type EncodedTable, encodeParts, headOf, tableFrames }
 import type { RouteTable } from '@/shared/route-table'
 
 /**
- * Encodes a table for all workers, part by part, with pauses in which the control plane does its other work.
- * @throws AppError ERR_CUTOVER for a table longer than the link carries.
+ * Encodes a table once for all workers, part by part, and yields to the event loop between slices.
+ * @throws AppError ERR_CUTOVER for a table that exceeds the size limit of the link.
  */
 export async function encodeTable(table: RouteTable, maxBytes = maxControlFrameBytes): Promise<EncodedTable> {
   const slices = new Slices()
@@ -21,7 +21,7 @@ export async function encodeTable(table: RouteTable, maxBytes = maxControlFrameB
       if (slices.over) await slices.next()
     }
   } catch (error) {
-    // No text can hold it.
+    // RangeError: the JSON exceeds the maximum length of a string.
     throw error instanceof RangeError ? tooLong(table.version, maxBytes) : error
   }
   return { head: headOf(table), parts }
@@ -35,8 +35,8 @@ const tooLong = (version: number, maxBytes: number) =>
   })
 
 /**
- * Gives one worker tables, one after the other and each whole: while one is on its way only the newest that was published meanwhile is
- * kept for it. What the worker does not read yet is not written, so that other messages find their way between the parts.
+ * Sends tables to one worker, one at a time and each completely. While one is being sent, only the newest later table is kept. Writing
+ * pauses until the worker has read the previous parts, so that other messages can be sent between parts.
  */
 export class TableFeed {
   readonly #socket: net.Socket
@@ -71,7 +71,7 @@ export class TableFeed {
   }
 }
 
-/** Resolves when what was written has gone, or the connection has. */
+/** Resolves when the socket's write buffer is empty or the socket is closed. */
 function drained(socket: net.Socket): Promise<void> {
   return new Promise((resolve) => {
     const settle = () => {

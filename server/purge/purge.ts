@@ -9,27 +9,27 @@ import { authorize } from '../teams/policy'
 
 export interface PurgeDeps {
   prisma: PrismaClient
-  /** null: the routers are another process's. */
+  /** null: another process runs the routers. */
   talk: Pick<LinkMessages, 'command'> | null
-  /** Router workers that are to be connected. */
+  /** Number of router workers that must be connected. */
   expected?: number
 }
 
 const deadlineMs = 10_000
 
 export interface CacheControl {
-  /** Has every router forget what it keeps of the project's answers. */
+  /** Removes cached responses of a project from every router. */
   purge(actor: Actor, project: string, input: PurgeInput): Promise<PurgeView>
 }
 
-/** What the API offers on what routers keep. */
+/** Cache operations of the API. */
 export function createCacheControl(deps: PurgeDeps): CacheControl {
   return { purge: (actor, project, input) => purgeCache(deps, actor, project, input) }
 }
 
 /**
- * Every connected router forgets what it keeps of the project: by tag, by path, or all. When this returns none of it is sent any more,
- * and what was being fetched meanwhile is not kept either. @throws ERR_NOT_FOUND, ERR_UNAVAILABLE, ERR_DEADLINE
+ * Purges a project's cached responses from every connected router, by tag, by path, or all. Once this returns no router sends a purged
+ * response, and responses that were being fetched meanwhile are not cached. @throws ERR_NOT_FOUND, ERR_UNAVAILABLE, ERR_DEADLINE
  */
 async function purgeCache(deps: PurgeDeps, actor: Actor, idOrSlug: string, input: PurgeInput): Promise<PurgeView> {
   authorize(actor, 'cache.purge')
@@ -48,7 +48,7 @@ async function purgeCache(deps: PurgeDeps, actor: Actor, idOrSlug: string, input
   return { entries: answers.reduce((sum, { entries }) => sum + entries, 0), routers: answers.length }
 }
 
-/** One that has lost its connection serves on, and what it keeps with it. @throws ERR_UNAVAILABLE */
+/** A disconnected router would keep serving its cached responses. @throws ERR_UNAVAILABLE */
 export function checkAllAnswered(answered: number, expected: number): void {
   if (answered >= expected) return
   throw new AppError('ERR_UNAVAILABLE', `${answered} of ${expected} routers are connected: the others may go on sending what they keep.`, {
@@ -56,7 +56,7 @@ export function checkAllAnswered(answered: number, expected: number): void {
   })
 }
 
-/** Routers know addresses as they were asked for: percent-encoded, here without their query. */
+/** The path as routers store it: percent-encoded, without the query. */
 function pathAsSent(path: string): string {
   const [plain = ''] = path.split(/[?#]/)
   return encodeURI(plain.toWellFormed()).replace(/%25(?=[0-9a-fA-F]{2})/g, '%')

@@ -7,12 +7,12 @@ import { domainRoutes, type VisiblePorts } from './domains'
 import { FoundProblems } from './problems'
 
 const routedInstances = instanceStates.filter((state) => state !== 'stopped' && state !== 'draining')
-/** Deployments that keep a hostname of their own after they have stopped, so that their page says so. */
+/** Stopped deployments per project that keep their hostname, which shows a page that says so. */
 const rememberedDeployments = 20
 
 export interface Candidate {
   environmentId: string
-  /** Taken for the live release although the record does not say so yet; null: nothing is live. */
+  /** Routed as the live release before the database records it; null: no release is live. */
   releaseId: string | null
 }
 
@@ -24,8 +24,8 @@ interface ProjectRow {
 }
 
 /**
- * Every route there should be, from the record alone. With `candidates`, an environment is routed as if its pointer stood on the
- * candidate: its other instances get no new requests, neither by the project's hostname nor by their own.
+ * Computes all routes from the database. An environment with a candidate is routed as if the candidate were its live release: its other
+ * instances get no new requests, neither on the project's hostname nor on their own hostnames.
  */
 export async function computeRoutes(
   prisma: PrismaClient,
@@ -64,7 +64,7 @@ export async function computeRoutes(
         projectHost(project.slug, baseDomain),
         liveContent?.deploymentId ?? live[0]?.deploymentId ?? null,
         live.map(target),
-        // Without an instance right now: it crashed or its engine is away, and it is started again; nobody stopped it.
+        // A live release without an instance has crashed, or its engine is unavailable; the monitor restarts it.
         liveRelease ? 'live' : failed ? 'failed' : 'not-deployed',
         liveContent?.content,
       ),
@@ -79,13 +79,13 @@ export async function computeRoutes(
   })
   const own = new Set(routes.map(({ host }) => host))
   const domains = await domainRoutes(prisma, { baseDomain, projects, routes, environments: current, deployments }, ports)
-  // An operator who moves the base domain may put the platform's own hosts where somebody's domain is; routers refuse a table with one host twice.
+  // After a change of the base domain a platform host may equal a custom domain; routers refuse a table with duplicate hosts.
   return [...routes, ...domains.filter(({ host }) => !own.has(host))]
 }
 
 const target = ({ id, host, port }: { id: string; host: string; port: number }): Target => ({ instanceId: id, host, port })
 
-/** Static files of live releases, where they are laid out; by release. */
+/** Static files of live releases that are unpacked on disk, by release id. */
 async function liveFiles(
   prisma: PrismaClient,
   environments: readonly { liveReleaseId: string | null }[],
@@ -117,7 +117,7 @@ function located(artifact: { digest: string; content: unknown }, contents: Pick<
     const spec = contentSpec(artifact)
     return spec && contents.locate(artifact.digest, spec)
   } catch {
-    // A digest that is none: one bad row, and everybody else's routes.
+    // Invalid digest: one bad row must not affect the routes of other projects.
     return 'unreadable'
   }
 }
@@ -151,7 +151,7 @@ interface DeploymentRow {
   releaseId: string | null
 }
 
-/** Instances that may get requests. */
+/** Instances that can receive requests. */
 async function startedInstances(prisma: PrismaClient) {
   const instances = await prisma.instance.findMany({
     where: { state: { in: [...routedInstances] }, host: { not: null }, port: { not: null } },
@@ -161,7 +161,7 @@ async function startedInstances(prisma: PrismaClient) {
   return instances.flatMap(({ host, port, ...instance }) => (host === null || port === null ? [] : [{ ...instance, host, port }]))
 }
 
-/** The newest of each project, and whatever serves: attempts that failed since take nothing from it. */
+/** The newest deployments of each project and all that still serve, however many failed since. */
 function recentDeployments(prisma: PrismaClient): Promise<DeploymentRow[]> {
   return prisma.$queryRaw`
     SELECT "id", "projectId", "environmentId", "status"::text, "branch", "releaseId" FROM (

@@ -4,13 +4,13 @@ import { deploymentHost, hostUrl, projectHost } from '@/shared/naming'
 import type { Route } from '@/shared/route-table'
 import { covers, usableCertificate } from '../domains/covers'
 
-/** Ports as visitors see them; `https` null: HTTPS is off. */
+/** Ports in public URLs; `https` null: HTTPS is off. */
 export interface VisiblePorts {
   http: number
   https: number | null
 }
 
-/** What the platform's own hosts serve, from which a domain's route is copied: whatever those have (policy, content), it has too. */
+/** Routes of the platform's own hosts. A domain's route is a copy of one of them, with its policy and content. */
 export interface OwnHosts {
   baseDomain: string
   projects: readonly { id: string; slug: string }[]
@@ -35,7 +35,7 @@ interface DomainRow {
 
 const routedStates = (Object.keys(domainTraits) as (keyof typeof domainTraits)[]).filter((state) => domainTraits[state].routed)
 
-/** Routes of the domains that were verified. One that was not is not routed: its name may be somebody else's. */
+/** Routes of verified domains. Unverified domains are not routed: another team may own the name. */
 export async function domainRoutes(prisma: PrismaClient, own: OwnHosts, ports: VisiblePorts): Promise<Route[]> {
   const [domains, certificates] = await Promise.all([
     routedDomains(prisma),
@@ -45,7 +45,7 @@ export async function domainRoutes(prisma: PrismaClient, own: OwnHosts, ports: V
   const names = new Map(
     [...Map.groupBy(certificates, (one) => one.teamId)].map(([teamId, own]) => [teamId, new Set(own.flatMap((one) => one.names))]),
   )
-  // Another team's wildcard is no reason to send visitors of this team to HTTPS.
+  // Ignore wildcard certificates of other teams.
   const secure = ({ teamId, hostname, certificateMode }: DomainRow) =>
     ports.https !== null && certificateMode !== 'off' && covers(names.get(teamId) ?? new Set(), hostname)
   const routed = new Map(domains.map((one) => [one.hostname, one]))
@@ -54,13 +54,13 @@ export async function domainRoutes(prisma: PrismaClient, own: OwnHosts, ports: V
     const template = templateOf(domain)
     if (!template) return []
     const https = secure(domain)
-    // A redirect to a name that does not lead here yet would send visitors away for good: browsers keep a 308.
+    // Redirect only to a routed domain: browsers cache a 308 permanently.
     const target = routed.get(domain.redirectTo ?? '')
     return {
       ...template,
       host: domain.hostname,
       ...(https && domain.httpsRedirect ? { httpsOnly: true } : {}),
-      // Said even when it is 0: that takes back what browsers remember.
+      // Send max-age=0 too: it removes the HSTS entry from browsers.
       ...(https && domain.httpsRedirect ? { hstsSeconds: domain.hstsSeconds } : {}),
       ...(target?.projectId === domain.projectId ? { redirectTo: originOf(target.hostname, secure(target), ports) } : {}),
     }
@@ -81,7 +81,7 @@ function routedDomains(prisma: PrismaClient): Promise<DomainRow[]> {
 const originOf = (hostname: string, https: boolean, ports: VisiblePorts): string =>
   hostUrl(hostname, https && ports.https !== null ? { scheme: 'https', port: ports.https } : { scheme: 'http', port: ports.http })
 
-/** Finds the route a domain serves the same as: its project's, its environment's, or that of the newest deployment of its branch. */
+/** Finds the route that a domain copies: of its project, its environment, or the newest deployment of its branch. */
 function templates({ baseDomain, projects, routes, environments, deployments }: OwnHosts): (domain: DomainRow) => Route | undefined {
   const byHost = new Map(routes.map((route) => [route.host, route]))
   const slugs = new Map(projects.map((project) => [project.id, project.slug]))

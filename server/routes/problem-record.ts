@@ -9,36 +9,38 @@ interface RecordDeps {
   logger: { warn(fields: object, message: string): void }
 }
 
-/** Projects written to after one table; those beyond it come with the next. */
+/** Maximum projects updated per table; the next table updates the rest. */
 const maxWrites = 500
 
-interface Told {
+interface RecordedProblems {
   id: string
   teamId: string
   edgeProblems: unknown
 }
 
-/** A column's JSON; what cannot be read any more is written anew with the next table. */
+/** Problems stored in a column; empty when unreadable, because the next table rewrites the column. */
 export function readProblems(json: unknown): RoutingProblem[] {
   return routingProblemList.safeParse(json ?? []).data ?? []
 }
 
 /**
- * Keeps with each project what its part of the newest table lacks, for its people to see, and an event for each change. Never throws: a
- * table does not wait for its notes.
+ * Stores with each project the problems found in its part of the newest table, and records an event per change. Never throws: a failure
+ * here must not block the table.
  */
 export function recordProblems(deps: RecordDeps): (problems: FoundProblems) => Promise<void> {
   return async (problems) => {
     try {
       const found = problems.byProject()
-      const told = await deps.prisma.$queryRaw<Told[]>`SELECT "id", "teamId", "edgeProblems" FROM "Project" WHERE "edgeProblems" IS NOT NULL`
-      const before = new Map(told.map((row) => [row.id, row]))
-      const cured = told.filter(({ id }) => !found.has(id)).map(({ id, teamId }) => ({ id, teamId, problems: [] as RoutingProblem[] }))
+      const recorded = await deps.prisma.$queryRaw<
+        RecordedProblems[]
+      >`SELECT "id", "teamId", "edgeProblems" FROM "Project" WHERE "edgeProblems" IS NOT NULL`
+      const before = new Map(recorded.map((row) => [row.id, row]))
+      const resolved = recorded.filter(({ id }) => !found.has(id)).map(({ id, teamId }) => ({ id, teamId, problems: [] as RoutingProblem[] }))
       const current = [...found].map(([id, one]) => ({ id, ...one }))
-      const changed = [...current, ...cured].filter(({ id, problems: now }) => !isSame(readProblems(before.get(id)?.edgeProblems), now))
+      const changed = [...current, ...resolved].filter(({ id, problems: now }) => !isSame(readProblems(before.get(id)?.edgeProblems), now))
       for (const one of changed.slice(0, maxWrites)) await write(deps, one)
     } catch (error) {
-      deps.logger.warn({ err: error }, 'what the route table lacks is not recorded; it is tried again with the next one')
+      deps.logger.warn({ err: error }, 'the problems of the route table were not recorded; the next table retries')
     }
   }
 }
@@ -49,7 +51,7 @@ async function write(
 ): Promise<void> {
   const json = problems.length > 0 ? JSON.stringify(problems) : null
   const written = await prisma.$transaction(async (tx) => {
-    // Not through the client: the time of the last change is the person's, and guards what they change.
+    // Raw SQL keeps `updatedAt`, which detects concurrent changes by users.
     const count = await tx.$executeRaw`UPDATE "Project" SET "edgeProblems" = ${json}::jsonb WHERE "id" = ${id}`
     if (count > 0) await tx.event.create({ data: { teamId, projectId: id, kind: 'project.edge-problems', payload: { problems } } })
     return count > 0
@@ -60,6 +62,6 @@ async function write(
 }
 
 const isSame = (a: readonly RoutingProblem[], b: readonly RoutingProblem[]): boolean => text(a) === text(b)
-// The database gives fields back in an order of its own.
+// Postgres JSONB changes the order of keys.
 const text = (problems: readonly RoutingProblem[]): string =>
   JSON.stringify(problems.map(({ effect, message, nextAction, hosts }) => [effect, message, nextAction, hosts]))

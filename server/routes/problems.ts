@@ -1,12 +1,12 @@
 import type { RoutingProblem } from '@/shared/routing-problems'
 
-/** Where a problem comes from: what a person set, files of a deployment, the bounds on a table, or a row nobody can make sense of. */
+/** Cause of a problem: dashboard settings, files of a deployment, the size limits of a table, or an invalid database row. */
 export type ProblemOrigin = 'settings' | 'files' | 'budget' | 'record'
 
 export interface FoundProblem {
   teamId: string
   projectId: string
-  /** Whose files or host it concerns; null: not one deployment's. */
+  /** The deployment whose files or host have the problem; null: the whole project. */
   deploymentId: string | null
   origin: ProblemOrigin
   effect: RoutingProblem['effect']
@@ -15,13 +15,13 @@ export interface FoundProblem {
   host: string | null
 }
 
-/** As much as a page can show. */
+/** Limits of what the dashboard shows. */
 const maxProblems = 20
 const maxHosts = 5
 const maxHostLength = 260
 const maxTextLength = 600
 
-/** What was found wrong while a table was made. */
+/** Problems found while a route table was computed. */
 export class FoundProblems {
   readonly #all: FoundProblem[] = []
 
@@ -29,19 +29,19 @@ export class FoundProblems {
     this.#all.push(problem)
   }
 
-  /** Why a deployment would be closed, by its own rules or for want of room; undefined: it would not. */
+  /** Why a deployment would be closed by its own rules or by the size limits; undefined: it would not be closed. */
   closing(deploymentId: string): FoundProblem | undefined {
     return this.#all.find(
       (one) => one.effect === 'closed' && one.deploymentId === deploymentId && (one.origin === 'files' || one.origin === 'budget'),
     )
   }
 
-  /** What says that a host is closed for want of room; null: it is not. */
+  /** Why a host is closed by the size limits; null: it is not closed by them. */
   noRoom(host: string): string | null {
     return this.#all.find((one) => one.host === host && one.effect === 'closed' && one.origin === 'budget')?.message ?? null
   }
 
-  /** As a project shows them: each once, with the first few addresses. */
+  /** Problems by project id, without duplicates, each with its first hosts. */
   byProject(): Map<string, { teamId: string; problems: RoutingProblem[] }> {
     return new Map(
       [...Map.groupBy(this.#all, (one) => one.projectId)].map(([projectId, found]) => [
@@ -61,7 +61,7 @@ function present(found: readonly FoundProblem[]): RoutingProblem[] {
     if (named !== undefined && known.hosts.length < maxHosts && !known.hosts.includes(named)) known.hosts.push(named)
     shown.set(key, known)
   }
-  // What closes it is what its people must see.
+  // Problems that close the project come first.
   return [...shown.values()].sort((a, b) => Number(b.effect === 'closed') - Number(a.effect === 'closed')).slice(0, maxProblems)
 }
 

@@ -13,31 +13,31 @@ import type { VisiblePorts } from './domains'
 import { FoundProblems } from './problems'
 import { routesThatFit, soundCertificates, soundRoutes } from './sound-routes'
 
-/** The control side of the routers' link, as `server/link` implements it. */
+/** Sends route tables to the routers; implemented by `server/link`. */
 export interface TableSink {
   publish(table: RouteTable, options: { deadlineMs: number }): Promise<{ acknowledged: number }>
 }
 
 export interface RoutePublisher {
-  /** Computes the table from the record and has every router serve it; does nothing when it would be the same. @throws ERR_CUTOVER */
+  /** Computes the table from the database and publishes it to every router; does nothing when it is unchanged. @throws ERR_CUTOVER */
   sync(): Promise<void>
-  /** Whether the last publication failed: routers may serve something else than the record says. */
+  /** Whether the last publication failed: routers may serve an outdated table. */
   isBehind(): boolean
   /**
-   * Routes the environment as if `releaseId` were live, until `settle`: other publications meanwhile keep it so.
-   * When not every router acknowledges, the routes go back to the record and this throws ERR_CUTOVER.
-   * @throws ERR_TOO_LARGE, ERR_DETECT when the release's own rules would close it: nothing is published then.
+   * Routes the environment as if `releaseId` were live, in all publications until `settle`.
+   * @throws ERR_CUTOVER when not every router acknowledges; the routes of the recorded release are then published again
+   * @throws ERR_TOO_LARGE, ERR_DETECT when the release's own rules would close the project; nothing is published then
    */
   propose(candidate: Candidate): Promise<void>
-  /** The record says now what was proposed, or it was given up. */
+  /** Ends a proposal: the release was recorded as live, or the cutover failed. */
   settle(environmentId: string): void
-  /** Why a project's own host would be closed with these settings, for want of room beside everybody's rules; null: there is room. Publishes nothing. */
+  /** Why these settings would exceed the size limit of all rules and close the project; null: they fit. Publishes nothing. */
   closedBy(projectId: string, settings: StoredRules): Promise<string | null>
 }
 
 const ackDeadlineMs = 10_000
 
-/** One publication at a time: versions grow in the order in which the record was read. */
+/** Publishes one table at a time, so that a higher version was read later from the database. */
 export function createRoutePublisher(options: {
   prisma: PrismaClient
   sink: TableSink
@@ -47,11 +47,11 @@ export function createRoutePublisher(options: {
   /** The certificate of hosts below the base domain. */
   ownHosts?: OwnHosts
   contents?: Pick<StaticContents, 'locate'>
-  /** Where rewrites may lead outside of the table. */
+  /** Hosts outside of the table that rewrites may use. */
   outsideHosts?: readonly string[]
-  /** Told what each table had to leave out; must not throw. */
+  /** Called with the problems of each table; must not throw. */
   onProblems?: (problems: FoundProblems) => Promise<void>
-  /** What the rules of everybody may weigh together; for tests. */
+  /** Maximum weight of all rules together; for tests. */
   totalWeight?: number
 }): RoutePublisher {
   const { prisma, sink, baseDomain, dashboardUrl, ports, ownHosts, contents, outsideHosts = [], onProblems, totalWeight } = options
@@ -61,7 +61,7 @@ export function createRoutePublisher(options: {
   let behind = false
   let tail: Promise<unknown> = Promise.resolve()
 
-  /** The parts of a table, each as routers take it; what they would refuse is left out and named. `changed`: settings not stored yet. */
+  /** Computes a table that routers accept; invalid parts are omitted and reported as problems. `changed`: settings not stored yet. */
   async function compute(changed?: { projectId: string; settings: StoredRules }) {
     const problems = new FoundProblems()
     const own = ports?.https ? ((await ownHosts?.read()) ?? null) : null
@@ -82,7 +82,7 @@ export function createRoutePublisher(options: {
       .update(JSON.stringify([routes, policies, certificates]))
       .digest('hex')
     if (digest === lastDigest) return
-    // Cleared first: after a failed publication nobody knows what the routers serve, so the next one must go out.
+    // Clear the digest first: after a failure the routers' state is unknown, so the next publication must be sent.
     lastDigest = ''
     const [row] = await prisma.$queryRaw<{ version: bigint }[]>`
       INSERT INTO "RouteTableVersion"("id","version") VALUES (1,1)
@@ -121,7 +121,7 @@ export function createRoutePublisher(options: {
       const { environmentId } = candidate
       try {
         await serialized(async () => {
-          // Not before its turn: a publication that was waiting would serve it without a look at its rules.
+          // Set the candidate inside the queue: an earlier queued publication would serve it without checking its rules.
           candidates.set(environmentId, candidate)
           await publish(candidate).catch((error) => {
             candidates.delete(environmentId)
@@ -129,7 +129,7 @@ export function createRoutePublisher(options: {
           })
         })
       } catch (error) {
-        // Routers that did take the new table must go back; one that cannot be reached keeps the old one anyway.
+        // Revert the routers that accepted the table; an unreachable router still has the old one.
         await noted(serialized(() => publish())).catch(() => {})
         throw error
       }
@@ -146,7 +146,7 @@ export function createRoutePublisher(options: {
   }
 }
 
-/** A release whose own rules would close it does not go live: what is live stays. */
+/** Refuses the cutover to a release whose own rules would close the project: the live release stays. */
 async function refuseClosing(prisma: PrismaClient, { releaseId }: Candidate, problems: FoundProblems): Promise<void> {
   const release = releaseId === null ? null : await prisma.release.findUnique({ where: { id: releaseId }, select: { deploymentId: true } })
   const closing = release && problems.closing(release.deploymentId)

@@ -1,6 +1,6 @@
 /**
- * Divides what there is fairly (max-min): nobody gets more than they ask for, and what they leave is for those who ask for more. Whoever
- * asks for less than an equal part always gets it whole, however much others ask for.
+ * Max-min fair division of `total`: no key gets more than it asked for, and unused shares go to the keys that asked for more. A request for
+ * less than an equal share is always granted completely.
  */
 export function fairShares<K>(total: number, asked: ReadonlyMap<K, number>): Map<K, number> {
   const shares = new Map<K, number>()
@@ -15,7 +15,7 @@ export function fairShares<K>(total: number, asked: ReadonlyMap<K, number>): Map
   return shares
 }
 
-/** Something in a table that somebody is answerable for. */
+/** An entry of a table, with the team and project that own it. */
 export interface Charge {
   teamId: string
   projectId: string
@@ -23,8 +23,8 @@ export interface Charge {
 }
 
 /**
- * Which of `charges` fit into `total`: shared fairly between teams, a team's share fairly between its projects, and of a project the first
- * ones first, so that they are given in order of importance. The same ones for the same table, whatever was published before.
+ * The `charges` that fit into `total`: divided fairly between teams, then between the projects of a team, then in the given order (most
+ * important first). Deterministic: the result does not depend on earlier tables.
  */
 export function fitting<C extends Charge>(charges: readonly C[], total: number): Set<C> {
   if (sum(charges) <= total) return new Set(charges)

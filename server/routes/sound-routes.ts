@@ -5,12 +5,12 @@ import type { FoundProblems } from './problems'
 import { type Charge, fitting } from './shares'
 
 /**
- * Bytes of a table, within the longest message the routers' link carries with room to spare; policies have a bound of their own
+ * Bytes of a table, well below the message limit of the link; policies have a limit of their own
  * (`ruleLimits.totalWeight`, at most a quarter of it in bytes).
  */
 export const tableBytes = { routes: 320 * 1024 * 1024, certificates: 64 * 1024 * 1024 } as const
 
-/** Of whom a certificate is, for the bounds on what one team may have. */
+/** A certificate with its owner, for the limits per team. */
 export interface OwnedCertificate {
   entry: CertificateEntry
   teamId: string

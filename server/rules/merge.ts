@@ -4,8 +4,8 @@ import { projectDestination } from '@/shared/rules/destination'
 import type { PartialRules } from './stored'
 
 /**
- * default ← files ← dashboard. Of redirects, rewrites and limits the dashboard's come first, because the first that matches is taken; of
- * headers they come last, because the last wins. Every other field is the dashboard's where it says something.
+ * Merges default ← files ← dashboard. The dashboard's redirects, rewrites and rate limits come first, because the first match applies; its
+ * headers come last, because the last value wins. Every other field that the dashboard sets replaces the field of the files.
  */
 export function mergeRules(files: PartialRules, settings: PartialRules): ProjectRules {
   const { redirects, rewrites, headers, rateLimits } = defaultProjectRules
@@ -18,7 +18,7 @@ export function mergeRules(files: PartialRules, settings: PartialRules): Project
     headers: [...(files.headers ?? headers), ...(settings.headers ?? [])].slice(-2048),
     rateLimits: [...(settings.rateLimits ?? []), ...(files.rateLimits ?? rateLimits)].slice(0, 128),
     errorPages: { ...files.errorPages, ...settings.errorPages },
-    // Who may come in is never widened by a file.
+    // A file must never widen access.
     allowedAddresses: settings.allowedAddresses?.length ? settings.allowedAddresses : (files.allowedAddresses ?? []),
     protection: settings.protection ?? null,
     maintenance: settings.maintenance ?? null,

@@ -1,7 +1,7 @@
 import type { PrismaClient } from '@/server/database/generated/client'
 import { readStored, type StoredRules, unusable } from './stored'
 
-/** A column larger than this is not even fetched: it is far beyond what the bounds on rules let in. */
+/** Bytes of the largest column that is fetched; it is far above the limits of rules. */
 export const maxColumnBytes = 8 * 1024 * 1024
 
 interface Fingerprint {
@@ -12,20 +12,20 @@ interface Fingerprint {
 
 interface Content {
   id: string
-  /** null: nothing is said any more. */
+  /** null: the rules were removed. */
   md5: string | null
   edgePolicy: unknown
 }
 
-/** Rules as they are stored, of everybody whose routes are made: settings by project, what files say by deployment. */
+/** Stored rules of all routed projects: settings by project id, rules from files by deployment id. */
 export interface RulesParts {
   settings: Map<string, StoredRules>
   files: Map<string, { artifactId: string; stored: StoredRules }>
 }
 
 /**
- * Reads rules for one table after the other. What did not change since the last time is neither fetched nor checked again: a table is made
- * for every cutover of everybody.
+ * Reads the rules for each new route table. Unchanged rules are neither fetched nor validated again, because every cutover of every project
+ * creates a table.
  */
 export class RulesReader {
   readonly #prisma: PrismaClient
@@ -53,7 +53,7 @@ export class RulesReader {
       SELECT "id", md5("edgePolicy"::text) AS "md5", octet_length("edgePolicy"::text) AS "bytes" FROM "Project" WHERE "edgePolicy" IS NOT NULL`
   }
 
-  /** Most deployments have none. */
+  /** Most deployments have no rules in files. */
   #deployments(ids: readonly string[]): Promise<(Fingerprint & { deploymentId: string })[]> {
     return this.#prisma.$queryRaw`
       SELECT d."id" AS "deploymentId", a."id", md5(a."edgePolicy"::text) AS "md5", octet_length(a."edgePolicy"::text) AS "bytes"
@@ -61,7 +61,7 @@ export class RulesReader {
       WHERE a."edgePolicy" IS NOT NULL AND d."id" = ANY(${ids})`
   }
 
-  // With the fingerprint once more: the row may have changed since.
+  // Fetch the fingerprint again: the row may have changed.
   #settings(ids: string[]): Promise<Content[]> {
     return this.#prisma.$queryRaw`SELECT "id", md5("edgePolicy"::text) AS "md5", "edgePolicy" FROM "Project" WHERE "id" = ANY(${ids})`
   }
@@ -84,7 +84,7 @@ export class RulesReader {
     for (const { id, md5, bytes } of rows) {
       const known = bytes > maxColumnBytes ? tooLarge : this.#known.get(md5)
       if (known) keep(id, md5, known)
-      // Who removed it knows why; until the next table nobody is let in.
+      // Rules removed between the two queries: the project stays closed until the next table.
       else found.set(id, removed)
       if (!known) missing.push(id)
     }

@@ -9,13 +9,13 @@ const idLength = 12
 
 export interface NewProtection {
   protection: Protection
-  /** Shown once; only their digests are kept. */
+  /** Shown once; only digests are stored. */
   newTokens: string[]
 }
 
 /**
- * What a person asked for as it is stored. A user without a password keeps the one there is.
- * @throws ERR_INVALID_INPUT when there is none, or two users share a name
+ * Converts the input to its stored form. A user given without a password keeps the stored password.
+ * @throws ERR_INVALID_INPUT when a user has no stored password, or two users have the same name
  */
 export async function makeProtection(input: ProtectionInput, before: Protection | null): Promise<NewProtection> {
   if (input.kind === 'token') return makeTokens(input, before)
@@ -40,7 +40,7 @@ function makeTokens({ keep, create }: Extract<ProtectionInput, { kind: 'token' }
   return { protection: { kind: 'token', digests }, newTokens }
 }
 
-/** Names and ids: nothing by which one gets in. */
+/** Names and ids, without secrets. */
 export function presentProtection(protection: Protection | null): NonNullable<RulesView['settings']['protection']> | null {
   if (protection === null) return null
   if (protection.kind === 'basic') return { kind: 'basic', users: protection.users.map(({ name }) => ({ name })) }

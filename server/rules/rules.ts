@@ -20,20 +20,20 @@ export interface RulesDeps {
   prisma: PrismaClient
   bus: Pick<ChangeBus, 'publish'>
   outsideHosts: readonly string[]
-  /** The routers are to serve by it; a failure is tried again elsewhere. */
+  /** Publishes the changed rules to the routers; the publisher retries failures. */
   routesChanged: () => Promise<void>
   /** See `RoutePublisher.closedBy`. */
   closedBy: (projectId: string, settings: StoredRules) => Promise<string | null>
 }
 
-/** Rules of a project: redirects, rewrites, headers, protection, limits. By id or slug. */
+/** Rules of a project: redirects, rewrites, headers, protection, limits. `project` is an id or a slug. */
 export interface Rules {
   get(actor: Actor, project: string): Promise<RulesView>
-  /** In effect at once. Passwords and tokens are hashed. @throws ERR_INVALID_INPUT naming the rules that cannot be */
+  /** Changes rules with immediate effect. Stores only hashes of passwords and tokens. @throws ERR_INVALID_INPUT that names the invalid rules */
   update(actor: Actor, project: string, patch: RulesPatch): Promise<RulesUpdated>
 }
 
-/** Use-cases about a project's rules. A change is in effect for the live deployment at once: nothing is built or started again. */
+/** Use-cases about a project's rules. A change applies to the live deployment at once, without a build or a restart. */
 export function createRules(deps: RulesDeps): Rules {
   return {
     get: async (actor, project) => {
@@ -65,7 +65,7 @@ async function updateRules(
   const row = await db.$transaction(async (tx) => {
     const empty = Object.keys(next).length === 0
     const edgePolicy = empty ? Prisma.DbNull : (next as unknown as Prisma.InputJsonObject)
-    // Somebody else's change in between would be lost silently.
+    // Refuse to overwrite a concurrent change.
     const { count } = await tx.project.updateMany({ where: { id: project.id, updatedAt: project.updatedAt }, data: { edgePolicy } })
     if (count === 0)
       throw new AppError('ERR_CONFLICT', 'The project was changed by somebody else at the same moment.', { nextAction: 'Look at it and try again.' })
@@ -85,7 +85,7 @@ async function changed(
   { reset = [], protection, ...rest }: RulesPatch,
 ): Promise<{ next: Record<string, unknown>; newTokens: string[] }> {
   const given = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined))
-  // What cannot be read stays until somebody sets it anew: it may say who may come in.
+  // Unreadable fields stay until a user replaces them: they may restrict access.
   const next: Record<string, unknown> = { ...raw, ...given }
   let newTokens: string[] = []
   if (protection === null) delete next.protection
@@ -98,7 +98,7 @@ async function changed(
   return { next, newTokens }
 }
 
-/** Of settings nobody can read nothing is known to stay: who may come in has to be said anew. @throws ERR_CONFLICT */
+/** When the stored rules are unreadable, the patch must set or reset every access field. @throws ERR_CONFLICT */
 function refuseUnsaid(before: StoredRules, json: unknown, patch: RulesPatch): void {
   if (before.unusable === null || isFields(json)) return
   const unsaid = before.unreadAccess.filter((field) => patch[field] === undefined && !patch.reset?.includes(field))
@@ -108,7 +108,7 @@ function refuseUnsaid(before: StoredRules, json: unknown, patch: RulesPatch): vo
   })
 }
 
-/** @throws ERR_INVALID_INPUT that names the first few things that are wrong; ERR_TOO_LARGE when it is too much. */
+/** @throws ERR_INVALID_INPUT that names the first five problems; ERR_TOO_LARGE when the rules exceed their limits. */
 function refuseProblems({ reset: _, protection: __, ...given }: RulesPatch, stored: StoredRules): void {
   const excess = findExcess(given) ?? stored.unusable ?? findExcess(stored.policy)
   if (excess !== null)
@@ -123,7 +123,7 @@ function refuseProblems({ reset: _, protection: __, ...given }: RulesPatch, stor
   throw new AppError('ERR_INVALID_INPUT', problems.slice(0, 5).join('; '), { nextAction: 'Correct these rules; nothing was changed.' })
 }
 
-/** Beside what everybody else has. Less than before is always welcome. @throws ERR_TOO_LARGE */
+/** Refuses rules that do not fit into the route table with the rules of all other projects; smaller rules always pass. @throws ERR_TOO_LARGE */
 async function refuseWithoutRoom(deps: RulesDeps, projectId: string, before: StoredRules, next: StoredRules): Promise<void> {
   if (next.weight <= before.weight) return
   const why = await deps.closedBy(projectId, next)

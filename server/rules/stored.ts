@@ -3,21 +3,21 @@ import { headerRuleSchema, projectRulesFields, rateLimitRuleSchema, redirectRule
 import { findRuleProblems } from '@/shared/rules/rules'
 import { ruleLimits, sizeText, weigh } from '@/shared/rules/weight'
 
-/** A part of a policy: what one source says. */
+/** Rules of one source: files or dashboard. */
 export type PartialRules = Partial<ProjectRules>
 
-/** Say who may come in: without one of them nobody may, because leaving it out would open what was closed. */
+/** Fields that restrict access. If such a field is unreadable the project is closed: ignoring the field would grant access. */
 export const accessFields = ['protection', 'allowedAddresses', 'maintenance'] as const
 export type AccessField = (typeof accessFields)[number]
 
-/** A column with rules as far as it can be read. */
+/** The readable part of a stored rules column. */
 export interface StoredRules {
   policy: PartialRules
-  /** Access that is said but cannot be read. */
+  /** Access fields that are set but unreadable. */
   unreadAccess: AccessField[]
-  /** Why nothing of it can be used; then all of the access counts as unread. */
+  /** Why no rule can be used; all access fields then count as unreadable. null: usable. */
   unusable: string | null
-  /** What is left out, in words. */
+  /** Descriptions of the omitted rules and fields. */
   leftOut: string[]
   weight: number
 }
@@ -27,20 +27,20 @@ type RuleKind = keyof typeof ruleSchemas
 const isRuleKind = (key: string): key is RuleKind => Object.hasOwn(ruleSchemas, key)
 const isField = (key: string): key is keyof ProjectRules => Object.hasOwn(projectRulesFields, key)
 
-/** What is left out is named so many times at most. */
+/** Maximum number of descriptions in `leftOut`. */
 const maxNamed = 5
 
-/** Nothing can be used of it. */
+/** Rules of which no part can be used. */
 export const unusable = (why: string): StoredRules => ({ policy: {}, unreadAccess: [...accessFields], unusable: why, leftOut: [], weight: 0 })
 
-/** A column's fields as they are, read or not. */
+/** All fields of a column, readable or not. */
 export const rawFields = (json: unknown): Record<string, unknown> => (isFields(json) ? { ...json } : {})
-/** Whether a column holds fields at all. */
+/** Whether a column holds a JSON object. */
 export const isFields = (json: unknown): json is Record<string, unknown> => typeof json === 'object' && json !== null && !Array.isArray(json)
 
 /**
- * A column's JSON by the very checks the routers apply. It may hold what a newer version wrote, or what somebody wrote past us: what is
- * wrong is left out and named, and what says who may come in is never taken for unsaid.
+ * Validates a column's JSON with the same checks as the routers. A newer version or a direct database write may have stored invalid rules:
+ * they are omitted and described in `leftOut`. An unreadable access field is never treated as unset.
  */
 export function readStored(json: unknown): StoredRules {
   if (json === null || json === undefined) return { policy: {}, unreadAccess: [], unusable: null, leftOut: [], weight: 0 }
@@ -56,7 +56,7 @@ export function readStored(json: unknown): StoredRules {
   return read
 }
 
-/** Where rules stood before others of their list were left out. */
+/** Original list positions of the rules that were kept. */
 type Places = { [K in RuleKind]?: number[] }
 
 function readField(read: StoredRules, places: Places, key: string, value: unknown): void {
@@ -71,7 +71,7 @@ function readField(read: StoredRules, places: Places, key: string, value: unknow
   else read.leftOut.push(`"${key}" is not understood: ${parsed.error.issues[0]?.message ?? 'wrong kind of value'}`)
 }
 
-/** One rule that a newer version wrote must not take the others with it. */
+/** Reads each rule separately: an unknown rule of a newer version must not discard the others. */
 function readRules(read: StoredRules, kind: RuleKind, list: readonly unknown[]): number[] {
   const rules = list.flatMap((item, i) => {
     const parsed = ruleSchemas[kind].safeParse(item)

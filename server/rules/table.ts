@@ -15,13 +15,13 @@ interface RoutesWithRules {
   policies: Record<string, ProjectRules>
 }
 
-/** Why nobody is let in. */
+/** Why a project is closed. */
 interface Closing {
   origin: ProblemOrigin
   message: string
   nextAction: string
 }
-/** What settings and files come to together. `key` null: what everybody has. */
+/** Merged rules of settings and files. `key` null: the default rules. */
 type Made =
   | { closed: Closing }
   | { closed: null; key: string | null; policy: ProjectRules; weight: number; leftOut: { origin: ProblemOrigin; what: string }[] }
@@ -40,9 +40,9 @@ const closedRules: ProjectRules = {
 }
 
 /**
- * Gives each route the policy of its deployment's files and its project's settings. Policies that say the same are one, named by their
- * digest, so that a router sees at once that nothing changed; the default has no name. What is wrong in one project is left out there, or,
- * where it says who may come in, closes it; it is never a reason to refuse the table. `total`: what all policies may weigh together.
+ * Assigns to each route the merged rules of its deployment's files and its project's settings. Equal rules share one policy, named by its
+ * digest, so that routers recognize unchanged policies; the default policy has no name. Invalid rules are omitted, and invalid access rules
+ * close their own project; neither prevents the table. `total`: maximum weight of all policies together.
  */
 export function attachRules(
   { routes, parts, baseDomain, problems }: { routes: readonly Route[]; parts: RulesParts; baseDomain: string; problems: FoundProblems },
@@ -90,7 +90,7 @@ function make(own: StoredRules | undefined, said: StoredRules | undefined, baseD
     ...(said?.leftOut ?? []).map((what) => ({ origin: 'files' as const, what })),
     ...cutOff(own, said, merged).map((what) => ({ origin: 'files' as const, what })),
   ]
-  // By the very schema of the routers, which would refuse everybody's table.
+  // Validate with the schema of the routers: they would refuse the whole table.
   const problem = projectRulesSchema.safeParse(policy).error?.issues[0]
   if (problem)
     return {
@@ -103,7 +103,7 @@ function closingOf(own: StoredRules | undefined, said: StoredRules | undefined):
   if (own?.unusable) return closingText('settings', own.unusable)
   if (own && own.unreadAccess.length > 0) return closingText('settings', `${own.unreadAccess.join(', ')} cannot be read`)
   if (said?.unusable) return closingText('files', said.unusable)
-  // The others are not for files to say; a list that was set replaces theirs.
+  // Files can set no other access field; an address list in the settings replaces the list of the files.
   const replaced = (own?.policy.allowedAddresses?.length ?? 0) > 0
   return said?.unreadAccess.includes('allowedAddresses') && !replaced ? closingText('files', 'allowedAddresses cannot be read') : null
 }
@@ -128,7 +128,7 @@ const noRoom = (weight: number): Closing => ({
   nextAction: 'Remove rules of this project or of other projects of this team, or older deployments that have rules of their own.',
 })
 
-/** Rules beyond what one policy holds. */
+/** Describes the rules beyond the maximum of one policy. */
 function cutOff(own: StoredRules | undefined, said: StoredRules | undefined, merged: ProjectRules): string[] {
   return (['redirects', 'rewrites', 'headers', 'rateLimits'] as const).flatMap((kind) => {
     const given = (own?.policy[kind]?.length ?? 0) + (said?.policy[kind]?.length ?? 0)
@@ -136,7 +136,7 @@ function cutOff(own: StoredRules | undefined, said: StoredRules | undefined, mer
   })
 }
 
-/** "project key" of each policy there is room for: within its project's bound, then within everybody's. What is live comes first. */
+/** "project key" of each policy that fits into the limit of its project and into the total limit. Live deployments take precedence. */
 function keysThatFit(made: readonly { route: Route; made: Made | null }[], total: number): Set<string> {
   const wanted = new Map<string, Charge>()
   const ofProject = new Map<string, number>()
@@ -161,13 +161,13 @@ function report(problems: FoundProblems, route: Route, what: Closing & { effect:
 const defaultText = JSON.stringify(ordered(defaultProjectRules))
 const closedKey = 'closed'
 
-/** null: it says what everybody has. */
+/** null: equal to the default rules. */
 function digestOf(policy: ProjectRules): string | null {
   const text = JSON.stringify(ordered(policy))
   return text === defaultText ? null : createHash('sha256').update(text).digest('hex').slice(0, 32)
 }
 
-// In the default's order of fields, whoever wrote them.
+// Sort the fields so that equal rules have equal digests.
 function ordered(policy: ProjectRules): Record<string, unknown> {
   return Object.fromEntries(Object.keys(defaultProjectRules).map((key) => [key, policy[key as keyof ProjectRules]]))
 }

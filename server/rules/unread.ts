@@ -4,10 +4,10 @@ import { maxColumnBytes, tooLargeText } from './parts'
 import { isFields, type PartialRules, readStored, type StoredRules } from './stored'
 import { digestOf } from './versions'
 
-/** As much as a person reads, or pastes into a file. */
+/** Maximum characters shown in the dashboard. */
 const shownChars = 64 * 1024
 
-/** What a column says and this version cannot read; undefined: all of it is read. */
+/** The part of a column that this version cannot read; undefined: everything is readable. */
 function findUnread(json: unknown): unknown {
   if (json === null || json === undefined) return undefined
   const { policy, unusable } = readStored(json)
@@ -23,14 +23,14 @@ function lostOf(policy: PartialRules, key: string, value: unknown): unknown {
   const read: unknown = Object.hasOwn(policy, key) ? policy[key as keyof PartialRules] : undefined
   if (read === undefined) return value
   if (!Array.isArray(read) || !Array.isArray(value) || read.length === value.length) return undefined
-  // Rules are left out one by one, and each by itself reads as it does among the others.
+  // `readStored` omits rules independently of each other, so each rule can be checked alone.
   return value.filter((rule) => (readStored({ [key]: [rule] }).policy[key as 'redirects'] ?? []).length === 0)
 }
 
 const whyOf = ({ unusable, unreadAccess, leftOut }: StoredRules): string =>
   unusable ?? [...unreadAccess.map((field) => `"${field}" cannot be read`), ...leftOut].join('; ')
 
-/** For people: what is set and cannot be read, without what protects; null: nothing. `mayChange`: others are not shown the text. */
+/** The unreadable rules for display, with secrets masked; null: everything is readable. The text is shown only if `mayChange`. */
 export function presentUnread(json: unknown, { mayChange }: { mayChange: boolean }): UnreadRules | null {
   const unread = findUnread(json)
   if (unread === undefined) return null
@@ -47,8 +47,8 @@ export function presentUnread(json: unknown, { mayChange }: { mayChange: boolean
 }
 
 /**
- * What of a column stays when the unread part is taken back.
- * @throws ERR_CONFLICT when it is not what the person saw (`version`)
+ * The readable rules of a column, for discarding the unreadable part.
+ * @throws ERR_CONFLICT when the column has changed since `version` was shown
  */
 export function withoutUnread(json: unknown, version: string): PartialRules {
   if (version === digestOf(json)) return readStored(json).policy
@@ -59,13 +59,13 @@ export function withoutUnread(json: unknown, version: string): PartialRules {
 
 const hidden = '(hidden)'
 const judgedChars = 1000
-/** Names of a protection tell who; everything else in it may be what lets in. */
+/** Fields of a protection that are not secret; every other field is masked. */
 const openInProtection = new Set(['kind', 'name', 'id'])
-/** A digest, a scrypt hash, a token: nothing a rule about paths would say. */
+/** Matches digests, scrypt hashes and tokens, which path rules do not contain. */
 const looksSecret = /\$\w+\$|^[0-9a-f]{32,}$|^[\w+/=-]{24,}$/i
 
 function masked(value: unknown, key = '', inProtection = false): unknown {
-  // By its beginning: an expression over megabytes of one word needs more stack than there is.
+  // Test the beginning only: the expression overflows the stack on megabytes of text.
   if (typeof value === 'string') return (inProtection && !openInProtection.has(key)) || looksSecret.test(value.slice(0, judgedChars)) ? hidden : value
   if (Array.isArray(value)) return value.map((item) => masked(item, key, inProtection))
   if (typeof value !== 'object' || value === null) return inProtection ? hidden : value

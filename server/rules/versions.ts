@@ -1,18 +1,18 @@
 import { createHash } from 'node:crypto'
 import { AppError } from '@/shared/errors'
 
-/** Each field that is set, by a digest of what it says: who edits one says by it which state they had before their eyes. */
+/** Digest of each field that is set. An editor sends the digests back, so that an edit of an outdated state is detected. */
 export function versionsOf(stored: unknown): Record<string, string> {
   const fields = typeof stored === 'object' && stored !== null ? Object.entries(stored) : []
   return Object.fromEntries(fields.map(([field, value]) => [field, digestOf(value)]))
 }
 
-/** The database gives an object's keys back in one order, whoever wrote them. */
+/** Postgres JSONB normalizes the order of keys, so equal values have equal digests. */
 export const digestOf = (value: unknown): string => createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 16)
 
 /**
- * Lists are saved whole: who began to edit before somebody else's change would take it back without knowing.
- * @throws ERR_CONFLICT when a field says something else than `based`; '' stands for one that was not set
+ * Refuses an edit based on an outdated state: lists are saved whole and would overwrite a concurrent change.
+ * @throws ERR_CONFLICT when a field differs from its digest in `based`; '' means that the field was not set
  */
 export function refuseStale(stored: unknown, based: Readonly<Record<string, string>> | undefined): void {
   const now = versionsOf(stored)
