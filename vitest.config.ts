@@ -27,6 +27,8 @@ export default defineConfig({
           include: ['{shared,server,builder,runtime,router,storage,cli,app,test,scripts}/**/*.test.{ts,tsx}'],
           exclude: ['**/*.{int,long}.test.ts', '**/node_modules/**', 'test/fixtures/**'],
           maxWorkers: 2,
+          // A guard against tests that hang, not a measure: a busy machine is many times slower than a quiet one.
+          testTimeout: minuteMs / 2,
         },
       },
       {

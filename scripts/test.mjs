@@ -147,7 +147,7 @@ const steps = {
       else return checkCounts((await buildAll()).ok, 'npm run build')
       return checkCounts(true, 'build')
     }),
-  unit: ({ folders, files }) => step('unit', () => vitest('unit', { folders, files, deadlineMs: 10 * minute })),
+  unit: ({ folders, files }) => step('unit', () => vitest('unit', { folders, files, deadlineMs: 15 * minute })),
   integration: ({ folders, files }) => step('integration', () => vitest('integration', { folders, files, deadlineMs: 45 * minute })),
   "integration on Debian's Postgres": () =>
     step("integration on Debian's Postgres", () =>
