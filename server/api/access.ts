@@ -4,9 +4,9 @@ import { getPlatform } from '../platform'
 import { type Action, authorize } from '../teams/policy'
 import { authenticate } from './session'
 
-/** Streams outlive the moment in which somebody was let in: they end when that would not be so any more. */
+/** Streams outlive their authorization check: end them when the access ends. */
 
-/** setTimeout takes no more. */
+/** Maximum delay of setTimeout, in ms. */
 const longestTimerMs = 2 ** 31 - 1
 
 export interface AccessWatch {
@@ -16,7 +16,7 @@ export interface AccessWatch {
   close(): void
 }
 
-/** Watches whether `actor`, who came with these headers, may still do `action`. */
+/** Checks repeatedly whether the credentials in these headers still allow `action`. */
 export function watchAccess(headers: Headers, actor: Actor, action: Action): AccessWatch {
   const over = new AbortController()
   let timer: NodeJS.Timeout | undefined
@@ -25,7 +25,7 @@ export function watchAccess(headers: Headers, actor: Actor, action: Action): Acc
       const { expiresAt } = await requireSame(headers, actor, action)
       checkAt(expiresAt ?? null)
     } catch (error) {
-      // A database that does not answer takes nobody's access away.
+      // An unavailable database ends no stream.
       if (isAppError(error)) over.abort(error)
     }
   }
@@ -38,7 +38,7 @@ export function watchAccess(headers: Headers, actor: Actor, action: Action): Acc
   const watch = async () => {
     const changes = getPlatform().accessChanges(actor.id, over.signal)[Symbol.asyncIterator]()
     let next = changes.next()
-    // What changed between letting in and listening.
+    // Check for changes between authorization and subscription.
     for (await check(); !over.signal.aborted && !(await next).done; await check()) next = changes.next()
   }
   over.signal.addEventListener('abort', () => clearTimeout(timer), { once: true })
@@ -46,7 +46,7 @@ export function watchAccess(headers: Headers, actor: Actor, action: Action): Acc
   return { signal: over.signal, close: () => over.abort() }
 }
 
-/** @throws AppError when the same headers would not be let in to the same team for this action now */
+/** @throws AppError when these headers no longer authorize this action in the same team */
 async function requireSame(headers: Headers, actor: Actor, action: Action): Promise<Actor> {
   const now = await authenticate(headers)
   if (!now || now.actor.teamId !== actor.teamId)
@@ -57,7 +57,7 @@ async function requireSame(headers: Headers, actor: Actor, action: Action): Prom
   return now.actor
 }
 
-/** Passes on what `source` yields for as long as access holds. @throws the AppError that ended it */
+/** Yields the values of `source` until the access ends. @throws the AppError that ended the access */
 export async function* whileAllowed<T>(source: AsyncIterable<T>, access: AccessWatch): AsyncGenerator<T> {
   const items = source[Symbol.asyncIterator]()
   const over = new Promise<null>((resolve) => {

@@ -5,7 +5,7 @@ import { AppError, type ErrorCode, errorStatus, isAppError, type WireError } fro
 import { diskFullError, isDiskFull } from '@/shared/node/disk'
 import { getPlatform } from '../platform'
 
-/** The one place where errors become HTTP: for tRPC, REST and SSE alike. */
+/** Maps errors to HTTP responses for tRPC, REST and SSE. */
 
 export const newRequestId = (): string => randomBytes(8).toString('hex')
 
@@ -46,7 +46,7 @@ export interface HttpError {
   wire: WireError
 }
 
-/** What the person is told about any error. Of an unexpected one nothing but the request id, which the log has too. */
+/** The error as sent to clients. An unexpected error discloses only the request id, which the log contains too. */
 export function toHttpError(error: unknown, requestId: string): HttpError {
   if (isAppError(error)) return ofAppError(error)
   if (error instanceof ZodError) return invalidInput(describeIssues(error))

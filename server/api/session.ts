@@ -14,7 +14,7 @@ export async function sessionIdOf(headers: Headers): Promise<string | null> {
 }
 
 /**
- * Who asks: by API key, else by session cookie; null for nobody.
+ * Authenticates by API key, else by session cookie; null: not signed in.
  * @throws ERR_UNAUTHENTICATED for a key that is not valid: falling back to the cookie would hide the mistake.
  */
 export async function authenticate(headers: Headers): Promise<{ actor: Actor; by: 'key' | 'cookie' } | null> {

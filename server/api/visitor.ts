@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { BlockList, isIP, isIPv4 } from 'node:net'
 import { takenCookies } from './session-cookie'
 
-/** Who is at the other end of a request: address, scheme and host, believed from a proxy only when its address is trusted. */
+/** Client address, scheme and host of a request; X-Forwarded-* headers count only from trusted proxies. */
 
 const addressHeader = 'x-switchyard-client-address'
 const forwarded = ['x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-forwarded-port', 'x-forwarded-server', 'x-real-ip', 'forwarded']
@@ -10,7 +10,7 @@ const forwarded = ['x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', '
 export interface VisitorSettings {
   /** Addresses and networks (`10.0.0.0/8`) of proxies whose X-Forwarded-* headers are believed. */
   trustedProxies: readonly string[]
-  /** Where people open the dashboard, when that is configured. */
+  /** Configured public URL of the dashboard. */
   publicUrl: string | null
 }
 
@@ -60,7 +60,7 @@ export function createVisitorMarker(settings: VisitorSettings): (request: Incomi
   }
 }
 
-/** Proxies append the peer they saw: from the right, the first that is no proxy of ours is the visitor. */
+/** Each proxy appends its peer to X-Forwarded-For: the rightmost address that is not a trusted proxy is the client. */
 function visitorBehind(peer: string, list: string | string[] | undefined, trusts: (address: string) => boolean): string {
   const hops = String(list ?? '')
     .split(',')

@@ -8,9 +8,9 @@ const sealPurpose = 'acme-account'
 const openDeadlineMs = 60_000
 
 export interface AcmeAccounts {
-  /** A client that acts for this installation's account at the CA; the account is made when there is none. */
+  /** A client for this installation's account at the CA; creates the account at first use. */
   clientFor(authority: Authority): Promise<AcmeClient>
-  /** The CA does not know it any more: it is made again at the next use, with the same key. */
+  /** Marks the account as unknown to the CA: the next use registers it again with the same key. */
   forget(authority: Authority): Promise<void>
 }
 
@@ -20,7 +20,7 @@ export function newKeyPem(): string {
   return privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
 }
 
-/** One account a CA for the whole installation, whichever machine needs it first. */
+/** One account per CA for the whole installation, shared by its machines. */
 export function createAcmeAccounts(deps: {
   prisma: PrismaClient
   secrets: Pick<Secrets, 'sealOwn' | 'openOwn'>

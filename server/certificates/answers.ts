@@ -9,13 +9,13 @@ import type { DnsProvider } from './dns/provider'
 import type { ChallengeAnswer, ChallengeMethod, Offer } from './order'
 import { ChallengeError } from './problems'
 
-/** Answers to the CA's questions, wherever it looks for them: at the routers, or in DNS. */
+/** Publishes ACME challenge responses, on the routers or in DNS. */
 export interface Answers {
-  /** What keeps answers of this kind from being given at all right now; asked before the CA is. */
+  /** Why responses of this kind cannot be published now; checked before the CA is asked. */
   obstacle(method: ChallengeMethod): WireError | null
-  /** Resolves when the CA would see it. @throws ChallengeError: nothing was asked of the CA yet */
+  /** Publishes a response; resolves when the CA can see it. @throws ChallengeError before any request to the CA */
   offer(domain: Domain, answer: ChallengeAnswer, signal: AbortSignal): Promise<Offer>
-  /** Takes back what is left of an answer, whoever gave it. Never throws. */
+  /** Removes a response, also one left by an earlier process. Never throws. */
   takeBack(domain: Domain, answer: ChallengeAnswer): Promise<void>
 }
 
@@ -26,9 +26,9 @@ const noRouter: WireError = {
   nextAction: 'Check that the router workers are running.',
 }
 const cleanupDeadlineMs = 30_000
-/** For a host that takes the record and then works on it without end. */
+/** Limit for DNS hosts that accept a record but do not publish it. */
 const presetPresentDeadlineMs = 120_000
-/** A CA that was told to look does so within this. */
+/** The CA validates a challenge within this time. */
 const lingerMs = 120_000
 
 /** RFC 8555 §8.4. */
@@ -38,7 +38,7 @@ export function createAnswers(deps: {
   prisma: PrismaClient
   secrets: Pick<Secrets, 'open'>
   board: ChallengeBoard
-  /** Routers that take connections right now: without one nobody would answer. */
+  /** Number of listening routers: without one, no challenge response is served. */
   routers: () => number
   openProvider: (kind: string, credentials: string) => DnsProvider
   dnsServers: readonly string[]

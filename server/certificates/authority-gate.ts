@@ -1,20 +1,20 @@
 /**
- * Whether a CA answers, known for the CA as a whole: while it is dark nothing is ordered there, so an outage costs no name one of its
- * few asks. After a failure one request for the directory, which names nobody, finds out when it is back.
+ * Circuit breaker of a CA: no order is sent during an outage, because each order counts against the CA's rate limits per hostname. After
+ * a failure, requests for the ACME directory, which contain no hostname, detect when the CA is available again.
  */
 export interface AuthorityGate {
-  /** True when orders may go to the CA now; looks first when the last thing known is a failure whose pause is over. */
+  /** True: orders may be sent to the CA. Probes the CA first if its last failure is older than the current pause. */
   open(directory: string, signal: AbortSignal): Promise<boolean>
-  /** What an order met. */
+  /** Records a failed order. */
   failed(directory: string): void
-  /** ms since 1970 at which the next look is due; null: the CA is not known to be dark. */
+  /** Unix time in ms of the next probe; null: no outage is known. */
   nextLookAt(directory: string): number | null
 }
 
 interface Dark {
   failures: number
   until: number
-  /** One look at a time. */
+  /** The probe in progress, shared by all callers. */
   looking: Promise<boolean> | null
 }
 
@@ -24,7 +24,7 @@ export function createAuthorityGate(options: {
   look: (directory: string, signal: AbortSignal) => Promise<unknown>
   now: () => number
   random: () => number
-  /** Longest pause between two looks; a short one while something is about to expire. */
+  /** Longest pause between two probes; shorter while a certificate is about to expire. */
   maxPauseMs: () => number
 }): AuthorityGate {
   const { look, now, random, maxPauseMs } = options
@@ -32,7 +32,7 @@ export function createAuthorityGate(options: {
   const pause = (failures: number) => Math.min(firstPauseMs * 2 ** Math.min(failures - 1, 12), maxPauseMs()) * (0.75 + random() / 2)
   const failed = (directory: string) => {
     const entry = dark.get(directory) ?? { failures: 0, until: 0, looking: null }
-    // Orders that run side by side meet one outage together: it counts once.
+    // Concurrent orders that fail in the same outage count as one failure.
     if (entry.until > now() && !entry.looking) return
     entry.failures += 1
     entry.until = now() + pause(entry.failures)

@@ -22,7 +22,7 @@ export interface CertificateDeps {
   prisma: PrismaClient
   secrets: Pick<Secrets, 'seal'>
   bus: Pick<ChangeBus, 'publish'>
-  /** What the routers are supplied with may have changed. */
+  /** Publishes changed certificates to the routers. */
   routesChanged: () => Promise<void>
 }
 
@@ -31,15 +31,15 @@ export interface Certificates {
   list(actor: Actor, filter: CertificateFilter, page: Page): Promise<CertificatePage>
   /** With the latest attempts. */
   get(actor: Actor, certificateId: string): Promise<CertificateDetail>
-  /** Asks for it now, within the bound on asking in vain. @throws ERR_CONFLICT while it is under way */
+  /** Orders the certificate now, within the limit on failed orders. @throws ERR_CONFLICT while an order is in progress */
   retry(actor: Actor, certificateId: string): Promise<CertificateView>
-  /** A certificate of the person's own. @throws ERR_INVALID_INPUT naming what does not fit */
+  /** Uploads a certificate. @throws ERR_INVALID_INPUT that names the mismatch */
   upload(actor: Actor, input: CertificateUpload): Promise<CertificateView>
   /** @throws ERR_CONFLICT for an automatic one */
   remove(actor: Actor, certificateId: string): Promise<void>
 }
 
-/** Use-cases about certificates. Ordering itself is the scheduler's (`scheduler.ts`), which the record tells what is wanted. */
+/** Use-cases about certificates. `scheduler.ts` places the orders that these record in the database. */
 export function createCertificates(deps: CertificateDeps): Certificates {
   return {
     list: (actor, filter, page) => listCertificates(deps.prisma, actor, filter, page),
@@ -54,8 +54,8 @@ const announce = (deps: CertificateDeps, teamId: string, domainId: string, proje
   deps.bus.publish({ kind: 'domain', id: domainId, teamId, projectId })
 
 /**
- * Has it asked for now; the bound on asks in vain stays in force.
- * @throws ERR_CONFLICT when it is under way, a person's own, not wanted by its domain, or was renewed too often
+ * Schedules an order now; the limit on failed orders still applies.
+ * @throws ERR_CONFLICT when an order is in progress, the certificate was uploaded, its domain does not use it, or it was renewed too often
  */
 async function retryCertificate(deps: CertificateDeps, actor: Actor, id: string): Promise<CertificateView> {
   authorize(actor, 'certificate.retry')
@@ -101,7 +101,7 @@ async function refuseTooMany(db: ScopedClient, { names, directory }: Pick<Certif
   )
 }
 
-/** Takes a certificate of the person's own into use; it replaces the one uploaded before. @throws ERR_INVALID_INPUT naming what does not fit */
+/** Uses an uploaded certificate; it replaces an earlier upload. @throws ERR_INVALID_INPUT that names the mismatch */
 async function uploadCertificate(deps: CertificateDeps, actor: Actor, input: CertificateUpload): Promise<CertificateView> {
   authorize(actor, 'certificate.write')
   const db = scopeTo(deps.prisma, actor)
@@ -139,7 +139,7 @@ async function uploadCertificate(deps: CertificateDeps, actor: Actor, input: Cer
   return presentCertificate(await requireCertificate(db, id))
 }
 
-/** Takes an uploaded one away; the domain goes back to automatic certificates. @throws ERR_CONFLICT for an automatic one */
+/** Removes an uploaded certificate; the domain returns to automatic certificates. @throws ERR_CONFLICT for an automatic certificate */
 async function removeCertificate(deps: CertificateDeps, actor: Actor, id: string): Promise<void> {
   authorize(actor, 'certificate.write')
   const db = scopeTo(deps.prisma, actor)

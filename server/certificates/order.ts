@@ -8,19 +8,19 @@ import { AcmeProblem, AuthoritySilent } from './problems'
 
 export type ChallengeMethod = 'http-01' | 'tls-alpn-01' | 'dns-01'
 
-/** One question of the CA and our answer to it. */
+/** An ACME challenge and the response to it. */
 export interface ChallengeAnswer {
   method: ChallengeMethod
   /** Without `*.`. */
   hostname: string
   token: string
-  /** What http-01 shows, the digest that dns-01 shows, what tls-alpn-01 puts into its certificate. */
+  /** The key authorization (http-01, tls-alpn-01) or its digest (dns-01). */
   value: string
 }
 
-/** An answer that is there to be seen. */
+/** A published challenge response. */
 export interface Offer {
-  /** Takes it back. */
+  /** Removes the response. */
   withdraw(): Promise<void>
   /**
    * Leaves it a while: we have lost sight of the CA, but it may be looking this very moment, and not finding the answer would spoil the
@@ -34,17 +34,17 @@ export interface OrderWork {
   /** Exact names and wildcards. */
   names: readonly string[]
   method: ChallengeMethod
-  /** Of an order that is under way; null: a new one. */
+  /** URL of the order in progress; null: create a new order. */
   orderUrl: string | null
-  /** RFC 9773 §5; null: it replaces nothing this CA knows. */
+  /** RFC 9773 §5: the certificate being replaced; null: none that this CA issued. */
   replaces: string | null
   /** PKCS #8 PEM; recorded before the order, so that the certificate of a finished order is never without its key. */
   keyPem: string
   /** Called before anything else is asked of a new order. */
   onOrder(url: string): Promise<void>
-  /** Resolves when the CA would see the answer. */
+  /** Publishes a challenge response; resolves when the CA can see it. */
   offer(answer: ChallengeAnswer, signal: AbortSignal): Promise<Offer>
-  /** Takes back what a process before this one may have offered, and had no time to. Never throws. */
+  /** Removes challenge responses that an earlier process may have left. Never throws. */
   takeBack(answer: ChallengeAnswer): Promise<void>
   signal: AbortSignal
 }
@@ -55,9 +55,9 @@ const firstPollMs = 250
 const maxPollMs = 5_000
 
 /**
- * Brings an order to its end, from wherever it stands.
+ * Completes an order from its current status.
  * @returns the chain as PEM, leaf first.
- * @throws AcmeProblem, AuthoritySilent, ChallengeError; `signal`'s reason when it is aborted. The answers are taken back in any case.
+ * @throws AcmeProblem, AuthoritySilent, ChallengeError; `signal`'s reason when it is aborted. Challenge responses are removed in any case.
  */
 export async function runOrder(work: OrderWork): Promise<string> {
   const { client, signal } = work
@@ -128,11 +128,11 @@ async function newOrder(work: OrderWork): Promise<acme.Order> {
   return order
 }
 
-/** Answers every question of the order that is still open, all at once, and waits for the CA's verdict. */
+/** Responds to all pending challenges of the order in parallel and waits until the CA has validated them. */
 async function authorize(work: OrderWork, order: acme.Order): Promise<void> {
   const { client, signal } = work
   const authorizations = await fetchAuthorizations(client, order, signal)
-  // All settle before the first failure is told: none may still be offering when the caller goes on.
+  // Wait for all before throwing the first failure: no challenge response may be published after this function returns.
   const verdicts = await Promise.allSettled(authorizations.filter((one) => one.status === 'pending').map((one) => validate(work, one)))
   for (const verdict of verdicts) if (verdict.status === 'rejected') throw verdict.reason
 }
@@ -162,7 +162,7 @@ async function validate(work: OrderWork, authorization: acme.Authorization): Pro
   const value = await client.run(signal, (api) => api.getChallengeKeyAuthorization(challenge))
   const offer = await work.offer({ method, hostname: authorization.identifier.value, token: challenge.token, value }, signal)
   try {
-    // A challenge that was answered before a crash is being looked at already.
+    // The CA already validates a challenge that was answered before a crash.
     if (challenge.status === 'pending') await client.run(signal, (api) => api.completeChallenge(challenge))
     await poll(validationDeadlineMs, signal, async () => {
       const [seen] = await fetchAuthorizations(client, { authorizations: [authorization.url] } as acme.Order, signal)
@@ -214,7 +214,7 @@ async function createRequest(work: OrderWork): Promise<Buffer> {
   return csr
 }
 
-/** A chain that does not fit our key would take the domain down: it is not accepted. */
+/** Refuses a chain that does not match the key: using it would take the domain down. */
 function checkLeaf(chain: string, work: OrderWork): void {
   const { names, key } = readLeaf(chain)
   const missing = work.names.find((name) => !names.includes(name))
@@ -236,7 +236,7 @@ function readLeaf(chain: string): { names: string[]; key: string } {
   }
 }
 
-/** Asks until there is an answer. @throws AcmeProblem at the deadline */
+/** Polls until a result is available. @throws AcmeProblem at the deadline */
 async function poll<T>(deadlineMs: number, signal: AbortSignal, look: () => Promise<T | null>): Promise<T> {
   const until = Date.now() + deadlineMs
   for (let pause = firstPollMs; ; pause = Math.min(pause * 1.5, maxPollMs)) {

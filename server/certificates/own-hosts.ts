@@ -24,7 +24,7 @@ export function ownHostsFiles({ BASE_DOMAIN_CERT_FILE: certFile, BASE_DOMAIN_KEY
 }
 
 export interface OwnHostsPair {
-  /** As routers ask for it. */
+  /** The id by which routers request the certificate. */
   id: string
   /** Those below the base domain, and itself. */
   names: string[]
@@ -34,9 +34,9 @@ export interface OwnHostsPair {
 }
 
 export interface OwnHosts {
-  /** What is served now, read anew when the files have changed since: whoever renews them tells nobody. Never throws. */
+  /** The current certificate; reads the files again when they have changed, because external renewal tools send no notification. Never throws. */
   read(): Promise<OwnHostsPair | null>
-  /** What `read` found last, and why the files as they are now cannot be used; null: they can, or there are none. */
+  /** The last result of `read`, and why the current files cannot be used; null: usable, or not configured. */
   readonly last: { pair: OwnHostsPair | null; problem: string | null }
 }
 
@@ -84,7 +84,7 @@ export function createOwnHosts(options: { files: OwnHostsFiles; baseDomain: stri
   }
 }
 
-/** Changes whenever one of the files does. */
+/** Fingerprint that changes with either file. */
 async function stateOf({ certFile, keyFile }: NonNullable<OwnHostsFiles>): Promise<string> {
   const one = (name: string) => stat(name).then(({ ino, size, mtimeMs }) => `${ino} ${size} ${mtimeMs}`, String)
   return `${await one(certFile)} ${await one(keyFile)}`

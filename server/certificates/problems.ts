@@ -1,12 +1,12 @@
 import { type AppError, isAppError, type WireError } from '@/shared/errors'
 
 /**
- * Whose fault it is decides what happens next.
- * `network`: nobody answered or the answer was lost: the order may still be good, it is gone on with.
- * `authority`: the CA cannot or will not right now: another CA may be asked.
- * `domain`: what the CA saw of the domain is wrong: no CA would issue, a person must act.
- * `order`: this order is spent; a new one may succeed.
- * `account`: the CA does not know our account any more.
+ * The cause of a problem decides the next action.
+ * `network`: no response arrived: the order may still be valid and is continued.
+ * `authority`: the CA is unavailable or refuses: another CA may be used.
+ * `domain`: the CA's validation of the domain failed: no CA would issue, a user must act.
+ * `order`: this order has failed; a new order may succeed.
+ * `account`: the CA no longer knows the account.
  */
 export type Fault = 'network' | 'authority' | 'domain' | 'order' | 'account'
 
@@ -60,9 +60,9 @@ export class ChallengeError extends Error {
   }
 }
 
-/** No answer: refused, timed out, broken off. */
+/** No response: connection refused, timed out or reset. */
 export class AuthoritySilent extends Error {
-  /** False: nothing that names a domain has left this machine. */
+  /** False: no request that contains a domain was sent. */
   readonly sent: boolean
   constructor(cause: unknown, sent: boolean) {
     super(plainText(cause instanceof Error ? cause.message : String(cause)), { cause })
@@ -107,7 +107,7 @@ const askedAgain = 'Nothing to do now: it is asked for again by itself.'
 const nextActionOf = ({ type, validation }: AcmeProblem): string =>
   type === 'unauthorized' && !validation ? accountRefused : (nextActions[type] ?? askedAgain)
 
-/** For the person: what happened, whose fault, what keeps serving, what to do. */
+/** Text for users: what failed, the cause, what is still served, the next action. */
 export function toCertificateProblem(error: unknown, context: { step: string; stillServing?: string | null }): WireError {
   const common = { step: context.step, ...(context.stillServing ? { stillServing: context.stillServing } : {}) }
   if (isAppError(error)) return { ...(error as AppError).toWire(), ...common }

@@ -8,9 +8,9 @@ import { pollRenewalInfo } from './renewal-info'
 import { backoff } from './schedule'
 
 export interface CertificateScheduler {
-  /** Looks for work now: a domain was verified, a person pressed "Try again". */
+  /** Checks for due certificates now: a domain was verified, or a user chose "Try again". */
   wake(): void
-  /** Interrupts what runs; its leases are given back, and whoever starts next goes on with the orders. */
+  /** Interrupts running orders and releases their leases; the next process continues the orders. */
   stop(): Promise<void>
 }
 
@@ -18,12 +18,12 @@ export interface SchedulerOptions extends Omit<AttemptDeps, 'gate'> {
   transport: AcmeTransport
   /** `machine:process`; every claim adds to it. */
   owner: string
-  /** Orders at a time. */
+  /** Maximum concurrent orders. */
   concurrency?: number
 }
 
 const presetConcurrency = 8
-/** Other machines make work too, and nobody tells us. */
+/** Other machines create work without notifying this process, so check at this interval. */
 const maxIdleMs = 30_000
 const minIdleMs = 100
 /** One request for a CA's directory in a quarter of a minute is no burden to it, and people wait for first certificates. */
@@ -54,9 +54,9 @@ class Scheduler implements CertificateScheduler {
   #timer: NodeJS.Timeout | undefined
   #round: Promise<void> | undefined
   #upkeeping: Promise<unknown> | undefined
-  /** Somebody woke us while we were looking. */
+  /** `wake` was called during a check. */
   #again = false
-  /** When the first of what is due expires. */
+  /** When the first due certificate expires. */
   #expiresAt: number | null = null
   #infoAt = 0
   #forgetAt = 0
@@ -113,7 +113,7 @@ class Scheduler implements CertificateScheduler {
     await createMissing(pool, now())
     this.#expiresAt = (await outlook(pool, now())).expiresAt
     await this.#fill()
-    // Not waited for: a CA that is slow to tell its wishes must not keep orders from being taken up.
+    // Do not await: a CA that answers renewal information slowly must not delay orders.
     this.#upkeeping ??= this.#upkeep()
       .catch((error) => this.#stopping.signal.aborted || this.#options.logger.warn({ err: error }, 'certificates: upkeep failed, trying again'))
       .finally(() => {
@@ -152,7 +152,7 @@ class Scheduler implements CertificateScheduler {
     return false
   }
 
-  /** Beside the orders, never in their way. */
+  /** Runs concurrently with the orders and never delays them. */
   async #upkeep(): Promise<void> {
     const { pool, authorities, logger, now } = this.#options
     if (now() >= this.#infoAt) {

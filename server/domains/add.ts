@@ -16,9 +16,9 @@ import { presentOne, requireDomain } from './read'
 import { addressNotes, expectedRecords } from './records'
 import { holdRedirects, requireRedirectTarget } from './redirects'
 
-/** A bound so that one project cannot fill the table. */
+/** Maximum domains per project, so that one project cannot fill the route table. */
 const maxDomains = 1000
-/** And so that one team cannot. */
+/** Maximum domains per team. */
 const maxDomainsOfTeam = 10_000
 
 /** @throws ERR_INVALID_INPUT for names of the platform itself */
@@ -44,7 +44,7 @@ export async function requireEnvironment(
   return row
 }
 
-/** What would have to be set for a name; nothing is recorded. */
+/** The DNS records that a name needs; stores nothing. */
 export async function previewDomain(deps: DomainDeps, actor: Actor, project: string, hostname: string): Promise<DomainPreview> {
   authorize(actor, 'domain.read')
   const db = scopeTo(deps.prisma, actor)
@@ -94,7 +94,7 @@ export async function addDomain(deps: DomainDeps, actor: Actor, project: string,
     throw isUniqueViolation(error) ? taken(name) : error
   })
   if (takeOver) await deps.routesChanged()
-  // For who looks at it in the team that lost it.
+  // Update open dashboards of the team that lost the domain.
   if (lost) await deps.bus.publish({ kind: 'domain', ...lost })
   await deps.bus.publish({ kind: 'domain', id, teamId: actor.teamId, projectId })
   return presentOne(deps, db, await requireDomain(db, id))
@@ -114,7 +114,7 @@ async function refuseOwn(db: ScopedClient, name: DomainName): Promise<void> {
     })
 }
 
-/** @throws ERR_CONFLICT that names the record, unless it is there */
+/** @throws ERR_CONFLICT that names the required record, if the record is missing */
 async function requireProof(deps: DomainDeps, name: DomainName, token: string): Promise<void> {
   const found = await deps.openDns().ask(claimName(name), 'TXT')
   if (found.kind === 'found' && found.values.some((value) => value.trim() === token)) return
@@ -172,7 +172,7 @@ async function insert(
       await writeAudit(tx, actor, { action: 'domain.added', subject: row.id, detail })
       return null
     })
-  // The one write beyond the team: its right is proved by DNS, and the other team's record says what happened.
+  // The only write to another team's data: DNS proves the ownership, and the other team's audit log records it.
   return deps.prisma.$transaction(async (tx) => {
     await requireRoom(tx, actor, row.projectId)
     const where = { hostname: row.hostname, teamId: { not: actor.teamId } }

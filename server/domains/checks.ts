@@ -19,7 +19,7 @@ export interface DomainCheckDeps {
   baseDomain: string
   /** Called for each examination: addresses of interfaces and CAs may change while we run. */
   sources: () => Promise<FactSources>
-  /** The set of routed domains has changed. */
+  /** Called when the set of routed domains has changed. */
   onRouted: () => Promise<void>
   /** Every check that a CA depends on has passed. Told after each examination that says so. */
   onReady?: (domainId: string) => void
@@ -41,7 +41,7 @@ export interface DomainChecks {
   precheck(domainId: string, options?: { freshMs?: number }): Promise<Precheck>
 }
 
-/** The part of the doctor that writes: examination → record → routes, certificates, everybody who looks. */
+/** Stores the results of the domain doctor and notifies routes, certificates and open dashboards. */
 export function createDomainChecks(deps: DomainCheckDeps): DomainChecks {
   const running = new Map<string, Promise<void>>()
   const check = (domainId: string): Promise<void> => {
@@ -93,14 +93,14 @@ async function subjectOf(deps: DomainCheckDeps, row: Domain): Promise<Subject> {
     name,
     projectHost: projectHost(project.slug, deps.baseDomain),
     token: row.token,
-    // Who was verified stays so: a newcomer has to prove a claim, not those who are there.
+    // A verified domain stays verified: only the new claimant must prove ownership.
     rival: domainTraits[row.state].routed ? ('none' as const) : await rivalClaim(deps.prisma, row.teamId, name),
     certificateMode: row.certificateMode,
     hasDnsProvider: row.dnsProviderId !== null,
   }
 }
 
-/** Where the verdict moves a domain. What could not be found out moves nothing: a lost DNS answer must not take a site down. */
+/** The next state of a domain. An unknown result changes nothing: a lost DNS answer must not take a site down. */
 export function nextState(state: Domain['state'], { traffic }: Pick<Verdict, 'traffic'>): Domain['state'] {
   const wanted = traffic === 'yes' ? 'verified' : traffic === 'no' && state !== 'unverified' ? 'misconfigured' : state
   return canMove(domainTransitions, state, wanted) ? wanted : state

@@ -19,12 +19,12 @@ export function claimToken(secret: string, teamId: string, hostname: string): st
 export const claimName = (name: Pick<DomainName, 'base'>): string => `${claimLabel}.${name.base}`
 export const claimRecord = (name: DomainName, token: string): DnsRecord => recordOf('TXT', claimName(name), token, name.registrable)
 
-/** Somebody else's interest in a name; of whom is not told. */
+/** Another team's claim to a name; the team is not disclosed. */
 export type RivalClaim = 'none' | 'exact' | 'related'
 
 /**
  * Whether another team has this very name, or was the first to verify one of the same registrable domain (`*.example.com` against
- * `shop.example.com`). Looks beyond the team on purpose, and answers with a word only.
+ * `shop.example.com`). Queries all teams on purpose and discloses no other data.
  */
 export async function rivalClaim(prisma: Pick<PrismaClient, 'domain'>, teamId: string, name: DomainName): Promise<RivalClaim> {
   const rivals = await prisma.domain.findMany({

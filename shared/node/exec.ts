@@ -42,7 +42,7 @@ export function killGroup(pid: number, signal: NodeJS.Signals): void {
     }
 }
 
-/** Starts `argv` (never a shell string) in its own process group. The low-level door: prefer `exec`. */
+/** Starts `argv` (never a shell string) in its own process group. Low-level: prefer `exec`. */
 export function start(argv: readonly [string, ...string[]], options: SpawnOptions): ChildProcess {
   const [file, ...args] = argv
   return spawn(file, args, { ...options, shell: false })

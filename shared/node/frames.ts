@@ -1,11 +1,11 @@
 import type { Socket } from 'node:net'
 
-/** Of the room for a line that came in pieces, so much is kept for the next. */
+/** Buffer bytes kept for the next line that arrives in pieces. */
 const keptRoomBytes = 256 * 1024
 
 /**
- * Lines out of a stream, bounded: a peer that sends a longer one than `maxBytes` is an error, never memory. Lines are views of what
- * arrived, or of room that is used again: whoever keeps one copies it.
+ * Splits a stream into lines of at most `maxBytes`; a longer line is an error, so memory stays bounded. Lines are views of the received
+ * chunk or of a reused buffer: copy a line to keep it.
  */
 export class LineReader {
   #room: Buffer = Buffer.alloc(0)
@@ -61,7 +61,7 @@ export class FrameReader {
     this.#onFrame = onFrame
   }
 
-  /** Feeds what arrived. @throws Error when a line is too long or is not JSON: the connection is then of no more use. */
+  /** Parses a received chunk. @throws Error when a line is too long or is not JSON; close the connection then. */
   push(chunk: Buffer): void {
     for (const line of this.#lines.take(chunk)) {
       const frame = decodeFrame(line)
@@ -70,7 +70,7 @@ export class FrameReader {
   }
 }
 
-/** What a line says; undefined: nothing. @throws SyntaxError when it is not JSON. */
+/** Parses a line; undefined: empty line. @throws SyntaxError when it is not JSON. */
 export function decodeFrame(line: Buffer): unknown {
   const text = line.toString('utf8')
   return text.trim() === '' ? undefined : JSON.parse(text)

@@ -1,7 +1,7 @@
 export interface Pauses {
   /** How long to wait before the next attempt, in ms: twice as long each time, up to the longest. */
   next(): number
-  /** It worked: the next pause is the first again. */
+  /** Call after a success: resets the pause to the shortest. */
   reset(): void
 }
 

@@ -12,7 +12,7 @@ export function answerPings(): void {
 const isOfType = (message: unknown, type: string): boolean =>
   typeof message === 'object' && message !== null && 'type' in message && message.type === type
 
-/** True for the answer to a ping, which is for nobody but the one who asked. */
+/** Whether a message is the answer to a ping. */
 export const isPong = (message: unknown): boolean => isOfType(message, 'pong')
 
 /** Resolves when the child answers. @throws when `signal` aborts first */
@@ -38,7 +38,7 @@ export function ping(child: ChildProcess, signal: AbortSignal): Promise<void> {
  */
 export function watchForSilence(options: {
   ask: (signal: AbortSignal) => Promise<void>
-  /** Looked at anew after each question: who is starting may be given more. */
+  /** Read again after each ping: a starting process may get more time. */
   silenceMs: () => number
   everyMs: number
   onSilent: () => void
