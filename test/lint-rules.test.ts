@@ -62,6 +62,8 @@ for (const file of ['server/env.ts', 'router/env.ts', 'cli/env.ts', 'scripts/x.t
   add(file, 'export const port = process.env.PORT\n')
 for (const folder of ['scripts', 'test', 'e2e', 'bench']) add(`${folder}/spawn.ts`, use('node:child_process'))
 add('server/cycle/one.ts', "import { two } from './two'\nexport const one = () => two()\n", 'lint/suspicious/noImportCycles')
+add('server/type-cycle/one.ts', "import type { Two } from './two'\nexport type One = { two: Two }\n", 'lint/suspicious/noImportCycles')
+add('server/type-cycle/two.ts', "import type { One } from './one'\nexport type Two = { one: One | null }\n", 'lint/suspicious/noImportCycles')
 add('server/cycle/two.ts', "import { one } from './one'\nexport const two = (): unknown => one()\n", 'lint/suspicious/noImportCycles')
 
 const tree = mkdtempSync(path.join(tmpdir(), 'switchyard-lint-'))

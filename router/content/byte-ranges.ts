@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { Readable } from 'node:stream'
 import type { LocalAnswer } from '../gate/gate'
 import type { ByteRange } from '../http/ranges'
-import type { Bytes } from './representation'
+import type { Bytes } from './bytes'
 
 /** Several parts of one representation as one body (RFC 9110 §14.6). */
 export interface ByteRanges {

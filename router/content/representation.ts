@@ -7,11 +7,9 @@ import { formatHttpDate } from '../http/http-date'
 import type { Held } from '../http/memory-bound'
 import { type ByteRange, parseRanges } from '../http/ranges'
 import { byteRanges } from './byte-ranges'
+import type { Bytes } from './bytes'
 import { cacheControlOf, contentTypeOf } from './content-type'
 import type { SiteFile } from './site-index'
-
-/** Where the bytes are: in memory, or read anew each time (`first` and `last` inclusive). */
-export type Bytes = { memory: Buffer } | { size: number; read(first: number, last: number): NodeJS.ReadableStream }
 
 /**
  * One file in one content coding, with its finished answers. A request that asks for nothing special is given the same object each

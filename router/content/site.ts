@@ -4,10 +4,11 @@ import { compressWhole } from '../http/compress'
 import { parseEtags } from '../http/conditions'
 import { acceptedEncodings, type Encoding, encodings, isCompressible, minCompressBytes } from '../http/encodings'
 import type { MemoryBound } from '../http/memory-bound'
+import type { Bytes } from './bytes'
 import { contentTypeOf } from './content-type'
 import type { OpenFiles } from './open-files'
 import { publicPath } from './public-path'
-import { type Bytes, Representation } from './representation'
+import { Representation } from './representation'
 import { findFile, type SiteFile, type SiteIndex, siblingSuffix } from './site-index'
 
 /** What the sites of a worker share. */

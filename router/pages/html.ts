@@ -1,4 +1,4 @@
-import type { PageText } from './pages'
+import type { PageText } from './page-text'
 
 const style = `
 :root{color-scheme:light dark;--bg:#fafafa;--card:#fff;--line:#e4e4e7;--text:#18181b;--soft:#52525b;--faint:#71717a;--accent:#2563eb;--on:#fff;--warn:#b45309;--warnbg:#fef3c7}

@@ -1,6 +1,6 @@
 import { STATUS_CODES } from 'node:http'
-import type { ErrorCode } from '@/shared/errors'
 import { renderHtml } from './html'
+import type { PageText } from './page-text'
 import { describeRuleProblem, isRuleProblem, type RuleProblem, ruleProblemHeaders } from './rule-pages'
 
 /** Everything the router itself may have to tell a visitor. */
@@ -26,17 +26,6 @@ export interface Page {
   /** Without Connection and Date, which are the writer's. */
   headers: [string, string][]
   body: Buffer
-}
-
-/** What a page says, before it is HTML or JSON. */
-export interface PageText {
-  status: number
-  code: ErrorCode
-  title: string
-  /** What happened and why. */
-  message: string
-  /** What to do, first step first. */
-  actions: string[]
 }
 
 const seconds = (ms: number) => (ms >= 1000 ? `${Math.round(ms / 1000)} s` : `${ms} ms`)

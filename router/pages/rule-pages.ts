@@ -1,4 +1,4 @@
-import type { PageText } from './pages'
+import type { PageText } from './page-text'
 
 /** What a project's own rules refuse. */
 export type RuleProblem =

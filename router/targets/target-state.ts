@@ -1,13 +1,23 @@
 import { createHash } from 'node:crypto'
 import type { Target } from '@/shared/route-table'
 import { addressOf, Health, type HealthSettings } from '../health/health'
-import type { Pool } from './pool'
 
 /** What every target's state shares. */
 export interface TargetsHost {
   readonly settings: HealthSettings
   probe(target: Target): Promise<boolean>
   reportHealth(event: { instanceId: string; address: string; state: 'ejected' | 'restored'; reason: string }): void
+}
+
+/** A group of targets that balances requests among them (`pool.ts`). */
+export interface TargetPool {
+  readonly waiters: { readonly size: number }
+  mayEject(state: TargetState): boolean
+  neighboursDoWell(state: TargetState): boolean
+  /** Reads the health of all targets anew. */
+  refresh(): void
+  /** Gives waiting requests to a target that has room again. */
+  serveWaiters(freed: TargetState): void
 }
 
 /** How long a newcomer's share grows until it is a whole one. */
@@ -27,7 +37,7 @@ export class TargetState {
   /** Of which table `pools` are: the present one's, or that before until it is its turn. */
   generation: number
   /** Pools with this target in them. */
-  pools: Pool[] = []
+  pools: TargetPool[] = []
   /** No table names it any more: it is forgotten once its last request is over. */
   retired = false
   #token: string | undefined
@@ -49,7 +59,7 @@ export class TargetState {
   }
 
   /** A pool of the table of this generation has it. */
-  join(pool: Pool, generation: number): void {
+  join(pool: TargetPool, generation: number): void {
     if (this.generation === generation) this.pools.push(pool)
     else this.pools = [pool]
     this.generation = generation

@@ -18,7 +18,7 @@ import { type Destination, Upstreams } from './agents'
 import { Exchange } from './exchange'
 import { joinedHeader, NodeFacts } from './facts'
 import { type ClientAddress, clientAddress } from './headers'
-import type { ExchangeHost } from './host'
+import type { ExchangeHost, UpstreamCall } from './host'
 import { NodeListeners } from './listeners'
 import { checkRequest, notExpected } from './request-rules'
 import { Upgrade, type UpgradeHost } from './upgrade'
@@ -127,8 +127,8 @@ class HttpProxyEngine implements Engine, ExchangeHost, UpgradeHost {
     return this.#tunnels.end(instanceIds)
   }
 
-  forward(exchange: Exchange, { agent, ...target }: Destination): void {
-    this.#proxy.web(exchange.req, exchange.res, { target, agent }, (error) => exchange.onError(error))
+  forward(call: UpstreamCall, { agent, ...target }: Destination): void {
+    this.#proxy.web(call.req, call.res, { target, agent }, (error) => call.onError(error))
   }
 
   forwardUpgrade(upgrade: Upgrade, { agent, ...target }: Destination) {

@@ -5,7 +5,6 @@ import type { HostTable } from '../../match/host-table'
 import type { EngineServices } from '../engine'
 import type { AccessRecord } from './access-record'
 import type { Destination, Upstreams } from './agents'
-import type { Exchange } from './exchange'
 
 /** What requests and upgrades see of the engine that carries them. */
 export interface EngineHost extends EngineServices {
@@ -16,11 +15,18 @@ export interface EngineHost extends EngineServices {
   readonly table: HostTable
 }
 
+/** A request that the engine sends to an instance. */
+export interface UpstreamCall {
+  readonly req: IncomingMessage
+  readonly res: ServerResponse
+  onError(error: Error): void
+}
+
 /** What an exchange needs of its engine. */
 export interface ExchangeHost extends EngineHost {
   readonly draining: boolean
   /** Starts an upstream request; its events come back by `onUpstream`, `onAnswer` and `onError`. */
-  forward(exchange: Exchange, to: Destination): void
+  forward(call: UpstreamCall, to: Destination): void
 }
 
 /** What arrived. */
