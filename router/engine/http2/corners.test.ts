@@ -58,7 +58,8 @@ describe('HTTP/2 streams that wait', () => {
   test('clients that take nothing share one copy of what the router holds anyway', async () => {
     const large = Buffer.alloc(2_000_000, 'x')
     const gate = new ScriptedGate(() => ({ kind: 'answer', answer: local(large) }))
-    const { port } = await edgeTo([], {}, { gate })
+    // 200 MB over one connection take a slow machine seconds: a stream that waits for its turn is not idle for too long.
+    const { port } = await edgeTo([], { clientIdleTimeoutMs: 60_000 }, { gate })
     const session = connect(port, { initialWindowSize: 0 })
     await new Promise((resolve) => session.once('remoteSettings', resolve))
     const before = process.memoryUsage().arrayBuffers
