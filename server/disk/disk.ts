@@ -116,14 +116,14 @@ export function createDisk(deps: DiskDeps): Disk {
 
   return {
     start() {
-      let told: string | null = null
+      let reported: string | null = null
       const own = createOwnReserve(home, limits.reserveBytes, logger)
       const round = async () => {
         const [space] = await look()
         const now = problem()
-        const begins = now !== null && told === null
-        if ((now === null) !== (told === null)) logger.warn({ disk: places }, now ?? 'there is enough space on the disk again')
-        told = now
+        const begins = now !== null && reported === null
+        if ((now === null) !== (reported === null)) logger.warn({ disk: places }, now ?? 'there is enough space on the disk again')
+        reported = now
         if (space) await own.keep(space)
         if (begins || (now && Date.now() - tidiedAt > pressedTidyEveryMs)) tidyOnce('the disk was nearly full')
         else if (Date.now() - tidiedAt > tidyEveryMs) tidyOnce('limits')

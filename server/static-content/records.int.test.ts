@@ -70,7 +70,7 @@ const routeOf = async (host: string, candidates: { environmentId: string; releas
 test('a live release of files is routed to them once they are laid out, by both of its hostnames', async () => {
   const { owner, deployment, digest } = await site()
   const host = `${owner.project.slug}.localhost`
-  // Not unpacked yet: the route is pending, not stopped.
+  // Not unpacked yet: the route is live without targets, so the state is not "stopped".
   const before = await routeOf(host)
   expect(before).toMatchObject({ state: 'live', targets: [] })
   expect(before?.content).toBeUndefined()
