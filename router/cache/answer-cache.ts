@@ -16,33 +16,33 @@ import { UncacheableKeys } from './uncacheable-keys'
 
 export interface SharedCacheOptions {
   ask: AskOrigin
-  /** Of all workers of the installation; null: memory only. */
+  /** Directory of the disk tier, shared by all workers of the installation. null: cache in memory only. */
   directory: string | null
   memoryBytes?: number
   diskBytes?: number
-  /** Payloads beyond this are passed on, not stored. */
+  /** Larger payloads are forwarded without being stored. */
   maxEntryBytes?: number
   maxCollectingBytes?: number
-  /** Milliseconds that only grow: a clock that is set back must not keep answers fresh. */
+  /** Monotonic milliseconds: setting the system clock back must not keep answers fresh. */
   now?: () => number
 }
 
 const MiB = 1024 * 1024
 export const defaultMaxEntryBytes = 8 * MiB
-/** Any other may have changed something (RFC 9111 §4.4), known or not. */
+/** Every other method, known or unknown, counts as unsafe and invalidates stored answers (RFC 9111 §4.4). */
 const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PROPFIND', 'REPORT', 'SEARCH', 'QUERY'])
 const maxRevalidations = 64
-/** Of them: an instance that is slow to answer must not keep those of others stale. */
+/** Background revalidations per project: a project with slow instances must not use up the limit of all projects. */
 const maxOfProject = 8
 /** Bytes of all answers being stored at the moment. Beyond this bound, answers pass on without being stored. */
 const defaultMaxCollecting = 32 * MiB
 const maxCompressions = 64
 
 /**
- * A shared cache by RFC 9111, one in each worker. Decided where the standard leaves it open: only explicit freshness is taken (see
- * `lifetimeOf`); a visitor's own `Cache-Control: no-cache` or `no-store` is not obeyed, since a reload must not be a way past the cache to
- * the instance; the payload is stored as the instance sent it, and coded forms are made beside it when asked for. The key holds the
- * deployment, so that a new one never serves what an old one said.
+ * A shared cache (RFC 9111), one per worker. Choices that the standard leaves open: only explicit freshness counts (see `lifetimeOf`). A
+ * visitor's `Cache-Control: no-cache` or `no-store` is ignored, because a reload must not bypass the cache. The payload is stored as the
+ * instance sent it; encoded variants are made on demand. The key contains the deployment, so a new deployment never serves answers of an
+ * old one.
  */
 export class SharedCache implements AnswerCache {
   readonly #store: EntryStore
@@ -55,7 +55,7 @@ export class SharedCache implements AnswerCache {
   readonly #maxCollecting: number
   #collecting = 0
   readonly #revalidating = new Set<Entry>()
-  /** Purges and invalidations so far: an answer asked for before one must not be stored after it. */
+  /** Number of purges and invalidations so far: an answer requested before a removal must not be stored after it. */
   #removals = 0
   #endSweep: () => void = () => {}
 
@@ -92,7 +92,7 @@ export class SharedCache implements AnswerCache {
       await this.#singleFlight.wait(sharedFetch, this.#now(), until)
       const found = await this.#usable(uri, route, target, facts)
       if (found !== null || !sharedFetch.hasFollowers()) return found
-      // By then the request that fetches next has begun its fetch, or will not.
+      // Wait one turn: the request that fetches next has then either started its fetch or decided not to.
       await new Promise((resolve) => setImmediate(resolve))
       sharedFetch = this.#now() < until ? this.#singleFlight.pending(uri, this.#now()) : null
     }
@@ -102,12 +102,12 @@ export class SharedCache implements AnswerCache {
   conditions(route: LiveRoute, target: string | null, facts: RequestFacts): Headers | null {
     if (this.#store.size === 0) return null
     const held = this.#toValidate(uriOf(route, target, facts), facts)
-    // No filter would turn the 304 into the stored answer.
+    // Uncacheable address: the request gets no filter, so a 304 could not be turned into the stored answer.
     if (!held || this.#uncacheable.has(route, facts, target ?? facts.target, isPersonal(facts), this.#now())) return null
     return validatorsOf(held.entry)
   }
 
-  /** An error is about to be shown: what may be sent in its place (stale-if-error). */
+  /** A stored answer that may replace an error (stale-if-error). null: none. */
   insteadOfError(route: LiveRoute, target: string | null, facts: RequestFacts): Found {
     if (this.#store.size === 0) return null
     if (facts.method !== 'GET' && facts.method !== 'HEAD') return null
@@ -116,7 +116,7 @@ export class SharedCache implements AnswerCache {
   }
 
   filter(route: LiveRoute, facts: RequestFacts, rewritten: string | null = null): AnswerFilter | null {
-    // Though nothing may be kept of its address yet: until the change is made, others may ask for what is there before it.
+    // Invalidate even if the address is uncacheable now: other requests may store the old answer until the unsafe request completes.
     if (!safeMethods.has(facts.method)) return this.#invalidator(uriOf(route, rewritten, facts))
     if (facts.method !== 'GET') return null
     const now = this.#now()
@@ -141,7 +141,7 @@ export class SharedCache implements AnswerCache {
     return { entries: this.#store.purge(wish) }
   }
 
-  /** Lets go of what only deployments without a route could use; where that is much to look through, in turns of its own. */
+  /** Removes answers of deployments that no route uses any more. A long scan is split into slices of the event loop. */
   apply(table: HostTable): void {
     this.#endSweep()
     this.#endSweep = inSlices(forgetGone(table, this.#store))
@@ -162,7 +162,10 @@ export class SharedCache implements AnswerCache {
     return this.#send(entry, route, facts, 'stale')
   }
 
-  /** Brings back to memory what a 304 or an error would have sent: the filter that sees the instance's answer cannot wait for the disk. */
+  /**
+   * Loads a stored payload from disk into memory before the request is forwarded: the filter that sees a 304 or an error cannot wait for
+   * the disk.
+   */
   #recall(uri: string, facts: RequestFacts): Found {
     if (this.#store.size === 0 || facts.method !== 'GET') return null
     const entry = this.#store.find(uri, (name) => facts.header(name))
@@ -178,7 +181,7 @@ export class SharedCache implements AnswerCache {
     return body.then((read) => read && entry.answer(facts, read, state, this.#now(), compress))
   }
 
-  /** The stored answer a 304 would speak of: only where the visitor has no conditions of its own. */
+  /** The stored answer to revalidate. null: nothing is stored, or the visitor's request has conditions of its own. */
   #toValidate(uri: string, facts: RequestFacts): HeldEntry | null {
     if (this.#store.size === 0 || facts.method !== 'GET' || asksMore(facts)) return null
     for (const name of ['if-none-match', 'if-modified-since', 'if-match', 'if-unmodified-since']) if (facts.has(name)) return null
@@ -214,7 +217,7 @@ export class SharedCache implements AnswerCache {
     sharedFetch: SharedFetch | null,
   ): FilterHost {
     const { uri, target, personal } = what
-    // By the time the answer is whole, the facts may be those of another request.
+    // Copy now: when the answer is complete, the facts object may describe another request.
     const client = { scheme: facts.scheme, authority: facts.authority }
     const requestPath = facts.path
     const before = this.#removals
@@ -262,7 +265,7 @@ export class SharedCache implements AnswerCache {
         if (!answer || failures.has(answer.status) || (sharedFetch ? sharedFetch.invalid : this.#removals !== before)) return
         const lifetime = lifetimeOf({ authorized: false }, answer.status === 304 ? entry.status : answer.status, reader(answer.headers))
         if (answer.status === 304) return this.#freshen(entry, answer.headers, lifetime)
-        // Other fields decide now, and what this visitor said in them was not asked with.
+        // The 304 names other Vary fields, and the visitor's values for these were not part of the revalidation request.
         const same = varyNames(reader(answer.headers)).join() === entry.origin.vary.map(({ name }) => name).join()
         if (!same || !lifetime || !this.#store.put(new Entry(entry.origin, answer.status, answer.headers, answer.body, lifetime, this.#now())))
           this.#store.remove(entry)
@@ -301,8 +304,8 @@ function validatorsOf(entry: Entry): Headers {
 }
 
 /**
- * Whether an answer may depend on more than the address: a range, a body, a protocol to switch to, or another method than the one that is
- * written. What is said to one who asks so is not said to others.
+ * Whether an answer may depend on more than the address: a range, a body, a protocol upgrade or another method. Such an answer is not
+ * shared with other requests.
  */
 function asksMore(facts: RequestFacts): boolean {
   for (const name of steering) if (facts.has(name)) return true
@@ -310,5 +313,5 @@ function asksMore(facts: RequestFacts): boolean {
 }
 const steering = ['range', 'transfer-encoding', 'upgrade', 'x-http-method-override', 'x-http-method', 'x-method-override']
 
-/** A signed-in client most likely gets an answer of its own: its request does not wait for others, and its answer says nothing about theirs. */
+/** Signed-in clients usually get personal answers: their requests do not wait for a shared fetch and do not mark the address for others. */
 const isPersonal = (facts: RequestFacts) => facts.has('authorization') || facts.has('cookie')

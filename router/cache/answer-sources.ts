@@ -8,19 +8,19 @@ import { defaultMaxEntryBytes, SharedCache } from './answer-cache'
 import { Compression } from './compression'
 import { createOrigin } from './origin'
 
-/** What of a worker answers without an instance, or stands between it and the visitor: to be given to the gate. */
+/** The parts of a worker that answer without an instance or filter an instance's answer; passed to the gate. */
 export interface AnswerSources {
   content: StaticFiles
   cache: SharedCache
   compressor: Compression
-  /** To be called with every new table, before the engine is. */
+  /** Call with every new table, before the engine applies it. */
   apply(table: HostTable): void
-  /** The command of the control plane. */
+  /** Executes the control plane's purge command. */
   purge(ask: LinkCommands['purge']['ask']): Promise<LinkCommands['purge']['answer']>
   close(): void
 }
 
-/** @param options.home of the installation: the cache's disk tier lies in `cache/edge` below it. */
+/** @param options.home home directory of the installation; the cache's disk tier is in `cache/edge` below it. */
 export function createAnswerSources(options: { table: HostTable; targets: Targets; home: string; log: RouterLog }): AnswerSources {
   const content = new StaticFiles({ log: options.log })
   const origin = createOrigin({ targets: options.targets, maxBytes: defaultMaxEntryBytes })

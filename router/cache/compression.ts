@@ -9,12 +9,12 @@ import { isUntransformable } from './freshness'
 
 type Read = (name: string) => string | undefined
 
-/** More answers than this are not compressed at once by one worker: the rest is sent as it is, which costs bytes, not time. */
+/** Concurrent compressions per worker. Further answers are sent uncompressed, which costs bandwidth but no delay. */
 const defaultMaxAtOnce = 32
-/** What describes the very bytes of the payload is no longer true of the coded ones. */
+/** Fields that describe the exact bytes of the payload, so they are wrong for the compressed payload. */
 const ofTheBytes = new Set(['content-length', 'accept-ranges', ...digests])
 
-/** Compresses answers of instances that did not do it themselves, where the client can read it and the type shrinks. */
+/** Compresses answers that an instance sent uncompressed, if the client accepts an encoding and the media type compresses well. */
 export class Compression implements FilterSource {
   readonly #maxAtOnce: number
   readonly #filters: Record<Encoding, AnswerFilter>
@@ -36,7 +36,7 @@ export class Compression implements FilterSource {
     return encoding === undefined ? null : this.#filters[encoding]
   }
 
-  /** null: too many at once. */
+  /** Reserves a compression and returns its release function. null: the limit is reached. */
   #acquire(): (() => void) | null {
     if (this.#running >= this.#maxAtOnce) return null
     this.#running++
@@ -48,7 +48,7 @@ export class Compression implements FilterSource {
   }
 }
 
-/** For all answers that are sent in one coding: whatever belongs to one of them hangs on its coder. */
+/** Shared by all answers with the same encoding; the state of a single answer belongs to its coder. */
 class CompressingFilter implements AnswerFilter {
   readonly cache = 'none'
   readonly shared = true
@@ -77,7 +77,7 @@ class CompressingFilter implements AnswerFilter {
     if (!this.wants(status, read)) return null
     const release = this.#acquire()
     if (release === null) return null
-    // Without a length it may be written bit by bit to be seen bit by bit: nothing is held back then.
+    // Without a Content-Length the app may be streaming: flush the coder after every chunk.
     const coder = coderOf(this.#encoding, read('content-length') === undefined)
     coder.once('close', release)
     return { status, headers: codedHeaders(headers, this.#encoding), through: coder }

@@ -2,21 +2,21 @@ import type { RequestFacts } from '../gate/gate'
 import type { HostTable, LiveRoute } from '../match/host-table'
 import type { EntryStore } from './store'
 
-/** Whose answer it is: a new deployment never serves what an old one said. */
+/** Key prefix of a project and deployment: a new deployment never serves answers of an old one. */
 const ownerOf = (route: LiveRoute) => `${route.projectId} ${route.deploymentId} `
 
 /**
- * What an answer is stored under. Project and deployment first: by them entries are let go of. The host with the port the visitor wrote:
- * apps make addresses from it, and nobody's odd port may get into the answers of others. `target`: path and query after rewrites; null: as
- * they came.
+ * Cache key of an answer. Project and deployment come first, because entries are removed by them. The host includes the port that the
+ * visitor sent: apps build links from it, and an unusual port must not appear in answers for other visitors. `target`: path and query after
+ * rewrites; null: not rewritten.
  */
 export const uriOf = (route: LiveRoute, target: string | null, facts: RequestFacts): string =>
   `${ownerOf(route)}${facts.scheme}://${facts.authority}${target ?? facts.target}`
 
-/** The owner's part of what `uriOf` gave. */
+/** The project and deployment prefix of a key made by `uriOf`. */
 const ownerIn = (uri: string) => uri.slice(0, uri.indexOf(' ', uri.indexOf(' ') + 1) + 1)
 
-/** Lets go of what only deployments without a route could use, step by step (see `inSlices`). */
+/** Removes answers of deployments that no route uses any more, one step per iteration (see `inSlices`). */
 export function* forgetGone(table: HostTable, store: EntryStore): Generator<void, void> {
   const gone = new Set<string>()
   const projects = new Set<string>()

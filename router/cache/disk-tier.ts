@@ -4,16 +4,16 @@ import { readFile, rename, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 
 /**
- * Payloads that memory had no room for, in a directory of this process alone: what a file belongs to is known in memory only, so those
- * of processes that are gone are removed at the start. A write is temp + rename, and a read that does not give the very length is none.
+ * Payloads that do not fit in memory, in a directory of this process. The index of the files is in memory only, so directories of ended
+ * processes are removed at the start. Files are written to a temporary name and renamed; a read of unexpected length counts as missing.
  */
 export class DiskTier {
   readonly #directory: string
   #next = 0
-  /** A disk that failed is left alone until the next start. */
+  /** After a disk error the disk tier stays off until the process restarts. */
   #broken = false
 
-  /** @param top shared by all workers */
+  /** @param top parent directory, shared by all workers */
   constructor(top: string) {
     this.#directory = path.join(top, String(process.pid))
     try {
@@ -25,7 +25,7 @@ export class DiskTier {
     }
   }
 
-  /** The name to read it by; null: it could not be kept. */
+  /** Writes a payload and returns the name to read it by. null: it could not be written. */
   async put(body: Buffer): Promise<string | null> {
     if (this.#broken) return null
     const file = path.join(this.#directory, String(this.#next++))
@@ -34,7 +34,7 @@ export class DiskTier {
       await rename(`${file}.tmp`, file)
       return file
     } catch {
-      // Full or gone: the cache does without it, and tries no more.
+      // Disk full or directory missing: continue without the disk tier.
       this.#broken = true
       await rm(`${file}.tmp`, { force: true }).catch(() => {})
       return null
@@ -51,19 +51,19 @@ export class DiskTier {
   }
 }
 
-/** Of tens of thousands of files a removal takes longer than a worker may to be back: the name is free at once, the rest goes beside it. */
+/** Deleting tens of thousands of files can exceed a worker's restart budget: rename the directory now, delete it in the background. */
 function removeLater(top: string, name: string): void {
   const gone = path.join(top, `gone-${randomUUID()}`)
   try {
     renameSync(path.join(top, name), gone)
   } catch {
-    // Another worker that starts was first.
+    // Another worker renamed the directory first.
     return
   }
   void rm(gone, { recursive: true, force: true }).catch(() => {})
 }
 
-/** Whether a directory belongs to another process that lives: an older worker that drains while this one begins. */
+/** Whether a directory belongs to another running process, such as an older worker that still drains. */
 function isOthers(name: string): boolean {
   const pid = Number(name)
   if (!Number.isInteger(pid) || pid <= 0 || pid === process.pid) return false

@@ -12,16 +12,16 @@ import { heldByKey, initialAgeMs, isUnshared, isUntransformable, type Lifetime, 
 export type Headers = [string, string][]
 export type EntryState = 'hit' | 'stale' | 'revalidated' | 'miss'
 
-/** Reads a head: repeated lines joined by `, `. */
+/** Returns a function that reads a header by name; repeated lines are joined by `, `. */
 export const reader = (headers: Headers) => (name: string) => {
   let found: string | undefined
   for (const [key, value] of headers) if (key.toLowerCase() === name) found = found === undefined ? value : `${found}, ${value}`
   return found
 }
 
-/** Fields that say something about one transfer only, or that every answer gets anew. */
+/** Fields that describe a single transfer, or that the router adds to every answer. */
 const perTransfer = new Set(['age', 'content-length', 'connection', 'keep-alive', 'transfer-encoding', 'trailer', 'date', 'cache-status', 'x-cache'])
-/** Fields of a 304 that describe no body and so must not replace those of the stored one. */
+/** Fields that describe a body: a 304 has no body, so these must not replace the stored fields. */
 const ofTheBody = new Set(['content-encoding', 'content-type', 'content-range', 'etag'])
 const dead: Lifetime = { freshMs: 0, staleWhileRevalidateMs: 0, staleIfErrorMs: 0 }
 
@@ -29,13 +29,13 @@ export interface EntryOrigin {
   /** Scheme, host, deployment and target. */
   uri: string
   projectId: string
-  /** As the visitor asked, and as the instance was: both can be purged by. Without query. */
+  /** Paths as sent by the visitor and as sent to the instance, without query; a purge can name either. */
   paths: string[]
-  /** Request fields named by Vary: normalized, to be compared, and as they were, to ask again with. */
+  /** Request fields named by Vary: the normalized value for comparisons, the raw value for revalidation requests. */
   vary: { name: string; normalized: string; raw: string | undefined }[]
 }
 
-/** A stored answer: payload as the instance sent it, and what else may be made of it. */
+/** A stored answer: the payload as the instance sent it, and the encoded variants made from it. */
 export class Entry {
   readonly origin: EntryOrigin
   readonly status: number
@@ -45,7 +45,7 @@ export class Entry {
   tags: string[] = []
   etag: string | null = null
   lastModified: number | null = null
-  /** null: on disk. */
+  /** null: the payload is on disk. */
   body: Buffer | null
   #storedAt: number
   #initialAge = 0
@@ -75,23 +75,23 @@ export class Entry {
     this.#made.clear()
   }
 
-  /** What it costs to hold in memory, its coded forms estimated. */
+  /** Estimated memory of the payload with its encoded variants. */
   get heldBytes(): number {
     return this.describedBytes + Math.ceil(this.bodyBytes * 1.6)
   }
 
-  /** What stays in memory when the payload leaves it: addresses and fields are as long as visitors and instances make them. */
+  /** Memory that stays in use while the payload is on disk: addresses and fields have lengths chosen by visitors and instances. */
   get describedBytes(): number {
     const { uri, paths, vary } = this.origin
     let bytes = 2048 + 2 * uri.length
     for (const path of paths) bytes += path.length
     for (const { raw } of vary) bytes += 2 * (raw?.length ?? 0)
-    // As pairs, and as the bytes of a head for each way they were sent.
+    // Headers are kept as pairs and as encoded bytes for each HTTP version.
     for (const [name, value] of this.headers) bytes += 4 * (name.length + value.length)
     return bytes
   }
 
-  /** Leaves memory; the payload is elsewhere. */
+  /** Drops the payload from memory; the caller has stored it elsewhere. */
   unload(): void {
     this.body = null
     this.#coded.clear()
@@ -102,7 +102,7 @@ export class Entry {
     return this.#initialAge + now - this.#storedAt
   }
 
-  /** `dead`: only of use to validate with. */
+  /** `dead`: must be revalidated before use. */
   usability(now: number): 'fresh' | 'stale-while-revalidate' | 'dead' {
     const over = this.ageMs(now) - this.lifetime.freshMs
     return over < 0 ? 'fresh' : over < this.lifetime.staleWhileRevalidateMs ? 'stale-while-revalidate' : 'dead'
@@ -118,8 +118,8 @@ export class Entry {
   }
 
   /**
-   * A 304 came: the stored answer counts anew, with the fields it brought (RFC 9111 §4.3.4), but for cookies, which are one visitor's.
-   * What the 304 forbids to share is never sent again without being asked for.
+   * Applies a 304: restarts the freshness lifetime and updates the stored fields (RFC 9111 §4.3.4), except cookies, which belong to one
+   * visitor. If the 304 forbids sharing, the entry must be revalidated before every use.
    */
   freshen(headers: Headers, lifetime: Lifetime | null, now: number): void {
     const news = headers.filter(([name]) => !perTransfer.has(name.toLowerCase()) && !ofTheBody.has(name.toLowerCase()) && !isCookie(name))
@@ -131,8 +131,8 @@ export class Entry {
   }
 
   /**
-   * The answer to this request, its conditions and range honoured. `body` as given by who holds it.
-   * @param compress where the coding a client asks for may be made for the next one; null: not wanted.
+   * The answer to this request, with its conditions and range applied. `body`: the payload, from memory or disk.
+   * @param compress queue for making the encoding that the client accepts, used by later requests; null: make no encoded variant.
    */
   answer(facts: RequestFacts, body: Buffer, state: EntryState, now: number, compress: WorkQueue | null): LocalAnswer {
     const coding = this.#choose(facts, body, compress)
@@ -140,7 +140,7 @@ export class Entry {
     const key = `${state} ${coding}`
     const made = this.#made.get(key)
     const whole = made?.age === age ? made.answer : this.#whole(body, coding, state, age)
-    // Not of what is on disk: that would keep its payload in memory all the same.
+    // Do not cache answers of entries on disk: that would keep the payload in memory.
     if (whole !== made?.answer && this.body !== null) this.#made.set(key, { age, answer: whole })
     if (this.status !== 200) return whole
     return this.#conditional(whole, facts, coding)
@@ -152,7 +152,7 @@ export class Entry {
     for (const [name, value] of this.headers) {
       const lower = name.toLowerCase()
       if (coding && digests.has(lower)) continue
-      // Another sequence of bytes: it may only be compared weakly.
+      // Encoded bytes differ from the original: the ETag becomes weak.
       if (coding && lower === 'etag') headers.push([name, value.startsWith('W/') ? value : `W/${value}`])
       else headers.push([name, value])
     }
@@ -220,7 +220,7 @@ export class Entry {
     this.#coding.add(encoding)
     const work = async () => {
       try {
-        // Read when its turn comes: what waits must not keep payloads in memory that had to leave it.
+        // Read the payload when the job runs: a queued job must not keep an evicted payload in memory.
         const plain = this.body
         const coded = plain && (await compressWhole(plain, encoding, 'quick'))
         if (coded !== null && this.body !== null) this.#coded.set(encoding, coded)
@@ -241,17 +241,17 @@ function addVary(headers: Headers): void {
   else if (!/\baccept-encoding\b/i.test(value)) headers[at] = ['Vary', `${value}, Accept-Encoding`]
 }
 
-/** RFC 9211: what this cache did, for people and for caches behind it. */
+/** Value of the Cache-Status field (RFC 9211): what this cache did with the request. */
 export function cacheStatus(state: EntryState, ttl: number): string {
   if (state === 'miss') return 'switchyard; fwd=uri-miss; stored'
   if (state === 'revalidated') return `switchyard; hit; fwd=stale; fwd-status=304; ttl=${ttl}`
   return `switchyard; hit; ttl=${ttl}`
 }
 
-/** Spellings of Accept-Encoding that lead to the same choice are one variant. */
+/** Normalizes a request field for Vary: Accept-Encoding values that select the same encoding share one variant. */
 export function normalizeVaried(name: string, value: string | undefined): string {
   if (name === 'accept-encoding') return encodingVariant(value)
-  // Whatever the client says there: the instance is told by the router.
+  // The router sets this field itself, so the client's value is irrelevant.
   if (heldByKey.has(name)) return ''
   return (value ?? '').trim().replace(/\s+/g, ' ')
 }

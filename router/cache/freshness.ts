@@ -8,17 +8,17 @@ export type ReadHeader = (name: string) => string | undefined
 /** How long an answer may be used (RFC 9111, RFC 5861). */
 export interface Lifetime {
   freshMs: number
-  /** After that, so long while a new one is fetched beside the visitor's request. */
+  /** Time after `freshMs` during which a stale answer is sent while a new one is fetched in the background. */
   staleWhileRevalidateMs: number
-  /** After that, so long in place of an error. */
+  /** Time after `freshMs` during which a stale answer may replace an error. */
   staleIfErrorMs: number
 }
 
-/** Statuses that are stored when the instance says for how long. */
+/** Statuses that may be stored with explicit freshness. */
 const storableStatuses = new Set([200, 203, 204, 300, 301, 302, 307, 308, 404, 410])
 const maxSeconds = 365 * 86_400
 
-/** Directives of a Cache-Control-like field, names in lower case; of two that say different times the shorter counts. */
+/** Directives of a Cache-Control-like field, names in lower case; of conflicting durations the shorter applies. */
 export function parseDirectives(text: string | undefined): Map<string, string | null> {
   const directives = new Map<string, string | null>()
   for (const match of (text ?? '').matchAll(/([\w!#$%&'*+.^`|~-]+)(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,]*)))?/g)) {
@@ -30,16 +30,16 @@ export function parseDirectives(text: string | undefined): Map<string, string | 
   return directives
 }
 
-/** Delta-seconds; what is none means "at once stale" (RFC 9111 §4.2.1). */
+/** Delta-seconds. Invalid or missing: 0, which means stale at once (RFC 9111 §4.2.1). */
 function secondsOf(value: string | null | undefined): number {
   return value !== null && value !== undefined && /^\d+$/.test(value) ? Math.min(Number(value), maxSeconds) : 0
 }
 
 /**
- * Whether a shared cache may store an answer, and for how long: only where the instance said so outright, by `s-maxage`, by `public` with
- * `max-age` or Expires, or by CDN-Cache-Control (RFC 9213), which then counts alone. Never with Set-Cookie, `private`, `no-store`,
- * `no-cache` (also for single fields), `Vary: *` or with a name that the router itself says (whose value is each visitor's own); with
- * Authorization only as RFC 9111 §3.5 allows.
+ * How long a shared cache may store an answer; null: not at all. Requires explicit freshness: `s-maxage`, `public` with `max-age` or
+ * Expires, or CDN-Cache-Control (RFC 9213), which overrides the others. Never stored: answers with Set-Cookie, `private`, `no-store`,
+ * `no-cache` (also for single fields), `Vary: *`, or a Vary on fields that the router sets per visitor. With Authorization only as RFC 9111
+ * §3.5 allows.
  */
 export function lifetimeOf(request: { authorized: boolean }, status: number, read: ReadHeader): Lifetime | null {
   if (!storableStatuses.has(status)) return null
@@ -47,7 +47,7 @@ export function lifetimeOf(request: { authorized: boolean }, status: number, rea
   const directives = targeted ?? parseDirectives(read('cache-control'))
   if (directives.size === 0) return null
   for (const name of ['no-store', 'no-cache', 'private']) if (directives.has(name)) return null
-  // Who takes a coding that is not known to us cannot be told from who does not (see `encodingVariant`).
+  // Clients that accept an unknown encoding cannot be distinguished from those that do not (see `encodingVariant`).
   if (!areKnownCodings(read('content-encoding'))) return null
   if (read('set-cookie') !== undefined || read('content-range') !== undefined || variesByVisitor(read('vary'))) return null
   const shared = directives.has('public') || directives.has('s-maxage')
@@ -60,10 +60,10 @@ export function lifetimeOf(request: { authorized: boolean }, status: number, rea
   return lifetime.freshMs + lifetime.staleWhileRevalidateMs > 0 ? lifetime : null
 }
 
-/** Of what the router says of a visitor, these are part of an answer's key. */
+/** Fields set by the router that are already part of the cache key. */
 export const heldByKey: ReadonlySet<string> = new Set(['x-forwarded-proto', 'x-forwarded-host'])
 
-/** Whether an answer depends on more than what a client itself says. */
+/** Whether Vary names fields that the router sets per visitor. */
 function variesByVisitor(vary: string | undefined): boolean {
   if (vary === undefined) return false
   if (vary.includes('*')) return true
@@ -73,7 +73,7 @@ function variesByVisitor(vary: string | undefined): boolean {
   })
 }
 
-/** Whether an answer says outright that it is not for sharing. */
+/** Whether an answer explicitly forbids sharing. */
 export function isUnshared(read: ReadHeader): boolean {
   const directives = targetedDirectives(read('cdn-cache-control')) ?? parseDirectives(read('cache-control'))
   return ['no-store', 'no-cache', 'private'].some((name) => directives.has(name))
@@ -87,7 +87,7 @@ function freshMsOf(directives: Map<string, string | null>, read: ReadHeader): nu
   return Math.max(0, Math.min(maxSeconds, until - from)) * 1000
 }
 
-/** null: the field is absent, empty, or not a dictionary (RFC 8941), and so does not count. */
+/** null: the field is absent, empty or not a dictionary (RFC 8941), and is ignored. */
 function targetedDirectives(text: string | undefined): Map<string, string | null> | null {
   if (text === undefined || text.trim() === '') return null
   const member = /^\s*[a-z*][a-z0-9_.*-]*(?:=(?:-?\d{1,15}|\?[01]|[A-Za-z*][\w:/.*-]*|"[^"\\]*"))?\s*$/
@@ -99,7 +99,7 @@ export function initialAgeMs(read: ReadHeader): number {
   return secondsOf(read('age')?.trim()) * 1000
 }
 
-/** Whether the answer may not be changed on its way. */
+/** `no-transform`: intermediaries must not change the payload. */
 export const isUntransformable = (read: ReadHeader): boolean => parseDirectives(read('cache-control')).has('no-transform')
 
 /** Tags to purge by: Cache-Tag (commas), Surrogate-Key (blanks). */

@@ -4,7 +4,7 @@ import type { LiveRoute } from '../match/host-table'
 import { isLease, type Lease, type Targets } from '../targets/targets'
 import type { Headers } from './entry'
 
-/** A question of the cache's own to an instance. */
+/** A background request of the cache to an instance. */
 export interface OriginAsk {
   route: LiveRoute
   /** Path and query. */
@@ -32,9 +32,9 @@ export interface OriginOptions {
 const endsHere: ReadonlySet<string> = new Set([...hopByHop, 'x-request-id'])
 const defaultDeadlineMs = 20_000
 
-/** Asks the route's own instances, as one more visitor: within their limits, counted, with a deadline. */
+/** Sends background requests to the route's instances. They count toward the instances' limits like a visitor's and have a deadline. */
 export function createOrigin(options: OriginOptions): { ask: AskOrigin; close(): void } {
-  // Below the 5 s after which most servers close what is idle.
+  // Most servers close idle connections after 5 s; close ours earlier.
   const agent = new http.Agent({ keepAlive: true, maxSockets: 16, maxFreeSockets: 4, timeout: 4_000 })
   const deadlineMs = options.deadlineMs ?? defaultDeadlineMs
   return {

@@ -72,7 +72,7 @@ export class SingleFlight {
     return sharedFetch
   }
 
-  /** False: it had ended already. */
+  /** False: the fetch had already ended. */
   #remove(sharedFetch: SharedFetch): boolean {
     const list = this.#byUri.get(sharedFetch.uri)
     const at = list?.indexOf(sharedFetch) ?? -1

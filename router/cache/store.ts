@@ -2,29 +2,29 @@ import { type Held, MemoryBound } from '../http/memory-bound'
 import type { DiskTier } from './disk-tier'
 import type { Entry } from './entry'
 
-/** Variants of one address beyond this many push the oldest out: a Vary that never matches again must not fill the store. */
+/** Maximum variants per address; more evict the oldest. A Vary that never matches again must not fill the store. */
 const maxVariants = 32
 
-/** Bytes on their way to disk, all together; until they are there they are in memory all the same. */
+/** Maximum bytes of pending disk writes: payloads stay in memory until they are written. */
 const defaultMaxWriting = 16 * 1024 * 1024
 
-/** Where an entry is, and how to let go of it there. */
+/** Where an entry is stored, and what frees its space. */
 interface Place {
   entry: Entry
-  /** In memory: what the bound holds. */
+  /** Reservation in memory. null: not in memory. */
   memory: Held | null
-  /** On disk: what the bound holds, and the file. */
+  /** Reservation on disk, and the file name. null: not on disk. */
   disk: { held: Held; file: string } | null
 }
 
 export interface PurgeWish {
   projectId: string
   tags?: string[]
-  /** Paths; one that ends with `*` means everything that begins so. */
+  /** Exact paths, or prefixes that end with `*`. */
   paths?: string[]
 }
 
-/** Stored answers by address, in memory and then on disk, within bounds of bytes. */
+/** Stored answers by address, in memory first and then on disk, each within a byte limit. */
 export class EntryStore {
   readonly #uris = new Map<string, Place[]>()
   readonly #projects = new Map<string, Set<Place>>()
@@ -37,7 +37,7 @@ export class EntryStore {
   readonly #reading = new Map<Entry, Promise<Buffer | null>>()
 
   constructor(options: { memoryBytes: number; diskBytes: number; disk: DiskTier | null; writingBytes?: number }) {
-    // The largest payload with its coded forms is more than an eighth.
+    // The largest payload with its encoded variants exceeds the preset maximum of an eighth of the memory.
     this.#memory = new MemoryBound(options.memoryBytes, options.memoryBytes / 4)
     this.#diskBound = new MemoryBound(options.diskBytes)
     this.#disk = options.disk
@@ -52,7 +52,7 @@ export class EntryStore {
     return this.#uris.has(uri)
   }
 
-  /** The variant that fits the request. */
+  /** The stored variant that matches the request. null: none. */
   find(uri: string, header: (name: string) => string | undefined): Entry | null {
     for (const place of this.#uris.get(uri) ?? []) {
       if (!place.entry.matches(header)) continue
@@ -62,7 +62,7 @@ export class EntryStore {
     return null
   }
 
-  /** Its payload, at once where it is in memory; null: it is lost, and with it the entry. */
+  /** The payload: synchronously from memory, else from disk. null: the file is lost, and the entry is removed. */
   body(entry: Entry): Buffer | Promise<Buffer | null> {
     if (entry.body) return entry.body
     const reading = this.#reading.get(entry) ?? this.#fetch(entry).finally(() => this.#reading.delete(entry))
@@ -77,7 +77,7 @@ export class EntryStore {
       this.remove(entry)
       return null
     }
-    // Asked for again, so it goes back up.
+    // Requested again: move the payload from disk back to memory.
     if (place?.disk) {
       this.#leaveDisk(place)
       entry.body = body
@@ -86,7 +86,7 @@ export class EntryStore {
     return body
   }
 
-  /** Stores it in place of the variant it supersedes. False: too large. */
+  /** Stores an entry and removes the variant that it replaces. False: too large. */
   put(entry: Entry): boolean {
     const { uri, projectId, vary } = entry.origin
     const same = (this.#uris.get(uri) ?? []).filter(({ entry: old }) => sameVariant(old, vary))
@@ -102,7 +102,7 @@ export class EntryStore {
     return true
   }
 
-  /** Its fields have changed, and with them what it takes: what is too large now goes. */
+  /** Recalculates the size of an entry after its fields changed; removes it if it is now too large. */
   weigh(entry: Entry): void {
     const place = this.#placeOf(entry)
     if (!place?.memory) return
@@ -115,12 +115,12 @@ export class EntryStore {
     if (place) this.#forget(place)
   }
 
-  /** Everything stored for an address. */
+  /** Removes all variants of an address. */
   removeUri(uri: string): void {
     for (const place of [...(this.#uris.get(uri) ?? [])]) this.#forget(place)
   }
 
-  /** How many went. Without tags and paths: all of the project. */
+  /** Removes matching entries and returns their number. Without tags and paths: all entries of the project. */
   purge(wish: PurgeWish): number {
     const places = [...(this.#projects.get(wish.projectId) ?? [])]
     const tags = new Set(wish.tags ?? [])
@@ -131,7 +131,7 @@ export class EntryStore {
     return wanted.length
   }
 
-  /** Everything there is; what is removed or added meanwhile does no harm. */
+  /** All entries. Entries may be added or removed during iteration. */
   *entries(): Generator<Entry, void> {
     for (const places of this.#projects.values()) for (const { entry } of places) yield entry
   }
@@ -152,7 +152,7 @@ export class EntryStore {
     return false
   }
 
-  // Memory needs the room: the payload goes to disk, where there is one.
+  // Moves a payload from memory to disk, if a disk tier exists; else removes the entry.
   async #spill(place: Place): Promise<void> {
     const { entry } = place
     const body = entry.body
@@ -165,7 +165,7 @@ export class EntryStore {
       if (file) this.#disk.drop(file)
       return this.#forget(place)
     }
-    // What describes it stays in memory, which is dearer than disk.
+    // The metadata stays in memory, which is scarcer than disk: count it eightfold.
     const held: Held = { bytes: entry.bodyBytes + 8 * entry.describedBytes, used: false, drop: () => this.#forget(place) }
     place.disk = { held, file }
     entry.unload()
@@ -200,12 +200,12 @@ export class EntryStore {
   }
 }
 
-/** Another set of Vary fields supersedes too: the instance now decides by those. */
+/** An entry with other Vary fields also replaces the old one: the instance now selects answers by the new fields. */
 const sameVariant = (old: Entry, vary: Entry['origin']['vary']) =>
   old.origin.vary.length !== vary.length ||
   vary.every(({ name, normalized }, at) => old.origin.vary[at]?.name === name && old.origin.vary[at]?.normalized === normalized)
 
-/** Whether a path is a wanted one, or begins so: as they are written, or without percent-encoding, as people write them. */
+/** Matches paths and prefixes, both as written and percent-decoded. */
 function namer(wanted: readonly string[]): (path: string) => boolean {
   const asWritten = wishes(wanted, (path) => path)
   const plain = wishes(wanted, decoded)

@@ -4,52 +4,52 @@ import { type Entry, type EntryOrigin, type EntryState, type Headers, isCookie, 
 import { type Lifetime, lifetimeOf } from './freshness'
 import type { SharedFetch } from './single-flight'
 
-/** Errors in whose place something stale may be sent (RFC 5861 §4). */
+/** Error statuses that a stale answer may replace (RFC 5861 §4). */
 export const failures: ReadonlySet<number> = new Set([500, 502, 503, 504])
-/** Led to by conditions, ranges, preferences and faults of one request. */
+/** Statuses caused by the conditions, ranges, preferences or errors of a single request. */
 const askersOwn = new Set([304, 400, 406, 412, 416, 431])
 
-/** A stored answer with its payload, which may leave memory before the instance has answered. */
+/** A stored answer with its payload, held in memory until the instance has answered. */
 export interface HeldEntry {
   readonly entry: Entry
   readonly body: Buffer
 }
 
-/** null: there is none, or its payload is on disk. */
+/** null: nothing is stored, or the payload is on disk. */
 export const heldNow = (entry: Entry | null): HeldEntry | null => (entry?.body ? { entry, body: entry.body } : null)
 
 export interface FilterHost {
   readonly maxBytes: number
-  /** Takes room for bytes that are held until they are stored, or gives it back (negative). False: there is none. */
+  /** Reserves memory for bytes being collected; a negative number releases it. False: the limit is reached. */
   collect(bytes: number): boolean
   now(): number
-  /** It is not worth waiting for this address. */
+  /** Marks the address as uncacheable, so later requests do not wait for a shared fetch. */
   markUncacheable(): void
   send(held: HeldEntry, state: EntryState): LocalAnswer
-  /** What is stored counts anew, as the head of a 304 says. */
+  /** Restarts the freshness of a stored answer with the fields of a 304. */
   freshen(entry: Entry, headers: Headers, lifetime: Lifetime | null): void
-  /** Of the answer with this head, while the request is still at hand. */
+  /** The key and metadata of an answer with these headers; call before the request object is reused. */
   origin(headers: Headers): EntryOrigin
   store(origin: EntryOrigin, status: number, headers: Headers, body: Buffer, lifetime: Lifetime): void
 }
 
 interface FilterWhat {
-  /** What a 304 would speak of. */
+  /** The stored answer being revalidated: a 304 is answered from it. */
   validating: HeldEntry | null
-  /** What may be sent in place of an error. */
+  /** The stored answer that may replace an error. */
   stale: HeldEntry | null
   facts: RequestFacts
   sharedFetch: SharedFetch | null
   host: FilterHost
 }
 
-/** Stores the answer of one request while it passes, or puts a stored one in its place. */
+/** Stores the answer to one request while it is forwarded, or replaces it with a stored answer. */
 export class StoringFilter implements AnswerFilter {
   cache: AnswerFilter['cache'] = 'none'
   readonly #what: FilterWhat
   readonly #authorized: boolean
   #aborted = false
-  /** Lets go of what was collected. */
+  /** Releases the collected bytes. */
   #giveUp: (() => void) | null = null
 
   constructor(what: FilterWhat) {
@@ -109,7 +109,7 @@ export class StoringFilter implements AnswerFilter {
     return { replace: { ...rest, headers: [...answer.headers, ...cookies] } }
   }
 
-  // An error says nothing about whether the next answer can be stored, nor does what only this visitor's fields led to.
+  // Errors and statuses caused by a single request say nothing about whether the next answer can be stored.
   #settle(status: number): void {
     if (status < 500 && !askersOwn.has(status)) this.#what.host.markUncacheable()
     this.#what.sharedFetch?.finish()

@@ -4,7 +4,7 @@ import type { LiveRoute } from '../match/host-table'
 /** Bound on the characters of all remembered targets, which clients choose. */
 const maxTotalLength = 8_000_000
 const maxTargets = 10_000
-/** Spellings of the host of one deployment that are remembered. */
+/** Maximum spellings of the host remembered per deployment. */
 const maxGroups = 16
 
 /** Scheme and authority of a request. */

@@ -5,18 +5,18 @@ import { requestIdBytes } from '../request-id'
 import { encodeField, encodeStatus } from './hpack/encoder'
 
 const slots = 2_048
-/** Longer lines are seldom the same twice. */
+/** Longer lines rarely repeat. */
 const mostCached = 256
 
 /**
- * Header lines of instances as HPACK, kept by their very bytes: an app says the same lines again and again, and to recognise one costs
- * less than to encode it. Each line has one place; a line that comes later takes it.
+ * Caches header lines of instances encoded as HPACK, keyed by their bytes: apps repeat the same lines, and a lookup is cheaper than
+ * encoding. A direct-mapped cache: each line has one slot, and a new line replaces the previous one.
  */
 class LineCache {
   readonly #lines: (Buffer | null)[] = Array.from({ length: slots }, () => null)
   readonly #encoded: Buffer[] = []
 
-  /** The line whose name and value, with what is between, are bytes `start` to `end`. */
+  /** Encodes a header line. Bytes `start` to `nameEnd` are the name, `valueStart` to `end` the value. */
   encode(bytes: Buffer, start: number, nameEnd: number, valueStart: number, end: number): Buffer {
     const length = end - start
     if (length > mostCached) return encodeLine(bytes, start, nameEnd, valueStart, end)
@@ -26,7 +26,7 @@ class LineCache {
     const line = this.#lines[slot]
     if (line?.length === length && sameBytes(line, bytes, start)) return this.#encoded[slot] as Buffer
     const encoded = encodeLine(bytes, start, nameEnd, valueStart, end)
-    // Cookies belong to one visitor.
+    // Cookies belong to one visitor: do not cache them.
     if (!isSetCookie(bytes, start, nameEnd)) {
       this.#lines[slot] = ownCopy(bytes.subarray(start, end))
       this.#encoded[slot] = ownCopy(encoded)
@@ -35,7 +35,7 @@ class LineCache {
   }
 }
 
-/** Memory of its own: a small Buffer from Node's pool would keep 8 KiB alive. */
+/** Allocates separately: a small Buffer from Node's pool would keep 8 KiB alive. */
 function ownCopy(bytes: Buffer): Buffer {
   const copy = Buffer.allocUnsafeSlow(bytes.length)
   copy.set(bytes)
@@ -68,7 +68,7 @@ function date(): Buffer {
   return dateField
 }
 
-// The id is new each time: its name is encoded once, its characters are sent as they are, behind their number.
+// The request id is new for each answer: its name is encoded once, its characters follow unencoded after the length byte.
 const requestIdName = Buffer.concat([encodeField('x-request-id', '').subarray(0, -1), Buffer.from([requestIdBytes])])
 
 interface EncodedEdits {
@@ -78,7 +78,7 @@ interface EncodedEdits {
 
 const encodedEdits = new WeakMap<HeaderEdits, EncodedEdits>()
 
-/** Rules give the same edits for thousands of requests: encoded once for each object. */
+/** Rules return the same edits object for thousands of requests: encode each object once. */
 function encodeEdits(edits: HeaderEdits): EncodedEdits {
   let ready = encodedEdits.get(edits)
   if (ready === undefined) {
@@ -91,10 +91,10 @@ function encodeEdits(edits: HeaderEdits): EncodedEdits {
   return ready
 }
 
-// What no field value may hold (RFC 9113 §8.2.1); rules are data of users.
+// Removes characters that are forbidden in field values (RFC 9113 §8.2.1): users write the rules.
 const clean = (value: string) => value.replace(/[^\t\x20-\x7e\x80-\xff]/g, '').trim()
 
-/** Appends the head of an instance's answer to `fields`, less what its edits take away. */
+/** Appends the head of an instance's answer to `fields`, without the fields that the edits remove. */
 export function encodeAnswerHead(
   fields: Buffer[],
   head: AnswerHead,
@@ -117,10 +117,10 @@ export function encodeAnswerHead(
   fields.push(requestIdName, id)
 }
 
-/** The writer's own, and what HTTP/2 does not know (RFC 9113 §8.2.2). */
+/** Fields that the writer sets itself, and connection-specific fields that HTTP/2 forbids (RFC 9113 §8.2.2). */
 const notPassed = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade', 'date', 'x-request-id'])
 
-/** The head of an answer of ours. */
+/** Encodes the head of an answer made by the router. */
 export function encodeLocalHead(answer: LocalAnswer, id: Buffer): Buffer[] {
   const fields = [encodeStatus(answer.status)]
   for (const [name, value] of answer.headers) {

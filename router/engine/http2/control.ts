@@ -3,7 +3,7 @@ import type { Output } from './output'
 import type { PeerSettings } from './peer-settings'
 import { ErrorCode, Flag, maxStreamId } from './protocol'
 
-/** Frames about the connection that need nothing of its streams. Each returns the code of the connection error, or `noError`. */
+/** Handles frames about the whole connection. Each method returns the code of a connection error, or `noError`. */
 export class ControlFrames {
   readonly #output: Output
   readonly #guard: FloodGuard
@@ -15,7 +15,7 @@ export class ControlFrames {
     this.#peer = peer
   }
 
-  /** A frame that asks for nothing: harmless as long as there are few (§10.5). */
+  /** A frame without effect: allowed in small numbers only (§10.5). */
   idle(): number {
     return this.#guard.idleFrame() ? ErrorCode.noError : ErrorCode.enhanceYourCalm
   }
@@ -37,7 +37,7 @@ export class ControlFrames {
     return this.idle()
   }
 
-  /** §6.3. Priorities are deprecated and mean nothing here (§5.3.2); what was never well-formed still is not. */
+  /** §6.3. Priorities are deprecated and ignored (§5.3.2), but malformed frames are still errors. */
   priority(streamId: number, bytes: Buffer, start: number, end: number): number {
     if (streamId === 0) return ErrorCode.protocolError
     if (end - start !== 5) return ErrorCode.frameSizeError
@@ -45,7 +45,7 @@ export class ControlFrames {
     return this.idle()
   }
 
-  /** §6.8. A client that goes away still gets its answers. */
+  /** §6.8. After a client's GOAWAY its open streams are still answered. */
   goaway(streamId: number, start: number, end: number): number {
     if (streamId !== 0) return ErrorCode.protocolError
     return end - start < 8 ? ErrorCode.frameSizeError : this.idle()

@@ -16,12 +16,12 @@ import type { H2Stream, RequestTaker } from './stream'
 import { asksForWebSocket, encodeSwitch, Handshake } from './websocket'
 
 /**
- * One stream as the downstream of an `Exchange`: the request as HTTP/1.1 for the instance, the answer as HTTP/2 for the client. Used for one
- * request after the other, on whatever connection.
+ * One stream as the downstream of an `Exchange`: the request as HTTP/1.1 for the instance, the answer as HTTP/2 for the client. Reused for
+ * later requests, also of other connections.
  */
 export class H2Downstream implements Downstream, RequestTaker {
   readonly facts = new H2Facts()
-  /** Of an extended CONNECT; null: the request is none. */
+  /** WebSocket handshake of an extended CONNECT; null: an ordinary request. */
   #handshake: Handshake | null = null
   body: RequestBody = 'none'
   contentLength = -1
@@ -31,22 +31,22 @@ export class H2Downstream implements Downstream, RequestTaker {
   #head: RequestHead | null = null
   #forwarded: Buffer = nothing
   #forwarding = false
-  // Body that came before the instance was chosen.
+  // Request body received before an instance was chosen.
   #early: Buffer[] = []
   #earlyBytes = 0
   #ended = false
-  /** The stream carries the bytes of a WebSocket. */
+  /** The stream is a WebSocket tunnel. */
   #tunnel = false
   readonly #upload = new Upload()
   #trailers: readonly Field[] | null = null
-  // The answer's head and the last run of its body wait for what follows within the same turn, which may be the end.
+  // The answer's head and the latest piece of its body are held until the end of the event-loop turn: the end of the stream may follow.
   readonly #fields: Buffer[] = []
   #bytes: Buffer | null = null
   #start = 0
   #end = 0
   #answerTrailers: Buffer[] | null = null
   #source: Readable | null = null
-  // Counts of a stream that is gone.
+  // Byte counts of a stream that has ended.
   #bytesIn = 0
   #bytesOut = 0
 
@@ -99,7 +99,7 @@ export class H2Downstream implements Downstream, RequestTaker {
     else this.#exchange.start(last.route)
   }
 
-  // The request (RequestTaker).
+  // RequestTaker: receives the request.
 
   takeBody(bytes: Buffer): boolean {
     if (this.#tunnel) return this.#exchange.upstream.sendTunnel(bytes, 0, bytes.length)
@@ -126,7 +126,7 @@ export class H2Downstream implements Downstream, RequestTaker {
   #endBody(): void {
     if (this.body === 'none') return
     const pairs: [string, string][] = []
-    // Nothing that frames or routes a message (RFC 9110 §6.5.1).
+    // Trailers must not contain fields for framing or routing (RFC 9110 §6.5.1).
     for (const { kind, name, value } of this.#trailers ?? []) if (kind === FieldKind.regular && mayTrail(name)) pairs.push([name, value])
     this.#exchange.upstream.endBody(pairs.length > 0 ? pairs : null)
     this.#exchange.upstream.flush()
@@ -148,17 +148,17 @@ export class H2Downstream implements Downstream, RequestTaker {
     else this.#exchange.upstream.resumeAnswer()
   }
 
-  // Towards the instance.
+  // Downstream: sends the request to the instance.
 
   writeHead(out: Outbox, plan: ForwardPlan): void {
     const words = { chunked: this.body === 'chunked', handshake: this.#handshake, forwarded: this.#forwarded, requestId: this.facts.id }
     writeRequestHead(out, this.#head as RequestHead, plan, words)
   }
 
-  // Not for bodies of unknown length: they may converse (gRPC).
+  // Only for bodies of known length: a body of unknown length may be one half of a conversation (gRPC).
   untilWorthAsking(): Promise<void> | null {
     if (!this.#upload.early || this.body !== 'length' || this.#earlyBytes >= enoughOf(this.contentLength)) return null
-    // It is waited for, and may be more than came before the decision.
+    // Take more of the body while the decision is pending: it may exceed what has arrived so far.
     this.#stream?.resume()
     return this.#upload.hold()
   }
@@ -181,7 +181,7 @@ export class H2Downstream implements Downstream, RequestTaker {
     this.#stream?.resume()
   }
 
-  // The answer.
+  // Downstream: receives the answer.
 
   onInformation(head: AnswerHead): void {
     const fields = encodeEarlyHints(head)
@@ -308,7 +308,7 @@ export class H2Downstream implements Downstream, RequestTaker {
     this.#over()
   }
 
-  /** The stream goes on without us: what it still has to send it sends by itself. */
+  /** Separates this object from its stream, which sends its pending bytes by itself. */
   #detach(): H2Stream | null {
     const stream = this.#stream
     if (stream === null) return null
@@ -346,5 +346,5 @@ export class H2Downstream implements Downstream, RequestTaker {
 
 const nothing = Buffer.alloc(0)
 
-/** What the client has of an answer, and what is on its way as soon as it takes more. */
+/** Bytes of the answer that the client has received or will receive from the stream's queue. */
 const givenTo = (stream: H2Stream): number => stream.bytesOut + stream.pendingBytes

@@ -2,7 +2,7 @@ import type { KeptFacts } from '../downstream'
 import { newRequestId, requestIdBytes } from '../request-id'
 import type { RequestHead } from './request-head'
 
-/** What decisions are made from: a decoded head is text already, so nothing has to be kept from being overwritten. */
+/** Request facts for decisions. A decoded HTTP/2 head is already text, so no bytes have to be copied before the buffer is reused. */
 export class H2Facts implements KeptFacts {
   method = ''
   host = ''
@@ -17,7 +17,7 @@ export class H2Facts implements KeptFacts {
     this.#head = head
     this.#idText = null
     newRequestId(this.id)
-    // A WebSocket is asked for by GET wherever rules look, and so the instance is asked.
+    // Rules and instances see a WebSocket request as GET, as in HTTP/1.1.
     this.method = head.protocol === null ? head.method : 'GET'
     this.host = ''
     this.scheme = scheme
@@ -53,7 +53,7 @@ export class H2Facts implements KeptFacts {
     const head = this.#head
     if (head === null) return undefined
     if (name === 'host') return head.authority || undefined
-    // As the instance gets it: HTTP/2 expresses it with `:protocol`.
+    // The value that the instance receives: HTTP/2 expresses the upgrade with `:protocol`.
     if (name === 'upgrade') return head.protocol ?? undefined
     if (name === 'transfer-encoding') return head.endStream || head.contentLength >= 0 || head.protocol !== null ? undefined : 'chunked'
     const separator = name === 'cookie' ? '; ' : ', '
@@ -70,7 +70,7 @@ export class H2Facts implements KeptFacts {
 
   movedTo(): void {}
 
-  /** Lets go of the head. */
+  /** Releases the head. */
   drop(): void {
     this.#head = null
   }

@@ -1,4 +1,4 @@
-/** A bucket of tokens that refills with time: what an honest client needs now and then, and a flood uses up. */
+/** A token bucket: sized for the occasional needs of an honest client, exhausted by a flood. */
 class Bucket {
   readonly #capacity: number
   readonly #perSecond: number
@@ -22,7 +22,7 @@ class Bucket {
   }
 }
 
-/** What a client may do at once, and then each second. A browser that leaves a page cancels all it asked for, more than once. */
+/** Burst capacity of each bucket. A browser that leaves a page cancels all its requests at once, possibly several times. */
 const trusted = { resets: 400, idle: 1_000 }
 /** The allowance for addresses that have just flooded: enough for an honest client that shares the address. */
 const suspected = { resets: 20, idle: 100 }
@@ -32,33 +32,33 @@ const windowAllowance = 2_000
 const windowPerFrame = 4
 
 /**
- * Counts what costs a client nothing and us something (RFC 9113 §10.5): streams cancelled (CVE-2023-44487) or made us cancel
- * (CVE-2025-8671), and frames that carry nothing. A method returns false when a client is beyond what an honest one does.
+ * Limits frames that are cheap for a client and expensive for the router (RFC 9113 §10.5): streams that the client cancels (CVE-2023-44487)
+ * or makes the router cancel (CVE-2025-8671), and frames without effect. A method returns false when the client has exceeded the allowance.
  */
 export class FloodGuard {
   readonly #resets: Bucket
-  /** PING, SETTINGS, PRIORITY, empty DATA, frames we do not know. */
+  /** PING, SETTINGS, PRIORITY, empty DATA and unknown frames. */
   readonly #idle: Bucket
   #windowCredit = windowAllowance
 
-  /** `suspect`: see `Offenders`. */
+  /** `suspect`: the address flooded recently (see `Offenders`). */
   constructor(suspect: boolean) {
     const allowance = suspect ? suspected : trusted
     this.#resets = new Bucket(allowance.resets, resetsPerSecond)
     this.#idle = new Bucket(allowance.idle, idlePerSecond)
   }
 
-  /** A stream was ended before its answer was: by the client, or by us for what the client did. */
+  /** Counts a stream that ended before its answer: reset by the client, or by the router because of a client error. */
   reset(): boolean {
     return this.#resets.take(Date.now())
   }
 
-  /** A frame without use. */
+  /** Counts a frame without effect. */
   idleFrame(): boolean {
     return this.#idle.take(Date.now())
   }
 
-  /** Windows are opened for what we send: each DATA frame and each request earns some updates. */
+  /** Counts a WINDOW_UPDATE. Each DATA frame sent and each request earns credit for some of them. */
   windowUpdate(): boolean {
     return --this.#windowCredit >= 0
   }
@@ -68,15 +68,15 @@ export class FloodGuard {
   }
 }
 
-/** The last streams that were closed, and how: frames that come late mean different things (RFC 9113 §5.1, "closed"). */
+/** How recently closed streams ended: a late frame means something different in each case (RFC 9113 §5.1, "closed"). */
 export const ClosedBy = {
-  /** Never used, or so long ago that it is forgotten. */
+  /** Never opened, or no longer remembered. */
   unknown: 0,
-  /** Both sides ended it. */
+  /** Both sides sent END_STREAM. */
   end: 1,
   /** The client reset it. */
   client: 2,
-  /** We reset it, or answered before the request was whole: what was on its way then is ignored. */
+  /** The router reset it, or answered before the request was complete: late frames of the client are ignored. */
   us: 3,
 } as const
 

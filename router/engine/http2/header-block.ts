@@ -1,6 +1,6 @@
 import { ErrorCode, Flag } from './protocol'
 
-/** Fragments of one block: an attacker must not make us collect for ever (CONTINUATION flood, CVE-2024-27316 and its kin). */
+/** Maximum CONTINUATION frames per header block: an endless block would exhaust memory (CONTINUATION flood, CVE-2024-27316). */
 const maxContinuations = 16
 
 /** A header block that did not fit in its HEADERS frame: collected until END_HEADERS (RFC 9113 §4.3). */
@@ -9,7 +9,7 @@ export class HeaderBlock {
   #fragments: Buffer[] = []
   #bytes = 0
   #continuations = 0
-  /** 0: none is under way. */
+  /** Stream of the unfinished block; 0: none. */
   streamId = 0
   endStream = false
 
@@ -26,7 +26,7 @@ export class HeaderBlock {
     return this.#add(fragment)
   }
 
-  /** Returns an error code. */
+  /** Adds the fragment of a CONTINUATION frame. Returns an error code. */
   continue(fragment: Buffer): number {
     if (++this.#continuations > maxContinuations) return ErrorCode.enhanceYourCalm
     return this.#add(fragment)
@@ -35,7 +35,7 @@ export class HeaderBlock {
   #add(fragment: Buffer): number {
     this.#bytes += fragment.length
     if (this.#bytes > this.#maxBytes) return ErrorCode.enhanceYourCalm
-    // A copy: the view would keep all that was read with it.
+    // Copy the fragment: a view would keep the whole read buffer alive.
     if (fragment.length > 0) this.#fragments.push(Buffer.from(fragment))
     return ErrorCode.noError
   }

@@ -1,18 +1,18 @@
 import { clientPreface, FrameType, frameHeaderBytes, maxFrameBytes } from './protocol'
 
-/** Takes whole frames. Payloads are bytes `start` to `end`; `bytes` is never written to again, so views of it may be kept. */
+/** Receives whole frames. Payloads are bytes `start` to `end`; `bytes` is never overwritten, so views of it may be kept. */
 export interface FrameSink {
-  /** Returns false when the rest is not wanted any more. */
+  /** Returns false to stop reading. */
   onFrame(type: number, flags: number, streamId: number, bytes: Buffer, start: number, end: number): boolean
-  /** The connection does not begin with the preface of HTTP/2 (RFC 9113 §3.4). */
+  /** The connection does not start with the HTTP/2 preface (RFC 9113 §3.4). */
   onBadPreface(): void
-  /** A frame longer than we allow (§4.2). */
+  /** A frame is longer than SETTINGS_MAX_FRAME_SIZE (§4.2). */
   onOversized(): void
 }
 
 /**
- * Cuts a connection's bytes into frames. A frame that lies whole in what was read is given as a view; one that does not is collected in
- * a buffer of its own, which grows with what has arrived and not with what was promised.
+ * Splits a connection's bytes into frames. A frame that is complete in the read buffer is passed as a view. A partial frame is collected in
+ * a separate buffer that grows with the bytes received, not with the announced length.
  */
 export class FrameReader {
   readonly #sink: FrameSink
@@ -24,12 +24,12 @@ export class FrameReader {
     this.#sink = sink
   }
 
-  /** Part of a frame, or of the preface, is here and the rest is not. */
+  /** The preface or a frame is incomplete. */
   get midway(): boolean {
     return this.#have > 0 || this.#prefaceLeft > 0
   }
 
-  /** The frame that is not whole is part of a request's head. */
+  /** The incomplete frame is part of a request head. */
   get inHead(): boolean {
     const type = this.#have > 3 ? this.#held?.[3] : undefined
     return type === FrameType.headers || type === FrameType.continuation
@@ -54,7 +54,7 @@ export class FrameReader {
     this.#whole(chunk, at)
   }
 
-  /** Frames that lie whole in `chunk`; the rest is held. */
+  /** Passes on the frames that are complete in `chunk` and keeps the rest. */
   #whole(chunk: Buffer, from: number): void {
     let at = from
     const { length } = chunk
@@ -72,7 +72,7 @@ export class FrameReader {
     if (at < length) this.#hold(chunk, at, length)
   }
 
-  /** Adds to the frame that was begun. Returns where `chunk` goes on after it, or -1 when everything is used up or unwanted. */
+  /** Adds to the incomplete frame. Returns the position in `chunk` after it, or -1 when the chunk is used up or reading has stopped. */
   #complete(chunk: Buffer, from: number): number {
     let at = from
     if (this.#have < frameHeaderBytes) {

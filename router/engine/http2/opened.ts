@@ -1,7 +1,7 @@
 import type { RequestHead } from './request-head'
 import type { H2Stream } from './stream'
 
-/** Answers requests. `tooLarge`: fields of the head were cut. */
+/** Handles requests. `tooLarge`: some header fields were dropped. */
 interface RequestHandler {
   onRequest(stream: H2Stream, head: RequestHead, tooLarge: boolean): void
 }
@@ -13,8 +13,8 @@ interface Opened {
 }
 
 /**
- * Requests whose heads came with the bytes that are being read, and which nobody has been asked about yet: whoever resets a stream in the
- * same breath (CVE-2023-44487) has cost the reading of a head, and neither a decision nor a connection to an instance.
+ * Requests whose heads arrived in the read that is being processed and that were not dispatched yet. A client that resets a stream in the
+ * same read (CVE-2023-44487) costs the parsing of a head, but no decision and no upstream connection.
  */
 export class OpenedStreams {
   readonly #handler: RequestHandler
@@ -28,7 +28,7 @@ export class OpenedStreams {
     this.#list.push({ stream, head, tooLarge })
   }
 
-  /** Gives them to the handler, in order: before anything more of one is looked at, and when what was read is at its end. */
+  /** Dispatches the requests in order: before another frame of such a stream is processed, and at the end of the read. */
   begin(): void {
     const list = this.#list
     for (let i = 0; i < list.length; i++) {

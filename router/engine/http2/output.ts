@@ -2,14 +2,14 @@ import type { Socket } from 'node:net'
 import { Flag, FrameType, frameHeaderBytes, maxFrameBytes } from './protocol'
 
 const slabBytes = 65_536
-/** Beyond this many bytes a client has not taken yet, no more of any answer is given to its socket. */
+/** Stop passing DATA to the socket while more bytes than this wait to be sent. */
 const highWater = 262_144
 
-// Slabs of sessions that have nothing to say go round: an idle session owns none.
+// Slabs of idle sessions are pooled: an idle session owns no slab.
 const spare: Buffer[] = []
 const maxSpare = 64
 
-// Whatever sessions write within one turn of the event loop leaves in one write each.
+// Sessions that wrote during this turn of the event loop; each is flushed with a single write.
 let dirty: Output[] = []
 let scheduled = false
 function flushAll(): void {
@@ -19,7 +19,7 @@ function flushAll(): void {
   for (const output of outputs) output.flush()
 }
 
-/** The sending half of a connection: frames are written into a slab, and the slab to the socket once a turn. */
+/** The sending half of a connection: frames are written into a slab, which is flushed to the socket once per turn. */
 export class Output {
   readonly #socket: Socket
   #slab: Buffer | null = null
@@ -28,7 +28,7 @@ export class Output {
   #queued = false
   #writing = 0
   #closed = false
-  /** Counts writes the socket has finished: it grows while the client reads. */
+  /** Number of completed socket writes: it grows while the client reads. */
   #writesDone = 0
   #writesSeen = 0
   #stuckSince = Date.now()
@@ -38,17 +38,17 @@ export class Output {
     this.#socket = socket
   }
 
-  /** The client takes less than we give: DATA has to wait for the socket's `drain`. */
+  /** The client reads more slowly than we write: DATA must wait for the socket's `drain` event. */
   get jammed(): boolean {
     return this.#socket.writableLength > highWater
   }
 
-  /** Bytes the client has not taken yet. */
+  /** Bytes that the client has not received yet. */
   get backlog(): number {
     return this.#socket.writableLength + this.#at - this.#flushed
   }
 
-  /** For how many ms the client has taken nothing of what waits for it, as far as calls of this can tell. */
+  /** Milliseconds for which the client has read nothing of the backlog, measured between calls of this method. */
   stuckFor(now: number): number {
     if (this.backlog === 0 || this.#writesDone !== this.#writesSeen) {
       this.#writesSeen = this.#writesDone
@@ -92,7 +92,7 @@ export class Output {
     this.#at = slab.writeUInt32BE(code, slab.writeUInt32BE(lastStreamId, at))
   }
 
-  /** A header block made of encoded fields; continued in CONTINUATION frames where one is not enough. Returns the bytes of it all. */
+  /** Writes a header block of encoded fields, split into CONTINUATION frames if necessary. Returns the number of bytes. */
   headers(streamId: number, fields: readonly Buffer[], endStream: boolean): number {
     let length = 0
     for (let i = 0; i < fields.length; i++) length += (fields[i] as Buffer).length
@@ -104,7 +104,7 @@ export class Output {
     const slab = this.#slab as Buffer
     for (let i = 0; i < fields.length; i++) {
       const field = fields[i] as Buffer
-      // Most fields are a few bytes long, where a call into native code costs more than the loop.
+      // Most fields are a few bytes long: a loop is cheaper than a call into native code.
       if (field.length < 24) for (let k = 0; k < field.length; k++) slab[at + k] = field[k] as number
       else slab.set(field, at)
       at += field.length
@@ -135,7 +135,7 @@ export class Output {
     this.#at = (this.#slab as Buffer).writeUInt32BE(word, at)
   }
 
-  /** Writes a frame's header and returns where its payload goes; there is room for it. */
+  /** Writes a frame header and returns the position of its payload; there is room for the payload. */
   #frame(length: number, type: number, flags: number, streamId: number): number {
     const slab = this.#room(length + frameHeaderBytes)
     let at = this.#at
@@ -163,14 +163,14 @@ export class Output {
   #room(bytes: number): Buffer {
     if (this.#slab !== null && this.#at + bytes <= slabBytes) return this.#slab
     this.#send()
-    // The socket may still read from the old slab: it is left to it.
+    // The socket may still read from the old slab: continue in another one.
     this.#slab = spare.pop() ?? Buffer.allocUnsafeSlow(slabBytes)
     this.#at = 0
     this.#flushed = 0
     return this.#slab
   }
 
-  /** Gives everything written so far to the socket. */
+  /** Passes all bytes written so far to the socket. */
   flush(): void {
     this.#queued = false
     this.#send()
@@ -185,7 +185,7 @@ export class Output {
     this.#flushed = this.#at
   }
 
-  // A slab is used again only when the socket holds no view of any: views leave in order, so the last one home frees it.
+  // Reuse a slab only when the socket holds no view of it: views are sent in order, so the last completed write frees the slab.
   #onWritten(): void {
     this.#writesDone++
     if (--this.#writing > 0 || this.#slab === null || this.#flushed !== this.#at) return
@@ -193,7 +193,7 @@ export class Output {
     this.#slab = null
   }
 
-  /** Sends GOAWAY and then ends our side; nothing can be written after it. */
+  /** Sends GOAWAY and ends our side of the connection; later writes are dropped. */
   endWith(lastStreamId: number, code: number): void {
     this.goaway(lastStreamId, code)
     this.flush()
@@ -201,7 +201,7 @@ export class Output {
     this.#socket.end()
   }
 
-  /** Nothing more is given to the socket. */
+  /** Drops all later output. */
   close(): void {
     this.#closed = true
   }

@@ -5,14 +5,14 @@ import { staticTable } from './static-table'
 const staticFields = staticTable.map(([name, value]) => new Field(name, value))
 const staticCount = staticFields.length
 
-/** The table size we allow a client's encoder: the protocol's default, never changed (SETTINGS_HEADER_TABLE_SIZE). */
+/** Size of the dynamic table that a client's encoder may use: the protocol's default (SETTINGS_HEADER_TABLE_SIZE). */
 export const tableCapacity = 4096
 
 export const Decoded = {
   ok: 0,
-  /** More fields or bytes than allowed: the table is right, the list is cut. */
+  /** More fields or bytes than allowed: the dynamic table is correct, the field list is truncated. */
   tooLarge: 1,
-  /** The block is no HPACK: the connection cannot go on (RFC 9113 §4.3). */
+  /** The block is not valid HPACK: a connection error (RFC 9113 §4.3). */
   corrupt: 2,
 } as const
 
@@ -25,7 +25,7 @@ export interface DecoderBounds {
 /** Decodes the header blocks of one connection (RFC 7541). Its memory is bounded by `tableCapacity` and the size of one block. */
 export class HpackDecoder {
   readonly #bounds: DecoderBounds
-  // Oldest first from `#oldest`; what is before was evicted.
+  // Entries from `#oldest` on, oldest first; earlier array elements were evicted.
   #entries: Field[] = []
   #oldest = 0
   #size = 0
@@ -46,7 +46,7 @@ export class HpackDecoder {
     while (this.#at < end) {
       const byte = block[this.#at] as number
       if ((byte & 0xe0) === 0x20) {
-        // A size update belongs before the first field (RFC 7541 §4.2).
+        // A size update must precede the first field (RFC 7541 §4.2).
         if (begun || !this.#resize(block, end)) return Decoded.corrupt
         continue
       }
@@ -97,14 +97,14 @@ export class HpackDecoder {
       this.#size -= (this.#entries[this.#oldest] as Field).size
       this.#oldest++
     }
-    // At most 128 entries of 32 bytes live in 4 KiB: as many dead ones again are let be before the array is cut.
+    // A table of 4 KiB has at most 128 entries of 32 bytes: allow as many evicted elements before the array is compacted.
     if (this.#oldest > 128 || this.#oldest === this.#entries.length) {
       this.#entries = this.#entries.slice(this.#oldest)
       this.#oldest = 0
     }
   }
 
-  /** Reads an integer with a prefix of `prefix` bits (RFC 7541 §5.1); -1 when it is cut off or beyond 28 bits. */
+  /** Reads an integer with a prefix of `prefix` bits (RFC 7541 §5.1). Returns -1 when it is truncated or exceeds 28 bits. */
   #integer(block: Buffer, end: number, prefix: number): number {
     if (this.#at >= end) return -1
     const mask = (1 << prefix) - 1

@@ -1,8 +1,8 @@
 import { huffmanEncode, huffmanSize } from './huffman'
 import { staticTable } from './static-table'
 
-// The encoder keeps no dynamic table: what it writes never depends on what it wrote before, so that encoded lines can be shared by all
-// connections. The client's SETTINGS_HEADER_TABLE_SIZE then does not concern it.
+// The encoder uses no dynamic table: its output does not depend on earlier output, so all connections can share encoded lines. The client's
+// SETTINGS_HEADER_TABLE_SIZE is irrelevant.
 
 const nameIndex = new Map<string, number>()
 const pairIndex = new Map<string, number>()
@@ -11,7 +11,7 @@ for (const [at, [name, value]] of staticTable.entries()) {
   if (value !== '') pairIndex.set(`${name}\0${value}`, at + 1)
 }
 
-/** Values that no intermediary may put into a table: guessing them by compression must stay impossible (RFC 7541 §7.1.3). */
+/** Fields that no intermediary may add to a dynamic table: attackers could guess the values by compression (RFC 7541 §7.1.3). */
 const neverIndexed = new Set(['authorization', 'proxy-authorization', 'set-cookie', 'cookie'])
 
 function pushInteger(out: number[], first: number, prefix: number, value: number): void {
@@ -41,7 +41,7 @@ function pushString(out: number[], text: string): void {
   for (const byte of bytes) out.push(byte)
 }
 
-/** One field as HPACK: indexed where the static table has the pair, else a literal that enters no table. `name` is in lower case. */
+/** Encodes a field as HPACK: indexed if the static table contains the pair, else a literal without indexing. `name` is in lower case. */
 export function encodeField(name: string, value: string): Buffer {
   const out: number[] = []
   const pair = pairIndex.get(`${name}\0${value}`)

@@ -1,8 +1,8 @@
 import { isUntrusted } from '../../headers/untrusted-names'
 
-/** What a header field of a request is to a proxy; decided once, when the field enters a decoder. */
+/** How a proxy treats a request header field; determined once, when the field is decoded. */
 export const FieldKind = {
-  /** Passed on as it is: `line` is its HTTP/1.1 form. */
+  /** Forwarded unchanged: `line` is its HTTP/1.1 form. */
   regular: 0,
   method: 1,
   path: 2,
@@ -13,7 +13,7 @@ export const FieldKind = {
   contentLength: 7,
   host: 8,
   te: 9,
-  /** Well-formed, and not for the instance: what only a proxy may say. */
+  /** Well-formed but not forwarded: only proxies may set it. */
   dropped: 10,
   /** Makes the request malformed (RFC 9113 §8.1.1). */
   malformed: 11,
@@ -34,7 +34,7 @@ const valuePattern = /^(?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x
 /** Connection-specific: malformed in HTTP/2 (RFC 9113 §8.2.2). */
 const connectionSpecific = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade'])
 
-/** What ends at this hop, beside what only the router may say. */
+/** Hop-by-hop fields that are not forwarded, in addition to those that only the router may set. */
 const ending = new Set(['proxy-authenticate', 'proxy-authorization', 'trailer', 'expect'])
 
 function regularKind(name: string, value: string): number {
@@ -53,16 +53,19 @@ function regularKind(name: string, value: string): number {
   }
 }
 
-/** A decoded header field, checked and classified. Entries of a dynamic table are such fields, so a repeated one costs nothing more. */
+/**
+ * A decoded header field, validated and classified. Entries of the dynamic table are such objects, so a repeated field is not validated
+ * again.
+ */
 export class Field {
   readonly name: string
-  /** latin1: a character for each byte. */
+  /** latin1: one character per byte. */
   readonly value: string
-  /** As HPACK counts it (RFC 7541 §4.1). */
+  /** Size by RFC 7541 §4.1. */
   readonly size: number
   /** One of `FieldKind`. */
   readonly kind: number
-  /** `name: value CRLF` where the instance is to see the field in this form (`regular`, `contentLength`), else empty. */
+  /** `name: value CRLF` if the field is forwarded in this form (`regular`, `contentLength`), else empty. */
   readonly line: string
 
   constructor(name: string, value: string) {

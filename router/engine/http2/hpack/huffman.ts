@@ -1,6 +1,6 @@
 /**
- * The Huffman code of HPACK (RFC 7541 appendix B). It is canonical: codes of one length follow each other in the order of their
- * symbols, so the lengths say everything. Symbol 256 is EOS, which is never sent (§5.2).
+ * The Huffman code of HPACK (RFC 7541 appendix B). The code is canonical: codes of one length are consecutive in symbol order, so the
+ * lengths define the whole code. Symbol 256 is EOS, which is never sent (§5.2).
  */
 // biome-ignore format: one row for sixteen symbols
 const codeLengths = [
@@ -44,9 +44,9 @@ export const huffmanLengths = Uint8Array.from(codeLengths)
 }
 
 /**
- * The decoder is a table machine that eats four bits at a time: `next` gives the state after them or -1 where EOS would be complete,
- * `emitted` the symbol completed on the way or -1 (no code is shorter than five bits, so there is at most one). A state is a node of the
- * code's tree; `padding` marks those that a string may end in: at most seven bits, all ones (§5.2).
+ * The decoder is a state machine that reads four bits at a time. `next`: the following state, or -1 if EOS would be complete. `emitted`:
+ * the symbol completed on the way, or -1 (codes have at least five bits, so at most one symbol is completed). A state is a node of the
+ * code's tree; `padding` marks the states in which a string may end: at most seven bits, all ones (§5.2).
  */
 interface Machine {
   next: Int16Array
@@ -55,7 +55,7 @@ interface Machine {
 }
 
 function buildTree(): { children: number[][]; padding: Uint8Array } {
-  // A child is another node, or ~symbol.
+  // A child is another node, or the bitwise complement of a symbol (~symbol).
   const children: number[][] = [[0, 0]]
   const depthOfOnes: number[] = [0]
   for (let symbol = 0; symbol <= eos; symbol++) {
@@ -102,10 +102,10 @@ function buildMachine(): Machine {
 
 const { next, emitted, padding } = buildMachine()
 
-// Strings are bounded by the decoder (`maxStringBytes`), and a code has at least five bits.
+// The decoder bounds strings (`maxStringBytes`), and a code has at least five bits: this buffer is large enough.
 let scratch = Buffer.allocUnsafeSlow(16_384)
 
-/** Decodes bytes `start` to `end` into latin1, or null when they are no Huffman string: EOS in it, or wrong padding. */
+/** Decodes bytes `start` to `end` into latin1. null: invalid Huffman string (EOS inside, or wrong padding). */
 export function huffmanDecode(bytes: Uint8Array, start: number, end: number): string | null {
   const worst = Math.ceil(((end - start) * 8) / 5)
   if (scratch.length < worst) scratch = Buffer.allocUnsafeSlow(worst)
@@ -128,7 +128,7 @@ export function huffmanDecode(bytes: Uint8Array, start: number, end: number): st
   return padding[state] === 1 ? out.toString('latin1', 0, length) : null
 }
 
-/** How many bytes `huffmanEncode` will write. */
+/** Number of bytes that `huffmanEncode` writes. */
 export function huffmanSize(bytes: Uint8Array): number {
   let bits = 0
   for (let i = 0; i < bytes.length; i++) bits += huffmanLengths[bytes[i] as number] as number
@@ -142,7 +142,7 @@ export function huffmanEncode(bytes: Uint8Array, out: number[]): void {
   for (const byte of bytes) {
     const length = huffmanLengths[byte] as number
     const code = huffmanCodes[byte] as number
-    // In two halves: thirty bits beside seven held ones would not fit in thirty-two.
+    // Codes of up to 30 bits plus 7 pending bits exceed 32 bits: write long codes in two halves.
     for (const [part, width] of length > 16 ? [[code >>> 16, length - 16] as const, [code & 0xffff, 16] as const] : [[code, length] as const]) {
       pending = (pending << width) | part
       held += width
