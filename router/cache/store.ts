@@ -37,7 +37,7 @@ export class EntryStore {
   readonly #reading = new Map<Entry, Promise<Buffer | null>>()
 
   constructor(options: { memoryBytes: number; diskBytes: number; disk: DiskTier | null; writingBytes?: number }) {
-    // The largest payload with its encoded variants exceeds the preset maximum of an eighth of the memory.
+    // Allow a quarter of the memory per entry: the largest payload with its encoded variants exceeds the default of an eighth.
     this.#memory = new MemoryBound(options.memoryBytes, options.memoryBytes / 4)
     this.#diskBound = new MemoryBound(options.diskBytes)
     this.#disk = options.disk

@@ -13,8 +13,8 @@ export function hstsOf(route: LiveRoute, view: RequestView): number | null {
 }
 
 /**
- * Who may come in, and by which door. Moves to HTTPS or the one host come before a password is asked for, so that none travels in the
- * clear; an ACME path is never moved (RFC 8555 §8.3 lets the CA follow, but not every CA does).
+ * Access checks of a request. Redirects to HTTPS or the canonical host come before a password is requested, so that no password is sent
+ * unencrypted. ACME paths are never redirected (RFC 8555 §8.3 allows the CA to follow, but not every CA does).
  */
 export function enter(table: HostTable, route: LiveRoute, compiled: CompiledPolicy, view: RequestView, now: number, stay: boolean): Soon<Entrance> {
   if (compiled.addresses !== null && !compiled.addresses.has(view.facts.clientIp))
@@ -24,7 +24,7 @@ export function enter(table: HostTable, route: LiveRoute, compiled: CompiledPoli
   return admitVisitor(route, compiled, view, now)
 }
 
-/** Maintenance and protection alone: what a rewrite from another project has to pass, too. */
+/** Checks maintenance and protection only: also applied to a request that another project rewrites to this one. */
 export function admitVisitor(route: LiveRoute, compiled: CompiledPolicy, view: RequestView, now: number): Soon<Entrance> {
   const { maintenance, guard } = compiled
   if (route.closed) return { kind: 'problem', problem: { kind: 'closed', host: view.host, projectName: route.projectName } }

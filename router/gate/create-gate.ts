@@ -38,19 +38,19 @@ export interface GateOptions {
   content?: ContentSource | null
   cache?: AnswerCache | null
   compressor?: FilterSource | null
-  /** Shared with other workers; default: this worker alone. */
+  /** Rate limits synchronized with other workers; default: limits of this worker alone. */
   limits?: RateLimits
-  /** Resolves hosts outside of the table; default: the system's resolver. */
+  /** Resolves hosts outside the route table; default: the system's resolver. */
   resolve?: Resolve
-  /** Milliseconds that only grow; for tests. */
+  /** Monotonic milliseconds; for tests. */
   now?: () => number
 }
 
 const challengePrefix = '/.well-known/acme-challenge/'
 
 /**
- * The gate with everything a policy can ask, in this order: ACME challenge, addresses, one-host redirect and HTTPS, maintenance,
- * protection, rate limits, spelling of the path, redirects, headers, rewrites before files, files, rewrites, cache, instance.
+ * Creates the gate. The order of its stages: ACME challenge, addresses, canonical-host redirect and HTTPS, maintenance, protection, rate
+ * limits, spelling of the path, redirects, headers, rewrites before files, files, rewrites, cache, instance.
  */
 export function createGate(options: GateOptions): TableGate {
   return new RuleGate(options)
@@ -59,7 +59,7 @@ export function createGate(options: GateOptions): TableGate {
 class RuleGate implements TableGate {
   readonly #parts: GateParts
   readonly #pages = new InstancePages()
-  /** Of routes that ask for nothing: one plan for all their requests. */
+  /** Forward plans of routes without rules: one plan serves all requests of the route. */
   readonly #plans = new WeakMap<LiveRoute, ForwardPlan>()
   readonly #untouched = new UntouchedPaths()
   #challenges: ReadonlyMap<string, string> = new Map()
@@ -110,7 +110,7 @@ class RuleGate implements TableGate {
     return after(this.#stale(problem, route, facts), (stored) => stored ?? this.#page(problem, route, facts))
   }
 
-  /** What may be sent in place of an instance that cannot be asked, with what rules add to every answer. */
+  /** A stored answer in place of an unreachable instance's, with the headers that rules add. */
   #stale(problem: Problem, route: LiveRoute | null, facts: RequestFacts): Found {
     const { cache, policies, rewritten, table } = this.#parts
     if (cache === null || route === null || isRuleProblem(problem) || problem.kind === 'bad-request') return null
@@ -138,14 +138,15 @@ class RuleGate implements TableGate {
     })
   }
 
-  // On hosts we may not know yet. Over HTTPS as well: a CA follows a redirect that a proxy in front made (RFC 8555 §8.3), and so does the domain doctor.
+  // Answers challenges also for hosts without a route, and over HTTPS: a CA follows the redirect of an upstream proxy (RFC 8555 §8.3), and
+  // so does the domain doctor.
   #challenge(facts: RequestFacts): Admission | null {
     if (this.#challenges.size === 0 || !facts.path.startsWith(challengePrefix)) return null
     const authorization = this.#challenges.get(facts.path.slice(challengePrefix.length))
     return authorization === undefined ? null : { kind: 'answer', answer: challengeAnswer(authorization) }
   }
 
-  /** The route itself asks for nothing either. */
+  /** Whether the route itself has no settings that affect the request. */
   #isPlain(route: LiveRoute, facts: RequestFacts): boolean {
     if (route.content !== undefined || route.redirectTo !== undefined) return false
     return !route.httpsOnly || this.#parts.table.httpsPort === null || facts.scheme === 'https'
@@ -194,7 +195,7 @@ class RuleGate implements TableGate {
   }
 }
 
-/** @throws what is no limit of rules. */
+/** Presents a MatchLimit as a problem. @throws every other error */
 function limitReached(error: unknown, route: LiveRoute): Admission {
   if (!(error instanceof MatchLimit)) throw error
   const { host, projectName } = route

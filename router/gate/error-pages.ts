@@ -6,24 +6,24 @@ const fetchTimeoutMs = 2_000
 const maxPageBytes = 512 * 1024
 const freshMs = 60_000
 const maxPages = 500
-/** Of all projects together. */
+/** Maximum bytes of the error pages of all projects together. */
 const defaultMaxBytes = 32 * 1024 * 1024
 
 interface Kept {
   page: LocalAnswer | null
-  /** ms: asked again after this. */
+  /** Unix time in ms after which the page is fetched again. */
   until: number
   asking: boolean
 }
 
-/** `404`, `4xx`: the path the project names for a status; null: our own page is shown. */
+/** The path of the project's page for a status, by `404` or `4xx`. null: the router's own page is shown. */
 export function errorPagePath(pages: Record<string, string>, status: number): string | null {
   return pages[String(status)] ?? pages[`${Math.floor(status / 100)}xx`] ?? null
 }
 
 /**
- * Error pages that live in an app. Most are needed when the app is not answering, so they are fetched while it does: at the first
- * request, then each minute that has requests; the last one that came is shown.
+ * Error pages served by an app. They are needed when the app does not answer, so they are fetched in advance: at the first request, then
+ * once a minute while requests arrive. The last fetched page is shown.
  */
 export class InstancePages {
   readonly #kept = new Map<string, Kept>()
@@ -35,12 +35,12 @@ export class InstancePages {
     this.#maxBytes = maxBytes
   }
 
-  /** What is there now; never waits. */
+  /** The last fetched page; null: none. Never waits. */
   get(route: LiveRoute, path: string): LocalAnswer | null {
     return this.#kept.get(keyOf(route, path))?.page ?? null
   }
 
-  /** To be called with requests: fetches what is missing or old. */
+  /** Fetches a missing or outdated page in the background; call with every request. */
   refresh(route: LiveRoute, path: string, now: number): void {
     const key = keyOf(route, path)
     const kept = this.#kept.get(key) ?? { page: null, until: 0, asking: false }
@@ -56,7 +56,7 @@ export class InstancePages {
     this.#agent.destroy()
   }
 
-  // Put at the end: whose project has requests is kept.
+  // Moves the entry to the end: pages of projects without requests are evicted first.
   #keep(key: string, kept: Kept): void {
     this.#forget(key)
     this.#kept.set(key, kept)
@@ -77,15 +77,15 @@ export class InstancePages {
 
 const sizeOf = ({ page }: Kept): number => (Buffer.isBuffer(page?.body) ? page.body.length : 0)
 
-// Another deployment has other pages.
+// Each deployment has its own pages.
 const keyOf = (route: LiveRoute, path: string): string => `${route.deploymentId ?? route.projectId} ${path}`
 
-/** The page with its type, or null when it did not come in time, in size, with a 2xx or with the error's own status. */
+/** Fetches a page. null: late, too large, or neither 2xx nor the status of the error itself. */
 function fetchPage(agent: http.Agent, target: { host: string; port: number }, host: string, path: string): Promise<LocalAnswer | null> {
   return new Promise((resolve) => {
     const signal = AbortSignal.timeout(fetchTimeoutMs)
     const headers = { host, accept: 'text/html', 'user-agent': 'switchyard-router', 'accept-encoding': 'identity' }
-    // The path is what a project's file says; Node throws at a blank in it.
+    // The path comes from a project's file, and Node throws on spaces in it.
     const sent = path.replace(/[^\x21-\x7e]+/g, (signs) => encodeURIComponent(signs.toWellFormed()))
     const request = http.get({ host: target.host, port: target.port, path: sent, headers, agent, signal }, (response) => {
       const status = response.statusCode ?? 0
@@ -114,7 +114,7 @@ function pageOf(body: Buffer, type: string | undefined): LocalAnswer {
   return { status: 200, headers, body, cache: 'none', why: null }
 }
 
-/** Programs that ask for JSON and not for HTML get JSON, whatever page there is. */
+/** Clients that accept JSON but not HTML get JSON even if the project has an error page. */
 export function wantsOwnPage(facts: RequestFacts): boolean {
   const accept = facts.header('accept')?.toLowerCase() ?? ''
   return !accept.includes('json') || accept.includes('html')

@@ -2,7 +2,7 @@ import { Duplex, pipeline } from 'node:stream'
 import type { AnswerFilter, HeaderEdits } from './gate'
 import { editAnswer } from './local-answers'
 
-/** Two filters as one: the second sees what the first made of the answer. */
+/** Chains two filters: the second receives the output of the first. */
 export function chainFilters(first: AnswerFilter | null, second: AnswerFilter | null): AnswerFilter | null {
   if (first === null || second === null) return first ?? second
   return new Chain(first, second)
@@ -30,7 +30,7 @@ class Chain implements AnswerFilter {
     if (two === null) return one
     if ('replace' in two || one.through === null || two.through === null)
       return 'replace' in two ? two : { ...two, through: two.through ?? one.through }
-    // Its callback is there so that nothing is thrown: the ends tell of faults themselves.
+    // The empty callback prevents a throw: both streams report their errors themselves.
     pipeline(one.through, two.through, () => {})
     return { ...two, through: Duplex.from({ writable: one.through, readable: two.through }) }
   }
@@ -45,7 +45,7 @@ class Chain implements AnswerFilter {
   }
 }
 
-/** A filter whose own answers carry what rules add to every answer: engines add it to the instance's alone. */
+/** A filter that adds rule headers to the answers it makes itself: engines add them only to the instance's answers. */
 export function withEdits(filter: AnswerFilter | null, edits: HeaderEdits | null): AnswerFilter | null {
   return filter === null || edits === null ? filter : new EditedFilter(filter, edits)
 }

@@ -2,18 +2,18 @@ import type { CacheState } from '@/shared/link'
 import type { HostTable, LiveRoute } from '../match/host-table'
 import type { Problem } from '../pages/pages'
 
-/** What decisions are made from. Engines fill it lazily: nothing is decoded that no rule asks for. */
+/** Request facts for decisions. Engines compute them lazily, so nothing is decoded that no rule uses. */
 export interface RequestFacts {
   readonly method: string
-  /** Canonical (see `parseAuthority`). */
+  /** Canonical form (see `parseAuthority`). */
   readonly host: string
   /** As sent, percent-encoded, from `/` up to the query; `*` for OPTIONS. */
   readonly path: string
-  /** With its `?`, or empty. */
+  /** With leading `?`, or empty. */
   readonly query: string
   /** `path` and `query`, as sent. */
   readonly target: string
-  /** What `host` was read from: with the port, as the visitor wrote it, in lower case. */
+  /** The host as the visitor sent it, with the port, in lower case; source of `host`. */
   readonly authority: string
   readonly scheme: 'http' | 'https'
   /** IP literal of the visitor (the PROXY protocol's, where that is on). */
@@ -21,154 +21,153 @@ export interface RequestFacts {
   readonly requestId: string
   /** `name` in lower case; repeated lines joined by `, ` (cookies by `; `). */
   header(name: string): string | undefined
-  /** Whether there is such a header, which costs less than to read it. */
+  /** Whether the header exists; cheaper than reading its value. */
   has(name: string): boolean
 }
 
 /** A body that is not in memory: a range of a file, or a compressed stream. */
 export interface StreamedBody {
-  /** Bytes that will come, or null when unknown (then chunked). */
+  /** Length in bytes; null: unknown, sent chunked. */
   length: number | null
   open(): NodeJS.ReadableStream
 }
 
-/** An answer of our own: rule, page, file, cached answer. Without Connection, Date, X-Request-Id, which are the writer's. */
+/** An answer made by the router: rule, page, file or cached answer. Without Connection, Date and X-Request-Id, which the writer adds. */
 export interface LocalAnswer {
   status: number
   reason?: string
-  /** Carries Content-Length itself where one belongs. */
+  /** Includes Content-Length if the answer needs it. */
   headers: [string, string][]
-  /** HEAD requests: the writer leaves it out. */
+  /** For HEAD requests the writer omits the body. */
   body: Buffer | StreamedBody | null
   /**
-   * Fast path of HTTP/1.1: status line and headers as bytes, each line ended by CRLF, without the empty line. Says the same as
-   * `status`, `reason` and `headers`.
+   * Fast path of HTTP/1.1: status line and headers as bytes, each line ended by CRLF, without the empty line. Equivalent to `status`,
+   * `reason` and `headers`.
    */
   head?: Buffer
   cache: CacheState
   /** For the access log: which rule or problem answered. */
   why: string | null
-  /** After it the connection is closed: the rest of the request is not wanted. */
+  /** Close the connection after this answer: the rest of the request is not read. */
   close?: boolean
 }
 
 export interface HeaderEdits {
-  /** Lower-case names taken out first. */
+  /** Lower-case names to remove first. */
   remove: string[]
-  /** Then written, replacing what had the name. */
+  /** Fields set after the removal; each replaces fields of the same name. */
   set: [string, string][]
-  /** Then added beside what is there (Set-Cookie, Vary). */
+  /** Fields appended last, in addition to those of the same name (Set-Cookie, Vary). */
   append: [string, string][]
 }
 
-/** Sees the instance's answer, and may change, store or replace it. The slow path of an answer: only made when one is wanted. */
+/** Receives the instance's answer and may change, store or replace it. This is the slow path of an answer. */
 export interface AnswerFilter {
   /**
-   * A look at the head before anything is made of it: `read` gives a field by its lower-case name, repeated lines joined by `, `. False:
-   * `onHead` need not be called, the answer passes as it is. Engines with a fast path ask it first; without it every head is wanted.
-   * `length`: Content-Length where the engine has read it already, -1 when there is none.
+   * Inspects the head before it is converted: `read` returns a field by its lower-case name, repeated lines joined by `, `. False: the
+   * answer passes unchanged and `onHead` is not called. Without this method `onHead` is called for every answer. `length`: Content-Length
+   * if the engine has already parsed it, -1 if absent.
    */
   wants?(status: number, read: (name: string) => string | undefined, length?: number): boolean
-  /** One object serves many answers: it has no state of its own, and `abort` need not be called. */
+  /** The filter is stateless and shared by many answers; `abort` need not be called. */
   readonly shared?: boolean
   /**
-   * Called once with the final head (never 1xx), hop-by-hop headers already cut, Content-Length still there.
-   * null: pass the answer as it is. `through`: payload (de-chunked) is written into it, and what it gives is sent instead, chunked unless
-   * the new headers name a length. `replace`: the instance's answer is dropped and this one is sent.
+   * Called once with the final head (never 1xx), without hop-by-hop headers but with Content-Length. Returns null to pass the answer
+   * unchanged. `through`: a stream that transforms the (de-chunked) payload; the result is sent chunked unless the new headers have
+   * Content-Length. `replace`: this answer is sent instead of the instance's.
    */
   onHead(
     status: number,
     headers: [string, string][],
   ): null | { status: number; headers: [string, string][]; through: NodeJS.ReadWriteStream | null } | { replace: LocalAnswer }
-  /** Once, when the answer broke off before its end, never came, or the client left: nothing half may be kept. */
+  /** Called once if the answer broke off, never came, or the client left: partial answers must not be stored. */
   abort(): void
   readonly cache: CacheState
 }
 
-/** A rewrite to an address outside of the table, which an operator allowed; resolved and checked when the plan is made. */
+/** A rewrite to a host outside the route table that the operator allows; resolved and checked when the plan is made. */
 export interface OutsideTarget {
   scheme: 'http' | 'https'
-  /** IP literal, pinned. */
+  /** IP literal that was checked; connections use it without resolving again. */
   address: string
   port: number
-  /** For the Host header and SNI. */
+  /** Used for the Host header and SNI. */
   hostname: string
 }
 
 export interface ForwardPlan {
   kind: 'forward'
-  /** Whose targets serve: the matched route, or another project's after a rewrite. */
+  /** The route whose targets serve the request: the matched route, or another project's after a rewrite. */
   route: LiveRoute
   outside: OutsideTarget | null
-  /** New request target (path and query), or null: byte for byte as it came. */
+  /** New request target (path and query); null: unchanged. */
   target: string | null
   requestHeaders: HeaderEdits | null
-  /** Made to what `filter` gives; not to an answer that replaces the instance's, which the gate has made them to. */
+  /** Applied to the output of `filter`. The gate has already applied them to an answer that replaces the instance's. */
   responseHeaders: HeaderEdits | null
   filter: AnswerFilter | null
-  /** Bytes of body beyond which the request is refused with 413; null: no limit. */
+  /** Larger request bodies are refused with 413; null: no limit. */
   maxBodyBytes: number | null
 }
 
 export type Admission = ForwardPlan | { kind: 'answer'; answer: LocalAnswer } | { kind: 'problem'; problem: Problem }
 
 /**
- * Everything between the head of a request and its instance, the same for every engine: HTTPS redirect, ACME challenges, protection,
- * limits, rules, static content, cache. Synchronous whenever it can be: only disk and deliberate waiting give a promise.
+ * All decisions between a request's head and its instance, shared by all engines: HTTPS redirect, ACME challenges, protection, limits,
+ * rules, static content, cache. Synchronous unless a disk read or a deliberate wait is needed.
  */
 export interface Gate {
   admit(route: LiveRoute, facts: RequestFacts): Admission | Promise<Admission>
-  /** No route has this host: an ACME challenge, or the page that says so. */
+  /** No route has this host: answers an ACME challenge, or shows a page that says so. */
   admitUnknown(facts: RequestFacts): Admission | Promise<Admission>
-  /** A page of ours for `problem` on this route: the project's own error page where it has one. */
+  /** The error page for `problem`: the project's own page if it has one. */
   problem(problem: Problem, route: LiveRoute | null, facts: RequestFacts): LocalAnswer | Promise<LocalAnswer>
 }
 
-/** A whole answer, at once where it is in memory. */
+/** A complete answer, synchronously if it is in memory; null: none. */
 export type Found = LocalAnswer | null | Promise<LocalAnswer | null>
 
 /** Static artifacts. Called only for routes that have `content`, and only for GET and HEAD. */
 export interface ContentSource {
   /**
-   * The file at `path` (as sent or as rewritten: percent-encoded, without query), `index.html` for directories, `path.html` where the
-   * policy says cleanUrls; with conditions, ranges and encodings of `facts` honoured. null: there is no such file. Answers are not
-   * changed by who is given them.
+   * The file at `path` (as sent or rewritten: percent-encoded, without query), `index.html` for directories, `path.html` if the policy has
+   * cleanUrls; applies conditions, ranges and encodings of `facts`. null: no such file. Callers must not modify the answer.
    */
   find(route: LiveRoute, path: string, facts: RequestFacts): Found
-  /** When nothing else answered: `/index.html` with 200 of an SPA, else the artifact's `404.html` with 404, else null. */
+  /** For requests without another answer: `/index.html` with 200 for an SPA, else the artifact's `404.html` with 404, else null. */
   fallback(route: LiveRoute, facts: RequestFacts): Found
-  /** The file at `path` whole, without conditions and ranges, to be shown with another status. */
+  /** The whole file at `path`, without conditions and ranges, to be sent with another status. */
   page(route: LiveRoute, path: string, facts: RequestFacts): Found
 }
 
-/** Makes a filter for the answer to come; null: it can pass as it is, which is the fast path. */
+/** Makes a filter for the expected answer; null: the answer passes unchanged (fast path). */
 export interface FilterSource {
   filter(route: LiveRoute, facts: RequestFacts): AnswerFilter | null
 }
 
-/** Answers of instances that may be shared (RFC 9111). Not asked where the policy turned it off, or where the visitor passed protection. */
+/** Shared cache for answers of instances (RFC 9111). Not used where the policy turns it off or where the visitor passed protection. */
 export interface AnswerCache extends FilterSource {
   /**
-   * A stored answer that may be sent now. `target`: path and query after rewrites, the key beside the route's project and host; null: as
-   * `facts` say, which need not be asked where nothing is stored.
+   * A stored answer that may be sent now. `target`: path and query after rewrites, part of the key with the route's project and host; null:
+   * not rewritten.
    */
   lookup(route: LiveRoute, target: string | null, facts: RequestFacts): Found
   /**
-   * After `lookup` gave null: request fields to set, by which the instance may answer 304 for what is stored but no longer fresh. The
-   * filter turns that 304 into the stored answer. null: none, or the visitor's own conditions are to reach the instance.
+   * Validators for a revalidation request, after `lookup` returned null: the instance may answer 304 for the stale stored answer, and the
+   * filter turns that 304 into the stored answer. null: nothing to revalidate, or the visitor sent conditions of its own.
    */
   conditions(route: LiveRoute, target: string | null, facts: RequestFacts): [string, string][] | null
-  /** The instance could not be asked: a stored answer that allows to be sent in place of the error (stale-if-error), or null. */
+  /** A stored answer that may replace an error because the instance is unreachable (stale-if-error); null: none. */
   insteadOfError(route: LiveRoute, target: string | null, facts: RequestFacts): Found
-  /** `target` as at `lookup`; what it sees is stored under it. Asked for every method: unsafe ones make what is stored invalid. */
+  /** A filter that stores the answer under `target` (see `lookup`). Called for every method: unsafe methods invalidate stored answers. */
   filter(route: LiveRoute, facts: RequestFacts, target?: string | null): AnswerFilter | null
 }
 
-/** A gate whose table changes. */
+/** A gate whose route table can be replaced. */
 export interface TableGate extends Gate {
-  /** To be called before the engine is given the same table. */
+  /** Call before the engine gets the same table. */
   apply(table: HostTable): void
-  /** http-01: token → key authorization; replaces what there was. */
+  /** http-01: token → key authorization. Replaces all previous challenges. */
   setChallenges(http: Readonly<Record<string, string>>): void
   close(): void
 }

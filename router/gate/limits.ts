@@ -7,7 +7,7 @@ import type { LimitState } from '../rules/rate-limit'
 import type { RequestView } from '../rules/request-view'
 import type { RuleIndex } from '../rules/rule-index'
 
-/** Fields for the answer (draft-ietf-httpapi-ratelimit-headers-07), or the refusal; null: no limit concerns the request. */
+/** Rate-limit fields for the answer (draft-ietf-httpapi-ratelimit-headers-07), or the refusal; null: no limit applies. */
 export type Limited = { fields: [string, string][] } | { problem: Problem } | null
 
 /** Counts the request against every limit that matches any reading of its path. Returns header fields about the tightest one. `now` in ms. */

@@ -7,7 +7,7 @@ import type { HeaderEdits, LocalAnswer } from './gate'
 export function redirectAnswer(status: RedirectRule['status'], location: string, why: string, hstsSeconds: number | null): LocalAnswer {
   const body = Buffer.from(`Redirecting to ${location}\n`)
   const headers: [string, string][] = [
-    // Node writes headers as latin1: what is not ASCII is percent-encoded.
+    // Node writes headers as latin1: percent-encode all other characters.
     ['Location', location.replace(/[^\x21-\x7e]/g, (sign) => encodeURIComponent(sign.toWellFormed()))],
     ['Content-Type', 'text/plain; charset=utf-8'],
     ['Content-Length', String(body.length)],
@@ -17,7 +17,7 @@ export function redirectAnswer(status: RedirectRule['status'], location: string,
   return { status, headers, body, cache: 'none', why }
 }
 
-/** An http-01 challenge, or the domain doctor's, answered (RFC 8555 §8.3). */
+/** The answer to an http-01 challenge or to the domain doctor's probe (RFC 8555 §8.3). */
 export function challengeAnswer(keyAuthorization: string): LocalAnswer {
   const body = Buffer.from(keyAuthorization)
   const headers: [string, string][] = [
@@ -37,10 +37,10 @@ export function asPrivate(answer: LocalAnswer): LocalAnswer {
   return { ...rest, headers: answer.headers.map(([name, value]) => [name, name.toLowerCase() === 'cache-control' ? privately(value) : value]) }
 }
 
-/** Encoded lines of edits that only add; the objects live as long as their policy. */
+/** Encoded lines of edits that only add fields, cached for the lifetime of their policy. */
 const encoded = new WeakMap<HeaderEdits, Buffer>()
 
-/** An answer of ours with what rules put on it. The answer itself is shared and stays as it is. */
+/** Applies header edits to a copy of the answer; the original is shared and stays unchanged. */
 export function editAnswer(answer: LocalAnswer, edits: HeaderEdits | null): LocalAnswer {
   if (edits === null) return answer
   const headers = editPairs(answer.headers, edits)
@@ -59,7 +59,10 @@ function linesOf(edits: HeaderEdits): Buffer {
   return lines
 }
 
-/** The body of an own page in the place of our answer: its type and length stay, its validators go. `fields` are of the problem. */
+/**
+ * Replaces the body of the router's error answer with the project's page: keeps type and length of the page, drops its validators.
+ * `fields`: header fields of the problem.
+ */
 export function withStatus(page: LocalAnswer, ours: LocalAnswer, fields: [string, string][]): LocalAnswer {
   const dropped = new Set([
     'etag',

@@ -1,7 +1,7 @@
 import { type Problem, renderProblem } from '../pages/pages'
 import type { LocalAnswer } from './gate'
 
-/** A page of ours as an answer. */
+/** The answer that shows the router's page for a problem. */
 export function problemAnswer(problem: Problem, requestId: string, accept: string | undefined, dashboardUrl: string): LocalAnswer {
   const page = renderProblem(problem, { requestId, accept, dashboardUrl })
   const { status, reason, body } = page

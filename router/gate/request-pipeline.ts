@@ -20,7 +20,7 @@ import type { Rewritten } from './rewritten'
 /** Files with rules lie among the files of a site but are never served: they name hosts and paths that are not public. */
 const unpublished = new Set(['/_redirects', '/_headers', '/vercel.json', '/switchyard.json'])
 
-/** What all requests of a worker share while the gate decides on them. */
+/** State shared by all requests of a worker. */
 export interface GateParts {
   readonly policies: CompiledPolicies
   readonly outside: OutsideHosts
@@ -30,7 +30,7 @@ export interface GateParts {
   readonly hsts: TransportSecurity
   readonly rewritten: Rewritten
   readonly now: () => number
-  /** The table that serves. */
+  /** The current route table. */
   table: HostTable
 }
 
@@ -39,11 +39,11 @@ export class RequestPipeline {
   readonly #parts: GateParts
   readonly #view: RequestView
   #route: LiveRoute
-  /** Decoded, after rewrites. */
+  /** Decoded path after rewrites. */
   #path: string
   /** Path as sent or rewritten, percent-encoded. */
   #sent: string
-  /** Path and query after a rewrite; null: as they came. */
+  /** Path and query after a rewrite; null: not rewritten. */
   #target: string | null = null
   #outside: OutsideTarget | null = null
   /** A rewrite led to another project: its files and instances answer, and no further rule of the first project applies. */
@@ -103,7 +103,7 @@ export class RequestPipeline {
     return null
   }
 
-  /** null: go on, with what the first rule that matched has changed. */
+  /** Applies the first matching rewrite. null: continue with the possibly changed request. */
   #rewrite(rules: RuleIndex<CompiledRewrite> | null): Soon<Admission | null> {
     if (rules === null) return null
     for (const { rule } of rules.candidates(this.#path)) {
@@ -166,7 +166,7 @@ export class RequestPipeline {
     return { kind: 'answer', answer: editAnswer(this.#private ? asPrivate(answer) : answer, this.#responseEdits) }
   }
 
-  /** No rule and no file answered. */
+  /** The last stage, for requests that no rule and no file answered. */
   #finish(): Soon<Admission> {
     const { content } = this.#parts
     const { targets, state } = this.#route

@@ -1,7 +1,7 @@
 import type { LiveRoute } from '../match/host-table'
 import type { RequestFacts } from './gate'
 
-/** Where a rule sent a request. `route` null: to where nothing is kept of the answers. */
+/** The target of a rewrite. `route` null: a host outside the table, whose answers are not stored. */
 export interface RewrittenTo {
   route: LiveRoute | null
   target: string | null
@@ -15,10 +15,10 @@ export class Rewritten {
     this.#requests.set(facts, { ...to, requestId: facts.requestId })
   }
 
-  /** undefined: its address is as it came. */
+  /** undefined: the request was not rewritten. */
   of(facts: RequestFacts): RewrittenTo | undefined {
     const noted = this.#requests.get(facts)
-    // The same object speaks of one request after the other.
+    // Engines reuse the facts object for later requests: compare the request id.
     return noted?.requestId === facts.requestId ? noted : undefined
   }
 }

@@ -2,20 +2,20 @@ import type { LiveRoute } from '../match/host-table'
 import type { Admission, HeaderEdits, RequestFacts } from './gate'
 
 const maxPathsOfRoute = 256
-/** A path that is longer is not asked for often enough to be worth its memory. */
+/** Longer paths repeat too rarely to be cached. */
 const maxLength = 256
 
 type Paths = Map<string, HeaderEdits | null>
 
 /**
- * Paths that rules were found to leave as they are, with what they add to the answer, so that the next request for one of them asks no
- * rule. For routes whose rules look at nothing but the path. They are forgotten with their route.
+ * Caches paths that no rule redirects or rewrites, with the response headers of their rules, so that later requests skip the rules. Only
+ * for routes whose rules depend on the path alone. Entries are collected with their route.
  */
 export class UntouchedPaths {
   readonly #plain = new WeakMap<LiveRoute, Paths>()
   readonly #secure = new WeakMap<LiveRoute, Paths>()
 
-  /** undefined: not known. */
+  /** undefined: not cached. */
   get(route: LiveRoute, facts: RequestFacts): HeaderEdits | null | undefined {
     return this.#of(facts).get(route)?.get(facts.path)
   }
@@ -31,11 +31,11 @@ export class UntouchedPaths {
       routes.set(route, paths)
     }
     if (paths.size >= maxPathsOfRoute) paths.clear()
-    // A copy: a piece of a request's target would keep all of it, with a query of any length.
+    // Copy the path: a slice would keep the whole request target alive, including a long query.
     paths.set(Buffer.from(path).toString(), admission.responseHeaders)
   }
 
-  // HSTS is said over HTTPS alone.
+  // Separate caches for HTTPS and HTTP, because HSTS is sent over HTTPS only.
   #of(facts: RequestFacts): WeakMap<LiveRoute, Paths> {
     return facts.scheme === 'https' ? this.#secure : this.#plain
   }

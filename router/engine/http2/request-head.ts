@@ -1,22 +1,22 @@
 import { type Field, FieldKind } from './hpack/field'
 
-/** A request's head as HTTP/2 says it, checked by RFC 9113 §8.2 and §8.3; what HTTP itself asks for is left to the exchange. */
+/** The head of an HTTP/2 request, validated by RFC 9113 §8.2 and §8.3. The exchange checks the requirements of HTTP itself. */
 export interface RequestHead {
   method: string
-  /** Of the URL, as the client says; says nothing about the connection. */
+  /** Scheme of the URL as sent by the client; independent of the connection's security. */
   scheme: string
   /** `:path`; empty for CONNECT. */
   path: string
-  /** `:authority`, else the Host field; empty when there is neither. */
+  /** `:authority`, else the Host field, else empty. */
   authority: string
   /** The `:protocol` of an extended CONNECT (RFC 8441), or null. */
   protocol: string | null
-  /** -1: none was named. */
+  /** Content-Length; -1: absent. */
   contentLength: number
-  /** Every field but pseudo-headers, Host and what a client must not say, as HTTP/1.1 lines, each with its CRLF. */
+  /** HTTP/1.1 lines, each with CRLF, of all fields except pseudo-headers, Host and fields that clients must not set. */
   lines: Buffer
   fields: readonly Field[]
-  /** Nothing follows the head. */
+  /** The request ends with its head. */
   endStream: boolean
 }
 
@@ -39,8 +39,8 @@ const bitOf: Record<number, number> = {
 }
 
 /**
- * The lines of a connection's last request. A client says most of them again, and what came out of HPACK's table again is the very same
- * object: then they are not put together anew.
+ * The lines of a connection's previous request. Clients repeat most fields, and HPACK's dynamic table returns the same objects for them, so
+ * the lines can be reused without concatenating them again.
  */
 export class LastLines {
   #fields: readonly Field[] = []
@@ -57,7 +57,7 @@ export class LastLines {
     return this.#bytes
   }
 
-  /** Gives the memory back: the connection is idle. */
+  /** Releases the memory of an idle connection. */
   clear(): void {
     if (this.#fields.length === 0) return
     this.#fields = []
@@ -81,14 +81,14 @@ export function linesOf(fields: readonly Field[], from: number, cut: ReadonlySet
     const { kind, line, name, value } = fields[i] as Field
     if (cut?.has(name)) continue
     if (kind === FieldKind.cookie) cookie = cookie === '' ? value : `${cookie}; ${value}`
-    // TE is of this hop alone, and says so (RFC 9110 §10.1.4).
+    // TE applies to this hop only, so Connection must list it (RFC 9110 §10.1.4).
     else if (kind === FieldKind.te) lines += 'te: trailers\r\nConnection: TE\r\n'
     else lines += line
   }
   return cookie === '' ? lines : `${lines}cookie: ${cookie}\r\n`
 }
 
-/** The head that `fields` say, or null when they are malformed (§8.1.1). */
+/** Builds the head from decoded fields. null: malformed (§8.1.1). */
 export function readRequestHead(fields: readonly Field[], endStream: boolean, last: LastLines): RequestHead | null {
   const head: RequestHead = {
     method: '',
@@ -104,7 +104,7 @@ export function readRequestHead(fields: readonly Field[], endStream: boolean, la
   let seen = 0
   let host = ''
   let at = 0
-  // Pseudo-headers come first, each once.
+  // Pseudo-headers precede all other fields, and each appears once.
   for (; at < fields.length; at++) {
     const { kind, value } = fields[at] as Field
     const bit = kind >= FieldKind.method && kind <= FieldKind.protocol ? (bitOf[kind] as number) : 0
@@ -122,7 +122,7 @@ export function readRequestHead(fields: readonly Field[], endStream: boolean, la
     const field = fields[at] as Field
     if (field.kind === FieldKind.regular || field.kind === FieldKind.cookie || field.kind === FieldKind.te) continue
     if (field.kind === FieldKind.contentLength) {
-      // One alone: two that differ could be read in two ways, and two that agree are not worth a rule.
+      // Reject repeated Content-Length: different values are ambiguous, and equal values are not worth a special case.
       if (head.contentLength !== -1) return null
       head.contentLength = Number(field.value)
     } else if (field.kind === FieldKind.host) {
@@ -133,7 +133,7 @@ export function readRequestHead(fields: readonly Field[], endStream: boolean, la
   }
   if (!pseudoComplete(head, seen)) return null
   if (seen & seenHost) {
-    // §8.3.1: Host beside :authority must name the same.
+    // §8.3.1: Host and :authority must name the same host.
     if (seen & seenAuthority && host.toLowerCase() !== head.authority.toLowerCase()) return null
     head.authority = host
   }
@@ -142,20 +142,20 @@ export function readRequestHead(fields: readonly Field[], endStream: boolean, la
   return head
 }
 
-// §8.3.1, §8.5 and RFC 8441 §4: which pseudo-headers a request has.
+// §8.3.1, §8.5 and RFC 8441 §4: the pseudo-headers that a request must have.
 function pseudoComplete(head: RequestHead, seen: number): boolean {
   if (head.method === 'CONNECT' && !(seen & seenProtocol)) return (seen & (seenScheme | seenPath)) === 0 && (seen & seenAuthority) !== 0
   if (seen & seenProtocol && head.method !== 'CONNECT') return false
   return (seen & needed) === needed && head.method !== '' && head.path !== '' && (head.scheme === 'http' || head.scheme === 'https')
 }
 
-/** Whether fields may stand in a trailer section (§8.1): no pseudo-header, nothing malformed. */
+/** Whether these fields are allowed as trailers (§8.1): no pseudo-headers and no malformed fields. */
 export function areTrailers(fields: readonly Field[]): boolean {
   for (const { kind, name } of fields) if (kind === FieldKind.malformed || name.charCodeAt(0) === 58) return false
   return true
 }
 
-/** The head of a request whose fields were too many: what is known of it, for a page that says so. */
+/** The head of a request with too many fields, built from those that were kept; used for the error page. */
 export function cutHead(fields: readonly Field[], endStream: boolean): RequestHead {
   const value = (name: string) => fields.find((field) => field.name === name)?.value ?? ''
   return {

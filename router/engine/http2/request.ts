@@ -9,27 +9,27 @@ import type { Outbox } from '../io/slab'
 import { linesOf, type RequestHead } from './request-head'
 import { asksForWebSocket, type Handshake, notOfHandshake } from './websocket'
 
-/** What is known of a connection's client, the same for all its streams. */
+/** Facts about a connection's client, shared by all its streams. */
 export interface ClientInfo {
   readonly scheme: 'http' | 'https'
   readonly ip: string
   /** The port the client connected to. */
   readonly localPort: string
-  /** The name of the TLS handshake; null: there was none. */
+  /** SNI of the TLS handshake; null: none. */
   readonly servername: string | null
 }
 
-/** The last host of a connection: nearly every request names it again. */
+/** The host of a connection's previous request: nearly every request repeats it. */
 export class LastHost {
   host = ''
   route: LiveRoute | null = null
-  /** The host is another project's than the name of the TLS handshake (RFC 9110 §15.5.20). */
+  /** The host belongs to another project than the SNI of the TLS handshake (RFC 9110 §15.5.20). */
   misdirected = false
   forwarded: Buffer = Buffer.alloc(0)
   #authority = ''
   #table: HostTable | null = null
 
-  /** Looks `authority` up, unless it is the one of the last request and the table is the same. false: it is no host. */
+  /** Looks up `authority`; reuses the previous result if authority and table are unchanged. false: not a valid host. */
   find(authority: string, table: HostTable, client: ClientInfo): boolean {
     if (authority === this.#authority && table === this.#table) return true
     const parsed = parseAuthority(authority)
@@ -52,7 +52,10 @@ function isOfProject(servername: string, route: LiveRoute, table: HostTable): bo
 const methods = new Set(METHODS.filter((method) => method !== 'SOURCE'))
 const refuse = (status: number, detail: string): Problem => ({ kind: 'bad-request', status, detail })
 
-/** Why a well-formed request is not served, in the words of the HTTP/1.1 engines (`request-rules.ts`), or null. Looks its host up. */
+/**
+ * Why a well-formed request is refused, with the same texts as the HTTP/1.1 engines (`request-rules.ts`); null: not refused. Looks up the
+ * host.
+ */
 export function refusalOf(head: RequestHead, tooLarge: boolean, last: LastHost, table: HostTable, client: ClientInfo): Problem | null {
   if (tooLarge) return tooLargeRefusal(head)
   if (!methods.has(head.method)) return refuse(501, 'This is not a method of HTTP.')
@@ -68,7 +71,7 @@ export function refusalOf(head: RequestHead, tooLarge: boolean, last: LastHost, 
   return null
 }
 
-// Pseudo-headers come first: a path that is not there is the very field that did not fit.
+// Pseudo-headers come first: if the path is missing, the path itself exceeded the limit.
 function tooLargeRefusal({ method, fields }: RequestHead): Problem {
   if (method !== 'CONNECT' && !fields.some(({ name }) => name === ':path')) return refuse(414, 'The request target is longer than allowed.')
   return refuse(431, 'The header fields of the request are more or larger than allowed.')
@@ -82,19 +85,19 @@ function targetFault({ method, path }: RequestHead): Problem | null {
 }
 
 const headEnd = Buffer.from('\r\n\r\n')
-/** Without a body these say so (RFC 9110 §8.6). */
+/** Methods that send Content-Length: 0 when they have no body (RFC 9110 §8.6). */
 const expectBody = new Set(['POST', 'PUT', 'PATCH'])
 
-/** What the router adds to a request. */
+/** Fields that the router adds to a request. */
 export interface RouterFields {
   chunked: boolean
-  /** Of a WebSocket; null: the request is none. */
+  /** WebSocket handshake; null: an ordinary request. */
   handshake: Handshake | null
   forwarded: Buffer
   requestId: Buffer
 }
 
-/** Writes the request's head as HTTP/1.1 for the instance, with what the router says of the client. */
+/** Writes the request head as HTTP/1.1 for the instance, with the router's own fields. */
 export function writeRequestHead(out: Outbox, head: RequestHead, plan: ForwardPlan, words: RouterFields): void {
   const { chunked, handshake, forwarded, requestId } = words
   const edits = plan.requestHeaders === null ? null : prepareEdits(plan.requestHeaders)

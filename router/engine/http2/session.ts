@@ -16,11 +16,14 @@ import { areTrailers, cutHead, LastLines, type RequestHead, readRequestHead } fr
 import { H2Stream } from './stream'
 import { StreamSet, sessionWindow } from './streams'
 
-/** Beyond this many bytes a client does not take, its requests are not read either. */
+/** Stop reading requests while the client leaves more than this many bytes unread. */
 const maxBacklog = 1_048_576
-/** After an error, bytes on their way are read and dropped for so long: to close at once could cost the client our GOAWAY. */
+/**
+ * After an error, keep reading and discarding for this time: closing with unread data resets the connection, and the client could lose the
+ * GOAWAY.
+ */
 const lingerMs = 1_000
-/** After so long without a request a connection keeps no more than it must. */
+/** After this time without a request, a connection releases its optional memory. */
 const idleMs = 1_000
 
 export interface SessionLimits {
@@ -34,11 +37,14 @@ export interface SessionLimits {
 /** Answers the requests of a session. */
 export interface SessionHost {
   readonly limits: SessionLimits
-  /** The client comes from an address that has just flooded us. */
+  /** The client's address flooded the router recently. */
   readonly suspect: boolean
-  /** A well-formed head. The callee sets `stream.taker`, which gets the rest of the request. `tooLarge`: fields were cut. */
+  /**
+   * A well-formed request head. The callee sets `stream.taker`, which receives the rest of the request. `tooLarge`: some fields were
+   * dropped.
+   */
   onRequest(stream: H2Stream, head: RequestHead, tooLarge: boolean): void
-  /** The connection is ended because its client does what no honest one does. */
+  /** The connection is closed because the client exceeded the flood allowance. */
   onFlood(): void
   onClosed(session: Session): void
 }
@@ -58,15 +64,15 @@ export class Session implements FrameSink {
   readonly #streams: StreamSet
   readonly #opened: OpenedStreams
   #settled = false
-  /** The kernel asks whether the client is there. */
+  /** TCP keep-alive is on. */
   #probed = false
   #lastStreamId = 0
-  // Streams above it are refused: what our last GOAWAY said.
+  // Streams above this id are refused: the last stream id of our GOAWAY.
   #acceptUpTo = maxStreamId
   #ending = false
   #dead = false
   #now = Date.now()
-  // Since when nothing is open; since when a frame or header block is unfinished.
+  // `#idleSince`: when the last stream ended. `#midwaySince`, `#blockSince`: when the unfinished frame or header block began.
   #idleSince = this.#now
   #midwaySince = this.#now
   #blockSince = 0
@@ -78,7 +84,7 @@ export class Session implements FrameSink {
     this.#opened = new OpenedStreams(host)
     this.#guard = new FloodGuard(host.suspect)
     const { maxHeaderBytes, maxHeaders } = host.limits
-    // Pseudo-headers are no header lines, and HPACK counts 32 bytes for each field.
+    // Pseudo-headers are additional to the allowed header lines, and HPACK counts 32 extra bytes per field.
     this.#decoder = new HpackDecoder({ maxListBytes: maxHeaderBytes + maxHeaders * 32, maxFields: maxHeaders + 4 })
     this.#block = new HeaderBlock(maxHeaderBytes + 16_384)
     this.#output = new Output(socket)
@@ -97,7 +103,7 @@ export class Session implements FrameSink {
     return this.#streams.size
   }
 
-  /** Bytes from the socket. They must not change afterwards. */
+  /** Receives bytes from the socket. The caller must not change them afterwards. */
   receive(chunk: Buffer): void {
     if (this.#dead) return
     this.#now = Date.now()
@@ -128,7 +134,7 @@ export class Session implements FrameSink {
     return !this.#dead
   }
 
-  // Each of these returns the error code that ends the connection, `noError` when it goes on.
+  // Handles a frame. Returns the error code that ends the connection, or `noError`.
   #dispatch(type: number, flags: number, streamId: number, bytes: Buffer, start: number, end: number): number {
     if (!this.#settled) {
       // §3.4: the preface ends with SETTINGS.
@@ -242,7 +248,7 @@ export class Session implements FrameSink {
     return this.#onBlock(streamId, endStream, block, 0, block.length)
   }
 
-  /** A whole header block: decoded whatever becomes of it, because the table is shared by all streams (§4.3). */
+  /** Handles a complete header block. Always decodes it, even for refused streams, because all streams share the dynamic table (§4.3). */
   #onBlock(streamId: number, ends: boolean, bytes: Buffer, start: number, end: number): number {
     const fields: Field[] = []
     const decoded = this.#decoder.decode(bytes, start, end, fields)
@@ -319,7 +325,7 @@ export class Session implements FrameSink {
     return ErrorCode.noError
   }
 
-  // The end.
+  // Closing the connection.
 
   /** A connection error (§5.4.1): every stream is lost, and the client gets the error code. */
   #fail(code: number, flood = code === ErrorCode.enhanceYourCalm): void {
@@ -327,11 +333,11 @@ export class Session implements FrameSink {
     this.#abandonAll()
     this.#output.endWith(this.#lastStreamId, code)
     if (flood) this.#host.onFlood()
-    // A flood is not even read: to decrypt it would be what it wants.
+    // Stop reading: decrypting flood traffic costs us more than it costs the sender.
     this.socket[flood ? 'pause' : 'resume']()
     clearTimeout(this.#timer)
     this.#timer = setInterval(() => {
-      // A client that still reads an answer is not cut off.
+      // Keep the connection while the client still reads an answer.
       const stays = code === ErrorCode.noError && this.#output.backlog > 0
       if (!stays || this.#output.stuckFor(Date.now()) > this.#host.limits.clientIdleTimeoutMs) this.socket.destroy()
     }, lingerMs)
@@ -344,7 +350,7 @@ export class Session implements FrameSink {
 
   #onEmpty(): void {
     this.#idleSince = this.#now
-    // Later, because the last answer's frames may still be on their way into the output.
+    // Defer: frames of the last answer may not be in the output yet.
     if (this.#acceptUpTo !== maxStreamId) setImmediate(() => this.#streams.size === 0 && this.#fail(ErrorCode.noError))
   }
 
@@ -365,8 +371,8 @@ export class Session implements FrameSink {
   }
 
   /**
-   * Lets what is open finish, then closes. The client first hears that an end is near, and after `graceMs`, when requests on their way
-   * have arrived, which was the last that is served (§6.8).
+   * Finishes the open streams, then closes. First sends a GOAWAY that only announces the end; after `graceMs`, when requests in flight have
+   * arrived, sends a GOAWAY with the last stream that is served (§6.8).
    */
   drain(graceMs: number): void {
     if (this.#dead || this.#ending) return
@@ -383,7 +389,7 @@ export class Session implements FrameSink {
     else this.#output.goaway(this.#lastStreamId, ErrorCode.noError)
   }
 
-  /** Called every now and then with the time in ms: ends what has waited for the client for too long. */
+  /** Call periodically with the time in ms: ends streams that waited too long for the client. */
   tick(now: number): void {
     if (this.#dead) return
     this.#now = now
@@ -395,7 +401,7 @@ export class Session implements FrameSink {
     else if (now - this.#idleSince > idleMs) this.#lastLines.clear()
   }
 
-  // TCP keep-alive tells whether a client that waits for a slow answer is still connected.
+  // TCP keep-alive detects a client that disconnected while it waits for a slow answer.
   #tickStreams(now: number, clientIdleTimeoutMs: number): void {
     if (!this.#probed) this.socket.setKeepAlive(true, quietProbeMs)
     this.#probed = true

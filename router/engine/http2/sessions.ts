@@ -12,12 +12,12 @@ import { asksForWebSocket } from './websocket'
 
 export type { ClientInfo } from './request'
 
-/** Whether a connection begins like one of HTTP/2 with prior knowledge (RFC 9113 §3.3): no HTTP/1 method is called PRI. */
+/** Whether a connection starts with the HTTP/2 preface (prior knowledge, RFC 9113 §3.3). No HTTP/1 method is named PRI. */
 export function isPriorKnowledge(bytes: Buffer, size: number): boolean {
   return size >= 4 && clientPreface.compare(bytes, 0, Math.min(size, clientPreface.length), 0, Math.min(size, clientPreface.length)) === 0
 }
 
-/** Unused downstreams kept for later requests; each holds some buffers. */
+/** Maximum unused downstream objects kept for later requests; each holds some buffers. */
 const mostFree = 1_024
 
 /** All HTTP/2 connections of an engine. */
@@ -37,25 +37,25 @@ export class H2Sessions {
     this.#offenders = offenders
   }
 
-  /** Connections. */
+  /** Number of connections. */
   get size(): number {
     return this.#sessions.size
   }
 
-  /** Requests under way. */
+  /** Number of open requests. */
   get open(): number {
     let open = 0
     for (const session of this.#sessions) open += session.open
     return open
   }
 
-  /** Speaks HTTP/2 on `socket` from now on. */
+  /** Handles `socket` as an HTTP/2 connection from now on. */
   accept(socket: Socket, client: ClientInfo): void {
     const session = this.#begin(socket, client)
     socket.on('data', (chunk: Buffer) => session.receive(chunk))
   }
 
-  /** Speaks HTTP/2 on a socket that the caller reads into a buffer that is used again. Returns the reader of its bytes. */
+  /** Like `accept`, for a socket whose caller reuses its read buffer. Returns the function that receives the bytes. */
   adopt(socket: Socket, client: ClientInfo): (bytes: Buffer, size: number) => void {
     const session = this.#begin(socket, client)
     return (bytes, size) => session.receive(Buffer.from(bytes.subarray(0, size)))
@@ -68,7 +68,7 @@ export class H2Sessions {
       suspect: this.#offenders.has(client.ip, Date.now()),
       onFlood: () => this.#offenders.note(client.ip, Date.now()),
       onRequest: (stream, head, tooLarge) => {
-        // A WebSocket may be quiet for hours: TCP keep-alive finds out that its client is gone.
+        // A WebSocket may be silent for hours: TCP keep-alive detects a disconnected client.
         if (asksForWebSocket(head)) socket.setKeepAlive(true, quietProbeMs)
         this.#request(stream, head, tooLarge, client, last)
       },
@@ -76,7 +76,7 @@ export class H2Sessions {
     }
     const session = new Session(socket, sessionHost)
     this.#sessions.add(session)
-    // Its handshake was under way when the drain began.
+    // The TLS handshake was in progress when the drain began.
     if (this.#graceMs !== null) session.drain(this.#graceMs)
     return session
   }
@@ -87,7 +87,7 @@ export class H2Sessions {
     downstream.begin(stream, head, tooLarge, client, last, this.#host.table)
   }
 
-  /** Ends what has waited for a client for too long, session by session: to be gone through every now and then. */
+  /** Ends streams that waited too long for a client, one session per iteration. Run periodically. */
   *tick(): IterableIterator<void> {
     for (const session of this.#sessions) {
       session.tick(Date.now())
@@ -95,13 +95,13 @@ export class H2Sessions {
     }
   }
 
-  /** Tells every client that no more requests are taken after `graceMs`; connections end with their last answer. */
+  /** Announces to every client that no requests are accepted after `graceMs`; each connection closes after its last answer. */
   drain(graceMs: number): void {
     this.#graceMs = graceMs
     for (const session of this.#sessions) session.drain(graceMs)
   }
 
-  /** Cuts everything. */
+  /** Destroys all connections. */
   close(): void {
     for (const session of [...this.#sessions]) session.destroy()
   }

@@ -4,68 +4,68 @@ import { ErrorCode, frameHeaderBytes, maxFrameBytes } from './protocol'
 
 /** Receives the body of a request, and the signal to send more of its answer. */
 export interface RequestTaker {
-  /** Bytes of the body; they may be kept. false: no more until `stream.resume` was called. */
+  /** Body bytes, which may be kept. Returns false to receive no more until `stream.resume` is called. */
   takeBody(bytes: Buffer): boolean
-  /** The request is whole. */
+  /** The request is complete. */
   takeEnd(trailers: readonly Field[] | null): void
-  /** The client reset the stream, or the connection is gone: nothing can be answered any more. */
+  /** The client reset the stream or the connection is lost: no answer can be sent. */
   onAbort(): void
-  /** What was written has left, after `write` returned false. */
+  /** The bytes for which `write` returned false have been sent. */
   onSent(): void
-  /** The client owes body bytes and has been silent for too long. */
+  /** The client has not sent the expected body bytes for too long. */
   onSilence(): void
 }
 
-/** What a stream needs of its connection. */
+/** The operations of a connection that its streams use. */
 export interface StreamOwner {
-  /** How much DATA the connection's window and the client's reading allow now, at most `wanted` bytes. */
+  /** Number of DATA bytes that the connection's window and the socket's backlog allow now, at most `wanted`. */
   sendable(wanted: number): number
   sendData(streamId: number, bytes: Buffer, start: number, end: number, endStream: boolean): void
-  /** Returns how many bytes that is. */
+  /** Sends a header block. Returns its number of bytes. */
   sendHeaders(streamId: number, fields: readonly Buffer[], endStream: boolean): number
-  /** Bytes of DATA are dealt with: the client may send as many again. */
+  /** Opens the connection's window again after DATA bytes were consumed. */
   credit(bytes: number): void
   creditStream(streamId: number, bytes: number): void
-  /** The stream has something to send as soon as it can be sent. */
+  /** Queues a stream that has DATA to send but no window for it. */
   wait(stream: H2Stream): void
-  /** We reset it. */
+  /** Sends RST_STREAM. */
   resetStream(stream: H2Stream, code: number): void
-  /** Both directions are over, or ours is and the rest of the request is not wanted. */
+  /** Both directions ended, or the answer ended and the rest of the request is ignored. */
   finish(stream: H2Stream): void
 }
 
-/** What we let a client send on one stream ahead of what the instance takes. */
+/** Receive window of a stream: body bytes that a client may send before the instance has taken them. */
 export const streamWindow = 262_144
 
-/** One request and its answer: half a state machine for each direction, with flow control. */
+/** One request and its answer: the state machine and flow control of an HTTP/2 stream. */
 export class H2Stream {
   readonly id: number
   readonly #owner: StreamOwner
-  /** null: not dispatched yet, or over. */
+  /** null: not dispatched yet, or ended. */
   taker: RequestTaker | null = null
-  /** On the wire for this stream, framing included. */
+  /** Bytes of frames of this stream, including frame headers. */
   bytesIn = 0
   bytesOut = 0
-  /** May become negative when the client makes its windows smaller (RFC 9113 §6.9.2). */
+  /** Negative after the client reduced its initial window size (RFC 9113 §6.9.2). */
   sendWindow: number
   recvWindow = streamWindow
-  /** The client has not ended its side. */
+  /** The client has not sent END_STREAM. */
   remoteOpen: boolean
-  /** We have not ended ours. */
+  /** We have not sent END_STREAM. */
   localOpen = true
   headSent = false
-  /** In the owner's list of those that wait. */
+  /** The stream is in its owner's queue of streams that wait to send. */
   waiting = false
-  /** When something last moved, in ms: for time-outs. */
+  /** Time of the last progress in ms, for timeouts. */
   movedAt: number
-  // Bytes of body still to come by Content-Length; -1: unknown.
+  // Body bytes still expected by Content-Length; -1: unknown.
   #bodyLeft: number
   #owed = 0
-  // Given to the taker while it said "no more".
+  // Flow-controlled bytes that arrived after the taker had returned false: they are credited to the client on `resume`.
   #withheld = 0
   #held = false
   #pending: Buffer[] = none
-  /** Bytes of an instance are held for a client that does not take them. */
+  /** Answer bytes are buffered for a client that reads slowly. */
   #holds = false
   #endAfterPending = false
   #trailers: readonly Buffer[] | null = null
@@ -83,21 +83,21 @@ export class H2Stream {
     return !this.localOpen && !this.remoteOpen
   }
 
-  /** The taker has enough body for now: its silence is ours. */
+  /** The taker has paused the body, so the client is not expected to send. */
   get heldBack(): boolean {
     return this.#held
   }
 
-  /** Bytes of the answer that wait for the client. */
+  /** Answer bytes that wait to be sent. */
   get pendingBytes(): number {
     let bytes = 0
     for (const run of this.#pending) bytes += run.length
     return bytes
   }
 
-  // From the client.
+  // Methods for frames received from the client.
 
-  /** Body bytes; `flow` counts padding, too. Returns false when they disagree with Content-Length (§8.1.1). */
+  /** Receives body bytes; `flow` includes padding. Returns false when the body contradicts Content-Length (§8.1.1). */
   receive(bytes: Buffer, start: number, end: number, flow: number): boolean {
     const length = end - start
     this.bytesIn += flow + frameHeaderBytes
@@ -111,7 +111,7 @@ export class H2Stream {
     return true
   }
 
-  /** END_STREAM. Returns false when bytes are missing. */
+  /** END_STREAM arrived. Returns false when the body is shorter than Content-Length. */
   receiveEnd(trailers: readonly Field[] | null): boolean {
     if (this.#bodyLeft > 0) return false
     this.remoteOpen = false
@@ -119,7 +119,7 @@ export class H2Stream {
     return true
   }
 
-  /** The taker takes body again. */
+  /** Continues passing the body to the taker. */
   resume(): void {
     this.#held = false
     const flow = this.#withheld
@@ -139,21 +139,21 @@ export class H2Stream {
     }
   }
 
-  /** Flow-controlled bytes that were taken and will never be dealt with: the connection's window gets them back. */
+  /** Returns the flow-controlled bytes that were received but will never be consumed, to be credited to the connection's window. */
   forfeit(): number {
     const flow = this.#withheld
     this.#withheld = 0
     return flow
   }
 
-  // To the client. After `over` or a reset they do nothing.
+  // Methods that send the answer to the client. They have no effect after the stream ended or was reset.
 
-  /** An interim answer (1xx). */
+  /** Sends an interim response (1xx). */
   inform(fields: readonly Buffer[]): void {
     if (this.localOpen && !this.headSent) this.bytesOut += this.#owner.sendHeaders(this.id, fields, false)
   }
 
-  /** The head of the answer: encoded fields, `:status` first. */
+  /** Sends the response head: encoded fields, `:status` first. */
   respond(fields: readonly Buffer[], endStream: boolean): void {
     if (!this.localOpen || this.headSent) return
     this.headSent = true
@@ -162,9 +162,8 @@ export class H2Stream {
   }
 
   /**
-   * Body bytes; `last` ends the answer. They are copied before this returns, but for `lasting` ones, which nobody changes any more: what
-   * the router holds anyway is not held again for everybody who is slow. false: they wait for the client, and so should the next ones;
-   * `onSent` is called when they are gone.
+   * Sends body bytes; `last` ends the answer. The bytes are copied before this returns, except `lasting` ones: these never change, so slow
+   * clients can share one buffer. Returns false when the bytes wait for the client: the caller should pause until `onSent` is called.
    */
   write(bytes: Buffer, start: number, end: number, last: boolean, lasting = false): boolean {
     if (!this.localOpen) return true
@@ -197,7 +196,7 @@ export class H2Stream {
     this.#holds = false
   }
 
-  /** Ends the answer, with encoded trailer fields where there are any. */
+  /** Ends the answer, with encoded trailer fields if there are any. */
   end(trailers: readonly Buffer[] | null): void {
     if (!this.localOpen) return
     this.#trailers = trailers
@@ -205,7 +204,7 @@ export class H2Stream {
     if (this.#pending.length === 0) this.#push(nothing, 0, 0)
   }
 
-  /** Sends what the windows allow; returns where it stopped. Ends the stream's side when everything is out and nothing will follow. */
+  /** Sends as many bytes as the windows allow and returns the position reached. Ends our side of the stream after the last byte. */
   #push(bytes: Buffer, start: number, end: number): number {
     let from = start
     while (from < end) {
@@ -239,7 +238,7 @@ export class H2Stream {
     this.#owner.finish(this)
   }
 
-  /** Windows opened, or the socket has room. Returns whether something still waits. */
+  /** Sends waiting bytes after a window opened or the socket drained. Returns whether bytes still wait. */
   pump(now: number): boolean {
     while (this.#pending.length > 0) {
       const bytes = this.#pending[0] as Buffer
@@ -276,5 +275,5 @@ export class H2Stream {
 }
 
 const nothing = Buffer.alloc(0)
-/** Shared by all streams that have nothing to wait for: never added to. */
+/** Shared by all streams without waiting bytes; never modified. */
 const none: Buffer[] = []

@@ -3,10 +3,10 @@ import type { Output } from './output'
 import { defaultWindow, ErrorCode, maxWindow } from './protocol'
 import type { H2Stream, StreamOwner } from './stream'
 
-/** What we let a client send on one connection ahead of what instances take. */
+/** Receive window of a connection: body bytes that a client may send before the instances have taken them. */
 export const sessionWindow = 1_048_576
 
-/** The open streams of a connection, what is remembered of closed ones, and the connection's windows. */
+/** The open streams of a connection, how recent streams were closed, and the connection's windows. */
 export class StreamSet implements StreamOwner {
   readonly #output: Output
   readonly #guard: FloodGuard
@@ -29,7 +29,7 @@ export class StreamSet implements StreamOwner {
     return this.#open.size
   }
 
-  /** Streams that have something to send and cannot yet. */
+  /** Number of streams that wait for a window or the socket. */
   get waiting(): number {
     return this.#waiting.length
   }
@@ -42,19 +42,19 @@ export class StreamSet implements StreamOwner {
     this.#open.set(stream.id, stream)
   }
 
-  /** Takes flow-controlled bytes from the connection's window; false: there were not so many. */
+  /** Subtracts flow-controlled bytes from the connection's receive window. false: the client exceeded the window. */
   receive(flow: number): boolean {
     this.#recvWindow -= flow
     return this.#recvWindow >= 0
   }
 
-  /** The client opens the connection's window. Returns an error code. */
+  /** Adds a WINDOW_UPDATE of the connection. Returns an error code. */
   openWindow(increment: number): number {
     this.#sendWindow += increment
     return this.#sendWindow > maxWindow ? ErrorCode.flowControlError : ErrorCode.noError
   }
 
-  /** SETTINGS_INITIAL_WINDOW_SIZE changed by so much (RFC 9113 §6.9.2). Returns an error code. */
+  /** Adjusts all stream windows by a change of SETTINGS_INITIAL_WINDOW_SIZE (RFC 9113 §6.9.2). Returns an error code. */
   shiftWindows(change: number): number {
     for (const stream of this.#open.values()) {
       stream.sendWindow += change
@@ -67,7 +67,7 @@ export class StreamSet implements StreamOwner {
     return this.#closed?.howClosed(streamId) ?? ClosedBy.unknown
   }
 
-  /** Refuses a stream that was never opened. */
+  /** Refuses a new stream without opening it. */
   refuse(streamId: number, code: number): void {
     this.#note(streamId, ClosedBy.us)
     this.#output.rstStream(streamId, code)
@@ -110,7 +110,7 @@ export class StreamSet implements StreamOwner {
     this.#waiting.push(stream)
   }
 
-  /** Each in turn sends what it can; those that still wait stay, the last served last. */
+  /** Lets each waiting stream send in turn. Streams that still wait stay in the queue, the last served at the end. */
   pump(now: number): void {
     if (this.#waiting.length === 0) return
     const waiting = this.#waiting
@@ -138,13 +138,13 @@ export class StreamSet implements StreamOwner {
       this.forget(stream, ClosedBy.end)
       return
     }
-    // §8.1: answered before the request was whole; the rest is not wanted.
+    // §8.1: the answer ended before the request; ignore the rest of the request.
     this.#output.rstStream(stream.id, ErrorCode.noError)
     this.forget(stream, ClosedBy.us)
     stream.abandon(false)
   }
 
-  /** The stream is closed; `how` is one of `ClosedBy`. */
+  /** Removes a closed stream; `how` is one of `ClosedBy`. */
   forget(stream: H2Stream, how: number): void {
     if (!this.#open.delete(stream.id)) return
     this.#note(stream.id, how)
@@ -154,7 +154,7 @@ export class StreamSet implements StreamOwner {
     if (this.#open.size === 0 && !this.#ended) this.#onEmpty()
   }
 
-  // At once: a client that never opens the connection's window could have us keep one after the other.
+  // Remove at once: a client that never opens the connection's window could otherwise make the queue grow without bound.
   #waitNoMore(stream: H2Stream): void {
     stream.waiting = false
     const at = this.#waiting.indexOf(stream)
@@ -170,12 +170,12 @@ export class StreamSet implements StreamOwner {
     for (const stream of streams) stream.abandon(true)
   }
 
-  /** Ends what has waited for the client for more than `limitMs`. */
+  /** Ends streams that waited for the client for more than `limitMs`. */
   tick(now: number, limitMs: number): void {
     for (const stream of [...this.#open.values()]) {
       if (now - stream.movedAt <= limitMs) continue
       if (stream.waiting) this.resetStream(stream, ErrorCode.cancel)
-      // A client that got the head of its answer may be silent for as long as it likes: it converses (gRPC).
+      // After the response head, the client may be silent indefinitely: it may be a conversation (gRPC).
       else if (stream.remoteOpen && !stream.heldBack && !stream.headSent) stream.taker?.onSilence()
     }
   }

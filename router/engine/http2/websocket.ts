@@ -4,34 +4,34 @@ import type { AnswerHead } from '../http1/parse/answer-head'
 import { encodeAnswerHead } from './answer-fields'
 import type { RequestHead } from './request-head'
 
-/** WebSockets over HTTP/2 (RFC 8441): an extended CONNECT towards us is a handshake of RFC 6455 towards the instance. */
+/** WebSockets over HTTP/2 (RFC 8441): an extended CONNECT of the client becomes a handshake of RFC 6455 with the instance. */
 
 const acceptGuid = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
 
-/** What the handshake over HTTP/1.1 says itself, or has no place in it. */
+/** Request fields that the HTTP/1.1 handshake sets itself or must not contain. */
 export const notOfHandshake: ReadonlySet<string> = new Set(['sec-websocket-key', 'sec-websocket-accept', 'te', 'content-length'])
-/** What the answer over HTTP/2 has no place for (RFC 8441 §5). */
+/** Response fields that must not appear in the HTTP/2 response (RFC 8441 §5). */
 const notOfAnswer: ReadonlySet<string> = new Set(['sec-websocket-accept', 'content-length', 'transfer-encoding', 'connection', 'upgrade'])
 
 export const asksForWebSocket = (head: RequestHead): boolean => head.method === 'CONNECT' && head.protocol === 'websocket'
 
-/** The client's part of the handshake, which HTTP/2 has no need of. */
+/** The client's part of the RFC 6455 handshake, made by the router because HTTP/2 has none. */
 export class Handshake {
   readonly key = randomBytes(16).toString('base64')
 
-  /** The lines that make a request one, each with its CRLF. */
+  /** The lines of the handshake request, each with CRLF. */
   get lines(): string {
     return `Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: ${this.key}\r\n`
   }
 
-  /** Whether the instance accepted the handshake (RFC 6455 §4.1), which the client cannot check itself. */
+  /** Whether the instance accepted the handshake (RFC 6455 §4.1). The client cannot check this, because the router made the key. */
   isAccepted(head: AnswerHead): boolean {
     const expected = createHash('sha1').update(`${this.key}${acceptGuid}`).digest('base64')
     return head.fields.joined(head.bytes, 'sec-websocket-accept', ', ') === expected
   }
 }
 
-/** Appends the head that stands for a 101 over HTTP/2: a plain 200. */
+/** Appends the HTTP/2 response head for a 101: status 200. */
 export function encodeSwitch(fields: Buffer[], head: AnswerHead, edits: HeaderEdits | null, setCookie: string | null, id: Buffer): void {
   head.fields.cutNames(head.bytes, notOfAnswer)
   encodeAnswerHead(fields, head, edits, setCookie, id, 200)
