@@ -1,6 +1,6 @@
 import { BlockList, isIP } from 'node:net'
 
-/** Of each list: there may be thousands of them, and an IPv6 network has addresses without end. */
+/** Maximum cached lookups per list: there may be thousands of lists, and an IPv6 network has practically unlimited addresses. */
 const rememberedVerdicts = 256
 
 /** Addresses and CIDR ranges; recent lookups are cached. */
@@ -40,20 +40,20 @@ export class AddressList {
   }
 }
 
-/** An IPv4 address that came in IPv6 clothes (`::ffff:192.0.2.1`) as itself; without a zone. */
+/** Converts an IPv4-mapped IPv6 address (`::ffff:192.0.2.1`) to IPv4; removes a zone. */
 export function plainAddress(address: string): string {
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)
   return mapped?.[1] ?? address.replace(/%.*$/, '')
 }
 
-/** Whom a limit counts as one visitor: an IPv4 address, or the /64 a household or machine is given (RFC 6177). */
+/** The key by which limits identify a visitor: an IPv4 address, or the /64 prefix of a household or machine (RFC 6177). */
 export function visitorOf(address: string): string {
   const plain = plainAddress(address)
   if (!plain.includes(':')) return plain
   const [head = '', tail] = plain.toLowerCase().split('::')
   const before = head === '' ? [] : head.split(':')
   const after = tail === undefined || tail === '' ? [] : tail.split(':')
-  // A dotted end stands for two groups.
+  // A dotted IPv4 suffix stands for two groups.
   const groups = (list: string[]) => list.length + (list.at(-1)?.includes('.') ? 1 : 0)
   const zeros = tail === undefined ? [] : new Array<string>(Math.max(0, 8 - groups(before) - groups(after))).fill('0')
   return `${[...before, ...zeros, ...after]

@@ -25,12 +25,12 @@ export interface LimitedRoute extends CompiledRateLimit {
   readonly buckets: RateLimit
 }
 
-/** A policy made ready for the data path. null: nothing of the kind is asked. */
+/** Rules of a project compiled for the data path. null: the policy has no such rule. */
 export interface CompiledPolicy {
   readonly policy: ProjectRules
-  /** Nothing here concerns any request: one look is enough. */
+  /** The policy affects no request. */
   readonly plain: boolean
-  /** What it does to a request depends on the path and nothing else of it: what was found for a path once holds for the next. */
+  /** The policy depends on the path alone, so its result for a path can be cached. */
   readonly byPathAlone: boolean
   readonly addresses: AddressList | null
   readonly maintenance: { message: string | null; except: AddressList | null } | null
@@ -44,18 +44,18 @@ export interface CompiledPolicy {
   readonly rewritesAfter: RuleIndex<CompiledRewrite> | null
   /** Paths of the project's own error pages. */
   readonly errorPages: readonly string[]
-  /** What it takes in memory, see `shared/rules/weight.ts`. */
+  /** Estimated memory, see `shared/rules/weight.ts`. */
   readonly weight: number
 }
 
-/** Together as heavy as all policies of one table may be: what older tables had goes first. */
+/** Maximum weight of all cached policies, equal to that of one table's policies: those of older tables are evicted first. */
 const maxKeptWeight = ruleLimits.totalWeight
-/** What a policy takes beside its rules, with what it remembers of visitors. */
+/** Memory of a policy without its rules, including what it caches about visitors. */
 const formWeight = 16 * 1024
 
 /**
- * Policies in their compiled form, made at their first request. A policy whose content did not change with a table keeps its form, and
- * with it what it has counted and verified.
+ * Caches compiled policies, each compiled at its first request. A policy with unchanged content keeps its compiled form across tables,
+ * including its counters and verified credentials.
  */
 export class CompiledPolicies {
   readonly #log: RouterLog
@@ -64,7 +64,7 @@ export class CompiledPolicies {
   readonly #byContent = new Map<string, CompiledPolicy>()
   #weight = 0
 
-  /** `limits`: those of this worker; for its own where it is alone. */
+  /** `limits`: rate limits of this worker. Default: not synchronized with other workers. */
   constructor(log: RouterLog, limits = new RateLimits()) {
     this.#log = log
     this.#limits = limits
@@ -79,7 +79,7 @@ export class CompiledPolicies {
     const key = createHash('sha256').update(JSON.stringify(policy)).digest('base64')
     const known = this.#byContent.get(key)
     const compiled = known ?? this.#compile(policy, key)
-    // Used last, forgotten last.
+    // Move to the end: the least recently used policy is evicted first.
     this.#byContent.delete(key)
     this.#byContent.set(key, compiled)
     if (!known) this.#weight += compiled.weight + formWeight
@@ -93,7 +93,7 @@ export class CompiledPolicies {
     return compilePolicy(policy, onProblem, (name, requests, windowSeconds) => this.#limits.limit(`${key} ${name}`, requests, windowSeconds))
   }
 
-  /** The oldest, but never the newest. */
+  /** Evicts the oldest policies, but never the newest. */
   #forget(): void {
     for (const [key, { weight }] of this.#byContent) {
       if (this.#weight <= maxKeptWeight || this.#byContent.size === 1) return
@@ -104,10 +104,10 @@ export class CompiledPolicies {
 }
 
 type OnProblem = (at: string, problem: string) => void
-/** The limit of a name within its policy. */
+/** Makes the rate limit with this name within its policy. */
 type MakeLimit = (name: string, requests: number, windowSeconds: number) => RateLimit
 
-/** A rule that is wrong is left out and named; the rest of the policy holds. */
+/** Compiles a policy. An invalid rule is omitted and reported; the other rules still apply. */
 export function compilePolicy(policy: ProjectRules, onProblem: OnProblem, limitOf: MakeLimit): CompiledPolicy {
   const each = <R, C>(list: string, rules: readonly R[], compile: (rule: R, index: number) => C): C[] =>
     rules.flatMap((rule, i) => {

@@ -1,9 +1,9 @@
-/** Requests carry this beyond the machine when a rewrite leads out (RFC 8586): one that comes back is known by it. */
+/** Marker in the CDN-Loop field (RFC 8586) of requests that rewrites send to other hosts: detects requests that come back. */
 const name = 'switchyard'
-/** Installations may stand behind one another; a name that was moved here while a rewrite still leads to it has no end. */
+/** Maximum rounds. Installations may be chained, but a hostname moved to this one while a rewrite still targets it loops forever. */
 const mostRounds = 5
 
-/** The CDN-Loop field of a request that leaves, from the one it came with; null: it has come round too often. */
+/** The CDN-Loop field of an outgoing request, based on that of the incoming request; null: too many rounds. */
 export function loopField(came: string | undefined): string | null {
   const before = (came ?? '').split(',').map((entry) => entry.trim())
   const rounds = before.filter((entry) => entry.split(';', 1)[0]?.trim() === name).length

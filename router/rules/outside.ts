@@ -24,9 +24,9 @@ export type OutsideResult = { target: OutsideTarget } | { problem: string }
 const systemResolve: Resolve = async (hostname) => (await lookup(hostname, { all: true })).map(({ address }) => address)
 
 /**
- * Addresses outside of the table, which rewrites may lead to only where an operator said so: `api.example.com`, `*.example.com`,
- * `api.example.com:8443`, an IP literal; `private:billing.internal` where the name may lead into a private network. A name is resolved,
- * every address it has is checked, and the one that is used is the one that was checked.
+ * Hosts outside the route table that the operator allows rewrites to: `api.example.com`, `*.example.com`, `api.example.com:8443`, an IP
+ * literal; `private:billing.internal` if the name may resolve to a private network. A name is resolved, all its addresses are checked, and
+ * the connection uses a checked address.
  */
 export class OutsideHosts {
   readonly #resolve: Resolve
@@ -41,7 +41,7 @@ export class OutsideHosts {
     this.#allowed = entries.flatMap((entry) => readAllowed(entry) ?? [])
   }
 
-  /** `authority` as in an address: hostname and maybe a port. */
+  /** `authority`: hostname with optional port. */
   async find(scheme: 'http' | 'https', authority: string, now: number): Promise<OutsideResult> {
     const place = readAuthority(authority)
     if (place === null) return { problem: `"${authority}" is no address that a rewrite can lead to.` }
@@ -53,7 +53,7 @@ export class OutsideHosts {
     const addresses = isIP(place.hostname) ? [place.hostname] : await this.#addresses(place.hostname, now)
     const [first] = addresses
     if (first === undefined) return { problem: `The name ${place.hostname}, to which this path leads, cannot be resolved.` }
-    // An entry for all names of a domain takes nothing from one that lets a single name of it lead inward.
+    // One matching entry that allows private networks is enough, even if a wildcard entry without that permission also matches.
     if (!allowing.some((one) => one.privateNetwork) && addresses.some((address) => !isPublic(address)))
       return { problem: `The name ${place.hostname}, to which this path leads, points into a private network.` }
     return { target: { scheme, address: first, port, hostname: place.hostname } }
@@ -105,7 +105,10 @@ function permits(allowed: Allowed, hostname: string, port: number, usualPort: bo
   return named && (allowed.port === null ? usualPort : allowed.port === port)
 }
 
-/** Of the public Internet: not private, loopback, link-local, carrier-grade NAT, reserved, nor such a one in IPv6 clothes. */
+/**
+ * Whether an address is public: not private, loopback, link-local, carrier-grade NAT or reserved, nor an IPv4-mapped form of such an
+ * address.
+ */
 function isPublic(address: string): boolean {
   try {
     return ipaddr.process(address).range() === 'unicast'

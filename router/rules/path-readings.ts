@@ -1,12 +1,12 @@
 import { decodePath } from '@/shared/rules/template'
 
-/** Nothing in such a path can be read in two ways. */
+/** A path with only one interpretation. */
 const plainPath = /^(?:\/[a-z0-9_~-][a-z0-9._~-]*)*$/
 
 /**
- * The paths that an app behind us may take a request's path for, in lower case: servers differ in whether they fold case, join slashes,
- * resolve dots (before or after that), decode an encoded slash, read `\` as `/`, leave out `;parameters` and a slash at the end. For rules that
- * guard, which must rather concern too much than too little; what is forwarded never changes.
+ * All lower-case interpretations of a path by apps behind the router: servers differ in whether they ignore case, merge slashes, resolve
+ * dot segments (before or after that), decode an encoded slash, treat `\` as `/`, drop `;parameters` or a trailing slash. Used by rules
+ * that protect paths, where a false match is safer than a missed one. The forwarded path never changes.
  */
 export function pathReadings(path: string): readonly string[] {
   if (plainPath.test(path)) return [path]
@@ -22,7 +22,7 @@ export function pathReadings(path: string): readonly string[] {
   return [...readings]
 }
 
-/** Every escape decoded, whatever it stands for; what is no UTF-8 becomes a sign that no rule names. */
+/** Decodes all escapes; invalid UTF-8 becomes a character that no rule contains. */
 function decodeBytes(path: string): string {
   return path.replace(/(?:%[0-9a-f]{2})+/gi, (run) => Buffer.from(run.replaceAll('%', ''), 'hex').toString('utf8'))
 }
@@ -38,7 +38,7 @@ function withoutDots(path: string): string {
   return `/${kept.join('/')}`
 }
 
-// By hand: an expression for it begins anew at every slash of a long run.
+// A loop instead of a regular expression, which would backtrack from every slash of a long run.
 function withoutEnd(path: string): string {
   let end = path.length
   while (end > 1 && path.charCodeAt(end - 1) === 47) end--

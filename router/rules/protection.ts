@@ -14,22 +14,22 @@ const cookieSeconds = 7 * 24 * 3600
 const rememberedMs = 5 * 60_000
 const maxRemembered = 2_000
 /**
- * Passwords being verified at once by this process, each 16 MiB and one of the four threads that files and names are read on, too; more
- * wait their turn, so many for one project.
+ * Concurrent password verifications per process. Each uses 16 MiB and one of the four threads that also read files and resolve names.
+ * `maxWaiting`: further verifications that one project may queue.
  */
 const maxVerifying = 2
 const maxWaiting = 16
 let verifying = 0
-/** By project; they take turns. */
+/** Queued verifications by project, served round robin. */
 const waiting = new Map<Guard, (() => void)[]>()
-/** Of one visitor. */
+/** Wrong credentials allowed per visitor. */
 export const wrongTries = { requests: 20, windowSeconds: 60 }
 const maxCredentialBytes = 1024
-/** Costs what a real one costs, so that a wrong name is not told from a wrong password by the clock. */
+/** Verified for unknown user names, so that the response time does not reveal whether a name exists. */
 const nobodysHash = 'scrypt$16384$8$1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'
 
 export type Verdict =
-  /** `edits` keep the credential from the app. */
+  /** `edits` remove the credential from the request to the app. */
   { kind: 'pass'; edits: HeaderEdits } | { kind: 'problem'; problem: Problem } | { kind: 'answer'; answer: LocalAnswer }
 
 interface User {
@@ -43,14 +43,14 @@ interface Given {
 
 const withoutAuthorization: HeaderEdits = { remove: ['authorization'], set: [], append: [] }
 
-/** Who may see a protected project. Verified credentials are remembered for some minutes by a keyed hash, never as they are. */
+/** Access check of a protected project. Verified credentials are cached for some minutes as a keyed hash, never as plain text. */
 export class Guard {
   readonly #protection: Protection
   readonly #key = randomBytes(32)
-  /** Hash of a credential → until when it holds (ms). */
+  /** Hash of a credential → time in ms until which it counts as verified. */
   readonly #verified = new Map<string, number>()
   readonly #failures: RateLimit
-  /** By the same hash: a page brings its password with all its requests at once. */
+  /** Verifications in progress, by the same hash: a page sends the same password with many requests at once. */
   readonly #checking = new Map<string, Promise<boolean>>()
   #waiting = 0
 
@@ -59,7 +59,7 @@ export class Guard {
     this.#failures = failures
   }
 
-  /** A promise only where a password was not seen before. */
+  /** Returns a promise only if a password must be verified. */
   check(view: RequestView, now: number): Verdict | Promise<Verdict> {
     return this.#protection.kind === 'basic' ? this.#basic(this.#protection.users, view, now) : this.#token(this.#protection.digests, view, now)
   }
@@ -74,7 +74,7 @@ export class Guard {
     return checking.then((right) => (right ? { kind: 'pass', edits: withoutAuthorization } : this.#refuse(view, 'password')))
   }
 
-  /** Only a wrong one is a try: behind one address there may be a whole office that knows it. */
+  /** Only wrong passwords count as tries: an office with many users may share one address. */
   #begin(users: User[], given: Given, key: string, view: RequestView, now: number): Promise<boolean> | Verdict {
     const visitor = visitorOf(view.facts.clientIp)
     const tries = this.#failures.look(visitor, now)
@@ -93,7 +93,8 @@ export class Guard {
 
   async #verify(users: User[], given: Given): Promise<boolean> {
     this.#waiting += 1
-    // Who is let go takes over the place of who lets go, so that nobody slips in between.
+    // A finished verification passes its slot directly to a queued one, so `verifying` stays unchanged and no new request can take the
+    // slot.
     if (verifying >= maxVerifying) await new Promise<void>((resolve) => waiting.set(this, [...(waiting.get(this) ?? []), resolve]))
     else verifying += 1
     this.#waiting -= 1
@@ -142,7 +143,7 @@ export class Guard {
   }
 }
 
-/** Runs the next check of the project whose turn it is. False: no check waits. */
+/** Starts the next queued verification, round robin by project. False: the queue is empty. */
 function letNextIn(): boolean {
   const [first] = waiting
   if (!first) return false
@@ -165,7 +166,7 @@ function readBasic(header: string | undefined): Given | null {
   return colon === -1 ? null : { name: text.slice(0, colon), password: text.slice(colon + 1) }
 }
 
-/** The token moves from the address, which is logged and shared, into a cookie. */
+/** Moves the token from the URL, which is logged and shared, into a cookie. */
 function enter(view: RequestView, token: string): LocalAnswer {
   const { path, query, scheme } = view.facts
   const kept = query

@@ -1,10 +1,10 @@
 const maxBuckets = 20_000
-/** In windows: as many as there may be workers. */
+/** Maximum debt of a bucket, in windows: about the maximum number of workers. */
 const mostOwed = 256
 
 interface Bucket {
   tokens: number
-  /** ms, when `tokens` was right. */
+  /** Time in ms for which `tokens` was computed. */
   at: number
 }
 
@@ -12,14 +12,14 @@ export interface LimitState {
   limit: number
   windowSeconds: number
   remaining: number
-  /** Until the next request may come (0: now), and until all may. */
+  /** Seconds until the next request is allowed (0: now) and until the bucket is full. */
   retryAfterSeconds: number
   resetSeconds: number
 }
 
 /**
- * How many buckets limits keep together, whatever the number of limits: policies of many projects, and those that older tables had. When
- * there is no more room the largest are cut down to half of an average one, so who has few visitors keeps what is known of them.
+ * The bound on buckets of all limits together, including limits of older tables. When it is reached, each limit is cut to half the average
+ * number of buckets, so limits with few visitors lose none.
  */
 export class BucketRoom {
   readonly #most: number
@@ -31,7 +31,7 @@ export class BucketRoom {
     this.#limits = limits
   }
 
-  /** Room for one more. */
+  /** Reserves one bucket. */
   take(): void {
     if (this.#taken >= this.#most) this.#make()
     this.#taken += 1
@@ -44,7 +44,7 @@ export class BucketRoom {
   #make(): void {
     const limits = [...this.#limits()].filter(({ size }) => size > 0)
     const total = limits.reduce((sum, { size }) => sum + size, 0)
-    // Limits that went with their policies gave nothing back.
+    // Count again: limits that were garbage-collected with their policies did not return their buckets.
     this.#taken = total
     if (total < this.#most) return
     for (const limit of limits) limit.keep(Math.floor(total / limits.length / 2))
@@ -52,8 +52,8 @@ export class BucketRoom {
 }
 
 /**
- * A token bucket for each visitor: `requests` at once, refilled evenly over the window. Bounded: whoever was not seen for longest is
- * forgotten first. What other workers gave is taken off by `note` (see `LimitBook`).
+ * A token bucket per visitor: a burst of `requests`, refilled evenly over the window. The number of buckets is bounded: the least recently
+ * used is removed first. `note` subtracts tokens granted by other workers (see `RateLimits`).
  */
 export class RateLimit {
   readonly #requests: number
@@ -69,7 +69,7 @@ export class RateLimit {
     this.#windowMs = windowSeconds * 1000
   }
 
-  /** Takes one token of `key`; `retryAfterSeconds` above 0 says that there was none. `now` in ms. */
+  /** Takes a token of `key`; `retryAfterSeconds` above 0: none was available. `now` in ms. */
   take(key: string, now: number): LimitState {
     const bucket = this.#bucket(key, now)
     const allowed = bucket.tokens >= 1
@@ -80,24 +80,24 @@ export class RateLimit {
     return this.#stateOf(bucket, allowed)
   }
 
-  /** What `take` would say, without taking. */
+  /** The result that `take` would return, without taking a token. */
   look(key: string, now: number): LimitState {
     const bucket = this.#bucket(key, now)
     return this.#stateOf(bucket, bucket.tokens >= 1)
   }
 
-  /** Takes a token even where there is none, for what turns out afterwards: that one is owed. */
+  /** Takes a token even if none is available, for events known only afterwards: the bucket goes into debt. */
   charge(key: string, now: number): void {
     this.note(key, 1, now)
     this.onTake?.(key)
   }
 
-  /** Buckets in memory. */
+  /** Number of buckets. */
   get size(): number {
     return this.#buckets.size
   }
 
-  /** Forgets all but so many. */
+  /** Removes the oldest buckets until `most` remain. */
   keep(most: number): void {
     while (this.#buckets.size > most) this.#forgetOldest()
   }
@@ -113,7 +113,7 @@ export class RateLimit {
     }
   }
 
-  /** Another worker gave so many tokens of `key`: what was given beyond the limit is owed. */
+  /** Subtracts tokens that another worker granted; tokens beyond the limit become debt. */
   note(key: string, tokens: number, now: number): void {
     const bucket = this.#bucket(key, now)
     bucket.tokens = Math.max(bucket.tokens - tokens, -mostOwed * this.#requests)
@@ -121,7 +121,7 @@ export class RateLimit {
 
   #bucket(key: string, now: number): Bucket {
     const known = this.#buckets.get(key)
-    // Put back at the end: the map's order is the order of use.
+    // Reinsert at the end: the map is ordered by last use.
     if (known) this.#buckets.delete(key)
     else {
       if (this.#buckets.size >= maxBuckets) this.#forgetOldest()

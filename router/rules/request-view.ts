@@ -5,10 +5,10 @@ import { decodePath } from '@/shared/rules/template'
 import { isUntrusted } from '../engine/headers/untrusted-names'
 import type { RequestFacts } from '../gate/gate'
 
-/** Work all rules together may cost one request: some 10 ms. */
+/** Maximum matching steps of all rules together per request: about 10 ms. */
 const stepsPerRequest = 1_000_000
 
-/** A request as rules look at it; each part is made when the first rule asks. */
+/** A request as rules see it; each part is computed at first use. */
 export class RequestView implements ConditionFacts {
   readonly facts: RequestFacts
   readonly budget = new StepBudget(stepsPerRequest)
@@ -30,7 +30,7 @@ export class RequestView implements ConditionFacts {
     return this.facts.host
   }
 
-  /** As the instance will see it: what only the router says is the router's, not the client's. */
+  /** A header as the instance will receive it: fields reserved to the router have the router's value, not the client's. */
   header(name: string): string | undefined {
     return isUntrusted(name) ? this.#ours(name) : this.facts.header(name)
   }
@@ -63,7 +63,7 @@ export class RequestView implements ConditionFacts {
   }
 }
 
-// The first of a name is the most specific one (RFC 6265 §5.4), and what servers take.
+// Of repeated names use the first cookie: it is the most specific (RFC 6265 §5.4), and servers use it as well.
 function readCookies(header: string): Map<string, string> {
   const cookies = new Map<string, string>()
   for (const pair of header.split(';')) {

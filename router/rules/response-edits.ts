@@ -5,12 +5,12 @@ import type { RequestView } from './request-view'
 import type { RuleIndex } from './rule-index'
 
 const maxCombinations = 512
-/** Added beside what the app says; every other name replaces it. */
+/** Fields appended to those of the app; all other fields replace the app's. */
 const added = new Set(['set-cookie', 'vary', 'link'])
 
 type Headers = [string, string][]
 
-/** `Strict-Transport-Security` as edits; one object for each age. */
+/** `Strict-Transport-Security` as edits; one shared object per max-age. */
 export class TransportSecurity {
   readonly #edits = new Map<number, HeaderEdits>()
 
@@ -25,8 +25,8 @@ export class TransportSecurity {
 }
 
 /**
- * Headers that rules put on an answer. The same rules give the same object, so that engines can keep its bytes; only those whose
- * values hold what was captured are made for each request.
+ * Headers that rules add to an answer. The same rules return the same object, so engines can cache its encoded bytes; only values that
+ * contain captures are computed per request.
  */
 export class ResponseEdits {
   readonly #index: RuleIndex<CompiledHeaders>
@@ -36,7 +36,7 @@ export class ResponseEdits {
     this.#index = index
   }
 
-  /** `hstsSeconds` null: plain HTTP. null: nothing to add. */
+  /** `hstsSeconds` null: plain HTTP. Returns null when no header is added. */
   for(view: RequestView, path: string, hstsSeconds: number | null): HeaderEdits | null {
     let key = hstsSeconds === null ? '' : `h${hstsSeconds}`
     let constant = true
@@ -77,7 +77,7 @@ function makeEdits(matched: { rule: CompiledHeaders; captures: ReadonlyMap<strin
   return { remove: [], set: [...set.values()], append }
 }
 
-/** Both edits after one another. */
+/** Combines two edits; the second is applied after the first. */
 export function joinEdits(first: HeaderEdits | null, second: HeaderEdits | null): HeaderEdits | null {
   if (first === null || second === null) return first ?? second
   const replaced = new Set([...second.remove, ...second.set.map(([name]) => name.toLowerCase())])

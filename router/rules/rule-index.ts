@@ -7,8 +7,8 @@ interface Numbered<R> {
 const none: readonly never[] = []
 
 /**
- * Rules found by path without walking all of them: those of one exact path and those of one first segment by map, the rest (whose first
- * segment is a parameter) one by one. Candidates come in the order in which the rules were written.
+ * Index of rules by path: exact paths and first segments are looked up in maps; rules whose first segment is a parameter are scanned.
+ * Candidates are returned in the order in which the rules were written.
  */
 export class RuleIndex<R extends Matcher> {
   readonly size: number
@@ -26,7 +26,7 @@ export class RuleIndex<R extends Matcher> {
     }
   }
 
-  /** Rules that may match a decoded path, with their numbers. Most paths have none, or those of one list: these cost no iterator. */
+  /** Rules that may match a decoded path, with their numbers. When at most one list has candidates, no iterator is allocated. */
   candidates(path: string): Iterable<Numbered<R>> {
     const exact = this.#exact.size > 0 ? (this.#exact.get(path) ?? none) : none
     const segment = this.#segment.size > 0 ? (this.#segment.get(firstSegment(path)) ?? none) : none

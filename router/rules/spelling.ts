@@ -1,6 +1,6 @@
 /**
- * The path a visitor should have asked for under cleanUrls and trailingSlash, or null when this is it (the routing rules of vercel.json).
- * Works on the path as sent: nothing is decoded, nothing that is not asked for changes.
+ * The canonical path under cleanUrls and trailingSlash (routing rules of vercel.json); null: the path is already canonical. Works on the
+ * path as sent, without decoding.
  */
 export function properSpelling(path: string, { cleanUrls, trailingSlash }: { cleanUrls: boolean; trailingSlash: boolean | null }): string | null {
   if (path.startsWith('/.well-known/') || path === '*') return null
@@ -8,7 +8,7 @@ export function properSpelling(path: string, { cleanUrls, trailingSlash }: { cle
   if (trailingSlash === false && proper.length > 1 && proper.endsWith('/')) proper = bareOf(proper) || '/'
   if (trailingSlash === true) proper = withSlash(proper)
   if (proper === path) return null
-  // Two slashes at the front of a Location name a host.
+  // A Location that starts with two slashes would name another host.
   return `/${proper.replace(/^[/\\]+/, '')}`
 }
 
@@ -19,7 +19,7 @@ function withoutHtml(path: string): string {
   return bare.endsWith('.html') ? bare.slice(0, -'.html'.length) || '/' : path
 }
 
-// Files keep their name (`/app.js`), and a slash after a file name goes.
+// File names are unchanged (`/app.js`); a slash after a file name is removed.
 function withSlash(path: string): string {
   const bare = bareOf(path)
   const last = bare.slice(bare.lastIndexOf('/') + 1)
@@ -28,7 +28,7 @@ function withSlash(path: string): string {
   return last.includes('.') ? path : `${bare}/`
 }
 
-// By hand: the expression for it begins anew at every slash of a long run, which costs a visitor nothing and us half a second.
+// A loop instead of a regular expression: backtracking on a long run of slashes would block the worker for half a second.
 function bareOf(path: string): string {
   let end = path.length
   while (end > 0 && path.charCodeAt(end - 1) === 47) end--

@@ -2,15 +2,15 @@ import type { CertificateEntry } from '@/shared/route-table'
 
 const newestFirst = (a: CertificateEntry, b: CertificateEntry) => b.notAfter - a.notAfter
 
-/** Which certificates a name may be served with: two look-ups whatever their number. */
+/** Finds the certificates for a hostname with two map lookups, independent of their number. */
 export class CertificateIndex {
-  /** Newest first. Wildcards stand under what follows the `*`. */
+  /** Newest first. `#wild`: keyed by the part after `*`. */
   readonly #exact = new Map<string, CertificateEntry[]>()
   readonly #wild = new Map<string, CertificateEntry[]>()
 
   readonly #ids = new Set<string>()
 
-  /** To be filled with `add`; as a whole where that is little. */
+  /** Use `add` to fill a large index step by step. */
   constructor(entries: readonly CertificateEntry[] = []) {
     for (const entry of entries) this.add(entry)
   }
@@ -30,7 +30,7 @@ export class CertificateIndex {
     }
   }
 
-  /** Whether it is one of these. */
+  /** Whether the index contains this certificate. */
   has(id: string): boolean {
     return this.#ids.has(id)
   }
@@ -39,7 +39,7 @@ export class CertificateIndex {
     return this.#ids
   }
 
-  /** The certificate to serve a name with: its own before that of the wildcard, an expired one only when there is no other. */
+  /** The best certificate for a name: exact before wildcard, valid before expired. */
   best(name: string, now: number): CertificateEntry | undefined {
     const exact = this.#exact.get(name)?.[0]
     if (exact !== undefined && exact.notAfter > now) return exact
@@ -48,7 +48,7 @@ export class CertificateIndex {
     return exact
   }
 
-  /** All for a name, best first: for when the key of the best is not here yet. */
+  /** All certificates for a name, best first: fallbacks while the key of the best is not loaded. */
   candidates(name: string, now: number): CertificateEntry[] {
     const all = [...(this.#exact.get(name) ?? []), ...(this.#wildcards(name) ?? [])]
     return [...all.filter((entry) => entry.notAfter > now), ...all.filter((entry) => entry.notAfter <= now).sort(newestFirst)]

@@ -5,8 +5,8 @@ import type { RouterLog } from '../log'
 const keyBytes = 32
 
 /**
- * The key that seals certificates on disk: made once, by whichever worker comes first, and the same for all of them. Where it cannot be
- * kept, one that lives as long as the process is given: everything works but what is stored is of no use to the next.
+ * The key that encrypts certificates on disk, created by the first worker and shared by all. If it cannot be stored, a temporary key is
+ * returned: the worker runs, but the next process cannot read the stored certificates.
  */
 export function edgeKey(file: string, log: RouterLog): Buffer {
   try {
@@ -19,7 +19,7 @@ export function edgeKey(file: string, log: RouterLog): Buffer {
   }
 }
 
-/** null: there is none, or it is none. */
+/** null: missing or invalid. */
 function readKey(file: string, log: RouterLog): Buffer | null {
   let text: string
   try {
@@ -40,7 +40,7 @@ function readKey(file: string, log: RouterLog): Buffer | null {
   return /^[0-9a-f]{64}\n$/.test(text) ? Buffer.from(text.trim(), 'hex') : null
 }
 
-/** null: another worker was first. */
+/** null: another worker has just created the file. */
 function makeKey(file: string): Buffer | null {
   const key = randomBytes(keyBytes)
   const temp = writeTemp(file, key)
@@ -55,7 +55,7 @@ function makeKey(file: string): Buffer | null {
   }
 }
 
-// Workers that do this at the same moment may end with different keys; what one cannot read it asks for again.
+// Workers that replace the key concurrently may use different keys: a certificate that cannot be decrypted is requested again.
 function replaceKey(file: string, log: RouterLog): Buffer {
   log.error({ file }, 'the key of the certificate store was damaged: a new one is made, and certificates are asked for again')
   const key = randomBytes(keyBytes)

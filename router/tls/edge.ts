@@ -16,18 +16,18 @@ import { contextSettings, sessionTimeoutSeconds } from './settings'
 import type { TlsEdge } from './tls-edge'
 
 export interface TlsEdgeOptions {
-  /** `$SWITCHYARD_HOME/run`: `edge.key` and `certificates/` live there. */
+  /** `$SWITCHYARD_HOME/run`: contains `edge.key` and `certificates/`. */
   directory: string
   ask: AskForPairs
   sessionKeys: SessionKeys
-  /** Known from the first handshake on. */
+  /** Certificates available from the first handshake on. */
   entries?: readonly CertificateEntry[]
-  /** A handshake that takes longer is given up. */
+  /** Slower handshakes are aborted. */
   handshakeTimeoutMs: number
   log: RouterLog
 }
 
-/** What a context costs is 25–38 KiB and 0.15 ms: made when first asked for, and so many are kept. */
+/** A TLS context costs 25–38 KiB and 0.15 ms: contexts are created on demand, and this many are cached. */
 const maxContexts = 1_000
 const firstRetryMs = 2_000
 const lastRetryMs = 60_000
@@ -42,8 +42,8 @@ export function createTlsEdge(options: TlsEdgeOptions): TlsEdge {
 }
 
 /**
- * TLS by Node. A name without a certificate, and a client that names none, is refused with the alert `handshake_failure`: there is no
- * certificate to show that a browser would accept, and Node cannot send `unrecognized_name`.
+ * TLS by Node. A client without SNI, or with a name without a certificate, is refused with the alert `handshake_failure`: browsers would
+ * reject any other certificate, and Node cannot send `unrecognized_name`.
  */
 class NodeTlsEdge implements TlsEdge {
   readonly #options: TlsEdgeOptions
@@ -54,10 +54,10 @@ class NodeTlsEdge implements TlsEdge {
   readonly #faults: HandshakeFaults
   #entries: readonly CertificateEntry[] = []
   #index = new CertificateIndex()
-  /** Tables so far. */
+  /** Number of tables applied so far. */
   #applied = 0
   #challenges = new Map<string, SecureContext>()
-  /** Connections of a CA that looks at a challenge. */
+  /** Connections on which a CA validates a challenge. */
   readonly #challenged = new WeakSet<object>()
   readonly #expiredLogged = new Map<string, number>()
   #retryTimer: NodeJS.Timeout | undefined
@@ -72,7 +72,7 @@ class NodeTlsEdge implements TlsEdge {
     this.#pairs = new KeyPairs(store, options.ask, log)
     this.#faults = new HandshakeFaults(log)
     options.sessionKeys.onChange((key) => {
-      // Contexts carry the key too, and have no public way to change it: they are made again when next asked for.
+      // Contexts also contain the ticket key, which cannot be replaced by a public method: create them again on demand.
       this.#contexts.clear()
       for (const server of this.#servers) server.setTicketKeys(key)
     })
@@ -90,7 +90,7 @@ class NodeTlsEdge implements TlsEdge {
       ticketKeys: this.#options.sessionKeys.current,
       sessionTimeout: sessionTimeoutSeconds,
       handshakeTimeout: this.#options.handshakeTimeoutMs,
-      // Node calls both as methods of the connection. With TLS 1.3 the protocol is chosen before the name is looked at, with 1.2 after.
+      // Node calls both functions as methods of the connection. TLS 1.3 selects ALPN before SNI, TLS 1.2 after it.
       SNICallback(this: unknown, name, done) {
         edge.#contextFor(name.toLowerCase(), isObject(this) && edge.#challenged.has(this), done)
       },
@@ -108,7 +108,7 @@ class NodeTlsEdge implements TlsEdge {
 
   attach(server: Server) {
     this.#servers.add(server)
-    // It may have rotated since the options were made.
+    // The key may have rotated since the options were created.
     server.setTicketKeys(this.#options.sessionKeys.current)
     server.once('close', () => this.#servers.delete(server))
     server.on('tlsClientError', (error, socket) => {
@@ -116,7 +116,7 @@ class NodeTlsEdge implements TlsEdge {
       socket.destroy()
     })
     server.prependListener('secureConnection', (socket) => {
-      // The CA has seen what it wanted with the handshake (RFC 8737 §3).
+      // The handshake alone completes the CA's validation (RFC 8737 §3).
       if (socket.alpnProtocol === acmeProtocol) socket.destroySoon()
     })
   }
@@ -135,7 +135,7 @@ class NodeTlsEdge implements TlsEdge {
     void this.#firstOf(this.#index.candidates(name, now)).then((made) => done(null, made ?? undefined))
   }
 
-  /** The first that can be had: a renewed certificate whose key is not here yet does not take the name down. */
+  /** The first loadable certificate: a renewed certificate whose key is not loaded yet must not take the name down. */
   async #firstOf(entries: readonly CertificateEntry[]): Promise<SecureContext | null> {
     for (const entry of entries) {
       const context = this.#contexts.get(entry.id) ?? (await this.#make(entry.id))
@@ -165,12 +165,12 @@ class NodeTlsEdge implements TlsEdge {
   }
 
   #context(cert: string, key: string, ticketKeys: Buffer): SecureContext {
-    // Node makes a context of nothing without a word.
+    // Node creates a context from a mismatched key without an error.
     if (!new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))) throw new Error('the key is not that of the certificate')
     return createSecureContext({ ...contextSettings, cert, key, ticketKeys, sessionTimeout: sessionTimeoutSeconds })
   }
 
-  // Nothing better was there: said, but not for every visitor.
+  // Logs that an expired certificate is served because no valid one exists; at most once per interval and certificate.
   #sayExpired(entry: CertificateEntry, name: string, now: number): void {
     if (now - (this.#expiredLogged.get(entry.id) ?? Number.NEGATIVE_INFINITY) < expiredLogEveryMs) return
     if (this.#expiredLogged.size > 10_000) this.#expiredLogged.clear()
@@ -191,14 +191,14 @@ class NodeTlsEdge implements TlsEdge {
       same = isSame(entries[i] as CertificateEntry, before[i])
       if (slices.over) await slices.next()
     }
-    // Most tables change routes alone: what is missing then is being asked for already.
+    // Most tables change only routes: missing certificates are already being requested.
     if (same) return
     const index = new CertificateIndex()
     for (const entry of entries) {
       index.add(entry)
       if (slices.over) await slices.next()
     }
-    // A newer table came first.
+    // A newer table was applied during the loop.
     if (this.#closed || turn !== this.#applied) return
     this.#entries = entries
     this.#index = index

@@ -1,7 +1,7 @@
 import type { RouterLog } from '../log'
 
 const sayEveryMs = 60_000
-/** Codes come from OpenSSL: a handful. */
+/** Maximum distinct OpenSSL error codes that are counted. */
 const maxCodes = 32
 
 /** Handshakes that failed: scanners cause thousands, so one log line a minute counts them. */

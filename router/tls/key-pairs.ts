@@ -1,24 +1,24 @@
 import type { RouterLog } from '../log'
 import type { KeyPair, SealedStore } from './sealed-store'
 
-/** Asks the control plane for chains and keys. @throws when it is not there or silent. */
+/** Requests chains and keys from the control plane. @throws when it is unreachable or does not answer. */
 export type AskForPairs = (ids: string[]) => Promise<KeyPair[]>
 
-/** So many at once: an answer stays below a few megabytes. */
+/** Pairs per request, so that an answer stays below a few megabytes. */
 const batch = 200
-/** How long one that was asked for in vain is not asked for again by a handshake. */
+/** After a failed request, handshakes do not request the same pair again for this time. */
 const patienceMs = 15_000
-/** Pairs that could not be written are kept in memory, up to so many. */
+/** Maximum pairs kept in memory because they could not be written to disk. */
 const maxUnsaved = 2_000
 
-/** Chains and keys: from disk, else from the control plane, which is asked once however many handshakes wait. */
+/** Loads chains and keys from disk, else from the control plane. Concurrent handshakes for one pair share a request. */
 export class KeyPairs {
   readonly #store: SealedStore
   readonly #ask: AskForPairs
   readonly #log: RouterLog
   readonly #unsaved = new Map<string, KeyPair>()
   readonly #loading = new Map<string, Promise<KeyPair | null>>()
-  /** id → when it was asked for in vain. */
+  /** id → time of the last failed request. */
   readonly #vain = new Map<string, number>()
   #complained = false
 
@@ -32,7 +32,7 @@ export class KeyPairs {
     return this.#unsaved.has(id) || this.#store.has(id)
   }
 
-  /** null: neither disk nor control plane have it now. */
+  /** null: neither on disk nor available from the control plane now. */
   get(id: string): Promise<KeyPair | null> {
     const loading = this.#loading.get(id) ?? this.#load(id).finally(() => this.#loading.delete(id))
     this.#loading.set(id, loading)
@@ -40,14 +40,14 @@ export class KeyPairs {
   }
 
   async #load(id: string): Promise<KeyPair | null> {
-    // Another worker may have stored what this one never asked for: the disk is always looked at.
+    // Always check the disk: another worker may have stored the pair.
     const found = this.#unsaved.get(id) ?? (await this.#store.load(id))
     if (found) return found
     if (Date.now() - (this.#vain.get(id) ?? Number.NEGATIVE_INFINITY) < patienceMs) return null
     return (await this.fetch([id])).get(id) ?? null
   }
 
-  /** Asks the control plane for these and stores what comes. Resolves with what came; never throws. */
+  /** Requests pairs from the control plane, stores and returns those received. Never throws. */
   async fetch(ids: readonly string[]): Promise<Map<string, KeyPair>> {
     const came = new Map<string, KeyPair>()
     for (let i = 0; i < ids.length; i += batch) {
@@ -65,7 +65,7 @@ export class KeyPairs {
     return came
   }
 
-  // The answer is another process's, maybe of another version: only what is a pair is taken.
+  // The control plane is another process, possibly of another version: ignore entries that are not valid pairs.
   async #askFor(ids: string[]): Promise<KeyPair[]> {
     try {
       const pairs: unknown = await this.#ask(ids)
@@ -82,7 +82,7 @@ export class KeyPairs {
       this.#unsaved.delete(pair.id)
       this.#complained = false
     } catch (error) {
-      // A full disk refuses thousands in a row: said once.
+      // A full disk fails thousands of writes in a row: log the first only.
       if (!this.#complained)
         this.#log.error({ err: error, certificate: pair.id }, 'certificates cannot be stored: they are served from memory until the disk takes them')
       this.#complained = true
@@ -94,7 +94,7 @@ export class KeyPairs {
     }
   }
 
-  /** Writes what the disk did not take before; forgets what no table names. */
+  /** Retries failed disk writes and removes pairs that no table names. */
   async tidy(ids: ReadonlySet<string>, removeBeforeMs: number): Promise<void> {
     for (const id of this.#vain.keys()) if (!ids.has(id)) this.#vain.delete(id)
     for (const pair of [...this.#unsaved.values()]) {

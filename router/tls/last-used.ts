@@ -1,4 +1,4 @@
-/** A bounded map: what was not used for longest goes first. */
+/** A bounded map that evicts the least recently used entry first. */
 export class LastUsed<V> {
   readonly #most: number
   readonly #values = new Map<string, V>()
@@ -9,7 +9,7 @@ export class LastUsed<V> {
 
   get(key: string): V | undefined {
     const value = this.#values.get(key)
-    // Only when the bound is near does the order matter: below it, a look-up stays one look-up.
+    // Track the order of use only when the map is more than half full: below that a lookup stays a single map access.
     if (value !== undefined && this.#values.size * 2 > this.#most) {
       this.#values.delete(key)
       this.#values.set(key, value)

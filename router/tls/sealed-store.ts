@@ -11,12 +11,12 @@ export interface KeyPair {
   keyPem: string
 }
 
-/** First bytes of a sealed file; the digit is the version of what follows: 12 bytes of nonce, 16 of tag, the rest AES-256-GCM. */
+/** File header with the format version; followed by a 12-byte nonce, a 16-byte tag and the AES-256-GCM ciphertext. */
 const magic = Buffer.from('SYCERT1\n')
 const nonceBytes = 12
 const tagBytes = 16
 
-/** Seals a pair; its id is bound to it. */
+/** Encrypts a pair; its id is authenticated with it. */
 export function seal(pair: KeyPair, key: Buffer): Buffer {
   const nonce = randomBytes(nonceBytes)
   const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(pair.id))
@@ -24,7 +24,7 @@ export function seal(pair: KeyPair, key: Buffer): Buffer {
   return Buffer.concat([magic, nonce, cipher.getAuthTag(), sealed])
 }
 
-/** The pair that was sealed under `id`, or null when these bytes are anything else. */
+/** Decrypts the pair stored under `id`. null: the bytes are damaged or belong to another id or key. */
 export function unseal(bytes: Buffer, id: string, key: Buffer): KeyPair | null {
   const body = magic.length + nonceBytes + tagBytes
   if (bytes.length < body || !bytes.subarray(0, magic.length).equals(magic)) return null
@@ -39,26 +39,29 @@ export function unseal(bytes: Buffer, id: string, key: Buffer): KeyPair | null {
   }
 }
 
-/** Certificates on disk, one file each under the digest of its id: a file that is cut, changed or of another key is as none. */
+/**
+ * Encrypted certificates on disk, one file per certificate, named by the digest of its id. A file that is truncated, modified or encrypted
+ * with another key counts as missing.
+ */
 export class SealedStore {
   readonly #directory: string
   readonly #key: Buffer
-  /** Names of the files there are, as far as this worker knows. */
+  /** Names of the existing files, as far as this worker knows. */
   readonly #files: Set<string>
 
-  /** Reads the names of what is there, never the content: boot does not wait for ten thousand files. */
+  /** Reads file names only, not contents: the boot must not wait for ten thousand files. */
   constructor(directory: string, key: Buffer) {
     this.#directory = directory
     this.#key = key
     this.#files = new Set(namesIn(directory))
   }
 
-  /** Whether there is a file; what is in it shows only when it is loaded. */
+  /** Whether a file exists; its content is verified only by `load`. */
   has(id: string): boolean {
     return this.#files.has(nameOf(id))
   }
 
-  /** null when there is none, or when it is damaged: then the file is removed, and `has` says so. */
+  /** null: missing or damaged. A damaged file is removed, and `has` then returns false. */
   async load(id: string): Promise<KeyPair | null> {
     const name = nameOf(id)
     const file = path.join(this.#directory, name)
@@ -72,7 +75,7 @@ export class SealedStore {
     return pair
   }
 
-  /** @throws on a full or read-only disk: what was there stays. */
+  /** @throws on a full or read-only disk; an existing file stays unchanged. */
   async save(pair: KeyPair): Promise<void> {
     await mkdir(this.#directory, { recursive: true, mode: 0o700 })
     const name = nameOf(pair.id)
@@ -80,7 +83,7 @@ export class SealedStore {
     this.#files.add(name)
   }
 
-  /** Removes files of none of `ids` that were written before `beforeMs`, leftovers of interrupted writes among them. */
+  /** Removes files that belong to none of `ids` and were written before `beforeMs`, including temporary files of interrupted writes. */
   async sweep(ids: Iterable<string>, beforeMs: number): Promise<number> {
     const wanted = new Set(Array.from(ids, nameOf))
     let removed = 0

@@ -2,37 +2,37 @@ import { randomBytes } from 'node:crypto'
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, statSync, writeSync } from 'node:fs'
 import type { RouterLog } from '../log'
 
-/** What `tls.Server.setTicketKeys` takes: 16 bytes of name, 16 of HMAC key, 16 of AES key. */
+/** Format of `tls.Server.setTicketKeys`: 16 bytes of name, 16 of HMAC key, 16 of AES key. */
 const keyBytes = 48
 export const rotateAfterMs = 12 * 60 * 60 * 1000
 const lookEveryMs = 10_000
-/** A lock this old was left by a worker that died. */
+/** An older lock was left by a worker that died. */
 const staleLockMs = 60_000
 
 export interface SessionKeysOptions {
-  /** Shared by all workers of the machine: a ticket of one is accepted by every other. */
+  /** Path of the key file, shared by all workers of the machine: every worker accepts tickets issued by another. */
   file: string
   log: RouterLog
   now?: () => number
 }
 
 /**
- * The key of session tickets (RFC 5077; RFC 8446 §4.6.1), shared by all workers through a file and replaced every 12 hours by whichever
- * worker takes the lock first. Node's ticket callback knows exactly one key: tickets of the one before cost a full handshake after a
- * rotation. A key is never older than its file, so forward secrecy is lost for half a day at most.
+ * The key of session tickets (RFC 5077; RFC 8446 §4.6.1), shared by all workers through a file and replaced every 12 hours by the worker
+ * that takes the lock first. Node supports a single ticket key, so tickets of the previous key require a full handshake after a rotation.
+ * No key is used for longer than its file exists, which limits the loss of forward secrecy to half a day.
  */
 export class SessionKeys {
   readonly #options: SessionKeysOptions
   readonly #listeners = new Set<(key: Buffer) => void>()
   readonly #timer: NodeJS.Timeout
   #key: Buffer
-  /** Which file the key came from: each rotation makes a new one, though perhaps with the number of an old one. */
+  /** Identity of the file from which the key was read. A rotation creates a new file, but the inode number may repeat. */
   #fileRead = ''
   #complained = false
 
   constructor(options: SessionKeysOptions) {
     this.#options = options
-    // Until the file is read, and for as long as it cannot be: tickets of this worker are good for this worker.
+    // Until the file can be read, use a random key: only this worker accepts its tickets.
     this.#key = randomBytes(keyBytes)
     this.look()
     this.#timer = setInterval(() => this.look(), lookEveryMs).unref()
@@ -42,23 +42,23 @@ export class SessionKeys {
     return this.#key
   }
 
-  /** Called with every new key. */
+  /** Registers a listener for new keys. */
   onChange(listener: (key: Buffer) => void): void {
     this.#listeners.add(listener)
   }
 
-  /** Replaces the key before it is due, when it may have leaked. */
+  /** Replaces the key early, for example because it may have leaked. */
   rotateNow(): void {
     rmSync(this.#options.file, { force: true })
     this.look()
   }
 
-  /** Rotates the key when it is due, and takes over what another worker wrote. */
+  /** Rotates the key if it is due, and loads a key that another worker wrote. */
   look(): void {
     const { file, log } = this.#options
     try {
       const age = this.#ageMs()
-      // Dated in the future: the clock went back, so the age is unknown.
+      // A file date in the future means that the clock was set back, so the age is unknown.
       if (age === null || age > rotateAfterMs || age < -lookEveryMs) this.#rotate()
       this.#read()
       this.#complained = false

@@ -2,14 +2,14 @@ import { constants } from 'node:crypto'
 import type { SecureContextOptions } from 'node:tls'
 
 /**
- * What every context and listener shares. OpenSSL takes some of it from the listener's context and some from the one that SNI chose, so
- * both get all of it; a session is resumed only where both have the same id context and ticket key.
+ * Settings shared by all contexts and listeners. OpenSSL reads some from the listener's context and others from the context selected by
+ * SNI, so both get all of them. A session can be resumed only if both have the same session id context and ticket key.
  */
 export const contextSettings = {
   minVersion: 'TLSv1.2',
   maxVersion: 'TLSv1.3',
-  // TLS 1.2 with forward secrecy and authenticated encryption alone (RFC 9325 §4.2). AES-128 first: fastest where there is AES-NI, and
-  // whoever has none says so by asking for ChaCha20 first.
+  // TLS 1.2 only with forward secrecy and authenticated encryption (RFC 9325 §4.2). AES-128 comes first: it is fastest with AES-NI, and
+  // clients without AES-NI put ChaCha20 first in their own list.
   ciphers: [
     'TLS_AES_128_GCM_SHA256',
     'TLS_CHACHA20_POLY1305_SHA256',
@@ -22,7 +22,7 @@ export const contextSettings = {
     'ECDHE-RSA-AES256-GCM-SHA384',
   ].join(':'),
   honorCipherOrder: true,
-  // The hybrid first: what is recorded today stays closed to a quantum computer of later.
+  // Prefer the hybrid group: traffic recorded today stays confidential against future quantum computers.
   ecdhCurve: 'X25519MLKEM768:X25519:P-256:P-384',
   secureOptions:
     constants.SSL_OP_NO_RENEGOTIATION |
@@ -32,5 +32,5 @@ export const contextSettings = {
   sessionIdContext: 'switchyard',
 } as const satisfies SecureContextOptions
 
-/** How long a session may be resumed, in seconds; its ticket key is gone after 12 hours anyway. */
+/** Lifetime of a session in seconds; its ticket key is replaced after 12 hours at the latest. */
 export const sessionTimeoutSeconds = 6 * 60 * 60
