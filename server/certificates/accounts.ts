@@ -32,14 +32,15 @@ export function createAcmeAccounts(deps: {
 
   async function open(authority: Authority): Promise<AcmeClient> {
     const { directory, binding } = authority
-    // Two machines at once: one key is kept, and both register it; the CA answers the second with the first's account (RFC 8555 §7.3.1).
+    // Two machines may register at the same time: one key is stored and both use it. The CA answers the second registration with the
+    // existing account (RFC 8555 §7.3.1).
     await prisma.acmeAccount.createMany({ data: [{ directory, keyCiphertext: secrets.sealOwn(sealPurpose, newKeyPem()) }], skipDuplicates: true })
     const row = await prisma.acmeAccount.findUniqueOrThrow({ where: { directory } })
     const keyPem = secrets.openOwn(sealPurpose, row.keyCiphertext)
     createPrivateKey(keyPem)
     const client = transport.client(authority, { keyPem, url: row.accountUrl })
     if (row.accountUrl && row.contact === email) return client
-    // Of nobody's order: everybody who needs the account waits for this.
+    // An own deadline instead of the order's: all orders that need the account wait for this.
     const signal = AbortSignal.timeout(openDeadlineMs)
     const contact = email ? [`mailto:${email}`] : []
     const accountUrl = await client.run(signal, async (api) => {

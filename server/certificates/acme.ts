@@ -7,25 +7,24 @@ import type { Authority } from './authorities'
 import { AcmeProblem, AuthoritySilent } from './problems'
 
 /**
- * The ACME client of the library (RFC 8555), with what it leaves open: a deadline and a way to stop for each request, typed problems,
- * a private CA's root, and more patience with bad nonces. The library has one HTTP client for the process; the context of each call
- * travels beside it.
+ * The ACME client of the library (RFC 8555), with additions: deadline and cancellation per request, typed problems, a private CA's root,
+ * and more retries after bad nonces. The library has one HTTP client per process, so the context of a call is stored in AsyncLocalStorage.
  */
 
 interface CallContext {
   agent: Agent
-  /** Of the CA that is asked, when its directory may be asked for on the way. */
+  /** Directory URL of the CA, if this call may request it. */
   directory: string | null
   timeoutMs: number
   signal: AbortSignal
-  /** The last answer was `badNonce`: the library has tried some times by then. */
+  /** The last response was `badNonce`, after the library's own retries. */
   badNonce: boolean
-  /** A request that names something has left this machine; nonces and directories name nothing. */
+  /** A request that contains a name was sent. Requests for nonces and directories contain none. */
   sent: boolean
 }
 const context = new AsyncLocalStorage<CallContext>()
 
-/** Of ours, each of the library's six: at 50 % bad nonces one call in some 10^9 fails. */
+/** Our attempts, each with the library's six: at 50 % bad nonces about one call in 10^9 fails. */
 const nonceRounds = 5
 
 interface AcmeResponse {
@@ -34,7 +33,7 @@ interface AcmeResponse {
   data: unknown
 }
 
-/** CAs count certificates by the week; what asks for longer is a mistake, and may be no date at all. */
+/** CA rate limits reset within a week: a longer Retry-After is a mistake, and may exceed the range of dates. */
 const maxRetryAfterMs = 8 * 24 * 3_600_000
 
 function retryAfter(headers: Record<string, unknown>, now = Date.now()): number | null {
@@ -46,8 +45,8 @@ function retryAfter(headers: Record<string, unknown>, now = Date.now()): number 
 
 let installed = false
 /**
- * Once for the process. The library's own interceptors (the first of each kind) go: their retries wait blindly for minutes, and without
- * retries they turn a lost connection into a TypeError.
+ * Installs our interceptors once per process and removes the library's own (the first of each kind): their retries wait for minutes without
+ * a deadline, and without retries they turn a lost connection into a TypeError.
  */
 function install(): void {
   if (installed) return
@@ -58,12 +57,12 @@ function install(): void {
     const call = context.getStore()
     if (!call) return config
     if (config.method === 'post') call.sent = true
-    // Node gives a connection up after HEAD, which would cost a handshake for each nonce; GET does as well (RFC 8555 §7.2).
+    // Node closes the connection after HEAD, which would cost a handshake per nonce; GET works as well (RFC 8555 §7.2).
     if (config.method === 'head') config.method = 'get'
-    // What the CA sends beyond this is not ACME.
+    // Larger responses are not ACME.
     return Object.assign(config, {
       httpsAgent: call.agent,
-      // The library's own is for silence only: who sends a byte now and then would hold a place for orders for ever.
+      // The library's timeout covers silence only: a CA that sends a byte now and then could block an order slot forever.
       timeout: call.timeoutMs,
       signal: AbortSignal.any([call.signal, AbortSignal.timeout(call.timeoutMs)]),
       maxContentLength: 1024 * 1024,
@@ -75,7 +74,7 @@ function install(): void {
     const { status, headers, data } = response as unknown as AcmeResponse
     if (!call) return response
     call.badNonce = false
-    // Before the library keeps it for a day: a page of maintenance with status 200 would outlast the maintenance.
+    // Validate before the library caches the directory for a day: a maintenance page with status 200 would outlast the maintenance.
     if (status < 400 && call.directory !== null && response.config.url === call.directory) requireDirectory(call.directory, data)
     if (status < 400) return response
     const problem = typeof data === 'object' && data !== null ? (data as { type?: string; detail?: string }) : {}
@@ -102,7 +101,7 @@ function requireDirectory(url: string, data: unknown): AcmeDirectory {
 }
 
 export interface AcmeTransport {
-  /** @throws AcmeProblem, or what the connection met */
+  /** @throws AcmeProblem, or the network error */
   directory(url: string, signal: AbortSignal): Promise<AcmeDirectory>
   /** GET of a JSON resource that needs no account. */
   get(url: string, signal: AbortSignal): Promise<{ data: unknown; retryAfterMs: number | null }>
@@ -111,15 +110,15 @@ export interface AcmeTransport {
 }
 
 export interface AcmeClient {
-  /** Runs calls of the library: with deadline, stop, typed problems, and again after bad nonces. Calls must bear being repeated. */
+  /** Runs calls of the library with deadline, cancellation, typed problems, and retries after bad nonces. Calls must be safe to repeat. */
   run<T>(signal: AbortSignal, work: (client: acme.Client) => Promise<T>): Promise<T>
 }
 
-/** What requests to CAs go through. `caFile`: a PEM that is trusted beside the usual roots. */
+/** Creates the HTTP transport for requests to CAs. `caFile`: a PEM file trusted in addition to the usual roots. */
 export async function createAcmeTransport(options: { caFile: string | null; timeoutMs?: number }): Promise<AcmeTransport> {
   install()
   const own = options.caFile ? await readFile(options.caFile, 'utf8') : null
-  // One context for all connections: parsing some 150 roots for each costs more than the request.
+  // One context for all connections: parsing about 150 root certificates costs more than the request.
   const secureContext = createSecureContext(own ? { ca: [...rootCertificates, own] } : {})
   const agent = new Agent({ keepAlive: true, maxSockets: 32, secureContext })
   const timeoutMs = options.timeoutMs ?? 20_000

@@ -22,9 +22,9 @@ export interface AttemptDeps {
   accounts: AcmeAccounts
   gate: AuthorityGate
   answers: Answers
-  /** What keeps the CA from being asked about the domain; null: nothing does. */
+  /** Why the CA must not be asked about the domain; null: it may be asked. */
   precheck: (domain: Domain) => Promise<WireError | null>
-  /** Told after each change of a certificate. `supplied`: the routers need the new one. */
+  /** Called after each change of a certificate. `supplied`: the routers need the new one. */
   changed: (row: Claimed, supplied: boolean) => Promise<void>
   now: () => number
   random: () => number
@@ -33,20 +33,22 @@ export interface AttemptDeps {
   floorMs?: number | undefined
 }
 
-/** Of problems with which the CA was not asked; `domainReady` looks for it. */
+/** Step of problems found before the CA was asked; `domainReady` selects rows by it. */
 export const precheckStep = 'domain check'
-/** As after so many failures. */
+/** Failures in a row for which the pause after a failed precheck is computed. */
 const precheckBackoff = 2
 const obstaclePauseMs = 5_000
-/** An order that is older leads nowhere: beginning anew costs one ask, which the hour has paid for. */
+/** Older orders are dropped: a new order costs one attempt, and an hour has passed since the last. */
 const longestOrderMs = vainWindowMs
-/** A CA that is away says when it means to be back (RFC 9110 §10.2.3); it is looked for at least this often. */
+/** Longest pause after a CA's outage: its Retry-After (RFC 9110 §10.2.3) is followed up to this limit. */
 const maxOutagePauseMs = 3_600_000
 
-/** How one ask of one CA ended. */
+/** Result of one order at one CA. */
 type Outcome = { chainPem: string; keyPem: string } | { error: unknown; fault: Fault }
 
-/** One claimed certificate, as far as it gets now: issued, failed with the reason on record, or put off. Releases the claim in each case. */
+/**
+ * Processes a claimed certificate as far as possible now: issued, failed with a recorded reason, or postponed. Always releases the claim.
+ */
 export async function attempt(deps: AttemptDeps, row: Claimed, signal: AbortSignal): Promise<void> {
   const obstacle = deps.answers.obstacle(methodFor(row))
   if (obstacle) return putOff(deps, row, deps.now() + obstaclePauseMs, obstacle)
@@ -66,7 +68,7 @@ export async function attempt(deps: AttemptDeps, row: Claimed, signal: AbortSign
     last = await ask(deps, row, authority, signal)
     if (!last) return
     if ('chainPem' in last) return succeed(deps, row, last)
-    // What is the domain's own fault would be so at every CA.
+    // A fault of the domain would fail at every CA.
     if (last.fault === 'domain' || last.fault === 'order') break
   }
   if (last && 'error' in last) await settleFailure(deps, row, last)
@@ -86,7 +88,7 @@ async function precheckOf(deps: AttemptDeps, domain: Domain): Promise<WireError 
   return deps.precheck(domain)
 }
 
-/** The CA of the order under way first; only those that answer. */
+/** Available CAs; the CA of the order in progress comes first. */
 async function openAuthorities(deps: AttemptDeps, row: Claimed, production: Authority[], signal: AbortSignal): Promise<Authority[]> {
   const open: Authority[] = []
   for (const authority of production) if (await deps.gate.open(authority.directory, signal)) open.push(authority)
@@ -95,7 +97,7 @@ async function openAuthorities(deps: AttemptDeps, row: Claimed, production: Auth
   return open
 }
 
-/** Those that have not issued too many first certificates of the name lately, and when the next one may be asked. */
+/** CAs below the limit on first certificates of a name, and the time from which the next CA may be asked. */
 async function withinBounds(deps: AttemptDeps, row: Claimed, open: Authority[]): Promise<{ candidates: Authority[]; nextAt: number }> {
   let nextAt = Number.POSITIVE_INFINITY
   if (row.chainPem || row.orderUrl) return { candidates: open, nextAt }
@@ -123,7 +125,7 @@ const tooManyInVain = (row: Claimed): WireError => ({
   nextAction: 'Correct what the latest attempts say. It is asked for again by itself.',
 })
 
-/** The dry run: the same order at the staging CA. False: it failed, which is on record. */
+/** The dry run: the same order at the staging CA. False: it failed, and the failure is recorded. */
 async function rehearse(deps: AttemptDeps, row: Claimed, staging: Authority, signal: AbortSignal): Promise<boolean> {
   const outcome = await ask(deps, row, staging, signal)
   if (!outcome) return false
@@ -131,13 +133,13 @@ async function rehearse(deps: AttemptDeps, row: Claimed, staging: Authority, sig
     await settleFailure(deps, row, outcome)
     return false
   }
-  // A staging CA that has problems of its own says nothing about the domain: production is asked without it.
+  // A staging CA with problems of its own says nothing about the domain: continue with production.
   await dropOrder(deps, row, null)
   if ('chainPem' in outcome) await update(deps, row, { rehearsedAt: new Date(deps.now()) })
   return true
 }
 
-/** Keeps `row` as it is on record, for what follows in the same attempt. */
+/** Writes changes to the database and to `row`, which later steps of the attempt use. */
 async function update(deps: AttemptDeps, row: Claimed, data: Partial<Claimed>): Promise<void> {
   await write(deps.prisma, row, data as Parameters<typeof write>[2])
   Object.assign(row, data)
@@ -148,10 +150,14 @@ async function dropOrder(deps: AttemptDeps, row: Claimed, problem: WireError | n
   await update(deps, row, noOrder)
 }
 
-/** Asks one CA: goes on with its order, or begins one if the name may be asked for. null: it may not, which is on record. */
+/**
+ * Orders from one CA: continues its order, or creates one if the limit on the name allows it. null: not allowed, and the reason is
+ * recorded.
+ */
 async function ask(deps: AttemptDeps, row: Claimed, authority: Authority, signal: AbortSignal, again = false): Promise<Outcome | null> {
   if (row.orderTryId && row.orderDirectory !== authority.directory) await dropOrder(deps, row, null)
-  // A CA whose servers fail over this one order would be asked about it every few seconds until it runs out, days later.
+  // Drop old orders: a CA whose servers fail for this order would otherwise be polled every few seconds until the order expires, days
+  // later.
   if (row.orderTryId && (!row.orderUrl || (await beganAt(deps.prisma, row.orderTryId)) < deps.now() - longestOrderMs))
     await dropOrder(deps, row, null)
   if (!row.orderTryId) {
@@ -169,7 +175,7 @@ async function ask(deps: AttemptDeps, row: Claimed, authority: Authority, signal
   }
   if (outcome.fault === 'network') deps.gate.failed(authority.directory)
   if (outcome.fault === 'account') await deps.accounts.forget(authority)
-  // What the CA has lost meanwhile is begun anew, at once: an order, or our account.
+  // The CA no longer knows the order or our account: start again at once.
   if (!again && (outcome.fault === 'account' || (resumed && outcome.fault === 'order'))) {
     await recordOutcome(deps, row, outcome)
     return ask(deps, row, authority, signal, true)
@@ -178,11 +184,11 @@ async function ask(deps: AttemptDeps, row: Claimed, authority: Authority, signal
   return outcome
 }
 
-/** Ends the try, unless its order can be gone on with. */
+/** Records the end of the attempt, unless its order can be continued. */
 async function recordOutcome(deps: AttemptDeps, row: Claimed, outcome: { error: unknown; fault: Fault }): Promise<void> {
   if (outcome.fault === 'network' && row.orderUrl) return
   if (!row.orderTryId) return
-  // An account that is not known is refused before the CA looks at the name.
+  // An unknown account is refused before the CA checks the name, so nothing counts against the name.
   const unasked = outcome.fault === 'account' || (outcome.error instanceof AuthoritySilent && !outcome.error.sent && !row.orderUrl)
   const problem = problemOf(row, outcome.error)
   await endTry(deps.prisma, row.orderTryId, { succeeded: unasked ? null : false, problem }, deps.now())
@@ -209,13 +215,14 @@ async function tryOrder(deps: AttemptDeps, row: Claimed, authority: Authority, s
     return { chainPem, keyPem }
   } catch (error) {
     signal.throwIfAborted()
-    // Neither a CA's nor the domain's: a database that is away, a mistake of ours. It must not make a CA seem dark to everybody.
+    // An internal error, such as an unavailable database, is no fault of the CA or the domain. It must not mark the CA as unavailable for
+    // all domains.
     if (!(error instanceof AuthoritySilent || error instanceof AcmeProblem || error instanceof ChallengeError || isAppError(error))) throw error
     return { error, fault: faultOf(error) }
   }
 }
 
-/** The key of the order under way, or a new one on record with a new try. */
+/** The key of the order in progress, or a new key recorded with a new attempt. */
 async function orderKey(deps: AttemptDeps, row: Claimed, authority: Authority): Promise<string> {
   if (row.orderTryId && row.orderKeyCiphertext) return deps.secrets.open(row.teamId, row.orderKeyCiphertext)
   const keyPem = newKeyPem()
@@ -225,7 +232,7 @@ async function orderKey(deps: AttemptDeps, row: Claimed, authority: Authority): 
   return keyPem
 }
 
-/** Wildcards can be proved by DNS alone (RFC 8555 §7.1.3); of the other two, the one that did not fail last. */
+/** Wildcards require dns-01 (RFC 8555 §7.1.3). Otherwise alternate between http-01 and tls-alpn-01 after each failure. */
 function methodFor(row: Claimed): ChallengeMethod {
   if (row.domain.dnsProviderId || nameOf(row).startsWith('*.')) return 'dns-01'
   return row.attempts % 2 === 0 ? 'http-01' : 'tls-alpn-01'
@@ -265,11 +272,12 @@ async function succeed(deps: AttemptDeps, row: Claimed, issued: { chainPem: stri
   await deps.changed(row, true)
 }
 
-/** After the last CA that could be asked. */
+/** Records the failure after the last available CA. */
 async function settleFailure(deps: AttemptDeps, row: Claimed, outcome: { error: unknown; fault: Fault }): Promise<void> {
   const problem = problemOf(row, outcome.error)
   const retryAfterMs = outcome.error instanceof AcmeProblem ? (outcome.error.retryAfterMs ?? 0) : 0
-  // The CA's outage is not the certificate's failure: the gate says when it is over. One that hangs up on this very name is another matter.
+  // An outage of the CA does not count as a failure of the certificate: the circuit breaker detects its end. The pause still grows, because
+  // a CA may drop connections for this name only.
   if (outcome.fault === 'network') {
     const asks = await vainAsks(deps.prisma, nameOf(row), deps.now())
     const now = deps.now()
@@ -296,7 +304,7 @@ async function fail(deps: AttemptDeps, row: Claimed, problem: WireError, atLeast
   await deps.changed(row, false)
 }
 
-/** The domain is not ready, which costs nothing: it is told when it is (`domainReady`), and looked at again in any case. */
+/** The domain's checks failed; the CA was not asked. Retried when the checks pass (`domainReady`), and after a pause in any case. */
 async function refuse(deps: AttemptDeps, row: Claimed, problem: WireError): Promise<void> {
   const now = deps.now()
   const notAfter = row.notAfter?.getTime() ?? null
@@ -311,7 +319,7 @@ async function refuse(deps: AttemptDeps, row: Claimed, problem: WireError): Prom
   await deps.changed(row, false)
 }
 
-/** A bound says so. It looks as it is: nothing is under way, and why. */
+/** A rate limit postpones the order: the certificate shows the reason and the time of the next attempt. */
 async function wait(deps: AttemptDeps, row: Claimed, until: number, problem: WireError): Promise<void> {
   const now = deps.now()
   const stillServing = servedUntil(row, now)
@@ -324,7 +332,7 @@ async function wait(deps: AttemptDeps, row: Claimed, until: number, problem: Wir
   await deps.changed(row, false)
 }
 
-/** Not a failure: it stays what it is, and is looked at again. */
+/** Postpones without recording a failure: the state stays the same. */
 async function putOff(deps: AttemptDeps, row: Claimed, until: number, problem?: WireError): Promise<void> {
   await write(deps.prisma, row, { ...released, nextAttemptAt: new Date(until), ...(problem ? { problem: { ...problem } } : {}) })
   if (problem) await deps.changed(row, false)

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-/** Who issues certificates, as the environment says (docs/operations.md). Parsed by `server/env.ts`. */
+/** The CAs that issue certificates, from environment variables (docs/operations.md). Parsed by `server/env.ts`. */
 
 export interface Authority {
   /** URL of the ACME directory (RFC 8555 §7.1.1): the identity of a CA everywhere in this folder. */
@@ -12,9 +12,9 @@ export interface Authority {
 export interface Authorities {
   /** In order of preference; empty: automatic certificates are off. */
   production: Authority[]
-  /** Asked before the first production order of a name, so that mistakes do not use up production limits; null: not done. */
+  /** Asked before the first production order of a name, so that mistakes do not use up production limits; null: no dry run. */
   staging: Authority | null
-  /** For the CA to write to. */
+  /** Contact address for messages of the CA. */
   email: string | null
   /** PEM file with the root of a private CA's own HTTPS. */
   caFile: string | null
@@ -52,7 +52,7 @@ interface Issues {
   addIssue(issue: { code: 'custom'; path: string[]; message: string }): void
 }
 
-/** What one variable alone cannot tell. */
+/** Checks that involve several variables. */
 export function checkAcmeVariables(value: Variables, context: Issues): void {
   for (const prefix of ['ACME', 'ACME_FALLBACK'] as const)
     if (Boolean(value[`${prefix}_EAB_KEY_ID`]) !== Boolean(value[`${prefix}_EAB_HMAC_KEY`]))
@@ -77,7 +77,7 @@ export function acmeSettings(env: Variables): Authorities {
         binding: binding(env.ACME_FALLBACK_EAB_KEY_ID, env.ACME_FALLBACK_EAB_HMAC_KEY),
       })
   }
-  // Let's Encrypt has a staging of its own; of another CA nothing is known.
+  // Let's Encrypt has a known staging directory; other CAs have none that is known.
   const preset = env.ACME_DIRECTORY === letsEncrypt.production ? letsEncrypt.staging : 'off'
   const staging = env.ACME_STAGING_DIRECTORY ?? preset
   return {

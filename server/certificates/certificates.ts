@@ -84,8 +84,8 @@ async function retryCertificate(deps: CertificateDeps, actor: Actor, id: string)
 }
 
 /**
- * CAs count certificates of a name (Let's Encrypt: 5 a week), and orders of our one account over all teams: a valid one that is renewed
- * again and again would leave nothing for the renewal that is needed.
+ * Limits repeated renewals: CAs limit certificates per name (Let's Encrypt: 5 a week) and orders of the account shared by all teams, so
+ * renewing a valid certificate again and again could block a necessary renewal.
  */
 async function refuseTooMany(db: ScopedClient, { names, directory }: Pick<Certificate, 'names' | 'directory'>): Promise<void> {
   const since = new Date(Date.now() - renewalWindowMs)
@@ -110,7 +110,8 @@ async function uploadCertificate(deps: CertificateDeps, actor: Actor, input: Cer
   const keyCiphertext = await deps.secrets.seal(actor.teamId, keyPem)
   const id = newId()
   await db.$transaction(async (tx) => {
-    // First, because it holds the domain's row: of two uploads at once the second replaces the first, and none meets a domain that is gone.
+    // Update the domain first, which locks its row: a second concurrent upload waits and replaces the first, and neither can use a deleted
+    // domain.
     const mode = { certificateMode: 'uploaded' as const, nextCheckAt: new Date() }
     const { count } = await tx.domain.updateMany({ where: { id: domain.id }, data: mode })
     if (count === 0) throw new AppError('ERR_NOT_FOUND', `${domain.hostname} was removed meanwhile.`, { nextAction: 'Add the domain again first.' })

@@ -29,7 +29,7 @@ export interface DnsProviders {
   remove(actor: Actor, id: string): Promise<void>
 }
 
-/** Use-cases about DNS hosts and their credentials, which go in and never come out. */
+/** Use-cases about DNS hosts and their credentials. Credentials are stored encrypted and never returned. */
 export function createDnsProviders(deps: DnsProviderDeps): DnsProviders {
   return {
     async list(actor) {
@@ -57,7 +57,7 @@ async function requireProvider(db: ScopedClient, id: string): Promise<WithDomain
   return row
 }
 
-/** Private networks are reached for people who run the machine only; that is kept with the credentials they entered. */
+/** Only operators of the machine may let a provider reach private networks; the permission is stored with the credentials. */
 function sealCredentials(deps: DnsProviderDeps, actor: Actor, credentials: DnsCredentials): Promise<Uint8Array<ArrayBuffer>> {
   if (credentials.kind === 'webhook' && !actor.operator && !credentials.url.startsWith('https:'))
     throw new AppError('ERR_INVALID_INPUT', 'The webhook must be an https URL.', {
@@ -78,7 +78,7 @@ async function createProvider(deps: DnsProviderDeps, actor: Actor, input: DnsPro
   const id = newId()
   try {
     await db.$transaction(async (tx) => {
-      // Any write to the team's row holds it until the transaction ends: two at once would each find the last place free.
+      // Any write to the team's row locks it until the transaction ends: two concurrent additions could otherwise both take the last place.
       await tx.team.update({ where: { id: actor.teamId }, data: { id: actor.teamId }, select: { id: true } })
       if ((await tx.dnsProvider.count()) >= maxProviders)
         throw new AppError('ERR_INVALID_INPUT', `A team has at most ${maxProviders} DNS providers.`, {
@@ -94,7 +94,7 @@ async function createProvider(deps: DnsProviderDeps, actor: Actor, input: DnsPro
   return present(await requireProvider(db, id))
 }
 
-/** @throws ERR_INVALID_INPUT when the credentials are of another kind */
+/** @throws ERR_INVALID_INPUT when the credentials belong to another kind of provider */
 async function updateProvider(deps: DnsProviderDeps, actor: Actor, id: string, patch: z.output<typeof dnsProviderPatch>): Promise<DnsProviderView> {
   authorize(actor, 'dns-provider.write')
   const db = scopeTo(deps.prisma, actor)

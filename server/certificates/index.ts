@@ -33,11 +33,11 @@ export interface CertificateRoomOptions {
 
 const cleanAfterMs = 120_000
 
-/** The part of certificates that acts: orders and renews, and supplies the routers. */
+/** Background work on certificates: orders, renewals, and the supply of the routers. */
 export interface CertificateRoom {
-  /** A CA may be asked about this domain now. */
+  /** Call when a CA may be asked about this domain. */
   domainReady(domainId: string): void
-  /** Takes up work. `machine` begins every lease of this machine's processes; an earlier process of it is dead. */
+  /** Starts the work. `machine` prefixes every lease of this machine's processes; leases of its earlier, dead process are released. */
   start(machine: string, owner: string): Promise<{ stop(): Promise<void> }>
 }
 
@@ -57,10 +57,10 @@ export function composeCertificates(options: CertificateRoomOptions): Certificat
       const running = start(options, transport, owner)
       scheduler = running
       const stopping = new AbortController()
-      // Not at once: a CA may be looking for what the process before this one offered.
+      // Delay: a CA may still validate challenges that the previous process published.
       const cleaning = setTimeout(() => void options.board.clean(), cleanAfterMs).unref()
       const listening = (async () => {
-        // From a process without routers: a certificate to try again, a domain that changed.
+        // Changes made by processes without routers: a certificate to retry, a changed domain.
         for await (const _ of bus.listen((change) => change.kind === 'domain', stopping.signal)) running.wake()
       })()
       return {

@@ -3,11 +3,11 @@ import { newId } from '@/shared/node/ids'
 import type { ScopedTransaction } from '../database/scope'
 
 /**
- * Certificates of removed domains. CAs allow few certificates of one name in a week (Let's Encrypt: 5), so a name that comes back takes
- * up the one it had. Kept for the team that had it alone, until it ends.
+ * Certificates of removed domains. CAs limit certificates per name (Let's Encrypt: 5 a week), so a domain that is added again reuses its
+ * old certificate. Kept until it expires, for the team that owned it.
  */
 
-/** Called before the domain is deleted, in its transaction. What was uploaded is not kept: that is the person's to keep. */
+/** Call before the domain is deleted, in the same transaction. Uploaded certificates are not kept: the user has the original. */
 export async function keepCertificates(tx: ScopedTransaction, teamId: string, domainId: string): Promise<void> {
   const rows = await tx.certificate.findMany({
     where: { domainId, source: 'acme', chainPem: { not: null }, keyCiphertext: { not: null }, notAfter: { gt: new Date() } },
@@ -22,8 +22,9 @@ export async function keepCertificates(tx: ScopedTransaction, teamId: string, do
 }
 
 /**
- * Gives verified domains that have no certificate the one their team kept. One statement: of two machines one makes the row, whose id
- * follows from the domain's, and a kept one goes with it. `directories`: CAs in use now; another's is asked for anew.
+ * Gives kept certificates to verified domains of the same team that have none. A single statement: the row's id derives from the domain's,
+ * so two machines create only one row, and the kept certificate is deleted with it. `directories`: CAs in use; certificates of other CAs
+ * are not reused.
  * @returns ids of the certificates
  */
 export async function adoptKept(pool: Pool, directories: readonly string[], now: number): Promise<string[]> {
@@ -46,7 +47,7 @@ export async function adoptKept(pool: Pool, directories: readonly string[], now:
   return rows.map((row) => row.id)
 }
 
-/** Those that have ended. */
+/** Deletes expired kept certificates. */
 export async function forgetEndedKept(pool: Pool, now: number): Promise<void> {
   await pool.query(`DELETE FROM "KeptCertificate" WHERE "notAfter" <= $1`, [new Date(now)])
 }

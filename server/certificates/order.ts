@@ -11,7 +11,7 @@ export type ChallengeMethod = 'http-01' | 'tls-alpn-01' | 'dns-01'
 /** An ACME challenge and the response to it. */
 export interface ChallengeAnswer {
   method: ChallengeMethod
-  /** Without `*.`. */
+  /** Hostname without `*.`. */
   hostname: string
   token: string
   /** The key authorization (http-01, tls-alpn-01) or its digest (dns-01). */
@@ -23,15 +23,15 @@ export interface Offer {
   /** Removes the response. */
   withdraw(): Promise<void>
   /**
-   * Leaves it a while: we have lost sight of the CA, but it may be looking this very moment, and not finding the answer would spoil the
-   * order. Offering it again takes it up again.
+   * Leaves the response published for a while after the connection to the CA was lost: the CA may be validating now, and a missing response
+   * would fail the order. A later offer of the same response takes it over.
    */
   linger(): void
 }
 
 export interface OrderWork {
   client: AcmeClient
-  /** Exact names and wildcards. */
+  /** Exact names and wildcards of the certificate. */
   names: readonly string[]
   method: ChallengeMethod
   /** URL of the order in progress; null: create a new order. */
@@ -40,7 +40,7 @@ export interface OrderWork {
   replaces: string | null
   /** PKCS #8 PEM; recorded before the order, so that the certificate of a finished order is never without its key. */
   keyPem: string
-  /** Called before anything else is asked of a new order. */
+  /** Called with the URL of a new order before any further request. */
   onOrder(url: string): Promise<void>
   /** Publishes a challenge response; resolves when the CA can see it. */
   offer(answer: ChallengeAnswer, signal: AbortSignal): Promise<Offer>
@@ -62,7 +62,7 @@ const maxPollMs = 5_000
 export async function runOrder(work: OrderWork): Promise<string> {
   const { client, signal } = work
   let order = work.orderUrl ? await fetchOrder(client, work.orderUrl, signal) : await newOrder(work)
-  // What routers answer ends with the process that offered it; a record at a DNS host stays.
+  // Responses served by routers end with their process, but a record at a DNS host stays.
   if (work.orderUrl && work.method === 'dns-01') await takeBackDecided(work, order)
   if (order.status === 'pending') {
     await authorize(work, order)
@@ -74,7 +74,7 @@ export async function runOrder(work: OrderWork): Promise<string> {
     order = await client
       .run(signal, (api) => api.finalizeOrder({ ...current }, csr))
       .catch(async (error) => {
-        // Asked for already, by a request whose answer was lost, or by a process that does not know yet that it was given up.
+        // The CA has already accepted the request: its response was lost, or another process sent it.
         const seen = error instanceof AcmeProblem && error.type === 'orderNotReady' ? await fetchOrder(client, current.url, signal) : null
         if (seen?.status === 'processing' || seen?.status === 'valid') return seen
         throw error
@@ -103,7 +103,7 @@ const authorizationShape = z.looseObject({
   challenges: z.array(challengeShape),
 })
 
-/** What cannot be read is the CA's fault, and another CA may be asked: the order is not gone on with, which would meet the same again. */
+/** The CA's response is unusable: treat it as the CA's fault, so that another CA may be asked and the order is not continued. */
 const unreadable = (what: string): AcmeProblem =>
   new AcmeProblem({ type: 'serverInternal', status: 400, detail: `${what} from the CA cannot be read` })
 
@@ -120,7 +120,7 @@ async function newOrder(work: OrderWork): Promise<acme.Order> {
   try {
     order = await create(work.replaces ? { replaces: work.replaces } : {})
   } catch (error) {
-    // RFC 9773 §5: already replaced, or not a certificate this account knows: an order like any other, then.
+    // RFC 9773 §5: the certificate was already replaced or is unknown to this account. Order without `replaces`.
     if (!work.replaces || !(error instanceof AcmeProblem) || ![400, 404, 409].includes(error.status)) throw error
     order = await create({})
   }
@@ -137,7 +137,7 @@ async function authorize(work: OrderWork, order: acme.Order): Promise<void> {
   for (const verdict of verdicts) if (verdict.status === 'rejected') throw verdict.reason
 }
 
-/** Of questions the CA has decided while nobody of us looked. */
+/** Removes DNS records of challenges that the CA decided while no process was running. */
 async function takeBackDecided(work: OrderWork, order: acme.Order): Promise<void> {
   const { client, signal, method } = work
   for (const { status, identifier, challenges } of await fetchAuthorizations(client, order, signal)) {
@@ -195,10 +195,10 @@ function problemOfAuthorization(authorization: acme.Authorization): AcmeProblem 
   })
 }
 
-/** Why an order is not valid: its own error, or that of the name that failed. */
+/** Why an order is invalid: the order's own error, or the error of the failed authorization. */
 async function problemOfOrder(client: AcmeClient, order: acme.Order, signal: AbortSignal): Promise<AcmeProblem> {
   const error = order.error as Subproblem | undefined
-  // Its status is not that of an answer to us: with 500 the CA is there, and this order is over all the same.
+  // The status belongs to the failed order, not to our request: even with 500 the CA is available and the order is over.
   if (error) {
     const validation = String(error.type).endsWith(':unauthorized')
     return new AcmeProblem({ type: error.type, detail: error.detail, status: error.status === 404 ? 404 : 403, validation })
@@ -209,7 +209,7 @@ async function problemOfOrder(client: AcmeClient, order: acme.Order, signal: Abo
 }
 
 async function createRequest(work: OrderWork): Promise<Buffer> {
-  // No common name: it is bounded to 64 characters and nobody reads it any more (CA/Browser Forum BR 7.1.4.2.2).
+  // No common name: it is limited to 64 characters and obsolete (CA/Browser Forum BR 7.1.4.2.2).
   const [, csr] = await acme.crypto.createCsr({ altNames: [...work.names] }, work.keyPem)
   return csr
 }

@@ -5,12 +5,12 @@ import { covers } from '../domains/covers'
 import { isWithin } from '../domains/hostname'
 import { checkPair, pairId } from './pem'
 
-/** The operator's own certificate for hosts below the base domain, as the environment says; null: they are served over HTTP alone. */
+/** Files of the operator's certificate for hosts below the base domain; null: these hosts use HTTP only. */
 export type OwnHostsFiles = { certFile: string; keyFile: string } | null
 
 const file = z.string().startsWith('/', 'must be an absolute path').optional()
 
-/** The variables of the environment that this file is about. */
+/** The environment variables of these files. */
 export const ownHostsVariables = { BASE_DOMAIN_CERT_FILE: file, BASE_DOMAIN_KEY_FILE: file }
 type Variables = z.output<z.ZodObject<typeof ownHostsVariables>>
 
@@ -26,7 +26,7 @@ export function ownHostsFiles({ BASE_DOMAIN_CERT_FILE: certFile, BASE_DOMAIN_KEY
 export interface OwnHostsPair {
   /** The id by which routers request the certificate. */
   id: string
-  /** Those below the base domain, and itself. */
+  /** The base domain and names below it. */
   names: string[]
   notAfter: number
   chainPem: string
@@ -48,7 +48,7 @@ export interface OwnHostsLog {
 
 const maxFileBytes = 1024 * 1024
 
-/** `*.baseDomain` must be among the names of the certificate. A pair that cannot be used leaves the one before in its place, and is told once. */
+/** The certificate must contain `*.baseDomain`. If a new pair is unusable, the previous one stays in use and the problem is logged once. */
 export function createOwnHosts(options: { files: OwnHostsFiles; baseDomain: string; logger: OwnHostsLog }): OwnHosts {
   const { files, baseDomain, logger } = options
   if (files === null) return { read: async () => null, last: { pair: null, problem: null } }
@@ -105,7 +105,7 @@ async function text(name: string): Promise<string> {
 
 export const entryOf = ({ id, names, notAfter }: OwnHostsPair): CertificateEntry => ({ id, names, notAfter })
 
-/** The platform's own hosts are for HTTPS where there is a certificate that visitors accept. */
+/** Marks the platform's own hosts as HTTPS if a valid certificate exists for them. */
 export function withOwnHttps(routes: readonly Route[], pair: OwnHostsPair | null, now = Date.now()): Route[] {
   if (pair === null || pair.notAfter <= now) return [...routes]
   const names = new Set(pair.names)

@@ -3,20 +3,22 @@ import { X509Certificate as Asn1Certificate, AuthorityKeyIdentifierExtension } f
 import { AppError } from '@/shared/errors'
 import { covers } from '../domains/covers'
 
-/** Certificates and keys as PEM: what is in them, and whether they fit together. */
+/** Parses certificates and keys in PEM, and checks that they match. */
 
 const block = /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g
 const maxChain = 10
 const minRsaBits = 2048
-/** The work of a signature grows with the cube, and one worker signs for everybody: at 16,384 bits a handshake would hold it for a quarter second. */
+/**
+ * The cost of an RSA signature grows with the cube of the key size: at 16,384 bits a handshake would block a worker for a quarter second.
+ */
 const maxRsaBits = 4096
-/** What clients and the router's TLS agree on. */
+/** Curves supported by common clients and the router's TLS. */
 const curves = new Set(['prime256v1', 'secp384r1', 'secp521r1'])
 
 export interface CertificateFacts {
   /** dNSName entries, lower case. */
   names: string[]
-  /** Common name or organization of whoever signed the leaf. */
+  /** Common name or organization of the issuer. */
   issuer: string
   /** Hexadecimal, upper case. */
   serial: string
@@ -41,7 +43,7 @@ export function splitChain(pem: string): X509Certificate[] {
   })
 }
 
-/** What the leaf of a chain says. */
+/** The facts of a chain's leaf certificate. */
 export function readFacts(chainPem: string): CertificateFacts {
   const [leaf] = splitChain(chainPem)
   if (!leaf) throw invalid('There is no certificate in it.', 'Give the certificate as PEM.')
@@ -65,14 +67,18 @@ const namesOf = (leaf: X509Certificate): string[] =>
     .filter((entry) => entry.startsWith('DNS:'))
     .map((entry) => entry.slice(4).toLowerCase())
 
-/** Names a pair of chain and key: that of a renewed certificate is another one, and an upload has a row of its own. */
+/** Id of a pair of chain and key: contains the serial, so a renewed certificate gets a new id. */
 export function pairId(certificateId: string, serial: string | null): string {
   const digits = (serial ?? '0').toLowerCase()
-  // RFC 5280 §4.1.2.2: 20 octets. A person's own may have any number, and routers refuse a table with a longer id, everybody's routes with it.
+  // RFC 5280 §4.1.2.2 limits serials to 20 octets, but an uploaded certificate may have a longer one, and routers reject the whole table if
+  // an id is too long.
   return `${certificateId}.${digits.length <= 41 ? digits : createHash('sha256').update(digits).digest('hex')}`
 }
 
-/** certID of RFC 9773 §4.1: base64url of the authority key identifier, a dot, base64url of the serial's DER bytes. null: the leaf names no such key. */
+/**
+ * certID of RFC 9773 §4.1: base64url of the authority key identifier, a dot, base64url of the serial's DER bytes. null: the leaf has no
+ * authority key identifier.
+ */
 export function renewalId(chainPem: string): string | null {
   const [leaf] = splitChain(chainPem)
   if (!leaf) return null
@@ -86,7 +92,7 @@ export function renewalId(chainPem: string): string | null {
 }
 
 export interface CheckedPair {
-  /** In order, leaf first, without a self-signed root. */
+  /** Leaf first, in order, without a self-signed root. */
   chainPem: string
   /** PKCS #8. */
   keyPem: string
@@ -96,8 +102,8 @@ export interface CheckedPair {
 const invalid = (message: string, nextAction: string) => new AppError('ERR_INVALID_INPUT', message, { step: 'certificate', nextAction })
 
 /**
- * Checks a certificate of a person's own, and puts its chain in order.
- * @throws AppError ERR_INVALID_INPUT naming what does not fit: key, strength, dates, names, chain.
+ * Checks an uploaded certificate and puts its chain in order.
+ * @throws AppError ERR_INVALID_INPUT that names the mismatch: key, strength, dates, names or chain.
  */
 export function checkPair(input: { chainPem: string; keyPem: string; hostname: string; now: number }): CheckedPair {
   const { hostname, now } = input
@@ -146,7 +152,10 @@ function checkStrength(key: KeyObject): void {
     )
 }
 
-/** From the leaf upwards, each signed by the next; whatever else was pasted must not be there, for clients would get it too. */
+/**
+ * The chain from the leaf upwards, each certificate signed by the next. Rejects unrelated certificates, because clients would receive them
+ * too.
+ */
 function orderChain(leaf: X509Certificate, given: X509Certificate[], now: number): X509Certificate[] {
   const chain = [leaf]
   const rest = given.filter((one) => one !== leaf && one.fingerprint256 !== leaf.fingerprint256)
@@ -161,7 +170,7 @@ function orderChain(leaf: X509Certificate, given: X509Certificate[], now: number
     rest.splice(at, 1)
     if (Date.parse(next.validTo) <= now)
       throw invalid('An intermediate certificate of the chain has expired.', 'Upload the chain your CA offers today.')
-    // Clients have the roots; one that is sent is ballast.
+    // Omit the root: clients have it already.
     if (!next.checkIssued(next)) chain.push(next)
     last = next
   }

@@ -13,8 +13,8 @@ export type Fault = 'network' | 'authority' | 'domain' | 'order' | 'account'
 const maxTextLength = 1_000
 
 /**
- * What strangers said, as it can be kept and shown. A CA quotes what the domain's server answered, a webhook is anybody's: Postgres keeps
- * neither NUL nor half a surrogate pair in JSON, and a terminal obeys control characters.
+ * Makes text of external systems safe to store and show: a CA quotes the domain's server, and a webhook may send anything. Postgres rejects
+ * NUL and lone surrogates in JSON, and terminals interpret control characters.
  */
 const plainText = (text: unknown): string =>
   typeof text === 'string'
@@ -28,11 +28,11 @@ const plainText = (text: unknown): string =>
 
 /** A problem document of the CA (RFC 8555 §6.7, RFC 7807). */
 export class AcmeProblem extends Error {
-  /** Last part of the URN: `rateLimited`; '' when the CA named none. */
+  /** Last part of the URN, such as `rateLimited`; empty when the CA sent none. */
   readonly type: string
   readonly status: number
   readonly retryAfterMs: number | null
-  /** It is what the CA found when it looked at the domain, not its answer to a request of ours. */
+  /** The problem is the result of the CA's validation of the domain, not a refusal of our request. */
   readonly validation: boolean
   constructor(problem: {
     type?: string | undefined
@@ -50,7 +50,7 @@ export class AcmeProblem extends Error {
   }
 }
 
-/** Something on our side of the order did not work: a challenge could not be offered, the DNS host refused. Nothing was asked of the CA yet. */
+/** A step on our side failed before the CA was asked, for example publishing a challenge response at the DNS host. */
 export class ChallengeError extends Error {
   readonly nextAction: string | undefined
   constructor(message: string, options: { cause?: unknown; nextAction?: string } = {}) {
@@ -76,7 +76,7 @@ const orderFaults = new Set(['orderNotReady', 'badCSR', 'conflict', 'malformed']
 
 export function faultOf(error: unknown): Fault {
   if (error instanceof ChallengeError) return 'domain'
-  // Our own refusal, such as a key or credentials that cannot be decrypted: nobody was asked, and pressing on would be in vain.
+  // Our own refusal, such as a key or credentials that cannot be decrypted: no request was sent, and a retry would fail again.
   if (isAppError(error)) return 'authority'
   if (!(error instanceof AcmeProblem)) return 'network'
   if (error.validation) return error.type === 'serverInternal' ? 'authority' : 'domain'
@@ -103,7 +103,7 @@ const nextActions: Readonly<Record<string, string>> = {
 const accountRefused = 'The CA refuses the request, not what it saw of the domain: the operator of this installation must look at its account there.'
 const askedAgain = 'Nothing to do now: it is asked for again by itself.'
 
-/** RFC 8555 §7.3.6: a deactivated account is answered with the type that a wrong answer of the domain has. */
+/** RFC 8555 §7.3.6: the CA reports a deactivated account with the same type as a failed validation. */
 const nextActionOf = ({ type, validation }: AcmeProblem): string =>
   type === 'unauthorized' && !validation ? accountRefused : (nextActions[type] ?? askedAgain)
 

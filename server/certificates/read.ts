@@ -13,7 +13,7 @@ import { readRenewalInfo } from './renewal-info'
 
 const shownTries = 20
 const include = { domain: { select: { hostname: true, projectId: true, certificateMode: true } } } as const
-/** Chains and keys are never shown, and a list of them would be read for nothing. */
+/** Columns never shown and not needed in lists: chains and keys. */
 const bulky = { chainPem: true, keyCiphertext: true, orderKeyCiphertext: true } as const
 type Row = Omit<Certificate, keyof typeof bulky> & {
   domain: { hostname: string; projectId: string; certificateMode: 'automatic' | 'uploaded' | 'off' }
@@ -33,7 +33,7 @@ export async function requireCertificate(db: ScopedClient, id: string): Promise<
   return row
 }
 
-/** Of the team, of one project, or of one domain; newest first. */
+/** Certificates of the team, a project or a domain; newest first. */
 export async function listCertificates(prisma: PrismaClient, actor: Actor, filter: CertificateFilter, page: Page): Promise<CertificatePage> {
   authorize(actor, 'certificate.read')
   const db = scopeTo(prisma, actor)
@@ -42,7 +42,7 @@ export async function listCertificates(prisma: PrismaClient, actor: Actor, filte
   const domain = {
     ...(projectId ? { projectId } : {}),
     ...(filter.search ? { hostname: { contains: literal(searchedName(filter.search)) } } : {}),
-    // After the search: an exact name is the narrower wish.
+    // Applied after the search, so an exact hostname takes precedence.
     ...(filter.domain ? { hostname: searchedName(filter.domain) } : {}),
   }
   const found = await db.certificate.findMany({

@@ -4,16 +4,16 @@ import type { WireError } from '@/shared/errors'
 import { newId } from '@/shared/node/ids'
 import { vainWindowMs } from './schedule'
 
-/** What is written down about certificates and their orders. Leases are timed by the database's clock, which machines share. */
+/** Database records of certificates and their orders. Leases use the database's clock, which all machines share. */
 
 export type Claimed = Certificate & { domain: Domain }
 
 export const leaseSeconds = 60
 
-/** One automatic certificate a domain: its id follows from the domain's, so that two machines cannot make two. */
+/** Id of a domain's automatic certificate: derived from the domain's id, so that two machines cannot create two. */
 const automaticId = `'acme-' || d."id"`
 
-/** Rows for verified domains that want a certificate and have none yet. @returns ids of the domains */
+/** Creates rows for verified domains that need a certificate and have none. @returns ids of the domains */
 export async function createMissing(pool: Pool, now: number): Promise<string[]> {
   const { rows } = await pool.query<{ domainId: string }>(
     `INSERT INTO "Certificate"("id","teamId","domainId","names","nextAttemptAt")
@@ -29,12 +29,12 @@ export async function createMissing(pool: Pool, now: number): Promise<string[]> 
 const isDue = `c."source"='acme' AND d."certificateMode"='automatic' AND c."nextAttemptAt" <= $1
   AND (c."leaseExpiresAt" IS NULL OR c."leaseExpiresAt" < (now() AT TIME ZONE 'utc'))`
 
-/** Orders a team may have under way before those of others go first: its DNS host may take minutes over each of a thousand. */
+/** Concurrent orders of a team before other teams take precedence: its DNS host may take minutes for each of a thousand orders. */
 export const fairShare = 4
 
 /**
- * Takes the most urgent certificate that is due, for this claim alone: `leaseOwner` is new with each claim and fences every write.
- * A first certificate, for which somebody may be waiting, ranks with those that expire within a day. null: nothing is due.
+ * Claims the most urgent due certificate. `leaseOwner` is new for each claim and fences every write. First certificates, for which a user
+ * may be waiting, rank with those that expire within a day. null: nothing is due.
  */
 export async function claim(deps: { pool: Pool; prisma: PrismaClient }, owner: string, now: number): Promise<Claimed | null> {
   const { rows } = await deps.pool.query<{ id: string }>(
@@ -54,7 +54,7 @@ export async function claim(deps: { pool: Pool; prisma: PrismaClient }, owner: s
   return id ? deps.prisma.certificate.findUnique({ where: { id }, include: { domain: true } }) : null
 }
 
-/** When something is due next, and when the first of what is due now expires. */
+/** When the next certificate is due, and when the first of those already due expires. */
 export async function outlook(pool: Pool, now: number): Promise<{ nextAt: number | null; expiresAt: number | null }> {
   const { rows } = await pool.query<{ nextAt: Date | null; expiresAt: Date | null }>(
     `SELECT min(c."nextAttemptAt") FILTER (WHERE c."nextAttemptAt" > $1) AS "nextAt", min(c."notAfter") FILTER (WHERE c."nextAttemptAt" <= $1) AS "expiresAt"
@@ -64,7 +64,7 @@ export async function outlook(pool: Pool, now: number): Promise<{ nextAt: number
   return { nextAt: rows[0]?.nextAt?.getTime() ?? null, expiresAt: rows[0]?.expiresAt?.getTime() ?? null }
 }
 
-/** False: somebody else has taken it over. */
+/** False: another process has taken over the lease. */
 export async function renewLease(pool: Pool, row: Claimed): Promise<boolean> {
   const { rowCount } = await pool.query(
     `UPDATE "Certificate" SET "leaseExpiresAt"=(now() AT TIME ZONE 'utc') + $3 * interval '1 second' WHERE "id"=$1 AND "leaseOwner"=$2`,
@@ -73,7 +73,10 @@ export async function renewLease(pool: Pool, row: Claimed): Promise<boolean> {
   return rowCount === 1
 }
 
-/** Frees what an earlier process of this machine held; called while holding the home's lock, which proves that process dead. */
+/**
+ * Releases leases of an earlier process of this machine. Call while holding the home directory's lock, which proves that the process is
+ * dead.
+ */
 export async function breakLeases(pool: Pool, machine: string): Promise<void> {
   await pool.query(`UPDATE "Certificate" SET "leaseOwner"=NULL, "leaseExpiresAt"=NULL WHERE starts_with("leaseOwner",$1)`, [`${machine}:`])
 }
@@ -85,7 +88,7 @@ export class LeaseLost extends Error {
   }
 }
 
-/** Writes to a claimed certificate. @throws LeaseLost when the claim is no longer ours: the write matched no row. */
+/** Writes to a claimed certificate. @throws LeaseLost when another process owns the lease: no row matched. */
 export async function write(
   prisma: Pick<PrismaClient, 'certificate'>,
   row: Claimed,
@@ -98,7 +101,7 @@ export async function write(
 export const released = { leaseOwner: null, leaseExpiresAt: null } as const
 export const noOrder = { orderUrl: null, orderDirectory: null, orderKeyCiphertext: null, orderTryId: null } as const
 
-/** An ask begins: recorded before anything is sent, with the key the order will need. */
+/** Records an attempt before anything is sent, with the key that the order will need. */
 export async function beginTry(
   prisma: PrismaClient,
   row: Claimed,
@@ -115,12 +118,12 @@ export async function beginTry(
   })
 }
 
-/** ms since 1970; 0: it is not on record any more. */
+/** Start of an attempt in ms since 1970; 0: the record was deleted. */
 export async function beganAt(prisma: Pick<PrismaClient, 'certificateTry'>, id: bigint): Promise<number> {
   return (await prisma.certificateTry.findUnique({ where: { id }, select: { startedAt: true } }))?.startedAt.getTime() ?? 0
 }
 
-/** `succeeded: null`: it ended without anything having been asked of the CA. */
+/** `succeeded: null`: the attempt ended before the CA was asked. */
 export async function endTry(
   prisma: Pick<PrismaClient, 'certificateTry'>,
   id: bigint,
@@ -134,7 +137,7 @@ export async function endTry(
   })
 }
 
-/** When the asks of the last hour began that were, or may still be, in vain. */
+/** Start times of the attempts within the last hour that failed or are still in progress. */
 export async function vainAsks(prisma: PrismaClient, name: string, now: number): Promise<number[]> {
   const rows = await prisma.certificateTry.findMany({
     where: { name, startedAt: { gt: new Date(now - vainWindowMs) }, OR: [{ succeeded: false }, { endedAt: null }] },
@@ -143,7 +146,7 @@ export async function vainAsks(prisma: PrismaClient, name: string, now: number):
   return rows.map((row) => row.startedAt.getTime())
 }
 
-/** When the certificates of the name that this CA has issued since then were asked for; oldest first. */
+/** Start times of the successful attempts for the name at this CA since `since`; oldest first. */
 export async function successes(prisma: PrismaClient, ask: { name: string; directory: string; since: number }): Promise<number[]> {
   const rows = await prisma.certificateTry.findMany({
     where: { name: ask.name, directory: ask.directory, succeeded: true, startedAt: { gt: new Date(ask.since) } },
@@ -153,17 +156,17 @@ export async function successes(prisma: PrismaClient, ask: { name: string; direc
   return rows.map((row) => row.startedAt.getTime())
 }
 
-/** What the CA is asked about, as the bound counts it. */
+/** The name by which the limits count attempts. */
 export const nameOf = (row: { names: string[] }): string => row.names[0] ?? ''
 
 const keptTriesDays = 90
 
-/** History nobody reads any more. */
+/** Deletes old attempts. */
 export async function forgetOldTries(pool: Pool): Promise<void> {
   await pool.query(`DELETE FROM "CertificateTry" WHERE "startedAt" < (now() AT TIME ZONE 'utc') - $1 * interval '1 day'`, [keptTriesDays])
 }
 
-/** The domain's checks pass now: what was put off because they did not is due. @returns whether anything was */
+/** The domain's checks pass now: certificates postponed by failed checks become due. @returns whether any did */
 export async function domainReady(pool: Pool, domainId: string, step: string, now: number): Promise<boolean> {
   const { rowCount } = await pool.query(
     `UPDATE "Certificate" SET "nextAttemptAt"=$2 WHERE "domainId"=$1 AND "source"='acme' AND "nextAttemptAt" > $2 AND "problem"->>'step'=$3`,

@@ -6,7 +6,7 @@ import { AcmeProblem } from './problems'
 import { nameOf, successes } from './record'
 import { pollDelay, type RenewalInfo, renewAt, selectWithin } from './schedule'
 
-/** ACME renewal information, RFC 9773: the CA's own wish when a certificate should be renewed. */
+/** ACME renewal information (RFC 9773): the CA's suggestion when to renew a certificate. */
 
 const batch = 20
 const deadlineMs = 20_000
@@ -20,15 +20,15 @@ export interface RenewalInfoDeps {
   random: () => number
 }
 
-/** `Certificate.renewalInfo`, or null when there is none. */
+/** The value of `Certificate.renewalInfo`; null: none. */
 export function readRenewalInfo(value: unknown): RenewalInfo | null {
   return typeof value === 'object' && value !== null && typeof (value as RenewalInfo).selectedAt === 'number' ? (value as RenewalInfo) : null
 }
 
 /**
- * Asks about the certificates whose last answer is old, and moves their renewal to where the CA wants it. A CA that does not answer changes
- * nothing (RFC 9773 §4.3: the last known stays good), and is in no other's way.
- * @throws what the last of the CAs that failed met
+ * Polls the CAs about certificates whose information is outdated, and reschedules their renewal. A CA that does not answer changes nothing
+ * (RFC 9773 §4.3: the last known information stays valid) and does not delay other CAs.
+ * @throws the error of the last CA that failed
  */
 export async function pollRenewalInfo(deps: RenewalInfoDeps, directories: readonly string[], signal: AbortSignal): Promise<void> {
   let failure: unknown
@@ -64,15 +64,15 @@ async function pollOne(
   const info = nextInfo(readRenewalInfo(certificate.renewalInfo), answer, now, deps.random())
   const asked = await successes(deps.prisma, { name: nameOf({ names }), directory, since: now - dayMs })
   const life = { notBefore: notBefore.getTime(), notAfter: notAfter.getTime() }
-  // Without a window there is still a next time: those that have none would be asked about again and again, before all others.
+  // Set the next poll even without a window: otherwise these certificates would be polled first again and again.
   const data = info
     ? { renewalInfo: { ...info }, nextAttemptAt: new Date(renewAt(life, info, deps.random(), asked.at(-1))) }
     : { renewalInfo: { nextPollAt: now + pollDelay(answer.retryAfterMs) } }
-  // Only what this answer is about: meanwhile it may have been claimed, or renewed.
+  // Update only if the row is unchanged: it may have been claimed or renewed in the meantime.
   await deps.prisma.certificate.updateMany({ where: { id: certificate.id, leaseOwner: null, state: 'active', serial }, data })
 }
 
-/** Of a certificate the CA cannot name, or does not know, there is nothing to learn. @throws AuthoritySilent */
+/** Polls the CA about one certificate; null: the CA cannot identify the certificate or does not know it. @throws AuthoritySilent */
 async function answerFor(
   { transport }: RenewalInfoDeps,
   base: string,
@@ -89,7 +89,7 @@ async function answerFor(
   }
 }
 
-/** A window that is the same as before keeps the moment chosen in it. null: the answer is unusable and there was none before. */
+/** Keeps the selected time if the window is unchanged. null: the answer is unusable and no earlier information exists. */
 export function nextInfo(
   before: RenewalInfo | null,
   answer: { data: unknown; retryAfterMs: number | null },
@@ -103,7 +103,7 @@ export function nextInfo(
   }
   const start = Date.parse(String(suggestedWindow?.start))
   const end = Date.parse(String(suggestedWindow?.end))
-  // RFC 9773 §4.2: an end before the start is an error of the CA's; what was known stays.
+  // RFC 9773 §4.2: an end before the start is an error of the CA; keep the earlier information.
   if (!Number.isFinite(start) || !Number.isFinite(end) || end <= start) return before ? { ...before, nextPollAt } : null
   const same = before !== null && before.start === start && before.end === end
   return {

@@ -26,7 +26,7 @@ const presetConcurrency = 8
 /** Other machines create work without notifying this process, so check at this interval. */
 const maxIdleMs = 30_000
 const minIdleMs = 100
-/** One request for a CA's directory in a quarter of a minute is no burden to it, and people wait for first certificates. */
+/** Longest pause between probes of a CA: a directory request every 15 s is no burden for the CA, and users wait for first certificates. */
 const maxLookPauseMs = 15_000
 const minLookPauseMs = 1_000
 const renewalInfoEveryMs = 60_000
@@ -39,7 +39,7 @@ const brokenOff: WireError = {
   nextAction: 'Nothing to do: it is made again by itself. If it lasts, the log of the server names the reason.',
 }
 
-/** Runs whatever is due, as many orders at a time as allowed, each under a lease; level-triggered from the record, so that a crash loses nothing. */
+/** Runs due certificates, up to `concurrency` orders at a time, each under a lease. Works from database state, so a crash loses nothing. */
 export function startScheduler(options: SchedulerOptions): CertificateScheduler {
   const scheduler = new Scheduler(options)
   scheduler.wake()
@@ -68,7 +68,7 @@ class Scheduler implements CertificateScheduler {
       look: (directory, signal) => transport.directory(directory, signal),
       now,
       random,
-      // Where lifetimes are short, an outage is noticed to be over soon.
+      // With short lifetimes, probe more often, so that the end of an outage is noticed in time.
       maxPauseMs: () =>
         this.#expiresAt === null ? maxLookPauseMs : Math.min(Math.max((this.#expiresAt - now()) / 40, minLookPauseMs), maxLookPauseMs),
     })
@@ -107,7 +107,7 @@ class Scheduler implements CertificateScheduler {
 
   async #look(): Promise<void> {
     const { pool, authorities, now } = this.#options
-    // Only uploaded certificates on this installation: nothing is promised that nobody would keep.
+    // No CA is configured: create no rows that would never be processed.
     if (authorities.production.length === 0) return
     await this.#takeUpKept()
     await createMissing(pool, now())
@@ -121,7 +121,7 @@ class Scheduler implements CertificateScheduler {
       })
   }
 
-  /** Of domains that came back. */
+  /** Gives kept certificates to domains that were added again. */
   async #takeUpKept(): Promise<void> {
     const { pool, prisma, authorities, changed, logger, now } = this.#options
     const directories = authorities.production.map((one) => one.directory)
@@ -198,14 +198,16 @@ class Scheduler implements CertificateScheduler {
     }
   }
 
-  /** Stopped, or met something nobody expected, such as a database that is gone: the order on record is gone on with later. */
+  /**
+   * Releases a certificate after the process stopped or an unexpected error such as an unavailable database: its order is continued later.
+   */
   async #giveBack(row: Claimed, error: unknown): Promise<void> {
     const { prisma, logger, now, random, changed } = this.#options
     const stopped = this.#stopping.signal.aborted
     if (!stopped) logger.error({ err: error, certificate: row.id }, 'an attempt for a certificate broke off')
     const attempts = row.attempts + (stopped ? 0 : 1)
     const pause = stopped ? 0 : backoff(attempts, { now: now(), notAfter: row.notAfter?.getTime() ?? null, random: random() })
-    // Whoever looks must not be told for a day that it is being issued.
+    // Set the state to failed: it would otherwise show "issuing" for up to a day.
     const seen = stopped ? {} : { state: 'failed' as const, problem: { ...brokenOff, retryAfterSeconds: Math.ceil(pause / 1000) } }
     try {
       await write(prisma, row, { ...released, ...seen, attempts, nextAttemptAt: new Date(now() + pause) })

@@ -8,15 +8,15 @@ import type { Secrets } from '../secrets/secrets'
 import type { OwnHosts } from './own-hosts'
 import { pairId } from './pem'
 
-/** What routers get: names of pairs with the table, the pairs themselves when they ask. */
+/** What routers receive: ids of pairs with the table, and the pairs on request. */
 
-/** The longest list a router asks for at once. */
+/** Maximum ids per request of a router. */
 const maxAsked = 100_000
 const askSchema = z.object({ ids: z.array(z.string().min(1).max(200)).max(maxAsked) })
-/** Rows of keys read at a time: what is decrypted stays small. */
+/** Keys read and decrypted at a time, to bound the memory used. */
 const batch = 500
 
-/** A pair as the record has it. */
+/** A pair of chain and key, as stored. */
 export interface Pair {
   id: string
   teamId: string
@@ -25,7 +25,7 @@ export interface Pair {
   serial: string | null
   notAfter: Date | null
 }
-/** A domain that routers serve, and whose certificate is wanted for it. */
+/** A routed domain that uses the certificate. */
 export interface Served {
   teamId: string
   hostname: string
@@ -33,14 +33,14 @@ export interface Served {
 }
 
 /**
- * Every pair routers may need, with the names each is for. A renewal that fails changes nothing: the pair in use stays in the table, and
- * an expired one does too while nothing better is there. A domain whose HTTPS is off has none.
+ * All pairs that routers may need, with the names of each. After a failed renewal the pair in use stays in the table, even expired if no
+ * better one exists. A domain with HTTPS off has none.
  */
 export async function certificateEntries(prisma: PrismaClient, now = Date.now()): Promise<CertificateEntry[]> {
   return (await ownedCertificates(prisma, now)).map(({ entry }) => entry)
 }
 
-/** The same, each with whose it is. */
+/** Like `certificateEntries`, with the owner of each entry. */
 export async function ownedCertificates(prisma: PrismaClient, now = Date.now()): Promise<OwnedCertificate[]> {
   const pairs = await prisma.certificate.findMany({
     where: { chainPem: { not: null }, keyCiphertext: { not: null }, domain: { certificateMode: { not: 'off' } } },
@@ -64,8 +64,8 @@ export async function ownedCertificates(prisma: PrismaClient, now = Date.now()):
 }
 
 /**
- * Which pair is for which names. An automatic one is for its own name. An uploaded one may name anything, so it is for domains of its
- * team alone: where the person wants it, and where there is no other. One that is valid goes before one that is wanted.
+ * Assigns names to pairs. An automatic pair serves its own name. An uploaded pair may contain any names, so it serves only domains of its
+ * team: those set to uploaded certificates, and those without another certificate. A valid pair takes precedence over the configured mode.
  */
 export function assignNames(pairs: readonly Pair[], domains: readonly Served[], now: number): CertificateEntry[] {
   const valid = (pair: Pair) => (pair.notAfter?.getTime() ?? 0) > now
@@ -79,7 +79,7 @@ export function assignNames(pairs: readonly Pair[], domains: readonly Served[], 
     const chosen = theirs.filter(valid)
     const wanted = certificateMode === 'uploaded' ? chosen.length > 0 : !own || (!valid(own) && chosen.length > 0)
     if (wanted && own) names.set(own.id, names.get(own.id)?.filter((name) => name !== hostname) ?? [])
-    // Nothing is valid: the newest of what there is, for the visitor to be told what is wrong with it.
+    // No pair is valid: serve the newest, so that browsers show the reason.
     const served = wanted ? (chosen.length > 0 ? chosen : theirs) : own ? [] : theirs
     for (const { id } of served) names.get(id)?.push(hostname)
   }
@@ -89,12 +89,12 @@ export function assignNames(pairs: readonly Pair[], domains: readonly Served[], 
   })
 }
 
-/** As many as are of use: what is newest, and what comes after it should its key not be readable. */
+/** Maximum pairs per name: the newest, and fallbacks if its key cannot be decrypted. */
 const maxForOneName = 4
 
 /**
- * Uploaded pairs of a team by hostname, newest first. By index: with a list a thousand domains with a certificate each would cost a million
- * comparisons for every table, and as many names in it.
+ * Finds a team's uploaded pairs by hostname, newest first. An index, because a thousand domains with a certificate each would cost a
+ * million comparisons per table with a list.
  */
 function finder(uploaded: readonly Pair[]): (teamId: string, hostname: string) => Pair[] {
   const byName = new Map<string, Pair[]>()
@@ -110,12 +110,12 @@ function finder(uploaded: readonly Pair[]): (teamId: string, hostname: string) =
   return (teamId, hostname) => [...new Set(coveringNames(hostname).flatMap((name) => byName.get(`${teamId} ${name}`) ?? []))]
 }
 
-/** Answers routers: chains and keys of the pairs they name; what is unknown, replaced meanwhile or cannot be decrypted is left out. */
+/** Answers routers with the chains and keys of the requested pairs; omits pairs that are unknown, replaced or cannot be decrypted. */
 export function createCertificateSupply(deps: {
   prisma: PrismaClient
   secrets: Pick<Secrets, 'open'>
   logger: { warn(fields: object, message: string): void }
-  /** Of hosts below the base domain. */
+  /** The operator's certificate for hosts below the base domain. */
   ownHosts?: OwnHosts
 }): (ask: LinkQueries['certificates']['ask']) => Promise<LinkQueries['certificates']['answer']> {
   const { prisma, secrets, logger, ownHosts } = deps
@@ -137,7 +137,7 @@ export function createCertificateSupply(deps: {
         try {
           certificates.push({ id: pair, chainPem, keyPem: await secrets.open(teamId, keyCiphertext) })
         } catch (error) {
-          // One bad row must not keep the others from being served.
+          // Skip a row that cannot be decrypted, and serve the others.
           logger.warn({ err: error, certificate: id }, 'the key of a certificate cannot be decrypted; it is not served')
         }
       }

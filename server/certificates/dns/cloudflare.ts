@@ -7,7 +7,7 @@ interface Envelope {
 }
 
 const host = 'Cloudflare'
-/** "An identical record already exists." */
+/** Error code for "An identical record already exists." */
 const identicalRecord = 81_058
 
 /** API v4 with a token that may read zones and edit their DNS. https://developers.cloudflare.com/api/resources/dns/ */

@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { DnsProvider } from './provider'
 
-/** What every DNS provider promises, against a server that demands what the real one demands. */
+/** The server against which the contract tests of a DNS provider run; it checks requests as strictly as the real API. */
 export interface ContractServer {
   provider(overrides?: { wrongCredentials?: boolean }): DnsProvider
-  /** TXT values the server shows for a full name. */
+  /** TXT values that the server publishes for a full name. */
   shown(name: string): Promise<string[]>
-  /** A zone of this name is there. */
+  /** Name of an existing zone. */
   zone: string
   close(): Promise<void>
 }

@@ -11,7 +11,7 @@ interface DomainRecord {
 
 /** API v2 with a token that may read and write domains. https://docs.digitalocean.com/reference/api/ */
 export function createDigitalOcean(credentials: { apiToken: string }, baseUrl = 'https://api.digitalocean.com'): DnsProvider {
-  /** null: 404. */
+  /** null: the API answered 404. */
   async function call(method: string, path: string, signal: AbortSignal, body?: object): Promise<unknown> {
     const { status, text } = await request(host, `${baseUrl}/v2${path}`, {
       method,
@@ -28,7 +28,7 @@ export function createDigitalOcean(credentials: { apiToken: string }, baseUrl = 
     for (const candidate of zoneCandidates(name)) if (await call('GET', `/domains/${encodeURIComponent(candidate)}`, signal)) return candidate
     throw new DnsProviderError(`${host} has no domain for ${name} that this token may see`)
   }
-  /** Of all pages: the name filter of the API takes full names. */
+  /** All matching records. The API's name filter takes full names. */
   async function recordsOf(zone: string, name: string, signal: AbortSignal): Promise<DomainRecord[]> {
     const answer = (await call(
       'GET',

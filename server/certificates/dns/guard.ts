@@ -7,8 +7,8 @@ import { DnsProviderError } from './provider'
 const lookupDeadlineMs = 15_000
 
 /**
- * The address to connect to for a host a person typed: resolved once, judged, and pinned, so that another answer a moment later (DNS
- * rebinding) changes nothing. One forbidden address among many refuses them all.
+ * The address to connect to for a hostname entered by a user: resolved once, checked and pinned, so that later DNS answers (DNS rebinding)
+ * have no effect. One forbidden address rejects the hostname.
  * @throws DnsProviderError
  */
 export async function pinHost(hostname: string, allowPrivateNetwork: boolean): Promise<string> {

@@ -7,7 +7,7 @@ import { createRfc2136 } from './rfc2136'
 import { createRoute53 } from './route53'
 import { createWebhook } from './webhook'
 
-/** What is kept of a provider, sealed: its credentials, and whether who set it up may reach private networks. */
+/** The stored content of a provider, encrypted: its credentials, and whether its creator may reach private networks. */
 export interface StoredCredentials {
   credentials: Record<string, unknown>
   allowPrivateNetwork: boolean

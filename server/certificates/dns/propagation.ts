@@ -6,7 +6,7 @@ const queryTimeoutMs = 3_000
 const pauseMs = 2_000
 const firstPauseMs = 200
 const maxAliases = 4
-/** The root itself has as many: a zone that names a thousand would have us ask a thousand. */
+/** Maximum name servers queried, as many as the DNS root has: a zone could list a thousand. */
 const maxServers = 13
 
 function resolver(servers: readonly string[]): Resolver {
@@ -16,8 +16,8 @@ function resolver(servers: readonly string[]): Resolver {
 }
 
 /**
- * Where the record must be made: the name itself, or what it is an alias of. People who keep DNS credentials apart point
- * `_acme-challenge` at a zone of its own by CNAME, which the CA follows (RFC 8555 §8.4).
+ * The name at which to create the record: the name itself, or the target of its CNAME. Users may delegate `_acme-challenge` to a separate
+ * zone by CNAME, which the CA follows (RFC 8555 §8.4).
  */
 export async function recordNameFor(name: string, servers: readonly string[]): Promise<string> {
   const dns = resolver(servers)
@@ -30,7 +30,7 @@ export async function recordNameFor(name: string, servers: readonly string[]): P
   return current
 }
 
-/** Addresses of the servers that have authority over the name's zone; empty: they cannot be found out. */
+/** Addresses of the authoritative servers of the name's zone; empty: unknown. */
 async function authoritativeServers(name: string, dns: Resolver, until: number): Promise<string[]> {
   const labels = name.split('.')
   for (let i = 0; i < labels.length - 1 && Date.now() < until; i++) {
@@ -43,8 +43,8 @@ async function authoritativeServers(name: string, dns: Resolver, until: number):
 }
 
 /**
- * Waits until every authoritative server of the zone shows the value; where they cannot be found, until the resolvers do.
- * @throws ChallengeError at the deadline, naming the servers that do not show it
+ * Waits until every authoritative server of the zone returns the value; if they are unknown, until the resolvers do.
+ * @throws ChallengeError at the deadline, naming the servers that do not return it
  */
 export async function waitUntilVisible(
   name: string,

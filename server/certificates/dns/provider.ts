@@ -1,16 +1,16 @@
-/** A DNS host that can show a TXT record for a moment. One contract for all: `contract.ts`. */
+/** A DNS host that can publish a TXT record temporarily. Shared contract tests: `contract.ts`. */
 export interface DnsProvider {
   /**
-   * Adds one TXT value; other values of the same name stay, and a value that is there already is not an error.
+   * Adds a TXT value and keeps other values of the same name. An existing value is not an error.
    * @param name full name without trailing dot
    * @throws DnsProviderError
    */
   present(name: string, value: string, signal: AbortSignal): Promise<void>
-  /** Takes that one value away; that it is gone already is not an error. @throws DnsProviderError */
+  /** Removes one TXT value; a missing value is not an error. @throws DnsProviderError */
   cleanup(name: string, value: string, signal: AbortSignal): Promise<void>
 }
 
-/** What the DNS host said. Never carries a credential. */
+/** An error of the DNS host. Never contains a credential. */
 export class DnsProviderError extends Error {
   constructor(message: string, cause?: unknown) {
     super(message, cause === undefined ? undefined : { cause })
@@ -18,10 +18,10 @@ export class DnsProviderError extends Error {
   }
 }
 
-/** Seconds a challenge's record may be cached: as short as the hosts allow. */
+/** TTL in seconds of challenge records: as short as the DNS hosts allow. */
 export const challengeTtl = 60
 
-/** The name itself, then its parents, down to two labels: one of them is the zone. */
+/** The name and its parents down to two labels: candidates for the zone. */
 export function zoneCandidates(name: string): string[] {
   const labels = name.split('.')
   return labels.slice(0, -1).map((_, i) => labels.slice(i).join('.'))
@@ -29,7 +29,7 @@ export function zoneCandidates(name: string): string[] {
 
 const deadlineMs = 20_000
 
-/** One request to a host's API, with a deadline. @throws DnsProviderError when nobody answers */
+/** Sends a request to a DNS host's API, with a deadline. @throws DnsProviderError when no response arrives */
 export async function request(
   host: string,
   url: string,
@@ -44,7 +44,7 @@ export async function request(
   }
 }
 
-/** A body that may not be JSON at all. */
+/** Parses a body that may not be JSON. */
 export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text)

@@ -7,7 +7,7 @@ export interface Rfc2136Credentials {
   /** Host or address of the primary server. */
   server: string
   port: number
-  /** The zone, when it cannot be found by trying. */
+  /** The zone, if it cannot be detected. */
   zone?: string | undefined
   keyName: string
   /** Base64, as in BIND's key files. */
@@ -16,7 +16,7 @@ export interface Rfc2136Credentials {
 }
 
 const presetDeadlineMs = 15_000
-/** NOTAUTH, NOTZONE: not this zone; REFUSED: BIND says so for a zone it does not know. */
+/** RCODEs for a wrong zone: NOTAUTH and NOTZONE; BIND answers REFUSED for an unknown zone. */
 const notThisZone = new Set([5, 9, 10])
 
 /** Dynamic updates (RFC 2136), signed with TSIG HMAC-SHA256 (RFC 8945), over TCP. */
@@ -41,7 +41,7 @@ export function createRfc2136(credentials: Rfc2136Credentials, { deadlineMs = pr
   }
 }
 
-/** One message and its answer over TCP: two bytes of length before each (RFC 1035 §4.2.2). */
+/** Sends a message and returns the answer over TCP; a two-byte length precedes each (RFC 1035 §4.2.2). */
 function exchange(host: string, port: number, message: Buffer, deadlineMs: number, signal: AbortSignal): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const socket = connect({ host, port })
@@ -55,7 +55,7 @@ function exchange(host: string, port: number, message: Buffer, deadlineMs: numbe
     }
     const onAbort = () => end(signal.reason)
     signal.addEventListener('abort', onAbort, { once: true })
-    // For the whole answer: a server that sends a byte now and then must not hold one of the few places for orders.
+    // A deadline for the whole answer: a server that sends a byte now and then must not block an order slot.
     const timer = setTimeout(() => end(new DnsProviderError(`the name server ${host} does not answer`)), deadlineMs)
     socket.on('error', (cause) => end(new DnsProviderError(`the name server ${host} does not answer`, cause)))
     socket.on('close', () => end(new DnsProviderError(`the name server ${host} closed the connection`)))

@@ -11,7 +11,7 @@ export interface Route53Credentials {
   accessKeyId: string
   secretAccessKey: string
   sessionToken?: string | undefined
-  /** Only needed when the key may not list zones. */
+  /** Only needed if the key must not list zones. */
   hostedZoneId?: string | undefined
 }
 
@@ -23,15 +23,16 @@ const decodeXml = (text: string) =>
     .replace(/&gt;/g, '>')
     .replace(/&amp;/g, '&')
 const encodeXml = (text: string) => text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;').replace(/"/g, '&quot;')
-/** Contents of every `<tag>` there is; answers of this API are flat where we look. */
+/** Contents of all `<tag>` elements; the API's responses are flat here. */
 const all = (xml: string, tag: string): string[] => [...xml.matchAll(new RegExp(`<${tag}>([\\s\\S]*?)</${tag}>`, 'g'))].map((match) => match[1] ?? '')
 const text = (xml: string, tag: string): string => decodeXml(all(xml, tag)[0] ?? '')
 /** Names come with a trailing dot and with `\052` for an asterisk. */
 const plain = (name: string) => name.replace(/\.$/, '').replace('\\052', '*').toLowerCase()
 
 /**
- * A TXT name is one set there, which is replaced as a whole: values of others are kept by reading first and by naming the set that was
- * read, so that a change in between is refused and done again. https://docs.aws.amazon.com/Route53/latest/APIReference/
+ * Route 53 replaces all TXT values of a name as one set. To keep the values of others, read the set first and delete exactly that set in
+ * the change: a concurrent change makes Route 53 refuse, and the change is retried.
+ * https://docs.aws.amazon.com/Route53/latest/APIReference/
  */
 export function createRoute53(credentials: Route53Credentials, baseUrl = 'https://route53.amazonaws.com', pollMs = syncPollMs): DnsProvider {
   async function call(method: string, path: string, signal: AbortSignal, body = ''): Promise<string> {
@@ -53,7 +54,7 @@ export function createRoute53(credentials: Route53Credentials, baseUrl = 'https:
     }
     throw new DnsProviderError(`${host} has no hosted zone for ${name} that this key may see`)
   }
-  /** The set as it is, as XML of its records; null: there is none. */
+  /** The current record set; null: none. */
   async function read(zone: string, name: string, signal: AbortSignal): Promise<{ ttl: string; values: string[] } | null> {
     const answer = await call('GET', `/hostedzone/${zone}/rrset?name=${encodeURIComponent(name)}&type=TXT&maxitems=1`, signal)
     const set = all(answer, 'ResourceRecordSet').find((one) => plain(text(one, 'Name')) === name && text(one, 'Type') === 'TXT')
@@ -64,7 +65,7 @@ export function createRoute53(credentials: Route53Credentials, baseUrl = 'https:
       .map((value) => `<ResourceRecord><Value>${encodeXml(value)}</Value></ResourceRecord>`)
       .join('')}</ResourceRecords></ResourceRecordSet></Change>`
 
-  /** Deleting exactly what was read and creating what is wanted is one transaction there. @returns id of the change; null: nothing to do */
+  /** Deletes the set that was read and creates the new one in a single transaction. @returns id of the change; null: nothing to change */
   async function replace(name: string, edit: (values: string[]) => string[], signal: AbortSignal): Promise<string | null> {
     const zone = await zoneOf(name, signal)
     for (let attempt = 1; ; attempt++) {
@@ -89,7 +90,7 @@ export function createRoute53(credentials: Route53Credentials, baseUrl = 'https:
       const quoted = `"${value}"`
       const id = await replace(name, (values) => (values.includes(quoted) ? values : [...values, quoted]), signal)
       if (!id) return
-      // PENDING until all of their name servers have it.
+      // PENDING until all name servers of Route 53 have the change.
       while (text(await call('GET', `/change/${id}`, signal), 'Status') !== 'INSYNC') await wait(pollMs, undefined, { signal })
     },
     async cleanup(name, value, signal) {
@@ -99,7 +100,7 @@ export function createRoute53(credentials: Route53Credentials, baseUrl = 'https:
 }
 
 class Route53Error extends DnsProviderError {
-  /** Somebody else changed the set meanwhile, or asked too often. */
+  /** A retry may succeed: the set was changed concurrently, or the request was throttled. */
   readonly passing: boolean
   constructor(status: number, code: string, message: string) {
     super(`${host} answered ${status}${code ? ` ${code}` : ''}${message ? `: ${message}` : ''}`)

@@ -4,13 +4,13 @@ export interface SignedRequest {
   method: string
   url: URL
   body: string
-  /** Besides host and date. */
+  /** Headers to sign in addition to host and date. */
   headers?: Record<string, string>
 }
 
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
 const hmac = (key: Buffer | string, text: string) => createHmac('sha256', key).update(text).digest()
-/** RFC 3986 §2.3, as AWS wants it: encodeURIComponent leaves five characters more. */
+/** RFC 3986 §2.3 encoding as AWS requires it: also encodes the five characters that encodeURIComponent leaves. */
 const encode = (text: string) => encodeURIComponent(text).replace(/[!'()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`)
 
 /**

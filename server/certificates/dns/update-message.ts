@@ -46,7 +46,7 @@ const u16 = (value: number): Buffer => Buffer.of((value >> 8) & 0xff, value & 0x
 const u32 = (value: number): Buffer => Buffer.concat([u16(Math.floor(value / 65_536)), u16(value % 65_536)])
 const u48 = (value: number): Buffer => Buffer.concat([u16(Math.floor(value / 2 ** 32)), u32(value % 2 ** 32)])
 
-/** A name in wire form, lower case and uncompressed, as digests want it (RFC 8945 §4.3.3). @throws DnsProviderError */
+/** A name in wire format, lower case and uncompressed, as the digest requires (RFC 8945 §4.3.3). @throws DnsProviderError */
 export function encodeName(name: string): Buffer {
   const labels = name.toLowerCase().replace(/\.$/, '').split('.').filter(Boolean)
   const parts = labels.flatMap((label) => {
@@ -57,10 +57,10 @@ export function encodeName(name: string): Buffer {
   return Buffer.concat([...parts, Buffer.of(0)])
 }
 
-/** TXT holds strings of up to 255 bytes each; a challenge's value is 43. */
+/** A TXT string has at most 255 bytes; a challenge value has 43. */
 const textData = (value: string): Buffer => Buffer.concat([Buffer.of(value.length), Buffer.from(value, 'latin1')])
 
-/** Adds one TXT value to a name, or takes that one away (RFC 2136 §2.5.1, §2.5.4); others are not touched. */
+/** Encodes an update that adds or removes one TXT value of a name (RFC 2136 §2.5.1, §2.5.4); other values stay. */
 export function encodeUpdate(update: Update, key: TsigKey, now: Date): SignedMessage {
   const id = randomInt(65_536)
   const data = textData(update.value)
@@ -90,16 +90,16 @@ export function encodeUpdate(update: Update, key: TsigKey, now: Date): SignedMes
   const tsigData = Buffer.concat([encodeName(algorithm), u48(seconds), u16(fudgeSeconds), u16(mac.length), mac, u16(id), u16(0), u16(0)])
   const tsig = Buffer.concat([encodeName(key.name), u16(typeTsig), u16(classAny), u32(0), u16(tsigData.length), tsigData])
   const bytes = Buffer.concat([unsigned, tsig])
-  // One additional record more: the signature itself, which the digest above does not count (RFC 8945 §4.3.2).
+  // Count the signature as an additional record only now: the digest above must not include it (RFC 8945 §4.3.2).
   bytes.writeUInt16BE(1, 10)
   return { bytes, id, mac }
 }
 
-/** RFC 8945 §4.3.3. */
+/** TSIG variables for the digest (RFC 8945 §4.3.3). */
 const variables = (key: TsigKey, seconds: number, error: number, other: Buffer, fudge = fudgeSeconds): Buffer =>
   Buffer.concat([encodeName(key.name), u16(classAny), u32(0), encodeName(algorithm), u48(seconds), u16(fudge), u16(error), u16(other.length), other])
 
-/** Past a name that may be compressed. */
+/** Returns the position after a name, which may be compressed. */
 function skipName(message: Buffer, at: number): number {
   for (let i = at; ; ) {
     const length = message.readUInt8(i)
@@ -110,9 +110,9 @@ function skipName(message: Buffer, at: number): number {
 }
 
 /**
- * The result of an update. An answer without a good signature is believed only where it says that ours was not accepted.
+ * The result of an update. An unsigned answer is accepted only if it reports that our signature was refused.
  * @returns RCODE, or the TSIG error
- * @throws DnsProviderError when it is not the answer to `sent`, or not from who holds the key
+ * @throws DnsProviderError when the answer does not belong to `sent` or has a wrong signature
  */
 export function verifyAnswer(answer: Buffer, sent: SignedMessage, key: TsigKey): number {
   try {
@@ -151,7 +151,7 @@ interface Tsig {
   other: Buffer
 }
 
-/** The last record, when it is a signature. */
+/** The last record if it is a TSIG signature; else null. */
 function findTsig(message: Buffer): Tsig | null {
   let at = headerBytes
   for (let i = 0; i < message.readUInt16BE(4); i++) at = skipName(message, at) + 4

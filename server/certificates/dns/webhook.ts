@@ -7,9 +7,9 @@ import { type DnsProvider, DnsProviderError } from './provider'
 
 export interface WebhookCredentials {
   url: string
-  /** Signs what is sent. */
+  /** Key of the request signature. */
   secret: string
-  /** The person who set it up runs this machine. */
+  /** Only for providers set up by an operator of this machine. */
   allowPrivateNetwork: boolean
 }
 
@@ -17,9 +17,8 @@ const deadlineMs = 30_000
 const maxAnswerBytes = 64 * 1024
 
 /**
- * A receiver of the person's own: `POST {"action":"present"|"cleanup","name":…,"value":…}`, any 2xx is done. Signed so that the receiver
- * can tell that it is us and that it is now: `x-switchyard-timestamp` (seconds) and `x-switchyard-signature: sha256=` HMAC-SHA256 in
- * hexadecimal over `timestamp.body`.
+ * A webhook of the user: `POST {"action":"present"|"cleanup","name":…,"value":…}`; any 2xx means success. The signature proves sender and
+ * time: `x-switchyard-timestamp` (seconds) and `x-switchyard-signature: sha256=` HMAC-SHA256 in hexadecimal over `timestamp.body`.
  */
 export function createWebhook(credentials: WebhookCredentials): DnsProvider {
   const send = async (action: 'present' | 'cleanup', name: string, value: string, signal: AbortSignal) => {
@@ -44,7 +43,7 @@ export function createWebhook(credentials: WebhookCredentials): DnsProvider {
   }
 }
 
-/** Connects to the address that was judged, not to what the name means a moment later; follows no redirect. */
+/** Connects to the checked address without resolving the name again; follows no redirects. */
 function post(url: URL, ip: string, headers: Record<string, string>, body: string, signal: AbortSignal): Promise<{ status: number; text: string }> {
   const family = ip.includes(':') ? 6 : 4
   const lookup: LookupFunction = (_name, options, done) => (options.all ? done(null, [{ address: ip, family }]) : done(null, ip, family))
