@@ -38,7 +38,7 @@ export const precheckStep = 'domain check'
 /** Failures in a row for which the pause after a failed precheck is computed. */
 const precheckBackoff = 2
 const obstaclePauseMs = 5_000
-/** Older orders are dropped: a new order costs one attempt, and an hour has passed since the last. */
+/** Maximum age of an order. A new order costs one attempt, and by then the hourly limit allows another. */
 const longestOrderMs = vainWindowMs
 /** Longest pause after a CA's outage: its Retry-After (RFC 9110 §10.2.3) is followed up to this limit. */
 const maxOutagePauseMs = 3_600_000

@@ -72,7 +72,7 @@ async function pollOne(
   await deps.prisma.certificate.updateMany({ where: { id: certificate.id, leaseOwner: null, state: 'active', serial }, data })
 }
 
-/** Polls the CA about one certificate; null: the CA cannot identify the certificate or does not know it. @throws AuthoritySilent */
+/** Polls the CA about one certificate. `data` null: the CA cannot identify the certificate or does not know it. @throws AuthoritySilent */
 async function answerFor(
   { transport }: RenewalInfoDeps,
   base: string,

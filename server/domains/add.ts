@@ -30,7 +30,7 @@ function refuseReserved(deps: DomainDeps, name: DomainName): void {
     })
 }
 
-/** The environment of that name; production when none is named. @throws ERR_NOT_FOUND */
+/** The environment with this name; by default production. @throws ERR_NOT_FOUND */
 export async function requireEnvironment(
   db: ScopedClient,
   projectId: string,
@@ -65,15 +65,15 @@ export async function previewDomain(deps: DomainDeps, actor: Actor, project: str
   }
 }
 
-/** Apex or www, whichever the name is not; null: there is none, or the team has it already. */
+/** The www name of an apex, or the apex of a www name; null: neither applies, or the team already has it. */
 async function missingCounterpart(db: ScopedClient, name: DomainName): Promise<string | null> {
   const hostname = counterpartOf(name)
   return hostname !== null && (await db.domain.count({ where: { hostname } })) === 0 ? hostname : null
 }
 
 /**
- * Adds a domain; it is routed once the doctor has verified it. A name another team has is handed over when its DNS proves that it
- * is this team's.
+ * Adds a domain, which is routed after the doctor has verified it. A domain of another team is transferred if DNS proves that this team
+ * owns it.
  * @throws ERR_INVALID_INPUT, ERR_NOT_FOUND, ERR_CONFLICT (with the record that proves the claim)
  */
 export async function addDomain(deps: DomainDeps, actor: Actor, project: string, input: z.output<typeof domainInput>): Promise<DomainView> {
@@ -133,18 +133,19 @@ interface NewDomain {
   redirectTo: string | null
 }
 
-/** A transaction of the team's client, or of one that reaches beyond it. */
+/** A transaction of a scoped or an unscoped client. */
 interface CountingTransaction {
   team: { update(args: { where: { id: string }; data: { id: string }; select: { id: true } }): Promise<unknown> }
   domain: { count(args: { where: { teamId: string; projectId?: string } }): Promise<number> }
 }
 
 /**
- * Counted in the transaction that adds, one at a time in a team: two at once would each find the last place free.
+ * Checks the limits within the transaction that adds the domain, one addition per team at a time: two concurrent additions could otherwise
+ * both take the last place.
  * @throws ERR_INVALID_INPUT
  */
 async function requireRoom(tx: CountingTransaction, { teamId }: Actor, projectId: string): Promise<void> {
-  // Any write to the team's row holds it until the transaction ends.
+  // Any write to the team's row locks it until the transaction ends.
   await tx.team.update({ where: { id: teamId }, data: { id: teamId }, select: { id: true } })
   if ((await tx.domain.count({ where: { teamId, projectId } })) >= maxDomains)
     throw new AppError('ERR_INVALID_INPUT', `A project has at most ${maxDomains} domains.`, { nextAction: 'Use a wildcard, or remove some.' })
@@ -152,7 +153,7 @@ async function requireRoom(tx: CountingTransaction, { teamId }: Actor, projectId
     throw new AppError('ERR_INVALID_INPUT', `A team has at most ${maxDomainsOfTeam} domains.`, { nextAction: 'Use wildcards, or remove some.' })
 }
 
-/** @returns whose domain it was */
+/** @returns team and project that lost the domain; null: none */
 async function insert(
   deps: DomainDeps,
   db: ScopedClient,

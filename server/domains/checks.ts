@@ -17,27 +17,29 @@ export interface DomainCheckDeps {
   bus: Pick<ChangeBus, 'publish'>
   logger: Pick<Logger, 'warn'>
   baseDomain: string
-  /** Called for each examination: addresses of interfaces and CAs may change while we run. */
+  /** Called for each examination: addresses of interfaces and CAs may change at run time. */
   sources: () => Promise<FactSources>
   /** Called when the set of routed domains has changed. */
   onRouted: () => Promise<void>
-  /** Every check that a CA depends on has passed. Told after each examination that says so. */
+  /** Called after each examination in which all checks that a CA depends on passed. */
   onReady?: (domainId: string) => void
 }
 
 export interface Precheck {
-  /** A CA may be asked. */
+  /** All checks that a CA depends on passed: it may be asked. */
   ready: boolean
-  /** Why not. */
+  /** Why a CA must not be asked; null: it may be asked. */
   problem: WireError | null
-  /** When it is looked at again; null: never, the domain is gone. */
+  /** Time of the next check; null: the domain was removed. */
   nextCheckAt: Date | null
 }
 
 export interface DomainChecks {
-  /** Examines it now, or joins the examination that runs. Does nothing for a domain that is gone. */
+  /** Examines a domain now, or joins the examination in progress. Does nothing if the domain was removed. */
   check(domainId: string): Promise<void>
-  /** Whether a CA may be asked about the domain. Examines it unless that was done within the last `freshMs` (default 60 s). */
+  /**
+   * Whether a CA may be asked about the domain. Examines the domain unless its last examination is at most `freshMs` old (default 60 s).
+   */
   precheck(domainId: string, options?: { freshMs?: number }): Promise<Precheck>
 }
 
@@ -107,8 +109,8 @@ export function nextState(state: Domain['state'], { traffic }: Pick<Verdict, 'tr
 }
 
 /**
- * Teams whose names of one domain pass at the same moment are taken one after the other: who comes second, and was not asked for a proof
- * because nobody was there yet, is examined anew.
+ * Serializes writes of one registrable domain. Two teams may pass their checks at the same time: the second team was not asked for proof,
+ * because the first had not claimed the domain yet, so its domain is examined again.
  */
 async function writeAsFirst(
   prisma: PrismaClient,
@@ -126,13 +128,13 @@ async function writeAsFirst(
 
 const outcomeOf = (findings: readonly DomainCheck[]): string => findings.map((one) => `${one.id}:${one.state}`).join()
 
-/** Until it is there the checks stay frequent: what it depends on may change meanwhile, and HTTPS can only be tried with it. */
+/** Without a certificate the checks stay frequent: their results may still change, and HTTPS cannot be checked yet. */
 async function hasCertificate(prisma: Pick<PrismaClient, 'certificate'>, row: Domain): Promise<boolean> {
   const where = { ...usableCertificate(new Date()), teamId: row.teamId, names: { hasSome: coveringNames(row.hostname) } }
   return (await prisma.certificate.findFirst({ where, select: { id: true } })) !== null
 }
 
-/** False when the domain was removed, or moved by somebody else, meanwhile. */
+/** Stores the result. False: the domain was removed or changed during the examination. */
 async function writeOutcome(
   prisma: Pick<PrismaClient, 'domain' | 'certificate'>,
   row: Domain,
@@ -155,6 +157,6 @@ async function writeOutcome(
   const nextCheckAt = new Date(now.getTime() + pauseMs({ settled, since, now }))
   const { count } = await prisma.domain.updateMany({ where: { ...where, nextCheckAt: row.nextCheckAt }, data: { ...data, nextCheckAt } })
   if (count === 1) return true
-  // While this one ran somebody changed the domain, or asked to look sooner: what was found stands, and so does the time they set.
+  // The domain was changed or an earlier check was requested during the examination: store the result but keep the new check time.
   return (await prisma.domain.updateMany({ where, data })).count === 1
 }

@@ -4,12 +4,12 @@ import type { DnsRecord } from '@/shared/domains'
 import { type DomainName, isWithin } from './hostname'
 import { recordOf } from './records'
 
-/** RFC 8552: names that are not hosts begin with an underscore, so nobody can be a visitor there. */
+/** Names that start with an underscore are not hostnames (RFC 8552), so no visitor can request them. */
 const claimLabel = '_switchyard'
 
 /**
- * The TXT value by which a team proves that a name is its own. The same for the same team and name at any time, so it can be shown
- * before anything is recorded, and no other team's record stands for it.
+ * The TXT value that proves a team's ownership of a name. Deterministic for team and name, so it can be shown before anything is stored,
+ * and it differs from every other team's value.
  */
 export function claimToken(secret: string, teamId: string, hostname: string): string {
   const digest = createHmac('sha256', secret).update(`switchyard/domain-claim\0${teamId}\0${hostname}`).digest('base64url')
@@ -23,7 +23,7 @@ export const claimRecord = (name: DomainName, token: string): DnsRecord => recor
 export type RivalClaim = 'none' | 'exact' | 'related'
 
 /**
- * Whether another team has this very name, or was the first to verify one of the same registrable domain (`*.example.com` against
+ * Whether another team has this exact name, or was the first to verify a name with the same registrable domain (`*.example.com` against
  * `shop.example.com`). Queries all teams on purpose and discloses no other data.
  */
 export async function rivalClaim(prisma: Pick<PrismaClient, 'domain'>, teamId: string, name: DomainName): Promise<RivalClaim> {

@@ -4,23 +4,23 @@ import type { DomainChecks } from './checks'
 import type { DnsSession } from './doctor/dns'
 import type { OwnAddresses } from './doctor/own-addresses'
 
-/** What the use-cases about domains work with. */
+/** Dependencies of the use-cases about domains. */
 export interface DomainDeps {
   prisma: PrismaClient
   bus: Pick<ChangeBus, 'publish'>
-  /** Below it are the platform's own hosts. */
+  /** Parent domain of the platform's own hosts. */
   baseDomain: string
-  /** Hosts of the platform itself, besides those: the dashboard's. */
+  /** Further hosts of the platform, such as the dashboard's. */
   reservedHosts: readonly string[]
-  /** Makes claim tokens; losing it makes other tokens for domains added from then on. */
+  /** Key from which claim tokens are derived; with another key, domains added later get other tokens. */
   claimSecret: string
   own: () => Promise<OwnAddresses>
   openDns: () => DnsSession
   /** Ports as visitors see them; `https` null: HTTPS is off. */
   ports: { http: number; https: number | null }
-  /** There is a CA to ask. */
+  /** At least one CA is configured. */
   certificateAuthority: boolean
-  /** null: another process does the examinations; it is told by the bus. */
+  /** null: another process examines domains; it is notified by the change bus. */
   checks: Pick<DomainChecks, 'check'> | null
   /** The set of routes may have changed. */
   routesChanged: () => Promise<void>

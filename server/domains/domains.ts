@@ -7,20 +7,20 @@ import type { DomainDeps } from './deps'
 import { getDomain, listDomains } from './read'
 import { checkDomain, removeDomain, updateDomain } from './update'
 
-/** A domain is named by its id or hostname. */
+/** Use-cases about domains. A domain is identified by its id or hostname. */
 export interface Domains {
-  /** By name. @throws ERR_INVALID_INPUT when the cursor's row is gone */
+  /** Sorted by name. @throws ERR_INVALID_INPUT when the cursor's row is gone */
   list(actor: Actor, project: string, filter: DomainFilter, page: Page): Promise<DomainPage>
-  /** Also tells the doctor that somebody looks: until all is well the next check comes soon. */
+  /** Also schedules an early check while the domain has a problem, because a user is viewing it. */
   get(actor: Actor, domain: string): Promise<DomainView>
-  /** What would have to be set, before it is added. @throws ERR_INVALID_INPUT for what cannot be a domain */
+  /** The DNS records that the domain would need. @throws ERR_INVALID_INPUT for an invalid domain name */
   preview(actor: Actor, project: string, hostname: string): Promise<DomainPreview>
-  /** @throws ERR_CONFLICT when another project has it, or another team and DNS does not prove that it is this team's. */
+  /** @throws ERR_CONFLICT when another project has the domain, or another team has it and DNS does not prove this team's ownership */
   add(actor: Actor, project: string, input: z.output<typeof domainInput>): Promise<DomainView>
   update(actor: Actor, domain: string, patch: z.output<typeof domainPatch>): Promise<DomainView>
-  /** The hostname must be typed again. */
+  /** `confirmHostname` must repeat the hostname. */
   remove(actor: Actor, domain: string, confirmHostname: string): Promise<void>
-  /** Examines it now; returns when that is done. */
+  /** Examines the domain now; resolves after the examination. */
   check(actor: Actor, domain: string): Promise<DomainView>
 }
 

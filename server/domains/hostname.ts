@@ -4,13 +4,13 @@ import { parse } from 'tldts'
 import type { DomainKind } from '@/shared/domains'
 import { AppError } from '@/shared/errors'
 
-/** A hostname as it is kept: lower case, punycode, no trailing dot; `*.` before a wildcard. */
+/** A hostname in stored form: lower case, punycode, no trailing dot; wildcards start with `*.`. */
 export interface DomainName {
   hostname: string
   kind: DomainKind
-  /** Without `*.`: what is asked of DNS and what a claim is about. */
+  /** Without `*.`: the name for DNS queries and claims. */
   base: string
-  /** What one registers: `example.co.uk`. */
+  /** The registrable domain: `example.co.uk`. */
   registrable: string
 }
 
@@ -20,7 +20,7 @@ const namePattern = /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]
 const refuse = (message: string, nextAction: string) => new AppError('ERR_INVALID_INPUT', message, { nextAction })
 const exampleAction = 'Enter a name like example.com, www.example.com or *.example.com.'
 
-/** People paste addresses: scheme, path and port are not part of the name. */
+/** Removes scheme, path and port, because users paste URLs. */
 const withoutUrl = (input: string): string =>
   input
     .trim()
@@ -30,8 +30,8 @@ const withoutUrl = (input: string): string =>
     .replace(/\.$/, '')
 
 /**
- * What a person typed, as a name that can be routed and certified.
- * @throws AppError ERR_INVALID_INPUT that says why not: an IP address, a single label, a public suffix, a wildcard in the middle.
+ * Parses user input into a name that can be routed and certified.
+ * @throws AppError ERR_INVALID_INPUT with the reason: an IP address, a single label, a public suffix, a wildcard in the middle.
  */
 export function parseDomainName(input: string): DomainName {
   const typed = withoutUrl(input)
@@ -44,7 +44,7 @@ export function parseDomainName(input: string): DomainName {
   if (isIP(base)) throw refuse(`${typed} is an IP address, not a name.`, exampleAction)
   if (base && !base.includes('.')) throw refuse(`${typed} is a single label, which no public DNS answers for.`, exampleAction)
   if (!namePattern.test(base)) throw refuse(`${typed || 'Nothing'} is not a hostname.`, exampleAction)
-  // Hosts of others (github.io) count as suffixes: who has one name below them has not the next.
+  // Private suffixes (github.io) count as public suffixes: names below them belong to different owners.
   const { domain, publicSuffix } = parse(base, { allowPrivateDomains: true })
   if (!domain)
     throw refuse(
@@ -57,8 +57,8 @@ export function parseDomainName(input: string): DomainName {
 }
 
 /**
- * A name that was accepted once. Public suffixes change with each version: one that has become a suffix since must not keep the list it
- * is in from being shown, nor itself from being removed.
+ * Parses a stored hostname without validation. The list of public suffixes changes with each version: a stored name that has become a
+ * suffix must not prevent its list from being shown or the domain from being removed.
  */
 export function storedDomainName(hostname: string): DomainName {
   try {
@@ -70,28 +70,28 @@ export function storedDomainName(hostname: string): DomainName {
   }
 }
 
-/** `*.` and IDN as people read them. */
+/** For display: Unicode instead of punycode, with `*.` kept. */
 export const displayName = (hostname: string): string =>
   hostname.startsWith('*.') ? `*.${domainToUnicode(hostname.slice(2))}` : domainToUnicode(hostname)
 
-/** www for an apex, the apex for its www; null for anything else. */
+/** The www name of an apex, or the apex of a www name; null for other names. */
 export function counterpartOf({ kind, hostname, registrable }: DomainName): string | null {
   if (kind === 'apex') return `www.${hostname}`
   return hostname === `www.${registrable}` ? registrable : null
 }
 
-/** `host` and everything below it. */
+/** Whether `hostname` is `host` or below it. */
 export const isWithin = (hostname: string, host: string): boolean => hostname === host || hostname.endsWith(`.${host}`)
 
-/** The name as forms of DNS hosts want it: relative to what was registered, `@` for that itself. */
+/** The name as DNS hosts' forms expect it: relative to the registrable domain, `@` for that domain itself. */
 export function relativeName(name: string, registrable: string): string {
   if (name === registrable) return '@'
   return name.endsWith(`.${registrable}`) ? name.slice(0, -registrable.length - 1) : name
 }
 
-/** Part of a name as somebody types it, as names are kept: lower case, and whole labels of other scripts in punycode. */
+/** Converts a typed part of a name to stored form: lower case, labels of other scripts in punycode. */
 export function searchedName(typed: string): string {
   const text = withoutUrl(typed).toLowerCase()
-  // Only then: what looks like a number would be taken for an address.
+  // Only for non-ASCII text: domainToASCII would turn a number into an IP address.
   return /[^\x20-\x7e]/.test(text) ? domainToASCII(text) || text : text
 }

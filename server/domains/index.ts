@@ -14,9 +14,9 @@ import { startDomainRounds } from './rounds'
 
 export interface DomainRoom {
   domains: Domains
-  /** For who asks CAs: nothing is asked before `precheck` says ready. null: no router is linked to this process. */
+  /** For certificate orders: `precheck` decides whether a CA may be asked. null: no router is connected to this process. */
   checks: DomainChecks | null
-  /** Background examinations, where this process does them. */
+  /** Starts background examinations, in a process that runs them. */
   start(): { stop(): Promise<void> }
 }
 
@@ -26,14 +26,14 @@ export interface DomainRoomOptions {
   bus: ChangeBus
   logger: Logger
   claimSecret: string
-  /** null: this process is linked to no router, and another does the examinations. */
+  /** null: no router is connected to this process, and another process examines domains. */
   board: ChallengeBoard | null
   syncRoutes: () => Promise<void>
-  /** A CA may be asked about the domain; told after each examination that finds so. */
+  /** Called after each examination with the result that a CA may be asked. */
   onReady?: (domainId: string) => void
 }
 
-/** Everything about custom domains, put together. */
+/** Composes everything about custom domains. */
 export function composeDomains(options: DomainRoomOptions): DomainRoom {
   const { env, prisma, bus, logger, board, syncRoutes } = options
   const { dnsServers, publicAddresses, publicHttpPort, publicHttpsPort } = env.domains
@@ -41,7 +41,7 @@ export function composeDomains(options: DomainRoomOptions): DomainRoom {
   const dns = () => openDns({ servers: dnsServers })
   const ports = { http: publicHttpPort, https: publicHttpsPort }
   const directories = env.acme.production.map((authority) => authority.directory)
-  // Made with the first question: most processes that are started never ask one.
+  // Created at first use: most processes never need it.
   let transport: Promise<AcmeTransport> | undefined
   const issuers = createIssuers(directories, async (url, signal) => {
     transport ??= createAcmeTransport({ caFile: env.acme.caFile })

@@ -23,7 +23,7 @@ type CertificateRow = Pick<Certificate, 'id' | 'domainId' | 'state' | 'names' | 
 }
 const include = { environment: { select: { name: true, project: { select: { slug: true } } } } } as const
 
-/** By id or hostname, as it is kept or as people write it. @throws ERR_NOT_FOUND, for another team's domain too */
+/** Finds a domain by id or by hostname in stored or displayed form. @throws ERR_NOT_FOUND, for another team's domain too */
 export async function requireDomain(db: ScopedClient, idOrHostname: string): Promise<Row> {
   const hostname = searchedName(idOrHostname)
   const row = await db.domain.findFirst({ where: { OR: [{ id: idOrHostname }, { hostname }] }, include })
@@ -34,7 +34,7 @@ export async function requireDomain(db: ScopedClient, idOrHostname: string): Pro
   return row
 }
 
-/** Of a project, by name. */
+/** Domains of a project, sorted by name. */
 export async function listDomains(deps: DomainDeps, actor: Actor, project: string, { search, state }: DomainFilter, page: Page): Promise<DomainPage> {
   authorize(actor, 'domain.read')
   const db = scopeTo(deps.prisma, actor)
@@ -50,7 +50,7 @@ export async function listDomains(deps: DomainDeps, actor: Actor, project: strin
   return { items: await present(deps, db, rows), nextCursor }
 }
 
-/** Somebody looks: until all is well the next check is soon, and the answer to it makes them look again. */
+/** Returns a domain. While it has a problem, schedules an early check, whose result updates the viewer's page. */
 export async function getDomain(deps: DomainDeps, actor: Actor, idOrHostname: string): Promise<DomainView> {
   authorize(actor, 'domain.read')
   const db = scopeTo(deps.prisma, actor)
@@ -61,7 +61,7 @@ export async function getDomain(deps: DomainDeps, actor: Actor, idOrHostname: st
     const { count } = await db.domain.updateMany({ where: { id: row.id, nextCheckAt: { gt: soon } }, data: { nextCheckAt: soon } })
     if (count > 0) {
       row.nextCheckAt = soon
-      // For the rounds, which sleep until what was next before; without a team nobody else hears it.
+      // Wakes the background checks, which sleep until the previously next check. Without a team no dashboard is notified.
       await deps.bus.publish({ kind: 'domain', id: row.id, teamId: null, projectId: null })
     }
   }
@@ -99,7 +99,7 @@ async function present(deps: DomainDeps, db: ScopedClient, rows: Row[]): Promise
     }),
   ])
   const byName = new Map<string, CertificateRow>()
-  // Latest end first: the one that is there already lasts longer.
+  // Sorted by expiry, latest first: keep the certificate that lasts longest.
   for (const one of usable) for (const name of one.names) if (!byName.has(name)) byName.set(name, one)
   const attemptOf = new Map(attempts.map((one) => [one.domainId, one]))
   const own = await deps.own()

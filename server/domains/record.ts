@@ -1,9 +1,9 @@
 import { z } from 'zod'
 import { type DomainCheck, domainCheck } from '@/shared/domains'
 
-/** `Domain.checks`, as the doctor writes it. */
+/** Format of `Domain.checks`, written by the doctor. */
 const stored = z.object({
-  /** Since when the outcome is the same: pauses between checks grow from here. */
+  /** Time since which the result is unchanged: the longer, the longer the pauses between checks. */
   since: z.iso.datetime(),
   findings: z.array(domainCheck),
 })
@@ -12,7 +12,7 @@ export interface StoredChecks {
   findings: DomainCheck[]
 }
 
-/** What an older version wrote and this one does not understand is as good as nothing: the next check writes it anew. */
+/** Content of another version's format counts as empty: the next check replaces it. */
 export function readChecks(value: unknown): StoredChecks {
   const parsed = stored.safeParse(value)
   return parsed.success ? { since: new Date(parsed.data.since), findings: parsed.data.findings } : { since: null, findings: [] }
@@ -24,15 +24,15 @@ const second = 1000
 const hour = 3600 * second
 const shortestMs = 20 * second
 const longestMs = 6 * hour
-/** While somebody looks at it. */
+/** Pause while a user views the domain. */
 export const watchedPauseMs = 10 * second
-/** Nothing to put right: only that it still holds. */
+/** Pause without problems: the check only confirms the state. */
 const settledPauseMs = 12 * hour
 
-/** Milliseconds until the next check: an eighth of the time for which nothing has changed, so that a change made soon is seen soon. */
+/** Milliseconds until the next check: an eighth of the time since the last change, so that recent changes are followed quickly. */
 export function pauseMs(options: { settled: boolean; since: Date; now: Date; random?: number }): number {
   const { settled, since, now, random = Math.random() } = options
   const pause = settled ? settledPauseMs : Math.min(longestMs, Math.max(shortestMs, (now.getTime() - since.getTime()) / 8))
-  // ±10 %: domains that were added together are not checked together for ever.
+  // ±10 %: spreads the checks of domains that were added together.
   return Math.round(pause * (0.9 + 0.2 * random))
 }

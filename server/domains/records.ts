@@ -4,7 +4,7 @@ import type { DnsRecord, DomainView } from '@/shared/domains'
 import type { OwnAddresses } from './doctor/own-addresses'
 import { type DomainName, relativeName } from './hostname'
 
-/** What a domain's records are made from. */
+/** The facts from which a domain's DNS records are derived. */
 export interface RecordSource {
   name: DomainName
   /** Addresses under which visitors reach this server. */
@@ -18,7 +18,7 @@ export interface ExpectedRecords {
   alternatives: DomainView['alternatives']
 }
 
-/** What a person must know before they set addresses the machine found by itself. */
+/** Notes shown before the user sets addresses that the machine detected itself. */
 export function addressNotes(own: OwnAddresses): string[] {
   if (own.addresses.length === 0) return ['No address of this server is known. Its operator must name it: EDGE_PUBLIC_ADDRESSES.']
   if (own.origin !== 'private') return []
@@ -35,15 +35,15 @@ export function recordOf(type: DnsRecord['type'], name: string, value: string, r
 export const addressRecords = ({ name, addresses }: Pick<RecordSource, 'name' | 'addresses'>): DnsRecord[] =>
   addresses.map((address) => recordOf(isIPv6(address) ? 'AAAA' : 'A', name.hostname, address, name.registrable))
 
-/** Whether the world can resolve names below it: an installation on `localhost` has no host one could point a CNAME at. */
+/** Whether names below `host` resolve publicly: a CNAME cannot point to an installation on `localhost`. */
 function isPublicHost(host: string): boolean {
   const { isIcann, domain } = parse(host)
   return isIcann === true && domain !== null
 }
 
 /**
- * The records to set. An apex takes addresses, because a CNAME may not stand beside its SOA and NS (RFC 1034 §3.6.2); a subdomain
- * or wildcard takes a CNAME, which follows the server when it moves.
+ * The DNS records to set. An apex needs addresses, because a CNAME must not coexist with SOA and NS (RFC 1034 §3.6.2). A subdomain or
+ * wildcard gets a CNAME, which stays valid when the server's address changes.
  */
 export function expectedRecords(source: RecordSource): ExpectedRecords {
   const { name, projectHost } = source

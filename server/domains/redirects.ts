@@ -3,8 +3,8 @@ import type { ScopedClient, ScopedTransaction } from '../database/scope'
 import { parseDomainName } from './hostname'
 
 /**
- * The canonical name of a domain of the same project that may be redirected to: one that serves by itself, so that there are neither
- * chains nor circles.
+ * Validates a redirect target: a domain of the same project that does not redirect itself, so that neither chains nor loops arise. Returns
+ * its stored name.
  * @throws ERR_INVALID_INPUT
  */
 export async function requireRedirectTarget(
@@ -24,8 +24,8 @@ export async function requireRedirectTarget(
   return hostname
 }
 
-/** Redirects of a project are changed one at a time: two changes at once could make a chain or a circle that neither of them sees. */
+/** Locks the redirects of a project: two concurrent changes could otherwise create a chain or loop. */
 export async function holdRedirects(tx: ScopedTransaction, projectId: string): Promise<void> {
-  // Any write to the project's row holds it until the transaction ends.
+  // Any write to the project's row locks it until the transaction ends.
   await tx.project.updateMany({ where: { id: projectId }, data: { id: projectId } })
 }

@@ -11,13 +11,13 @@ export interface RoundDeps {
 }
 
 const atOnce = 4
-/** A claim on a check: beyond this another machine may do it. */
+/** Lease of a check: after this time another machine may take over. */
 const leaseMs = 60_000
-/** The clock of the database decides what is due, so a wake-up may be early or late; none is later than this. */
+/** Longest sleep: the database's clock decides which checks are due, so a wake-up may be early or late. */
 const longestSleepMs = 60_000
 const shortestSleepMs = 200
 
-/** Examines domains when their time has come. Several machines may do so at once: each takes its own. */
+/** Examines domains that are due. Several machines may run this: each claims its own domains. */
 export function startDomainRounds(deps: RoundDeps): { stop(): Promise<void> } {
   const { prisma, bus, checks, logger } = deps
   const stopping = new AbortController()
@@ -59,7 +59,7 @@ export function startDomainRounds(deps: RoundDeps): { stop(): Promise<void> } {
   }
 }
 
-/** Of each team the one that waits longest, then the next of each: a team with a thousand slow domains delays its own. */
+/** Claims due domains round robin by team: a team with a thousand slow domains delays only itself. */
 async function claimDue(prisma: PrismaClient): Promise<string[]> {
   const rows = await prisma.$queryRaw<{ id: string }[]>`
     WITH due AS (

@@ -1,16 +1,19 @@
 import { isIP, isIPv4, isIPv6 } from 'node:net'
 import { z } from 'zod'
 
-/** What the environment says about DNS and addresses. Parsed by `server/env.ts`. */
+/** Settings for DNS and addresses from environment variables. Parsed by `server/env.ts`. */
 export interface DomainSettings {
-  /** Resolvers (`ip`, `ip:port`) that are believed instead of the system's and of the zones' own servers; null: none. */
+  /** Resolvers (`ip`, `ip:port`) used instead of the system's and the zones' authoritative servers; null: not set. */
   dnsServers: string[] | null
   /** Addresses under which visitors reach this server; empty: those of its interfaces. */
   publicAddresses: string[]
-  /** Ports as visitors and CAs see them, whatever the router itself listens on: HTTPS unset, the port it listens on. */
+  /**
+   * Ports that visitors and CAs use, which may differ from the router's own. If the HTTPS port is not set: the port on which the router
+   * listens.
+   */
   publicHttpPort: number
   publicHttpsPort: number
-  /** In addresses of projects over HTTP. */
+  /** HTTP port in the displayed URLs of projects. */
   shownHttpPort: number
 }
 
@@ -20,14 +23,14 @@ const list = z.string().transform((text) =>
     .map((one) => one.trim())
     .filter(Boolean),
 )
-/** Port 0 ends the process, and what is no address fails each question: both are better said at boot. */
+/** Validates at boot: port 0 would crash the process, and an invalid address would fail every query. */
 function isResolver(text: string): boolean {
   if (isIP(text) !== 0) return true
-  // Bare in brackets is an address as well.
+  // An IPv6 address may be written in brackets without a port.
   const [, six = '', four = '', port = '53'] = /^(?:\[(.*)\]|([^:]*)(?=:))(?::(\d{1,5}))?$/.exec(text) ?? []
   return (isIPv6(six) || isIPv4(four)) && Number(port) >= 1 && Number(port) <= 65_535
 }
-/** As DNS answers are spelled (RFC 5952), with which it is compared. */
+/** Canonical spelling (RFC 5952), which DNS answers use and with which it is compared. */
 const canonicalAddress = (address: string): string => (isIPv6(address) && URL.parse(`http://[${address}]`)?.hostname.slice(1, -1)) || address
 const publicPort = z.coerce.number().int().min(1).max(65_535).optional()
 
@@ -41,7 +44,7 @@ export const domainVariables = {
   EDGE_PUBLIC_HTTPS_PORT: publicPort,
 }
 
-/** `listens`: ports of the router; HTTPS 0 is off. */
+/** `listens`: ports of the router; HTTPS 0 means off. */
 export function domainSettings(env: z.output<z.ZodObject<typeof domainVariables>>, listens: { http: number; https: number }): DomainSettings {
   return {
     dnsServers: env.DNS_SERVERS ?? null,

@@ -13,12 +13,12 @@ import { searchedName } from './hostname'
 import { presentOne, requireDomain } from './read'
 import { holdRedirects, requireRedirectTarget } from './redirects'
 
-/** An examination visits addresses that others chose: a button pressed without end must not become traffic for them. */
+/** Shortest interval between examinations, which visit addresses chosen by others: repeated clicks must not flood these servers. */
 const shortestIntervalMs = 2_000
 
 type Patch = z.output<typeof domainPatch>
 
-/** Changes what the patch names. Routes follow at once; what the doctor judges is examined anew. */
+/** Changes the fields in the patch. Routes are updated at once; the doctor examines the domain again if its checks are affected. */
 export async function updateDomain(deps: DomainDeps, actor: Actor, idOrHostname: string, patch: Patch): Promise<DomainView> {
   authorize(actor, 'domain.write')
   const db = scopeTo(deps.prisma, actor)
@@ -54,9 +54,9 @@ async function requireProvider(db: ScopedClient, id: string): Promise<string> {
 }
 
 /**
- * Takes a domain away: it is no longer routed when this returns. Domains that redirected to it serve by themselves. A certificate that is
- * still valid is kept, sealed, for the day the team adds the name again.
- * @throws ERR_INVALID_INPUT when `confirmHostname` is not its name
+ * Removes a domain: when this resolves, it is no longer routed. Domains that redirected to it serve their project directly. A valid
+ * certificate is kept encrypted, in case the team adds the name again.
+ * @throws ERR_INVALID_INPUT when `confirmHostname` differs from the hostname
  */
 export async function removeDomain(deps: DomainDeps, actor: Actor, idOrHostname: string, confirmHostname: string): Promise<void> {
   authorize(actor, 'domain.write')
@@ -74,7 +74,7 @@ export async function removeDomain(deps: DomainDeps, actor: Actor, idOrHostname:
   await deps.bus.publish({ kind: 'domain', id: row.id, teamId: actor.teamId, projectId: row.projectId })
 }
 
-/** Examines it now, where examinations are done in this process; elsewhere it is next in line. */
+/** Examines the domain now if this process runs examinations; otherwise schedules the examination next. */
 export async function checkDomain(deps: DomainDeps, actor: Actor, idOrHostname: string): Promise<DomainView> {
   authorize(actor, 'domain.check')
   const db = scopeTo(deps.prisma, actor)

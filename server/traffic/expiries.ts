@@ -1,4 +1,4 @@
-/** A certificate on record, with what its domain wants. */
+/** A stored certificate and the certificate mode of its domain. */
 export interface CertificateRow {
   source: string
   notAfter: Date | null
@@ -6,8 +6,8 @@ export interface CertificateRow {
 }
 
 /**
- * When HTTPS of each host ends, once a host: a series with two values is none for Prometheus. Of several certificates it is the one the
- * routers prefer: a valid one before one that has ended, then of the kind that is wanted, then the one that lasts longest.
+ * Expiry of HTTPS per host, one value per host, because Prometheus rejects duplicate series. Of several certificates selects the one that
+ * routers prefer: valid before expired, then the configured kind, then the latest expiry.
  */
 export function expiriesOf(rows: readonly CertificateRow[], now: number): { projectId: string; host: string; notAfter: Date }[] {
   const rank = ({ source, notAfter, domain }: CertificateRow): number[] => {

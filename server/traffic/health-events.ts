@@ -2,10 +2,10 @@ import type { Pool } from 'pg'
 import type { ChangeBus } from '../events/bus'
 import type { CheckedHealthEvent } from './reports'
 
-/** Kinds of the events of a project that are about the rotation. */
+/** Project event kinds about the load-balancer rotation. */
 export const healthEventKinds = ['instance.ejected', 'instance.restored'] as const
 
-/** Writes what routers did with targets as events of their project; instances nobody knows are left out. */
+/** Stores ejections and restorations reported by routers as events of their project; unknown instances are omitted. */
 export async function recordHealthEvents(pool: Pool, bus: ChangeBus, events: readonly CheckedHealthEvent[]): Promise<void> {
   const { rows } = await pool.query<{ id: string; teamId: string; projectId: string }>(
     `INSERT INTO "Event" ("teamId", "projectId", "kind", "payload", "createdAt")

@@ -14,11 +14,14 @@ const flushLinesMs = 300
 
 export interface TrafficIngest {
   totals: TrafficTotals
-  /** Writes what waits and ends. */
+  /** Writes pending data and stops. */
   stop(): Promise<void>
 }
 
-/** Takes what routers report: checked, summed, written in batches. A database that is away costs detail, never memory without bound. */
+/**
+ * Receives reports of routers: validates, aggregates and writes them in batches. If the database is unavailable, details are dropped to
+ * bound the memory.
+ */
 export function startTrafficIngest(deps: { hub: LinkHub; pool: Pool; bus: ChangeBus; logger: Logger }): TrafficIngest {
   const { hub, pool, bus, logger } = deps
   const minutes = new MinuteStore(pool)
@@ -28,7 +31,7 @@ export function startTrafficIngest(deps: { hub: LinkHub; pool: Pool; bus: Change
 
   hub.messages.onReport('traffic', (report) => {
     const { to, counters } = trafficReport.parse(report)
-    // A router whose clock is ahead must not write into the future, where nobody looks.
+    // Clamp to now: a router whose clock is ahead must not write minutes in the future.
     const at = Math.min(to, Date.now())
     for (const one of counters) {
       minutes.add(at, one)
@@ -68,7 +71,7 @@ export function startTrafficIngest(deps: { hub: LinkHub; pool: Pool; bus: Change
   }
 }
 
-/** Runs `work` again and again, never twice at once; once more when stopped. */
+/** Runs `work` repeatedly without overlap, and once more on stop. */
 function every(pauseMs: number, logger: Logger, work: () => Promise<void>): { stop(): Promise<void> } {
   let stopped = false
   let failed = false
@@ -79,7 +82,7 @@ function every(pauseMs: number, logger: Logger, work: () => Promise<void>): { st
       await work()
       failed = false
     } catch (error) {
-      // Said once: a database that is away is away for a while.
+      // Log only the first failure of an outage.
       if (!failed) logger.warn({ err: error }, 'traffic not written yet; it is kept and tried again')
       failed = true
     }

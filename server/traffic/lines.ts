@@ -2,7 +2,7 @@ import type { Pool } from 'pg'
 import { isRefusedForGood } from './refused'
 import type { CheckedLine } from './reports'
 
-/** Lines that may wait for the database; the oldest go first. */
+/** Maximum lines waiting for the database; the oldest are dropped first. */
 const maxWaiting = 5_000
 const batchLines = 1_000
 
@@ -16,13 +16,13 @@ const insert = `
   JOIN "Project" p ON p."id" = r."projectId"
   ORDER BY r."place"`
 
-// In the order in which they came: times are rounded, so that those of one router's lines may be equal, or even cross.
+// Keep the order of arrival: rounded times of one router's lines may be equal or even out of order.
 function rowOf(line: CheckedLine, place: number) {
   const { at, projectId, deploymentId, instanceId, requestId, host, method, target, status, durationMs, ...detail } = line
   return { place, at, projectId, deploymentId, instanceId, requestId, host, method, target, status, durationMs, detail }
 }
 
-/** Lines of the access log on their way to the database. Whoever looks is told once they are there. */
+/** Buffers access-log lines for the database. Live views are notified after the lines are stored. */
 export class LineStore {
   readonly #pool: Pool
   #waiting: CheckedLine[] = []
@@ -40,7 +40,10 @@ export class LineStore {
     this.lost += surplus
   }
 
-  /** Writes what waits; gives the projects that have new lines. Lines that could not be written are kept. @throws what the database says. */
+  /**
+   * Writes the waiting lines and returns the projects with new lines. Lines that could not be written stay buffered. @throws the database
+   * error
+   */
   async flush(): Promise<Set<string>> {
     const projects = new Set<string>()
     while (this.#waiting.length > 0) {

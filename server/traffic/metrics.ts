@@ -17,16 +17,16 @@ interface Metric {
 
 export interface MetricsInput {
   hosts: (HostTotals & { project: string })[]
-  /** Requests and upgraded connections open; null: the routers did not say in time. */
+  /** Open requests and upgraded connections; null: the routers did not answer in time. */
   inFlight: { project: string; instanceId: string; open: number }[] | null
-  /** In how many routers each instance is out of the rotation. */
+  /** Number of routers that have ejected each instance. */
   ejected: { project: string; instanceId: string; routers: number }[]
   certificates: { project: string; host: string; notAfter: Date }[]
   routers: { connected: number; expected: number; tableVersion: number | null }
   droppedLines: number
 }
 
-/** The text of one scrape. */
+/** Text of one scrape in Prometheus format. */
 export function metricsText(input: MetricsInput): string {
   return [...trafficMetrics(input.hosts), ...stateMetrics(input)]
     .filter((metric) => metric.samples.length > 0)

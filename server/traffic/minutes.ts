@@ -7,17 +7,17 @@ interface MinuteRow extends CheckedCounters {
   minute: number
 }
 
-/** Rows that may wait for a database that is away; beyond them counts are given up. */
+/** Maximum rows waiting for the database; further counts are dropped. */
 const maxWaitingRows = 50_000
-/** Rows of one statement. */
+/** Rows per statement. */
 const batchRows = 2_000
 
 const keyOf = ({ minute, projectId, host, instanceId, deploymentId }: MinuteRow) =>
   `${minute} ${projectId} ${host} ${instanceId ?? ''} ${deploymentId ?? ''}`
 
 /**
- * Adds to what is there: several routers and several reports meet in one minute. The team is the project's; rows of projects that are
- * gone match nothing. Arrays are added element by element.
+ * Adds to existing rows: several routers and reports contribute to one minute. The team comes from the project; rows of deleted projects
+ * match nothing. Arrays are added element by element.
  */
 const upsert = `
   INSERT INTO "TrafficMinute" AS t
@@ -36,18 +36,18 @@ const upsert = `
     "statuses" = (SELECT array_agg(coalesce(a, 0) + coalesce(b, 0) ORDER BY i) FROM unnest(t."statuses", excluded."statuses") WITH ORDINALITY AS u(a, b, i)),
     "latency" = (SELECT array_agg(coalesce(a, 0) + coalesce(b, 0) ORDER BY i) FROM unnest(t."latency", excluded."latency") WITH ORDINALITY AS u(a, b, i))`
 
-/** Traffic by the minute on its way to the database: summed here first, written in batches. */
+/** Aggregates traffic per minute in memory and writes it to the database in batches. */
 export class MinuteStore {
   readonly #pool: Pool
   #waiting = new Map<string, MinuteRow>()
-  /** Rows given up. */
+  /** Number of dropped rows. */
   lost = 0
 
   constructor(pool: Pool) {
     this.#pool = pool
   }
 
-  /** `at`: ms since 1970. Counters of no project are nobody's to see. */
+  /** `at`: ms since 1970. Counters without a project are ignored, because no user may see them. */
   add(at: number, counters: CheckedCounters): void {
     if (counters.projectId === null) return
     const row = { ...counters, minute: Math.floor(at / 60_000) * 60 }
@@ -58,7 +58,7 @@ export class MinuteStore {
     else this.lost++
   }
 
-  /** Writes what waits; on failure it waits on. @throws what the database says. */
+  /** Writes the waiting rows; on failure they stay buffered. @throws the database error */
   async flush(): Promise<void> {
     while (this.#waiting.size > 0) {
       const batch = [...this.#waiting].slice(0, batchRows)

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { latencyBoundsMs } from '@/shared/link'
 
-/** What routers report, checked: they are other processes, maybe of another version. */
+/** Schemas of router reports, which may come from another version of the router. */
 
 const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER)
 const id = z.string().min(1).max(64)
@@ -20,11 +20,11 @@ const trafficCounters = z.object({
   latency: z.array(count).length(latencyBoundsMs.length + 1),
 })
 export type CheckedCounters = z.output<typeof trafficCounters>
-/** ms since 1970; Postgres refuses years of six digits. */
+/** ms since 1970; Postgres rejects six-digit years. */
 const time = z.number().min(0).max(Date.UTC(9999, 0))
 export const trafficReport = z.object({ from: time, to: time, counters: z.array(trafficCounters).max(10_000) })
 
-// Postgres keeps no NUL in text, and lone surrogates are not UTF-8.
+// Postgres text must not contain NUL, and lone surrogates are not valid UTF-8.
 const text = (max: number) =>
   z
     .string()

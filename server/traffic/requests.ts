@@ -7,9 +7,9 @@ import { parsePosition } from '../deployments/logs'
 import type { ChangeBus } from '../events/bus'
 import { watchBeatMs } from './watched'
 
-/** Lines a live view begins with. */
+/** Lines shown when a live view starts. */
 const linesToBeginWith = 50
-/** Lines of one read of a live view: who cannot keep up misses none, but sees them later. */
+/** Lines per read of a live view: a slow reader sees lines late but misses none. */
 const pageLines = 200
 
 function whereOf(projectId: string, { status, path, host, method, requestId }: RequestFilter): Prisma.AccessLineWhereInput {
@@ -24,7 +24,7 @@ function whereOf(projectId: string, { status, path, host, method, requestId }: R
   }
 }
 
-/** Requests that were written down, newest first. */
+/** Stored requests, newest first. */
 export async function listRequests(
   db: ScopedClient,
   projectId: string,
@@ -38,14 +38,14 @@ export async function listRequests(
 }
 
 export interface FollowQuery extends RequestFilter {
-  /** Id of the last request the reader has. */
+  /** Id of the last request that the reader has seen. */
   after?: string | undefined
   signal: AbortSignal
 }
 
 /**
- * Requests as they come, after the last few there are. While this is read, routers tell of all requests of the project instead of a sample.
- * @throws ERR_INVALID_INPUT for a position that cannot be
+ * Yields recent requests, then new ones. While it is read, routers report all requests of the project instead of a sample.
+ * @throws ERR_INVALID_INPUT for an invalid position
  */
 export async function* followRequests(
   deps: { prisma: PrismaClient; bus: ChangeBus },
@@ -85,13 +85,13 @@ export async function* followRequests(
   }
 }
 
-// Nothing matches yet: what comes is newer than everything there is.
+// Fallback position when no line matches yet: later lines have higher ids.
 async function newestId(db: ScopedClient, projectId: string): Promise<bigint> {
   const newest = await db.accessLine.findFirst({ where: { projectId }, orderBy: { id: 'desc' }, select: { id: true } })
   return newest?.id ?? 0n
 }
 
-/** What a line holds beside its own columns; written by `lines.ts`. */
+/** Content of a line's JSON column; written by `lines.ts`. */
 type Detail = { port?: number | null } & Pick<
   RequestView,
   'upstreamMs' | 'bytesIn' | 'bytesOut' | 'cache' | 'protocol' | 'scheme' | 'clientIp' | 'userAgent' | 'reason'

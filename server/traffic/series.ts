@@ -2,10 +2,10 @@ import type { Pool } from 'pg'
 import { latencyBoundsMs } from '@/shared/link'
 import { percentile, type TrafficRange, type TrafficSeries, type TrafficSums, trafficRanges } from '@/shared/traffic'
 
-/** Hosts and instances shown beside the chart. */
+/** Maximum hosts and instances listed with the chart. */
 const shownRows = 20
 
-// Arrays have no sum of their own: one per element, put together again.
+// Postgres has no sum of arrays: sums each element and builds a new array.
 const sumOf = (column: string, from: number, count: number) =>
   `ARRAY[${Array.from({ length: count }, (_, i) => `coalesce(sum("${column}"[${i + from}]), 0)`).join(', ')}]::float8[]`
 const sums = `sum("requests")::float8 AS "requests", ${sumOf('statuses', 1, 6)} AS "statuses", sum("bytesIn")::float8 AS "bytesIn",
@@ -24,14 +24,14 @@ type Keyed = SumRow & { at: number; host: string; instanceId: string; deployment
 const empty: SumRow = { requests: 0, statuses: [0, 0, 0, 0, 0, 0], bytesIn: 0, bytesOut: 0, cacheHits: 0, latency: [] }
 
 export interface SeriesQuery {
-  /** Both: the project was found in the team's scope, and rows carry the team again. */
+  /** Filter by both: the project was checked within the team's scope, and rows also carry the team. */
   teamId: string
   projectId: string
   range: TrafficRange
   host: string | undefined
 }
 
-/** Traffic of a project over a range, its points on whole steps; the last one is still growing. */
+/** Traffic of a project over a range. Points lie on whole steps; the last step is incomplete. */
 export async function readSeries(pool: Pool, query: SeriesQuery, now = Date.now()): Promise<TrafficSeries> {
   const { lengthSeconds, stepSeconds } = trafficRanges[query.range]
   const last = Math.floor(now / 1000 / stepSeconds) * stepSeconds
@@ -65,7 +65,7 @@ export async function readSeries(pool: Pool, query: SeriesQuery, now = Date.now(
 const isoOf = (seconds: number) => new Date(seconds * 1000).toISOString()
 
 function present(row: SumRow): TrafficSums {
-  // Sums over no rows are null.
+  // SQL sums over no rows are null.
   return {
     requests: row.requests ?? 0,
     statuses: row.statuses,

@@ -1,6 +1,6 @@
 import type { CheckedCounters } from './reports'
 
-/** Sums since this process started, of one host. */
+/** Totals of one host since this process started. */
 export interface HostTotals {
   projectId: string
   host: string
@@ -14,12 +14,12 @@ export interface HostTotals {
 }
 
 /**
- * Series of a scrape are bounded. Every deployment has a host of its own, so that old ones give way to newcomers: one that comes back
- * begins at zero again, which Prometheus takes for a restart.
+ * Maximum hosts in a scrape. Every deployment has its own host, so old hosts are evicted; a host that returns starts at zero, which
+ * Prometheus treats as a counter reset.
  */
 const presetMaxHosts = 20_000
 
-/** What a scrape reads: counters that only grow, as Prometheus wants them. They begin at zero with this process, which it handles. */
+/** Counters for a scrape. They only grow and start at zero with this process, which Prometheus handles as a reset. */
 export class TrafficTotals {
   readonly #hosts = new Map<string, HostTotals>()
   readonly #ejected = new Map<string, Set<string>>()
@@ -41,7 +41,7 @@ export class TrafficTotals {
       const { projectId, host } = counters
       totals = { projectId, host, requests: 0, statuses: [], bytesIn: 0, bytesOut: 0, cacheHits: 0, durationMs: 0, latency: [] }
     }
-    // A map keeps the order of insertion: first is who has been idle longest.
+    // Reinsert at the end: the first entry of the map is the least recently used.
     this.#hosts.set(key, totals)
     totals.requests += counters.requests
     totals.durationMs += counters.durationMs
@@ -63,7 +63,7 @@ export class TrafficTotals {
     this.#ejected.set(worker, set)
   }
 
-  /** In how many of the connected routers an instance is ejected; what others said went with them. */
+  /** Number of connected routers in which each instance is ejected; reports of disconnected routers are ignored. */
   ejectedIn(workers: readonly string[]): Map<string, number> {
     const counts = new Map<string, number>()
     for (const name of [...this.#ejected.keys()]) if (!workers.includes(name)) this.#ejected.delete(name)

@@ -19,7 +19,7 @@ export interface TrafficDeps {
   prisma: PrismaClient
   pool: Pool
   bus: ChangeBus
-  /** null: this process has no routers (role `web` alone), and nothing to scrape. */
+  /** null: this process has no routers (role `web` alone), so metrics are unavailable. */
   edge: { hub: Pick<LinkHub, 'status' | 'inFlight'>; totals: TrafficTotals } | null
 }
 
@@ -29,21 +29,21 @@ const shownEvents = 20
 export interface Traffic {
   /** Counts, bytes and percentiles of a project over a range. */
   series(actor: Actor, projectId: string, query: { range: TrafficRange; host?: string | undefined }): Promise<TrafficSeries>
-  /** Requests the routers wrote down: all errors, a sample of the rest; newest first. */
+  /** Stored requests: all errors and a sample of the others; newest first. */
   requests(
     actor: Actor,
     projectId: string,
     query: RequestFilter & { limit: number; cursor?: string | undefined },
   ): Promise<{ items: RequestView[]; nextCursor: string | null }>
-  /** The last ones, then new ones as they come; while it is read, routers tell of all requests of the project. */
+  /** Recent requests, then new ones. While it is read, routers report all requests of the project. */
   follow(actor: Actor, projectId: string, query: FollowQuery): AsyncIterable<RequestView>
-  /** When routers took instances out of the rotation and back, newest first. */
+  /** Ejections and restorations of instances, newest first. */
   targetEvents(actor: Actor, projectId: string): Promise<TargetEventView[]>
-  /** The team's figures as Prometheus scrapes them. @throws ERR_UNAVAILABLE in a process without routers */
+  /** The team's metrics in Prometheus format. @throws ERR_UNAVAILABLE in a process without routers */
   metrics(actor: Actor): Promise<string>
 }
 
-/** Traffic as people and Prometheus see it. Every use-case finds the project in the actor's team first. */
+/** Use-cases about traffic. Each first checks that the project belongs to the actor's team. */
 export function createTraffic(deps: TrafficDeps): Traffic {
   const { prisma, pool, bus } = deps
   return {

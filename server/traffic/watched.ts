@@ -2,15 +2,15 @@ import type { Logger } from 'pino'
 import type { ChangeBus } from '../events/bus'
 import type { LinkMessages } from '../link/link-messages'
 
-/** Whoever looks says so again and again; who has left, or died, is forgotten by silence. */
+/** Live views send a heartbeat at this interval; a view without heartbeats is forgotten. */
 export const watchBeatMs = 10_000
 const forgottenAfterMs = 25_000
 const lookEveryMs = 5_000
 const tellDeadlineMs = 5_000
 
 /**
- * Which projects somebody looks at live, kept with the routers, which then tell of every request of them. Beats come over the change bus:
- * the dashboard's process may be another one than the routers' control plane.
+ * Projects with open live views, sent to the routers, which then report every request of these projects. Heartbeats use the change bus,
+ * because the dashboard may run in another process.
  */
 export class WatchedProjects {
   readonly #until = new Map<string, number>()

@@ -6,7 +6,7 @@ import { dnsFailure, failureState, finding, listed } from './finding'
 
 type CaaProperty = { tag: string; value: string; critical: boolean }
 
-/** Node names the property by its tag; anything besides `critical` and `type` is one. */
+/** Node returns a CAA property under its tag, next to `critical` and `type`. */
 function propertyOf(record: CaaRecord): CaaProperty {
   const [tag = '', value = ''] = Object.entries(record).find(([key]) => key !== 'critical' && key !== 'type') ?? []
   return { tag: tag.toLowerCase(), value: String(value), critical: (record.critical & 128) !== 0 }
@@ -14,7 +14,7 @@ function propertyOf(record: CaaRecord): CaaProperty {
 
 const knownTags = new Set(['issue', 'issuewild', 'issuemail', 'issuevmc', 'iodef', 'contactemail', 'contactphone'])
 
-/** RFC 8659 §4.2: the issuer's domain, then parameters; an empty domain forbids everybody. */
+/** RFC 8659 §4.2: the issuer's domain, then parameters; an empty domain forbids every issuer. */
 const issuerOf = (value: string): string => value.split(';')[0]?.trim().toLowerCase() ?? ''
 /** RFC 8657 §4: methods by which this issuer may validate. */
 function methodsOf(value: string): string[] | null {
@@ -22,7 +22,7 @@ function methodsOf(value: string): string[] | null {
   return found ? found.split(',').map((method) => method.trim().toLowerCase()) : null
 }
 
-/** CAA must let the configured CA issue: the closest ancestor that has any decides (RFC 8659). */
+/** Checks that CAA allows the configured CA: the closest ancestor with CAA records applies (RFC 8659). */
 export function checkCaa(facts: Facts): DomainCheck {
   const { caa, issuers, name } = facts
   const blocks = 'certificate'
@@ -76,7 +76,7 @@ function allowedMethods(allowed: CaaProperty[], byDns: boolean, where: string): 
   return finding('caa', 'ok', `The CAA records of ${where} allow ${listed(allowed.map((one) => issuerOf(one.value)))}.`)
 }
 
-/** A wildcard is proved by DNS alone (RFC 8555 §7.1.3: http-01 cannot). */
+/** A wildcard requires a DNS challenge (RFC 8555 §7.1.3: http-01 is not possible). */
 export function checkMethod({ name, certificateMode, hasDnsProvider }: Facts): DomainCheck {
   if (certificateMode !== 'automatic')
     return finding('method', 'ok', certificateMode === 'off' ? 'HTTPS is off for this domain.' : 'You upload the certificate yourself.')

@@ -5,10 +5,10 @@ import { type Facts, valuesOf } from './facts'
 import { dnsFailure, failureState, finding, listed } from './finding'
 import { proxyAt } from './proxies'
 
-/** The zone exists and somebody answers for it. */
+/** Checks that the zone exists and its servers answer. */
 export function checkZone({ zone, name, a, aaaa }: Facts): DomainCheck {
   const blocks = 'traffic'
-  // A split horizon may hold the name alone.
+  // With a split horizon, only the name itself may be visible.
   if (zone.kind === 'found' || a.kind === 'found' || aaaa.kind === 'found')
     return finding(
       'zone',
@@ -23,7 +23,7 @@ export function checkZone({ zone, name, a, aaaa }: Facts): DomainCheck {
   })
 }
 
-/** Another team's claim is answered by a TXT record that only the owner of the zone can set. */
+/** Checks the TXT record that proves ownership against another team's claim: only the owner of the zone can set it. */
 export function checkClaim({ rival, claimTxt, name, token }: Facts): DomainCheck {
   if (rival === 'none' || !claimTxt) return finding('claim', 'ok', 'No other team of this installation uses this domain.')
   if (valuesOf(claimTxt).some((value) => value.trim() === token)) return finding('claim', 'ok', 'Your team has proved that this name is its own.')
@@ -38,7 +38,7 @@ export function checkClaim({ rival, claimTxt, name, token }: Facts): DomainCheck
   })
 }
 
-/** Addresses of the family that lead elsewhere: neither this server's, nor answered by it. */
+/** Addresses of this family that are neither this server's nor answered by it. */
 export function strangers(facts: Facts, family: 'a' | 'aaaa'): string[] {
   const ours = new Set([
     ...facts.own.addresses,
@@ -58,7 +58,7 @@ function wanted(facts: Facts) {
   return records
 }
 
-/** A records, and the alias that leads to them. */
+/** Checks the A records and the alias that leads to them. */
 export function checkAddress(facts: Facts): DomainCheck {
   const { a, aaaa, aliases, name, probed } = facts
   const blocks = 'traffic'
@@ -129,14 +129,14 @@ function noAddress(facts: Facts): DomainCheck {
   })
 }
 
-/** A wrong AAAA fails a good A: CAs and most browsers ask for IPv6 first. */
+/** Checks AAAA: a wrong AAAA breaks a correct A, because CAs and most browsers try IPv6 first. */
 export function checkIpv6(facts: Facts): DomainCheck {
   const { aaaa, name, own, probed } = facts
   const own6 = own.addresses.filter((address) => address.includes(':'))
   const values = valuesOf(aaaa)
   if (values.length === 0) {
     const failure = dnsFailure(aaaa, probed)
-    // Of a zone that answers for A, a lost AAAA answer would make a CA stop as well.
+    // If A exists but AAAA queries fail, a CA stops as well.
     if (failure && facts.a.kind === 'found') return finding('ipv6', failureState(aaaa), failure.cause, { fix: failure.fix, blocks: 'certificate' })
     return finding(
       'ipv6',

@@ -2,14 +2,14 @@ import type { CaaRecord } from 'node:dns'
 import { Resolver } from 'node:dns/promises'
 import { reachOf } from '@/builder/source/address'
 
-/** What DNS says to one question; every way in which it can fail is told apart, because each has another remedy. */
+/** Result of a DNS query. Failures are distinguished because each has a different fix. */
 export type DnsOutcome<T = string> =
   | { kind: 'found'; values: T[] }
   /** The name exists, without records of this type. */
   | { kind: 'no-data' }
   /** NXDOMAIN. */
   | { kind: 'no-name' }
-  /** SERVFAIL: the zone's servers do not answer properly, or its signatures do not hold. */
+  /** SERVFAIL: the zone's servers fail, or its DNSSEC signatures are invalid. */
   | { kind: 'servfail' }
   | { kind: 'refused' }
   | { kind: 'timeout' }
@@ -17,32 +17,32 @@ export type DnsOutcome<T = string> =
 
 export type TextType = 'A' | 'AAAA' | 'CNAME' | 'NS' | 'TXT'
 
-/** One examination's view of DNS: what was learned about who is in charge of which zone is kept as long as it. */
+/** DNS queries of one examination; the authoritative servers found are cached for its duration. */
 export interface DnsSession {
-  /** Follows aliases for every type but CNAME and NS. Never throws. TXT: one string a record. */
+  /** Follows aliases for every type but CNAME and NS. Never throws. TXT: one string per record. */
   ask(name: string, type: TextType): Promise<DnsOutcome>
   askCaa(name: string): Promise<DnsOutcome<CaaRecord>>
-  /** Canonical names the name leads to, in order; empty when it is no alias. */
+  /** Targets of the name's CNAME chain, in order; empty: no alias. */
   aliases(name: string): Promise<string[]>
 }
 
 export interface DnsOptions {
   /**
-   * `ip` or `ip:port`. These and no others are believed: a split horizon, or a test. null: the system's, and then the servers in
-   * charge of the zone themselves, so that what caches still remember does not matter.
+   * Resolvers as `ip` or `ip:port`, used exclusively: for a split horizon or tests. null: the zone's authoritative servers, which bypasses
+   * caches, then the system's resolver.
    */
   servers: readonly string[] | null
-  /** Milliseconds for one question, retries and all. */
+  /** Milliseconds per query, including retries. */
   deadlineMs?: number
-  /** Milliseconds for all questions of the session. */
+  /** Milliseconds for all queries of the session. */
   sessionMs?: number
-  /** Port of servers in charge of a zone; for tests. */
+  /** Port of authoritative servers; for tests. */
   authorityPort?: number
 }
 
 const maxAliases = 8
 const maxAuthorities = 3
-/** Of one answer: 64 KiB of addresses help nobody, and each would be judged, kept and shown. */
+/** Maximum values used from one answer: 64 KiB of addresses would all be checked, stored and shown. */
 const maxValues = 64
 
 const kinds: Readonly<Record<string, DnsOutcome<never>>> = {
@@ -54,8 +54,8 @@ const kinds: Readonly<Record<string, DnsOutcome<never>>> = {
 }
 
 /**
- * The clock of the session runs from here. The names, and how slowly each is answered, are chosen by strangers: a hundred labels at a few
- * seconds each would hold one of the few examinations for an hour, and with it everybody else's.
+ * Starts a session with a deadline. Names and the delay of their answers are chosen by outsiders: a hundred labels with a few seconds each
+ * would block one of the few concurrent examinations for an hour.
  */
 export function openDns(options: DnsOptions): DnsSession {
   const { servers, deadlineMs = 5_000, sessionMs = 25_000, authorityPort } = options
@@ -67,7 +67,7 @@ export function openDns(options: DnsOptions): DnsSession {
     return leftMs > 0 ? settle(Math.min(deadlineMs, leftMs), question()) : { kind: 'timeout' }
   }
 
-  /** Servers in charge of the closest zone, or null: unknown, or they are not to be asked. */
+  /** The authoritative servers of the closest zone. null: unknown, or not to be queried. */
   function authorityOf(name: string): Promise<Resolver | null> {
     if (servers && authorityPort === undefined) return Promise.resolve(null)
     let found = zones.get(name)
@@ -83,7 +83,7 @@ export function openDns(options: DnsOptions): DnsSession {
     if (hosts.kind !== 'found') return name.includes('.') && parent.includes('.') ? authorityOf(parent) : null
     const found = await Promise.all(hosts.values.slice(0, maxAuthorities).map((host) => inTime(() => recursive.resolve4(host))))
     const named = found.flatMap((one) => (one.kind === 'found' ? one.values.slice(0, 1) : []))
-    // Whoever owns a zone chooses where its servers are; into our own networks nobody's questions are sent. The recursive one may know.
+    // The zone's owner chooses these addresses: never query servers in our private networks. The recursive resolver may still answer.
     const addresses = named.filter((address) => authorityPort !== undefined || reachOf(address) === 'public')
     if (addresses.length === 0) return null
     return resolverFor(
@@ -94,14 +94,14 @@ export function openDns(options: DnsOptions): DnsSession {
   async function direct<T>(name: string, work: (resolver: Resolver) => Promise<T[]>): Promise<DnsOutcome<T>> {
     const authority = await authorityOf(name)
     const outcome = authority ? await inTime(() => work(authority)) : null
-    // A firewall may let us reach our own resolver only.
+    // A firewall may allow queries to our own resolver only: fall back to it.
     if (outcome && ['found', 'no-data', 'no-name'].includes(outcome.kind)) return outcome
     return inTime(() => work(recursive))
   }
   async function following<T>(name: string, work: (resolver: Resolver, name: string) => Promise<T[]>, depth = 0): Promise<DnsOutcome<T>> {
     const outcome = await direct(name, (resolver) => work(resolver, name))
     if (outcome.kind !== 'no-data' || depth >= maxAliases) return outcome
-    // A server in charge of one zone does not follow aliases into another.
+    // An authoritative server does not follow aliases into other zones.
     const alias = await direct(name, (resolver) => resolver.resolveCname(name))
     const next = alias.kind === 'found' ? alias.values[0] : undefined
     return next ? following(next.toLowerCase(), work, depth + 1) : outcome
@@ -141,12 +141,12 @@ async function askText(resolver: Resolver, name: string, type: TextType): Promis
     case 'NS':
       return resolver.resolveNs(name)
     case 'TXT':
-      // A record of several strings is one value (RFC 7208 §3.3 for the convention).
+      // Strings of one record are joined to one value (convention of RFC 7208 §3.3).
       return (await resolver.resolveTxt(name)).map((chunks) => chunks.join(''))
   }
 }
 
-/** A question's outcome, in time or as a timeout. */
+/** Result of a query; a timeout after the deadline. */
 async function settle<T>(deadlineMs: number, asked: Promise<T[]>): Promise<DnsOutcome<T>> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<DnsOutcome<T>>((resolve) => {

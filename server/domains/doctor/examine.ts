@@ -5,7 +5,7 @@ import { checkAddress, checkClaim, checkIpv6, checkZone } from './dns-checks'
 import type { Facts } from './facts'
 import { checkHttp, checkHttps, checkProxy } from './reach-checks'
 
-/** Every check, in the order in which they are worth reading. Pure. */
+/** Runs all checks, ordered by relevance for the reader. Pure. */
 export function examine(facts: Facts, ports: { http: number; https: number | null }): DomainCheck[] {
   const checks = [
     checkZone(facts),
@@ -22,18 +22,18 @@ export function examine(facts: Facts, ports: { http: number; https: number | nul
 }
 
 export interface Verdict {
-  /** yes: visitors of this name come here and it is this team's. unknown: it could not be found out. */
+  /** yes: visitors of this name reach this server, and the name belongs to this team. unknown: the checks had no result. */
   traffic: 'yes' | 'no' | 'unknown'
-  /** A CA may be asked. */
+  /** All checks that a CA depends on passed. */
   certificate: boolean
-  /** The first thing to put right. */
+  /** The first problem to fix. */
   problem: WireError | null
 }
 
 const blocking = (checks: readonly DomainCheck[], what: 'traffic' | 'certificate', state: 'fail' | 'unknown') =>
   checks.find((check) => check.blocks === what && check.state === state)
 
-/** What the checks come to. Pure. */
+/** Derives the verdict from the checks. Pure. */
 export function judge(checks: readonly DomainCheck[]): Verdict {
   const failed = blocking(checks, 'traffic', 'fail')
   const open = blocking(checks, 'traffic', 'unknown')

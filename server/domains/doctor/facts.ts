@@ -7,7 +7,7 @@ import type { DnsOutcome, DnsSession } from './dns'
 import type { OwnAddresses } from './own-addresses'
 import { type Visit, visit } from './reach'
 
-/** What is known of a domain before anybody is asked. */
+/** Facts about a domain that are known before any query. */
 export interface Subject {
   name: DomainName
   projectHost: string
@@ -17,21 +17,21 @@ export interface Subject {
   hasDnsProvider: boolean
 }
 
-/** A wildcard, and what has a DNS provider, is proved by a DNS record: whether a CA could reach this server does not matter then. */
+/** Wildcards and domains with a DNS provider use a DNS challenge, so the CA need not reach this server. */
 export const isProvedByDns = ({ name, hasDnsProvider }: Pick<Subject, 'name' | 'hasDnsProvider'>): boolean =>
   name.kind === 'wildcard' || hasDnsProvider
 
-/** CAA of the closest ancestor that has any (RFC 8659 §3). */
+/** CAA records of the closest ancestor that has any (RFC 8659 §3). */
 export interface CaaFacts {
-  /** Where it was found, or where the question failed; null: nowhere up to the root. */
+  /** Name at which records were found or the query failed; null: none up to the root. */
   at: string | null
   outcome: DnsOutcome<CaaRecord>
 }
 
-/** Everything the checks judge, found out once. */
+/** All facts that the checks use, collected once. */
 export interface Facts extends Subject {
   own: OwnAddresses
-  /** Name that was asked for addresses: of a wildcard, one that nobody has set by itself. */
+  /** The name whose addresses were queried; for a wildcard, a random name below it that has no records of its own. */
   probed: string
   zone: DnsOutcome
   a: DnsOutcome
@@ -39,7 +39,7 @@ export interface Facts extends Subject {
   aliases: string[]
   claimTxt: DnsOutcome | null
   caa: CaaFacts | null
-  /** Names by which the CA is called in CAA records; empty: not known. */
+  /** CA domains for CAA records; empty: unknown. */
   issuers: readonly string[]
   http: Visit[]
   https: Visit[] | null
@@ -49,13 +49,13 @@ export interface FactSources {
   dns: DnsSession
   own: OwnAddresses
   issuers: readonly string[]
-  /** null: there is no router here to be reached; then reachability is not judged. */
+  /** null: this process has no router, so reachability is not checked. */
   board: ChallengeBoard | null
   ports: { http: number; https: number | null }
   visitDeadlineMs?: number
 }
 
-/** A name with a hundred addresses is not visited a hundred times. */
+/** Maximum addresses visited per name. */
 const maxVisits = 6
 
 export async function gatherFacts(subject: Subject, sources: FactSources): Promise<Facts> {
@@ -77,7 +77,7 @@ export async function gatherFacts(subject: Subject, sources: FactSources): Promi
 
 export const valuesOf = <T>(outcome: DnsOutcome<T>): T[] => (outcome.kind === 'found' ? outcome.values : [])
 
-/** RFC 8659 §3: the name itself, then parent after parent, up to but without the root. */
+/** RFC 8659 §3: queries the name itself, then each parent, without the root. */
 async function findCaa(dns: DnsSession, base: string): Promise<CaaFacts> {
   for (let at = base; ; at = at.slice(at.indexOf('.') + 1)) {
     const outcome = await dns.askCaa(at)
@@ -89,7 +89,7 @@ async function findCaa(dns: DnsSession, base: string): Promise<CaaFacts> {
 async function visitAll(hostname: string, addresses: string[], sources: FactSources): Promise<Pick<Facts, 'http' | 'https'>> {
   const { board, ports, own } = sources
   if (!board || addresses.length === 0) return { http: [], https: null }
-  // Shaped as the CA's own question: whatever answers ours answers the CA's.
+  // Same form as the CA's request: a server that answers ours also answers the CA's.
   const [token, expected] = [`switchyard-${randomBytes(16).toString('hex')}`, randomBytes(16).toString('hex')]
   const withdraw = await board.offerHttp(token, expected)
   try {

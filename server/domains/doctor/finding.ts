@@ -1,7 +1,7 @@
 import type { CheckId, DomainCheck } from '@/shared/domains'
 import type { DnsOutcome } from './dns'
 
-/** Shorthand of the checks: the parts that are usually empty are. */
+/** Creates a check result with defaults for the fields that are usually empty. */
 export function finding(
   id: CheckId,
   state: DomainCheck['state'],
@@ -11,7 +11,7 @@ export function finding(
   return { id, state, cause, fix: null, set: [], remove: [], blocks: null, ...more }
 }
 
-/** Why DNS gave no answer, in words; null when it gave one (also that there is nothing). */
+/** Cause and fix of a failed DNS query; null: DNS answered, possibly without records. */
 export function dnsFailure(outcome: DnsOutcome<unknown>, name: string): { cause: string; fix: string } | null {
   switch (outcome.kind) {
     case 'servfail':
@@ -39,7 +39,7 @@ export function dnsFailure(outcome: DnsOutcome<unknown>, name: string): { cause:
   }
 }
 
-/** A failure that says something about the domain, or one that says nothing yet. */
+/** fail: the failure is a fault of the domain. unknown: it may be temporary. */
 export const failureState = (outcome: DnsOutcome<unknown>): 'fail' | 'unknown' =>
   outcome.kind === 'servfail' || outcome.kind === 'refused' ? 'fail' : 'unknown'
 

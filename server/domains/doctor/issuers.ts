@@ -1,13 +1,13 @@
 import { z } from 'zod'
 
-/** The part of an ACME directory that says how CAA records call the CA (RFC 8555 §7.1.1). */
+/** The part of an ACME directory that lists the CA's names in CAA records (RFC 8555 §7.1.1). */
 const directoryMeta = z.object({ meta: z.object({ caaIdentities: z.array(z.string().toLowerCase()).max(20) }) })
 
 const renewAfterMs = 24 * 3600 * 1000
 const retryAfterMs = 10 * 60 * 1000
 const deadlineMs = 5_000
 
-/** Of well-known CAs, for as long as their directory has not answered. */
+/** Names of well-known CAs, used until their directory has answered. */
 const known: Readonly<Record<string, readonly string[]>> = {
   'acme-v02.api.letsencrypt.org': ['letsencrypt.org'],
   'acme-staging-v02.api.letsencrypt.org': ['letsencrypt.org'],
@@ -19,14 +19,14 @@ const known: Readonly<Record<string, readonly string[]>> = {
 const knownOf = (directory: string): readonly string[] => known[URL.parse(directory)?.hostname ?? ''] ?? []
 
 export interface Issuers {
-  /** Names by which CAA records call the CAs, in order of preference; empty: not known. Never throws; waits a few seconds at most. */
+  /** CA domains for CAA records, in order of preference; empty: unknown. Never throws; waits a few seconds at most. */
   names(): Promise<string[]>
 }
 
-/** GET of JSON, as orders of certificates go to the same CA. */
+/** GET of JSON with the transport of certificate orders. */
 export type GetJson = (url: string, signal: AbortSignal) => Promise<{ data: unknown }>
 
-/** Learns the names from the directories themselves, once a day. */
+/** Loads the names from the CAs' directories once a day. */
 export function createIssuers(directories: readonly string[], get: GetJson): Issuers {
   const learned = new Map<string, { names: readonly string[]; until: number; asking: Promise<void> | null }>()
   const ask = async (directory: string): Promise<readonly string[]> =>
@@ -37,7 +37,7 @@ export function createIssuers(directories: readonly string[], get: GetJson): Iss
     if (entry.until <= Date.now())
       entry.asking ??= ask(directory)
         .then((names) => Object.assign(entry, { names, until: Date.now() + renewAfterMs }))
-        // A CA that is down, or says nothing of it: what was known stays.
+        // The CA is unavailable or lists no names: keep the previous names.
         .catch(() => Object.assign(entry, { until: Date.now() + retryAfterMs }))
         .then(() => {
           entry.asking = null

@@ -50,6 +50,6 @@ const lists = (Object.entries(published) as [KnownProxy, readonly string[]][]).m
   return { name, list }
 })
 
-/** Whose proxy an address is; null: nobody's we know. */
+/** The known reverse proxy that owns an address; null: unknown. */
 export const proxyAt = (address: string): KnownProxy | null =>
   lists.find(({ list }) => list.check(address, isIPv6(address) ? 'ipv6' : 'ipv4'))?.name ?? null

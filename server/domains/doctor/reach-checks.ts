@@ -10,7 +10,7 @@ const offAdvice: Record<KnownProxy, string> = {
     'Point the record at this server itself, or set this server as the origin of the Fastly service and let it pass /.well-known/acme-challenge/.',
 }
 
-/** Somebody else answers visitors and passes on what they ask. */
+/** Checks for a reverse proxy in front of this server. */
 export function checkProxy(facts: Facts): DomainCheck {
   const all = [...valuesOf(facts.a), ...valuesOf(facts.aaaa)]
   const proxies = [...new Set(all.flatMap((address) => proxyAt(address) ?? []))]
@@ -48,7 +48,7 @@ const reached = (facts: Facts, address: string): boolean => {
   return http?.kind === 'ours' || (http?.toHttps === true && by(facts.https)?.kind === 'ours')
 }
 
-/** What a fruitless visit means. `hairpin`: many routers do not send a private network's packets back to their own public address. */
+/** Cause and fix of a failed visit. `hairpin`: many routers do not return a private network's packets to their own public address. */
 function explain(one: Visit, facts: Facts, port: number): { cause: string; fix: string | null; state: 'fail' | 'warn' } {
   const at = `${one.address}:${port}`
   const hairpin = facts.own.addresses.includes(one.address) && !facts.own.local.includes(one.address)
@@ -81,7 +81,7 @@ function explain(one: Visit, facts: Facts, port: number): { cause: string; fix: 
   }
 }
 
-/** The CA asks on port 80; so do visitors who type the bare name. */
+/** Checks port 80: CAs use it, and so do visitors who type the name without a scheme. */
 export function checkHttp(facts: Facts, port: number): DomainCheck {
   const blocks = isProvedByDns(facts) ? null : 'certificate'
   if (facts.http.length === 0) return finding('http', 'unknown', 'Not tried: there is no address to visit yet.', { blocks })
@@ -92,7 +92,7 @@ export function checkHttp(facts: Facts, port: number): DomainCheck {
   return finding('http', state, cause, { fix, blocks: state === 'fail' ? blocks : null })
 }
 
-/** Before there is a certificate, that the port is open is all that can be asked for. */
+/** Before a certificate exists, checks only that the port is open. */
 export function checkHttps(facts: Facts, port: number | null): DomainCheck {
   if (port === null || facts.certificateMode === 'off') return finding('https', 'ok', 'HTTPS is off.')
   const blocks = isProvedByDns(facts) ? null : 'certificate'

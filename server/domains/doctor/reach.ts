@@ -2,28 +2,28 @@ import http from 'node:http'
 import https from 'node:https'
 import { reachOf } from '@/builder/source/address'
 
-/** What came back when the domain was visited at one of its addresses. */
+/** Result of a request to the domain at one of its addresses. */
 export interface Visit {
   address: string
   /**
-   * ours: our own router gave the answer that was arranged. other: somebody answered something else (`status`). tls: no TLS session,
-   * though the port answers. forbidden: not tried, the address leads into a private network that is not this server's.
+   * ours: our router returned the expected token. other: another server answered (`status`). tls: the port is open, but the TLS handshake
+   * failed. forbidden: not tried, because the address is in a private network and not this server's.
    */
   kind: 'ours' | 'other' | 'tls' | 'refused' | 'timeout' | 'unreachable' | 'forbidden'
   status?: number
-  /** It redirects to HTTPS on the same host, as a CA would follow it. */
+  /** The answer redirects to HTTPS on the same host; a CA follows such a redirect. */
   toHttps?: boolean
 }
 
 export interface VisitPlan {
   hostname: string
   path: string
-  /** Body that only our router has. */
+  /** Expected body, known only to our router. */
   expected: string
   port: number
   scheme: 'http' | 'https'
   deadlineMs: number
-  /** Addresses of this server: they may be visited wherever they lead. */
+  /** Addresses of this server: may be visited even if private. */
   own: readonly string[]
 }
 
@@ -31,8 +31,8 @@ const maxBodyBytes = 4096
 const tlsFaults = /^(EPROTO|ERR_SSL|ERR_TLS|ECONNRESET)/
 
 /**
- * Visits the domain at `address` and nowhere else: the address is pinned, redirects are not followed, and of the answer only what was
- * arranged and the status are looked at (it may be anybody's server).
+ * Requests the domain at exactly this address: the address is pinned, redirects are not followed, and only status and expected body are
+ * read, because the server may belong to anyone.
  */
 export function visit(address: string, plan: VisitPlan): Promise<Visit> {
   if (!plan.own.includes(address) && reachOf(address) !== 'public') return Promise.resolve({ address, kind: 'forbidden' })
@@ -51,7 +51,7 @@ export function visit(address: string, plan: VisitPlan): Promise<Visit> {
       agent: false,
       setHost: false,
       headers: { host: hostname, 'user-agent': 'Switchyard domain check', connection: 'close' },
-      // There is no certificate yet, or it is being replaced: who answers is proved by the body.
+      // The certificate may be missing or outdated: the body proves which server answers.
       ...(scheme === 'https' ? { servername: hostname, rejectUnauthorized: false } : {}),
     }
     const request = (scheme === 'https' ? https : http).request(options)
