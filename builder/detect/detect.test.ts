@@ -65,6 +65,36 @@ describe('precedence', () => {
   })
 })
 
+describe('Hexo', () => {
+  const packageJson = { scripts: { server: 'hexo server' }, dependencies: { hexo: '^8.1.2' } }
+  const outputOf = async (config: string | null) =>
+    (await found({ 'package.json': packageJson, ...(config === null ? {} : { '_config.yml': config }) })).report.settings.outputDirectory
+  test('is built by its own command where no script builds it', async () => {
+    const { framework, report } = await found({ 'package.json': packageJson })
+    expect(framework).toBe('static')
+    expect(report).toMatchObject({ summary: 'Hexo 8.1.2, npm, Node 24', settings: { buildCommand: 'npx --no-install hexo generate' } })
+  })
+  test.each([
+    [null, 'public'],
+    ['title: Blog\n', 'public'],
+    ['public_dir:\nsource_dir: source\n', 'public'],
+    ['public_dir: # the default\n', 'public'],
+    ['# public_dir: old\npublic_dir: ./out/ # here\r\n', 'out'],
+    ['public_dir: "web site"\n', 'web site'],
+  ])('_config.yml %j writes to %j', async (config, directory) => {
+    expect(await outputOf(config)).toBe(directory)
+  })
+  test.each(['/var/www', '../site'])('an output directory outside the project is never read: %j', async (directory) => {
+    expect((await failure({ 'package.json': packageJson, '_config.yml': `public_dir: ${directory}\n` })).message).toContain('not recognised')
+  })
+  test.each(['hexo server', 'hexo s -p 4000'])('the development server is not what is deployed: %s', async (start) => {
+    expect((await found({ 'package.json': { ...packageJson, scripts: { start } } })).framework).toBe('static')
+  })
+  test('an app with a server of its own stays a server', async () => {
+    expect((await found({ 'package.json': { ...packageJson, scripts: { start: 'node server.js' } }, 'server.js': '' })).framework).toBe('node')
+  })
+})
+
 describe('what cannot be built is explained', () => {
   test('nothing known: what was looked for, what is there, what helps', async () => {
     const error = await failure({ 'README.md': '', 'package.json': { scripts: { test: 'x' } } })

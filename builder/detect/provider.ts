@@ -83,7 +83,7 @@ export function optionOf(text: string, key: string): string | null {
 
 /** A script that only serves files or develops: with a static build its place is taken by the platform. */
 export function isToolingServer(script: string): boolean {
-  return /^(npx\s+)?(cross-env\s+\S+\s+)?(vite(\s+(dev|serve|preview)\b|\s+-|$)|astro\s+(dev|preview|start)|react-scripts\s+start|vue-cli-service\s+serve|ng\s+serve|gatsby\s+(develop|serve|start)|eleventy\b.*--serve|docusaurus\s+(start|serve)|vitepress\s+(dev|preview|serve)|parcel(\s+serve)?\b|webpack\s+serve|webpack-dev-server|http-server|live-server|serve\b|sirv\b|svelte-kit\s+(dev|preview)|(npm|pnpm|yarn)(\s+run)?\s+(dev|preview)$)/.test(
+  return /^(npx\s+)?(cross-env\s+\S+\s+)?(vite(\s+(dev|serve|preview)\b|\s+-|$)|astro\s+(dev|preview|start)|react-scripts\s+start|vue-cli-service\s+serve|ng\s+serve|gatsby\s+(develop|serve|start)|eleventy\b.*--serve|hexo\s+s(erver)?\b|docusaurus\s+(start|serve)|vitepress\s+(dev|preview|serve)|parcel(\s+serve)?\b|webpack\s+serve|webpack-dev-server|http-server|live-server|serve\b|sirv\b|svelte-kit\s+(dev|preview)|(npm|pnpm|yarn)(\s+run)?\s+(dev|preview)$)/.test(
     script.trim(),
   )
 }

@@ -39,6 +39,11 @@ async function vitepressOutput(app: App): Promise<string | null> {
   return null
 }
 
+async function hexoOutput(app: App): Promise<string> {
+  const config = (await app.files.read('_config.yml')) ?? (await app.files.read('_config.yaml')) ?? ''
+  return /^public_dir:[ \t]{0,9}["']?([^"'#\s][^"'#\r\n]{0,199})/m.exec(config)?.[1] ?? 'public'
+}
+
 async function astroNeedsServer(app: App): Promise<boolean> {
   const config = await readConfig(app, 'astro.config')
   return optionOf(config?.text ?? '', 'output') === 'server' || /\badapter\s*:/.test(config?.text ?? '')
@@ -80,6 +85,7 @@ const builders: SiteBuilder[] = [
   { title: 'Gatsby', dependency: 'gatsby', defaultBuild: 'gatsby build', output: always('public'), spaFallback: false },
   { title: 'Docusaurus', dependency: '@docusaurus/core', defaultBuild: 'docusaurus build', output: always('build'), spaFallback: false },
   { title: 'Eleventy', dependency: '@11ty/eleventy', defaultBuild: 'eleventy', output: always('_site'), spaFallback: false },
+  { title: 'Hexo', dependency: 'hexo', defaultBuild: 'hexo generate', output: hexoOutput, spaFallback: false },
   { title: 'Parcel', dependency: 'parcel', defaultBuild: 'parcel build', output: always('dist'), spaFallback: true },
 ]
 
