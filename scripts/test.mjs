@@ -1,4 +1,4 @@
-// npm test: everything, from a bare clone. node scripts/test.mjs [check|unit|api|builder|cli|e2e|long …] [path …]
+// npm test: everything, from a bare clone. node scripts/test.mjs [check|unit|api|builder|cli|e2e|long …] [path …] [-u]
 // The last line is always `N passed, N failed` (and `, N skipped` if any); exit code 0 only when all ran and all passed.
 import { randomBytes } from 'node:crypto'
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
@@ -97,6 +97,7 @@ async function vitest(project, { folders = [], files = [], env = {}, deadlineMs,
   const report = `${work}/${name.replaceAll(/\W+/g, '-')}.json`
   const filters = [...folders.map((folder) => path.join(root, folder, '/')), ...files]
   const args = ['run', '--project', project, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`, ...filters]
+  if (wanted.update) args.push('--update')
   const outcome = await run([nodeBinary(), path.join(root, 'node_modules/vitest/vitest.mjs'), ...args], { env: testEnv(env), deadlineMs })
   return vitestCounts(report, outcome)
 }
@@ -162,10 +163,15 @@ const steps = {
   long: ({ files }) => step('long', () => vitest('long', { files, deadlineMs: 3.5 * 60 * minute })),
 }
 
-/** The union of what the named suites need; without names everything. After a name, paths choose test files: `npm run test:unit -- shared/states`. */
+/**
+ * The union of what the named suites need; without names everything. After a name, paths choose test files: `npm run test:unit -- shared/states`.
+ * `-u` writes the snapshots of these files anew.
+ */
 function plan(given) {
+  const update = given.includes('-u')
   const files = given.filter((argument) => argument.includes('/'))
-  const names = given.filter((argument) => !argument.includes('/'))
+  const names = given.filter((argument) => !argument.includes('/') && argument !== '-u')
+  if (update && files.length === 0) throw new Stop('-u needs paths.', 'For example: npm run test:unit -- server/api -u')
   if (files.length > 0 && names.length === 0) throw new Stop('Paths need a suite.', `For example: npm run test:unit -- ${files[0]}`)
   const unknown = names.filter((name) => !(name in suites))
   if (unknown.length > 0)
@@ -179,6 +185,7 @@ function plan(given) {
         ? []
         : chosen.flatMap((suite) => suite.folders ?? []),
     files,
+    update,
     engine: chosen.some((suite) => suite.engine),
     everything: false,
     deadlineMs: Math.max(80 * minute, ...chosen.map((suite) => suite.deadlineMs ?? 0)),
