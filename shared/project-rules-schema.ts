@@ -4,6 +4,9 @@ import { defaultProjectRules, type HeaderRule, type ProjectRules, type RateLimit
 /** Characters of where a redirect or rewrite leads. */
 export const maxDestinationLength = 4096
 
+/** Requires a schema for each field of `R`: zod silently drops fields that have none. */
+type Fields<R> = Record<keyof R, z.ZodType>
+
 const condition = z.object({
   type: z.enum(['header', 'cookie', 'query', 'host']),
   key: z.string().max(256).optional(),
@@ -21,21 +24,21 @@ export const redirectRuleSchema: z.ZodType<RedirectRule> = z.object({
   destination: z.string().max(maxDestinationLength),
   status: z.literal([301, 302, 303, 307, 308]),
   afterFiles: z.boolean().optional(),
-})
+} satisfies Fields<RedirectRule>)
 export const rewriteRuleSchema: z.ZodType<RewriteRule> = z.object({
   ...match,
   destination: z.string().max(maxDestinationLength),
   beforeFiles: z.boolean().optional(),
-})
+} satisfies Fields<RewriteRule>)
 export const headerRuleSchema: z.ZodType<HeaderRule> = z.object({
   ...match,
   headers: z.array(z.object({ key: z.string().max(256), value: z.string().max(8192) })).max(64),
-})
+} satisfies Fields<HeaderRule>)
 export const rateLimitRuleSchema: z.ZodType<RateLimitRule> = z.object({
   ...match,
   requests: z.number().int().min(1).max(1_000_000),
   windowSeconds: z.number().int().min(1).max(86_400),
-})
+} satisfies Fields<RateLimitRule>)
 const addresses = z.array(z.string().max(64)).max(1024)
 
 /** Each field without its default: for what says a part of a policy. */
