@@ -3,8 +3,8 @@ import { expect, test } from 'vitest'
 
 const root = new URL('..', import.meta.url)
 /** Made by whoever follows the example. */
-const examples = ['server/deployments/count.ts']
-const documents = ['CONTRIBUTING.md', 'AGENTS.md', 'docs/ARCHITECTURE.md', 'docs/contributing/endpoint.md']
+const examples = ['server/deployments/count.ts', 'server/deployments/count.int.test.ts']
+const documents = ['CONTRIBUTING.md', 'AGENTS.md', 'docs/ARCHITECTURE.md', 'docs/contributing/endpoint.md', 'docs/contributing/rule.md']
 
 test.each(documents)('every file and folder of the repository that %s names is there', (document) => {
   const text = readFileSync(new URL(document, root), 'utf8')
