@@ -11,7 +11,7 @@ export interface ByteRanges {
   body: LocalAnswer['body']
 }
 
-/** @param type of the representation. null: the whole is smaller than its parts with what tells them apart. */
+/** @param type Content-Type of the representation. null: the parts with their delimiters would exceed the whole representation. */
 export function byteRanges(ranges: readonly ByteRange[], bytes: Bytes, size: number, type: string): ByteRanges | null {
   const boundary = randomBytes(18).toString('base64url')
   const heads = ranges.map(({ first, last }, at) =>

@@ -1,6 +1,6 @@
 import { lookup } from 'mrmime'
 
-/** Types whose bytes are text without saying in which encoding: build tools write UTF-8. */
+/** Text types that need a charset parameter: build tools write UTF-8. */
 const utf8 = /^(?:text\/|application\/(?:javascript|json|xml|manifest\+json|ld\+json|x-sh)$|[a-z]+\/[\w.-]+\+(?:json|xml)$)/
 
 /** Content-Type by the name's extension. */
@@ -18,15 +18,17 @@ const wellKnown = new Map([
 ])
 
 const media = '(?:m?js|css|json|wasm|map|woff2?|ttf|otf|eot|png|jpe?g|webp|avif|svg|gif|ico|mp[34]|webm|ogg|txt)'
-/** Folders into which build tools write nothing but files named by their content. */
+/** Directories in which build tools put only content-hashed files. */
 const hashedFolder = /(?:^|\/)(?:_next\/static|_app\/immutable|_astro|_nuxt)\//
 const assetFolder = /(?:^|\/)assets\//
-/** Vite's eight of base64url, capitals and small letters among them: `index-DiwrgTda.js`, but not `my-language.js`, not `img-20240101.jpg`. */
+/**
+ * Vite's hash: eight base64url characters with upper and lower case: `index-DiwrgTda.js`, but not `my-language.js`, not `img-20240101.jpg`.
+ */
 const assetName = new RegExp(`[.-](?=[\\w-]*[A-Z])(?=[\\w-]*[a-z])[\\w-]{8}\\.${media}$`)
-/** Hexadecimal with a digit and a letter, anywhere: `main.3f2a1b9c.js`, but not `report-20240101.html`. */
+/** Hexadecimal hash with at least one digit and one letter: `main.3f2a1b9c.js`, but not `report-20240101.html`. */
 const hexName = new RegExp(`[.-](?=[0-9a-f]*[0-9])(?=[0-9a-f]*[a-f])[0-9a-f]{8,64}\\.(?:chunk\\.|bundle\\.|min\\.)?${media}$`)
 
-/** Whether the name changes with the content, so that it may be kept for ever. Pages never are. */
+/** Whether the name contains a content hash, so that the file may be cached forever. HTML pages never are. */
 export function isImmutable(name: string): boolean {
   if (name.endsWith('.html')) return false
   return hashedFolder.test(name) || (assetFolder.test(name) && assetName.test(name)) || hexName.test(name)

@@ -4,13 +4,13 @@ import { Readable } from 'node:stream'
 interface OpenFile {
   handle: FileHandle
   readers: number
-  /** To be closed by the last reader. */
+  /** Close the descriptor after the last reader. */
   retired: boolean
 }
 
 const chunkBytes = 64 * 1024
 
-/** Descriptors of files that are asked for again and again. A file that is replaced or removed meanwhile is read to its end. */
+/** Caches descriptors of frequently requested files. A file that is replaced or removed during a read is read to its end. */
 export class OpenFiles {
   readonly #max: number
   readonly #files = new Map<string, Promise<OpenFile>>()
@@ -19,7 +19,7 @@ export class OpenFiles {
     this.#max = max
   }
 
-  /** Bytes `first` to `last` of a file, both inclusive, read one piece at a time as they are wanted. Errors are the stream's. */
+  /** Streams bytes `first` to `last` of a file, both inclusive, one piece at a time. Errors are emitted by the stream. */
   read(file: string, first: number, last: number): Readable {
     let opened: OpenFile | null = null
     let at = first
@@ -39,7 +39,7 @@ export class OpenFiles {
     }
     let reading = 0
     return new Readable({
-      // Nothing is read ahead: ten thousand slow readers must not hold two pieces each.
+      // Do not read ahead: ten thousand slow readers must not hold two pieces each.
       highWaterMark: 1,
       read() {
         if (at > last) {
@@ -61,7 +61,7 @@ export class OpenFiles {
         )
       },
       destroy(error, done) {
-        // A read that is under way still needs the descriptor; it lets go of it itself.
+        // A read in progress still needs the descriptor and releases it itself.
         if (reading === 0) release()
         done(error)
       },
@@ -97,7 +97,7 @@ export class OpenFiles {
     }
   }
 
-  // Requests that await the same promise are counted by then: their continuations were queued first.
+  // Readers that await the same promise are counted before this runs: their continuations were queued first.
   #retire(opening: Promise<OpenFile>): void {
     opening.then(
       (opened) => {

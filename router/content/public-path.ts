@@ -1,7 +1,7 @@
 /**
- * A request path as a path below a public directory (`assets/a b.js`, '' for the top), decoded once; a slash at the end stays.
- * null: no file may be found there. Refused are broken escapes, encoded slashes, NUL and other controls, backslashes, empty, `.` and
- * `..` segments, and names that begin with a dot, `.well-known` (RFC 8615) apart.
+ * Converts a request path to a path below a public directory (`assets/a b.js`, '' for the root), decoded once; a trailing slash stays.
+ * null: the path must not match a file. Rejected: broken escapes, encoded slashes, NUL and other control characters, backslashes, empty,
+ * `.` and `..` segments, and names with a leading dot except `.well-known` (RFC 8615).
  */
 export function publicPath(path: string): string | null {
   if (path.charCodeAt(0) !== 0x2f) return null

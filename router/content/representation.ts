@@ -12,8 +12,8 @@ import { cacheControlOf, contentTypeOf } from './content-type'
 import type { SiteFile } from './site-index'
 
 /**
- * One file in one content coding, with its finished answers. A request that asks for nothing special is given the same object each
- * time: nothing is made on that path.
+ * One file in one content coding, with prepared answers. Requests without conditions and ranges receive the same answer object each time,
+ * without allocation.
  */
 export class Representation implements Held {
   readonly encoding: Encoding | null
@@ -28,7 +28,7 @@ export class Representation implements Held {
   #notModified: LocalAnswer | undefined
   #notFound: LocalAnswer | undefined
 
-  /** @param identity of the bytes: names the ETag where they are not in memory to be hashed. */
+  /** @param identity used for the ETag of bytes that are not in memory. */
   constructor(what: { file: SiteFile; encoding: Encoding | null; bytes: Bytes; varies: boolean; identity: string; drop: () => void }) {
     this.#file = what.file
     this.encoding = what.encoding
@@ -40,7 +40,7 @@ export class Representation implements Held {
     this.ok = this.#whole(200)
   }
 
-  /** What it costs to hold. */
+  /** Bytes of memory used. */
   get bytes(): number {
     return 'memory' in this.#bytes ? this.size + 2048 : 0
   }
@@ -49,7 +49,7 @@ export class Representation implements Held {
     this.#drop()
   }
 
-  /** For a request without conditions and ranges, or with those of `facts` (RFC 9110 §13 and §14). */
+  /** The answer to `facts`, with conditions and ranges applied (RFC 9110 §13 and §14). */
   answer(facts: RequestFacts): LocalAnswer {
     this.used = true
     if (!asksForMore(facts)) return this.ok
@@ -63,7 +63,7 @@ export class Representation implements Held {
     return this.#part(range)
   }
 
-  /** The site's own page for what is not there. */
+  /** The site's own 404 page. */
   notFound(): LocalAnswer {
     this.used = true
     this.#notFound ??= this.#whole(404)

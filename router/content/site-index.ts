@@ -4,9 +4,9 @@ import path from 'node:path'
 import type { Encoding } from '../http/encodings'
 import { isPublicName } from './public-path'
 
-/** One public file, as the directory had it when it was read. */
+/** One public file, as found when the directory was read. */
 export interface SiteFile {
-  /** Below the public directory, `/` between parts. */
+  /** Path below the public directory, separated by `/`. */
   readonly name: string
   /** Absolute, without symbolic links. */
   readonly file: string
@@ -26,20 +26,20 @@ export interface SiteLimits {
 const defaultLimits: SiteLimits = { entries: 250_000, depth: 64 }
 const statsAtOnce = 32
 
-/** Names build tools give to files they compressed beforehand. */
+/** Suffixes of files that build tools compressed in advance. */
 export const siblingSuffix: Record<Encoding, string> = { br: '.br', zstd: '.zst', gzip: '.gz' }
 
 /**
- * Reads a public directory once. What is not in the index is not served, so a request never walks the disk: no race between a check and
- * an open, no `..`, and a name is found in its own spelling only. Symbolic links count as what they lead to, if that lies inside.
- * @throws Error when the directory cannot be read, or holds more than the limits allow.
+ * Reads a public directory once. Only indexed files are served, so a request never searches the disk: no race between check and open, no
+ * `..`, and names are case-sensitive. Symbolic links count as their target if it lies inside the directory.
+ * @throws Error when the directory cannot be read, or exceeds the limits.
  */
 export async function readSite(directory: string, limits: SiteLimits = defaultLimits): Promise<SiteIndex> {
   const root = await realpath(directory)
   const files = new Map<string, SiteFile>()
   let entries = 0
 
-  /** @param chain the directories above, by which a link that leads in a circle is known. */
+  /** @param chain parent directories, to detect symbolic links in a loop. */
   async function walk(at: string, below: string, chain: readonly string[]): Promise<void> {
     if (chain.length > limits.depth || chain.includes(at)) return
     const here = [...chain, at]
@@ -63,10 +63,10 @@ export async function readSite(directory: string, limits: SiteLimits = defaultLi
   return { files }
 }
 
-// A link with a public name must not lead to what is hidden.
+// A symbolic link with a public name must not lead to a hidden file.
 const hasHiddenPart = (relative: string) => relative.split(path.sep).some((part) => !isPublicName(part))
 
-/** The file a public path (see `publicPath`) stands for: itself, the page of that name, or the index of a directory. */
+/** The file for a public path (see `publicPath`): the file itself, the page of that name, or the index of a directory. */
 export function findFile(site: SiteIndex, wanted: string): SiteFile | null {
   const { files } = site
   if (wanted === '') return files.get('index.html') ?? null

@@ -11,25 +11,25 @@ import { publicPath } from './public-path'
 import { Representation } from './representation'
 import { findFile, type SiteFile, type SiteIndex, siblingSuffix } from './site-index'
 
-/** What the sites of a worker share. */
+/** Resources shared by the sites of a worker. */
 export interface SiteShare {
   memory: MemoryBound
   files: OpenFiles
-  /** Runs compression one after the other; false: too much is waiting already. */
+  /** Queues a compression; false: the queue is full. */
   later(work: () => Promise<void>): boolean
 }
 
 /** Larger files are read from disk each time. */
 const maxMemoryBytes = 1024 * 1024
-/** Larger text is sent as it is, unless the build compressed it. */
+/** Larger text is sent uncompressed, unless the build compressed it. */
 const maxCompressBytes = 16 * 1024 * 1024
-/** Compression is for what is asked for again. */
+/** Requests of a file before it is compressed. */
 const hotAfter = 2
 const maxPaths = 20_000
-/** Of a small site fewer: scanners that ask all sites for what is not there must not fill the memory. */
+/** Cached paths per file, which limits small sites: scanners that request missing files from all sites must not fill the memory. */
 const pathsOfFile = 4
 const fewPaths = 256
-/** Longer paths are looked up each time: they are not asked for often enough to be worth their memory. */
+/** Longer paths are not cached: they are requested too rarely. */
 const maxPathLength = 512
 
 /** The public files of one artifact. */
@@ -38,7 +38,7 @@ export class Site {
   readonly #index: SiteIndex
   readonly #share: SiteShare
   readonly #entries = new Map<SiteFile, Entry>()
-  /** Request path as sent → file; what scanners ask for is remembered too, up to a bound. */
+  /** Request path as sent → file; null: no file. Bounded, because scanners request many missing paths. */
   readonly #paths = new Map<string, Entry | null>()
   readonly #maxPaths: number
 
@@ -49,7 +49,7 @@ export class Site {
     this.#maxPaths = Math.min(maxPaths, fewPaths + pathsOfFile * index.files.size)
   }
 
-  /** Request paths it knows the way of. */
+  /** Number of cached request paths. */
   get remembered(): number {
     return this.#paths.size
   }
@@ -63,7 +63,7 @@ export class Site {
     const entry = file && this.#entryOf(file)
     if (path.length > maxPathLength) return entry
     if (this.#paths.size >= this.#maxPaths) this.#paths.clear()
-    // A copy: a piece of a request's target would keep all of it, with a query of any length.
+    // Copy the path: a slice would keep the whole request target alive, including a long query.
     this.#paths.set(Buffer.from(path).toString(), entry)
     return entry
   }
@@ -73,7 +73,7 @@ export class Site {
     return file ? this.#entryOf(file) : null
   }
 
-  /** Lets go of what it holds in memory. */
+  /** Releases all memory. */
   close(): void {
     for (const entry of this.#entries.values()) entry.close()
   }
@@ -95,7 +95,7 @@ export class Site {
 
 type Coding = Encoding | 'identity'
 
-/** One file in all its representations, loaded as they are asked for. */
+/** One file with all its representations, loaded on demand. */
 export class Entry {
   readonly #digest: string
   readonly #file: SiteFile
@@ -118,7 +118,7 @@ export class Entry {
     return this.#file.name
   }
 
-  /** `make` is given the representation that suits the request, at once where it is in memory. */
+  /** Calls `make` with the representation that fits the request, synchronously if it is in memory. */
   answer(facts: RequestFacts, make: (chosen: Representation) => LocalAnswer): LocalAnswer | Promise<LocalAnswer> {
     const coding = this.#choose(facts)
     const ready = this.#ready.get(coding)
@@ -128,7 +128,7 @@ export class Entry {
   close(): void {
     for (const representation of this.#ready.values()) this.#share.memory.remove(representation)
     this.#ready.clear()
-    // The disk space of a removed file is free only when no process has it open.
+    // Close the descriptors: a removed file occupies disk space until no process has it open.
     for (const { file } of [this.#file, ...this.#siblings.values()]) this.#share.files.forget(file)
   }
 
@@ -143,14 +143,14 @@ export class Entry {
     if (wanted === undefined) return 'identity'
     const held = this.#heldByClient(facts, accepted)
     if (held) return held
-    // Parts of a representation the client did not name must fit those it has: only the plain one is sure to be there the next time.
+    // A range request without a stated representation must match earlier parts: only the uncompressed representation is always available.
     if (facts.header('range') !== undefined) return 'identity'
     for (const encoding of accepted) if (this.#ready.has(encoding) || this.#siblings.has(encoding)) return encoding
     if (this.#compressible && ++this.#asked >= hotAfter) this.#compressLater(wanted)
     return 'identity'
   }
 
-  /** The representation whose ETag the client shows: any it accepts may be selected, and this one saves the transfer. */
+  /** The representation whose ETag the client sent: every accepted one is allowed, and this one saves the transfer. */
   #heldByClient(facts: RequestFacts, accepted: readonly Encoding[]): Coding | null {
     const list = facts.header('if-none-match') ?? facts.header('if-range')
     const etags = list === undefined ? null : parseEtags(list)

@@ -11,22 +11,22 @@ import { readSite } from './site-index'
 
 export interface StaticFilesOptions {
   log?: Pick<RouterLog, 'warn'>
-  /** Bytes of files held in memory. */
+  /** Bound of the file contents in memory. */
   memoryBytes?: number
 }
 
 const defaultMemoryBytes = 96 * 1024 * 1024
-/** A directory that could not be read is tried again after this. */
+/** Pause before a directory that could not be read is tried again. */
 const retryMs = 1_000
-/** So many sites are read ahead of their first request. */
+/** Maximum sites loaded before their first request. */
 const warmSites = 200
 const maxWaitingCompressions = 64
 
 type Opening = { site: Site | null; pending: Promise<Site | null>; retryAt: number }
 
 /**
- * Serves the files of static artifacts from the directories the control plane unpacked them into. An artifact never changes, so each
- * directory is read once and everything derived from it is kept under its digest.
+ * Serves the files of static artifacts from the directories into which the control plane unpacked them. Artifacts are immutable, so each
+ * directory is read once and all derived data is cached by digest.
  */
 export class StaticFiles implements ContentSource {
   readonly #sites = new Map<string, Opening>()
@@ -48,7 +48,7 @@ export class StaticFiles implements ContentSource {
     return this.#with(route, (site) => site.at(path)?.answer(facts, (chosen) => chosen.answer(facts)) ?? null)
   }
 
-  /** An address that looks like a page gets the app of an SPA; a file that is missing is missing there too. */
+  /** The fallback of an SPA for paths that look like a page; missing files are not found there either. */
   fallback(route: LiveRoute, facts: RequestFacts): Found {
     return this.#with(route, (site) => {
       const app = route.content?.spa && looksLikePage(facts) ? site.named('index.html') : null
@@ -59,11 +59,11 @@ export class StaticFiles implements ContentSource {
 
   page(route: LiveRoute, path: string, facts: RequestFacts): Found {
     const page = this.#with(route, (site) => site.at(path)?.answer(facts, (chosen) => chosen.ok) ?? null)
-    // What it is shown for is said in any case.
+    // Ignore errors of the page: the status is sent in any case.
     return page instanceof Promise ? page.catch(() => null) : page
   }
 
-  /** Forgets the sites the table no longer names, and reads new ones ahead of their first request: of a large table in turns of its own. */
+  /** Drops sites that the table no longer contains, and loads new ones before their first request. A large table is processed in slices. */
   apply(table: HostTable): void {
     this.#endSweep()
     this.#endSweep = inSlices(this.#sweep(table))
@@ -103,8 +103,8 @@ export class StaticFiles implements ContentSource {
     return pending.then((site) => (site ? this.#safely(use(site), key) : null))
   }
 
-  // A file that vanished from under the index: the directory is read anew, and this request goes on as if it had never been there. One that
-  // cannot be read (no descriptor is left, the disk fails) is there all the same: "not found" would be believed and kept by who asks.
+  // A file disappeared although it is indexed: read the directory again and treat this request as not found. Other read errors (no
+  // descriptors left, disk failure) stay errors: clients would cache a "not found".
   #safely(found: Found, key: string): Found {
     if (!(found instanceof Promise)) return found
     return found.catch((error): LocalAnswer | null => {

@@ -3,11 +3,11 @@ import type { ForwardPlan, HeaderEdits, LocalAnswer, RequestFacts } from '../gat
 import type { AnswerHead } from './http1/parse/answer-head'
 import type { Outbox } from './io/slab'
 
-/** Facts that may refer to a buffer which is used again. */
+/** Request facts that may refer to a reused buffer. */
 export interface KeptFacts extends RequestFacts {
-  /** Copies the facts into memory of their own. Called before anything that outlives this turn of the event loop. */
+  /** Copies the facts to separate memory. Called before anything that outlives this turn of the event loop. */
   detach(): void
-  /** The head was copied: `sent` begins with method and target as they came, and has the header lines that were passed on. */
+  /** The head was copied: `sent` starts with the original method and target and contains the forwarded header lines. */
   movedTo(sent: Buffer): void
 }
 
@@ -28,8 +28,8 @@ export interface Downstream {
   readonly bytesIn: number
   readonly bytesOut: number
   /**
-   * Writes the request head for the instance, HTTP/1.1, up to and with its empty line. `plan` may change target and headers; the lines
-   * that say what the router knows of the client are added by the downstream (see `forwardedLines`).
+   * Writes the request head for the instance as HTTP/1.1, including the empty line. `plan` may change target and headers; the downstream
+   * adds the lines with facts about the client (see `forwardedLines`).
    */
   writeHead(out: Outbox, plan: ForwardPlan): void
   /** Under many uploads: resolves when enough of the body has arrived, or the request has ended. null: forward now. */
@@ -40,17 +40,17 @@ export interface Downstream {
   onHead(head: AnswerHead, edits: HeaderEdits | null, setCookie: string | null): void
   onBody(bytes: Buffer, start: number, end: number): void
   onTrailers(trailers: [string, string][]): void
-  /** Sends what was written so far. */
+  /** Sends the bytes written so far. */
   onFlush(): void
-  /** The answer is whole. The exchange is over; a next one may be started from within. */
+  /** The answer is complete and the exchange has ended; the callee may start the next one. */
   onEnd(): void
   /** The connection is a tunnel from now on. */
   onSwitch(head: AnswerHead, edits: HeaderEdits | null, setCookie: string | null): void
   onTunnelEnd(): void
-  /** An answer of ours. The downstream calls `exchange.localDone()` after writing it. */
+  /** Sends an answer made by the router. The downstream calls `exchange.localDone()` after writing it. */
   answer(answer: LocalAnswer): void
   /** The answer cannot be finished: the client must see that it is incomplete. */
   abort(): void
-  /** The instance accepts more of the body. */
+  /** The instance accepts more of the body again. */
   onDrain(): void
 }

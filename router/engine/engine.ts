@@ -6,7 +6,7 @@ import type { Observer } from '../observe/observer'
 import type { Targets } from '../targets/targets'
 import type { TlsEdge } from '../tls/tls-edge'
 
-/** The services that decide the same way for every engine. Each gets a new table before the engine does. */
+/** The services with the same decisions for every engine. Each gets a new table before the engine does. */
 export interface EngineServices {
   gate: Gate
   targets: Targets
@@ -15,16 +15,16 @@ export interface EngineServices {
 
 export interface EngineOptions extends EngineServices {
   limits: EngineLimits
-  /** Served from the first request on. */
+  /** The initial table. */
   table: HostTable
   log: RouterLog
 }
 
 export interface ListenAddress {
-  /** IP literal; `::` means both families where the machine has them. */
+  /** IP literal; `::` listens on IPv4 and IPv6 where available. */
   host: string
   port: number
-  /** Every worker has a listener of its own on the same port, and the kernel spreads connections over them. */
+  /** Each worker opens its own listener on the same port, and the kernel distributes connections. */
   reusePort: boolean
   /** HTTPS: null or absent is plain HTTP. */
   tls?: TlsEdge | null
@@ -33,7 +33,7 @@ export interface ListenAddress {
 }
 
 export interface DrainOptions {
-  /** Whatever is open after this is cut; WebSockets get a close frame first. */
+  /** After this time open requests are cut; WebSockets get a close frame first. */
   deadlineMs: number
   /** How long idle keep-alive connections stay, so that a busy client gets `Connection: close` instead of a closed connection. */
   idleGraceMs: number
@@ -45,28 +45,28 @@ export interface DrainResult {
 }
 
 /**
- * The data path of one worker: from a listening socket to instances and back. An engine owns its connections on both sides; it knows
- * hosts and targets only from the table, and nothing about where tables come from. `contract.ts` says in tests what each must do.
+ * The data path of one worker: from a listening socket to instances and back. An engine owns its connections on both sides. It knows hosts
+ * and targets only from the table. The tests in `contract.ts` define the required behavior.
  */
 export interface Engine {
   readonly name: string
-  /** Begins to accept; once for each address. Resolves with what was bound (port 0 becomes the real one). */
+  /** Starts to accept connections; once per address. Resolves with the bound address (port 0 becomes the real one). */
   listen(address: ListenAddress): Promise<{ host: string; port: number }>
   /**
-   * Replaces the table. When this returns, every request whose head is read from now on is served by it; requests under way finish
-   * where they are. Idle connections to targets that are gone are closed, busy ones once they are done.
+   * Replaces the table. After the call, every request whose head is read uses it; requests in progress finish on their instance. Idle
+   * connections to removed targets are closed now, busy ones when they become idle.
    */
   apply(table: HostTable): void
-  /** Requests and upgraded connections open towards each of these instances; 0 for unknown ones. */
+  /** Number of open requests and upgraded connections per instance; 0 for unknown instances. */
   inFlight(instanceIds: readonly string[]): Record<string, number>
   /**
-   * Tells the clients of WebSockets towards these instances to connect again (close code 1012). Resolves with their number when their
-   * connections are over, or after a grace.
+   * Asks the clients of WebSockets to these instances to reconnect (close code 1012). Resolves with their number when the connections have
+   * closed, or after a grace period.
    */
   endTunnels(instanceIds: readonly string[]): Promise<number>
-  /** Stops accepting, answers with `Connection: close`, lets what is open finish. Resolves when nothing is left. */
+  /** Stops accepting, answers with `Connection: close`, finishes open requests. Resolves when no connection is left. */
   drain(options: DrainOptions): Promise<DrainResult>
-  /** Drops everything at once. */
+  /** Closes all connections at once. */
   close(): Promise<void>
 }
 

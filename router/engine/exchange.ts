@@ -18,7 +18,7 @@ import { UpstreamRequest } from './upstream/request'
 import { mayRetry, routeOfRetry } from './upstream/retry'
 import { FrameBoundary, restartFrame } from './websocket-frames'
 
-/** What every exchange of an engine shares. */
+/** The parts of an engine that its exchanges share. */
 export interface ExchangeHost {
   readonly gate: Gate
   readonly targets: Targets
@@ -92,7 +92,7 @@ export class Exchange implements AnswerSink, TargetAsk, Tunnel {
     return this.record.instanceId
   }
 
-  // The questions of the balancer (TargetAsk).
+  // TargetAsk: properties of the request for target selection.
 
   cookie(): string | undefined {
     return this.#downstream.facts.header('cookie')
@@ -108,7 +108,7 @@ export class Exchange implements AnswerSink, TargetAsk, Tunnel {
     return this.#left.signal
   }
 
-  // The decision.
+  // Deciding on a request.
 
   /** Begins with a well-formed request; `route` is the table's entry for its host. */
   start(route: LiveRoute | null) {
@@ -183,7 +183,7 @@ export class Exchange implements AnswerSink, TargetAsk, Tunnel {
     else this.#problem(admission.problem)
   }
 
-  // An answer of ours.
+  // Answers made by the router.
 
   #problem(problem: Problem) {
     let answer: LocalAnswer | Promise<LocalAnswer>
@@ -214,7 +214,7 @@ export class Exchange implements AnswerSink, TargetAsk, Tunnel {
     this.#finish()
   }
 
-  // The way to the instance.
+  // Forwarding to the instance.
 
   #forward(plan: ForwardPlan) {
     const downstream = this.#downstream
@@ -284,7 +284,7 @@ export class Exchange implements AnswerSink, TargetAsk, Tunnel {
     this.upstream.settle()
   }
 
-  // The instance's answer (AnswerSink).
+  // AnswerSink: receives the instance's answer.
 
   onInformation(head: AnswerHead): void {
     if (head.status === 103) this.#downstream.onInformation(head)
@@ -367,7 +367,7 @@ export class Exchange implements AnswerSink, TargetAsk, Tunnel {
     this.#downstream.onDrain()
   }
 
-  // A WebSocket.
+  // WebSockets.
 
   onSwitch(head: AnswerHead): void {
     const { record, upstream } = this
@@ -455,12 +455,12 @@ export class Exchange implements AnswerSink, TargetAsk, Tunnel {
 
   // Faults of the client.
 
-  /** The client owes body bytes and is silent. */
+  /** The client has stopped sending the body. */
   clientSilent(): void {
     this.#failRequest({ kind: 'bad-request', status: 408, detail: 'The body of the request did not arrive in time.' })
   }
 
-  /** The chunks of the request are malformed: nothing more of it may reach the instance. */
+  /** The request's chunked framing is malformed: forward no more of it. */
   clientBroken(): void {
     this.#failRequest({ kind: 'bad-request', status: 400, detail: 'The request is not valid HTTP/1.1.' })
   }
@@ -471,7 +471,7 @@ export class Exchange implements AnswerSink, TargetAsk, Tunnel {
     this.#problem(problem)
   }
 
-  /** The client is gone, or its connection is cut. */
+  /** The client disconnected, or its connection was cut. */
   clientLeft(): void {
     if (!this.#open) return
     this.#left?.abort()
@@ -481,7 +481,7 @@ export class Exchange implements AnswerSink, TargetAsk, Tunnel {
     this.#finish()
   }
 
-  // The end.
+  // End of the exchange.
 
   #breakOff(fault?: UpstreamFault): void {
     const { record } = this

@@ -3,17 +3,17 @@ import type { AnswerFilter, HeaderEdits, LocalAnswer } from '../gate/gate'
 import { editList } from './headers/edits'
 import type { AnswerHead } from './http1/parse/answer-head'
 
-/** `replace`: at once; `bodiless`: once the instance's is over; `streamed`: with the body that `open` gives. */
+/** `replace`: send now; `bodiless`: send when the instance's answer has ended; `streamed`: send with the body returned by `open`. */
 export interface FilterVerdict {
   kind: 'replace' | 'bodiless' | 'streamed'
   answer: LocalAnswer
 }
 
-/** One answer of an instance that passes a filter: the slow path, through streams. */
+/** One answer that passes through a filter as a stream: the slow path. */
 export class FilteredAnswer {
   readonly filter: AnswerFilter
   #through: NodeJS.ReadWriteStream | null = null
-  /** The filter got the whole answer, or was aborted. */
+  /** The filter received the whole answer, or was aborted. */
   #over = false
 
   constructor(filter: AnswerFilter) {
@@ -25,7 +25,7 @@ export class FilteredAnswer {
     return this.#through !== null
   }
 
-  /** What is to be sent instead of the instance's answer; null: it passes as it is. */
+  /** The answer to send instead of the instance's; null: unchanged. */
   onHead(head: AnswerHead, isHead: boolean, edits: HeaderEdits | null, setCookie: string | null): FilterVerdict | null {
     const { filter } = this
     if (filter.wants && !filter.wants(head.status, head.read, head.contentLength)) return null
@@ -38,14 +38,14 @@ export class FilteredAnswer {
     const headers = [...editList(verdict.headers, edits)]
     if (setCookie !== null) headers.push(['Set-Cookie', setCookie])
     const answer: LocalAnswer = { status: verdict.status, headers, body: null, cache: 'none', why: null }
-    // Where only the head changed the body passes through a stream all the same: one way for all rewritten answers.
+    // Use a stream even if only the head changed: one code path for all filtered answers.
     this.#through = verdict.through ?? new PassThrough()
     if (!isHead && head.status !== 204 && head.status !== 304) return { kind: 'streamed', answer }
     this.#drop()
     return { kind: 'bodiless', answer }
   }
 
-  /** The body as it comes out. `onDrain`: the stream takes more; `onBroken`: it failed. */
+  /** The filtered body. `onDrain`: the filter accepts more; `onBroken`: it failed. */
   open(onDrain: () => void, onBroken: () => void): NodeJS.ReadableStream {
     const through = this.#through ?? new PassThrough()
     through.on('drain', onDrain)
@@ -53,7 +53,10 @@ export class FilteredAnswer {
     return through
   }
 
-  /** What a filter would make of no body (the frame of an empty archive) must not follow a head that has none. */
+  /**
+   * Discards the filter's output: a filter may produce bytes even for an empty body (an archive's frame), and these must not follow a head
+   * without body.
+   */
   #drop(): void {
     this.#through?.on('error', () => {}).resume()
     this.#through?.end()
@@ -65,17 +68,17 @@ export class FilteredAnswer {
     return this.#through?.write(Buffer.from(bytes.subarray(start, end))) ?? true
   }
 
-  /** The instance's answer is whole. */
+  /** The instance's answer is complete. */
   end(): void {
     this.#through?.end()
   }
 
-  /** Everything came, and all of it was sent. */
+  /** The whole answer was received and sent. */
   finished(): void {
     this.#over = true
   }
 
-  /** Nothing half may be kept. */
+  /** Aborts the filter: a partial answer must not be stored. */
   abort(): void {
     const through = this.#through
     this.#through = null

@@ -3,11 +3,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 /** An open WebSocket. */
 export interface Tunnel {
   readonly instanceId: string | null
-  /** Sends the client a close frame after the instance's present frame; nothing more of the instance follows. */
+  /** Sends the client a close frame after the current frame of the instance, and no more bytes of the instance. */
   sendRestart(): void
 }
 
-/** How long clients get to answer a close frame. */
+/** Time for clients to answer a close frame. */
 const answerMs = 2_000
 const lookMs = 20
 
@@ -23,7 +23,7 @@ export class Tunnels {
     this.#open.delete(tunnel)
   }
 
-  /** Ends those towards these instances; null: all. Resolves with their number when they have closed, or after a grace. */
+  /** Ends tunnels to these instances; null: all. Resolves with their number when they have closed, or after a grace period. */
   async end(instanceIds: readonly string[] | null): Promise<number> {
     const wanted = instanceIds && new Set(instanceIds)
     const ending = [...this.#open].filter(({ instanceId }) => wanted === null || (instanceId !== null && wanted.has(instanceId)))

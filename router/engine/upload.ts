@@ -14,7 +14,7 @@ export function isEnough(bytes: Buffer | null, body: RequestBody, contentLength:
   return bytes.length >= enoughBytes || bytes.includes(lastChunk, Math.max(0, bytes.length - lastChunk.length))
 }
 
-/** The part of one request's body that its client still owes. */
+/** Tracks the part of a request's body that the client has not sent yet. */
 export class Upload {
   #owes = false
   #onEnough: (() => void) | null = null
@@ -32,7 +32,7 @@ export class Upload {
     this.goOn()
   }
 
-  /** Whether the request must wait for more of its body because too many uploads are under way. */
+  /** Whether the request must wait for more of its body because too many uploads are in progress. */
   get early(): boolean {
     return this.#owes && uploads.overloaded
   }
@@ -42,7 +42,7 @@ export class Upload {
     return this.#onEnough !== null
   }
 
-  /** Resolves with `goOn`. */
+  /** Resolves when `goOn` is called. */
   hold(): Promise<void> {
     return new Promise((resolve) => {
       this.#onEnough = resolve

@@ -1,6 +1,6 @@
-/** RFC 6455 frames, as far as a proxy needs them to say something of its own between two of an instance's. */
+/** RFC 6455 frames, to the extent that a proxy needs to insert its own frame between two frames of an instance. */
 
-/** Close code of RFC 6455's registry: the server restarts, and the client may connect again at once. */
+/** Registered close code of RFC 6455: the server restarts, and the client may reconnect at once. */
 const serviceRestart = 1012
 
 /** A server's close frame. The reason is at most 123 bytes. */
@@ -22,19 +22,19 @@ const length = 1
 const rest = 2
 const payload = 3
 
-/** Knows where frames end in a stream of them, whatever pieces it comes in. */
+/** Tracks frame boundaries in a byte stream that arrives in arbitrary pieces. */
 export class FrameBoundary {
   #at = opcode
   #lengthBytes = 0
   #maskBytes = 0
   #left = 0
 
-  /** The bytes so far end with a whole frame. */
+  /** The bytes so far end at a frame boundary. */
   get between(): boolean {
     return this.#at === opcode
   }
 
-  /** Passes over bytes of the stream. Returns the offset behind them, or with `stop` behind the first frame that ends. */
+  /** Advances over bytes. Returns the offset after them, or with `stop` the offset after the first complete frame. */
   take(bytes: Buffer, start: number, end: number, stop = false): number {
     let at = start
     while (at < end) {

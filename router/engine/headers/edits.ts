@@ -3,19 +3,19 @@ import type { HeaderEdits } from '../../gate/gate'
 import type { FieldIndex } from '../http1/parse/fields'
 import type { Outbox } from '../io/slab'
 
-/** Where a message ends and what the connection is for are never a rule's to say. */
+/** Rules must not change fields for framing and connection handling. */
 export const framing: ReadonlySet<string> = new Set([...hopByHop, 'content-length'])
 
 interface PreparedEdits {
-  /** Lower-case names that are taken out; null: none. */
+  /** Lower-case names of fields to remove; null: none. */
   cut: ReadonlySet<string> | null
-  /** The lines to be added. */
+  /** Lines to add. */
   lines: Buffer
 }
 
 const prepared = new WeakMap<HeaderEdits, PreparedEdits>()
 
-/** Rules give the same edits for thousands of requests: made ready once for each object. */
+/** Rules return the same edits object for thousands of requests: prepare each object once. */
 export function prepareEdits(edits: HeaderEdits): PreparedEdits {
   let ready = prepared.get(edits)
   if (ready === undefined) {
@@ -30,7 +30,7 @@ export function prepareEdits(edits: HeaderEdits): PreparedEdits {
   return ready
 }
 
-/** Writes the lines that are not cut, as they came. Neighbours are copied together; `start`: with what precedes the first line from there. */
+/** Writes the lines that are not cut, unchanged. Adjacent lines are copied together, and bytes from `start` on with the first line. */
 export function putFields(out: Outbox, bytes: Buffer, fields: FieldIndex, start = -1): void {
   const { count, lineStart, cut } = fields
   let from = start
@@ -45,7 +45,7 @@ export function putFields(out: Outbox, bytes: Buffer, fields: FieldIndex, start 
   if (from !== -1) out.put(bytes, from, lineStart[count] as number)
 }
 
-/** Edits on a list of pairs. */
+/** Applies edits to a list of headers. */
 export function editList(headers: [string, string][], edits: HeaderEdits | null): [string, string][] {
   if (edits === null) return headers
   const { cut } = prepareEdits(edits)
@@ -53,7 +53,7 @@ export function editList(headers: [string, string][], edits: HeaderEdits | null)
   return [...kept, ...edits.set, ...edits.append]
 }
 
-// A line end within a value would begin a header of its own; rules are data of users.
+// Remove line ends: in a value they would start another header, and users write the rules.
 const unsafe = /[^\t\x20-\x7e\x80-\xff]/g
 
 /** One header line with its line end. */

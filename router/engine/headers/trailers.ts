@@ -1,7 +1,7 @@
 import { hopByHop } from '@/shared/hop-by-hop'
 import { isUntrusted } from './untrusted-names'
 
-/** Fields that frame, route, describe or authenticate a message may not come after it (RFC 9110 §6.5.1). */
+/** Fields for framing, routing, content description or authentication are forbidden in trailers (RFC 9110 §6.5.1). */
 const forbidden: ReadonlySet<string> = new Set([
   ...hopByHop,
   'content-length',
@@ -16,5 +16,5 @@ const forbidden: ReadonlySet<string> = new Set([
   'cache-control',
 ])
 
-/** Whether a field of this name, in lower case, passes on behind a body. */
+/** Whether a field with this lower-case name may be forwarded as a trailer. */
 export const mayTrail = (name: string): boolean => !forbidden.has(name) && !isUntrusted(name)

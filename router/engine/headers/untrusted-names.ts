@@ -1,7 +1,7 @@
 /**
- * Names that a client may not say to an instance, in lower case: what only a proxy or a CDN says of a client (its address, scheme and
- * host), and what lets a client walk around checks of common frameworks or choose what they render. `Proxy` would become HTTP_PROXY of an app's own requests (httpoxy,
- * CVE-2016-5385).
+ * Lower-case names of fields that clients must not send to an instance: facts that only a proxy or CDN may state (client address, scheme,
+ * host), and fields that bypass checks of common frameworks or select what they render. `Proxy` would become HTTP_PROXY for an app's own
+ * requests (httpoxy, CVE-2016-5385).
  */
 export const untrustedNames = [
   'forwarded',
@@ -67,8 +67,8 @@ export const untrustedNames = [
 export const untrustedPrefixes = ['x-forwarded-', 'x-switchyard-'] as const
 
 /**
- * Many servers make `HTTP_X_REAL_IP` of `X_Real_IP` and `X-Real-IP` alike, and CGI's CONTENT_LENGTH of the one is at hand for the other:
- * a name with an underscore that would collide with one the router says or decides on is not passed on (nginx drops all of them).
+ * Many servers map both `X_Real_IP` and `X-Real-IP` to `HTTP_X_REAL_IP` (CGI likewise for CONTENT_LENGTH): drop names with underscores that
+ * collide with names the router sets or uses (nginx drops all names with underscores).
  */
 const framingAlike = new Set(['content-length', 'transfer-encoding'])
 const names: ReadonlySet<string> = new Set(untrustedNames)

@@ -1,4 +1,4 @@
-/** How often deadlines are looked at: no timer exists per connection or request, and none fires more than this late. */
+/** Interval at which deadlines are checked. There is no timer per connection or request, and a deadline fires at most this late. */
 export const tickMs = 250
 
 /** A coarse clock and one timer for all deadlines of an engine. */
@@ -15,7 +15,7 @@ export class Clock {
     this.#timer.unref()
   }
 
-  /** Whether `ms` have passed since `since`, a former `now`. Never early. */
+  /** Whether `ms` have passed since `since`, an earlier value of `now`. Never early. */
   passed(since: number, ms: number): boolean {
     return this.now - since >= ms + tickMs
   }

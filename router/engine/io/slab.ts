@@ -1,16 +1,18 @@
 import type { Duplex } from 'node:stream'
 
 const slabBytes = 65_536
-/** Up to here a loop is faster than a call of Buffer's copy. */
+/** Below this length a loop is faster than Buffer's copy. */
 const byHand = 48
 
 const nothing = Buffer.alloc(0)
 const hexDigits = Buffer.from('0123456789abcdef')
 
-/** Messages up to here are written through views that are kept: to make one costs as much as to parse a small head. */
+/** Views up to this length are cached: creating a view costs as much as parsing a small head. */
 const longestKeptView = 4_096
 
-/** The memory that outgoing messages are put together in, by one outbox at a time. What a socket still holds is not written again. */
+/**
+ * Shared memory in which outgoing messages are composed, used by one outbox at a time. Bytes that a socket still holds are not overwritten.
+ */
 const slab: { bytes: Buffer; at: number; writer: Outbox | null; views: (Buffer | undefined)[] } = {
   bytes: Buffer.allocUnsafeSlow(slabBytes),
   at: 0,
@@ -18,33 +20,33 @@ const slab: { bytes: Buffer; at: number; writer: Outbox | null; views: (Buffer |
   views: [],
 }
 
-/** The slab from its beginning on. */
+/** A view of the first `size` bytes of the slab. */
 function firstBytes(size: number): Buffer {
   const known = slab.views[size]
   if (known !== undefined) return known
   const view = slab.bytes.subarray(0, size)
-  // Not by index alone: a list with one far entry would become a dictionary.
+  // Fill the gap: V8 would turn a sparse array into a dictionary.
   while (slab.views.length <= size) slab.views.push(undefined)
   slab.views[size] = view
   return view
 }
 
 /**
- * Bytes on their way to one socket, gathered so that a head and the first bytes of its body leave in one write. Whoever writes calls
- * `flush` when it has no more for now.
+ * Composes bytes for one socket, so that a head and the first bytes of its body are sent in one write. Writers call `flush` when they have
+ * no more for now.
  */
 export class Outbox {
   readonly socket: Duplex
-  /** All bytes that were given to the socket. */
+  /** Total bytes passed to the socket. */
   sent = 0
   #bytes: Buffer = nothing
   #from = 0
   #to = 0
-  /** Up to where this outbox may write on; `#to` itself once another one took over. */
+  /** End of the writable range; equals `#to` after another outbox took over the slab. */
   #limit = 0
-  /** A view of what is gathered was given away. */
+  /** A view of the composed bytes was handed out. */
   #viewed = false
-  /** Memory of its own, for the first bytes after `restart`. */
+  /** Separate memory for the first bytes after `restart`. */
   #own: Buffer | null = null
   #ownView: Buffer = nothing
   #ownFree = false
@@ -54,20 +56,20 @@ export class Outbox {
   }
 
   /**
-   * A message begins, and of the ones before nothing is needed any more: up to `size` bytes of it are put together in memory that belongs
-   * to this outbox, so that they stay as they are until the next one begins.
+   * Starts a message; earlier messages are no longer needed. Its first `size` bytes are composed in memory of this outbox, so they remain
+   * valid until the next `restart`.
    */
   restart(size: number): void {
     this.#ownFree = this.socket.writableLength === 0
     if (this.#ownFree) this.#own ??= Buffer.allocUnsafeSlow(size)
   }
 
-  /** Whether there is something that was not flushed. */
+  /** Number of bytes that were not flushed yet. */
   get gathered(): number {
     return this.#to - this.#from
   }
 
-  /** Makes room for `size` bytes; what cannot be continued in place is sent first. */
+  /** Makes room for `size` bytes; flushes first if they do not fit. */
   #room(size: number): void {
     if (this.#to > this.#from) this.flush()
     if (this.#ownFree && this.#own !== null) {
@@ -91,7 +93,7 @@ export class Outbox {
     this.#limit = slab.bytes.length
   }
 
-  /** Keeps the next `size` bytes in one piece, so that they can be read back as a whole. */
+  /** Keeps the next `size` bytes contiguous, so that they can be read back in one piece. */
   reserve(size: number): void {
     if (this.#to + size > this.#limit) this.#room(size)
   }
@@ -125,14 +127,14 @@ export class Outbox {
     this.#to = at + size
   }
 
-  /** Latin-1 text. */
+  /** Writes latin1 text. */
   text(text: string): void {
     if (this.#to + text.length > this.#limit) this.#room(text.length)
     this.#bytes.write(text, this.#to, 'latin1')
     this.#to += text.length
   }
 
-  /** The line before a chunk of `size` bytes. */
+  /** Writes the size line of a chunk of `size` bytes. */
   chunkSize(size: number): void {
     if (this.#to + 16 > this.#limit) this.#room(16)
     const bytes = this.#bytes
@@ -145,7 +147,7 @@ export class Outbox {
     this.#to = at
   }
 
-  /** Takes out what is gathered, as a view that stays as it is; the caller writes it. */
+  /** Removes and returns the composed bytes as an immutable view; the caller writes it. */
   seal(): Buffer {
     const view = this.#view()
     this.#forget()
@@ -168,13 +170,13 @@ export class Outbox {
     this.#viewed = false
   }
 
-  /** What is gathered and not yet flushed; stays as it is. */
+  /** The bytes that were not flushed yet; the view remains valid. */
   view(): Buffer {
     this.#viewed = true
     return this.#view()
   }
 
-  /** Gives what is gathered to the socket. False: the other side is slow, wait for `drain` before giving more. */
+  /** Passes the composed bytes to the socket. False: the peer is slow; wait for `drain`. */
   flush(): boolean {
     const { socket } = this
     if (this.#to === this.#from) return socket.writableLength < socket.writableHighWaterMark
@@ -184,7 +186,7 @@ export class Outbox {
     this.sent += view.length
     if (!socket.writable) return true
     const ready = socket.write(view)
-    // The kernel has taken all of it: this piece of the slab is free.
+    // The kernel has taken all bytes: this part of the slab can be reused.
     if (again && socket.writableLength === 0 && slab.writer === null && slab.at === from + view.length) slab.at = from
     return ready
   }
@@ -196,11 +198,11 @@ export class Outbox {
     return this.socket.writable ? this.socket.write(bytes) : true
   }
 
-  /** Forgets what was not flushed. */
+  /** Discards the bytes that were not flushed. */
   discard(): void {
     this.#forget()
   }
 }
 
-/** Where sockets with `onread` put what they read: one for all, since each callback takes what it wants before it returns. */
+/** Shared read buffer of all sockets with `onread`: each callback consumes its bytes before it returns. */
 export const readBuffer = Buffer.allocUnsafeSlow(65_536)

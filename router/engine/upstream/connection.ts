@@ -8,34 +8,34 @@ import { isEventStream } from './event-stream'
 import { ConnectTimeout, InterimFlood, mostInterimBytes, quietProbeMs, UnaskedUpgrade, UpstreamSilence } from './faults'
 
 /**
- * Receives one answer. Bytes are views of a buffer that is used again: valid during the call, copy them to keep them.
- * The order is: onInformation*, onHead, onBody*, onTrailers?, onEnd. Each turn of reading ends with onFlush or onEnd, so what came
- * together can leave together. After onEnd, onFault or `abort` nothing comes any more.
+ * Receives one answer. Bytes are views of a reused buffer: valid during the call, copy them to keep them. Order of calls: onInformation*,
+ * onHead, onBody*, onTrailers?, onEnd. Each read ends with onFlush or onEnd, so bytes that arrived together can be sent together. After
+ * onEnd, onFault or `abort` there are no further calls.
  */
 export interface AnswerSink {
-  /** 103 and other interim answers; 100 and 102 are kept back. */
+  /** 103 and other interim answers; 100 and 102 are not forwarded. */
   onInformation(head: AnswerHead): void
   /** The final head. `head.fields` has hop-by-hop lines cut; the head is valid during the call. */
   onHead(head: AnswerHead): void
-  /** Payload, never framing. */
+  /** Payload without framing. */
   onBody(bytes: Buffer, start: number, end: number): void
   onTrailers(trailers: [string, string][]): void
   onFlush(): void
   onEnd(): void
-  /** `head` says whether the final head had come. No answer follows, or no more of it. */
+  /** The answer failed. `head`: the final head had arrived. No further calls follow. */
   onFault(error: Error, before: { head: boolean; anyByte: boolean; reused: boolean }): void
-  /** 101: the connection carries bytes from now on, by onBody, until onTunnelEnd (the instance said its last byte). */
+  /** 101: the connection is a tunnel. Bytes arrive by onBody until onTunnelEnd (the instance half-closed). */
   onSwitch(head: AnswerHead): void
   onTunnelEnd(): void
-  /** The instance takes more: after `flush` returned false. */
+  /** The instance accepts more bytes after `flush` returned false. */
   onDrain(): void
 }
 
-/** What the connection must know of a request to read its answer. */
+/** Properties of a request that are needed to read its answer. */
 export interface AskedFor {
   head: boolean
   upgrade: boolean
-  /** Silence before or within the answer beyond which it is given up. */
+  /** Timeout for silence before and within the answer. */
   silenceMs: number
 }
 
@@ -58,12 +58,12 @@ const byClose = 3
 /** Shared by all connections: a head is parsed and passed on within one turn. */
 const answerHead = new AnswerHead()
 
-/** Heads of requests are rarely longer. */
+/** Request heads are rarely longer. */
 const ownBytes = 2_048
 
-/** Takes a connection back when its answer ended. */
+/** Takes back a connection after its answer. */
 export interface ConnectionHome {
-  /** The connection is clean and may serve again. */
+  /** The connection is idle and may be reused. */
   release(connection: UpstreamConnection): void
   gone(connection: UpstreamConnection): void
 }
@@ -87,15 +87,15 @@ export class UpstreamConnection {
   #reused = false
   #anyByte = false
   #interimBytes = 0
-  /** The answer is a stream of events: it may be quiet for as long as it is open. */
+  /** The answer is an event stream, which may be silent for any time. */
   #mayBeQuiet = false
   #paused = false
-  /** The instance half-closed a tunnel: a later error of the connection breaks nothing off. */
+  /** The instance half-closed a tunnel: a later connection error is no fault. */
   #lastSaid = false
   /** Clock time of the last byte in either direction, or of the last change of state. */
   activeAt: number
 
-  /** `open` makes the socket: with `onread` where the given callback is called, else with 'data' events. */
+  /** `open` creates the socket: with `onread` if it calls the given callback, else the socket emits 'data' events. */
   constructor(open: (onRead: (size: number, bytes: Buffer) => boolean) => net.Socket, home: ConnectionHome, clock: Clock) {
     this.#home = home
     this.#clock = clock
@@ -146,12 +146,12 @@ export class UpstreamConnection {
     return this.out.flush()
   }
 
-  /** The last byte of the request was written. An answer that ends before is the last one of this connection. */
+  /** The request is completely written. If the answer ends before this call, the connection cannot be reused. */
   requestEnded(): void {
     this.#requestDone = true
   }
 
-  /** Stops and goes on reading: the client is slow. */
+  /** Stops reading from the instance, because the client is slow. */
   pause(): void {
     if (this.#paused) return
     this.#paused = true

@@ -62,19 +62,19 @@ export function upstreamProblem(fault: UpstreamFault, plan: ForwardPlan, limits:
   return { kind: fault, ...named }
 }
 
-/** Something of ours threw. */
+/** The problem shown when the router itself throws. */
 export const internalProblem: Problem = {
   kind: 'bad-request',
   status: 500,
   detail: 'The router failed on this request; its log says why. Other requests are served.',
 }
 
-/** The Host header towards an outside address. */
+/** The Host header for a host outside the table. */
 export function outsideHost({ scheme, hostname, port }: OutsideTarget): string {
   return port === (scheme === 'https' ? 443 : 80) ? hostname : `${hostname}:${port}`
 }
 
-/** The body of a request is larger than its project takes. */
+/** The request body exceeds the limit of its project. */
 export const tooLarge = (limit: number): Problem => ({
   kind: 'bad-request',
   status: 413,

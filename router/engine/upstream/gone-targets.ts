@@ -1,18 +1,15 @@
 import type { Target } from '@/shared/route-table'
 import type { HostTable } from '../../match/host-table'
 
-/** Names an endpoint of an instance. The address first: there is no blank in it. */
+/** Key of an instance's endpoint. The address comes first because it contains no space. */
 export const targetKey = ({ instanceId, host, port }: Target): string => `${host} ${port} ${instanceId}`
 
 const instanceIn = (key: string) => key.slice(key.indexOf(' ', key.indexOf(' ') + 1) + 1)
 
-/** Routes that are looked at in one step. */
+/** Routes processed per step. */
 const routesAtOnce = 16
 
-/**
- * Which of `known` (keys of targets) no route names any more, step by step (see `inSlices`): what is known is little, and the table may
- * be large.
- */
+/** Finds the keys in `known` that no route of the table contains, step by step (see `inSlices`), because the table may be large. */
 export function* goneTargets(table: HostTable, known: Iterable<string>): Generator<void, Set<string>> {
   const gone = new Set(known)
   // Most targets of a table have no connections: no key is built for them.

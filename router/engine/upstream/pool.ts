@@ -16,7 +16,7 @@ type OnRead = (size: number, bytes: Buffer) => boolean
 
 /** Connections to one address: idle ones are used again, the last used first, since it is the least likely to have been closed. */
 export class Pool implements ConnectionHome {
-  /** The address left the table: nothing is kept any more. */
+  /** The address left the table: connections are no longer kept. */
   retired = false
   readonly #open: (onRead: OnRead) => net.Socket
   readonly #clock: Clock
@@ -28,7 +28,7 @@ export class Pool implements ConnectionHome {
     this.#clock = clock
   }
 
-  /** A connection for one request; `fresh`: one that was never used. */
+  /** A connection for one request; `fresh`: always a new one. */
   take(fresh: boolean): UpstreamConnection {
     if (!fresh)
       for (let kept = this.#idle.pop(); kept !== undefined; kept = this.#idle.pop()) {
@@ -51,7 +51,7 @@ export class Pool implements ConnectionHome {
     if (at !== -1) this.#idle.splice(at, 1)
   }
 
-  /** Closes idle connections now, busy ones when their answer ended. */
+  /** Closes idle connections now and busy ones after their answer. */
   retire(): void {
     this.retired = true
     for (const connection of this.#idle.splice(0)) connection.destroy()
@@ -80,7 +80,7 @@ export class Pools {
   readonly #byTarget = new WeakMap<Target, Pool>()
   readonly #targets = new Map<string, Pool>()
   readonly #outside = new Map<string, Pool>()
-  /** Retired, with requests still open. */
+  /** Pools of removed targets that still have open requests. */
   readonly #leaving = new Set<Pool>()
   #endSweep: () => void = () => {}
 
@@ -122,7 +122,7 @@ export class Pools {
     return pool
   }
 
-  /** Retires the pools of targets that `table` no longer names; a large table is looked through in turns of its own. */
+  /** Retires the pools of targets that `table` no longer contains; a large table is processed in slices. */
   keepOnly(table: HostTable): void {
     this.#endSweep()
     this.#endSweep = inSlices(this.#sweep(table))
@@ -139,7 +139,7 @@ export class Pools {
     }
   }
 
-  /** Faults of silence, connection by connection. */
+  /** Reports timeouts of silent connections, one connection per iteration. */
   *watch(limits: EngineLimits): IterableIterator<void> {
     for (const pool of this.#targets.values()) yield* pool.watch(limits)
     for (const [key, pool] of this.#outside) {

@@ -8,33 +8,32 @@ export interface FailedAttempt {
   fault: UpstreamFault
   /** A kept connection closed before any byte of the answer. */
   keptClosed: boolean
-  /** With this one. */
+  /** Number of attempts, including the failed one. */
   attempts: number
 }
 
 /**
- * Whether there may be a second attempt, once, and only when it cannot repeat anything: the request has no body, and either nothing of
- * it was sent (there was no connection), or its method is safe and a kept connection closed. Where to: see `routeOfRetry`.
+ * Whether a second attempt is allowed: only once, and only if it cannot repeat an effect. The request must have no body, and either nothing
+ * was sent (no connection), or its method is safe and a reused connection closed. `routeOfRetry` selects the target.
  */
 export function mayRetry(downstream: Downstream, plan: ForwardPlan, { fault, keptClosed, attempts }: FailedAttempt): boolean {
   if (attempts > 1 || downstream.body !== 'none') return false
   if (sentNothing(fault)) return plan.outside === null
-  // A handshake never goes over a kept connection.
+  // A WebSocket handshake never uses a kept connection.
   return fault === 'reset' && keptClosed && !downstream.wantsUpgrade && isSafe(downstream.facts.method)
 }
 
 /**
- * Whether a request may be sent a second time although the first may have been acted upon: safe methods alone (RFC 9110 §9.2.1). PUT and
- * DELETE are idempotent, but a second DELETE is answered otherwise than the first.
+ * Whether a request may be sent again although the first attempt may have had an effect: safe methods only (RFC 9110 §9.2.1). PUT and
+ * DELETE are idempotent, but a second DELETE gets a different answer.
  */
 export function isSafe(method: string): boolean {
   return ['GET', 'HEAD', 'OPTIONS'].includes(method)
 }
 
 /**
- * Where a second attempt goes: the route of the newest table, for an instance that refuses may be gone since its successor took over.
- * null: nowhere, because the host belongs to another project now, whose access rules were not checked; or because there was no connection
- * and the failed instance is the only one.
+ * The route for a second attempt, from the newest table: the failed instance may have been replaced. null: no retry, because the host now
+ * belongs to another project, whose access rules were not checked, or because the connection failed and no other instance exists.
  */
 export function routeOfRetry(table: HostTable, before: LiveRoute, failed: Target, fault: UpstreamFault): LiveRoute | null {
   const newest = table.find(before.host)
