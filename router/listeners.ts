@@ -11,7 +11,7 @@ export interface Bound {
 
 const secureRetryMs = 15_000
 
-/** Opens the port of plain HTTP. @throws AppError that says what to do. */
+/** Opens the HTTP port. @throws AppError with the next action */
 export async function openPlainListener(engine: Engine, env: RouterEnv, log: RouterLog): Promise<Bound> {
   try {
     return await listen(engine, env, log, env.httpPort, null)
@@ -24,7 +24,7 @@ export async function openPlainListener(engine: Engine, env: RouterEnv, log: Rou
   }
 }
 
-/** The HTTPS listener. When its port cannot be opened, that is logged and tried again; HTTP is served meanwhile. */
+/** The HTTPS listener. If its port cannot be opened, the failure is logged and retried; HTTP is served meanwhile. */
 export class TlsListener {
   /** null: not open (yet). */
   bound: Bound | null = null

@@ -5,7 +5,7 @@ import pino, { type Logger } from 'pino'
  */
 export function createRouterLog(level: string, workerId: number): { log: Logger; flush: () => void } {
   const destination = pino.destination({ fd: 1, sync: false, maxLength: 4 * 1024 * 1024 })
-  // EPIPE after the supervisor died, above all.
+  // Mostly EPIPE after the supervisor died.
   destination.on('error', () => {})
   const log = pino({ level, base: { room: 'router', worker: workerId, pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime }, destination)
   const flush = () => {
@@ -18,7 +18,7 @@ export function createRouterLog(level: string, workerId: number): { log: Logger;
   return { log, flush }
 }
 
-/** What an engine writes to the log: an object of fields, then a sentence. pino's loggers fit. */
+/** The log interface of engines: fields, then a message. Compatible with pino. */
 export interface RouterLog {
   info(fields: object, message: string): void
   warn(fields: object, message: string): void

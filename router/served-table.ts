@@ -9,24 +9,24 @@ import type { SnapshotStore } from './table/snapshot'
 const snapshotRetryMs = 5_000
 
 export interface ServedTableOptions {
-  /** Serves new requests by this table once it resolves. */
+  /** Resolves when new requests use this table. */
   apply: (hosts: HostTable) => Promise<void>
   snapshots: SnapshotStore
-  /** What serves already, from disk. */
+  /** The table loaded from disk, already in use. */
   current: BuiltTable
-  /** Whether this worker listens for HTTPS: without, no visitor may be sent there. */
+  /** Whether this worker listens for HTTPS; otherwise no visitor may be redirected to HTTPS. */
   isSecure: () => boolean
   log: RouterLog
 }
 
-/** The table that serves and its copy on disk, changed together. */
+/** The current table and its copy on disk, replaced together. */
 export class ServedTable {
   readonly #options: ServedTableOptions
   #current: BuiltTable
-  /** Of the table that serves, until it is on disk. */
+  /** Copy of the current table until it is on disk. */
   #unsaved: TableCopy | null = null
   #retry: NodeJS.Timeout | undefined
-  /** One at a time: an older table must not be applied over a newer one. */
+  /** Serializes changes: an older table must not be applied over a newer one. */
   #tail: Promise<void> = Promise.resolve()
 
   constructor(options: ServedTableOptions) {
@@ -42,7 +42,7 @@ export class ServedTable {
     return this.#current
   }
 
-  /** Applies, stores. @throws on a table that is older than the one that serves. */
+  /** Applies and stores a table. @throws for a table older than the current one. */
   replace(next: ArrivedTable): Promise<void> {
     return this.#inTurn(() => this.#replace(next))
   }
@@ -60,7 +60,7 @@ export class ServedTable {
     await this.#store()
   }
 
-  /** Applies the same table again: HTTPS is there now, or is not. */
+  /** Applies the current table again after HTTPS became available or unavailable. */
   again(): Promise<void> {
     return this.#inTurn(() => this.#options.apply(this.#reachable(this.#current.hosts)))
   }
@@ -75,7 +75,7 @@ export class ServedTable {
     return hosts.httpsPort === null || this.#options.isSecure() ? hosts : hosts.withoutHttps()
   }
 
-  // A table that serves is acknowledged even when the disk is full; the copy is tried again until it is there.
+  // A table is acknowledged even if the disk is full; writing the copy is retried until it succeeds.
   async #store(): Promise<void> {
     const { log, snapshots } = this.#options
     clearTimeout(this.#retry)

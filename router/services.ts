@@ -20,19 +20,19 @@ const certificateAskTimeoutMs = 10_000
 /** How long a new table waits for the keys of new certificates, so that no client is redirected to a name without one. */
 const certificateWaitMs = 2_000
 
-/** What services say to the control plane. It may be gone: asking rejects then, and a report is lost (false). */
+/** Messages of the services to the control plane. When it is unreachable, questions reject and reports are lost (false). */
 export interface ControlPlane {
   ask<K extends keyof LinkQueries>(kind: K, ask: LinkQueries[K]['ask'], deadlineMs: number): Promise<LinkQueries[K]['answer']>
   report<K extends keyof LinkReports>(kind: K, report: LinkReports[K]): boolean
 }
 
-/** Everything of a worker but its engine, its table and its link. */
+/** All parts of a worker except its engine, table and link. */
 export interface Services extends EngineServices {
   gate: TableGate
   parts: AnswerSources
   observer: ReturnType<typeof createObserver>
   tls: TlsEdge
-  /** Makes all of them ready for a new table, in one turn; the engine comes after them, in the same one. */
+  /** Prepares all services for a new table within one turn of the event loop; the engine follows in the same turn. */
   apply(table: HostTable): Promise<void>
   close(): Promise<void>
 }

@@ -3,7 +3,7 @@ import type { Take } from './rules/rate-limits'
 /** The other workers of this machine, reached through the process that started them all. */
 export interface Siblings {
   send(takes: Take[], sent: () => void): void
-  /** Calls `received` with messages of other workers, unchecked. */
+  /** Calls `received` with messages of other workers, not validated. */
   onReceive(received: (takes: unknown) => void): void
 }
 

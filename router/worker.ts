@@ -26,18 +26,18 @@ const endConnectionsCommand = z.object({ instanceIds: z.array(z.string()) })
 
 export interface RouterWorker {
   address: Bound
-  /** HTTPS; null while its port is not open. */
+  /** HTTPS address; null: the port is not open. */
   secureAddress(): Bound | null
-  /** Version of the table that serves. */
+  /** Version of the current table. */
   version(): number
-  /** Graceful end: nothing new, what is open finishes until the deadline. */
+  /** Graceful end: accepts nothing new, finishes open requests until the deadline. */
   drain(): Promise<DrainResult>
 }
 
 /**
- * One router worker: the last good table from disk first, then the listeners, then the control plane, so that it serves within
- * moments with everything else gone.
- * @throws AppError when the port of HTTP cannot be bound.
+ * Starts a worker: first the last valid table from disk, then the listeners, then the control plane, so that it serves quickly even when
+ * everything else is down.
+ * @throws AppError when the HTTP port cannot be bound.
  */
 export async function startWorker(env: RouterEnv, log: RouterLog): Promise<RouterWorker> {
   const snapshots = new SnapshotStore(env.runDirectory)
@@ -46,7 +46,7 @@ export async function startWorker(env: RouterEnv, log: RouterLog): Promise<Route
   const loadedFields = { version: hosts.version, routes: hosts.size, from, problems }
   log[from === 'current' ? 'info' : 'warn'](loadedFields, `serving the ${from} route table from disk`)
   prepareRunDirectory(env, log)
-  // The link comes last, so that serving waits for nothing; until then reports are dropped and questions are refused.
+  // The link comes last, so that serving never waits for it; until then reports are dropped and questions are refused.
   let link: ControlLink | undefined
   const control: ControlPlane = {
     ask: (kind, ask, deadlineMs) => link?.ask(kind, ask, deadlineMs) ?? Promise.reject(new Error('the control plane is not connected yet')),
@@ -109,7 +109,7 @@ function handlersOf({ gate, tls, observer, parts }: Services, engine: Engine): L
   }
 }
 
-// Serving does not depend on it: a full or read-only disk costs the snapshot, not the traffic.
+// Serving does not depend on the directory: with a full or read-only disk only the snapshot is lost.
 function prepareRunDirectory(env: RouterEnv, log: RouterLog): void {
   try {
     mkdirSync(env.runDirectory, { recursive: true, mode: 0o700 })

@@ -48,7 +48,7 @@ export class StaticFiles implements ContentSource {
     return this.#with(route, (site) => site.at(path)?.answer(facts, (chosen) => chosen.answer(facts)) ?? null)
   }
 
-  /** The fallback of an SPA for paths that look like a page; missing files are not found there either. */
+  /** The app of an SPA for paths that look like a page; for other paths the site's 404 page. */
   fallback(route: LiveRoute, facts: RequestFacts): Found {
     return this.#with(route, (site) => {
       const app = route.content?.spa && looksLikePage(facts) ? site.named('index.html') : null

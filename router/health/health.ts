@@ -1,24 +1,24 @@
 import type { Target } from '@/shared/route-table'
 import type { UpstreamFault } from '../engine/upstream/faults'
 
-/** Bounds of ejection. Milliseconds unless they say otherwise. */
+/** Settings of ejection. In milliseconds unless noted. */
 export interface HealthSettings {
-  /** Faults in a row that eject, whatever the load. */
+  /** Consecutive faults that eject a target, regardless of the load. */
   consecutiveFaults: number
-  /** Length of the window that opens with a failure and within which the rate is looked at. */
+  /** Length of the window in which the failure rate is measured; it opens with a failure. */
   windowMs: number
-  /** Requests in the window below which a rate says nothing. */
+  /** Minimum requests in the window before the rate counts. */
   windowRequests: number
-  /** Share of failures (faults and answers of 500 and more) in the window that makes an outlier, when the neighbours do better. */
+  /** Share of failures (faults and status 500 or higher) in the window that makes a target an outlier if its neighbours have fewer. */
   failureRate: number
-  /** Length of the first ejection; each further one lasts twice as long. */
+  /** Length of the first ejection; each further ejection lasts twice as long. */
   firstEjectionMs: number
   longestEjectionMs: number
-  /** Between two probes of an ejected target whose time is over. */
+  /** Interval between probes of an ejected target after its ejection time. */
   probeEveryMs: number
-  /** A trial without a verdict (a long stream) gives way to the next after so long. */
+  /** A trial without a result for this time (a long stream) allows the next trial. */
   trialPatienceMs: number
-  /** After so long without an ejection the next one is a first one again. */
+  /** After this time without an ejection, the next one counts as the first. */
   forgetAfterMs: number
 }
 
@@ -34,40 +34,40 @@ export const defaultHealthSettings: HealthSettings = {
   forgetAfterMs: 60_000,
 }
 
-/** What a target's health needs from the balancer. */
+/** The balancer's side of a target's health. */
 export interface HealthHost {
   readonly settings: HealthSettings
-  /** Whether the target may go: never so many that more than half of its neighbours would be gone. */
+  /** Whether the target may be ejected: at most half of the pool's targets are ejected at once. */
   mayEject(): boolean
-  /** Whether most neighbours answer well, so that failures are this target's own and not the app's. */
+  /** Whether most neighbours answer well: then failures are the target's own fault, not the app's. */
   neighboursDoWell(): boolean
-  /** Whether something accepts connections there. */
+  /** Whether the target accepts connections. */
   probe(): Promise<boolean>
-  /** The set of targets that may be chosen is another now. */
+  /** The set of targets that may be chosen has changed. */
   changed(): void
   report(state: 'ejected' | 'restored', reason: string): void
 }
 
 /**
- * `in`: chosen as ever. `out`: ejected, not chosen while others are there. `trial`: its time is over and it accepts connections again;
- * one request at a time is let through, whose outcome decides. A circuit breaker: closed, open, half-open.
+ * A circuit breaker. `in` (closed): chosen normally. `out` (open): ejected, not chosen while other targets exist. `trial` (half-open): the
+ * ejection time is over and the target accepts connections; one request at a time is let through, and its outcome decides.
  */
 export type HealthPhase = 'in' | 'out' | 'trial'
 
-/** The health of one target as its requests tell it, and of one that is ejected, as probes do. The path of a good answer has no clock. */
+/** The health of one target, measured by its requests and, while ejected, by probes. A successful answer reads no clock. */
 export class Health {
   phase: HealthPhase = 'in'
-  /** ms since 1970 when it came back; 0: never was away. A newcomer again from then on. */
+  /** Time of the restoration, ms since 1970; 0: never ejected. Slow start begins anew at this time. */
   restoredAt = 0
   readonly #host: HealthHost
   #consecutive = 0
   #ejections = 0
-  /** The window, open from its first failure on. */
+  /** The current window, opened by its first failure. */
   #windowStart = 0
   #windowRequests = 0
   #windowFailures = 0
   #trialOpen = false
-  /** Ejected for what it answered, not for answering nothing. */
+  /** Ejected for its failure rate, not for consecutive faults. */
   #outlier = false
   #timer: NodeJS.Timeout | undefined
   #stopped = false
@@ -76,7 +76,7 @@ export class Health {
     this.#host = host
   }
 
-  /** A request was answered. `trial`: it had been let through to find out. */
+  /** Counts an answered request. `trial`: it was the trial request of an ejected target. */
   answered(status: number, trial: boolean): void {
     this.#consecutive = 0
     if (this.#windowStart !== 0) this.#windowRequests++
@@ -86,7 +86,7 @@ export class Health {
     } else if (status >= 500 && this.phase === 'in') this.#failed(`answered ${status} again and again while its neighbours did not`)
   }
 
-  /** A request got no answer. */
+  /** Counts a request without an answer. */
   fault(fault: UpstreamFault, trial: boolean): void {
     this.#consecutive++
     if (this.#windowStart !== 0) this.#windowRequests++
@@ -96,12 +96,12 @@ export class Health {
     else this.#eject(`${describe(fault)}, ${this.#consecutive} times in a row`, false)
   }
 
-  /** The client of a trial left: nothing was learned. */
+  /** The client of a trial request left: the trial has no result. */
   undecided(trial: boolean): void {
     if (trial && this.phase === 'trial') this.#offerTrial()
   }
 
-  /** Takes the one trial there is; false when it is taken or none is due. */
+  /** Reserves the trial request; false: already reserved, or none is due. */
   takeTrial(): boolean {
     if (this.phase !== 'trial' || !this.#trialOpen) return false
     this.#trialOpen = false
@@ -114,19 +114,19 @@ export class Health {
     return this.phase === 'trial' && this.#trialOpen
   }
 
-  /** Share of failures in the present window, 0 when none is open. */
+  /** Share of failures in the current window, 0 if none is open. */
   failureRate(now: number): number {
     const fresh = this.#windowStart !== 0 && now - this.#windowStart <= this.#host.settings.windowMs
     return fresh ? this.#windowFailures / Math.max(1, this.#windowRequests) : 0
   }
 
-  /** The target is gone: stops probes and reports. */
+  /** Stops probes and reports of a removed target. */
   stop(): void {
     this.#stopped = true
     clearTimeout(this.#timer)
   }
 
-  /** It is in the table again while its last requests were still open. */
+  /** Undoes `stop`: the target returned to the table while it still had requests. */
   resume(): void {
     if (!this.#stopped) return
     this.#stopped = false
@@ -135,7 +135,7 @@ export class Health {
     this.#wait(0, () => void this.#probe())
   }
 
-  // The window opens with a failure, so that counting costs nothing while there is none.
+  // The window opens with a failure, so counting costs nothing while there are no failures.
   #failed(reason: string): void {
     const { windowMs, windowRequests, failureRate } = this.#host.settings
     const now = Date.now()
@@ -167,7 +167,7 @@ export class Health {
     this.#host.changed()
   }
 
-  // A visitor's request is risked only on a target that at least accepts connections.
+  // Probe before a trial: a visitor's request is used only on a target that accepts connections.
   async #probe(): Promise<void> {
     const accepts = await this.#host.probe().catch(() => false)
     if (this.#stopped || this.phase !== 'out') return
@@ -209,5 +209,5 @@ const words: Record<UpstreamFault, string> = {
 }
 const describe = (fault: UpstreamFault): string => words[fault]
 
-/** How a target is named in the log. */
+/** Address of a target for log lines. */
 export const addressOf = (target: Target): string => (target.host.includes(':') ? `[${target.host}]:${target.port}` : `${target.host}:${target.port}`)

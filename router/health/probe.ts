@@ -3,7 +3,7 @@ import type { Target } from '@/shared/route-table'
 
 const probeTimeoutMs = 1_000
 
-/** Whether something accepts a TCP connection at the target, within a second. Nothing is sent: the app sees no request. */
+/** Whether the target accepts a TCP connection within a second. Sends no bytes, so the app sees no request. */
 export function probeTarget(target: Target): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = net.connect({ host: target.host, port: target.port })

@@ -6,11 +6,11 @@ const brotli = promisify(brotliCompress)
 const zip = promisify(gzip)
 const zstd = promisify(zstdCompress)
 
-/** `thorough`: made once and sent often. `quick`: worth it after a few answers. */
+/** `thorough`: for files that are compressed once and sent often. `quick`: for answers that are sent a few times. */
 export type Effort = 'thorough' | 'quick'
 const quality: Record<Effort, Record<Encoding, number>> = { thorough: { br: 9, zstd: 12, gzip: 9 }, quick: { br: 5, zstd: 6, gzip: 6 } }
 
-/** The whole of something in a content coding, off the main thread. */
+/** Compresses a whole buffer off the main thread. */
 export function compressWhole(plain: Buffer, encoding: Encoding, effort: Effort): Promise<Buffer> {
   const level = quality[effort][encoding]
   if (encoding === 'gzip') return zip(plain, { level })

@@ -1,14 +1,14 @@
-/** Content codings we make ourselves. */
+/** Content codings that the router produces. */
 export type Encoding = 'br' | 'zstd' | 'gzip'
 
-/** Best ratio first: the choice between codings a client likes equally. */
+/** Best ratio first: decides between codings that a client prefers equally. */
 export const encodings: readonly Encoding[] = ['br', 'zstd', 'gzip']
 
-/** Further codings that apps answer in; what a client says of others chooses nothing. */
+/** Further codings that apps may produce; all other codings in Accept-Encoding are ignored. */
 const foreign = ['deflate', 'compress', 'dcb', 'dcz']
 
 interface Accepted {
-  /** Ours that the client takes at least as gladly as none, best first. */
+  /** Our codings that the client prefers at least as much as no coding, best first. */
   ours: readonly Encoding[]
   variant: string
 }
@@ -17,23 +17,23 @@ const nothing: Accepted = { ours: [], variant: '' }
 const known = new Map<string, Accepted>()
 const maxKnown = 512
 
-/** Codings the client takes at least as gladly as none, best first (RFC 9110 §12.5.3). */
+/** Our codings that the client prefers at least as much as no coding, best first (RFC 9110 §12.5.3). */
 export const acceptedEncodings = (header: string | undefined): readonly Encoding[] => read(header).ours
 
 /**
- * One spelling for all Accept-Encodings that let an app choose alike. Whatever a client takes however little is in it: an app may send that,
- * and it must not reach one who does not take it.
+ * Normalizes Accept-Encoding: fields that lead an app to the same choice have one variant. Codings with a low weight are included, because
+ * an app may send them, and clients that do not accept them must not receive them.
  */
 export const encodingVariant = (header: string | undefined): string => read(header).variant
 
-/** Whether each coding that a Content-Encoding names is told apart by `encodingVariant`. */
+/** Whether `encodingVariant` distinguishes every coding that Content-Encoding names. */
 export function areKnownCodings(contentEncoding: string | undefined): boolean {
   if (contentEncoding === undefined) return true
   const names: readonly string[] = [...encodings, ...foreign, 'identity', 'x-gzip']
   return contentEncoding.split(',').every((name) => names.includes(name.trim().toLowerCase()))
 }
 
-// Browsers send few spellings: each is read once.
+// Browsers send few different fields: cache the parsed results.
 function read(header: string | undefined): Accepted {
   if (header === undefined) return nothing
   const before = known.get(header)
@@ -70,5 +70,5 @@ export function isCompressible(contentType: string | undefined): boolean {
   return contentType !== undefined && textLike.test(contentType) && !/^text\/event-stream\b/i.test(contentType)
 }
 
-/** What fits into one packet with its head gains nothing from being smaller. */
+/** Smaller content fits in one packet with its head, so compression gains nothing. */
 export const minCompressBytes = 1400

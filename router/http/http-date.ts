@@ -2,7 +2,7 @@ const imfFixdate = /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d{2} (?:Jan|Feb|Mar|Apr|M
 const rfc850 = /^(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day, (\d{2})-([A-Z][a-z]{2})-(\d{2}) (\d{2}:\d{2}:\d{2}) GMT$/
 const asctime = /^[A-Z][a-z]{2} ([A-Z][a-z]{2}) ([ \d]\d) (\d{2}:\d{2}:\d{2}) (\d{4})$/
 
-/** An HTTP-date in any of its three forms (RFC 9110 §5.6.7) in whole seconds since 1970; null: it is none. */
+/** Parses an HTTP-date in any of its three forms (RFC 9110 §5.6.7) to whole seconds since 1970; null: invalid. */
 export function parseHttpDate(text: string | undefined): number | null {
   if (text === undefined) return null
   const old = rfc850.exec(text)
@@ -15,7 +15,7 @@ export function parseHttpDate(text: string | undefined): number | null {
   return Number.isNaN(ms) ? null : Math.floor(ms / 1000)
 }
 
-// A two-digit year more than 50 years ahead is one of the past.
+// A two-digit year more than 50 years in the future belongs to the past century.
 function centuryOf(year: number): number {
   const now = new Date().getUTCFullYear()
   const guess = now - (now % 100) + year

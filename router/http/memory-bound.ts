@@ -1,15 +1,14 @@
-/** Something held in memory that can be had again another way. */
+/** Data in memory that can be recreated or loaded again. */
 export interface Held {
   readonly bytes: number
   /** Used since the last sweep. */
   used: boolean
-  /** It is to be let go of. */
+  /** Called when the memory is needed: release the data. */
   drop(): void
 }
 
 /**
- * Keeps a sum of bytes below a bound. Second chance instead of strict LRU: a hit sets a flag and moves nothing, so that the fast path
- * costs one write.
+ * Keeps a sum of bytes below a bound. Second chance instead of strict LRU: a hit only sets a flag, so the fast path costs a single write.
  */
 export class MemoryBound {
   readonly #maxBytes: number
@@ -26,7 +25,7 @@ export class MemoryBound {
     return this.#bytes
   }
 
-  /** False when it is too large to be held at all: default: an eighth of the bound. */
+  /** False: larger than the limit per entry (default: an eighth of the bound). */
   add(held: Held): boolean {
     if (held.bytes > this.#maxEach) return false
     this.#held.add(held)
@@ -39,7 +38,7 @@ export class MemoryBound {
     if (this.#held.delete(held)) this.#bytes -= held.bytes
   }
 
-  // A set iterates in order of insertion: whoever was used goes to the end once, the newcomer stays.
+  // A set iterates in insertion order: used entries move to the end once, and the new entry stays.
   #sweep(newcomer: Held): void {
     for (const held of this.#held) {
       if (this.#bytes <= this.#maxBytes) return

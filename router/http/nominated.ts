@@ -1,12 +1,12 @@
-/** What Connection says of the connection alone. */
+/** Connection options about the connection itself. */
 const ofTheConnection = /^[\s,]*(?:(?:keep-alive|close|upgrade|te|http2-settings)(?:[\s,]+|$))*$/i
 
 /**
- * Whether a Connection header takes fields away that the client sends in the same request (RFC 9110 §7.6.1): the instance does not see
- * them, so its answer does not suit who did not do so.
+ * Whether a Connection header names further fields of the same request (RFC 9110 §7.6.1): they are removed, so the instance's answer may
+ * not fit clients that did not remove them.
  */
 export const nominatesFields = (connection: string | undefined): boolean =>
   connection !== undefined && connection !== 'keep-alive' && !ofTheConnection.test(connection)
 
-/** Whether an Upgrade header asks for a WebSocket: nothing stored answers that. */
+/** Whether an Upgrade header requests a WebSocket, which stored answers cannot serve. */
 export const asksForSocket = (upgrade: string | undefined): boolean => upgrade !== undefined && upgrade.toLowerCase() === 'websocket'

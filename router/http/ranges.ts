@@ -4,12 +4,12 @@ export interface ByteRange {
   last: number
 }
 
-/** More than this many ranges in one field is no reader of ours: the whole is sent. */
+/** A field with more ranges is answered with the whole representation. */
 const maxRanges = 16
-/** More than this many that are apart cost more than they save. */
+/** More separate ranges cost more than they save. */
 const maxParts = 8
 
-/** The same where several parts cannot be sent: they are `whole`, which a server may make of any Range. */
+/** Like `parseRanges`, for a single range: several ranges become `whole`, which a server may choose for any Range. */
 export function parseRange(text: string, size: number): ByteRange | 'whole' | 'unsatisfiable' {
   const ranges = parseRanges(text, size)
   if (typeof ranges === 'string') return ranges
@@ -17,8 +17,8 @@ export function parseRange(text: string, size: number): ByteRange | 'whole' | 'u
 }
 
 /**
- * A Range field against a representation of `size` bytes (RFC 9110 §14.2), by position; ranges that touch or overlap are one.
- * `whole`: no bytes unit, not well-formed, too many; `unsatisfiable`: 416.
+ * Parses a Range field for a representation of `size` bytes (RFC 9110 §14.2), sorted by position; adjacent and overlapping ranges are
+ * merged. `whole`: another unit, malformed, or too many ranges; `unsatisfiable`: answer with 416.
  */
 export function parseRanges(text: string, size: number): [ByteRange, ...ByteRange[]] | 'whole' | 'unsatisfiable' {
   const equals = /^bytes=(.+)$/i.exec(text.trim())

@@ -1,4 +1,4 @@
-/** One piece of work at a time, so many waiting at most: compression never takes more than one core's worth. */
+/** Runs jobs one at a time, with a bounded queue: compression uses at most one core. */
 export class WorkQueue {
   readonly #waiting: (() => Promise<void>)[] = []
   readonly #max: number
@@ -8,7 +8,7 @@ export class WorkQueue {
     this.#max = max
   }
 
-  /** False: too much is waiting already. What the work throws is its own business. */
+  /** False: the queue is full. Errors of a job are ignored. */
   add(work: () => Promise<void>): boolean {
     if (this.#waiting.length >= this.#max) return false
     this.#waiting.push(work)

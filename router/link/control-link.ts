@@ -12,7 +12,7 @@ const firstRetryMs = 50
 const lastRetryMs = 2_000
 const readAtOnce = 64 * 1024
 
-// The table itself is checked when it is taken in, so that an invalid one is answered with `nack`.
+// The content of the table is validated by its receiver, so that an invalid table is answered with `nack`.
 const controlMessage = z.discriminatedUnion('type', [
   z.object({ type: z.literal('table-head'), head: z.looseObject({ version: z.number().catch(-1) }), parts: z.number() }),
   z.object({ type: z.literal('table-end'), version: z.number() }),
@@ -35,24 +35,24 @@ interface Pending {
   reject: (error: Error) => void
 }
 
-/** Reports are dropped while so many bytes wait in the socket: the control plane is slow or frozen, and memory is bounded. */
+/** Reports are dropped while more bytes than this wait in the socket: the control plane is slow or frozen, and memory is bounded. */
 const maxReportBacklogBytes = 8 * 1024 * 1024
 
 export interface ControlLinkOptions {
   socketPath: string
   workerId: number
-  /** Version served and whether connections are accepted; sent on every (re)connection. */
+  /** Version of the current table and whether connections are accepted; sent on every connection. */
   state: () => { version: number; listening: boolean }
-  /** The table that serves. */
+  /** The current table. */
   serving: () => BuiltTable
-  /** Applies a table and resolves once it serves new requests. @throws when it cannot: the old one stays. */
+  /** Applies a table and resolves when new requests use it. @throws when it cannot be applied; the current table stays. */
   onTable: (table: ArrivedTable) => Promise<void>
   inFlight: (instanceIds: readonly string[]) => Record<string, number>
   handlers: LinkHandlers
   log: RouterLog
 }
 
-/** One connection to the control plane, and what is read from it. */
+/** One connection to the control plane and its parser state. */
 interface Connection {
   socket: net.Socket
   lines: LineReader
@@ -60,8 +60,8 @@ interface Connection {
 }
 
 /**
- * The worker's end of the control socket. What comes is read in slices of time between which visitors have their turn. The control plane may be gone for as long as it likes: the link tries again for ever, and
- * nothing else in the worker waits for it.
+ * The worker's end of the control socket. Messages are processed in time slices, so that requests are not delayed. The link reconnects
+ * forever, and nothing else in the worker waits for it.
  */
 export class ControlLink {
   readonly #options: ControlLinkOptions
@@ -71,10 +71,10 @@ export class ControlLink {
   #stopped = false
   #connectedOnce = false
   readonly #slices = new Slices()
-  /** States are applied one after the other, in the order they came. */
+  /** States are applied one after the other, in order of arrival. */
   #states: Promise<void> = Promise.resolve()
   #applying = false
-  /** The newest table that came whole while another was being applied: those before it are not applied any more. */
+  /** The newest complete table received while another one is being applied; older tables are skipped. */
   #nextTable: { socket: net.Socket; table: ArrivedTable } | undefined
   readonly #pending = new Map<number, Pending>()
   #nextAsk = 1
@@ -87,12 +87,12 @@ export class ControlLink {
     this.#connect()
   }
 
-  /** Says hello again: the worker's own state changed (it stopped accepting). */
+  /** Sends `hello` again after the worker's own state changed (it stopped accepting). */
   announce(): void {
     if (this.#socket && !this.#socket.connecting) this.#send(this.#hello())
   }
 
-  /** Asks the control plane. @throws Error when it is not there, refuses, or is silent until the deadline. */
+  /** Asks the control plane. @throws Error when it is unreachable, refuses, or does not answer before the deadline. */
   ask<K extends keyof LinkQueries>(kind: K, ask: LinkQueries[K]['ask'], deadlineMs: number): Promise<LinkQueries[K]['answer']> {
     const socket = this.#socket
     const requestId = this.#nextAsk++
@@ -114,7 +114,7 @@ export class ControlLink {
     })
   }
 
-  /** Sends a report. False: the control plane is away or reads too slowly, and the report is lost. */
+  /** Sends a report. False: the control plane is unreachable or too slow, and the report is lost. */
   report<K extends keyof LinkReports>(kind: K, report: LinkReports[K]): boolean {
     const socket = this.#socket
     if (!socket || socket.connecting || socket.writableLength > maxReportBacklogBytes) return false
@@ -136,7 +136,8 @@ export class ControlLink {
       void this.#take(connection, Buffer.from(bytes.buffer, bytes.byteOffset, size)).then((made) => made && socket.resume())
       return false
     }
-    // Always the same bytes: a large table leaves no garbage of its size. Nothing more is read until these are looked at.
+    // Reuse one buffer, so that a large table leaves no garbage of its size. The socket is read again only after these bytes were
+    // processed.
     const socket = net.connect({ path: socketPath, onread: { buffer: Buffer.allocUnsafeSlow(readAtOnce), callback: onRead } })
     this.#socket = socket
     socket.on('connect', () => {
@@ -149,11 +150,11 @@ export class ControlLink {
     socket.on('close', () => this.#onClose(socket))
   }
 
-  /** False when what came makes no sense: the connection is then of no more use. */
+  /** False: the data is invalid, and the connection must be closed. */
   async #take(connection: Connection, chunk: Buffer): Promise<boolean> {
     try {
       for (const line of connection.lines.take(chunk)) {
-        // What a part says is read where it is new.
+        // A table part is parsed only if it is new.
         if (isTablePart(line)) this.#onTableFrame(connection, (tables) => tables.part(line))
         else await this.#onLine(connection, line)
         if (this.#slices.over) await this.#slices.next()
@@ -252,9 +253,9 @@ export class ControlLink {
     }
   }
 
-  // Not waited for: what comes next may be what applying it asks for.
+  // Do not await: applying a table may need later messages.
   #onTable(socket: net.Socket, table: ArrivedTable): void {
-    // Nothing is applied for one that serves already: it takes no other's place.
+    // A table that is already current needs no applying and must not replace the waiting one.
     if (table.content === null) return void this.#applyTable(socket, table)
     this.#nextTable = { socket, table }
     if (!this.#applying) void this.#applyTables()

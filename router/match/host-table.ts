@@ -4,52 +4,52 @@ import type { CertificateEntry, Route, TableHead, TablePart } from '@/shared/rou
 
 /** A route as the data path uses it. Tables that contain the same route share one object. */
 export interface LiveRoute extends Omit<Route, 'policy'> {
-  /** Shared by all routes that name it: what is compiled from it can be kept under it. */
+  /** Shared by all routes with this policy: data compiled from it can be cached with the object as key. */
   readonly policy: ProjectRules
 }
 
-/** What was made of one part of a table. */
+/** The result of adding one part of a table. */
 export interface TakenPart {
   readonly routes: readonly LiveRoute[]
   readonly certificates: readonly CertificateEntry[]
   readonly policies: ReadonlyMap<string, ProjectRules>
-  /** Policies that its routes name. */
+  /** Policies that the routes of this part use. */
   readonly named: ReadonlyMap<string, ProjectRules>
 }
 
-/** What a table says much of. */
+/** The large collections of a table. */
 interface Content {
   readonly routes: Map<string, LiveRoute>
-  /** By what follows `*`: `.example.test`. */
+  /** Keyed by the part after `*`: `.example.test`. */
   readonly wildcards: Map<string, LiveRoute>
   readonly certificates: CertificateEntry[]
   readonly policies: Map<string, ProjectRules>
 }
 
-/** As the table names it. @throws Error when it is no hostname. */
+/** The hostname as written in the table. @throws Error for an invalid hostname. */
 function hostOf(route: Route): string {
   const place = placeOf(route.host)
   if (place === null) throw new Error(`"${route.host}" is not a hostname`)
   return place.wildcard ? `*${place.host}` : place.host
 }
 
-/** A route table made ready for the data path: one exact look-up per request, whatever its size. */
+/** A route table prepared for the data path: finds a route with one exact lookup per request, whatever its size. */
 export class HostTable {
   readonly version: number
   readonly generatedAt: string
   readonly dashboardUrl: string
-  /** As visitors see it; null: HTTPS is off. */
+  /** Port that visitors use; null: HTTPS is off. */
   readonly httpsPort: number | null
-  /** Hosts that rewrites may lead to outside of the table. */
+  /** Hosts outside the table that rewrites may target. */
   readonly outsideHosts: readonly string[]
   readonly #content: Content
-  // Of `#content`: a request looks here, and one step further is one too many.
+  // Copies of the references in `#content`: saves a pointer access per request.
   readonly #routes: ReadonlyMap<string, LiveRoute>
   readonly #wildcards: ReadonlyMap<string, LiveRoute>
-  /** The last certificate, where it came in several pieces: no other table has it. */
+  /** The last certificate if it arrived in several pieces: belongs to this table only. */
   #joined: CertificateEntry | undefined
 
-  /** @throws Error on a host that is none or appears twice: which of the two was meant cannot be known. */
+  /** @throws Error for an invalid or duplicate host: the intended route would be ambiguous. */
   constructor(table: TableHead & TablePart, content?: Content) {
     this.version = table.version
     this.generatedAt = table.generatedAt
@@ -62,7 +62,7 @@ export class HostTable {
     this.add(table)
   }
 
-  /** Some of what it says, before it serves. A policy comes before what names it. @throws Error as the constructor. */
+  /** Adds a part before the table is used. Policies must precede the routes that use them. @throws Error like the constructor. */
   add({ policies = {}, certificates = [], routes = [] }: TablePart): TakenPart {
     const named = new Map<string, ProjectRules>()
     const taken = { routes: [] as LiveRoute[], certificates, policies: new Map(Object.entries(policies)), named }
@@ -78,7 +78,7 @@ export class HostTable {
     return taken
   }
 
-  /** What was made of the same part for another table, which may serve meanwhile. False: a policy that it names is another one now. */
+  /** Adds the result of the same part from another table, which may be in use. False: a policy of the part has changed. */
   addTaken({ policies, certificates, routes, named }: TakenPart): boolean {
     for (const [name, policy] of named) if (this.policy(name) !== policy) return false
     for (const [name, policy] of policies) this.#content.policies.set(name, policy)
@@ -117,13 +117,13 @@ export class HostTable {
     for (const name of entry.names) this.#joined.names.push(name)
   }
 
-  /** The same table for a worker that does not serve HTTPS: no request is redirected to HTTPS. */
+  /** The same table for a worker without HTTPS: no request is redirected to HTTPS. */
   withoutHttps(): HostTable {
     const { version, generatedAt, dashboardUrl, outsideHosts } = this
     return new HostTable({ version, generatedAt, dashboardUrl, outsideHosts: [...outsideHosts] }, this.#content)
   }
 
-  /** The route of a canonical host (see `parseAuthority`): its own, else that of the wildcard one label up. */
+  /** The route of a canonical host (see `parseAuthority`): exact match first, then the wildcard one label up. */
   find(host: string): LiveRoute | undefined {
     const own = this.#routes.get(host)
     if (own !== undefined || this.#wildcards.size === 0) return own

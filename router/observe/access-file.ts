@@ -5,19 +5,19 @@ import type { RouterLog } from '../log'
 export interface AccessFileOptions {
   file: string
   log: RouterLog
-  /** Beyond it the file becomes `<file>.1`, that one `<file>.2` and so on. */
+  /** Size at which the file is renamed to `<file>.1`, that one to `<file>.2` and so on. */
   maxBytes?: number
-  /** Files kept beside the one that is written. */
+  /** Rotated files to keep. */
   keep?: number
-  /** Bytes that may wait for a slow disk; lines beyond are dropped and counted. */
+  /** Maximum bytes waiting for a slow disk; further lines are dropped and counted. */
   maxWaitingBytes?: number
 }
 
 const errorPauseMs = 5_000
 
 /**
- * Lines appended to a file, in batches, in the background: a disk that is slow, full or gone costs lines, never requests. Each line is a
- * whole JSON object, whose strings have their control characters escaped (RFC 8259, 7).
+ * Appends lines to a file, in batches and in the background: a slow, full or missing disk loses lines, never requests. Each line is a
+ * complete JSON object with control characters escaped (RFC 8259 §7).
  */
 export class AccessFile {
   readonly #options: Required<AccessFileOptions>
@@ -28,14 +28,14 @@ export class AccessFile {
   #sizeBytes = 0
   #writing: Promise<void> | undefined
   #pausedUntil = 0
-  /** The file ends within a line, which must not swallow the next one. */
+  /** The file ends with an incomplete line: start the next line with a line end. */
   #torn = false
 
   constructor(options: AccessFileOptions) {
     this.#options = { maxBytes: 64 * 1024 * 1024, keep: 4, maxWaitingBytes: 4 * 1024 * 1024, ...options }
   }
 
-  /** Takes a line without its end. */
+  /** Queues a line (without line end). */
   write(line: string): void {
     if (this.#waitingBytes + line.length > this.#options.maxWaitingBytes) {
       this.#dropped++
@@ -45,7 +45,7 @@ export class AccessFile {
     this.#waitingBytes += line.length + 1
   }
 
-  /** Writes what waits, unless that is going on already or has just failed. */
+  /** Writes the queued lines, unless a write is in progress or has just failed. */
   flush(): void {
     if (this.#writing || this.#waiting.length === 0 || Date.now() < this.#pausedUntil) return
     this.#writing = this.#writeBatch().finally(() => {
@@ -53,7 +53,7 @@ export class AccessFile {
     })
   }
 
-  /** Writes the rest and closes the file. */
+  /** Writes the queued lines and closes the file. */
   async close(): Promise<void> {
     await this.#writing
     this.#pausedUntil = 0
@@ -92,7 +92,7 @@ export class AccessFile {
     if (this.#handle && this.#sizeBytes + bytes > maxBytes && this.#sizeBytes > 0) await this.#rotate()
     if (this.#handle) return this.#handle
     await mkdir(path.dirname(file), { recursive: true, mode: 0o700 })
-    // What visitors ask for may be private: for this user alone.
+    // Mode 0600: requests may contain private data.
     const handle = await open(file, 'a', 0o600)
     this.#handle = handle
     this.#sizeBytes = (await handle.stat()).size

@@ -2,7 +2,7 @@ import { latencyBoundsMs, type TrafficCounters } from '@/shared/link'
 import type { LiveRoute } from '../match/host-table'
 import type { FinishedRequest } from './observer'
 
-// One array for everything a request adds to: requests, statuses by first digit (0: none), bytes, cache hits, duration, histogram.
+// One array for all counters of a request: requests, statuses by first digit (0: none), bytes, cache hits, duration, histogram.
 const statusAt = 1
 const bytesInAt = 7
 const bytesOutAt = 8
@@ -12,7 +12,7 @@ const latencyAt = 11
 const bounds = Float64Array.from(latencyBoundsMs)
 const length = latencyAt + bounds.length + 1
 
-/** What was counted for one target of a route, or for what no target answered. */
+/** Counters of one target of a route, or of answers without a target. */
 export class Counters {
   readonly instanceId: string | null
   readonly #values = new Float64Array(length)
@@ -21,7 +21,7 @@ export class Counters {
     this.instanceId = instanceId
   }
 
-  /** Adds a request; true when it is the first since `take`. */
+  /** Adds a request; true: the first since `take`. */
   add(request: FinishedRequest): boolean {
     const values = this.#values
     const isFirst = values[0] === 0
@@ -38,7 +38,7 @@ export class Counters {
     return isFirst
   }
 
-  /** What was counted since the last time. */
+  /** Returns and resets the counters. */
   take(route: LiveRoute | null): TrafficCounters {
     const values = this.#values
     const taken: TrafficCounters = {
@@ -59,7 +59,7 @@ export class Counters {
   }
 }
 
-/** Adds what `more` counted to `sum`: the same host, deployment and instance. */
+/** Adds the counters of `more` to `sum`; both belong to the same host, deployment and instance. */
 export function mergeCounters(sum: TrafficCounters, more: TrafficCounters): void {
   sum.requests += more.requests
   sum.durationMs += more.durationMs
@@ -73,16 +73,16 @@ export function mergeCounters(sum: TrafficCounters, more: TrafficCounters): void
 const keyOf = (counters: TrafficCounters) => `${counters.host} ${counters.deploymentId ?? ''} ${counters.instanceId ?? ''}`
 
 const minuteMs = 60_000
-/** Rows kept while the control plane is away; beyond them the oldest minute is given up. */
+/** Maximum rows kept while the control plane is unreachable; beyond that the oldest minute is dropped. */
 const maxKeptRows = 20_000
-/** Rows of one message: about 250 KiB of JSON. */
+/** Rows per message: about 250 KiB of JSON. */
 export const maxRowsOfReport = 500
 
-/** Counts not reported yet, one bucket a minute. */
+/** Counters not reported yet, one bucket per minute. */
 export class TrafficBacklog {
   readonly #minutes = new Map<number, Map<string, TrafficCounters>>()
   #rows = 0
-  /** Rows given up because there were too many. */
+  /** Rows dropped because of the limit. */
   lost = 0
 
   get isEmpty(): boolean {
@@ -107,7 +107,7 @@ export class TrafficBacklog {
     while (this.#rows > maxKeptRows) this.#giveUpOldest()
   }
 
-  /** Hands out messages until one is not taken; what is left stays. */
+  /** Passes messages to `take` until it returns false; the remaining rows stay. */
   send(take: (from: number, to: number, counters: TrafficCounters[]) => boolean, now: number): void {
     for (const [minute, bucket] of this.#minutes) {
       while (bucket.size > 0) {
@@ -125,7 +125,7 @@ export class TrafficBacklog {
     const [oldest] = this.#minutes
     if (!oldest) return
     const [minute, bucket] = oldest
-    // All of it is one minute: only the newcomers are lost.
+    // All rows belong to one minute: drop only the new row.
     const gone = this.#minutes.size > 1 ? bucket.size : 1
     if (this.#minutes.size > 1) this.#minutes.delete(minute)
     else bucket.delete([...bucket.keys()].at(-1) ?? '')

@@ -1,4 +1,4 @@
-/** Words of parameter names whose values open something: sign-in links, API keys, signatures, codes of OAuth. */
+/** Words in names of parameters with secret values: sign-in links, API keys, signatures, OAuth codes. */
 const secretWords = new Set([
   ...['token', 'secret', 'password', 'passwd', 'passphrase', 'pass', 'pwd', 'pin', 'key', 'apikey', 'auth', 'authorization', 'credential'],
   ...[
@@ -34,8 +34,8 @@ const secretWords = new Set([
 ])
 
 /**
- * A request target as it may be written down: a value whose name says that it opens something (`token`, `api_key`, `X-Amz-Signature`)
- * becomes `***`. Names may be written with percent signs.
+ * A request target for the log: values of secret parameters (`token`, `api_key`, `X-Amz-Signature`) are replaced by `***`. Names may be
+ * percent-encoded.
  */
 export function maskedTarget(target: string): string {
   const query = target.indexOf('?')

@@ -8,12 +8,12 @@ import { domainCheck, type FinishedRequest, type Observer, portOf } from './obse
 import { Allowance, defaultSampleRates, type SampleRates, Sampler } from './sampler'
 
 export interface ObserverOptions {
-  /** Tells the control plane; false when it is not there, or reads too slowly. */
+  /** Reports to the control plane; false: unreachable or too slow. */
   report<K extends 'traffic' | 'access'>(kind: K, report: LinkReports[K]): boolean
   log: RouterLog
-  /** JSON lines go here too; null: nowhere. */
+  /** File for JSON lines; null: none. */
   accessLogFile: string | null
-  /** Every request is written to the file, not the sampled ones alone. */
+  /** Write every request to the file, not only the sampled ones. */
   logEverything?: boolean
   sample?: Partial<SampleRates>
 }
@@ -21,7 +21,7 @@ export interface ObserverOptions {
 export interface WorkerObserver extends Observer {
   /** Projects with a live view: all their requests are reported, within bounds. */
   watch(projectIds: readonly string[]): void
-  /** The routes are others now. */
+  /** The route table has changed. */
   apply(): void
 }
 
@@ -32,13 +32,13 @@ const linesMs = 250
 const forgetFlushes = 60
 const maxTargetLength = 2_048
 const maxWordLength = 512
-/** Lines of one message: about 400 KiB of JSON at their usual length, 3 MiB at their longest. */
+/** Lines per message: about 400 KiB of JSON usually, at most 3 MiB. */
 const maxLinesOfReport = 500
 
-/** What is kept for one route. */
+/** State of one route. */
 class RouteRecord {
   readonly allowance = new Allowance()
-  /** A handful: the targets of one deployment, and null for what none answered. */
+  /** Few entries: the targets of one deployment, and null for answers without a target. */
   readonly #all: Counters[] = []
 
   of(instanceId: string | null): Counters {
@@ -60,7 +60,7 @@ class CountingObserver implements WorkerObserver {
   readonly #file: AccessFile | null
   readonly #backlog = new TrafficBacklog()
   #routes = new Map<LiveRoute | null, RouteRecord>()
-  /** Counters with something in them, and whose they are. */
+  /** Counters with unreported requests, and their routes. */
   #touched: { counters: Counters; route: LiveRoute | null }[] = []
   #lines: AccessLine[] = []
   #flushes = 0
@@ -104,7 +104,7 @@ class CountingObserver implements WorkerObserver {
     await this.#file?.close()
   }
 
-  // Written down at once: the request's object is used again.
+  // Copy the fields now: the engine reuses the request's object.
   #write(request: FinishedRequest, report: boolean): void {
     try {
       const line = lineOf(request)
@@ -125,7 +125,7 @@ class CountingObserver implements WorkerObserver {
       const { dropped } = sampler
       sampler.dropped = 0
       if (this.#options.report('access', { lines, dropped })) continue
-      // The control plane is away: lines are dropped, counts are kept.
+      // The control plane is unreachable: lines are dropped, counters are kept.
       sampler.dropped = dropped + lines.length + this.#lines.length
       this.#lines = []
       return
@@ -173,8 +173,8 @@ function lineOf(request: FinishedRequest): AccessLine {
   }
 }
 
-/** As routes are named: without port, in lower case; brackets of IPv6 stay. */
+/** The host in the form of route names: without port, in lower case; brackets of IPv6 stay. */
 const hostOf = (host: string) => host.slice(0, maxWordLength).replace(/:\d*$/, '').toLowerCase()
 
-/** Microseconds are as much as the clock tells. */
+/** Round to microseconds, the precision of the clock. */
 const round = (ms: number) => Math.round(ms * 1_000) / 1_000

@@ -2,12 +2,12 @@ import type { AccessLine, CacheState } from '@/shared/link'
 import type { LiveRoute } from '../match/host-table'
 
 /**
- * Why a request was answered by what the control plane has the routers hold for a CA or the domain doctor. Nobody else knows its path, whose
- * last part is a random token of the moment: who gives this reason was asked by no visitor.
+ * Reason of answers to challenge requests of a CA or the domain doctor. Their path ends with a random token that only the control plane
+ * knows, so such a request never comes from a visitor.
  */
 export const domainCheck = 'acme-challenge'
 
-/** A finished request. Engines reuse one object: an observer keeps nothing of it after `end` returns. */
+/** A finished request. Engines reuse the object: an observer must not keep it after `end` returns. */
 export interface FinishedRequest {
   readonly route: LiveRoute | null
   readonly instanceId: string | null
@@ -19,17 +19,17 @@ export interface FinishedRequest {
   readonly bytesOut: number
   readonly cache: CacheState
   readonly reason: string | null
-  /** The words of a line, the host with its port or beside it; asked for only when one is written. */
+  /** Text fields of a log line; called only when a line is written. */
   describe(): Pick<AccessLine, 'requestId' | 'method' | 'host' | 'port' | 'target' | 'protocol' | 'scheme' | 'clientIp' | 'userAgent'>
 }
 
-/** The port of a Host as the visitor's address has it; null: none does. */
+/** The port in a Host header; null: none. */
 export function portOf(authority: string): number | null {
   const port = Number(/:(\d{1,5})$/.exec(authority)?.[1] ?? 0)
   return port > 0 && port < 65_536 ? port : null
 }
 
-/** Counts every request, and writes a line for some. Never throws, never waits. */
+/** Counts every request and logs some. Never throws, never waits. */
 export interface Observer {
   end(request: FinishedRequest): void
   close(): Promise<void>

@@ -1,22 +1,22 @@
 import type { FinishedRequest } from './observer'
 
-/** Lines of the access log per second of this worker. */
+/** Log lines per second of this worker. */
 export interface SampleRates {
-  /** Errors of 500 and more, and slow answers. */
+  /** Status 500 or higher, and slow answers. */
   notable: number
-  /** Everything else, of one route. */
+  /** Other requests, per route. */
   perRoute: number
-  /** Everything else, of all routes together. */
+  /** Other requests, of all routes together. */
   rest: number
   /** For each project with a live view. */
   watched: number
-  /** An instance that takes so long until its head is slow. */
+  /** An answer is slow if its head takes longer. */
   slowMs: number
 }
 
 export const defaultSampleRates: SampleRates = { notable: 50, perRoute: 10, rest: 200, watched: 200, slowMs: 2_000 }
 
-/** What a route or a project may still write in this second. */
+/** The lines that a route or a project may still log in this second. */
 export class Allowance {
   #tick = -1
   #left = 0
@@ -32,10 +32,10 @@ export class Allowance {
   }
 }
 
-/** Decides which requests are logged. `tick` advances its seconds, so that no request reads a clock. */
+/** Decides which requests are logged. `tick` advances the seconds, so that no request reads a clock. */
 export class Sampler {
   readonly rates: SampleRates
-  /** Notable and watched requests that found no place. */
+  /** Notable and watched requests that exceeded the rate. */
   dropped = 0
   #tick = 0
   readonly #notable = new Allowance()
@@ -50,7 +50,7 @@ export class Sampler {
     this.#watched = new Map(projectIds.map((id) => [id, this.#watched.get(id) ?? new Allowance()]))
   }
 
-  /** A second has passed. */
+  /** Call once per second. */
   tick(): void {
     this.#tick++
   }

@@ -19,7 +19,7 @@ code{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;user-selec
 @media (max-width:480px){main{padding:24px 20px}}
 `.replaceAll('\n', '')
 
-/** Text made safe for element content and quoted attributes alike. */
+/** Escapes text for element content and quoted attributes. */
 export function escapeHtml(text: string): string {
   return text.replace(/[&<>"'`]/g, (sign) => `&#${sign.charCodeAt(0)};`)
 }
@@ -30,7 +30,7 @@ export interface HtmlContext {
   dashboardUrl: string | null
 }
 
-/** One self-contained page: no script, no font, no request to anywhere. */
+/** A self-contained page: no scripts, fonts or other external resources. */
 export function renderHtml(text: PageText, context: HtmlContext): string {
   const { host, requestId, dashboardUrl } = context
   return `<!doctype html>

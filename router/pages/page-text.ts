@@ -1,12 +1,12 @@
 import type { ErrorCode } from '@/shared/errors'
 
-/** What a page says, before it is HTML or JSON. */
+/** The text of a page, independent of HTML or JSON. */
 export interface PageText {
   status: number
   code: ErrorCode
   title: string
   /** What happened and why. */
   message: string
-  /** What to do, first step first. */
+  /** Next actions, in order. */
   actions: string[]
 }

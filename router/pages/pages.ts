@@ -3,7 +3,7 @@ import { renderHtml } from './html'
 import type { PageText } from './page-text'
 import { describeRuleProblem, isRuleProblem, type RuleProblem, ruleProblemHeaders } from './rule-pages'
 
-/** Everything the router itself may have to tell a visitor. */
+/** Every problem that the router shows to visitors. */
 export type Problem =
   | { kind: 'bad-request'; status: number; detail: string }
   | { kind: 'unknown-host'; host: string }
@@ -14,16 +14,16 @@ export type Problem =
 
 export interface PageContext {
   requestId: string
-  /** The client's Accept header: a browser asks for text/html and gets a page, anything else gets JSON. */
+  /** The client's Accept header: text/html gets a page, anything else JSON. */
   accept: string | undefined
-  /** Empty when no table was ever received. */
+  /** Empty before the first table. */
   dashboardUrl: string
 }
 
 export interface Page {
   status: number
   reason: string
-  /** Without Connection and Date, which are the writer's. */
+  /** Without Connection and Date, which the writer adds. */
   headers: [string, string][]
   body: Buffer
 }
@@ -31,7 +31,7 @@ export interface Page {
 const seconds = (ms: number) => (ms >= 1000 ? `${Math.round(ms / 1000)} s` : `${ms} ms`)
 const readLogs = 'If this is your app: open its logs in the dashboard and look at the last lines before this moment.'
 
-/** The words for a problem. */
+/** The text for a problem. */
 export function describeProblem(problem: Problem): PageText {
   if (isRuleProblem(problem)) return describeRuleProblem(problem)
   switch (problem.kind) {
@@ -187,7 +187,7 @@ function renderJson(text: PageText, requestId: string): string {
   return `${JSON.stringify({ error: { code: text.code, message: text.message, nextAction: text.actions.join(' '), requestId } })}\n`
 }
 
-/** `text/html` named with a weight above 0; any other range is what tools send. */
+/** Whether Accept contains `text/html` with a weight above 0; wildcards do not count, because tools send them. */
 export function wantsHtml(accept: string | undefined): boolean {
   return (accept ?? '').split(',').some((range) => {
     const [type, ...parameters] = range.split(';').map((part) => part.trim().toLowerCase())
@@ -195,12 +195,12 @@ export function wantsHtml(accept: string | undefined): boolean {
   })
 }
 
-// A table is trusted, but a link is worth a second look: only http(s) may become an href.
+// Defense in depth, although tables are trusted: only http(s) URLs may become an href.
 function safeUrl(url: string): string | null {
   return /^https?:\/\/[^\s]+$/i.test(url) ? url : null
 }
 
-/** A page as the bytes of an HTTP/1.1 message that ends its connection: for sockets that no longer belong to a parser. */
+/** A page as a complete HTTP/1.1 message that closes the connection: for sockets that a parser no longer owns. */
 export function encodePage(page: Page, withBody = true): Buffer {
   const lines = [
     `HTTP/1.1 ${page.status} ${page.reason}`,

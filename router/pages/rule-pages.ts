@@ -1,6 +1,6 @@
 import type { PageText } from './page-text'
 
-/** What a project's own rules refuse. */
+/** Problems caused by a project's rules. */
 export type RuleProblem =
   | { kind: 'forbidden'; host: string }
   | { kind: 'protected'; host: string; with: 'password' | 'token' }
@@ -8,11 +8,11 @@ export type RuleProblem =
   /** The rules cannot be applied, so the site is closed. */
   | { kind: 'closed'; host: string; projectName: string }
   | { kind: 'rate-limited'; host: string; limit: number; windowSeconds: number; retryAfterSeconds: number }
-  /** Of a deployment that is files alone. */
+  /** For deployments that consist of files only. */
   | { kind: 'no-file' | 'read-only'; host: string }
   | { kind: 'rule-failed'; status: 500 | 502; host: string; projectName: string; detail: string }
 
-/** The words for it. */
+/** The text for a problem. */
 export function describeRuleProblem(problem: RuleProblem): PageText {
   switch (problem.kind) {
     case 'forbidden':
@@ -89,7 +89,7 @@ export function describeRuleProblem(problem: RuleProblem): PageText {
   }
 }
 
-/** Headers a program reads it by (RFC 9110 §10.2.3, §11.6.1; RateLimit fields by draft-ietf-httpapi-ratelimit-headers-07). */
+/** Machine-readable headers of a problem (RFC 9110 §10.2.3, §11.6.1; RateLimit fields by draft-ietf-httpapi-ratelimit-headers-07). */
 export function ruleProblemHeaders(problem: RuleProblem): [string, string][] {
   if (problem.kind === 'protected') return [['WWW-Authenticate', problem.with === 'password' ? 'Basic realm="protected", charset="UTF-8"' : 'Bearer']]
   if (problem.kind === 'maintenance' || problem.kind === 'closed') return [['Retry-After', '300']]

@@ -9,7 +9,7 @@ interface Part {
   readonly taken: TakenPart
 }
 
-/** A table with its parts, by their digests. */
+/** A table and its parts, keyed by digest. */
 export interface BuiltTable {
   hosts: HostTable
   parts: ReadonlyMap<string, Part>
@@ -35,7 +35,7 @@ export class TableBuilder {
     this.#hosts = new HostTable(head)
   }
 
-  /** Gives the message to keep: a copy, or that of the table before. @throws Error that names the first few faults. */
+  /** Adds a message. Returns the bytes to keep: a copy, or those of the previous table. @throws Error that names the first few faults. */
   add(line: Buffer): Buffer {
     const digest = hash('sha256', line, 'base64')
     const known = this.#before?.parts.get(digest)
@@ -52,7 +52,7 @@ export class TableBuilder {
     return this.#hosts.add({ ...part, ...(part.policies && { policies: this.#keepSame(part.policies) }) })
   }
 
-  // Routes are the same only where their policy is, and so is what was compiled from it.
+  // Routes can be reused only with the same policy objects: keep those of the previous table if unchanged.
   #keepSame(policies: NonNullable<TablePart['policies']>): NonNullable<TablePart['policies']> {
     const before = this.#before?.hosts
     if (!before) return policies
@@ -64,7 +64,7 @@ export class TableBuilder {
     )
   }
 
-  /** @throws Error when parts are missing or too many came. */
+  /** @throws Error when the number of parts is wrong. */
   finish(): BuiltTable {
     if (this.#count !== this.#parts) throw new Error(`the route table has ${this.#parts} parts, and ${this.#count} came`)
     return { hosts: this.#hosts, parts: this.#kept }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { TableHead } from '@/shared/route-table'
 
-/** The messages a table came in, byte for byte, for the disk: nothing of it is encoded anew. */
+/** The messages of a table, byte for byte, to be written to disk without encoding them again. */
 export class TableCopy {
   readonly version: number
   readonly generatedAt: string
@@ -10,7 +10,7 @@ export class TableCopy {
   readonly #hash = createHash('sha256')
   #sha256: string | undefined
 
-  /** `line`: the message of this head. */
+  /** `line`: the message with this head. */
   constructor({ version, generatedAt }: TableHead, line: Buffer) {
     this.version = version
     this.generatedAt = generatedAt
@@ -23,7 +23,7 @@ export class TableCopy {
     this.#hash.update(line)
   }
 
-  /** Of all lines; none may be added after it was asked for. */
+  /** Digest of all lines; no line may be added after the first read. */
   get sha256(): string {
     this.#sha256 ??= this.#hash.digest('hex')
     return this.#sha256

@@ -7,7 +7,7 @@ import { checkHead, supersedes } from './schema'
 /** A table that is complete and valid. */
 export interface ArrivedTable {
   head: TableHead
-  /** null: the table does not supersede the one that serves, and was skipped. */
+  /** null: the table does not supersede the current one and was skipped. */
   content: { built: BuiltTable; copy: TableCopy } | null
 }
 
@@ -16,27 +16,27 @@ interface Coming {
   content: { builder: TableBuilder; copy: TableCopy } | null
 }
 
-/** Assembles the tables of one connection. A table that is incomplete when the next one begins is dropped. */
+/** Assembles the tables of one connection. An incomplete table is dropped when the next one begins. */
 export class TableIntake {
   readonly #serving: () => BuiltTable
   readonly #maxBytes: number
   #coming: Coming | null = null
   #version = -1
 
-  /** `serving`: the table that serves. Tables that do not supersede it are skipped. */
+  /** `serving`: the current table. Tables that do not supersede it are skipped. */
   constructor(serving: () => BuiltTable, maxBytes = maxControlFrameBytes) {
     this.#serving = serving
     this.#maxBytes = maxBytes
   }
 
-  /** Of the table that is coming, or came last. */
+  /** Version of the table being received, or of the last one. */
   get version(): number {
     return this.#version
   }
 
   /**
-   * A table begins, and is not there yet. Lines are copied where they are kept.
-   * @throws Error when its head is invalid: the rest of it is then passed over, as it is when `part` or `end` throw.
+   * Starts a table. Lines are copied if they are kept.
+   * @throws Error for an invalid head. After an error here, in `part` or in `end`, the rest of the table is ignored.
    */
   begin({ head: input, parts }: { head: { version: number }; parts: number }, line: Buffer): null {
     this.#coming = null
@@ -50,7 +50,7 @@ export class TableIntake {
     return null
   }
 
-  /** One of its parts. */
+  /** Adds one part of the table. */
   part(line: Buffer): null {
     const content = this.#coming?.content
     if (!content) return null
@@ -64,7 +64,7 @@ export class TableIntake {
     }
   }
 
-  /** null: the table was refused before its end. */
+  /** null: the table was rejected before its end. */
   end(version: number): ArrivedTable | null {
     const coming = this.#coming
     this.#coming = null

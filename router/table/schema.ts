@@ -2,15 +2,15 @@ import type { z } from 'zod'
 import { tableHeadSchema, tablePartSchema } from '@/shared/node/route-table-schema'
 import type { RouteTable, TableHead, TablePart } from '@/shared/route-table'
 
-/** Most of what is wrong with a table is wrong with many routes: so many faults are named. */
+/** Maximum faults named: a fault of a table usually affects many routes. */
 const namedFaults = 5
 
-/** Checks the head of a table. @throws Error that names the first few faults: a bad table must never replace a good one. */
+/** Validates the head of a table. @throws Error that names the first few faults: an invalid table must never replace a valid one. */
 export const checkHead = (input: unknown): TableHead => parsed(tableHeadSchema, input)
 
 /**
- * Checks one part of a table. `before`: how many routes and certificates came before it, so that faults name their place in the table.
- * @throws as `checkHead`.
+ * Validates one part of a table. `before`: number of earlier routes and certificates, so that faults name the position in the table.
+ * @throws like `checkHead`.
  */
 export const checkPart = (input: unknown, before: { routes: number; certificates: number }): TablePart => parsed(tablePartSchema, input, before)
 
@@ -26,8 +26,8 @@ function parsed<T>(schema: z.ZodType<T>, input: unknown, before?: Readonly<Recor
 }
 
 /**
- * Whether `next` is to replace `current`. Versions only grow; a database restored from a backup starts lower again, which its later
- * date tells apart from a message that was late.
+ * Whether `next` supersedes `current`. Versions only grow, except after a database restore, when they restart lower: the later date then
+ * distinguishes the table from a delayed message.
  */
 export function supersedes(next: Pick<RouteTable, 'version' | 'generatedAt'>, current: Pick<RouteTable, 'version' | 'generatedAt'>): boolean {
   return next.version > current.version || Date.parse(next.generatedAt) > Date.parse(current.generatedAt)

@@ -11,14 +11,14 @@ import type { TableCopy } from './copy'
 import { checkHead, supersedes } from './schema'
 
 const format = 2
-/** A damaged file may be one long line. */
+/** Line limit: a damaged file may consist of one long line. */
 const maxLineBytes = 1024 * 1024 * 1024
-/** Bytes that are checked in one turn: some tenths of a millisecond. */
+/** Bytes verified per turn: a fraction of a millisecond. */
 const readAtOnce = 256 * 1024
 
 export interface LoadedTable extends BuiltTable {
   from: 'current' | 'previous' | 'empty'
-  /** Why better files were passed over, for the log. */
+  /** Why newer files were rejected, for the log. */
   problems: string[]
 }
 
@@ -30,17 +30,17 @@ interface Header {
   sha256: string
 }
 
-/** First line: format, checksum and length of the rest; then the messages the table came in, a line each. */
+/** First line: format, checksum and length of the rest; then the messages of the table, one per line. */
 const headerLine = ({ size, sha256 }: TableCopy): Buffer => Buffer.from(`${JSON.stringify({ format, bytes: size, sha256 })}\n`)
 
-/** @throws Error on what is no header of ours. */
+/** @throws Error for an invalid header. */
 function readHeader(line: Buffer): Header {
   const header: unknown = JSON.parse(line.toString('utf8'))
   if (typeof header !== 'object' || header === null || !('format' in header) || header.format !== format) throw new Error('unknown format')
   return header as Header
 }
 
-/** @throws Error when the file is not exactly what was written: cut or changed at any byte of what the checksum covers. */
+/** @throws Error when the file was truncated or modified: the checksum must match. */
 export function decodeSnapshot(content: Buffer): BuiltTable {
   const end = content.indexOf(10)
   if (end === -1) throw new Error('no header line')
@@ -64,14 +64,14 @@ function decodeLines(body: Buffer): BuiltTable {
   return builder.finish()
 }
 
-/** What the file holds, or null when it is missing or damaged. Read piece by piece, and nothing of it is decoded but how it begins. */
+/** Version and date of a valid file; null: missing or damaged. Reads in pieces and decodes only the beginning. */
 async function verify(file: string): Promise<Identity | null> {
   const handle = await open(file).catch(() => null)
   if (handle === null) return null
   try {
     return await verifyOpen(handle)
   } catch {
-    // To be replaced either way.
+    // Treat as missing: the file will be replaced.
     return null
   } finally {
     await handle.close()
@@ -102,7 +102,7 @@ async function verifyOpen(handle: FileHandle): Promise<Identity | null> {
   return whole && identity ? identity : null
 }
 
-/** The table on disk: `route-table.json` and, beside it, the one before. */
+/** The table on disk: `route-table.json` and the previous version. */
 export class SnapshotStore {
   readonly file: string
   readonly previous: string
@@ -112,7 +112,7 @@ export class SnapshotStore {
     this.previous = path.join(runDirectory, 'route-table.previous.json')
   }
 
-  /** The best table there is: the current file, the previous one, or the empty table. Never throws: the router must start. */
+  /** The best available table: the current file, the previous file, or the empty table. Never throws: the router must start. */
   load(): LoadedTable {
     const problems: string[] = []
     for (const [from, file] of [['current', this.file] as const, ['previous', this.previous] as const])
@@ -140,7 +140,7 @@ export class SnapshotStore {
   async #keepPrevious(): Promise<void> {
     const temp = `${this.previous}.${randomBytes(6).toString('hex')}.tmp`
     try {
-      // A second name for the same file: nothing is copied, and the rename below swaps it in whole.
+      // A hard link avoids copying; the rename below replaces the previous file atomically.
       await link(this.file, temp).catch(() => copyFile(this.file, temp))
       await rename(temp, this.previous)
     } finally {
