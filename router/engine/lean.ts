@@ -18,18 +18,18 @@ import { Offenders } from './listen/offenders'
 import { Tunnels } from './tunnels'
 import { Pools } from './upstream/pool'
 
-/** The fast engine: a strict parser reads bytes without making objects, and bytes are forwarded. */
+/** The fast engine: a strict parser works on bytes without allocating objects, and bytes are forwarded unchanged. */
 export function createLeanEngine(options: EngineOptions): Engine {
   return new LeanEngine(options)
 }
 
-/** A connection of a client, whatever protocol it speaks. */
+/** A client connection of any protocol. */
 export interface OpenConnection {
   /** Called every tick. */
   watch(): void
-  /** Ends it if nothing is under way on it. */
+  /** Closes the connection if it is idle. */
   endIdle(): void
-  /** Requests and tunnels that a cut now would break. */
+  /** Number of requests and tunnels that closing the connection now would interrupt. */
   readonly openCount: number
   destroy(): void
 }
@@ -52,7 +52,7 @@ class LeanEngine implements Engine, ClientHost {
   readonly #h2: H2Sessions
   readonly #listeners: Listeners
   #closeIdle = false
-  /** Ends the round of watching that is under way. */
+  /** Ends the current round of deadline checks. */
   #endRound: (() => void) | null = null
   /** Called whenever a client connection has ended. */
   readonly #ends = new Set<() => void>()
@@ -93,7 +93,7 @@ class LeanEngine implements Engine, ClientHost {
     const connection = new ClientConnection(this, socket, address)
     this.#connections.add(connection)
     const http1: Reader = (bytes, size) => connection.receive(bytes, size)
-    // A client may know beforehand that HTTP/2 is spoken here (RFC 9113 §3.3): its first bytes say so.
+    // Clients may use HTTP/2 with prior knowledge (RFC 9113 §3.3): the first bytes show it.
     let read: Reader = (bytes, size) => {
       read = http1
       if (isPriorKnowledge(bytes, size)) {
@@ -126,7 +126,7 @@ class LeanEngine implements Engine, ClientHost {
 
   #tick(): void {
     if (this.draining) this.#oneLess()
-    // The previous round is still under way: with thousands of expired connections it may take longer than a tick.
+    // The previous round is not finished: with thousands of expired connections it may take longer than a tick.
     if (this.#endRound !== null) return
     this.#endRound = () => {}
     const end = inSlices(this.#round())

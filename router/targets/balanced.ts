@@ -15,17 +15,17 @@ import { WakeQueue } from './wake-queue'
 export interface BalancedTargetsOptions {
   table: HostTable
   log: RouterLog
-  /** Tells the control plane of ejections; may be lost. */
+  /** Reports ejections to the control plane; a report may be lost. */
   report(kind: 'health', report: LinkReports['health']): unknown
-  /** Asks for the instances of a sleeping deployment. @throws when the control plane cannot be asked. */
+  /** Requests the start of a sleeping deployment. @throws when the control plane is unreachable. */
   wake(ask: LinkQueries['wake']['ask']): Promise<LinkQueries['wake']['answer']>
-  /** Routers share a limit per target, which each keeps a part of: this one's number, from 0, and how many there are. */
+  /** Routers divide a target's request limit among themselves: this router's index, from 0, and the number of routers. */
   worker?: { id: number; count: number }
   settings?: Partial<HealthSettings>
   probe?: (target: Target) => Promise<boolean>
   /** How long a request waits for a sleeping instance. */
   wakeTimeoutMs?: number
-  /** Requests that may wait for one deployment; more are refused at once. */
+  /** Maximum requests waiting for one deployment; further ones are refused at once. */
   maxWaiting?: number
 }
 
@@ -40,15 +40,15 @@ export function createTargets(options: BalancedTargetsOptions): Targets {
 class BalancedTargets implements Targets, TargetsHost {
   readonly settings: HealthSettings
   readonly #options: BalancedTargetsOptions
-  /** By instance; more than one only while an instance moves to another address. */
+  /** Keyed by instance; several entries only while an instance moves to another address. */
   readonly #states = new Map<string, TargetState[]>()
   #pools = new WeakMap<LiveRoute, Pool>()
-  /** Hosts with requests, under this table or an earlier one. */
+  /** Hosts that had requests, under this table or an earlier one. */
   readonly #hosts = new Set<string>()
-  /** Tables so far. */
+  /** Number of tables applied so far. */
   #generation = 0
   #endSweep: () => void = () => {}
-  /** The same pools, by what makes two routes share one. */
+  /** The same pools, keyed by the properties that routes must share to use one pool. */
   #byTargets = new Map<string, Pool>()
   readonly #policyIds = new WeakMap<object, number>()
   #nextPolicyId = 1
@@ -74,15 +74,15 @@ class BalancedTargets implements Targets, TargetsHost {
     const pool = known ?? this.#pools.get(route) ?? this.#poolOf(route)
     if (pool.states.length === 0) return this.#withoutTargets(route, ask)
     const wanted = pool.sticky ? pool.stuckTo(ask.cookie(), ask.avoid) : null
-    // A place that is free while others wait is one that none of them may have: whatever comes free is given to them first.
+    // A free place while requests wait is one that no waiting request may use: freed places are offered to waiting requests first.
     const state = pool.choose(wanted, ask.avoid)
     if (state) return this.#lease(pool, state, wanted, ask)
     return this.#enqueue(pool, route, ask, wanted, Date.now() + pool.queueTimeoutMs)
   }
 
   /**
-   * A decision that took a while (a password, a body that comes slowly) may be of an older table, whose instances are about to stop or gone.
-   * Not where the host belongs to another project now, whose access rules were not checked.
+   * A slow decision (password, slow body) may be based on an older table, whose instances are about to stop: use the newest route. Not if
+   * the host belongs to another project now, whose access rules were not checked.
    */
   #newest(route: LiveRoute): LiveRoute {
     const newest = this.#table.find(route.host)
@@ -95,11 +95,11 @@ class BalancedTargets implements Targets, TargetsHost {
     return new TargetLease(this, state, setCookie)
   }
 
-  /** An attempt is over; called once by its lease. */
+  /** Ends an attempt; called once by its lease. */
   release(state: TargetState): void {
     state.inFlight--
     if (this.#waiting > 0) for (const pool of state.pools) if (pool.waiters.size > 0) pool.serveWaiters(state)
-    // Gone from the table, and this was its last request.
+    // The target left the table, and its last request has ended.
     if (state.inFlight === 0 && state.retired) this.#forget(state)
   }
 
@@ -115,7 +115,7 @@ class BalancedTargets implements Targets, TargetsHost {
     this.#wakeQueue.apply(table, (route, ask) => this.acquire(route, ask))
   }
 
-  /** Pools are made when first asked for; those in use are made anew soon, so that what is known of their targets is kept. */
+  /** Pools are created on demand. Pools in use are renewed soon after a new table, so that the state of their targets is kept. */
   *#renew(): Generator<void, void> {
     for (const host of this.#hosts) {
       const route = this.#table.find(host)
@@ -129,7 +129,7 @@ class BalancedTargets implements Targets, TargetsHost {
     }
   }
 
-  // A cutover replaces all targets at once, and they share at once; a newcomer beside others begins slowly.
+  // A cutover replaces all targets, which share the load at once; a target added to existing ones starts slowly.
   #greetNewcomers(pool: Pool): void {
     const isNew = (state: TargetState) => state.born === this.#generation
     if (pool.states.every(isNew)) return
@@ -182,7 +182,7 @@ class BalancedTargets implements Targets, TargetsHost {
     return this.#nextPolicyId++
   }
 
-  /** This worker's part of a limit; at least 1, or a worker could serve no request. */
+  /** This worker's share of a limit; at least 1, so that every worker can serve requests. */
   #limitOf(route: LiveRoute): number {
     const limit = route.policy.maxRequestsPerTarget
     if (limit === null) return Number.POSITIVE_INFINITY
@@ -252,7 +252,8 @@ class BalancedTargets implements Targets, TargetsHost {
     })
   }
 
-  // The newest table decides where a request goes that was not sent yet; it keeps its deadline and, being asked in order, its place.
+  // Requests that were not sent yet follow the newest table. They keep their deadline, and also their order, because they are processed in
+  // order.
   #waitElsewhere(from: Pool, waiter: QueuedWaiter): void {
     from.waiters.delete(waiter)
     const route = this.#table.find(waiter.route.host)
@@ -276,7 +277,7 @@ interface QueuedWaiter extends Waiter {
   move(to: () => Lease | Problem | Promise<Lease | Problem>): void
 }
 
-/** The one object a request costs. */
+/** The only object allocated per request. */
 class TargetLease implements Lease {
   readonly target: Target
   readonly setCookie: string | null

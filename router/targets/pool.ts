@@ -3,33 +3,33 @@ import type { Target } from '@/shared/route-table'
 import { readCookie, targetCookie } from './sticky'
 import { sameTarget, slowStartMs, type TargetState } from './target-state'
 
-/** A request that waits for its turn. */
+/** A queued request. */
 export interface Waiter {
-  /** Where a sticky visitor has to go; null: anywhere. */
+  /** Target of a sticky visitor; null: any target. */
   readonly wanted: TargetState | null
   readonly avoid: Target | null
   /** ms since 1970. */
   readonly deadline: number
-  /** null: the router ends. */
+  /** Gives the request a target. null: the router is stopping. */
   give(state: TargetState | null, pool: Pool): void
 }
 
-/** The targets of one deployment under one policy, shared by all hosts that lead there: chooses among them and queues requests. */
+/** The targets of one deployment under one policy, shared by all its hosts: selects targets and queues requests. */
 export class Pool {
   readonly states: readonly TargetState[]
   readonly projectId: string
   readonly sticky: boolean
   readonly queueTimeoutMs: number
   readonly waiters = new Set<Waiter>()
-  /** Requests at once towards one target, from this worker. */
+  /** Maximum concurrent requests per target from this worker. */
   readonly limit: number
   readonly #roundRobin: boolean
-  /** Those that are not ejected; what changes it is rare, what reads it is every request. */
+  /** Targets that are not ejected. Cached, because every request reads the list and changes are rare. */
   #ready: readonly TargetState[]
-  /** Ejected ones that may be tried with one request. */
+  /** Ejected targets that may receive one trial request. */
   #trials: readonly TargetState[] = []
   #turn = 0
-  /** Until then some are newcomers; 0: none is. */
+  /** End of the slow start of the newest targets; 0: no target is in slow start. */
   #warmAt = 0
 
   constructor(states: readonly TargetState[], projectId: string, policy: ProjectRules, limit: number) {
@@ -43,7 +43,7 @@ export class Pool {
     this.refresh()
   }
 
-  /** Reads the health of all targets anew. */
+  /** Updates the lists from the health of all targets. */
   refresh(): void {
     const { states } = this
     this.#ready = states.every((state) => state.health.phase === 'in') ? states : states.filter((state) => state.health.phase === 'in')
@@ -52,7 +52,7 @@ export class Pool {
     if (this.waiters.size > 0) queueMicrotask(() => this.#serveAll())
   }
 
-  /** At most half of the targets are ejected at once: beyond that, what is wrong is not a target. */
+  /** At most half of the targets may be ejected: if more fail, the cause is not a single target. */
   mayEject(state: TargetState): boolean {
     const out = this.states.length - this.#ready.length + (this.#ready.includes(state) ? 1 : 0)
     return out * 2 <= this.states.length
@@ -64,7 +64,7 @@ export class Pool {
     return others.length > 0 && others.filter((other) => other.health.failureRate(now) < 0.25).length * 2 >= others.length
   }
 
-  /** The state a sticky visitor's cookie names, while it can be chosen. */
+  /** The target named by a sticky visitor's cookie, if it may be chosen. */
   stuckTo(cookie: string | undefined, avoid: Target | null): TargetState | null {
     const token = cookie === undefined ? null : readCookie(cookie, targetCookie)
     if (token === null) return null
@@ -72,7 +72,7 @@ export class Pool {
     return state && !(avoid && sameTarget(state.target, avoid)) ? state : null
   }
 
-  /** The target for the next request; null when all that may be chosen are at their limit. */
+  /** Selects the target for the next request; null: all allowed targets are at their limit. */
   pick(avoid: Target | null): TargetState | null {
     if (this.#trials.length > 0) {
       const trial = this.#pickTrial(avoid)
@@ -90,7 +90,7 @@ export class Pool {
     return (warming ? choose.call(this, ready, avoid, true) : null) ?? choose.call(this, ready, avoid, false)
   }
 
-  // The one left has just failed this very request: an ejected one is the better guess.
+  // The remaining target has just failed this request: prefer an ejected one.
   #pickAvoided(only: TargetState): TargetState | null {
     return (
       this.#leastLoaded(
@@ -113,7 +113,10 @@ export class Pool {
     return false
   }
 
-  /** Fewest open; equals take turns, beginning somewhere else each time so that an idle pool is not scanned to its end. */
+  /**
+   * Selects the target with the fewest open requests. Ties rotate: the scan starts at another position each time and stops early in an idle
+   * pool.
+   */
   #leastLoaded(among: readonly TargetState[], avoid: Target | null, growing: boolean): TargetState | null {
     const count = among.length
     const now = growing ? Date.now() : 0
@@ -147,10 +150,10 @@ export class Pool {
     return turn
   }
 
-  /** Gives a freed place to the request that has waited longest. */
+  /** Gives a freed place to the longest waiting request. */
   serveWaiters(freed: TargetState): void {
     if (freed.inFlight >= this.limit) return
-    // One on trial is given a request only as its trial, which may have been waiting for this place.
+    // A target in trial receives only its trial request, which may be waiting for this place.
     if (freed.health.phase !== 'in' && this.#ready.length > 0) {
       if (freed.health.trialOpen) this.#serveAll()
       return
@@ -164,25 +167,25 @@ export class Pool {
     }
   }
 
-  // A target came back, or may be tried: waiting requests go before new ones.
+  // A target was restored or may be tried: serve waiting requests before new ones.
   #serveAll(): void {
     for (const waiter of this.waiters) {
       const state = this.choose(waiter.wanted, waiter.avoid)
-      // The next one may go elsewhere.
+      // The next waiting request may accept another target.
       if (!state) continue
       this.waiters.delete(waiter)
       waiter.give(state, this)
     }
   }
 
-  /** `wanted` while it is healthy, even if that means to wait; otherwise any. null: wait. */
+  /** Returns `wanted` while it is healthy, even if the request must wait for it; otherwise any target. null: wait. */
   choose(wanted: TargetState | null, avoid: Target | null): TargetState | null {
     if (wanted && wanted.health.phase === 'in') return wanted.inFlight < this.limit ? wanted : null
     return this.pick(avoid)
   }
 }
 
-/** A newcomer takes part in a share of the choices that grows. */
+/** Whether a target in slow start takes part in this choice; the probability grows with time. */
 function joins(state: TargetState, now: number): boolean {
   const share = state.shareAt(now)
   return share === 1 || Math.random() < share

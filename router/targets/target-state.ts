@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { Target } from '@/shared/route-table'
 import { addressOf, Health, type HealthSettings } from '../health/health'
 
-/** What every target's state shares. */
+/** Settings and services shared by all target states. */
 export interface TargetsHost {
   readonly settings: HealthSettings
   probe(target: Target): Promise<boolean>
@@ -14,31 +14,31 @@ export interface TargetPool {
   readonly waiters: { readonly size: number }
   mayEject(state: TargetState): boolean
   neighboursDoWell(state: TargetState): boolean
-  /** Reads the health of all targets anew. */
+  /** Updates the lists from the health of all targets. */
   refresh(): void
-  /** Gives waiting requests to a target that has room again. */
+  /** Gives waiting requests to a target with free capacity. */
   serveWaiters(freed: TargetState): void
 }
 
-/** How long a newcomer's share grows until it is a whole one. */
+/** Duration of slow start, after which a new target gets a full share. */
 export const slowStartMs = 10_000
 const smallestShare = 0.1
 
-/** One endpoint as this worker knows it, over all tables and routes that name it. */
+/** One endpoint as known to this worker, across all tables and routes that contain it. */
 export class TargetState {
   target: Target
   /** Requests and upgraded connections open. */
   inFlight = 0
   readonly health: Health
-  /** ms since 1970 when it came beside others that served already; 0: it was there from the beginning. */
+  /** Time in ms since 1970 at which the target joined other, already serving targets; 0: it was there from the start. */
   joinedAt = 0
-  /** Which table of this worker first named it. */
+  /** Number of the table that first contained the target. */
   readonly born: number
-  /** Of which table `pools` are: the present one's, or that before until it is its turn. */
+  /** Number of the table that `pools` belong to: the current one, or an older one until the pools are renewed. */
   generation: number
-  /** Pools with this target in them. */
+  /** Pools that contain this target. */
   pools: TargetPool[] = []
-  /** No table names it any more: it is forgotten once its last request is over. */
+  /** No table contains the target any more: it is removed after its last request. */
   retired = false
   #token: string | undefined
 
@@ -58,7 +58,7 @@ export class TargetState {
     })
   }
 
-  /** A pool of the table of this generation has it. */
+  /** Adds a pool of the table with this number. */
   join(pool: TargetPool, generation: number): void {
     if (this.generation === generation) this.pools.push(pool)
     else this.pools = [pool]
@@ -66,15 +66,15 @@ export class TargetState {
     this.retired = false
   }
 
-  /** When its share began to grow, ms since 1970. */
+  /** Start of the slow start, ms since 1970. */
   get since(): number {
     return Math.max(this.target.since ?? 0, this.joinedAt, this.health.restoredAt)
   }
 
-  /** Share of a whole one that it takes now, (0, 1]. */
+  /** Current share of a full target's load, (0, 1]. */
   shareAt(now: number): number {
     const age = now - this.since
-    // A clock that was set back must not starve it for hours.
+    // After the clock was set back, give a full share: the target must not be starved for hours.
     if (age >= slowStartMs || age < 0) return 1
     return Math.max(smallestShare, age / slowStartMs)
   }

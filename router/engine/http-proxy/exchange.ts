@@ -34,8 +34,8 @@ import { settle } from './settle'
 const nothing = Buffer.alloc(0)
 
 /**
- * One request and its answer. The client sees exactly one of: the instance's answer, an answer of ours, or, once an answer has begun
- * and cannot be finished, a broken connection (which is how HTTP says "incomplete").
+ * One request and its answer. The client receives exactly one of: the instance's answer, an answer of the router, or, if an answer cannot
+ * be completed, a broken connection (HTTP's sign of an incomplete message).
  */
 export class Exchange {
   readonly req: IncomingMessage
@@ -57,11 +57,11 @@ export class Exchange {
   #interimBytes = 0
   #answered = false
   #filter = new FilterOnce(null)
-  /** What the client gets is the instance's answer, filtered or not. */
+  /** The client receives the instance's answer, possibly filtered. */
   #passes = false
-  /** The answer failed on the instance's side, or on ours. */
+  /** The answer failed at the instance or in the router. */
   #brokeOff = false
-  /** A page is being made. */
+  /** An error page is being made. */
   #failing = false
   #gone = false
 
@@ -148,7 +148,7 @@ export class Exchange {
     this.#record.bytesIn += chunk.length
     const limit = this.#plan?.maxBodyBytes ?? null
     if (limit === null || this.#record.bytesIn <= limit) return
-    // Chunked: how much it is shows only now. The instance sees a request that breaks off.
+    // Chunked body: its size is known only now. The instance sees an aborted request.
     this.req.off('data', this.#countBody)
     if (this.#upstream) this.req.unpipe(this.#upstream)
     this.#release({ kind: 'client-left' })
@@ -268,7 +268,7 @@ export class Exchange {
     this.#linger()
   }
 
-  /** The upstream request failed, before or after its answer began. */
+  /** The upstream request failed, before or after the start of its answer. */
   onError(error: Error) {
     if (this.#answered || this.#failing) return // the answer's own pipeline tells
     if (this.#gone || this.res.closed || this.res.headersSent) return this.#release({ kind: 'client-left' })
@@ -277,8 +277,8 @@ export class Exchange {
   }
 
   /**
-   * A second attempt, once, and only when it cannot repeat anything: the request has no body, and either nothing of it was sent (there
-   * was no connection, and another target is there), or its method is safe and a kept connection closed before any byte of answer.
+   * A second attempt: only once, and only if it cannot repeat an effect. The request has no body, and either nothing was sent (no
+   * connection, and another target exists), or its method is safe and a kept connection closed before any byte of the answer.
    */
   #retry(error: Error): boolean {
     const lease = this.#lease
@@ -303,14 +303,14 @@ export class Exchange {
     if (this.#plan) this.fail(upstreamProblem(fault, this.#plan, this.#host.limits))
   }
 
-  /** Something of ours threw: a bug, which costs this request alone. */
+  /** The router itself threw: a bug that fails only this request. */
   #onBroken(error: unknown): void {
     this.#log('error', error, 'the router failed to serve a request')
     this.#record.reason = 'router-error'
     if (!this.#gone) this.refuse(internalProblem)
   }
 
-  /** Answers with a page of ours: the project's own where it has one. */
+  /** Answers with an error page, the project's own if it has one. */
   fail(problem: Problem) {
     const facts = this.#facts
     this.#upstream?.destroy()
@@ -324,14 +324,14 @@ export class Exchange {
     )
   }
 
-  /** Answers a head that breaks the rules: no gate was asked, and nothing on this connection can be read after it. */
+  /** Answers a malformed head: without the gate, and closes the connection, because its next bytes cannot be interpreted. */
   refuse(problem: Problem): void {
     const accept = this.req.headers.accept
     const page = renderProblem(problem, { requestId: this.requestId, accept, dashboardUrl: this.#host.table.dashboardUrl })
     this.answer({ ...page, cache: 'none', why: problem.kind, close: true })
   }
 
-  /** Writes an answer of our own. */
+  /** Writes an answer made by the router. */
   answer(answer: LocalAnswer): void {
     const { res, req } = this
     this.#filter.abort()
@@ -349,7 +349,7 @@ export class Exchange {
     this.#linger()
   }
 
-  /** The client owes body bytes and is silent (408), or what it sent cannot be read (400). */
+  /** The client stopped sending the body (408) or sent an invalid one (400). */
   onBodyFault(status: 400 | 408, detail: string): void {
     // The request waits for its target and has not asked for the body yet.
     if (this.#attempts === 0 && status === 408) return

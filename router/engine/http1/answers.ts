@@ -18,14 +18,14 @@ import type { AnswerHead } from './parse/answer-head'
 
 const continueLine = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n')
 const nothing = Buffer.alloc(0)
-/** Under load a slow client must read something within this time: its kernel buffers are missing elsewhere. */
+/** Under load, a slow client must read some bytes within this time, because its kernel buffers use memory. */
 const crowdTimeoutMs = 10_000
-/** A body of ours below this is copied behind its head, a larger one is written beside it. */
+/** Smaller bodies are copied after their head; larger ones are written separately. */
 const smallBody = 16_384
 
-/** What the answers of a connection need of it. */
+/** Callbacks of the connection that owns the answers. */
 export interface AnswersOwner {
-  /** The stream of an answer of ours gave its last byte. */
+  /** The stream of a local answer has ended. */
   onStreamed(): void
   /** The stream failed: the client must see that the answer is incomplete. */
   abort(): void
@@ -61,7 +61,7 @@ export class ClientAnswers {
     return this.#out.sent + this.#out.gathered - this.#sentBefore
   }
 
-  /** The client does not read at the moment. */
+  /** The client is not reading at the moment. */
   get stalled(): boolean {
     return this.#stalled
   }
@@ -106,15 +106,15 @@ export class ClientAnswers {
     this.#out.put(bytes, start, end)
   }
 
-  /** Sends what was gathered. False: the client is slow. */
+  /** Sends the composed bytes. False: the client is slow. */
   flush(): boolean {
     const socket = this.#socket
     if (this.#out.flush()) {
       if (!slowReaders.overloaded || socket.writableLength === 0) return true
-      // Under load nothing more is read for a client until it has read all it was sent.
+      // Under load, read no more for a client until it has read all bytes sent to it.
       if (!this.#stalled) socket.write(nothing, () => !socket.destroyed && socket.emit('drain'))
     }
-    // A client that takes nothing is given up by the socket's own timer, which knows of progress within one write.
+    // The socket's own timer closes a client that reads nothing: it measures progress within a write.
     if (!this.#stalled) {
       this.#stalled = true
       slowReaders.enter()
@@ -123,7 +123,7 @@ export class ClientAnswers {
     return false
   }
 
-  /** Writes an answer of ours. True: it is whole; false: a stream gives its body, and `onStreamed` tells the end. */
+  /** Writes a local answer. True: complete; false: the body is streamed, and `onStreamed` reports its end. */
   local(answer: LocalAnswer, context: AnswerContext): boolean {
     const framing = writeLocalHead(this.#out, answer, context)
     const { body } = answer
@@ -180,7 +180,7 @@ export class ClientAnswers {
     slowReaders.leave()
   }
 
-  /** Closes what an answer was read from: its client is gone. */
+  /** Closes the source of the answer after its client disconnected. */
   dropSource(): void {
     this.#goOn()
     const source = this.#source

@@ -17,7 +17,7 @@ import { CR, LF } from './parse/tables'
 import { RequestFrame } from './request-body'
 import { writeRequestHead } from './request-writer'
 
-/** What a connection needs of its engine. */
+/** The parts of an engine that a connection uses. */
 export interface ClientHost extends ExchangeHost {
   readonly clock: Clock
   closed(connection: object): void
@@ -41,7 +41,7 @@ const mostPipelined = 65_536
 /** How long a client that half-closed gets to receive its answer: it cannot be told apart from a client that is gone. */
 const halfCloseGraceMs = 1_000
 
-/** Shared by all connections: filled anew for each head that is written. */
+/** Shared by all connections: set before each head is written. */
 const context: AnswerContext = { isHead: false, old: false, close: false, keepAliveLine: false, requestId: Buffer.alloc(0) }
 
 /** One HTTP/1 connection of a client: its requests one after the other, its answers in the same order. */
@@ -60,7 +60,7 @@ export class ClientConnection implements Downstream, AnswersOwner {
   readonly #frame = new RequestFrame()
   readonly #upload = new Upload()
   #state = idle
-  /** Clock time at which the present state, or the silence in it, began. */
+  /** Clock time at which the current state, or the silence in it, began. */
   #since: number
   #settled = false
   #expectsContinue = false
@@ -70,7 +70,7 @@ export class ClientConnection implements Downstream, AnswersOwner {
   #old = false
   /** HTTP/1.0 with `Connection: keep-alive`. */
   #keepOld = false
-  /** Received bytes that no parser has seen; memory of our own. */
+  /** Received bytes that were not parsed yet, in separate memory. */
   #pending: Buffer | null = null
   /** A caller further up the stack is parsing: pending bytes wait for it. */
   #taking = false
@@ -117,9 +117,9 @@ export class ClientConnection implements Downstream, AnswersOwner {
     this.#state = dead
   }
 
-  // Received bytes.
+  // Receiving bytes.
 
-  /** Bytes from the socket: a view that is used again. */
+  /** Receives bytes from the socket: a view of a reused buffer. */
   receive(bytes: Buffer, size: number) {
     if (this.#state >= closing) return
     // The time of a head runs from its first byte; anything else is a sign of life.
@@ -189,7 +189,7 @@ export class ClientConnection implements Downstream, AnswersOwner {
     this.socket.resume()
   }
 
-  // Heads and bodies of requests.
+  // Request heads and bodies.
 
   /** One head. Returns the offset behind it; `at` itself when bytes are missing. */
   #takeHead(bytes: Buffer, at: number, end: number): number {
@@ -301,7 +301,7 @@ export class ClientConnection implements Downstream, AnswersOwner {
     if (this.#state !== waiting || !this.exchange.open) this.destroy()
   }
 
-  // The calls of the exchange (Downstream).
+  // Downstream: called by the exchange.
 
   writeHead(out: Outbox, plan: ForwardPlan): void {
     const bytes = this.facts.lend(this.#host.limits)
@@ -470,7 +470,7 @@ export class ClientConnection implements Downstream, AnswersOwner {
     if (this.#state === idle && !this.#taking) this.#next()
   }
 
-  // Silence.
+  // Timeouts.
 
   /** Called every tick: closes the connection after too long a silence. */
   watch() {

@@ -2,18 +2,18 @@ import net from 'node:net'
 import type tls from 'node:tls'
 import { readBuffer } from '../io/slab'
 
-/** Takes the bytes of a socket: a view of a buffer that is used again when the call returned. */
+/** Receives the bytes of a socket: a view of a buffer that is reused after the call. */
 export type Reader = (bytes: Buffer, size: number) => void
 
-/** What Node calls the thing under a socket; not part of its documented interface, hence the trial below. */
+/** Node's internal handle of a socket. Not a documented interface, so `rewrapWorks` tests it first. */
 interface WithHandle {
   _handle: object | null
 }
 
 /**
- * The one place that leaves Node's documented interface, with `readSecure`. An accepted socket cannot be given a read buffer of ours (`onread` exists for
- * outgoing ones only), and allocates one for each read. So its handle is moved into a new socket that has `onread`, which saves 5–10 %
- * of the processor. Where that does not work, sockets are read by 'data' events: the same bytes, a little slower.
+ * Together with `readSecure` the only use of Node internals. Accepted sockets do not support `onread` (outgoing ones only) and allocate a
+ * buffer per read, so the handle is moved into a new socket with `onread`, which saves 5–10 % of CPU. If that does not work, sockets are
+ * read by 'data' events, a little more slowly.
  */
 function rewrap(accepted: net.Socket, reader: (socket: net.Socket) => Reader): net.Socket | null {
   const holder = accepted as unknown as WithHandle
@@ -27,7 +27,7 @@ function rewrap(accepted: net.Socket, reader: (socket: net.Socket) => Reader): n
   }
   const options: object = { handle, allowHalfOpen: true, onread: { buffer: readBuffer, callback } }
   const socket = new net.Socket(options)
-  // Without its handle this closes nothing, but the server counts one connection less.
+  // Without its handle, destroying the socket closes nothing but updates the server's connection count.
   accepted.destroy()
   read = reader(socket)
   return socket
@@ -35,7 +35,7 @@ function rewrap(accepted: net.Socket, reader: (socket: net.Socket) => Reader): n
 
 let works: Promise<boolean> | undefined
 
-/** Tries a re-wrapped socket once: bytes both ways, and its end. */
+/** Tests a re-wrapped socket once: bytes in both directions, and its end. */
 export function rewrapWorks(): Promise<boolean> {
   works ??= tryRewrap().catch(() => false)
   return works
@@ -79,8 +79,8 @@ function tryRewrap(): Promise<boolean> {
 }
 
 /**
- * Begins to read an accepted, paused socket. `begin` gets the socket to keep and write to (which may be another one) and returns the reader
- * of its bytes.
+ * Starts reading an accepted, paused socket. `begin` receives the socket to use from then on (possibly another object) and returns the
+ * reader of its bytes.
  */
 export function startReading(accepted: net.Socket, useRewrap: boolean, begin: (socket: net.Socket) => Reader): void {
   if (useRewrap) {
@@ -92,7 +92,7 @@ export function startReading(accepted: net.Socket, useRewrap: boolean, begin: (s
   accepted.resume()
 }
 
-/** Under what names a socket made with `onread` keeps what it was given. */
+/** The internal properties in which a socket stores its `onread` options. */
 function onreadNames(): { buffer: symbol; callback: symbol } | null {
   const probe = new net.Socket({ onread: { buffer: readBuffer, callback: () => true } } as object)
   const names = Object.getOwnPropertySymbols(probe)
@@ -105,9 +105,9 @@ function onreadNames(): { buffer: symbol; callback: symbol } | null {
 let secureNames: ReturnType<typeof onreadNames> | undefined
 
 /**
- * Begins to read a socket whose TLS handshake has just ended. The `onread` of TLS sockets is for outgoing ones only as well, so what it
- * would have set is set here. Where Node has no such thing it is read by 'data' events.
- * @returns whether `readBuffer` is read into.
+ * Starts reading a socket after its TLS handshake. TLS sockets support `onread` for outgoing connections only, so its internal properties
+ * are set directly. If Node lacks them, the socket is read by 'data' events.
+ * @returns whether the bytes are read into `readBuffer`.
  */
 export function readSecure(socket: tls.TLSSocket, useInternals: boolean, read: Reader): boolean {
   if (secureNames === undefined) secureNames = onreadNames()

@@ -3,18 +3,18 @@ import type { Clock } from '../io/clock'
 
 export interface HandshakesOptions {
   clock: Clock
-  /** From the first packet to the end of the handshake. */
+  /** Time from the first packet to the end of the handshake. */
   deadlineMs: number
   /** Begins the handshake on a socket that may already hold bytes. */
   start(socket: net.Socket): void
   oneLess(): void
-  /** Up to this many handshakes under way, connections are not delayed and the ClientHello is not inspected. */
+  /** Up to this many concurrent handshakes, connections are not delayed and the ClientHello is not inspected. */
   calm?: number
-  /** So many are under way at most: what OpenSSL keeps of one takes 60 to 80 KiB. */
+  /** Maximum concurrent handshakes: OpenSSL keeps 60 to 80 KiB for each. */
   most?: number
 }
 
-/** To begin one takes half a millisecond: when many places come free at once, so many of them are taken each tick. */
+/** Maximum handshakes started per tick: starting one takes half a millisecond. */
 const begunPerTick = 32
 
 /**
@@ -24,7 +24,7 @@ const begunPerTick = 32
  */
 export class Handshakes {
   readonly #options: Required<HandshakesOptions>
-  /** All, the oldest first, with the time they came. */
+  /** All tracked connections with their arrival time, oldest first. */
   readonly #all = new Map<net.Socket, number>()
   readonly #underWay = new Set<net.Socket>()
   #waiting: Greeting[] = []
@@ -71,7 +71,7 @@ export class Handshakes {
     if (this.#all.delete(socket)) this.#options.oneLess()
   }
 
-  /** Begins the newest that waits; false: there is none, or no place. */
+  /** Starts the newest waiting handshake; false: none is waiting, or the maximum is reached. */
   #next(): boolean {
     if (this.#underWay.size >= this.#options.most) return false
     for (let greeting = this.#waiting.pop(); greeting !== undefined; greeting = this.#waiting.pop()) {
@@ -82,7 +82,7 @@ export class Handshakes {
     return false
   }
 
-  /** Gone through every tick: ends what took too long. */
+  /** Run every tick: closes connections whose handshake takes too long. */
   *watch(): IterableIterator<void> {
     const { clock, deadlineMs } = this.#options
     for (const [socket, since] of this.#all) {
@@ -101,7 +101,7 @@ export class Handshakes {
   }
 }
 
-/** Reads what a client says until its ClientHello is whole. */
+/** Reads from a client until its ClientHello is complete. */
 class Greeting {
   readonly socket: net.Socket
   #held: Buffer = Buffer.alloc(0)
@@ -122,10 +122,10 @@ class Greeting {
   readonly #look = () => {
     const chunk: Buffer | null = this.socket.read()
     if (chunk === null) return
-    // A copy: what was read into is much larger than a few bytes of a hello that does not come.
+    // Copy: the read buffer is much larger than a few bytes of an incomplete ClientHello.
     this.#held = Buffer.concat([this.#held, chunk])
     if (this.#whole) {
-      // Nothing is to be said before our answer, but early data.
+      // After the ClientHello only early data is allowed before our answer.
       if (this.#held.length > mostHeld) this.socket.destroy()
     } else if (isWholeHello(this.#held)) {
       this.#whole = true
@@ -133,7 +133,7 @@ class Greeting {
     }
   }
 
-  /** The socket gives again what was read from it. */
+  /** Puts the bytes that were read back into the socket. */
   giveBack(): void {
     this.socket.off('readable', this.#look)
     this.socket.off('end', this.#leave)
@@ -145,11 +145,11 @@ class Greeting {
 const handshakeRecord = 22
 const recordHead = 5
 const messageHead = 4
-/** RFC 8446 §5.1, and some room for what older versions add. */
+/** Maximum record length (RFC 8446 §5.1), with room for older versions. */
 const mostRecord = 16_384 + 256
 const mostHeld = 65_536
 
-/** Whether the bytes hold a whole ClientHello; true also for what can never become one, which OpenSSL then refuses. */
+/** Whether the bytes contain a complete ClientHello; also true for invalid bytes, which OpenSSL then refuses. */
 export function isWholeHello(bytes: Buffer): boolean {
   if (bytes.length > mostHeld) return true
   let have = 0
@@ -158,7 +158,7 @@ export function isWholeHello(bytes: Buffer): boolean {
     if (bytes[at] !== handshakeRecord) return true
     if (at + recordHead > bytes.length) return false
     const size = bytes.readUInt16BE(at + 3)
-    // The length of the message must be in its first record, as everybody sends it.
+    // The message length must be in the first record, as all clients send it.
     if (size > mostRecord || size < (at === 0 ? messageHead : 1)) return true
     const start = at + recordHead
     const here = Math.min(size, bytes.length - start)

@@ -16,7 +16,7 @@ import { readProxyHeader } from './proxy-header'
 /** A connection that is ready to speak HTTP. */
 export interface ArrivedSocket {
   socket: net.Socket
-  /** What TLS agreed on; false: nothing, so HTTP/1.1. */
+  /** The ALPN protocol; false: none negotiated, so HTTP/1.1. */
   protocol: string | false
 }
 
@@ -24,14 +24,14 @@ export interface ListenersOptions {
   log: RouterLog
   clock: Clock
   offenders: Offenders
-  /** For a PROXY header or a TLS handshake. */
+  /** Timeout for a PROXY header or a TLS handshake. */
   headTimeoutMs: number
   /** Takes a connection over. Returns the reader of its bytes; null: the callee reads the socket itself. */
   take(arrived: ArrivedSocket, address: ClientAddress): Reader | null
   oneLess(): void
 }
 
-/** Where the PROXY protocol said a connection comes from. */
+/** Client address and port from a PROXY header. */
 interface Behind {
   ip: string
   localPort: number
@@ -39,7 +39,7 @@ interface Behind {
 
 type Enter = (socket: net.Socket, behind: Behind | null) => void
 
-/** The listening sockets of an engine, and what is not yet a connection: PROXY headers, TLS handshakes, those held back. */
+/** The listening sockets of an engine, and connections before HTTP: PROXY headers, TLS handshakes, delayed connections. */
 export class Listeners {
   readonly #options: ListenersOptions
   readonly #servers = new Set<net.Server>()
@@ -51,19 +51,19 @@ export class Listeners {
     this.#options = options
   }
 
-  /** Connections that are not at HTTP yet. */
+  /** Number of connections that have not reached HTTP yet. */
   get early(): number {
     let early = this.#early.size
     for (const handshakes of this.#handshakes) early += handshakes.size
     return early
   }
 
-  /** Gone through every tick: ends handshakes that took too long. */
+  /** Run every tick: closes connections whose handshake takes too long. */
   *watch(): IterableIterator<void> {
     for (const handshakes of this.#handshakes) yield* handshakes.watch()
   }
 
-  /** @throws Error of the system when the address cannot be bound. */
+  /** @throws the system's Error when the address cannot be bound. */
   async listen(address: ListenAddress): Promise<{ host: string; port: number }> {
     this.#useRewrap = await rewrapWorks()
     const server = net.createServer({ noDelay: true, allowHalfOpen: true, pauseOnConnect: true })
@@ -83,9 +83,9 @@ export class Listeners {
 
   #plain(accepted: net.Socket, behind: Behind | null): void {
     const address = addressOf(accepted, behind, false)
-    // Gone before it was looked at.
+    // The client disconnected before its address was read.
     if (address === null) return void accepted.destroy()
-    // What a PROXY header was read from has bytes of its own waiting.
+    // A socket from which a PROXY header was read has buffered bytes, so it cannot be re-wrapped.
     startReading(accepted, this.#useRewrap && behind === null, (socket) => this.#options.take({ socket, protocol: false }, address) ?? ignore)
   }
 
@@ -95,7 +95,7 @@ export class Listeners {
     const server = tls.createServer({ ...edge.serverOptions(['h2', 'http/1.1']), handshakeTimeout: headTimeoutMs })
     edge.attach(server)
     const start = (socket: net.Socket) => {
-      // The TLS socket takes it over: a client that ends within its handshake is gone.
+      // The TLS socket takes over: a client that half-closes during its handshake counts as disconnected.
       socket.allowHalfOpen = false
       server.emit('connection', socket)
     }
@@ -117,7 +117,7 @@ export class Listeners {
     }
   }
 
-  /** Delays connections from addresses that have just flooded. */
+  /** Delays connections from addresses that flooded recently. */
   #heldBack(socket: net.Socket, behind: Behind | null, begin: Enter): void {
     const ip = behind?.ip ?? plainAddress(socket.remoteAddress ?? '')
     const wait = this.#options.offenders.holdBack(ip, Date.now())
@@ -150,13 +150,13 @@ export class Listeners {
     })
   }
 
-  /** Nothing new is accepted. */
+  /** Stops accepting connections. */
   stop(): void {
     for (const server of this.#servers) server.close()
     this.#servers.clear()
   }
 
-  /** Drops what has not come to HTTP. */
+  /** Closes all connections that have not reached HTTP. */
   closeEarly(): void {
     for (const socket of this.#early) socket.destroy()
     for (const handshakes of this.#handshakes) handshakes.close()

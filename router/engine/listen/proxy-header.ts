@@ -1,8 +1,8 @@
 import net from 'node:net'
 
 /**
- * The PROXY protocol, versions 1 and 2 (haproxy.org/download/2.8/doc/proxy-protocol.txt): before anything else a balancer says whose
- * connection it passes on. Parsed strictly, because its sender decides which client address the rules see.
+ * The PROXY protocol, versions 1 and 2 (haproxy.org/download/2.8/doc/proxy-protocol.txt): a balancer first sends the client address of the
+ * connection that it forwards. Parsed strictly, because the header determines the client address that rules see.
  */
 export interface ProxySource {
   /** IP literal of the visitor. */
@@ -21,7 +21,7 @@ export type ProxyHeader =
 const signature = Buffer.from('\r\n\r\n\0\r\nQUIT\n', 'latin1')
 /** §2.1: the longest line of version 1, CRLF included. */
 const maxLineBytes = 107
-/** Addresses and TLVs; senders use a few hundred, the field could say 65,535. */
+/** Limit for addresses and TLVs; senders use a few hundred bytes, the field allows 65,535. */
 const maxBodyBytes = 4096
 
 const invalid = (reason: string): ProxyHeader => ({ state: 'invalid', reason })
@@ -36,7 +36,7 @@ function parseLine(bytes: Buffer): ProxyHeader {
   const start = bytes.toString('latin1', 0, Math.min(bytes.length, 6))
   if (!'PROXY '.startsWith(start)) return invalid('not a PROXY header')
   const end = bytes.indexOf('\r\n')
-  // The CR may be the last byte that came.
+  // The CR may be the last byte received.
   if (end === -1) return bytes.length >= maxLineBytes ? invalid('the line is too long') : { state: 'incomplete' }
   if (end + 2 > maxLineBytes) return invalid('the line is too long')
   const words = bytes.toString('latin1', 0, end).split(' ')
@@ -89,16 +89,16 @@ function areTlvsWhole(tlvs: Buffer): boolean {
   return at === tlvs.length
 }
 
-// The one spelling of an address (RFC 5952), as the kernel would write it.
+// The canonical spelling (RFC 5952), as the kernel writes it.
 function textOfIPv6(bytes: Buffer): string {
   const groups = Array.from({ length: 8 }, (_, i) => bytes.readUInt16BE(2 * i).toString(16)).join(':')
   return new net.SocketAddress({ address: groups, family: 'ipv6' }).address
 }
 
 /**
- * Takes the header off a connection that was just accepted, before TLS and HTTP. `then` is called with the visitor's address (null: the
- * balancer's own connection) once the socket gives only what follows the header. A connection whose header is wrong, too long or not
- * there within `deadlineMs` is closed.
+ * Reads the header of a new connection, before TLS and HTTP. `then` is called with the visitor's address (null: the balancer's own
+ * connection) when the socket's next bytes follow the header. A connection whose header is invalid, too long or late (`deadlineMs`) is
+ * closed.
  */
 export function readProxyHeader(socket: net.Socket, deadlineMs: number, then: (source: ProxySource | null) => void): void {
   let held: Buffer = Buffer.alloc(0)

@@ -7,39 +7,39 @@ export class ConnectTimeout extends Error {
   readonly code = 'ECONNECTTIMEOUT'
 }
 
-/** The instance took the request and then said nothing for too long. */
+/** The instance received the request and was silent for too long. */
 export class UpstreamSilence extends Error {
   readonly code = 'EUPSTREAMSILENCE'
 }
 
-/** The instance answered 101 to a request that asked for nothing of the kind. */
+/** The instance answered 101 to a request without Upgrade. */
 export class UnaskedUpgrade extends Error {
   readonly code = 'HPE_UNASKED_UPGRADE'
 }
 
 /**
- * Bytes of interim answers (1xx) to one request. More is a flood: each passes on at once, and what a client does not read would be held
- * here without bound.
+ * Maximum bytes of interim answers (1xx) per request. They are forwarded at once, and bytes that a client does not read would be buffered
+ * without bound.
  */
 export const mostInterimBytes = 65_536
 
-/** The instance sent interim answers without end. */
+/** The instance exceeded the limit on interim answers. */
 export class InterimFlood extends Error {
   readonly code = 'HPE_INTERIM_FLOOD'
 }
 
-/** A quiet stream may be quiet for hours: after so long the kernel asks whether the other side is still there. */
+/** A stream may be silent for hours: after this time TCP keep-alive checks that the peer still exists. */
 export const quietProbeMs = 30_000
 
-/** Why an attempt failed, in the words of the pages. */
+/** Reasons of a failed attempt, as shown on error pages. */
 export type UpstreamFault = 'refused' | 'reset' | 'connect-timeout' | 'answer-timeout' | 'bad-answer'
 
 const neverConnected = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'EHOSTDOWN', 'EADDRNOTAVAIL', 'ENETDOWN', 'EINVAL'])
 
-/** Names the fault behind an error of an upstream request. */
+/** Maps an error of an upstream request to a fault. */
 export function faultOf(error: Error): UpstreamFault {
   const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
-  // The same may be said of a connection that stood.
+  // Established connections may fail with the same codes.
   const stood = 'syscall' in error && (error.syscall === 'read' || error.syscall === 'write')
   if (code === 'ECONNECTTIMEOUT' || (code === 'ETIMEDOUT' && !stood)) return 'connect-timeout'
   if (code === 'EUPSTREAMSILENCE') return 'answer-timeout'
@@ -47,10 +47,10 @@ export function faultOf(error: Error): UpstreamFault {
   return neverConnected.has(code) && !stood ? 'refused' : 'reset'
 }
 
-/** There was no connection: the same request may go elsewhere, whatever its method. */
+/** No connection was established: any request may be sent to another instance, whatever its method. */
 export const sentNothing = (fault: UpstreamFault): boolean => fault === 'refused' || fault === 'connect-timeout'
 
-/** How long an instance may be silent before and within its answer: the project's limit, else the router's. */
+/** Timeout for silence of an instance before and within its answer: the project's limit, else the router's. */
 export const silenceLimitMs = ({ route }: ForwardPlan, limits: EngineLimits): number => route.policy.answerTimeoutMs ?? limits.upstreamTimeoutMs
 
 /** The page for an upstream fault. */

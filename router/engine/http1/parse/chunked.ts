@@ -13,13 +13,13 @@ const trailerLfState = 8
 const lastLfState = 9
 
 const mostSizeDigits = 13
-/** Of a whole body, not of one chunk. */
+/** Limit for a whole body, not per chunk. */
 const mostExtensionBytes = 16_384
 const mostTrailerBytes = 16_384
 
 /**
- * Strict scanner of a chunked body (RFC 9112 §7.1), fed bytes as they come, cut wherever the network cut them. It finds the runs of
- * payload; framing is never passed on but written anew, so that no reading of odd framing but ours exists.
+ * Strict scanner of a chunked body (RFC 9112 §7.1) that accepts arbitrary pieces. Finds the runs of payload. Framing is never forwarded but
+ * written anew, so instances cannot interpret unusual framing differently.
  */
 export class ChunkScanner {
   /** Run of payload found by the last `scan`; empty when `from === to`. */
@@ -50,8 +50,8 @@ export class ChunkScanner {
   }
 
   /**
-   * Goes on from `at` up to the next run of payload, the end of the body, or the end of the bytes.
-   * @returns where to go on, or -1 when the framing is broken.
+   * Continues at `at` up to the next run of payload, the end of the body, or the end of the bytes.
+   * @returns the offset to continue at, or -1 for invalid framing.
    */
   scan(bytes: Buffer, at: number, end: number): number {
     this.from = this.to = at
@@ -88,7 +88,7 @@ export class ChunkScanner {
     return i
   }
 
-  /** One byte of framing. Returns whether it belongs there. */
+  /** Processes a byte of framing. Returns false if it is invalid. */
   #framing(byte: number): boolean {
     switch (this.#state) {
       case extensionState:
@@ -142,7 +142,7 @@ export class ChunkScanner {
     for (let i = 0; i < colon; i++) if (tokenByte[this.#line.charCodeAt(i)] !== 1) return false
     const name = this.#line.slice(0, colon)
     const lower = name.toLowerCase()
-    // Odd framing is refused, not repaired; what is merely forbidden is left out.
+    // Framing fields in trailers are refused; other forbidden fields are dropped.
     if (lower === 'content-length' || lower === 'transfer-encoding') return false
     if (!mayTrail(lower)) return true
     this.#trailers ??= []

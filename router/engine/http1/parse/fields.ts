@@ -1,6 +1,6 @@
 import { COLON, CR, LF, lowerByte, SPACE, TAB, tokenByte, valueByte } from './tables'
 
-/** More lines than this are refused whatever the settings say. */
+/** Upper limit on header lines, independent of the settings. */
 export const mostFields = 4096
 
 export const incomplete = 0
@@ -8,18 +8,18 @@ export const malformed = -1
 export const tooMany = -2
 
 /**
- * Where the header lines of one head are, as offsets into its bytes: no string, no object per line. One of it is reused for every head,
- * so it is valid until the next one is scanned.
+ * Positions of the header lines of one head, as offsets into its bytes, without allocation per line. Reused for every head: valid until the
+ * next scan.
  */
 export class FieldIndex {
   count = 0
   /** `lineStart[count]` is where the empty line begins. */
   readonly lineStart = new Int32Array(mostFields + 1)
   readonly nameEnd = new Int32Array(mostFields)
-  /** Without the white space around it. */
+  /** Without surrounding white space. */
   readonly valueStart = new Int32Array(mostFields)
   readonly valueEnd = new Int32Array(mostFields)
-  /** 1: this line ends here and is not passed on. */
+  /** 1: the line is hop-by-hop and not forwarded. */
   readonly cut = new Uint8Array(mostFields)
 
   nameLength(line: number): number {
@@ -49,7 +49,7 @@ export class FieldIndex {
     return false
   }
 
-  /** The one line of this name, given in lower case; -1 when there is none, or more than one. */
+  /** The only line of this lower-case name; -1: none, or several. */
   only(bytes: Uint8Array, name: string): number {
     let found = -1
     for (let line = 0; line < this.count; line++) {
@@ -78,7 +78,7 @@ export class FieldIndex {
 
   /** Cuts every line whose name is in the set (lower case). */
   cutNames(bytes: Buffer, names: ReadonlySet<string>): void {
-    // A rule names one or two: to compare them is cheaper than to make text of every name.
+    // Rules name one or two fields: comparing bytes is cheaper than converting every name to a string.
     if (names.size <= 4) {
       for (const name of names) for (let line = 0; line < this.count; line++) if (this.is(bytes, line, name)) this.cut[line] = 1
       return
@@ -110,7 +110,7 @@ export function scanFields(index: FieldIndex, bytes: Uint8Array, at: number, end
       if (++i >= end) return incomplete
       byte = bytes[i] as number
     }
-    // Neither white space before the colon, nor a folded line, nor an empty name, nor a bare LF get past this.
+    // Rejects white space before the colon, folded lines, empty names and bare LF.
     if (byte !== COLON || i === start) return malformed
     const nameEnd = i++
     while (i < end && (bytes[i] === SPACE || bytes[i] === TAB)) i++
