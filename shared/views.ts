@@ -165,7 +165,7 @@ export type ProjectView = z.infer<typeof projectView>
 export const deploymentInput = z
   .object({
     projectId: id,
-    /** A signed-in person's is recorded as `user` whatever is said here; `system` is for operators. */
+    /** For signed-in users always `user`, whatever the request says; `system` is reserved to operators. */
     triggeredBy: z.enum(['user', 'api', 'system']).default('api'),
     /** Branch, tag or full commit id. Default: the project's branch, else the repository's default branch. */
     ref: z.string().trim().min(1).max(250).nullish(),

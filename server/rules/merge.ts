@@ -26,8 +26,8 @@ export function mergeRules(files: PartialRules, settings: PartialRules): Project
 }
 
 /**
- * `project:<slug>/path` with the project's hostname in place of its slug, which is all that routers know. One that is too long with it
- * stays as it is, and leads nowhere: routers refuse a table with a rule beyond the bounds, and with it everybody's routes.
+ * Replaces the slug in `project:<slug>/path` by the project's hostname, because routers know only hostnames. A destination that would
+ * become too long stays unchanged and matches no host: routers reject a table with a rule beyond the limits.
  */
 export function nameProjects(rewrites: readonly RewriteRule[], hostOf: (slug: string) => string): RewriteRule[] {
   return rewrites.map((rule) => {

@@ -9,7 +9,7 @@ import type { HostTable } from '../../match/host-table'
 import { ConnectTimeout } from '../upstream/faults'
 import { goneTargets, targetKey } from '../upstream/gone-targets'
 
-/** An agent whose connections have a deadline to open, and which stops keeping any once its target left the table. */
+/** An agent with a connect timeout that keeps no connections after its target left the table. */
 class UpstreamAgent extends http.Agent {
   retired = false
   readonly #connectTimeoutMs: number
@@ -20,7 +20,7 @@ class UpstreamAgent extends http.Agent {
   }
 
   override createConnection(options: http.ClientRequestArgs, callback?: (error: Error | null, stream: Duplex) => void): Duplex | null | undefined {
-    // The agent's own time-out is for idle connections; while it opens, the deadline below counts alone.
+    // The agent's timeout applies to idle connections; while connecting, only the deadline below applies.
     const socket = super.createConnection({ ...options, timeout: 0 }, callback)
     return socket && withDeadline(socket, 'connect', this.#connectTimeoutMs)
   }
@@ -36,7 +36,7 @@ class UpstreamAgent extends http.Agent {
   }
 }
 
-/** The same towards an outside address over TLS, whose certificate is checked against the Host header's name. */
+/** Like UpstreamAgent, over TLS to a host outside the table; the certificate is checked against the Host header's name. */
 class SecureAgent extends https.Agent {
   readonly #connectTimeoutMs: number
 
@@ -59,7 +59,7 @@ function withDeadline(socket: Duplex, opened: 'connect' | 'secureConnect', deadl
   return socket
 }
 
-/** Where an attempt goes, and over which connections. */
+/** Target and connection pool of an attempt. */
 export interface Destination {
   protocol: 'http:' | 'https:'
   host: string
@@ -68,13 +68,13 @@ export interface Destination {
 }
 
 interface Pool<A extends http.Agent> {
-  /** Keeps connections for the next request. */
+  /** Agent with keep-alive. */
   kept: A
-  /** A connection of its own for each request: upgrades, and the second attempt after a kept one turned out closed. */
+  /** Agent without keep-alive: for upgrades, and for the second attempt after a kept connection turned out closed. */
   fresh: A
 }
 
-/** Outside addresses change with DNS: the pools of so many are kept. */
+/** Maximum pools kept for outside hosts, whose addresses change with DNS. */
 const maxOutsidePools = 64
 
 /** One pool of connections for each target of the table. */
@@ -112,7 +112,7 @@ export class Upstreams {
     const { scheme, address, port, hostname } = to
     const key = `${scheme} ${address} ${port} ${hostname}`
     const pool = this.#outside.get(key) ?? this.#outsidePool(scheme)
-    // The one used last is the last to go.
+    // Move to the end: the least recently used pool is evicted first.
     this.#outside.delete(key)
     this.#outside.set(key, pool)
     for (const [name, old] of this.#outside) {
@@ -130,7 +130,7 @@ export class Upstreams {
     return { kept, fresh: new Agent({ keepAlive: false }, connectTimeoutMs) }
   }
 
-  /** Retires the pools of targets that `table` no longer names; a large table is looked through in turns of its own. */
+  /** Retires the pools of targets that `table` no longer contains; a large table is processed in slices. */
   keepOnly(table: HostTable): void {
     this.#endSweep()
     this.#endSweep = inSlices(this.#sweep(table))

@@ -5,31 +5,31 @@ import { clientTrailers } from './headers'
 import { isStreamed, openBody } from './local-answer'
 
 export interface BodyCallbacks {
-  /** HEAD, 204 and 304: whatever comes, nothing is sent. */
+  /** HEAD, 204 and 304: no body is sent to the client. */
   bodyless: boolean
   /** Bytes that went to the client. */
   count: (bytes: number) => void
-  /** The instance or the filter failed, before `done` says so. */
+  /** The instance or the filter failed; called before `done`. */
   broke: () => void
   done: (error: Error | null) => void
 }
 
 /**
- * Whether an answer that has no body (RFC 9112 §6.3) says that one follows, and so may send it all the same: the client is not kept
- * waiting for it, and the connection is not used again.
+ * Whether an answer without a body (RFC 9112 §6.3) announces one and may therefore send it. The client does not wait for it, and the
+ * connection is not reused.
  */
 function isUncertain({ statusCode, headers }: IncomingMessage): boolean {
   if (headers['transfer-encoding'] !== undefined) return statusCode === 204 || statusCode === 304
   return statusCode === 204 && Number(headers['content-length'] ?? 0) > 0
 }
 
-/** What Node's parser lets through and RFC 9112 does not: another version (§2.3), an unknown transfer coding (§6.1). */
+/** Answers that Node's parser accepts although RFC 9112 forbids them: another version (§2.3), an unknown transfer coding (§6.1). */
 export function isUnreadable({ httpVersionMajor, headers }: IncomingMessage): boolean {
   const coding = headers['transfer-encoding']
   return httpVersionMajor !== 1 || (coding !== undefined && coding.toLowerCase() !== 'chunked')
 }
 
-/** Passes the body of an instance's answer, and its trailers, through a filter or as it is. */
+/** Sends the body and trailers of an instance's answer, through a filter if there is one. */
 export function passBody(answer: IncomingMessage, through: NodeJS.ReadWriteStream | null, res: ServerResponse, callbacks: BodyCallbacks): void {
   const { broke } = callbacks
   const done = (error?: Error | null) => callbacks.done(error ?? null)
@@ -50,13 +50,13 @@ export function passBody(answer: IncomingMessage, through: NodeJS.ReadWriteStrea
     through.on('data', count)
     return void pipeline(answer, through, res, done)
   }
-  // What a filter would make of no body (the frame of an empty archive) must not follow a head that has none.
+  // A filter may produce bytes even for an empty body (an archive's frame); these must not follow a head without body.
   endUnread(through)
   answer.on('data', count)
   pipeline(answer, res, done)
 }
 
-/** Writes the body of an answer of ours and ends it; `failed` when it broke off, and the connection with it. */
+/** Writes the body of an answer made by the router and ends it; calls `failed` if the body or the connection breaks. */
 export function writeOwnBody(body: LocalAnswer['body'], res: ServerResponse, count: (bytes: number) => void, failed: (error: Error) => void): void {
   if (!isStreamed(body)) {
     count(body?.length ?? 0)

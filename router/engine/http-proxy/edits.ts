@@ -4,7 +4,7 @@ import { outsideHost } from '../upstream/faults'
 
 type Pairs = [string, string][]
 
-/** The headers after `edits`: taken out, replaced, added, in this order. Names that frame the message stay as they are. */
+/** Applies `edits` to headers: removes, replaces, appends, in this order. Framing fields stay unchanged. */
 export function editPairs(pairs: Pairs, edits: HeaderEdits | null): Pairs {
   if (edits === null) return pairs
   const gone = new Set([...edits.remove, ...edits.set.map(([name]) => name.toLowerCase())].filter((name) => !framing.has(name)))
@@ -13,7 +13,7 @@ export function editPairs(pairs: Pairs, edits: HeaderEdits | null): Pairs {
   return kept
 }
 
-/** The request's headers as `plan` wants them, by name, as node:http's clients take them; an outside target gets its own Host. */
+/** The request headers after `plan`, as a record for node:http clients; a host outside the table gets its own Host. */
 export function forwardedHeaders(headers: Record<string, string | string[]>, plan: ForwardPlan): Record<string, string | string[]> {
   const { requestHeaders: edits, outside } = plan
   if (outside) {
@@ -25,7 +25,7 @@ export function forwardedHeaders(headers: Record<string, string | string[]>, pla
   return toRecord(editPairs(pairs, edits))
 }
 
-/** Pairs by name: the spelling met first is kept, repeated names become lists. */
+/** Converts pairs to a record: keeps the first spelling of each name, and repeated names become arrays. */
 export function toRecord(pairs: Pairs): Record<string, string | string[]> {
   const headers: Record<string, string | string[]> = Object.create(null)
   const spelling = new Map<string, string>()
@@ -39,7 +39,7 @@ export function toRecord(pairs: Pairs): Record<string, string | string[]> {
   return headers
 }
 
-/** A flat list of names and values as pairs. */
+/** Converts a flat list of names and values to pairs. */
 export function toPairs(flat: readonly string[]): Pairs {
   const pairs: Pairs = []
   for (let i = 0; i + 1 < flat.length; i += 2) pairs.push([flat[i] ?? '', flat[i + 1] ?? ''])

@@ -23,13 +23,16 @@ import { NodeListeners } from './listeners'
 import { checkRequest, notExpected } from './request-rules'
 import { Upgrade, type UpgradeHost } from './upgrade'
 
-/** The reference engine: node:http towards clients, the http-proxy package towards instances. Correct first; the lean one is fast. */
+/**
+ * The reference engine: node:http for clients, the http-proxy package for instances. Optimized for correctness; the lean engine is
+ * optimized for speed.
+ */
 export function createHttpProxyEngine(options: EngineOptions): Engine {
   return new HttpProxyEngine(options)
 }
 
 interface ParserError extends NodeJS.ErrnoException {
-  /** What was read last. */
+  /** The bytes of the last read. */
   rawPacket?: Buffer
 }
 
@@ -37,7 +40,7 @@ const unreadable = 'The request is not valid HTTP/1.1.'
 const requestLine = /^(?:\r\n)*([!#$%&'*+.^_`|~0-9A-Za-z-]+) [!-~]+ HTTP\/1\.[01]\r\n/
 const endlessTarget = /^[A-Z]+ [^\s]+$/
 
-/** What a head that Node's parser gave up is answered with. */
+/** Status and detail for a head that Node's parser rejected. */
 function refusalOf({ code, rawPacket }: ParserError, { maxHeaderBytes }: EngineLimits): { status: number; detail: string } {
   const text = rawPacket?.toString('latin1') ?? ''
   if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return { status: 408, detail: 'The request head did not arrive in time.' }
@@ -45,7 +48,7 @@ function refusalOf({ code, rawPacket }: ParserError, { maxHeaderBytes }: EngineL
   if (code === 'HPE_INVALID_METHOD' && method !== undefined && !http.METHODS.includes(method))
     return { status: 501, detail: 'This is not a method of HTTP.' }
   if (code !== 'HPE_HEADER_OVERFLOW') return { status: 400, detail: unreadable }
-  // Only a head that arrived in one piece shows which part is too long.
+  // The part that is too long can be determined only if the head arrived in one piece.
   if (endlessTarget.test(text.slice(0, maxHeaderBytes))) return { status: 414, detail: `The request target is longer than ${maxHeaderBytes} bytes.` }
   return { status: 431, detail: `The request head is larger than ${maxHeaderBytes} bytes.` }
 }
@@ -72,9 +75,9 @@ class HttpProxyEngine implements Engine, ExchangeHost, UpgradeHost {
   readonly #openExchanges = new Set<Exchange>()
   readonly #openUpgrades = new Set<Upgrade>()
   readonly #tunnels = new Tunnels()
-  /** What a connection asked for last. */
+  /** The last request of each connection. */
   readonly #lastRequest = new WeakMap<Duplex, IncomingMessage>()
-  /** Connections that said something which is refused: nothing is read after it. */
+  /** Connections with a refused request: further bytes are ignored. */
   readonly #refused = new WeakSet<Duplex>()
 
   constructor(options: EngineOptions) {
@@ -184,7 +187,7 @@ class HttpProxyEngine implements Engine, ExchangeHost, UpgradeHost {
     return exchange
   }
 
-  // An answer that waits behind another one of the same connection hears nothing of its end from Node.
+  // Node does not report the end of a pipelined answer that waits behind another one, so track exchanges by socket.
   #onSocket(socket: Duplex): Set<Exchange> {
     const known = this.#bySocket.get(socket)
     if (known) return known
@@ -230,21 +233,21 @@ class HttpProxyEngine implements Engine, ExchangeHost, UpgradeHost {
     upgrade.start(checked, new NodeFacts(req, checked, client, requestId), client)
   }
 
-  // Bytes the parser refused, and whatever follows them.
+  // Handles bytes that the parser rejected.
   #onClientError(error: ParserError, socket: Duplex) {
-    // A handshake that failed: the TLS side counts it, and whatever was written now would be no page.
+    // A failed TLS handshake: the TLS layer counts it, and an error page cannot be sent.
     if (!this.#listeners.speaks(socket) || !socket.writable || error.code === 'ECONNRESET') return void socket.destroy()
     if (this.#refused.has(socket)) return
     this.#refused.add(socket)
     const open = [...(this.#bySocket.get(socket) ?? [])]
     const last = open.at(-1)
     if (this.#lastRequest.get(socket)?.complete === false) {
-      // A body that is broken: its request has one answer, and none can be read behind it.
+      // The body of a request is malformed: its request gets one answer, and nothing after it can be parsed.
       if (last === undefined) socket.end(() => socket.destroy())
       else if (open.length === 1) last.onBodyFault(400, unreadable)
       else socket.destroy()
     } else if (last === undefined) this.#rejectUnread(error, socket)
-    // Behind whole requests it is this one's turn after theirs.
+    // Pipelined behind complete requests: answer after them.
     else last.res.once('close', () => this.#rejectUnread(error, socket))
   }
 
@@ -267,8 +270,8 @@ class HttpProxyEngine implements Engine, ExchangeHost, UpgradeHost {
     record.end()
   }
 
-  // Silence on a client connection: an idle one is closed, one that owes a body or reads nothing is given up, one that waits for a slow
-  // instance is none of our business here.
+  // A client connection is silent: close it if idle; give it up if it owes a body or does not read; leave it if it waits for a slow
+  // instance.
   #onClientSilence(socket: net.Socket): void {
     const open = this.#bySocket.get(socket)
     if (!open || open.size === 0) return void socket.destroy()

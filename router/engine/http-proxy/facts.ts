@@ -3,7 +3,7 @@ import type { RequestFacts } from '../../gate/gate'
 import type { ClientAddress } from './headers'
 import type { AcceptedRequest } from './request-rules'
 
-/** The facts of a request that node:http parsed; headers are looked up when a rule asks. */
+/** The facts of a request parsed by node:http; headers are looked up on demand. */
 export class NodeFacts implements RequestFacts {
   readonly method: string
   readonly host: string
@@ -13,7 +13,7 @@ export class NodeFacts implements RequestFacts {
   readonly scheme: 'http' | 'https'
   readonly clientIp: string
   readonly requestId: string
-  // Its own `headers` may be replaced by the upstream's; these never are.
+  // `headers` of the request may be replaced; the raw headers never are.
   readonly #raw: readonly string[]
 
   constructor(req: IncomingMessage, accepted: AcceptedRequest, client: ClientAddress, requestId: string) {

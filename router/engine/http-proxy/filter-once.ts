@@ -4,7 +4,7 @@ import type { AnswerFilter } from '../../gate/gate'
 type Head = Parameters<AnswerFilter['onHead']>
 type Seen = ReturnType<AnswerFilter['onHead']>
 
-/** The filter of one request's answer, if it has one: called with the head, and exactly once with the end. */
+/** The optional filter of one answer: called once with the head, and exactly once at the end. */
 export class FilterOnce {
   readonly #filter: AnswerFilter | null
   #over: boolean
@@ -25,19 +25,19 @@ export class FilterOnce {
     }
   }
 
-  /** The filter got the whole answer. */
+  /** The filter received the whole answer. */
   finish(): void {
     this.#over = true
   }
 
-  /** Nothing more will come. */
+  /** The answer is incomplete: aborts the filter. */
   abort(): void {
     if (this.#over) return
     this.#over = true
     this.#filter?.abort()
   }
 
-  /** What it did, as the access log says it; null: there is none. */
+  /** The filter's result for the access log; null: no filter. */
   get cache(): CacheState | null {
     return this.#filter?.cache ?? null
   }

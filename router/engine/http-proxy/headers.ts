@@ -24,10 +24,10 @@ export interface ClientAddress {
   secure: boolean
 }
 
-/** An address as rules and apps see it: IPv4 in its own form, without the prefix of a listener for both families. */
+/** Converts an IPv4-mapped IPv6 address of a dual-stack listener to IPv4, as rules and apps expect it. */
 export const plainAddress = (address: string) => (address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address)
 
-/** Where a request came from, as the kernel says it, or, behind a balancer, its PROXY protocol header. */
+/** The client's address, from the kernel or from a PROXY header. */
 export function clientAddress(socket: Duplex, behind?: { ip: string; localPort: number }): ClientAddress {
   const secure = 'encrypted' in socket
   if (behind) return { ...behind, secure }
@@ -36,8 +36,8 @@ export function clientAddress(socket: Duplex, behind?: { ip: string; localPort: 
 }
 
 /**
- * The request head as the instance shall see it: names keep their spelling, repeated ones stay apart, and what the platform says about
- * the client is said by us alone.
+ * The request headers for the instance: names keep their spelling, repeated fields stay separate, and facts about the client come from the
+ * router only.
  */
 export function upstreamHeaders(
   req: IncomingMessage,
@@ -61,7 +61,7 @@ export function upstreamHeaders(
     headers[key] = present === undefined ? value : Array.isArray(present) ? [...present, value] : [present, value]
   }
   if (accepted.chunked) headers['Transfer-Encoding'] = 'chunked'
-  // The names that http-proxy looks for are lower case.
+  // http-proxy looks for lower-case names.
   if (upgrade) Object.assign(headers, { connection: 'Upgrade', upgrade: 'websocket' })
   headers['X-Forwarded-For'] = client.ip
   headers['X-Forwarded-Proto'] = client.secure ? 'https' : 'http'
@@ -72,7 +72,7 @@ export function upstreamHeaders(
   return headers
 }
 
-/** The answer's head for the client, as a flat list of names and values; framing and the request id are left to the writer. */
+/** The answer's headers for the client, as a flat list of names and values; the writer adds framing and the request id. */
 export function clientHeaders(answer: IncomingMessage): string[] {
   const raw = answer.rawHeaders
   const cut = nominated(raw)
@@ -89,7 +89,7 @@ export function clientHeaders(answer: IncomingMessage): string[] {
   return headers
 }
 
-/** Trailer fields that may pass. */
+/** Trailer fields that may be forwarded. */
 export function clientTrailers(answer: IncomingMessage): [string, string][] {
   const pairs: [string, string][] = []
   for (let i = 0; i + 1 < answer.rawTrailers.length; i += 2) {

@@ -6,12 +6,12 @@ import type { EngineServices } from '../engine'
 import type { AccessRecord } from './access-record'
 import type { Destination, Upstreams } from './agents'
 
-/** What requests and upgrades see of the engine that carries them. */
+/** The parts of an engine that requests and upgrades use. */
 export interface EngineHost extends EngineServices {
   readonly limits: EngineLimits
   readonly log: RouterLog
   readonly upstreams: Upstreams
-  /** The newest. */
+  /** The current table. */
   readonly table: HostTable
 }
 
@@ -22,19 +22,19 @@ export interface UpstreamCall {
   onError(error: Error): void
 }
 
-/** What an exchange needs of its engine. */
+/** The parts of an engine that exchanges use. */
 export interface ExchangeHost extends EngineHost {
   readonly draining: boolean
-  /** Starts an upstream request; its events come back by `onUpstream`, `onAnswer` and `onError`. */
+  /** Starts an upstream request; its events call `onUpstream`, `onAnswer` and `onError`. */
   forward(call: UpstreamCall, to: Destination): void
 }
 
-/** What arrived. */
+/** A received request. */
 export interface Arrival {
   req: IncomingMessage
   res: ServerResponse
   requestId: string
   record: AccessRecord
-  /** Asked by the client to wait for "100 Continue" before its body. */
+  /** The client waits for "100 Continue" before it sends the body. */
   expectsContinue: boolean
 }

@@ -11,7 +11,7 @@ import { readProxyHeader } from '../listen/proxy-header'
 import { plainAddress } from './headers'
 import { isWebSocketUpgrade } from './request-rules'
 
-/** What the PROXY header of a connection says. */
+/** Client address and port from a PROXY header. */
 export interface Behind {
   ip: string
   localPort: number
@@ -26,16 +26,16 @@ export interface ListenersOptions {
 
 const closeDeadlineMs = 1_000
 
-// A TLS socket does not name the raw one it was made from; both have the same two ends.
+// A TLS socket does not expose its raw socket: match them by their addresses and ports.
 const keyOf = (socket: net.Socket) => `${socket.remoteAddress} ${socket.remotePort} ${socket.localPort}`
 
 /** The node:http and node:https listeners of an engine and every client connection they accepted. */
 export class NodeListeners {
   readonly #options: ListenersOptions
   readonly #servers: http.Server[] = []
-  /** Connections that speak HTTP, or did before they were upgraded. */
+  /** Connections that use HTTP, including upgraded ones. */
   readonly #sockets = new Set<net.Socket>()
-  /** Before that: within a TLS handshake or a PROXY header, by `keyOf`. */
+  /** Connections before HTTP: in a TLS handshake or a PROXY header, keyed by `keyOf`. */
   readonly #early = new Map<string, net.Socket>()
   readonly #behind = new WeakMap<Duplex, Behind>()
   /** Called whenever a connection or request has ended. */
@@ -45,12 +45,12 @@ export class NodeListeners {
     this.#options = options
   }
 
-  /** Where a connection comes from, when a balancer said so. */
+  /** Client address from a PROXY header, if any. */
   behindProxy(socket: Duplex): Behind | undefined {
     return this.#behind.get(socket)
   }
 
-  /** Whether the connection got as far as HTTP. */
+  /** Whether the connection has reached HTTP. */
   speaks(socket: Duplex): boolean {
     return this.#sockets.has(socket as net.Socket)
   }
@@ -74,17 +74,17 @@ export class NodeListeners {
       maxHeaderSize: limits.maxHeaderBytes,
       insecureHTTPParser: false,
       headersTimeout: limits.clientHeadTimeoutMs,
-      // A body may take as long as it flows: the idle time-out watches for silence instead.
+      // Bodies have no total deadline: the idle timeout detects silence instead.
       requestTimeout: 0,
       keepAliveTimeout: limits.keepAliveMs,
       connectionsCheckingInterval: Math.min(5_000, limits.clientHeadTimeoutMs),
       noDelay: true,
-      // Missing ones are refused with a page of ours.
+      // Requests without Host get the router's own error page.
       requireHostHeader: false,
       shouldUpgradeCallback: isWebSocketUpgrade,
     }
     const server = edge ? https.createServer({ ...options, ...edge.serverOptions(['http/1.1']) }) : http.createServer(options)
-    // Node drops the lines beyond its limit silently, framing ones too; ours are counted and refused.
+    // Node silently drops lines beyond its limit, even framing fields: disable the limit, and count and refuse them here.
     server.maxHeadersCount = 0
     if (edge && server instanceof https.Server) {
       server.prependListener('connection', (socket: net.Socket) => this.#begin(socket))
@@ -118,7 +118,7 @@ export class NodeListeners {
     })
   }
 
-  // Listeners get a connection after its PROXY header was read, and see only the bytes behind it.
+  // Other listeners receive a connection after its PROXY header was read, with only the bytes after it.
   #expectProxyHeader(server: http.Server): void {
     const waiting = server.listeners('connection') as ((socket: net.Socket) => void)[]
     server.removeAllListeners('connection')
@@ -134,7 +134,7 @@ export class NodeListeners {
 
   /** Stops accepting; idle connections stay for `idleGraceMs`. Resolves when no connection is left, or at the deadline. */
   async drain(deadlineMs: number, idleGraceMs: number): Promise<void> {
-    // Not http's own close: it would also cut idle connections at once, under the feet of clients about to send.
+    // Do not use http's own close: it would also cut idle connections at once, while clients may be sending.
     for (const server of this.#servers) net.Server.prototype.close.call(server)
     const end = Date.now() + deadlineMs
     await this.#noSockets(Math.min(end, Date.now() + idleGraceMs), () => {})
@@ -143,12 +143,12 @@ export class NodeListeners {
 
   #closeIdle(): void {
     for (const server of this.#servers) server.closeIdleConnections()
-    // To node a connection that never sent a byte is one that owes a head.
+    // Node treats a connection without any bytes as one with an incomplete head.
     for (const socket of this.#sockets) if (socket.bytesRead === 0) socket.destroy()
     for (const socket of this.#early.values()) socket.destroy()
   }
 
-  /** Waits until no client connection is left, or until `end`; `sweep` is called now and after each request that ended. */
+  /** Waits until no client connection is left, or until `end`; calls `sweep` now and after each ended request. */
   #noSockets(end: number, sweep: () => void): Promise<void> {
     return new Promise((resolve) => {
       const settle = () => {
@@ -161,7 +161,7 @@ export class NodeListeners {
         sweep()
         if (this.#sockets.size === 0 && this.#early.size === 0) settle()
       }
-      // After this turn: the connection of a request that just ended is idle only then.
+      // Defer by a turn: the connection of an ended request becomes idle only afterwards.
       const again = () => void setImmediate(look)
       this.#ends.add(again)
       look()
@@ -173,7 +173,7 @@ export class NodeListeners {
     for (const server of this.#servers) server.closeAllConnections()
     for (const socket of this.#early.values()) socket.destroy()
     await Promise.all(closed)
-    // A server that takes nothing new any more is closed at once. What was cut is counted when its socket says so.
+    // Cut connections are counted when their sockets close.
     await this.#noSockets(Date.now() + closeDeadlineMs, () => {})
   }
 }

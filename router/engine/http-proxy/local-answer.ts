@@ -2,12 +2,12 @@ import { STATUS_CODES } from 'node:http'
 import type { Readable } from 'node:stream'
 import type { LocalAnswer, StreamedBody } from '../../gate/gate'
 
-/** Whether a body is read from somewhere instead of being in memory. */
+/** Whether a body is a stream instead of a buffer. */
 export function isStreamed(body: LocalAnswer['body']): body is StreamedBody {
   return body !== null && !Buffer.isBuffer(body)
 }
 
-/** The headers of an answer of ours as names and values one after the other, the request id among them, once. */
+/** The headers of a local answer as a flat list, including the request id. */
 export function answerHeaders(answer: LocalAnswer, requestId: string): string[] {
   const flat: string[] = []
   for (const [name, value] of answer.headers) if (name.toLowerCase() !== 'x-request-id') flat.push(name, value)
@@ -15,7 +15,7 @@ export function answerHeaders(answer: LocalAnswer, requestId: string): string[] 
   return flat
 }
 
-/** An answer of ours as the head of an HTTP/1.1 message that ends its connection: for sockets that no longer belong to a parser. */
+/** The head of a local answer as an HTTP/1.1 message that closes the connection: for sockets that a parser no longer owns. */
 export function encodeAnswerHead(answer: LocalAnswer, requestId: string): Buffer {
   const headers = answerHeaders(answer, requestId)
   const lines = [`HTTP/1.1 ${answer.status} ${answer.reason ?? STATUS_CODES[answer.status] ?? ''}`]
@@ -24,5 +24,5 @@ export function encodeAnswerHead(answer: LocalAnswer, requestId: string): Buffer
   return Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1')
 }
 
-/** Node's streams are what every body of ours is made of. */
+/** All streamed bodies of the router are Node streams. */
 export const openBody = (body: StreamedBody): Readable => body.open() as Readable

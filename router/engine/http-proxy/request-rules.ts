@@ -4,7 +4,7 @@ import type { EngineLimits } from '../../env'
 
 export interface Refusal {
   status: 400 | 405 | 414 | 417 | 431 | 501 | 505
-  /** For the client's developer: which rule, in one sentence. */
+  /** The violated rule in one sentence, for the client's developer. */
   detail: string
 }
 
@@ -17,7 +17,7 @@ export interface AcceptedRequest {
   chunked: boolean
 }
 
-// Node's parser also reads RTSP and ICE heads, and does not say which protocol it read; their own methods give them away.
+// Node's parser also accepts RTSP and ICE without reporting the protocol: allow only methods of HTTP.
 const httpMethods = new Set(METHODS.filter((method) => method !== 'SOURCE'))
 
 /** The detail of a 417. */
@@ -26,8 +26,8 @@ export const notExpected = 'The only expectation served here is "100-continue".'
 const refuse = (status: Refusal['status'], detail: string): Refusal => ({ status, detail })
 
 /**
- * What the parser let through and we do not: everything that two servers could read in two ways is refused, never repaired
- * (RFC 9112 §3, §6.3; `OPTIONS *` passes). The parser itself refuses bare LF, obs-fold, CL beside TE and bad chunk sizes.
+ * Refuses requests that the parser accepts although two servers could interpret them differently (RFC 9112 §3, §6.3; `OPTIONS *` passes).
+ * The parser itself refuses bare LF, obs-fold, Content-Length with Transfer-Encoding, and bad chunk sizes.
  */
 export function checkRequest(req: IncomingMessage, limits: EngineLimits): Refusal | AcceptedRequest {
   if (req.httpVersion !== '1.1' && req.httpVersion !== '1.0') return refuse(505, 'Only HTTP/1.1 and HTTP/1.0 are spoken here.')
@@ -40,7 +40,7 @@ export function checkRequest(req: IncomingMessage, limits: EngineLimits): Refusa
 function checkTarget(method: string, target: string): Refusal | null {
   if (target === '*') return method === 'OPTIONS' ? null : refuse(400, 'The target "*" belongs to OPTIONS alone.')
   if (!target.startsWith('/')) return refuse(400, 'The request target must be a path; absolute-form is for forward proxies.')
-  // A fragment never goes over the wire, and what is not printable ASCII must be percent-encoded (RFC 3986 §2).
+  // Fragments are never sent, and characters other than printable ASCII must be percent-encoded (RFC 3986 §2).
   if (!/^[!-"$-~]+$/.test(target)) return refuse(400, 'The request target holds characters that must be percent-encoded.')
   return null
 }
@@ -67,7 +67,7 @@ function checkHeaders(req: IncomingMessage): Refusal | AcceptedRequest {
   return 'status' in framing ? framing : { ...framing, hostHeader: host, authority }
 }
 
-// To cut Host or Content-Length because a client nominated them would change where or how long a request is.
+// Removing Host or Content-Length because Connection names them would change the target or the length of a request.
 function nominatesFraming(connection: string): boolean {
   return connection.split(',').some((token) => ['host', 'content-length'].includes(token.trim().toLowerCase()))
 }

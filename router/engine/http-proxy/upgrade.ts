@@ -20,25 +20,25 @@ import type { AcceptedRequest } from './request-rules'
 import { settle } from './settle'
 
 export interface UpgradeHost extends EngineHost {
-  /** Sends the handshake; its events come back by `onUpstream` and `onError`. */
+  /** Sends the handshake; its events call `onUpstream` and `onError`. */
   forwardUpgrade(upgrade: Upgrade, to: Destination): void
 }
 
-/** A handshake that arrived. */
+/** A received handshake. */
 export interface UpgradeArrival {
   req: IncomingMessage
   socket: Duplex
-  /** Bytes that came with the handshake. */
+  /** Bytes received after the handshake. */
   head: Buffer
   requestId: string
   record: AccessRecord
   onOver: () => void
 }
 
-/** What a 101 needs to be one; rules do not reach it. */
+/** Fields that make up the 101; rules must not change them. */
 const handshakeNames = /^(connection|upgrade|sec-websocket-.*)$/i
 
-/** One connection that leaves HTTP: a WebSocket handshake, then bytes both ways until either side is done. */
+/** One WebSocket: the handshake, then bytes in both directions until either side ends. */
 export class Upgrade implements Tunnel {
   readonly req: IncomingMessage
   readonly socket: Duplex
@@ -58,11 +58,11 @@ export class Upgrade implements Tunnel {
   #upstream: ClientRequest | undefined
   #retried = false
   #switched = false
-  /** The instance's side of the tunnel, and where it is in its frames. */
+  /** The instance's socket, and the position within its frames. */
   #instance: Duplex | undefined
   readonly #frames = new FrameBoundary()
   #restart: 'no' | 'due' | 'sent' = 'no'
-  /** An answer in HTTP is on its way to the client. */
+  /** An HTTP answer is being sent to the client instead of a 101. */
   #refused = false
   #over = false
 
@@ -83,8 +83,8 @@ export class Upgrade implements Tunnel {
     })
   }
 
-  // Until the switch nobody reads this socket, and a client that left would go unnoticed. Asking for data while there is none brings
-  // its end to light; bytes that came early stay where they are.
+  // Before the switch nothing reads this socket, so a disconnect would go unnoticed. Reading while no data is buffered reveals the end;
+  // early bytes stay buffered.
   readonly #watch = () => {
     if (this.socket.readableLength === 0) this.socket.read()
   }
@@ -106,7 +106,7 @@ export class Upgrade implements Tunnel {
     if (admission.kind === 'answer') return this.answer(admission.answer)
     if (admission.kind === 'problem') return this.fail(admission.problem)
     this.#plan = admission
-    // What passes here is no answer that could be stored or changed.
+    // Bytes of a tunnel cannot be stored or filtered.
     admission.filter?.abort()
     this.#record.route = admission.route
     if (this.#over) return
@@ -145,8 +145,8 @@ export class Upgrade implements Tunnel {
     upstream.path = this.#plan?.target ?? this.req.url ?? '/'
     const limitMs = this.#plan ? silenceLimitMs(this.#plan, this.#host.limits) : this.#host.limits.upstreamTimeoutMs
     upstream.setTimeout(limitMs, () => upstream.destroy(new UpstreamSilence(`nothing received for ${limitMs} ms`)))
-    // http-proxy, which adds its own listeners after this, would repeat an answer's chunked framing over its decoded body, and end the
-    // client's socket before a page that takes a moment is there. Neither event can have come before the next tick.
+    // http-proxy adds its own listeners after this: they would send chunked framing for an already decoded body, and end the client's
+    // socket before an asynchronous page is sent. Remove them in the next tick, before either event can occur.
     process.nextTick(() => {
       upstream.removeAllListeners('response').removeAllListeners('error')
       upstream.on('response', (answer) => this.#onRefused(answer))
@@ -155,7 +155,7 @@ export class Upgrade implements Tunnel {
     upstream.on('upgrade', (answer, upstreamSocket) => this.#onSwitched(answer, upstreamSocket))
   }
 
-  /** The answer's headers as the client shall see them. */
+  /** The answer's headers for the client. */
   #clientPairs(pairs: [string, string][]): [string, string][] {
     const edited = editPairs(pairs, this.#plan?.responseHeaders ?? null)
     if (this.#lease?.setCookie) edited.push(['Set-Cookie', this.#lease.setCookie])
@@ -163,7 +163,7 @@ export class Upgrade implements Tunnel {
     return edited
   }
 
-  // The instance answered in HTTP instead of switching: passed on, ended by the end of the connection.
+  // The instance answered with HTTP instead of switching: forward the answer and close the connection.
   #onRefused(answer: IncomingMessage): void {
     this.#refused = true
     this.#onHead(answer.statusCode ?? 502)
@@ -188,7 +188,7 @@ export class Upgrade implements Tunnel {
     this.#switched = true
     this.#onHead(101)
     this.socket.off('readable', this.#watch)
-    // http-proxy writes what it finds here.
+    // http-proxy writes the headers from this object.
     const raw = toPairs(answer.rawHeaders).filter(([name]) => !/^x-(request-id$|switchyard-)/i.test(name))
     const handshake = raw.filter(([name]) => handshakeNames.test(name))
     const rest = this.#clientPairs(raw.filter(([name]) => !handshakeNames.test(name)))
@@ -196,11 +196,11 @@ export class Upgrade implements Tunnel {
     const { bytesRead = 0, bytesWritten = 0 } = this.socket as Socket
     this.#bytesBefore = { read: bytesRead, written: bytesWritten }
     if (this.socket.destroyed) upstreamSocket.destroy()
-    // http-proxy pipes both ways and so passes on an orderly end; a side that vanished without one takes the other with it.
+    // http-proxy pipes both ways and forwards an orderly end; here a connection lost on one side also ends the other.
     bindEnds(this.socket, upstreamSocket, this.#host.limits.lingerMs)
     bindEnds(upstreamSocket, this.socket, this.#host.limits.lingerMs)
     this.#instance = upstreamSocket
-    // Not before http-proxy has put back what came with the answer and pipes it: whoever listens before takes it away.
+    // Wait until http-proxy has put back the early bytes and pipes the socket: an earlier listener would consume them.
     process.nextTick(() => upstreamSocket.on('data', (bytes: Buffer) => this.#onInstanceBytes(upstreamSocket, bytes)))
     upstreamSocket.once('close', () => this.#end())
   }
@@ -222,13 +222,13 @@ export class Upgrade implements Tunnel {
     const instance = this.#instance
     if (!instance || this.#restart !== 'no') return
     this.#restart = 'due'
-    // From here on its bytes pass through #onInstanceBytes alone.
+    // From here on only #onInstanceBytes forwards the instance's bytes.
     instance.unpipe(this.socket)
     instance.resume()
     if (this.#frames.between) this.#sendRestart(instance)
   }
 
-  // The client's answer, a close frame too, still goes to the instance.
+  // The client's reply, including its close frame, still reaches the instance.
   #sendRestart(instance: Duplex): void {
     this.#restart = 'sent'
     this.socket.end(restartFrame)
@@ -250,7 +250,7 @@ export class Upgrade implements Tunnel {
     if (this.#plan) this.fail(upstreamProblem(fault, this.#plan, this.#host.limits))
   }
 
-  /** A second attempt, once: nothing of the handshake was sent, and another target is there. */
+  /** Makes a second attempt, once: only if nothing of the handshake was sent and another target exists. */
   #retry(fault: UpstreamFault): boolean {
     const avoid = this.#lease?.target
     if (this.#retried || avoid === undefined || !this.#plan || !sentNothing(fault)) return false
@@ -268,11 +268,11 @@ export class Upgrade implements Tunnel {
     this.refuse(internalProblem)
   }
 
-  /** Answers with a page of ours. */
+  /** Answers with the router's error page. */
   fail(problem: Problem) {
     const facts = this.#facts
     if (!facts) return this.refuse(problem)
-    // At once: the caller may end this socket next.
+    // Set now: the caller may end the socket next.
     this.#refused = true
     settle(
       () => this.#host.gate.problem(problem, this.#record.route, facts),
@@ -281,13 +281,13 @@ export class Upgrade implements Tunnel {
     )
   }
 
-  /** Answers a head that breaks the rules. */
+  /** Answers a malformed head. */
   refuse(problem: Problem): void {
     const page = renderProblem(problem, { requestId: this.requestId, accept: this.#accept, dashboardUrl: this.#host.table.dashboardUrl })
     this.answer({ ...page, cache: 'none', why: problem.kind })
   }
 
-  /** Writes an answer over the bare socket, which ends with it. */
+  /** Writes an answer to the raw socket and closes it. */
   answer(answer: LocalAnswer): void {
     if (this.#switched || this.socket.destroyed) return
     this.#refused = true
@@ -307,18 +307,18 @@ export class Upgrade implements Tunnel {
     this.#lingerAndEnd()
   }
 
-  // The client has its answer; it gets a moment to read it and close.
+  // Leaves the client a moment to read the answer and close.
   #lingerAndEnd(): void {
     this.#end()
     if (this.socket.destroyed) return
     const { lingerMs, clientIdleTimeoutMs } = this.#host.limits
-    // As long as it still takes its answer: the socket's own timer knows of progress within one write.
+    // Wait while the client still reads: the socket's own timer detects progress within one write.
     const timer = setInterval(() => this.socket.writableLength === 0 && this.socket.destroy(), lingerMs)
     this.socket.once('close', () => clearInterval(timer))
     if (this.socket instanceof Socket) this.socket.setTimeout(clientIdleTimeoutMs, () => this.socket.destroy())
   }
 
-  /** Cuts it; it counts at once. */
+  /** Closes the connection at once, and counts it as cut. */
   destroy(): void {
     this.#end()
     this.socket.destroy()

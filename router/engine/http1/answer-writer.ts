@@ -14,17 +14,17 @@ const crlf = Buffer.from('\r\n')
 const lastChunk = Buffer.from('0\r\n')
 const statusOk = 'HTTP/1.1 200 OK\r\n'
 
-/** How the body of an answer is delimited towards an HTTP/1 client. */
+/** Framing of an answer's body for an HTTP/1 client. */
 export const bodyless = 0
 export const counted = 1
 export const chunked = 2
-/** By the end of the connection: HTTP/1.0 knows no chunks. */
+/** Delimited by the end of the connection: HTTP/1.0 has no chunks. */
 export const untilClose = 3
 
-/** What an answer's head depends on besides the answer. */
+/** Properties of the request and connection that determine an answer's head. */
 export interface AnswerContext {
   isHead: boolean
-  /** No chunks: HTTP/1.0, or a handshake that was answered in HTTP, which is ended by the end of the connection. */
+  /** No chunked framing: HTTP/1.0, or an HTTP answer to a handshake. The end of the connection delimits the body. */
   old: boolean
   /** The connection ends after this answer. */
   close: boolean
@@ -58,7 +58,7 @@ export function writeAnswerHead(out: Outbox, head: AnswerHead, edits: HeaderEdit
   return framing
 }
 
-// A status line in the one usual form is passed on as it came, in one run with the lines behind it; any other is written anew.
+// A status line in the usual form is copied together with the following lines; any other is written anew.
 function writeFields(out: Outbox, head: AnswerHead, edits: HeaderEdits | null): void {
   const { fields, bytes } = head
   const usual = head.minor === 1 && head.reasonStart - head.start === 13
@@ -89,7 +89,7 @@ function writeEnd(out: Outbox, context: AnswerContext, framing: number): void {
   } else out.putAll(headEnd)
 }
 
-/** 103 with the Link lines alone (RFC 8297). HTTP/1.0 clients get none. */
+/** Writes a 103 with its Link lines only (RFC 8297). HTTP/1.0 clients get none. */
 export function writeEarlyHints(out: Outbox, head: AnswerHead): void {
   const { fields, bytes } = head
   let any = false
@@ -102,7 +102,7 @@ export function writeEarlyHints(out: Outbox, head: AnswerHead): void {
   if (any) out.putAll(crlf)
 }
 
-/** The head that turns the connection into a tunnel. */
+/** Writes the head of a 101. */
 export function writeSwitch(out: Outbox, head: AnswerHead, edits: HeaderEdits | null, setCookie: string | null, requestId: Buffer): void {
   writeFields(out, head, edits)
   if (setCookie !== null) out.text(headerLine('Set-Cookie', setCookie))
@@ -112,7 +112,7 @@ export function writeSwitch(out: Outbox, head: AnswerHead, edits: HeaderEdits | 
   out.putAll(headEnd)
 }
 
-/** One run of payload. */
+/** Writes a piece of the body. */
 export function writeBody(out: Outbox, framing: number, bytes: Buffer, start: number, end: number): void {
   if (framing === bodyless || end === start) return
   if (framing === chunked) {
@@ -133,7 +133,7 @@ export function writeBodyEnd(out: Outbox, framing: number, trailers: [string, st
 /** Fields that the writer sets; those of a local answer are left out. */
 const writersOwn = new Set(['connection', 'keep-alive', 'date', 'x-request-id', 'transfer-encoding'])
 
-/** Writes the head of an answer of ours. Returns how its body is delimited. */
+/** Writes the head of a local answer. Returns how its body is delimited. */
 export function writeLocalHead(out: Outbox, answer: LocalAnswer, context: AnswerContext): number {
   const framing = localFraming(answer, context)
   if (answer.head !== undefined) out.putAll(answer.head)

@@ -4,11 +4,11 @@ import { newRequestId, requestIdBytes } from '../request-id'
 import { FieldIndex, scanFields } from './parse/fields'
 import { parseRequestHead, RequestHead } from './parse/request-head'
 
-/** Every head is parsed into this one; what outlives the turn is copied. */
+/** Shared: every head is parsed into this object, and facts needed after the turn are copied. */
 export const parsedHead = new RequestHead()
-/** Whose lines `parsedHead` holds. */
+/** The facts whose lines `parsedHead` currently contains. */
 let parsedFor: HeadFacts | null = null
-/** For facts that are asked later: lines found again, in bytes of their own. */
+/** Lines for facts that are requested after the turn, scanned again from copied bytes. */
 const laterLines = new FieldIndex()
 let laterFor: HeadFacts | null = null
 
@@ -16,7 +16,7 @@ const nothing = Buffer.alloc(0)
 /** Behind the target: " HTTP/1.1" CRLF. */
 const afterTarget = 11
 
-/** What decisions are made from, read out of the bytes of a head only when asked. One per connection, reused for each request. */
+/** Request facts, decoded from the bytes of a head on demand. One object per connection, reused for each request. */
 export class HeadFacts implements KeptFacts {
   method = ''
   host = ''
@@ -32,9 +32,9 @@ export class HeadFacts implements KeptFacts {
   #targetEnd = 0
   #target: string | null = null
   #idText: string | null = null
-  /** Accept-Encoding as the client said it last: it says the same in nearly every request. */
+  /** The last Accept-Encoding of the connection: nearly every request repeats it. */
   #encodings = ''
-  /** The bytes are a copy of our own, exactly as long as the head. */
+  /** The bytes are a separate copy, exactly as long as the head. */
   #own = false
 
   constructor(scheme: 'http' | 'https', clientIp: string) {
@@ -57,7 +57,7 @@ export class HeadFacts implements KeptFacts {
     parsedFor = this
   }
 
-  /** A head that could not be read: nothing is known but the client. */
+  /** For a head that could not be parsed: only the client is known. */
   takeNothing(): void {
     this.#reset()
     this.method = ''
@@ -136,7 +136,7 @@ export class HeadFacts implements KeptFacts {
     if (!this.#own) this.#moveTo(sent)
   }
 
-  /** Makes `parsedHead` hold this head, also when other heads were parsed since; only before the head was sent. Returns its bytes. */
+  /** Parses this head into `parsedHead` again if another head replaced it; only before the head was sent. Returns its bytes. */
   lend(limits: EngineLimits): Buffer {
     if (parsedFor !== this) {
       parseRequestHead(parsedHead, this.#bytes, this.#start, this.#end, limits)
@@ -145,7 +145,7 @@ export class HeadFacts implements KeptFacts {
     return this.#bytes
   }
 
-  /** The next head is about to overwrite the shared lines, or the read buffer. */
+  /** Called before the next head overwrites the shared lines or the read buffer. */
   #moveTo(bytes: Buffer): void {
     this.#targetStart -= this.#start
     this.#targetEnd -= this.#start

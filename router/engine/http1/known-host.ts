@@ -9,11 +9,11 @@ export interface ClientAddress {
   secure: boolean
 }
 
-/** The last host of a connection. Nearly every request names it again, which a comparison of bytes detects. */
+/** The last host of a connection. Nearly every request repeats it, which a byte comparison detects. */
 export class KnownHost {
-  /** Canonical; empty when the header was no hostname. */
+  /** Canonical; empty when the header was not a valid hostname. */
   name = ''
-  /** As it was written, in lower case. */
+  /** The Host header in lower case. */
   authority = ''
   route: LiveRoute | null = null
   /** See `forwardedLines`. */

@@ -1,7 +1,7 @@
 import { ChunkScanner } from './parse/chunked'
 import type { RequestHead } from './parse/request-head'
 
-/** Where the body of one request ends: counted, or found by its chunks. */
+/** Finds the end of a request body, by Content-Length or chunks. */
 export class RequestFrame {
   /** Run of payload that the last `take` found. */
   from = 0
@@ -20,12 +20,12 @@ export class RequestFrame {
     this.#chunks.reset()
   }
 
-  /** Once `done`; null when there are none that may pass on. */
+  /** Available once `done`; null: no trailers that may be forwarded. */
   get trailers(): [string, string][] | null {
     return this.#chunked && this.#chunks !== null ? this.#chunks.trailers : null
   }
 
-  /** Goes on from `at`. Returns where to go on, or -1 when the chunks are broken. */
+  /** Continues at `at`. Returns the offset to continue at, or -1 for invalid chunks. */
   take(bytes: Buffer, at: number, end: number): number {
     const chunks = this.#chunks
     if (this.#chunked && chunks !== null) {

@@ -8,7 +8,7 @@ const version = Buffer.from(' HTTP/1.1\r\n')
 const chunkedLine = Buffer.from('Transfer-Encoding: chunked\r\n')
 const upgradeLines = Buffer.from('Connection: Upgrade\r\nUpgrade: websocket\r\n')
 const headEnd = Buffer.from('\r\n\r\n')
-/** More than the words above and the router's own Host line come to. */
+/** Upper bound of the constant lines and the router's own Host line. */
 const fixedBytes = 256
 
 export interface ForwardedFor {
@@ -16,11 +16,11 @@ export interface ForwardedFor {
   scheme: 'http' | 'https'
   /** The Host header, byte for byte (latin1). */
   host: string
-  /** From the Host header, else the one the client connected to. */
+  /** Port of the Host header, else the port that the client connected to. */
   port: string
 }
 
-/** What the router knows of the client, up to the name of X-Request-Id: the same for all requests of a connection to one host. */
+/** Lines with facts about the client, up to the name of X-Request-Id: the same for all requests of a connection to one host. */
 export function forwardedLines({ ip, scheme, host, port }: ForwardedFor): Buffer {
   const lines = [
     `X-Forwarded-For: ${ip}`,
@@ -43,15 +43,15 @@ function writeRequestLine(out: Outbox, bytes: Buffer, head: RequestHead, target:
 }
 
 /**
- * Writes the head for the instance: the client's own bytes, less what ends here, then what the router says. Without edits the head
- * begins with exactly the client's method and target, which `KeptFacts.movedTo` counts on.
+ * Writes the head for the instance: the client's bytes without hop-by-hop lines, then the router's lines. Without edits the head starts
+ * with exactly the client's method and target, which `KeptFacts.movedTo` requires.
  */
 export function writeRequestHead(out: Outbox, bytes: Buffer, head: RequestHead, plan: ForwardPlan, forwarded: Buffer, requestId: Buffer): void {
   const { fields } = head
   const edits = plan.requestHeaders === null ? null : prepareEdits(plan.requestHeaders)
   const added = (plan.target?.length ?? 0) + (plan.outside?.hostname.length ?? 0) + (edits?.lines.length ?? 0)
   out.reserve(head.end - head.start + added + forwarded.length + requestId.length + fixedBytes)
-  // The request line and the lines that follow it are one run of bytes where nothing of them changes.
+  // If the request line is unchanged, copy it together with the following lines.
   const asItCame = plan.target === null && plan.outside === null && head.minor === 1
   if (!asItCame) writeRequestLine(out, bytes, head, plan.target)
   if (plan.outside !== null) {

@@ -83,7 +83,7 @@ async function runKeyed(claimed: KeyedRun, request: KeyedRequest, run: (content:
   }
 }
 
-/** The effect is there already: an answer that cannot be kept is given all the same. */
+/** Stores the answer for repeated requests. The request has already taken effect, so the answer is returned even if it cannot be stored. */
 async function keep(claimed: KeyedRun, request: KeyedRequest, response: Response, body: Hashed | null): Promise<Response> {
   const answer: StoredAnswer = { status: response.status, headers: [...response.headers], body: await response.text() }
   const of = body && { fingerprint: fingerprintOf(request, body.digest()), sizeBytes: body.sizeBytes() }

@@ -3,7 +3,7 @@ import * as names from './names'
 import { readDigits } from './request-head'
 import { CR, LF, nameBytes, SPACE, spells, valueByte } from './tables'
 
-/** Bytes and lines of an answer's head beyond which it is no answer. */
+/** Limits for an answer's head; a larger one is invalid. */
 export const answerHeadLimits = { bytes: 65_536, lines: 512 }
 
 const chunkedName = nameBytes('chunked')
@@ -11,7 +11,7 @@ const chunkedName = nameBytes('chunked')
 /** One answer head, as offsets into the bytes it was read from; reused for every head, valid until the next is parsed. */
 export class AnswerHead {
   readonly fields = new FieldIndex()
-  /** What the offsets belong to. */
+  /** The bytes to which the offsets refer. */
   bytes: Buffer = Buffer.alloc(0)
   start = 0
   end = 0
@@ -19,7 +19,7 @@ export class AnswerHead {
   reasonStart = 0
   reasonEnd = 0
   minor = 1
-  /** -1: none said. */
+  /** -1: absent. */
   contentLength = -1
   chunked = false
   close = false
@@ -33,7 +33,7 @@ export class AnswerHead {
     return this.bytes.toString('latin1', this.reasonStart, this.reasonEnd)
   }
 
-  /** Header lines that pass on, as pairs. */
+  /** Header lines to forward, as pairs. */
   list(): [string, string][] {
     const { fields, bytes } = this
     const pairs: [string, string][] = []
@@ -110,9 +110,10 @@ function readFields(head: AnswerHead): boolean {
     }
   }
   if (nominated) cutNominated(head)
-  // A 1.0 answer in chunks is faulty, yet its end is known; the connection is not used again (RFC 9112 §6.1).
+  // A chunked HTTP/1.0 answer is invalid, but its end is known; the connection is not reused (RFC 9112 §6.1).
   if (head.minor === 0 && (head.chunked || !head.keepAlive)) head.close = true
-  // No body whatever the head says (RFC 9112 §6.3); but who says that chunks follow, or bytes where a 204 has none, may send them.
+  // The answer has no body, whatever its head says (RFC 9112 §6.3). But an instance that announces one may send it, so the connection is
+  // not reused.
   if (head.chunked ? head.status === 204 || head.status === 304 : head.status === 204 && head.contentLength > 0) head.close = true
   return true
 }
@@ -132,7 +133,7 @@ function readCoding(head: AnswerHead, line: number): boolean {
   return head.chunked
 }
 
-// Content-Length is framing, not a header that one may nominate away.
+// Content-Length determines framing: Connection must not remove it.
 function cutNominated(head: AnswerHead): void {
   const { fields, bytes } = head
   const nominated = new Set<string>()

@@ -2,9 +2,9 @@ import { hopByHop } from '@/shared/hop-by-hop'
 import { isUntrusted, untrustedNames, untrustedPrefixes } from '../../headers/untrusted-names'
 import { COMMA, nameBytes, SPACE, spells, TAB } from './tables'
 
-/** What a header line means to the router; any other line is only passed on. */
+/** Meaning of a header line for the router; all other lines are only forwarded. */
 export const plain = 0
-/** Ends at this hop (RFC 9110 §7.6.1), or only a proxy may say it. */
+/** Hop-by-hop (RFC 9110 §7.6.1), or reserved to proxies. */
 export const ends = 1
 export const host = 2
 export const connection = 3
@@ -16,7 +16,7 @@ export const date = 8
 
 type Meaning = number
 
-/** Names by length, so that most lines are dismissed by one look at a number. */
+/** Groups names by length, so that most lines are dismissed by comparing a number. */
 function byLength(names: Record<string, Meaning>): { name: Uint8Array; meaning: Meaning }[][] {
   const table: { name: Uint8Array; meaning: Meaning }[][] = Array.from({ length: 32 }, () => [])
   for (const [name, meaning] of Object.entries(names)) table[name.length]?.push({ name: nameBytes(name), meaning })
@@ -36,7 +36,7 @@ const requestNames = byLength({
   host,
   expect,
   ...Object.fromEntries(untrustedNames.map((name) => [name, ends])),
-  // Those of `isUntrusted` that are on no list.
+  // Names that `isUntrusted` covers although they are in neither list.
   content_length: ends,
   transfer_encoding: ends,
 })
@@ -46,7 +46,7 @@ const forwardedPrefix = nameBytes(untrustedPrefixes[0])
 const internalPrefix = nameBytes(untrustedPrefixes[1])
 const none: { name: Uint8Array; meaning: Meaning }[] = []
 const UNDERSCORE = 95
-/** 1: a name on the lists begins with this letter, so that a name with an underscore may be another spelling of it. */
+/** 1: an untrusted name starts with this letter, so a name with an underscore may be another spelling of it. */
 const firstOfUntrusted = new Uint8Array(256)
 for (const name of [...untrustedNames, ...untrustedPrefixes]) if (name.includes('-')) firstOfUntrusted[name.charCodeAt(0)] = 1
 
@@ -86,7 +86,7 @@ const closeName = nameBytes('close')
 const keepAliveName = nameBytes('keep-alive')
 const upgradeName = nameBytes('upgrade')
 
-/** What a Connection header says; one object for all, valid until the next call. */
+/** Options of a Connection header; shared object, valid until the next call. */
 const said = { close: false, keepAlive: false, upgrade: false, nominates: false }
 
 /** Reads the list of a Connection value. Anything but the three known options nominates a header line (RFC 9110 §7.6.1). */

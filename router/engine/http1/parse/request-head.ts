@@ -8,10 +8,10 @@ import { CR, LF, nameBytes, SPACE, spells, targetByte, tokenByte } from './table
 /** Methods by their bytes as text. SOURCE belongs to ICE, which Node's parser also reads. */
 const knownMethods = new Map(METHODS.filter((method) => method !== 'SOURCE').map((method) => [method, method]))
 
-/** No method is longer; bytes. */
+/** Longest method name in bytes. */
 const longestMethod = 20
 
-/** The method in these bytes, or undefined when HTTP knows none of this name. Common ones make no string. */
+/** The method in these bytes; undefined: unknown to HTTP. Common methods allocate no string. */
 function methodOf(bytes: Buffer, start: number, end: number): string | undefined {
   const length = end - start
   if (length === 3 && bytes[start] === 71 && bytes[start + 1] === 69 && bytes[start + 2] === 84) return 'GET'
@@ -59,13 +59,13 @@ export class RequestHead {
   /** -1: no Host line yet. */
   hostStart = -1
   hostEnd = -1
-  /** -1: none said. */
+  /** -1: absent. */
   contentLength = -1
   chunked = false
-  /** The client asks to end, or in HTTP/1.0 to keep, the connection. */
+  /** The client asks to close the connection, or in HTTP/1.0 to keep it. */
   close = false
   keepAlive = false
-  /** A WebSocket handshake without a body: the only upgrade there is here (RFC 9110 §7.8 lets others be ignored). */
+  /** A WebSocket handshake without a body: the only supported upgrade (RFC 9110 §7.8 allows ignoring others). */
   upgrade = false
   expectsContinue = false
   /** Well-formed but not served. */
@@ -77,9 +77,9 @@ export class RequestHead {
 }
 
 /**
- * Parses the head that begins at `start`, strictly (RFC 9112): what two servers could read in two ways is refused, never repaired.
- * @returns the offset behind the head (`refusal` says whether it is served), 0 when bytes are missing, -1 when it is not HTTP
- * (`refusal` says why).
+ * Parses a head strictly (RFC 9112): input that two servers could interpret differently is refused, never repaired.
+ * @returns the offset after the head (`refusal`: it must not be served), 0 when bytes are missing, -1 when it is not HTTP (`refusal` has
+ * the reason).
  */
 export function parseRequestHead(head: RequestHead, bytes: Buffer, start: number, end: number, limits: EngineLimits): number {
   const line = parseRequestLine(head, bytes, start, end)
@@ -106,7 +106,7 @@ function tooLarge(lineBytes: number, { maxHeaderBytes }: EngineLimits): Refusal 
   return refuse(431, `The request head is larger than ${maxHeaderBytes} bytes.`)
 }
 
-/** `lineEnd`: where the request line ends, or what there is of it. */
+/** `lineEnd`: end of the request line, or of the part received so far. */
 function incompleteOrTooLarge(head: RequestHead, start: number, lineEnd: number, end: number, limits: EngineLimits): number {
   return end - start > limits.maxHeaderBytes ? refused(head, tooLarge(lineEnd - start, limits)) : incomplete
 }
@@ -131,7 +131,7 @@ function parseRequestLine(head: RequestHead, bytes: Buffer, start: number, end: 
   if (!startsLikeVersion(bytes, i, end) || bytes[i + 8] !== CR || bytes[i + 9] !== LF) return refused(head, notHttp)
   const minor = (bytes[i + 7] as number) - 48
   if (bytes[i + 5] !== 49 || minor < 0 || minor > 1) {
-    // HTTP/0.9 and HTTP/2.0 are versions that exist; others are noise.
+    // HTTP/0.9 and HTTP/2.0 exist; other versions are malformed.
     const exists = (bytes[i + 5] === 50 && minor === 0) || (bytes[i + 5] === 48 && minor === 9)
     if (!exists) return refused(head, notHttp)
     head.refusal ??= refusals.version
@@ -232,10 +232,10 @@ export function readDigits(bytes: Uint8Array, start: number, end: number): numbe
   return value
 }
 
-/** `lines` of Transfer-Encoding there are, `line` is the first. */
+/** `lines`: number of Transfer-Encoding lines; `line`: the first of them. */
 function readCoding(head: RequestHead, bytes: Buffer, lines: number, line: number): Refusal | null {
   if (head.contentLength !== -1) return refusals.both
-  // Nothing may come after the coding that says where the body ends (RFC 9112 §6.1).
+  // `chunked` must be the last coding (RFC 9112 §6.1).
   if (!valueIs(head, bytes, line, chunkedName)) return /^$|chunked[ \t]*,/i.test(head.fields.value(bytes, line)) ? notHttp : refusals.coding
   if (lines > 1) return notHttp
   if (head.minor === 0) return refusals.codingInOld
@@ -250,8 +250,7 @@ function readExpect(head: RequestHead, bytes: Buffer, line: number): Refusal | n
   return null
 }
 
-// The rare case: header lines that the client's Connection names end here, too. To cut Host or Content-Length because a client named
-// them would change where or how long a request is.
+// Rare: removes lines named by the client's Connection. Removing Host or Content-Length would change the target or the length of a request.
 function cutNominated(head: RequestHead, bytes: Buffer): boolean {
   const { fields } = head
   const nominated = new Set<string>()
