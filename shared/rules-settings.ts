@@ -85,9 +85,9 @@ export const rulesView = z.object({
   files: partialView,
   /** Where rewrites may lead outside of this machine; set by its operator. */
   outsideHosts: z.array(z.string()),
-  /** Of each field that was set here; pass those of what you change to learn of somebody else's change in between. */
+  /** Version of each field set here. Send the versions of the fields that you change, to detect concurrent changes by others. */
   versions: z.record(z.string(), z.string()),
-  /** What was set here and this version cannot read: by a newer one, or past the API. */
+  /** Stored settings that this version cannot read: written by a newer version, or not through the API. */
   unread: unreadRules.nullable(),
 })
 export type RulesView = z.infer<typeof rulesView>

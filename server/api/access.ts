@@ -25,7 +25,7 @@ export function watchAccess(headers: Headers, actor: Actor, action: Action): Acc
       const { expiresAt } = await requireSame(headers, actor, action)
       checkAt(expiresAt ?? null)
     } catch (error) {
-      // An unavailable database ends no stream.
+      // An unavailable database does not end a stream.
       if (isAppError(error)) over.abort(error)
     }
   }
@@ -67,19 +67,19 @@ export async function* whileAllowed<T>(source: AsyncIterable<T>, access: AccessW
   try {
     for (;;) {
       const item = await Promise.race([items.next(), over])
-      // Aborted without such a reason, the reader has gone.
+      // Aborted without an AppError: the reader has left.
       if (access.signal.aborted && isAppError(access.signal.reason)) throw access.signal.reason
       if (item === null || item.done) return
       yield item.value
     }
   } finally {
     access.close()
-    // It may wait for something that never comes; nobody waits here.
+    // Do not await: the source may be waiting for a value that never comes.
     void Promise.resolve(items.return?.()).catch(() => {})
   }
 }
 
-/** The answer's body, whose end closes the watch. */
+/** Returns the response with a body that closes the watch at its end. */
 export function closingWith(response: Response, access: AccessWatch): Response {
   if (!response.body) {
     access.close()

@@ -41,7 +41,7 @@ export function authOptions(headers: Headers, onSignIn: (email: string) => void 
           const email = normalizeEmail(credentials.email)
           const from = { address, device: await knownDevice(headers, email) }
           const user = await accounts.verifyPassword(email, credentials.password, from).catch((cause: unknown) => {
-            // next-auth hands the form nothing of an error but its message: the code says which it is.
+            // next-auth passes only the message of an error to the form, so the message is the error code.
             throw isAppError(cause) ? new Error(cause.code, { cause }) : cause
           })
           if (user) onSignIn(email)
@@ -66,7 +66,7 @@ export function authOptions(headers: Headers, onSignIn: (email: string) => void 
 
 type RouteContext = { params: Promise<{ nextauth: string[] }> }
 
-/** An address, a password and where to go next. */
+/** Large enough for an e-mail address, a password and a return URL. */
 const maxBodyBytes = 64 * 1024
 
 /** Serves `/api/auth/*`. */
@@ -74,12 +74,13 @@ export async function handleAuth(given: Request, context: RouteContext): Promise
   const { pathname } = new URL(given.url)
   let request = given
   try {
-    // next-auth reads the address as Next hands it over.
+    // next-auth reads `nextUrl`, which Next adds to the request.
     const bounded = await withBoundedBody(given, maxBodyBytes)
     if (bounded !== given && 'nextUrl' in given) Object.assign(bounded, { nextUrl: given.nextUrl })
     request = bounded
     if (request.method !== 'GET') requireSameOrigin(request.headers)
-    // Before the cookie is taken away, and not as an event of next-auth, which hides a failure: nobody is told to be signed out who is not.
+    // End the session before the cookie is removed. An event handler of next-auth would hide a failure, and the user would appear signed
+    // out without being so.
     if (request.method === 'POST' && pathname.endsWith('/signout')) await endOwnSession(request.headers)
   } catch (error) {
     const requestId = newRequestId()
@@ -111,8 +112,8 @@ function withCookie(answer: Response, cookie: string): Response {
 }
 
 /**
- * next-auth renews the session cookie whenever somebody asks for the session. Its client asks right after signing in; an answer that is
- * late would sign a person in again who has signed out meanwhile. Sessions last 24 hours from sign-in, so nothing needs renewing.
+ * next-auth renews the session cookie whenever the session is requested, also right after sign-in: a late response could sign a user in
+ * again after signing out. Sessions last 24 hours from sign-in, so no renewal is needed.
  */
 function withoutCookies(answer: Response): Response {
   const headers = new Headers(answer.headers)

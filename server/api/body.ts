@@ -1,7 +1,7 @@
 import { AppError } from '@/shared/errors'
 
 /**
- * The whole body of a request, or as much of it as it takes to refuse it.
+ * Reads the body of a request up to the limit.
  * @throws ERR_TOO_LARGE
  */
 export async function readBytes(request: Request, maxBytes: number): Promise<Buffer> {
@@ -16,7 +16,7 @@ export async function readBytes(request: Request, maxBytes: number): Promise<Buf
 }
 
 /**
- * The same request for a library that reads bodies of any size into memory, before it knows who sends them.
+ * The same request with a bounded body, for a library that reads bodies of any size into memory before authentication.
  * @throws ERR_TOO_LARGE
  */
 export async function withBoundedBody(request: Request, maxBytes: number): Promise<Request> {

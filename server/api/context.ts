@@ -7,7 +7,7 @@ export interface ApiContext {
   /** null: not signed in. */
   actor: Actor | null
   address: string
-  /** Of the request, to ask again whether a stream may go on. */
+  /** Headers of the request, used to check again whether a stream may continue. */
   headers: Headers
   requestId: string
 }

@@ -6,14 +6,14 @@ import { cookieName, cookieOptions, readCookie } from './session-cookie'
 import { isSecure } from './visitor'
 
 /**
- * A cookie that says which accounts this device has signed in to before. It opens nothing: it only keeps strangers who guess at an
- * account from slowing its owner down (OWASP, "Slow down online guessing attacks with device cookies").
+ * A cookie that lists the accounts that signed in on this device. It grants no access: it only prevents attackers who guess passwords from
+ * slowing down the account's owner (OWASP, "Slow down online guessing attacks with device cookies").
  */
 
 const keptSeconds = 180 * 24 * 60 * 60
-/** People who share a device. */
+/** Maximum accounts per device. */
 const maxAccounts = 5
-/** Keys of next-auth's tokens are derived with it: a session's token is no device's, and the other way round. */
+/** Salt of key derivation, different from that of next-auth's tokens, so that neither token is accepted as the other. */
 const salt = 'device'
 
 interface Device {
@@ -21,7 +21,7 @@ interface Device {
   accounts: string[]
 }
 
-/** No address of a person lies readable on a shared device. */
+/** Hashed, so that no e-mail address is readable on a shared device. */
 const accountOf = (email: string): string => createHash('sha256').update(email).digest('base64url')
 
 async function readDevice(headers: Headers): Promise<Device | null> {
@@ -31,13 +31,13 @@ async function readDevice(headers: Headers): Promise<Device | null> {
   return typeof claims?.did === 'string' && Array.isArray(claims.accounts) ? { id: claims.did, accounts: claims.accounts as string[] } : null
 }
 
-/** Id of the device when the account has been signed in to from it before, else null. `email` as it is stored. */
+/** Id of the device if the account has signed in on it before; else null. `email`: as stored. */
 export async function knownDevice(headers: Headers, email: string): Promise<string | null> {
   const device = await readDevice(headers)
   return device?.accounts.includes(accountOf(email)) ? device.id : null
 }
 
-/** The Set-Cookie header that adds the account to what the device is known for. */
+/** The Set-Cookie header that adds the account to the device's cookie. */
 export async function rememberDevice(headers: Headers, email: string): Promise<string> {
   const before = await readDevice(headers)
   const account = accountOf(email)

@@ -18,16 +18,16 @@ export interface Call<A extends Access, Input> {
   actor: A extends 'public' ? null : Actor
   /** Address of the client. */
   address: string
-  /** Checked by the schema of the definition. */
+  /** Validated by the input schema of the definition. */
   input: Input
-  /** Aborted when the client has gone or its access has ended. */
+  /** Aborted when the client disconnects or its access ends. */
   signal: AbortSignal
 }
 
 interface Definition<A extends Access, M extends Method, P extends string | null, I extends z.ZodObject | undefined> {
   /** `operationId` in the OpenAPI document, and the name of the row in the authorization matrix. */
   id: string
-  /** What the role of the caller must allow. */
+  /** The action that the caller's role must allow. */
   action: A
   /** GET is a query of tRPC, every other method a mutation. */
   method: M
@@ -39,7 +39,9 @@ interface Definition<A extends Access, M extends Method, P extends string | null
    * All fields in one schema. REST takes those named in the path from there, the others from the query (GET, DELETE) or the JSON body.
    */
   input?: I
-  /** Values for required fields that name nothing of a team. Shown in the OpenAPI document and sent by the authorization matrix test. */
+  /**
+   * Example values for required fields, independent of team data. Shown in the OpenAPI document and sent by the authorization matrix test.
+   */
   example?: I extends z.ZodObject ? Partial<z.input<I>> : never
 }
 
@@ -54,14 +56,14 @@ export interface ValueEndpoint<
   O extends z.ZodType | undefined = z.ZodType | undefined,
 > extends Definition<A, M, P, I> {
   kind: 'value'
-  /** Absent: there is nothing to say, which REST answers with 204. */
+  /** Absent: no content, which REST answers with 204. */
   output?: O
-  /** Of REST; 201 where something is created. */
+  /** Status for REST; 201 if the endpoint creates something. */
   status: 200 | 201
   run(call: Call<A, Parsed<I>>): Promise<O extends z.ZodType ? z.input<O> : void>
 }
 
-/** Yields values for as long as the caller listens: a subscription of tRPC, server-sent events of REST. */
+/** Yields values while the client listens: a tRPC subscription, server-sent events in REST. */
 export interface StreamEndpoint<
   A extends Access = Access,
   P extends string | null = string | null,
@@ -70,7 +72,7 @@ export interface StreamEndpoint<
   R extends boolean = boolean,
 > extends Definition<A, 'GET', P, I> {
   kind: 'stream'
-  /** Each value has an `id` after which a client goes on when its connection was lost: the field `after` of the input. */
+  /** Each value has an `id`; after a lost connection the client continues after it with the input field `after`. */
   resumable: R
   run(call: Call<A, Parsed<I>>): AsyncIterable<T>
 }
@@ -83,7 +85,7 @@ export interface FileEndpoint<A extends Access = Access, P extends string = stri
   run(call: Call<A, Parsed<I>>): Promise<Response>
 }
 
-/** Takes the bytes of the request as they come, by REST alone. */
+/** Receives the bytes of the request as a stream; REST only. */
 export interface UploadEndpoint<A extends Access = Access, P extends string = string, O extends z.ZodType = z.ZodType>
   extends Definition<A, 'POST', P, undefined> {
   kind: 'upload'

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-/** Fields that inputs of several subjects share: what names a thing, and where a stream goes on. */
+/** Input fields shared by several subjects: ids, names and the position at which a stream continues. */
 
 const id = z.string().min(1).max(64)
 export const projectPath = z.object({ project: id.meta({ description: 'Id or slug of the project.' }) })

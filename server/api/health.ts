@@ -1,6 +1,9 @@
 import { getPlatform, type Platform } from '../platform'
 
-/** For load balancers and scripts, without sign-in: which checks hold, and nothing about why one does not: operators read that on the settings page. */
+/**
+ * Health for load balancers and scripts, without sign-in. Shows which checks pass but not why a check fails; operators see the reason on
+ * the settings page.
+ */
 export async function handleHealth(): Promise<Response> {
   const answer = await currentHealth()
   return Response.json(answer, { status: answer.ok ? 200 : 503, headers: { 'cache-control': 'no-store' } })
@@ -9,9 +12,9 @@ export async function handleHealth(): Promise<Response> {
 interface PublicHealth {
   /** The platform can be used. */
   ok: boolean
-  /** `degraded`: it can be used, and a check does not hold. */
+  /** `degraded`: usable, but a check fails. */
   status: 'ok' | 'degraded' | 'unavailable'
-  /** What lies in the file of that name in SWITCHYARD_HOME: whoever waits for one of several installations knows which one answers. */
+  /** Content of the file `installation` in SWITCHYARD_HOME: distinguishes several installations on one address. */
   installation?: string
   checks: Record<string, boolean>
 }
@@ -21,7 +24,7 @@ async function currentHealth(): Promise<PublicHealth> {
   try {
     health = await getPlatform().health()
   } catch {
-    // Not started, or the check itself failed: either way not ready. The log of the control process has the reason.
+    // Not started, or the check itself failed: not ready in either case. The log of the control process has the reason.
     return { ok: false, status: 'unavailable', checks: {} }
   }
   const checks = Object.entries(health.checks)

@@ -28,7 +28,7 @@ const trpcCodes: Readonly<Record<number, TrpcCode>> = {
 
 export const trpcCode = (status: number): TrpcCode => trpcCodes[status] ?? 'INTERNAL_SERVER_ERROR'
 
-/** Errors tRPC itself makes: an unknown path, a body it cannot read, the wrong method. */
+/** Errors created by tRPC itself: unknown path, unreadable body, wrong method. */
 const codesOfTrpc: Partial<Record<TrpcCode, ErrorCode>> = {
   BAD_REQUEST: 'ERR_INVALID_INPUT',
   PARSE_ERROR: 'ERR_INVALID_INPUT',
@@ -89,7 +89,7 @@ function diskProblem(): string | null {
 }
 
 function ofAppError(error: AppError): HttpError {
-  // An error of another bundle's copy of the class has the fields, perhaps not the method.
+  // An AppError of another bundle is not an instance of this class: it has the fields but perhaps not the methods.
   return { status: errorStatus[error.code], wire: { code: error.code, message: error.message, ...error.details } }
 }
 
@@ -102,7 +102,7 @@ function describeIssues(error: ZodError): string {
   return error.issues.map((issue) => (issue.path.length > 0 ? `${issue.path.join('.')}: ${issue.message}` : issue.message)).join('; ')
 }
 
-/** Prisma's own codes (P1xxx, pool time-out), node-pg's words, and the socket's errors. */
+/** Recognizes Prisma's codes (P1xxx, pool timeout), node-pg's messages and socket errors. */
 function isDatabaseDown(error: unknown): boolean {
   for (let current = error, depth = 0; current instanceof Error && depth < 5; current = current.cause, depth++) {
     const { code } = current as { code?: unknown }
@@ -114,7 +114,7 @@ function isDatabaseDown(error: unknown): boolean {
   return false
 }
 
-/** Logs what no AppError explains, with its cause. Call once for each failed request. */
+/** Logs errors other than AppError, with their cause. Call once per failed request. */
 export function reportUnexpected(error: unknown, requestId: string, where: string): void {
   if (toHttpError(error, requestId).status < 500 || isAppError(error) || (error instanceof TRPCError && isAppError(error.cause))) return
   const cause = error instanceof TRPCError ? (error.cause ?? error) : error
@@ -123,7 +123,7 @@ export function reportUnexpected(error: unknown, requestId: string, where: strin
   else console.error(`${where} failed (request ${requestId})`, cause)
 }
 
-/** tRPC's envelope of an error; the wire error travels beside it, by the formatter. */
+/** Wraps an error for tRPC; the formatter adds the wire error. */
 export function toTrpcError(error: unknown, requestId: string): TRPCError {
   const { status, wire } = toHttpError(error, requestId)
   return new TRPCError({
@@ -142,7 +142,7 @@ export function errorResponse(error: unknown, requestId: string): Response {
   return new Response(JSON.stringify({ error: wire }), { status, headers })
 }
 
-/** 405 with the methods there are (RFC 9110 §15.5.6). */
+/** 405 with the allowed methods (RFC 9110 §15.5.6). */
 export function methodNotAllowed(method: string, allow: string): Response {
   const error = new AppError('ERR_METHOD_NOT_ALLOWED', `${method} is not possible here.`, { nextAction: `Use one of ${allow}.` })
   const response = errorResponse(error, newRequestId())

@@ -1,10 +1,10 @@
 import { AppError } from '@/shared/errors'
 
-/** Settings nest a few levels; hundreds of thousands, which fit into a body, would end the stack of whoever walks them. */
+/** Settings have a few levels. A body has room for hundreds of thousands, which would overflow the stack of recursive code. */
 const maxDepth = 64
 
 /**
- * Refuses text that Postgres cannot keep: NUL characters and halves of surrogate pairs. Also what nests deeper than anything does.
+ * Refuses text that Postgres cannot store (NUL characters, lone surrogates) and values nested too deeply.
  * @throws ERR_INVALID_INPUT with the place of the first one
  */
 export function refuseImpossibleText(value: unknown, place: string, depth = 0): void {

@@ -10,7 +10,7 @@ export interface EndpointTree {
   [name: string]: Endpoint | Record<string, Endpoint>
 }
 
-/** Where a subscription continues. The browser sends it by itself when its connection was lost. */
+/** Position at which a subscription continues; the browser sends it automatically when it reconnects. */
 const resumed = { lastEventId: z.string().max(200).nullish() }
 type Resumed = { lastEventId?: string | null | undefined }
 
@@ -18,7 +18,7 @@ type Resumed = { lastEventId?: string | null | undefined }
 type Nothing = void
 type InputOf<I> = I extends z.ZodObject ? z.input<I> : Nothing
 type OutputOf<O> = O extends z.ZodType ? z.output<O> : Nothing
-/** A type of its own for each endpoint, so that "go to definition" in the dashboard leads to the definition. */
+/** A separate type per endpoint, so that "go to definition" in the dashboard leads to the definition. */
 export type ProcedureOf<E> =
   E extends ValueEndpoint<infer _A, infer M, infer _P, infer I, infer O>
     ? M extends 'GET'
@@ -49,7 +49,7 @@ type ProcedureContext = ApiContext & { signal?: AbortSignal }
 
 function callOf(ctx: ProcedureContext, input: unknown, signal: AbortSignal | undefined): Call<'me.read', never> {
   const { actor, address } = ctx
-  // Null for public endpoints alone, whose type says so.
+  // Null only for public endpoints, whose type declares it.
   return { platform: getPlatform(), actor: actor as never, address, input: (input ?? {}) as never, signal: signal ?? new AbortController().signal }
 }
 

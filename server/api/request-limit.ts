@@ -4,7 +4,7 @@ import { getPlatform } from '../platform'
 import type { Allowance } from '../request-limits/request-limits'
 import { clientAddress } from './visitor'
 
-/** Limits of the API as headers say them: draft-ietf-httpapi-ratelimit-headers-10, and Retry-After. */
+/** Headers for the API's rate limits (draft-ietf-httpapi-ratelimit-headers-10), and Retry-After. */
 
 /**
  * Counts a request of somebody who was let in and sets the headers of its answer.
@@ -15,8 +15,8 @@ export function countCaller(actor: Actor, answer: Headers): void {
 }
 
 /**
- * Counts a request that failed for want of a valid key or session, by its address: whoever is let in is never counted there, so strangers
- * behind the same address cannot use up anybody's allowance. Other errors do not count.
+ * Counts a request without a valid key or session by its address. Authenticated requests are not counted by address, so others behind the
+ * same address cannot use up their allowance. Other errors do not count.
  * @throws ERR_RATE_LIMITED
  */
 export function countRefusal(error: unknown, asked: Headers, answer: Headers): void {

@@ -16,7 +16,7 @@ export async function iptables(argv: [string, ...string[]], input?: string): Pro
   return result.stdout
 }
 
-/** The state that an error amounts to, in words for people. */
+/** Converts an error to a firewall state with a message for users. */
 export function firewallProblem(what: string, error: unknown): FirewallState {
   const message = isAppError(error) || error instanceof Error ? error.message : String(error)
   return { ok: false, reason: `${what}, because the firewall cannot be set (${message})` }

@@ -43,7 +43,7 @@ export class Exchange {
   readonly requestId: string
   readonly #host: ExchangeHost
   readonly #record: AccessRecord
-  /** Only made for requests that have to wait for a target. */
+  /** Created only for requests that must wait for a target. */
   #abort: AbortController | null = null
   #expectsContinue: boolean
   #accepted: AcceptedRequest | undefined
@@ -168,7 +168,7 @@ export class Exchange {
       socket.destroy()
       this.onError(new UnaskedUpgrade('the instance switched protocols without being asked to'))
     })
-    // Whatever else ends an attempt without an answer and without an error must not leave the client waiting.
+    // An attempt that ends without an answer and without an error must not leave the client waiting.
     upstream.once('close', () => {
       if (this.#upstream === upstream && !this.#answered) this.onError(new Error('the upstream request ended without an answer'))
     })
@@ -179,7 +179,7 @@ export class Exchange {
     })
   }
 
-  // 103 passes on; 100 and 102 were meant for this hop.
+  // Forward 103 only: 100 and 102 apply to this hop.
   #onInformation(status: number, headers: IncomingMessage['headers']): void {
     const { link } = headers
     if (status !== 103 || !link || this.res.headersSent || this.req.httpVersion !== '1.1') return
@@ -220,7 +220,7 @@ export class Exchange {
     })
   }
 
-  // An event stream is quiet while nothing happens: the kernel finds out a side that vanished.
+  // An event stream is silent while nothing happens: TCP keep-alive detects a lost peer.
   #allowSilence(): void {
     this.#upstream?.setTimeout(0)
     this.#upstream?.setSocketKeepAlive(true, quietProbeMs)
@@ -245,15 +245,15 @@ export class Exchange {
       return false
     }
     this.#record.status = status
-    // A head that is not followed at once by a body must not wait for one: event streams, long polls. Not `flushHeaders`, which would
-    // send as UTF-8 what came as bytes.
+    // Send the head now if no body follows at once (event streams, long polls). `flushHeaders` would encode the latin1 header values as
+    // UTF-8.
     this.res.write(nothing)
     return true
   }
 
   #onAnswerDone(error: Error | null, status: number): void {
     const clientLeft = !this.#brokeOff
-    // Ours is a client that left, which is its right; an instance that stopped midway is worth a line.
+    // A client may leave at any time; only an instance that breaks off its answer is logged.
     if (error && !clientLeft) this.#log('warn', error, 'the answer broke off midway')
     if (error) {
       this.#record.reason = clientLeft ? 'client-left' : 'broke-off'
@@ -261,7 +261,7 @@ export class Exchange {
       this.res.destroy()
     }
     this.#filter.finish()
-    // Answered before the whole body was read: the instance does not want the rest.
+    // The instance answered before the whole body was read: it does not need the rest.
     if (!this.req.complete) this.#upstream?.destroy()
     const fault = error && !clientLeft
     this.#release(fault ? { kind: 'fault', fault: faultOf(error) } : { kind: 'answered', status, headMs: this.#record.upstreamMs ?? 0 })
@@ -351,7 +351,7 @@ export class Exchange {
 
   /** The client stopped sending the body (408) or sent an invalid one (400). */
   onBodyFault(status: 400 | 408, detail: string): void {
-    // The request waits for its target and has not asked for the body yet.
+    // The request waits for a target, and the router does not read its body yet.
     if (this.#attempts === 0 && status === 408) return
     this.#release({ kind: 'client-left' })
     if (this.#attempts > 0 && !this.req.complete && !this.res.headersSent) this.fail({ kind: 'bad-request', status, detail })
@@ -364,7 +364,7 @@ export class Exchange {
     const { req } = this
     if (req.complete || req.destroyed) return
     if (this.#upstream) req.unpipe(this.#upstream)
-    // One that still takes its answer is let be: its socket's own timer tells of one that does not.
+    // Wait while the client still reads the answer: the socket's own timer detects a client that does not.
     const timer = setInterval(() => req.socket.writableLength === 0 && req.socket.destroy(), this.#host.limits.lingerMs)
     const stop = () => clearInterval(timer)
     req.resume()
@@ -372,7 +372,7 @@ export class Exchange {
     req.once('close', stop)
   }
 
-  /** The answer is written whole, or the connection is gone. */
+  /** The answer is completely written, or the connection is lost. */
   onClientClose(): void {
     if (this.#gone) return
     this.#gone = true

@@ -38,7 +38,7 @@ const dead = 6
 
 /** Pipelined bytes kept while a request is under way; reading stops beyond them. */
 const mostPipelined = 65_536
-/** How long a client that half-closed gets to receive its answer: it cannot be told apart from a client that is gone. */
+/** Time for a client that half-closed to receive its answer: it cannot be distinguished from a client that disconnected. */
 const halfCloseGraceMs = 1_000
 
 /** Shared by all connections: set before each head is written. */
@@ -75,7 +75,7 @@ export class ClientConnection implements Downstream, AnswersOwner {
   /** A caller further up the stack is parsing: pending bytes wait for it. */
   #taking = false
   #paused = false
-  /** The exchange takes the body. */
+  /** The exchange accepts the body. */
   #ready = false
   /** The client half-closed the connection. */
   #ended = false
@@ -107,12 +107,12 @@ export class ClientConnection implements Downstream, AnswersOwner {
     return this.#answers.bytesOut
   }
 
-  /** Requests and tunnels that a cut now would break. */
+  /** Number of requests and tunnels that closing the connection now would interrupt. */
   get openCount(): number {
     return this.exchange.open ? 1 : 0
   }
 
-  /** Another protocol has the socket from now on. */
+  /** Another protocol uses the socket from now on. */
   leave(): void {
     this.#state = dead
   }
@@ -122,7 +122,7 @@ export class ClientConnection implements Downstream, AnswersOwner {
   /** Receives bytes from the socket: a view of a reused buffer. */
   receive(bytes: Buffer, size: number) {
     if (this.#state >= closing) return
-    // The time of a head runs from its first byte; anything else is a sign of life.
+    // The head timeout runs from the first byte of a head; in other states each byte resets the timeout.
     if (this.#state !== idle || this.#pending === null) this.#since = this.#host.clock.now
     if (this.#state === tunnel) return this.#takeTunnel(bytes, size)
     if (this.#pending === null) return this.#take(bytes, 0, size, false)
@@ -141,7 +141,7 @@ export class ClientConnection implements Downstream, AnswersOwner {
     this.#take(bytes, 0, bytes.length, true)
   }
 
-  /** `own`: the memory is ours to keep. */
+  /** `own`: the bytes are in separate memory and may be kept. */
   #take(bytes: Buffer, start: number, end: number, own: boolean): void {
     this.#taking = true
     let at = start
@@ -157,7 +157,7 @@ export class ClientConnection implements Downstream, AnswersOwner {
     this.#taking = false
     if (this.#ready && this.body !== 'none' && (this.#state === receiving || this.#state === waiting)) this.#flushBody()
     if (at < end && this.#state < closing) this.#keep(bytes, at, end, own)
-    // No more comes, not even the rest of a head.
+    // The client half-closed: the rest of an incomplete head will never arrive.
     if (this.#state === idle && this.#ended) this.#finish()
   }
 
@@ -191,10 +191,10 @@ export class ClientConnection implements Downstream, AnswersOwner {
 
   // Request heads and bodies.
 
-  /** One head. Returns the offset behind it; `at` itself when bytes are missing. */
+  /** Parses a head. Returns the offset after it, or `at` when bytes are missing. */
   #takeHead(bytes: Buffer, at: number, end: number): number {
     let start = at
-    // RFC 9112 §2.2: empty lines before a request line are passed over.
+    // RFC 9112 §2.2: ignore empty lines before a request line.
     while (start + 1 < end && bytes[start] === CR && bytes[start + 1] === LF) start += 2
     if (start === end) return end
     if (start + 1 === end && bytes[start] === CR) return at
@@ -262,7 +262,7 @@ export class ClientConnection implements Downstream, AnswersOwner {
     if (head.hasBody) this.body = head.chunked ? 'chunked' : 'length'
   }
 
-  /** Parses a part of a body that the exchange takes. Returns the offset behind it. */
+  /** Parses a part of a body and passes it to the exchange. Returns the offset after it. */
   #takeBody(bytes: Buffer, at: number, end: number): number {
     const frame = this.#frame
     const after = frame.take(bytes, at, end)
@@ -280,7 +280,7 @@ export class ClientConnection implements Downstream, AnswersOwner {
     return after
   }
 
-  /** Parses a part of a body that is discarded. Returns the offset behind it. */
+  /** Parses a part of a body and discards it. Returns the offset after it. */
   #dropBody(bytes: Buffer, at: number, end: number): number {
     const after = this.#frame.take(bytes, at, end)
     if (after < 0) {
@@ -324,7 +324,7 @@ export class ClientConnection implements Downstream, AnswersOwner {
     this.#ready = true
     this.#sayContinue()
     if (this.#taking) return
-    // The decision took a while; what came meanwhile is the body.
+    // The decision took some time; the bytes received in the meantime belong to the body.
     if (this.body !== 'none' && this.#pending === null) this.#flushBody()
     this.#resume()
     this.#takePending()
@@ -335,7 +335,7 @@ export class ClientConnection implements Downstream, AnswersOwner {
   }
 
   #context(): AnswerContext {
-    // After an answer in place of "100 Continue" the client may send its body or not: the start of a next request is unknown.
+    // After a final answer instead of "100 Continue" the client may or may not send its body, so the start of the next request is unknown.
     if (this.#host.draining || this.#ended || this.wantsUpgrade || this.#expectsContinue) this.#close = true
     context.isHead = this.facts.method === 'HEAD'
     context.old = this.#old || this.wantsUpgrade
@@ -364,7 +364,7 @@ export class ClientConnection implements Downstream, AnswersOwner {
   }
 
   onFlush(): void {
-    // For a client that half-closed, progress is a sign of life.
+    // After a half-close, progress of the answer resets the timeout.
     if (this.#ended) this.#since = this.#host.clock.now
     if (!this.#answers.flush()) this.exchange.upstream.pauseAnswer()
   }
@@ -377,7 +377,7 @@ export class ClientConnection implements Downstream, AnswersOwner {
   onSwitch(head: AnswerHead, edits: HeaderEdits | null, setCookie: string | null): void {
     this.#state = tunnel
     this.#answers.switched(head, edits, setCookie, this.facts.id)
-    // A WebSocket may be quiet for hours: TCP keep-alive finds out that a peer has vanished.
+    // A WebSocket may be silent for hours: TCP keep-alive detects a lost peer.
     this.socket.setKeepAlive(true, quietProbeMs)
     const early = this.#pending
     this.#pending = null
@@ -443,11 +443,11 @@ export class ClientConnection implements Downstream, AnswersOwner {
     this.#pending = null
     this.#answers.flush()
     this.socket.end()
-    // What still comes is read and dropped.
+    // Read and discard further bytes.
     this.#resume()
   }
 
-  /** Ends a connection on which nothing is under way. */
+  /** Closes the connection if no request is in progress. */
   endIdle(): void {
     if (this.#state === idle && this.#pending === null) this.#finish()
   }
@@ -472,7 +472,7 @@ export class ClientConnection implements Downstream, AnswersOwner {
 
   // Timeouts.
 
-  /** Called every tick: closes the connection after too long a silence. */
+  /** Called every tick: closes the connection after its timeout. */
   watch() {
     const { clock, limits } = this.#host
     if (this.#state === idle) {
@@ -484,7 +484,7 @@ export class ClientConnection implements Downstream, AnswersOwner {
   }
 
   #watchEnd(clock: Clock): void {
-    // A client that is still taking its answer is no silent one; the socket's own timer tells (see `ClientAnswers.flush`).
+    // A client that still reads its answer is not silent; the socket's own timer applies (see `ClientAnswers.flush`).
     if (this.#answers.stalled && this.socket.writableLength > 0) this.#since = clock.now
     else if (clock.passed(this.#since, this.#host.limits.lingerMs)) this.destroy()
   }
@@ -500,7 +500,7 @@ export class ClientConnection implements Downstream, AnswersOwner {
     if (!this.#settled && this.exchange.open && clock.passed(this.#since, 0)) {
       this.#settled = true
       this.exchange.settle()
-      // TCP keep-alive tells whether a client that waits for a slow answer is still connected.
+      // TCP keep-alive detects a client that disconnected while it waits for a slow answer.
       this.socket.setKeepAlive(true, quietProbeMs)
     }
   }
