@@ -90,7 +90,7 @@ export const domainView = z.object({
   /** Serves the newest deployment of this branch instead of what is live in the environment. */
   branch: z.string().nullable(),
   state: z.enum(domainStates),
-  /** What is wrong, first things first. */
+  /** The most important problem; null: none. */
   problem: wireErrorSchema.nullable(),
   /** Hostname of another domain of the project, to which all requests are redirected. */
   redirectTo: z.string().nullable(),

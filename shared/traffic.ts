@@ -81,7 +81,7 @@ export const requestView = z.object({
   deploymentId: z.string().nullable(),
   instanceId: z.string().nullable(),
   host: z.string(),
-  /** null: the scheme's own, or not known. */
+  /** null: the default port of the scheme, or unknown. */
   port: z.number().nullable(),
   method: z.string(),
   target: z.string(),

@@ -138,7 +138,7 @@ export const projectView = z.object({
   url: z.string(),
   /** Without credentials. */
   repository: z.string().nullable(),
-  /** A password or token for the repository is stored, sealed. It leaves with the address. */
+  /** Whether encrypted credentials for the repository are stored. They are deleted when the repository URL changes. */
   repositoryCredentials: z.boolean(),
   branch: z.string().nullable(),
   rootDirectory: z.string().nullable(),

@@ -32,8 +32,8 @@ function* pairsOf(header: string): Iterable<{ name: string; text: string }> {
 }
 
 /**
- * The Cookie header without what must not count: cookies of sign-in in another spelling than this scheme's (a junk `__Secure-` one), and
- * those that came twice. Of two cookies of one name nobody can tell which one the browser was given by us, so neither is taken.
+ * Removes untrusted sign-in cookies from the Cookie header: names with the prefix of another scheme (such as a forged `__Secure-`), and
+ * duplicates. Of two cookies with the same name, the one that we set cannot be determined, so neither is used.
  */
 export function takenCookies(header: string, secure: boolean): string {
   const ours = new Set(names.map((name) => cookieName(name, secure)))

@@ -156,7 +156,10 @@ export class LinearExpression {
     }
   }
 
-  /** From one instruction and place to an `end` (the whole program's: at the end of the text). Jobs of -1 - slot put a capture back. */
+  /**
+   * Runs the program from an instruction and a text position up to an `end`; the whole program must end at the end of the text. `jobs` is
+   * the backtracking stack of instruction and position; an instruction of -1 - slot restores a capture.
+   */
   #run(start: number, from: number, text: string, budget: StepBudget, slots: number[] | null): boolean {
     const run = ++lastRun
     const width = text.length + 1

@@ -87,7 +87,7 @@ function provablyFast(tokens: ReturnType<typeof parse>): boolean {
   return spanning <= 1 && optional <= 2 && !hasTextWithin(tokens)
 }
 
-// `/:a-:b` and `/x:a`: where one part ends is a guess within a segment.
+// Patterns such as `/:a-:b` and `/x:a`: within a segment the end of a parameter is ambiguous.
 function hasTextWithin(tokens: ReturnType<typeof parse>): boolean {
   return tokens.some((token, i) => typeof token === 'string' && i > 0 && !token.startsWith('/'))
 }

@@ -6,7 +6,7 @@ const heartbeatMs = 15_000
 /** A refusal (unknown id, no access) comes at once and must be an HTTP status, not an event. */
 const refusalMs = 300
 
-/** Anything with a position a client can go on behind. */
+/** A value with an id after which a client can continue. */
 type Line = { id: string }
 
 const encoder = new TextEncoder()
