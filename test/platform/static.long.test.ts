@@ -1,0 +1,3 @@
+import { describeStaticSites } from './static'
+
+describeStaticSites('docker')
