@@ -57,7 +57,7 @@ async function kept(pathname: string): Promise<Set<string>> {
 async function openCacheCard(page: Page): Promise<void> {
   await signIn(page, platform)
   await page.goto(`${platform.url}/news/settings`)
-  await expect(page.getByRole('heading', { name: 'Cache' })).toBeVisible()
+  await expect(page.getByRole('heading', { name: 'Cache', exact: true })).toBeVisible()
 }
 
 test('what was purged is fetched anew from the app, once for each router', async ({ page }) => {
