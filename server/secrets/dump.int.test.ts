@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { dnsProviderInput } from '@/shared/certificates'
 import type { DnsCredentials } from '@/shared/dns-providers'
@@ -78,6 +79,9 @@ test('a dump of the database alone opens nothing: no secret that was given or is
   const { certificatePem, keyPem } = await ca.leaf([hostname])
   await platform.certificates.upload(owner, { domain: hostname, certificate: certificatePem + ca.intermediatePem, privateKey: keyPem })
   canaries['private key'] = keyPem.split('\n')[2] ?? ''
+  const claim = await platform.idempotency.claim(owner, 'create-key-once', Uint8Array.from(randomBytes(32)))
+  if (claim.state !== 'new') throw new Error('the key was used before')
+  await claim.run.complete({ status: 201, headers: [], body: JSON.stringify({ key: canary('stored answer') }) })
   const dump = await readDump(database.pool)
   // A new sealed column must get a test secret above.
   expect([...(await filledColumns(database.pool)), ...elsewhere].sort()).toEqual(await sealedColumns(database.pool))
