@@ -36,7 +36,7 @@ describe('what is asked of which CA', () => {
       [world.pebble.directory, true],
     ])
     await again(scheduler, id)
-    await until('it is renewed', 20_000, async () => (await tries()).length === 4 && (await certificateOf(id))?.state === 'active')
+    await until('it is renewed', 60_000, async () => (await tries()).length === 4 && (await certificateOf(id))?.state === 'active')
     expect((await tries()).at(-1)?.directory).toBe(world.pebble.directory)
   })
 
@@ -94,7 +94,7 @@ describe('nothing is asked', () => {
     let routers = 0
     const { id } = await world.stage.addDomain('alone.example.test')
     const scheduler = await start({ routers: () => routers })
-    await until('it says why', 10_000, async () => JSON.stringify((await certificateOf(id))?.problem ?? '').includes('No router is connected'))
+    await until('it says why', 60_000, async () => JSON.stringify((await certificateOf(id))?.problem ?? '').includes('No router is connected'))
     expect(world.pebble.ordersAsked()).toBe(0)
     routers = 1
     await again(scheduler, id)
@@ -107,19 +107,19 @@ describe('nothing is asked', () => {
     for (let i = 1; i <= 5; i++) {
       const scheduler = await start()
       await again(scheduler, id)
-      await until(`ask ${i} failed`, 10_000, async () => (await tries()).filter((one) => one.succeeded === false).length >= i)
+      await until(`ask ${i} failed`, 60_000, async () => (await tries()).filter((one) => one.succeeded === false).length >= i)
       await scheduler.stop()
     }
     const first = (await tries())[0]?.startedAt.getTime() ?? 0
     const scheduler = await start()
     await again(scheduler, id)
-    await until('it is put off', 10_000, async () => ((await certificateOf(id))?.nextAttemptAt?.getTime() ?? 0) >= first + 3_600_000)
+    await until('it is put off', 60_000, async () => ((await certificateOf(id))?.nextAttemptAt?.getTime() ?? 0) >= first + 3_600_000)
     expect(world.pebble.ordersAsked()).toBe(5)
     // The bound outlives the certificate: removing and adding the domain again is no way around it.
     await world.db.prisma.domain.deleteMany({ where: { id } })
     const anew = await world.stage.addDomain('vain.example.test')
     scheduler.wake()
-    await until('it is put off again', 10_000, async () => ((await certificateOf(anew.id))?.nextAttemptAt?.getTime() ?? 0) >= first + 3_600_000)
+    await until('it is put off again', 60_000, async () => ((await certificateOf(anew.id))?.nextAttemptAt?.getTime() ?? 0) >= first + 3_600_000)
     expect(world.pebble.ordersAsked()).toBe(5)
   })
 })
@@ -174,13 +174,13 @@ describe('one order per name', () => {
     }
     const life = { dead: false }
     await start({ owner: 'machine:dead', life })
-    await until('the CA looks', 10_000, () => asked > 0)
+    await until('the CA looks', 60_000, () => asked > 0)
     const before = await certificateOf(id)
     expect(before).toMatchObject({ state: 'issuing', orderUrl: expect.any(String) })
     life.dead = true
     await breakLeases(world.db.pool, 'machine')
     await start({ owner: 'machine:next' })
-    await until('the next one holds it', 10_000, async () => (await certificateOf(id))?.leaseOwner?.startsWith('machine:next') === true)
+    await until('the next one holds it', 60_000, async () => (await certificateOf(id))?.leaseOwner?.startsWith('machine:next') === true)
     release()
     await reached(id, 'active')
     expect(await tries()).toMatchObject([{ succeeded: true }])
@@ -198,7 +198,7 @@ describe('one order per name', () => {
       lost = true
     }
     await start({ production: [proxy.authority] })
-    await until('it says that the CA is silent', 10_000, async () =>
+    await until('it says that the CA is silent', 60_000, async () =>
       JSON.stringify((await certificateOf(id))?.problem ?? '').includes('does not answer'),
     )
     await proxy.set('open')
@@ -212,7 +212,7 @@ describe('one order per name', () => {
     const { id } = await world.stage.addDomain('stuck.example.test')
     world.stage.responder.onQuestion = () => proxy.set('refuse')
     const first = await start({ production: [proxy.authority] })
-    await until('it says that the CA is silent', 10_000, async () =>
+    await until('it says that the CA is silent', 60_000, async () =>
       JSON.stringify((await certificateOf(id))?.problem ?? '').includes('does not answer'),
     )
     await first.stop()
@@ -231,7 +231,7 @@ describe('one order per name', () => {
     await reached(id, 'active')
     await world.pebble.restart()
     await again(scheduler, id)
-    await until('it is renewed', 20_000, async () => (await tries()).filter((one) => one.succeeded).length === 2)
+    await until('it is renewed', 60_000, async () => (await tries()).filter((one) => one.succeeded).length === 2)
     await reached(id, 'active')
   })
 })

@@ -70,7 +70,7 @@ export function certificateWorld(options: Partial<PebbleOptions> = {}): Certific
     },
     ca: () => ({ production: [{ directory: pebble.directory, binding: null }], caFile: pebble.caFile, dnsServers: [pebble.dnsServer] }),
     certificateOf,
-    reached: (domainId, state) => until(`the certificate is ${state}`, 20_000, async () => (await certificateOf(domainId))?.state === state),
+    reached: (domainId, state) => until(`the certificate is ${state}`, 60_000, async () => (await certificateOf(domainId))?.state === state),
     async again(scheduler, domainId) {
       await db.prisma.certificate.updateMany({ where: { domainId }, data: { nextAttemptAt: new Date() } })
       scheduler.wake()
