@@ -105,7 +105,7 @@ test('a domain is added, what is wrong is shown, DNS is put right, the certifica
     await page.getByLabel('Browsers remember HTTPS for').selectOption('A day')
     const sent = page.waitForRequest((request) => request.url().includes('domains.update'))
     await page.getByRole('button', { name: 'Save' }).click()
-    expect((await sent).postData()).toMatch(/"patch":\{"hstsSeconds":86400\}/)
+    expect((await sent).postData()).toMatch(/^\{"0":\{"json":\{"domain":"[^"]+","hstsSeconds":86400\}\}\}$/)
     await expect(page.getByText(`${www} saved`)).toBeVisible()
     await expect(page.getByRole('button', { name: 'Save' })).toBeDisabled()
     const visitor = await page.context().newPage()
