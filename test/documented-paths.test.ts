@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 
 const root = new URL('..', import.meta.url)
-/** Made by whoever follows the example. */
+/** Files that a reader creates while following an example. */
 const examples = ['server/deployments/count.ts', 'server/deployments/count.int.test.ts']
 const documents = ['CONTRIBUTING.md', 'AGENTS.md', 'docs/ARCHITECTURE.md', 'docs/contributing/endpoint.md', 'docs/contributing/rule.md']
 

@@ -7,7 +7,7 @@ import { clientAddress } from './visitor'
 /** Headers for the API's rate limits (draft-ietf-httpapi-ratelimit-headers-10), and Retry-After. */
 
 /**
- * Counts a request of somebody who was let in and sets the headers of its answer.
+ * Counts an authenticated request and sets the headers of its answer.
  * @throws ERR_RATE_LIMITED
  */
 export function countCaller(actor: Actor, answer: Headers): void {

@@ -27,7 +27,7 @@ export interface Allowance {
 }
 
 export interface RequestLimits {
-  /** Counts a request of somebody who was let in. null: no limit. */
+  /** Counts an authenticated request. null: no limit. */
   countCaller(actor: Pick<Actor, 'kind' | 'id'>): Allowance | null
   /** Counts a request that had no valid key or session. null: no limit. */
   countRefused(address: string): Allowance | null

@@ -6,7 +6,7 @@ interface Column {
   type: string
 }
 
-/** Columns of all tables of the database, whoever made them. */
+/** Columns of all tables of the database. */
 async function columns(db: Pool | ClientBase): Promise<Column[]> {
   const { rows } = await db.query<Column>(
     `SELECT c.table_name AS "table", c.column_name AS "name", c.data_type AS "type" FROM information_schema.columns c

@@ -144,7 +144,7 @@ it('every answer says what is left of the allowance; beyond it 429 says when to 
     expect(refused).toMatchObject({ status: 429, body: { error: { code: 'ERR_RATE_LIMITED', retryAfterSeconds: 20 } } })
     expect(refused.headers.get('retry-after')).toBe('20')
     expect([(await me()).status, (await me()).headers.get('ratelimit')]).toEqual([429, '"caller";r=0;t=60'])
-    // Strangers are counted by their address, once refused: 401 twice, then 429. That does not touch whoever has a key.
+    // Refused requests count by address: two get 401, then 429. Requests with a valid key from that address still pass.
     const stranger = () => call('GET', '/me', { authorization: 'Bearer sy_wrong' })
     expect([(await stranger()).status, (await call('GET', '/me', { authorization: '' })).status, (await stranger()).status]).toEqual([401, 401, 429])
     key = await api.addKey(await api.addTeam('behind the same address'), 'owner')
