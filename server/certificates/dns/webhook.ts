@@ -1,8 +1,5 @@
 import { createHmac } from 'node:crypto'
-import { request as httpRequest } from 'node:http'
-import { request as httpsRequest } from 'node:https'
-import type { LookupFunction } from 'node:net'
-import { pinHost } from './guard'
+import { OutboundError, pinnedRequest } from '../../outbound/pinned-request'
 import { type DnsProvider, DnsProviderError } from './provider'
 
 export interface WebhookCredentials {
@@ -22,44 +19,26 @@ const maxAnswerBytes = 64 * 1024
  */
 export function createWebhook(credentials: WebhookCredentials): DnsProvider {
   const send = async (action: 'present' | 'cleanup', name: string, value: string, signal: AbortSignal) => {
+    const { allowPrivateNetwork, secret } = credentials
     const url = new URL(credentials.url)
-    const ip = await pinHost(url.hostname, credentials.allowPrivateNetwork)
     const body = JSON.stringify({ action, name, value })
     const timestamp = String(Math.floor(Date.now() / 1000))
-    const signature = createHmac('sha256', credentials.secret).update(`${timestamp}.${body}`).digest('hex')
+    const signature = createHmac('sha256', secret).update(`${timestamp}.${body}`).digest('hex')
     const headers = {
       'content-type': 'application/json',
-      'content-length': String(Buffer.byteLength(body)),
-      'user-agent': 'switchyard',
       'x-switchyard-timestamp': timestamp,
       'x-switchyard-signature': `sha256=${signature}`,
     }
-    const { status, text } = await post(url, ip, headers, body, AbortSignal.any([signal, AbortSignal.timeout(deadlineMs)]))
+    const answer = await pinnedRequest({ url, method: 'POST', headers, body, allowPrivateNetwork, maxAnswerBytes, deadlineMs, signal }).catch(
+      (error: unknown) => {
+        throw error instanceof OutboundError ? new DnsProviderError(`the webhook: ${error.message}`, error) : error
+      },
+    )
+    const { status, text } = answer
     if (status < 200 || status > 299) throw new DnsProviderError(`the webhook answered ${status}${text ? `: ${text.slice(0, 200)}` : ''}`)
   }
   return {
     present: (name, value, signal) => send('present', name, value, signal),
     cleanup: (name, value, signal) => send('cleanup', name, value, signal),
   }
-}
-
-/** Connects to the checked address without resolving the name again; follows no redirects. */
-function post(url: URL, ip: string, headers: Record<string, string>, body: string, signal: AbortSignal): Promise<{ status: number; text: string }> {
-  const family = ip.includes(':') ? 6 : 4
-  const lookup: LookupFunction = (_name, options, done) => (options.all ? done(null, [{ address: ip, family }]) : done(null, ip, family))
-  const start = url.protocol === 'https:' ? httpsRequest : httpRequest
-  return new Promise((resolve, reject) => {
-    const fail = (cause: unknown) => reject(signal.aborted ? signal.reason : new DnsProviderError('the webhook does not answer', cause))
-    const outgoing = start(url, { method: 'POST', headers, lookup, signal, agent: false }, (response) => {
-      let text = ''
-      response.on('data', (chunk: Buffer) => {
-        text += chunk.toString()
-        if (text.length > maxAnswerBytes) response.destroy(new Error('the answer is too long'))
-      })
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, text }))
-      response.on('error', fail)
-    })
-    outgoing.on('error', fail)
-    outgoing.end(body)
-  })
 }
