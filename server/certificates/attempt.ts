@@ -2,6 +2,7 @@ import type { Pool } from 'pg'
 import type { Logger } from 'pino'
 import { type Domain, Prisma, type PrismaClient } from '@/server/database/generated/client'
 import { isAppError, type WireError } from '@/shared/errors'
+import { writeEvent } from '../outbox/write-event'
 import type { Secrets } from '../secrets/secrets'
 import { type AcmeAccounts, newKeyPem } from './accounts'
 import type { Answers } from './answers'
@@ -243,6 +244,11 @@ const servedUntil = (row: Claimed, now: number): string | null =>
     ? `The certificate in use is valid until ${row.notAfter.toISOString().slice(0, 16).replace('T', ' ')} UTC.`
     : null
 
+function withServing(row: Claimed, now: number, problem: WireError): WireError {
+  const stillServing = servedUntil(row, now)
+  return stillServing ? { ...problem, stillServing } : problem
+}
+
 function problemOf(row: Claimed, error: unknown): WireError {
   const step = error instanceof ChallengeError ? 'challenge' : error instanceof AcmeProblem && error.validation ? 'validation' : 'order'
   return toCertificateProblem(error, { step, stillServing: servedUntil(row, Date.now()) })
@@ -252,24 +258,44 @@ async function succeed(deps: AttemptDeps, row: Claimed, issued: { chainPem: stri
   const { chainPem, keyPem } = issued
   const facts = readFacts(chainPem)
   const life = { notBefore: facts.notBefore, notAfter: facts.notAfter }
-  await write(deps.prisma, row, {
+  const notAfter = new Date(facts.notAfter)
+  const data = {
     ...released,
     ...noOrder,
-    state: 'active',
+    state: 'active' as const,
     chainPem,
     keyCiphertext: await deps.secrets.seal(row.teamId, keyPem),
     directory: row.orderDirectory,
     issuer: facts.issuer,
     serial: facts.serial,
     notBefore: new Date(facts.notBefore),
-    notAfter: new Date(facts.notAfter),
+    notAfter,
     problem: Prisma.DbNull,
     renewalInfo: Prisma.DbNull,
     attempts: 0,
     nextAttemptAt: new Date(renewAt(life, null, deps.random(), deps.now())),
+  }
+  const kind = row.chainPem ? 'certificate.renewed' : 'certificate.issued'
+  await deps.prisma.$transaction(async (tx) => {
+    await write(tx, row, data)
+    await writeEvent(tx, { ...ownerOf(row), kind, payload: { ...subjectOf(row), notAfter: notAfter.toISOString() } })
   })
-  deps.logger.info({ certificate: pairId(row.id, facts.serial), names: row.names, notAfter: new Date(facts.notAfter) }, 'certificate issued')
+  deps.logger.info({ certificate: pairId(row.id, facts.serial), names: row.names, notAfter }, 'certificate issued')
   await deps.changed(row, true)
+}
+
+const ownerOf = ({ teamId, domain }: Claimed) => ({ teamId, projectId: domain.projectId })
+const subjectOf = ({ id, domainId, domain }: Claimed) => ({ certificateId: id, domainId, hostname: domain.hostname })
+
+/** Records the failed state, and an event unless the last attempt failed for the same reason: attempts repeat for weeks. */
+async function writeFailure(deps: AttemptDeps, row: Claimed, problem: WireError, data: { attempts?: number; nextAttemptAt: Date }): Promise<void> {
+  const before = row.problem as WireError | null
+  const isKnown = before?.code === problem.code && before.step === problem.step
+  const { code, step = null } = problem
+  await deps.prisma.$transaction(async (tx) => {
+    await write(tx, row, { ...released, ...data, state: 'failed', problem: { ...problem } })
+    if (!isKnown) await writeEvent(tx, { ...ownerOf(row), kind: 'certificate.failed', payload: { ...subjectOf(row), code, step } })
+  })
 }
 
 /** Records the failure after the last available CA. */
@@ -293,13 +319,7 @@ async function fail(deps: AttemptDeps, row: Claimed, problem: WireError, atLeast
   const notAfter = row.notAfter?.getTime() ?? null
   const pause = Math.max(backoff(attempts, { now, notAfter, random: deps.random(), floorMs: deps.floorMs ?? 10_000 }), atLeastMs)
   const retryAfterSeconds = Math.ceil(pause / 1000)
-  await write(deps.prisma, row, {
-    ...released,
-    state: 'failed',
-    problem: { ...problem, ...(servedUntil(row, now) ? { stillServing: servedUntil(row, now) } : {}), retryAfterSeconds },
-    attempts,
-    nextAttemptAt: new Date(now + pause),
-  })
+  await writeFailure(deps, row, withServing(row, now, { ...problem, retryAfterSeconds }), { attempts, nextAttemptAt: new Date(now + pause) })
   deps.logger.warn({ certificate: row.id, names: row.names, problem, attempts, retryAfterSeconds }, 'no certificate')
   await deps.changed(row, false)
 }
@@ -309,26 +329,15 @@ async function refuse(deps: AttemptDeps, row: Claimed, problem: WireError): Prom
   const now = deps.now()
   const notAfter = row.notAfter?.getTime() ?? null
   const pause = backoff(precheckBackoff, { now, notAfter, random: deps.random(), ...(deps.floorMs ? { floorMs: deps.floorMs } : {}) })
-  const stillServing = servedUntil(row, now)
-  await write(deps.prisma, row, {
-    ...released,
-    state: 'failed',
-    problem: { ...problem, ...(stillServing ? { stillServing } : {}) },
-    nextAttemptAt: new Date(now + pause),
-  })
+  await writeFailure(deps, row, withServing(row, now, problem), { nextAttemptAt: new Date(now + pause) })
   await deps.changed(row, false)
 }
 
 /** A rate limit postpones the order: the certificate shows the reason and the time of the next attempt. */
 async function wait(deps: AttemptDeps, row: Claimed, until: number, problem: WireError): Promise<void> {
   const now = deps.now()
-  const stillServing = servedUntil(row, now)
-  await write(deps.prisma, row, {
-    ...released,
-    state: 'failed',
-    problem: { ...problem, ...(stillServing ? { stillServing } : {}), retryAfterSeconds: Math.ceil((until - now) / 1000) },
-    nextAttemptAt: new Date(until),
-  })
+  const withPause = { ...problem, retryAfterSeconds: Math.ceil((until - now) / 1000) }
+  await writeFailure(deps, row, withServing(row, now, withPause), { nextAttemptAt: new Date(until) })
   await deps.changed(row, false)
 }
 

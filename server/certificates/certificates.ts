@@ -9,6 +9,7 @@ import type { Page } from '../database/page'
 import { type ScopedClient, scopeTo } from '../database/scope'
 import { requireDomain } from '../domains/read'
 import type { ChangeBus } from '../events/bus'
+import { writeEvent } from '../outbox/write-event'
 import type { Secrets } from '../secrets/secrets'
 import { authorize } from '../teams/policy'
 import { checkPair } from './pem'
@@ -134,6 +135,8 @@ async function uploadCertificate(deps: CertificateDeps, actor: Actor, input: Cer
     })
     const detail = { hostname: domain.hostname, serial: facts.serial, notAfter: new Date(facts.notAfter).toISOString() }
     await writeAudit(tx, actor, { action: 'certificate.uploaded', subject: id, detail })
+    const payload = { certificateId: id, domainId: domain.id, hostname: domain.hostname, notAfter: detail.notAfter }
+    await writeEvent(tx, { teamId: actor.teamId, projectId: domain.projectId, kind: 'certificate.uploaded', payload })
   })
   await deps.routesChanged()
   await announce(deps, actor.teamId, domain.id, domain.projectId)
@@ -155,7 +158,10 @@ async function removeCertificate(deps: CertificateDeps, actor: Actor, id: string
       where: { id: row.domainId, certificateMode: 'uploaded' },
       data: { certificateMode: 'automatic', nextCheckAt: new Date() },
     })
-    await writeAudit(tx, actor, { action: 'certificate.removed', subject: id, detail: { hostname: row.domain.hostname } })
+    const { hostname, projectId } = row.domain
+    await writeAudit(tx, actor, { action: 'certificate.removed', subject: id, detail: { hostname } })
+    const payload = { certificateId: id, domainId: row.domainId, hostname }
+    await writeEvent(tx, { teamId: actor.teamId, projectId, kind: 'certificate.removed', payload })
   })
   await deps.routesChanged()
   await announce(deps, actor.teamId, row.domainId, row.domain.projectId)

@@ -80,6 +80,11 @@ describe('nothing is asked', () => {
     expect(await domainReady(world.db.pool, id, precheckStep, Date.now())).toBe(true)
     scheduler.wake()
     await reached(id, 'active')
+    const events = await world.db.prisma.event.findMany({ where: { payload: { path: ['domainId'], equals: id } }, orderBy: { id: 'asc' } })
+    expect(events.map(({ kind, payload }) => [kind, payload])).toMatchObject([
+      ['certificate.failed', { domainId: id, hostname: 'early.example.test', code: 'ERR_INVALID_INPUT', step: precheckStep }],
+      ['certificate.issued', { domainId: id, notAfter: (await certificateOf(id))?.notAfter?.toISOString() }],
+    ])
   })
 
   test('for a domain that is not verified', async () => {

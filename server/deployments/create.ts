@@ -11,6 +11,7 @@ import { isUniqueViolation } from '../database/client'
 import { type ScopedClient, scopeTo } from '../database/scope'
 import type { ChangeBus } from '../events/bus'
 import { jobCatalogue } from '../jobs/catalogue'
+import { writeEvent } from '../outbox/write-event'
 
 type Input = z.output<typeof deploymentInput>
 
@@ -97,7 +98,7 @@ export async function queueDeployment(bus: ChangeBus, db: ScopedClient, what: Qu
           maxAttempts: jobCatalogue.deploy.maxAttempts,
         },
       })
-      await tx.event.create({ data: { teamId, projectId, kind: 'deployment.production.requested', payload: { deploymentId: id, triggeredBy } } })
+      await writeEvent(tx, { teamId, projectId, kind: 'deployment.production.requested', payload: { deploymentId: id, environmentId, triggeredBy } })
     }),
   )
   await bus.publish({ kind: 'deployment', id, teamId, projectId })

@@ -7,6 +7,7 @@ import { defaultHealthCheck, defaultInstanceLimits, otherSlot, type Slot } from 
 import { type RuntimeSettings, readRuntimeSettings } from '@/shared/runtime-settings'
 import { launchInstance, type ReleaseConfig, releaseConfig, watchInstance } from '../instances/launch'
 import { enqueue } from '../jobs/queue'
+import { writeEvent } from '../outbox/write-event'
 import { contentSpec } from '../static-content/static-content'
 import type { DeployDeps, DeployRun } from './deploy-run'
 import { layOutFiles } from './static-stage'
@@ -151,7 +152,7 @@ async function cutOver(deps: DeployDeps, run: DeployRun, next: { releaseId: stri
       if (next.instance) await tx.instance.update({ where: { id: next.instance.id }, data: { state: 'healthy' } })
       await tx.step.update({ where: { id: step }, data: { status: 'done', endedAt: now } })
       await run.record.moveWithin(tx, 'ACTIVE', { liveAt: now })
-      await tx.event.create({ data: { teamId, projectId, kind: 'deployment.live', payload: { deploymentId, releaseId: next.releaseId } } })
+      await writeEvent(tx, { teamId, projectId, kind: 'deployment.ready', payload: { deploymentId, environmentId, releaseId: next.releaseId } })
     })
   await run.record.step('cutover', async (step) => {
     await deps.routes.propose({ environmentId, releaseId: next.releaseId })

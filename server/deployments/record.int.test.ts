@@ -48,12 +48,16 @@ test('a worker that was overtaken writes nothing any more: no status, no step, n
 })
 
 test('a status moves only along the state table', async () => {
-  const { take, read } = await begin()
+  const { take, read, ids } = await begin()
   const record = await take()
   await expect(record.move('ACTIVE')).rejects.toThrow('PENDING cannot become ACTIVE')
   await record.fail('FAILED', { code: 'ERR_BUILD', message: 'no' })
   await expect(record.move('BUILDING')).rejects.toThrow('FAILED cannot become BUILDING')
   expect(await read()).toMatchObject({ status: 'FAILED', error: { code: 'ERR_BUILD' } })
+  const { deploymentId, environmentId, projectId } = ids
+  expect(await db.prisma.event.findMany({ where: { projectId } })).toMatchObject([
+    { kind: 'deployment.failed', payload: { deploymentId, environmentId, code: 'ERR_BUILD' } },
+  ])
 })
 
 test('a step is recorded as running before its work begins, and as failed with its reason after', async () => {

@@ -3,6 +3,7 @@ import { isAppError, type WireError } from '@/shared/errors'
 import { canMove, type DeploymentStatus, deploymentTransitions, type StepStatus } from '@/shared/states'
 import type { ScopedClient, ScopedTransaction } from '../database/scope'
 import type { ChangeBus } from '../events/bus'
+import { writeEvent } from '../outbox/write-event'
 
 /** Thrown when another worker has taken over the environment: this worker must write nothing more. */
 export class LeaseLost extends Error {
@@ -92,14 +93,9 @@ export class DeploymentRecord {
         where: { deploymentId: this.ids.deploymentId, status: 'running' },
         data: { status: status === 'FAILED' ? 'failed' : 'canceled', endedAt: new Date() },
       })
-      await tx.event.create({
-        data: {
-          teamId: this.ids.teamId,
-          projectId: this.ids.projectId,
-          kind: status === 'FAILED' ? 'deployment.failed' : 'deployment.canceled',
-          payload: { deploymentId: this.ids.deploymentId, code: error?.code ?? null },
-        },
-      })
+      const { teamId, projectId, deploymentId, environmentId } = this.ids
+      const kind = status === 'FAILED' ? 'deployment.failed' : 'deployment.canceled'
+      await writeEvent(tx, { teamId, projectId, kind, payload: { deploymentId, environmentId, code: error?.code ?? null } })
     })
   }
 

@@ -7,6 +7,7 @@ import type { Actor } from '../actor'
 import { writeAudit } from '../audit/audit'
 import { isUniqueViolation } from '../database/client'
 import { type ScopedClient, scopeTo } from '../database/scope'
+import { writeEvent } from '../outbox/write-event'
 import { requireProject } from '../projects/read'
 import { authorize } from '../teams/policy'
 import { claimName, claimRecord, claimToken, rivalClaim } from './claims'
@@ -162,6 +163,8 @@ async function insert(
   takeOver: boolean,
 ): Promise<{ id: string; teamId: string; projectId: string } | null> {
   const detail = { hostname: row.hostname, ...(takeOver ? { takenOver: true } : {}) }
+  const payload = { domainId: row.id, hostname: row.hostname }
+  const added = { teamId: actor.teamId, projectId: row.projectId, kind: 'domain.added', payload } as const
   if (!takeOver)
     return db.$transaction(async (tx) => {
       await requireRoom(tx, actor, row.projectId)
@@ -171,6 +174,7 @@ async function insert(
       }
       await tx.domain.create({ data: { ...row, teamId: actor.teamId, nextCheckAt: new Date() } })
       await writeAudit(tx, actor, { action: 'domain.added', subject: row.id, detail })
+      await writeEvent(tx, added)
       return null
     })
   // The only write to another team's data: DNS proves the ownership, and the other team's audit log records it.
@@ -185,11 +189,14 @@ async function insert(
       await tx.auditEntry.create({
         data: { ...note, teamId: rival.teamId, detail: { hostname: row.hostname, reason: 'another team proved by DNS that it owns the name' } },
       })
+      const lost = { domainId: rival.id, hostname: row.hostname, reason: 'claimed_by_another_team' } as const
+      await writeEvent(tx, { teamId: rival.teamId, projectId: rival.projectId, kind: 'domain.removed', payload: lost })
     }
     await tx.domain.create({ data: { ...row, teamId: actor.teamId, nextCheckAt: new Date() } })
     await tx.auditEntry.create({
       data: { teamId: actor.teamId, actorId: actor.id, actorName: actor.name, action: 'domain.added', subject: row.id, detail },
     })
+    await writeEvent(tx, added)
     return rival
   })
 }

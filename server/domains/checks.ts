@@ -5,6 +5,7 @@ import type { WireError } from '@/shared/errors'
 import { projectHost } from '@/shared/naming'
 import { canMove, domainTransitions } from '@/shared/states'
 import type { ChangeBus } from '../events/bus'
+import { writeEvent } from '../outbox/write-event'
 import { rivalClaim } from './claims'
 import { coveringNames, usableCertificate } from './covers'
 import { examine, judge, type Verdict } from './doctor/examine'
@@ -79,9 +80,13 @@ async function checkNow(deps: DomainCheckDeps, domainId: string): Promise<void> 
   const findings = examine(await gatherFacts(subject, sources), sources.ports)
   const verdict = judge(findings)
   const state = nextState(row.state, verdict)
-  const write = (tx: Pick<PrismaClient, 'domain' | 'certificate'>) => writeOutcome(tx, row, state, findings, verdict)
+  const write = async (tx: Prisma.TransactionClient) => {
+    const isWritten = await writeOutcome(tx, row, state, findings, verdict)
+    if (isWritten && state !== row.state) await writeStateEvent(tx, row, state, verdict)
+    return isWritten
+  }
   const first = domainTraits[state].routed && !domainTraits[row.state].routed
-  if (!(await (first ? writeAsFirst(prisma, row, subject, write) : write(prisma)))) return
+  if (!(await (first ? writeAsFirst(prisma, row, subject, write) : prisma.$transaction(write)))) return
   if (domainTraits[state].routed !== domainTraits[row.state].routed)
     await deps.onRouted().catch((error) => deps.logger.warn({ err: error }, 'routes not published; the monitor tries again'))
   await deps.bus.publish({ kind: 'domain', id: row.id, teamId: row.teamId, projectId: row.projectId })
@@ -124,6 +129,13 @@ async function writeAsFirst(
     await tx.domain.updateMany({ where: { id: row.id }, data: { nextCheckAt: new Date() } })
     return false
   })
+}
+
+async function writeStateEvent(tx: Prisma.TransactionClient, row: Domain, state: Domain['state'], { problem }: Verdict): Promise<void> {
+  const { teamId, projectId, id: domainId, hostname } = row
+  if (state === 'verified') await writeEvent(tx, { teamId, projectId, kind: 'domain.verified', payload: { domainId, hostname } })
+  if (state === 'misconfigured')
+    await writeEvent(tx, { teamId, projectId, kind: 'domain.misconfigured', payload: { domainId, hostname, code: problem?.code ?? null } })
 }
 
 const outcomeOf = (findings: readonly DomainCheck[]): string => findings.map((one) => `${one.id}:${one.state}`).join()

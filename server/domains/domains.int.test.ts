@@ -34,6 +34,11 @@ afterAll(async () => {
 
 const add = (actor: Actor, project: string, hostname: string, more: object = {}) =>
   api.platform.domains.add(actor, project, domainInput.parse({ hostname, ...more }))
+/** Kinds and payloads of what was written to the outbox about a domain, oldest first. */
+async function eventsOf(domainId: string): Promise<[string, unknown][]> {
+  const rows = await api.database.prisma.event.findMany({ where: { payload: { path: ['domainId'], equals: domainId } }, orderBy: { id: 'asc' } })
+  return rows.map(({ kind, payload }) => [kind, payload])
+}
 const setState = (hostname: string, state: 'verified' | 'unverified') => api.database.prisma.domain.update({ where: { hostname }, data: { state } })
 
 describe('adding a domain', () => {
@@ -48,6 +53,7 @@ describe('adding a domain', () => {
       action: 'domain.added',
       actorId: ours.id,
     })
+    expect(await eventsOf(domain.id)).toEqual([['domain.added', { domainId: domain.id, hostname: 'www.shop-one.example' }]])
   })
 
   it('refuses the platform’s own names, and names this team uses elsewhere', async () => {
@@ -82,6 +88,8 @@ describe('adding a domain', () => {
     expect(
       await api.database.prisma.auditEntry.findFirst({ where: { teamId: theirs.teamId, subject: first.id, action: 'domain.lost' } }),
     ).toBeTruthy()
+    const lost = { domainId: first.id, hostname: 'contested.example', reason: 'claimed_by_another_team' }
+    expect((await eventsOf(first.id)).at(-1)).toEqual(['domain.removed', lost])
   })
 
   it('below a name another team has verified asks for proof, and below one it only typed does not', async () => {
@@ -170,6 +178,7 @@ it('a domain is found, and its removal confirmed, by the name as people write it
   expect(await api.platform.domains.get(ours, 'bücher.example.')).toMatchObject({ id, hostname: 'xn--bcher-kva.example' })
   expect(await api.platform.domains.get(ours, 'XN--Bcher-kva.example')).toMatchObject({ id })
   await api.platform.domains.remove(ours, 'BÜCHER.example', 'Bücher.example')
+  expect((await eventsOf(id)).at(-1)).toEqual(['domain.removed', { domainId: id, hostname: 'xn--bcher-kva.example', reason: 'removed' }])
 })
 
 describe('a redirect', () => {
@@ -330,6 +339,8 @@ describe('a domain in time', () => {
       await api.platform.domains.check(ours, id)
       await expect.poll(async () => (await read()).state, { timeout: 10_000 }).toBe('verified')
       expect(seen.routed).toBe(1)
+      // The failed examination before changed no state and has no event.
+      expect(await eventsOf(id)).toEqual(['domain.added', 'domain.verified'].map((kind) => [kind, { domainId: id, hostname: first.hostname }]))
     } finally {
       await rounds.stop()
     }

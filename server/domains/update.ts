@@ -6,6 +6,7 @@ import type { Actor } from '../actor'
 import { writeAudit } from '../audit/audit'
 import { keepCertificates } from '../certificates/kept'
 import { type ScopedClient, type ScopedTransaction, scopeTo } from '../database/scope'
+import { writeEvent } from '../outbox/write-event'
 import { authorize } from '../teams/policy'
 import { requireEnvironment } from './add'
 import type { DomainDeps } from './deps'
@@ -69,6 +70,8 @@ export async function removeDomain(deps: DomainDeps, actor: Actor, idOrHostname:
     await keepCertificates(tx, actor.teamId, row.id)
     await tx.domain.deleteMany({ where: { id: row.id } })
     await writeAudit(tx, actor, { action: 'domain.removed', subject: row.id, detail: { hostname: row.hostname } })
+    const payload = { domainId: row.id, hostname: row.hostname, reason: 'removed' } as const
+    await writeEvent(tx, { teamId: actor.teamId, projectId: row.projectId, kind: 'domain.removed', payload })
   })
   await deps.routesChanged()
   await deps.bus.publish({ kind: 'domain', id: row.id, teamId: actor.teamId, projectId: row.projectId })
