@@ -91,65 +91,28 @@ test('maintenance closes the app with a message, and opens it again', async ({ p
   await expect.poll(async () => (await platform.visit(host)).status).toBe(200)
 })
 
-test('rules nobody can read close the project; they are shown, and taken back without opening it', async ({ page }) => {
+test('stored rules that cannot be read close the project; the page says why, and a replacement opens it', async ({ page }) => {
   const errors = pageErrors(page)
   const database = await openPlatformDatabase(platform)
   try {
-    await database.storeRules('site', '[{"kind": "passkey", "users": [{"name": "ann"}]}]')
-    // A change of anybody has a new table made.
+    await database.storeRules('site', '{"protection": {"kind": "passkey", "users": [{"name": "ann"}]}}')
+    // A change of another project makes the control plane publish a new table.
     await api(platform, 'POST', '/projects', { name: 'neighbour' })
     await api(platform, 'PATCH', '/projects/neighbour/rules', { cleanUrls: true })
   } finally {
     await database.close()
   }
-  await expect.poll(async () => (await platform.visit(host)).body).toMatch(/cannot be known who may come in/)
+  await expect.poll(async () => (await platform.visit(host)).body).toMatch(/the site is closed until they are fixed/)
   await signIn(page, platform)
   await page.goto(`${platform.url}/site`)
   const problem = page.getByRole('alert').filter({ hasText: 'This site is closed to visitors' })
-  await expect(problem).toContainText('they are not what rules are stored as')
+  await expect(problem).toContainText('protection')
   await expect(problem).toContainText(host)
   await expect(page.getByText('Closed', { exact: true })).toBeVisible()
   await problem.getByRole('link', { name: 'View rules' }).click()
-  const unread = page.getByRole('region', { name: 'Rules that cannot be read' })
-  await expect(unread.locator('pre')).toContainText('"kind": "passkey"')
-  // While it is not known who may come in, nothing else is set.
-  await expect(page.getByLabel('Who may see it')).toBeDisabled()
-  await unread.getByRole('button', { name: 'Discard unreadable rules…' }).click()
-  const dialog = page.getByRole('dialog')
-  await expect(dialog.locator('pre')).toContainText('"name": "ann"')
-  await expect(dialog.getByLabel('Close the site for maintenance')).toBeChecked()
-  await dialog.getByRole('button', { name: 'Discard' }).click()
-  await expect(unread).toHaveCount(0)
+  await expect(page.getByRole('region', { name: 'Maintenance' })).toBeVisible()
+  await api(platform, 'PATCH', '/projects/site/rules', { protection: null, allowedAddresses: [], maintenance: null })
   await expect(problem).toHaveCount(0)
-  const maintenance = page.getByRole('region', { name: 'Maintenance' })
-  await expect(maintenance.getByLabel('Closed for maintenance')).toBeChecked()
-  expect((await platform.visit(host)).status).toBe(503)
-  await maintenance.getByLabel('Closed for maintenance').uncheck()
-  await maintenance.getByRole('button', { name: 'Save' }).click()
   await expect.poll(async () => (await platform.visit(host)).status).toBe(200)
   expect(errors).toEqual([])
-})
-
-test('parts of rules that cannot be read are told at once, and the others are kept when they are taken back', async ({ page }) => {
-  const database = await openPlatformDatabase(platform)
-  try {
-    const redirects = [
-      { source: '/kept', destination: '/about', status: 308 },
-      { source: '/wrong', destination: 7, status: 308 },
-    ]
-    await database.storeRules('site', JSON.stringify({ redirects, edgeScript: { main: 'worker.js' } }))
-    await api(platform, 'PATCH', '/projects/neighbour/rules', { cleanUrls: false })
-  } finally {
-    await database.close()
-  }
-  await signIn(page, platform)
-  await page.goto(`${platform.url}/site/rules`)
-  const problem = page.getByRole('alert').filter({ hasText: '2 parts of this project are not served' })
-  await expect(problem.getByRole('listitem')).toHaveCount(2)
-  expect(await platform.visit(host, '/kept')).toMatchObject({ status: 308, headers: { location: '/about' } })
-  await page.getByRole('button', { name: 'Discard unreadable rules…' }).click()
-  await page.getByRole('dialog').getByRole('button', { name: 'Discard' }).click()
-  await expect(problem).toHaveCount(0)
-  await expect(page.getByRole('region', { name: 'Redirects' }).getByLabel('Path')).toHaveValue('/kept')
-  expect((await platform.visit(host, '/kept')).status).toBe(308)
 })

@@ -9,7 +9,7 @@ import playwright from '../playwright.config'
 import { type GitServer, startGitServer } from '../test/support/git-server'
 import { type RunningPlatform, startPlatform } from '../test/support/platform'
 import { openPlatformDatabase } from '../test/support/platform-database'
-import { certificateOf, closedRules, furnish, overwriteRules, partlyReadRules, refusedName, type Showroom, zone } from './support/showroom'
+import { certificateOf, closedRules, furnish, overwriteRules, refusedName, type Showroom, zone } from './support/showroom'
 
 /**
  * Photographs the pages of the built platform, with real projects on it: npx tsx scripts/screenshots.ts [--docs] [scene…].
@@ -128,17 +128,8 @@ async function edgeScenes(platform: RunningPlatform): Promise<Scene[]> {
   ]
 }
 
-/** Of a shop whose rules a newer version wrote: one that nobody may enter, and one that lacks parts. */
-const closedScenes: Scene[] = [
-  { name: 'project-closed', route: '/storefront' },
-  {
-    name: 'rules-unreadable',
-    route: '/storefront/rules',
-    prepare: byButton('Discard unreadable rules…', (page) => page.getByRole('dialog')),
-    window: true,
-  },
-]
-const leftOutScenes: Scene[] = [{ name: 'rules-left-out', route: '/storefront/rules' }]
+/** A project whose stored rules cannot be read. */
+const closedScenes: Scene[] = [{ name: 'project-closed', route: '/storefront' }]
 /** As somebody sees them who may look and not change. */
 const memberScenes: Scene[] = [{ name: 'domain-member', route: `/storefront/domains/${zone}` }]
 
@@ -204,8 +195,6 @@ async function main(): Promise<void> {
     await everyLook((page) => signIn(page, { ...platform, ...member }), memberScenes, platform)
     await overwriteRules(platform, database, closedRules)
     await everyLook(signedIn, closedScenes, platform)
-    await overwriteRules(platform, database, partlyReadRules)
-    await everyLook(signedIn, leftOutScenes, platform)
   } finally {
     await browser.close()
     for (const close of closing) await close()

@@ -55,28 +55,11 @@ export const rulesPatch = z
       .partialRecord(z.enum(projectRulesKeys), z.string().max(64))
       .optional()
       .meta({ description: 'Versions of fields as they were read, "" for one that was not set: 409 when one was changed since.' }),
-    discardUnread: z
-      .string()
-      .max(64)
-      .optional()
-      .meta({ description: 'Takes back what was set and cannot be read, whatever it is; the `version` of `unread`: 409 when it was changed since.' }),
   })
   .strict()
 export type RulesPatch = z.output<typeof rulesPatch>
 
 const partialView = z.object({ ...open, protection: protectionView }).partial()
-export const unreadRules = z.object({
-  /** Why it cannot be read. */
-  why: z.string(),
-  /** It may say who may come in: nobody is let in until somebody says what holds. */
-  keepsOut: z.boolean(),
-  /** As it is stored, but for passwords and tokens; null for who may not change it. */
-  text: z.string().nullable(),
-  /** Characters beyond those shown. */
-  leftOutChars: z.number(),
-  version: z.string(),
-})
-export type UnreadRules = z.infer<typeof unreadRules>
 
 export const rulesView = z.object({
   /** What was set here; it is laid over the files. */
@@ -87,8 +70,6 @@ export const rulesView = z.object({
   outsideHosts: z.array(z.string()),
   /** Version of each field set here. Send the versions of the fields that you change, to detect concurrent changes by others. */
   versions: z.record(z.string(), z.string()),
-  /** Stored settings that this version cannot read: written by a newer version, or not through the API. */
-  unread: unreadRules.nullable(),
 })
 export type RulesView = z.infer<typeof rulesView>
 

@@ -27,7 +27,8 @@ export function enter(table: HostTable, route: LiveRoute, compiled: CompiledPoli
 /** Checks maintenance and protection only: also applied to a request that another project rewrites to this one. */
 export function admitVisitor(route: LiveRoute, compiled: CompiledPolicy, view: RequestView, now: number): Soon<Entrance> {
   const { maintenance, guard } = compiled
-  if (route.closed) return { kind: 'problem', problem: { kind: 'closed', host: view.host, projectName: route.projectName } }
+  if (route.closed)
+    return { kind: 'problem', problem: { kind: 'closed', host: view.host, projectName: route.projectName, message: maintenance?.message ?? '' } }
   if (maintenance !== null && !maintenance.except?.has(view.facts.clientIp))
     return { kind: 'problem', problem: { kind: 'maintenance', host: view.host, projectName: route.projectName, message: maintenance.message } }
   return guard === null ? { kind: 'pass', edits: null } : guard.check(view, now)

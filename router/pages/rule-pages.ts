@@ -5,8 +5,8 @@ export type RuleProblem =
   | { kind: 'forbidden'; host: string }
   | { kind: 'protected'; host: string; with: 'password' | 'token' }
   | { kind: 'maintenance'; host: string; projectName: string; message: string | null }
-  /** The rules cannot be applied, so the site is closed. */
-  | { kind: 'closed'; host: string; projectName: string }
+  /** The rules cannot be applied, so the site is closed. `message`: the reason, from the route table. */
+  | { kind: 'closed'; host: string; projectName: string; message: string }
   | { kind: 'rate-limited'; host: string; limit: number; windowSeconds: number; retryAfterSeconds: number }
   /** For deployments that consist of files only. */
   | { kind: 'no-file' | 'read-only'; host: string }
@@ -48,7 +48,7 @@ export function describeRuleProblem(problem: RuleProblem): PageText {
         status: 503,
         code: 'ERR_UNAVAILABLE',
         title: `${problem.projectName} is closed for now`,
-        message: 'Its rules cannot be applied, and without them it cannot be known who may come in. So nobody is let in.',
+        message: problem.message,
         actions: ['If this is your app: open the project in the dashboard. It says what is wrong and what to do.'],
       }
     case 'rate-limited':

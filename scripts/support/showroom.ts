@@ -208,12 +208,8 @@ export async function furnish(world: DomainPlatform, git: GitServer): Promise<Sh
 }
 
 export const closedRules = { protection: { kind: 'passkey', relyingParty: 'storefront.example', users: [{ name: 'reviewer' }] } }
-export const partlyReadRules = {
-  redirects: [...(rules.redirects ?? []), { source: '/outlet/:name(', destination: '/sale', status: 308 }],
-  edgeScript: { main: 'worker.js', routes: ['/api/*'] },
-}
 
-/** Rules of the shop as a newer Switchyard would have left them; a neighbour's change has the routers hear of it. */
+/** Stores rules that cannot be read; a change of another project makes the control plane publish a new table. */
 export async function overwriteRules(platform: RunningPlatform, database: PlatformDatabase, json: object): Promise<void> {
   const problems = async () => JSON.stringify((await api<{ edgeProblems: unknown }>(platform, 'GET', '/projects/storefront')).body.edgeProblems)
   const before = await problems()

@@ -122,10 +122,11 @@ async function expectCutover(neighbour: Project): Promise<void> {
   expect((await get(`good-${neighbour.live.deployment.id}.localhost`)).status).toBe(503)
 }
 
-const closed = /cannot be known who may come in/
+const closed = /the site is closed until/
 
 test.each<[string, (bad: Project) => Promise<unknown>]>([
   ['a protection of a kind only a newer version knows', (bad) => setRules(bad, '{"protection": {"kind": "passkey"}}')],
+  ['one rule of a status there is not', (bad) => setRules(bad, '{"redirects": [{"source": "/a", "destination": "/b", "status": 399}]}')],
   ['an allow list that is none', (bad) => setRules(bad, '{"allowedAddresses": "192.0.2.0/24"}')],
   ['settings that are none', (bad) => setRules(bad, '["protection"]')],
   ['settings of 20 MB', (bad) => setRules(bad, JSON.stringify({ cleanUrls: true, padding: 'x'.repeat(20_000_000) }))],
@@ -142,7 +143,7 @@ test.each<[string, (bad: Project) => Promise<unknown>]>([
   expect(answer.body).toMatch(closed)
   expect(answer.body).not.toContain('app bad')
   expect(await problemsOf(bad)).toMatchObject([
-    { effect: 'closed', message: expect.stringContaining('nobody is let in'), hosts: expect.arrayContaining(['bad.localhost']) },
+    { effect: 'closed', message: expect.stringContaining('the site is closed'), hosts: expect.arrayContaining(['bad.localhost']) },
   ])
   expect(await problemsOf(good)).toEqual([])
   expect(await db.prisma.event.findMany({ where: { kind: 'project.edge-problems' } })).toMatchObject([{ projectId: bad.owner.project.id }])
@@ -160,10 +161,6 @@ const expanding = (count: number) => {
 }
 
 test.each<[string, (bad: Project) => Promise<unknown>]>([
-  [
-    'one rule of a status there is not',
-    (bad) => setRules(bad, '{"redirects": [{"source": "/a", "destination": "/b", "status": 399}], "balance": "by-moon"}'),
-  ],
   ['a domain that is no hostname', (bad) => addDomain(bad, 'bad host!')],
   [
     'one domain in two spellings',
@@ -185,16 +182,6 @@ test.each<[string, (bad: Project) => Promise<unknown>]>([
   const problems = await problemsOf(bad)
   expect(problems.length).toBeGreaterThan(0)
   for (const problem of problems) expect(problem).toMatchObject({ effect: 'left-out', nextAction: expect.any(String) })
-})
-
-test('an instance without a usable address gets no requests; the others do', async () => {
-  const [good, bad] = [await liveProject('good'), await liveProject('bad')]
-  await routes.sync()
-  await db.pool.query(`UPDATE "Instance" SET "host" = 'not-an-address' WHERE "id" = $1`, [bad.live.instance.id])
-  await expectCutover(good)
-  expect((await get('bad.localhost')).status).toBe(503)
-  expect((await get('good.localhost')).status).toBe(200)
-  expect(await problemsOf(bad)).toMatchObject([{ effect: 'left-out', message: expect.stringContaining('must be an IP literal') }])
 })
 
 test('a team that fills the table with rules is closed where it is beyond its share; who asks for little is served', async () => {
@@ -220,7 +207,7 @@ test('a release whose own rules would close it does not go live; what is live st
   await db.pool.query('UPDATE "Artifact" SET "edgePolicy" = $1::jsonb WHERE "id" = $2', ['{"allowedAddresses": 7}', next.artifact.id])
   await expect(routes.propose({ environmentId: bad.owner.environment.id, releaseId: next.release.id })).rejects.toMatchObject({
     code: 'ERR_DETECT',
-    message: expect.stringContaining('allowedAddresses cannot be read'),
+    message: expect.stringContaining('allowedAddresses: '),
     details: { nextAction: expect.stringContaining('deploy again') },
   })
   expect((await get('bad.localhost')).body).toBe('app bad.localhost')

@@ -79,7 +79,7 @@ test('a release whose own files would close it serves nobody, whatever waits to 
   await db.prisma.artifact.update({ where: { id: nextRelease.artifact.id }, data: { edgePolicy: { allowedAddresses: 'nonsense' } } })
   await db.prisma.deployment.update({ where: { id: next.id }, data: { artifactId: nextRelease.artifact.id } })
   const others = routes.sync()
-  await expect(routes.propose({ environmentId: owner.environment.id, releaseId: nextRelease.release.id })).rejects.toThrow('nobody is let in')
+  await expect(routes.propose({ environmentId: owner.environment.id, releaseId: nextRelease.release.id })).rejects.toThrow('the site is closed')
   await others
   await routes.sync()
   const shown = tables.map((table) => table.routes.find(({ host }) => host === 'shop.localhost'))

@@ -1,26 +1,17 @@
 import { expect, test } from 'vitest'
-import { fairShares, fitting } from './shares'
+import { fitting } from './shares'
 
-test('who asks for less than an equal part gets it whole, however much others ask for', () => {
-  const shares = fairShares(
-    100,
-    new Map([
-      ['huge', 1_000_000],
-      ['small', 5],
-      ['large', 60],
-    ]),
-  )
-  expect(shares).toEqual(
-    new Map([
-      ['small', 5],
-      ['large', 47.5],
-      ['huge', 47.5],
-    ]),
-  )
+const charge = (teamId: string, projectId: string, size: number) => ({ teamId, projectId, size })
+
+test('a team that asks for no more than an equal share gets everything, however much others ask for', () => {
+  const small = [charge('a', 'a1', 20), charge('b', 'b1', 33)]
+  const huge = Array.from({ length: 1000 }, (_, i) => charge('c', `c${i}`, 1))
+  const fit = fitting([...huge, ...small], 100)
+  expect(small.every((own) => fit.has(own))).toBe(true)
+  expect(fit.size).toBe(2 + 47)
 })
 
-test('what fits is kept whole; beyond it the greediest team gives way, its greediest project first, its last things first', () => {
-  const charge = (teamId: string, projectId: string, size: number) => ({ teamId, projectId, size })
+test('everything is kept when it fits; otherwise the largest team gives way, its largest project first, its last entries first', () => {
   const modest = [charge('a', 'a1', 10), charge('b', 'b1', 10)]
   expect(fitting(modest, 20)).toEqual(new Set(modest))
   const greedy = Array.from({ length: 50 }, () => charge('c', 'c1', 10))

@@ -1,20 +1,3 @@
-/**
- * Max-min fair division of `total`: no key gets more than it asked for, and unused shares go to the keys that asked for more. A request for
- * less than an equal share is always granted completely.
- */
-export function fairShares<K>(total: number, asked: ReadonlyMap<K, number>): Map<K, number> {
-  const shares = new Map<K, number>()
-  let left = Math.max(0, total)
-  let sharers = asked.size
-  for (const [key, amount] of [...asked].sort((a, b) => a[1] - b[1])) {
-    const share = Math.min(amount, left / sharers)
-    shares.set(key, share)
-    left -= share
-    sharers -= 1
-  }
-  return shares
-}
-
 /** An entry of a table, with the team and project that own it. */
 export interface Charge {
   teamId: string
@@ -23,28 +6,28 @@ export interface Charge {
 }
 
 /**
- * The `charges` that fit into `total`: divided fairly between teams, then between the projects of a team, then in the given order (most
- * important first). Deterministic: the result does not depend on earlier tables.
+ * The `charges` that fit into `total`: the smallest teams first, then the smallest projects of a team, then in the given order (most important
+ * first). A team that needs no more than an equal share of `total` gets everything, whatever others ask for.
  */
 export function fitting<C extends Charge>(charges: readonly C[], total: number): Set<C> {
-  if (sum(charges) <= total) return new Set(charges)
-  const fit = new Set<C>()
-  for (const [teamCharges, share] of divided(charges, total, (charge) => charge.teamId))
-    for (const [own, part] of divided(teamCharges, share, (charge) => charge.projectId)) {
-      let left = part
-      for (const charge of own) {
-        if (charge.size > left) continue
-        left -= charge.size
-        fit.add(charge)
-      }
-    }
-  return fit
+  const teams = sizesBy(charges, ({ teamId }) => teamId)
+  const all = [...teams.values()].reduce((sum, size) => sum + size, 0)
+  if (all <= total) return new Set(charges)
+  const projects = sizesBy(charges, ({ projectId }) => projectId)
+  const difference = (sizes: ReadonlyMap<string, number>, a: string, b: string): number => (sizes.get(a) ?? 0) - (sizes.get(b) ?? 0)
+  const ordered = charges.toSorted((a, b) => difference(teams, a.teamId, b.teamId) || difference(projects, a.projectId, b.projectId))
+  let left = total
+  return new Set(
+    ordered.filter(({ size }) => {
+      if (size > left) return false
+      left -= size
+      return true
+    }),
+  )
 }
 
-function* divided<C extends Charge>(charges: readonly C[], total: number, by: (charge: C) => string): IterableIterator<[C[], number]> {
-  const groups = Map.groupBy(charges, by)
-  const shares = fairShares(total, new Map([...groups].map(([key, own]) => [key, sum(own)])))
-  for (const [key, own] of groups) yield [own, shares.get(key) ?? 0]
+function sizesBy(charges: readonly Charge[], idOf: (charge: Charge) => string): Map<string, number> {
+  const sizes = new Map<string, number>()
+  for (const charge of charges) sizes.set(idOf(charge), (sizes.get(idOf(charge)) ?? 0) + charge.size)
+  return sizes
 }
-
-const sum = (charges: readonly Charge[]): number => charges.reduce((total, { size }) => total + size, 0)

@@ -20,51 +20,30 @@ export interface OwnedCertificate {
 const report = 'If nobody changed the database by hand, this is a fault of Switchyard: report it.'
 
 /**
- * Routes as routers take them, by the very checks they apply: one they would refuse the whole table for is left out alone, or what is
- * wrong in it. The first of two for one host stays.
+ * The routes that routers accept, by the checks of the routers: they would refuse the whole table for an invalid route. Each invalid route is
+ * left out and reported as a problem of its project. Of two routes for the same host the first one stays.
  */
 export function soundRoutes(routes: readonly Route[], problems: FoundProblems): Route[] {
-  const places = new Set<string>()
-  return routes.flatMap((given) => {
-    const { teamId, projectId, deploymentId } = given
-    const found = (message: string, nextAction: string) =>
-      problems.add({ teamId, projectId, deploymentId, host: given.host, origin: 'record', effect: 'left-out', message, nextAction })
-    const place = placeOf(given.host)
-    if (place === null) {
-      found(`"${given.host.slice(0, 100)}" is no hostname, so nothing is served there.`, `Remove it and add it as it must be. ${report}`)
-      return []
+  const hosts = new Set<string>()
+  return routes.filter((route) => {
+    const { teamId, projectId, deploymentId, host: name } = route
+    const invalid = (message: string, nextAction: string) => {
+      problems.add({ teamId, projectId, deploymentId, host: name, origin: 'record', effect: 'left-out', message, nextAction })
+      return false
     }
-    if (places.has(place.host)) {
-      found(`${given.host} is said twice, in two spellings; the first one is served.`, 'Remove one of the two.')
-      return []
-    }
-    const route = repaired(given, (wrong) => found(`The record of this address is wrong and is served without: ${wrong}.`, `Deploy again. ${report}`))
-    if (route === null) {
-      found('The record of this address is not what routers take, so nothing is served there.', `Deploy again. ${report}`)
-      return []
-    }
-    places.add(place.host)
-    return [route]
+    const host = placeOf(name)?.host
+    if (host === undefined)
+      return invalid(`"${name.slice(0, 100)}" is no hostname, so nothing is served there.`, `Remove it and add it again. ${report}`)
+    if (hosts.has(host)) return invalid(`${name} is the same host as another address; the first one is served.`, 'Remove one of the two.')
+    const issue = routeSchema.safeParse(route).error?.issues[0]
+    if (issue)
+      return invalid(
+        `The record of this address is invalid, so nothing is served there (${issue.path.join('.')}: ${issue.message}).`,
+        `Deploy again. ${report}`,
+      )
+    hosts.add(host)
+    return true
   })
-}
-
-const optional = new Set(['content', 'httpsOnly', 'hstsSeconds', 'redirectTo'])
-
-/** Without what is wrong, where the rest is of use; else null. */
-function repaired(given: Route, onWrong: (what: string) => void): Route | null {
-  const issues = routeSchema.safeParse(given).error?.issues
-  if (!issues) return given
-  const route: Record<string, unknown> = { ...given }
-  const lost = new Set<unknown>()
-  for (const { path, message } of issues) {
-    const [field, index] = path
-    if (field === 'targets' && typeof index === 'number') lost.add(given.targets[index])
-    else if (typeof field === 'string' && optional.has(field)) delete route[field]
-    onWrong(`${path.join('.')}: ${message}`)
-  }
-  route.targets = given.targets.filter((target) => !lost.has(target)).slice(0, 10_000)
-  const parsed = routeSchema.safeParse(route)
-  return parsed.success ? (route as unknown as Route) : null
 }
 
 /** Certificates as routers take them. */

@@ -3,7 +3,7 @@ import type { Artifact, Prisma } from '@/server/database/generated/client'
 import { AppError, isAppError } from '@/shared/errors'
 import { findExcess } from '@/shared/rules/weight'
 import type { DeployRun } from '../deployments/deploy-run'
-import { type PartialRules, rawFields, readStored } from './stored'
+import { type PartialRules, readStored } from './stored'
 
 /**
  * Rules that the build wrote among its public files join those that stood in the source. A copy of a file of the source says nothing new.
@@ -12,8 +12,8 @@ import { type PartialRules, rawFields, readStored } from './stored'
 export async function adoptOutputRules(run: DeployRun, artifact: Artifact, directory: string): Promise<void> {
   const { policy, warnings } = await readOutputRules(directory).catch(ofThisStep)
   const before = readStored(artifact.edgePolicy)
-  // What cannot be read closes the deployment, which the cutover refuses.
-  if (before.unusable !== null) return
+  // The cutover refuses a release whose rules are invalid.
+  if (before.invalid !== null) return
   const { merged, added } = addMissing(before.policy, policy)
   if (added === 0) return
   const excess = findExcess(merged)
@@ -27,7 +27,7 @@ export async function adoptOutputRules(run: DeployRun, artifact: Artifact, direc
   await run.record.fenced((tx) =>
     tx.artifact.update({
       where: { id: artifact.id },
-      data: { edgePolicy: { ...rawFields(artifact.edgePolicy), ...merged } as unknown as Prisma.InputJsonObject },
+      data: { edgePolicy: merged as unknown as Prisma.InputJsonObject },
     }),
   )
 }

@@ -1,8 +1,6 @@
 import type { PrismaClient } from '@/server/database/generated/client'
-import { readStored, type StoredRules, unusable } from './stored'
-
-/** Bytes of the largest column that is fetched; it is far above the limits of rules. */
-export const maxColumnBytes = 8 * 1024 * 1024
+import { ruleLimits } from '@/shared/rules/weight'
+import { invalidRules, readStored, type StoredRules } from './stored'
 
 interface Fingerprint {
   id: string
@@ -82,7 +80,8 @@ export class RulesReader {
     }
     const missing: string[] = []
     for (const { id, md5, bytes } of rows) {
-      const known = bytes > maxColumnBytes ? tooLarge : this.#known.get(md5)
+      // A larger column exceeds the limit by its length alone: do not fetch it.
+      const known = bytes > ruleLimits.sourceWeight ? tooLarge : this.#known.get(md5)
       if (known) keep(id, md5, known)
       // Rules removed between the two queries: the project stays closed until the next table.
       else found.set(id, removed)
@@ -95,6 +94,5 @@ export class RulesReader {
 }
 
 const batch = 200
-export const tooLargeText = 'they are larger than any rules may be'
-const tooLarge = unusable(tooLargeText)
-const removed = unusable('they were removed at this moment')
+const tooLarge = invalidRules('they exceed the size limit of rules')
+const removed = invalidRules('they were removed while the route table was computed')

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { hashPassword, verifyPassword } from '@/shared/node/access-secrets'
+import { verifyPassword } from '@/shared/node/access-secrets'
 import type { RouteTable } from '@/shared/route-table'
-import type { RulesPatch, RulesView } from '@/shared/rules-settings'
+import type { RulesPatch } from '@/shared/rules-settings'
 import { createDeploymentRow, createProject, createReleaseWithInstance, openTestDatabase } from '@/test/support/factory'
 import type { Actor } from '../actor'
 import { createRoutePublisher } from '../routes/publisher'
@@ -190,68 +190,26 @@ describe('bounds', () => {
   })
 })
 
-describe('what cannot be read', () => {
+describe('stored rules that cannot be read', () => {
   const store = (projectId: string, json: string) => db.pool.query('UPDATE "Project" SET "edgePolicy" = $1::jsonb WHERE "id" = $2', [json, projectId])
 
-  test('a protection that cannot be read stays, and keeps the project closed, until somebody says what holds', async () => {
-    const { projectId, routes, update, policyOf, tables } = await setUp()
-    await store(projectId, '{"protection": {"kind": "passkey"}, "cleanUrls": true}')
-    await routes.sync()
-    const isClosed = () => tables.at(-1)?.routes.every((route) => route.closed) && policyOf('shop.localhost')?.maintenance !== null
-    expect(isClosed()).toBe(true)
-    await update({ cleanUrls: false })
-    expect(isClosed()).toBe(true)
-    await update({ protection: { kind: 'basic', users: [{ name: 'ann', password: 'correct horse' }] } })
-    expect(isClosed()).toBe(false)
-    expect(policyOf('shop.localhost')).toMatchObject({ cleanUrls: false, maintenance: null, protection: { kind: 'basic' } })
-  })
-
-  test('settings nobody can read are changed only by who says what holds of all that keeps visitors out', async () => {
-    const { projectId, update, rules, actor } = await setUp()
-    await store(projectId, '"text"')
-    await expect(update({ cleanUrls: true })).rejects.toMatchObject({ code: 'ERR_CONFLICT' })
-    await expect(update({ protection: null })).rejects.toMatchObject({ code: 'ERR_CONFLICT' })
-    await update({ protection: null, allowedAddresses: ['192.0.2.0/24'], reset: ['maintenance'] })
-    expect((await rules.get(actor, 'shop')).settings).toEqual({ allowedAddresses: ['192.0.2.0/24'] })
-  })
-
-  test.each<[string, string, RulesView['settings']]>([
-    ['text', '"text"', {}],
-    ['too much, by a field no version knows', JSON.stringify({ cleanUrls: true, padding: 'x'.repeat(20_000_000) }), { cleanUrls: true }],
-    ['a protection of another version beside what can be read', '{"protection": {"kind": "passkey"}, "cleanUrls": true}', { cleanUrls: true }],
-    [
-      'one rule of many',
-      '{"redirects": [{"source": "/a", "destination": "/b", "status": 308}, {"source": "/c", "destination": 7}], "newer": {}}',
-      { redirects: [{ source: '/a', destination: '/b', status: 308 }] },
-    ],
-  ])('%s is shown, taken back by who saw it, and the rest stays', async (_, json, rest) => {
-    const { projectId, update, rules, actor, routes, tables } = await setUp()
+  test.each([
+    ['a protection of an unknown kind', '{"protection": {"kind": "passkey"}, "cleanUrls": true}'],
+    ['a text', '"text"'],
+    ['20 MB', JSON.stringify({ cleanUrls: true, padding: 'x'.repeat(20_000_000) })],
+  ])('%s: the project stays closed until a change sets or resets every access rule', async (_, json) => {
+    const { projectId, routes, update, policyOf, tables, rules, actor } = await setUp()
     await store(projectId, json)
-    const { unread } = await rules.get(actor, 'shop')
-    expect(unread?.text?.length).toBeLessThanOrEqual(64 * 1024)
-    expect(unread).toMatchObject({ keepsOut: rest.redirects === undefined })
-    await store(projectId, '["changed"]')
-    await expect(update({ discardUnread: unread?.version ?? '' })).rejects.toMatchObject({ code: 'ERR_CONFLICT' })
-    await store(projectId, json)
-    const after = await update({ discardUnread: unread?.version ?? '', maintenance: { message: null, allowedAddresses: [] } })
-    expect(after.settings).toEqual({ ...rest, maintenance: { message: null, allowedAddresses: [] } })
-    expect(after.unread).toBeNull()
     await routes.sync()
-    expect(tables.at(-1)?.routes.some((route) => route.closed)).toBe(false)
-    expect(await db.prisma.auditEntry.findFirst({ where: { subject: projectId } })).toMatchObject({ detail: { discardedUnread: true } })
-  })
-
-  test('of what cannot be read neither passwords nor tokens are shown, and to who may not change it nothing', async () => {
-    const { projectId, rules, actor } = await setUp()
-    const hash = await hashPassword('correct horse')
-    const protection = { kind: 'passkey', users: [{ name: 'ann', hash, pin: 1234 }], digests: ['5'.repeat(64)], key: 'short' }
-    await store(projectId, JSON.stringify({ protection, allowedAddresses: 'not a list', elsewhere: [hash, 'c2VjcmV0LXRva2VuLW9mLWEtbmV3ZXI'] }))
-    const { unread } = await rules.get(actor, 'shop')
-    expect(JSON.parse(unread?.text ?? '')).toEqual({
-      protection: { kind: 'passkey', users: [{ name: 'ann', hash: '(hidden)', pin: '(hidden)' }], digests: ['(hidden)'], key: '(hidden)' },
-      allowedAddresses: 'not a list',
-      elsewhere: ['(hidden)', '(hidden)'],
-    })
-    expect((await rules.get({ ...actor, role: 'member' }, 'shop')).unread).toMatchObject({ text: null, keepsOut: true })
+    const closed = () => tables.at(-1)?.routes.map((route) => route.closed ?? false)
+    expect(closed()).toEqual([true])
+    expect(policyOf('shop.localhost')?.maintenance?.message).toMatch('the site is closed until they are fixed')
+    expect((await rules.get(actor, 'shop')).settings).toEqual({})
+    for (const patch of [{ cleanUrls: false }, { protection: null }, { allowedAddresses: ['192.0.2.0/24'], reset: ['maintenance' as const] }])
+      await expect(update(patch)).rejects.toMatchObject({ code: 'ERR_CONFLICT' })
+    expect(closed()).toEqual([true])
+    await update({ protection: { kind: 'token', keep: [], create: 1 }, allowedAddresses: ['192.0.2.0/24'], reset: ['maintenance'] })
+    expect(closed()).toEqual([false])
+    expect(policyOf('shop.localhost')).toMatchObject({ maintenance: null, allowedAddresses: ['192.0.2.0/24'], protection: { kind: 'token' } })
   })
 })

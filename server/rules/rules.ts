@@ -10,10 +10,9 @@ import { writeAudit } from '../audit/audit'
 import { type ScopedClient, scopeTo } from '../database/scope'
 import type { ChangeBus } from '../events/bus'
 import { requireProject } from '../projects/read'
-import { authorize, can } from '../teams/policy'
+import { authorize } from '../teams/policy'
 import { makeProtection, presentProtection } from './protection'
-import { isFields, type PartialRules, rawFields, readStored, type StoredRules } from './stored'
-import { presentUnread, withoutUnread } from './unread'
+import { type PartialRules, readStored, type StoredRules } from './stored'
 import { refuseStale, versionsOf } from './versions'
 
 export interface RulesDeps {
@@ -39,26 +38,20 @@ export function createRules(deps: RulesDeps): Rules {
     get: async (actor, project) => {
       authorize(actor, 'project.read')
       const db = scopeTo(deps.prisma, actor)
-      return present(deps, db, actor, await requireProject(db, project))
+      return present(deps, db, await requireProject(db, project))
     },
     update: (actor, project, patch) => updateRules(deps, actor, project, patch),
   }
 }
 
-async function updateRules(
-  deps: RulesDeps,
-  actor: Actor,
-  projectId: string,
-  { versions, discardUnread, ...patch }: RulesPatch,
-): Promise<RulesUpdated> {
+async function updateRules(deps: RulesDeps, actor: Actor, projectId: string, { versions, ...patch }: RulesPatch): Promise<RulesUpdated> {
   authorize(actor, 'project.update')
   const db = scopeTo(deps.prisma, actor)
   const project = await requireProject(db, projectId)
   refuseStale(project.edgePolicy, versions)
-  const kept: unknown = discardUnread === undefined ? project.edgePolicy : withoutUnread(project.edgePolicy, discardUnread)
-  const before = readStored(kept)
-  refuseUnsaid(before, kept, patch)
-  const { next, newTokens } = await changed(rawFields(kept), before.policy, patch)
+  const before = readStored(project.edgePolicy)
+  refuseWithoutAccess(before, patch)
+  const { next, newTokens } = await changed(before.policy, patch)
   const stored = readStored(next)
   refuseProblems(patch, stored)
   await refuseWithoutRoom(deps, project.id, before, stored)
@@ -70,23 +63,20 @@ async function updateRules(
     if (count === 0)
       throw new AppError('ERR_CONFLICT', 'The project was changed by somebody else at the same moment.', { nextAction: 'Look at it and try again.' })
     const fields = [...new Set([...Object.keys(patch).filter((key) => key !== 'reset'), ...(patch.reset ?? [])])]
-    const detail = { changed: fields, ...(discardUnread === undefined ? {} : { discardedUnread: true }) }
-    await writeAudit(tx, actor, { action: 'project.rules-updated', subject: project.id, detail })
+    await writeAudit(tx, actor, { action: 'project.rules-updated', subject: project.id, detail: { changed: fields } })
     return tx.project.findUniqueOrThrow({ where: { id: project.id } })
   })
   await deps.bus.publish({ kind: 'project', id: project.id, teamId: actor.teamId, projectId: project.id })
   await deps.routesChanged()
-  return { ...(await present(deps, db, actor, row)), newTokens }
+  return { ...(await present(deps, db, row)), newTokens }
 }
 
 async function changed(
-  raw: Record<string, unknown>,
   before: PartialRules,
   { reset = [], protection, ...rest }: RulesPatch,
 ): Promise<{ next: Record<string, unknown>; newTokens: string[] }> {
   const given = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined))
-  // Unreadable fields stay until a user replaces them: they may restrict access.
-  const next: Record<string, unknown> = { ...raw, ...given }
+  const next: Record<string, unknown> = { ...before, ...given }
   let newTokens: string[] = []
   if (protection === null) delete next.protection
   else if (protection !== undefined) {
@@ -98,29 +88,36 @@ async function changed(
   return { next, newTokens }
 }
 
-/** When the stored rules are unreadable, the patch must set or reset every access field. @throws ERR_CONFLICT */
-function refuseUnsaid(before: StoredRules, json: unknown, patch: RulesPatch): void {
-  if (before.unusable === null || isFields(json)) return
-  const unsaid = before.unreadAccess.filter((field) => patch[field] === undefined && !patch.reset?.includes(field))
-  if (unsaid.length === 0) return
-  throw new AppError('ERR_CONFLICT', `The rules that were set cannot be read (${before.unusable}), and neither who may come in.`, {
-    nextAction: `Say in the same request what holds for ${unsaid.join(', ')}: set each of them, or name it in "reset".`,
+const accessFields = ['protection', 'allowedAddresses', 'maintenance'] as const
+
+/** A patch replaces invalid stored rules only if it sets or resets every access field: a smaller patch would open the site. @throws ERR_CONFLICT */
+function refuseWithoutAccess(before: StoredRules, patch: RulesPatch): void {
+  if (before.invalid === null) return
+  const missing = accessFields.filter((field) => patch[field] === undefined && !patch.reset?.includes(field))
+  if (missing.length === 0) return
+  throw new AppError('ERR_CONFLICT', `The stored rules cannot be read (${before.invalid}), so this change cannot be applied to them.`, {
+    nextAction: `Replace them: set ${missing.join(', ')} in the same request of the API, or name them in "reset".`,
   })
 }
 
 /** @throws ERR_INVALID_INPUT that names the first five problems; ERR_TOO_LARGE when the rules exceed their limits. */
 function refuseProblems({ reset: _, protection: __, ...given }: RulesPatch, stored: StoredRules): void {
-  const excess = findExcess(given) ?? stored.unusable ?? findExcess(stored.policy)
-  if (excess !== null)
-    throw new AppError('ERR_TOO_LARGE', `These are too many rules, or too large ones: ${excess}.`, {
-      nextAction: 'Join rules by patterns, or leave some out; nothing was changed.',
-    })
+  refuseExcess(findExcess(given))
   const words = (at: string) => at.replace(/\.(\d+)$/, (_, index) => ` ${Number(index) + 1}`)
   const problems = findRuleProblems(given).map(({ at, message }) => `${words(at)}: ${message}`)
   for (const [field, entries] of addressFields(given))
     for (const entry of entries) if (!isRange(entry)) problems.push(`${field}: "${entry}" is no IP address and no range like 192.0.2.0/24`)
-  if (problems.length === 0) return
-  throw new AppError('ERR_INVALID_INPUT', problems.slice(0, 5).join('; '), { nextAction: 'Correct these rules; nothing was changed.' })
+  if (problems.length > 0)
+    throw new AppError('ERR_INVALID_INPUT', problems.slice(0, 5).join('; '), { nextAction: 'Correct these rules; nothing was changed.' })
+  // Both parts are valid, so the result is invalid only when it is too large.
+  refuseExcess(stored.invalid)
+}
+
+function refuseExcess(excess: string | null): void {
+  if (excess === null) return
+  throw new AppError('ERR_TOO_LARGE', `These are too many rules, or too large ones: ${excess}.`, {
+    nextAction: 'Join rules by patterns, or leave some out; nothing was changed.',
+  })
 }
 
 /** Refuses rules that do not fit into the route table with the rules of all other projects; smaller rules always pass. @throws ERR_TOO_LARGE */
@@ -150,7 +147,7 @@ function isRange(entry: string): boolean {
   }
 }
 
-async function present(deps: RulesDeps, db: ScopedClient, actor: Actor, project: { id: string; edgePolicy: unknown }): Promise<RulesView> {
+async function present(deps: RulesDeps, db: ScopedClient, project: { id: string; edgePolicy: unknown }): Promise<RulesView> {
   const environment = await db.environment.findFirst({ where: { projectId: project.id, kind: 'PRODUCTION' }, select: { liveReleaseId: true } })
   const release = environment?.liveReleaseId
     ? await db.release.findFirst({ where: { id: environment.liveReleaseId }, select: { artifact: { select: { edgePolicy: true } } } })
@@ -160,7 +157,6 @@ async function present(deps: RulesDeps, db: ScopedClient, actor: Actor, project:
     files: presentPart(readStored(release?.artifact.edgePolicy).policy),
     outsideHosts: [...deps.outsideHosts],
     versions: versionsOf(project.edgePolicy),
-    unread: presentUnread(project.edgePolicy, { mayChange: can(actor, 'project.update') }),
   }
 }
 

@@ -2,51 +2,23 @@ import { expect, test } from 'vitest'
 import { readStored } from './stored'
 
 const digest = 'a'.repeat(64)
+const redirect = { source: '/a', destination: '/b', status: 308 }
 
-test('what is well is read as it is', () => {
-  const stored = { cleanUrls: true, protection: { kind: 'token', digests: [digest] }, redirects: [{ source: '/a', destination: '/b', status: 308 }] }
-  expect(readStored(stored)).toMatchObject({ policy: stored, unreadAccess: [], unusable: null, leftOut: [] })
-  expect(readStored(null)).toMatchObject({ policy: {}, unreadAccess: [], unusable: null })
+test('valid rules are read as they are', () => {
+  const stored = { cleanUrls: true, protection: { kind: 'token', digests: [digest] }, redirects: [redirect] }
+  expect(readStored(stored)).toMatchObject({ policy: stored, invalid: null })
+  expect(readStored(null)).toEqual({ policy: {}, invalid: null, weight: 0 })
 })
 
-test.each([
-  ['protection', { kind: 'passkey', keys: [] }],
-  ['protection', { kind: 'basic', users: 'ann' }],
-  ['allowedAddresses', '192.0.2.0/24'],
-  ['maintenance', true],
-])('%s that cannot be read is never taken for none', (field, value) => {
-  const read = readStored({ [field]: value, cleanUrls: true })
-  expect(read.unreadAccess).toEqual([field])
-  expect(read.policy).toEqual({ cleanUrls: true })
-})
-
-test('one rule that cannot be read, or not be compiled, costs itself alone and is named', () => {
-  const read = readStored({
-    redirects: [
-      { source: '/a', destination: '/b', status: 308 },
-      { source: '/c', destination: '/d', status: 399 },
-      { source: '/(', destination: '/d', status: 308 },
-      { source: '/e', destination: '/f', status: 307 },
-    ],
-    balance: 'by-moon',
-    invented: 1,
-  })
-  expect(read.policy.redirects?.map(({ source }) => source)).toEqual(['/a', '/e'])
-  expect(read.policy.balance).toBeUndefined()
-  expect(read.leftOut).toEqual([
-    expect.stringMatching(/^redirects 2 is not understood/),
-    expect.stringMatching(/^"balance" is not understood/),
-    '"invented" is not known to this version',
-    expect.stringMatching(/^redirects 3: .*cannot be understood/),
-  ])
-  expect(read.unreadAccess).toEqual([])
-})
-
-test('what is no rules at all, or far too many, says nothing about who may come in', () => {
-  for (const odd of ['text', 7, [], true]) expect(readStored(odd)).toMatchObject({ unreadAccess: ['protection', 'allowedAddresses', 'maintenance'] })
-  const redirects = Array.from({ length: 50_000 }, (_, i) => ({ source: `/a${i}`, destination: '/b', status: 308 }))
-  expect(readStored({ redirects }).unusable).toMatch(/at most 8 MiB/)
-  const named = readStored({ redirects: Array.from({ length: 500 }, () => ({ source: 1 })) }).leftOut
-  expect(named).toHaveLength(5)
-  expect(named[4]).toBe('496 more parts')
+test.each<[string, unknown, RegExp]>([
+  ['protection of an unknown kind', { protection: { kind: 'passkey', keys: [] }, cleanUrls: true }, /^protection/],
+  ['allowed addresses that are not a list', { allowedAddresses: '192.0.2.0/24' }, /^allowedAddresses: /],
+  ['an unknown field', { invented: 1, cleanUrls: true }, /invented/],
+  ['a rule with an invalid status', { redirects: [redirect, { ...redirect, status: 399 }] }, /^redirects\.1\.status: /],
+  ['a rule that does not compile', { redirects: [redirect, { ...redirect, source: '/(' }] }, /^redirects\.1: .*cannot be understood/],
+  ['more rules than the limit', { redirects: Array.from({ length: 1025 }, () => redirect) }, /^1025 redirects, and at most 1024/],
+  ['a text', 'text', /expected object/],
+  ['a list', [], /expected object/],
+])('%s makes all rules of its column invalid, so that no access rule is ever ignored', (_, json, why) => {
+  expect(readStored(json)).toEqual({ policy: {}, invalid: expect.stringMatching(why), weight: 0 })
 })

@@ -15,151 +15,115 @@ interface RoutesWithRules {
   policies: Record<string, ProjectRules>
 }
 
-/** Why a project is closed. */
+/** Why a project is closed. `page`: the text for its visitors. */
 interface Closing {
   origin: ProblemOrigin
   message: string
   nextAction: string
+  page: string
 }
 /** Merged rules of settings and files. `key` null: the default rules. */
-type Made =
-  | { closed: Closing }
-  | { closed: null; key: string | null; policy: ProjectRules; weight: number; leftOut: { origin: ProblemOrigin; what: string }[] }
-
-/**
- * Lets nobody in, in the words of routers of any version: one that knows no `closed` shows the message as maintenance. Nothing kept is
- * answered with either.
- */
-const closedRules: ProjectRules = {
-  ...defaultProjectRules,
-  cache: false,
-  maintenance: {
-    message: 'Its rules cannot be applied, and without them it cannot be known who may come in. So nobody is let in.',
-    allowedAddresses: [],
-  },
-}
+type Merged = { closed: Closing } | { closed: null; key: string | null; policy: ProjectRules; weight: number }
 
 /**
  * Assigns to each route the merged rules of its deployment's files and its project's settings. Equal rules share one policy, named by its
- * digest, so that routers recognize unchanged policies; the default policy has no name. Invalid rules are omitted, and invalid access rules
- * close their own project; neither prevents the table. `total`: maximum weight of all policies together.
+ * digest, so that routers recognize unchanged policies; the default policy has no name. Invalid or too large rules close their own project
+ * and never prevent the table. `total`: maximum weight of all policies together.
  */
 export function attachRules(
   { routes, parts, baseDomain, problems }: { routes: readonly Route[]; parts: RulesParts; baseDomain: string; problems: FoundProblems },
   total: number = ruleLimits.totalWeight,
 ): RoutesWithRules {
   if (parts.settings.size === 0 && parts.files.size === 0) return { routes: [...routes], policies: {} }
-  const makers = new Map<string, Made>()
-  const madeOf = (route: Route): Made | null => {
-    const own = parts.settings.get(route.projectId)
-    const said = route.deploymentId === null ? undefined : parts.files.get(route.deploymentId)
-    if (!own && !said) return null
-    const pair = `${own ? route.projectId : ''} ${said?.artifactId ?? ''}`
-    const known = makers.get(pair) ?? make(own, said?.stored, baseDomain)
-    makers.set(pair, known)
-    return known
+  const known = new Map<string, Merged>()
+  const mergedOf = (route: Route): Merged | null => {
+    const settings = parts.settings.get(route.projectId)
+    const files = route.deploymentId === null ? undefined : parts.files.get(route.deploymentId)
+    if (!settings && !files) return null
+    const pair = `${settings ? route.projectId : ''} ${files?.artifactId ?? ''}`
+    const merged = known.get(pair) ?? merge(settings, files?.stored, baseDomain)
+    known.set(pair, merged)
+    return merged
   }
-  const made = routes.map((route) => ({ route, made: madeOf(route) }))
-  const fit = keysThatFit(made, total)
+  const withRules = routes.map((route) => ({ route, merged: mergedOf(route) }))
+  const fit = keysThatFit(withRules, total)
   const policies: Record<string, ProjectRules> = {}
-  const closed = (route: Route, closing: Closing): Route => {
-    report(problems, route, { ...closing, effect: 'closed' })
-    policies[closedKey] = closedRules
-    return { ...route, policy: closedKey, closed: true }
+  const attach = (route: Route, key: string, policy: ProjectRules): Route => {
+    policies[key] = policy
+    return { ...route, policy: key }
   }
-  const withKeys = made.map(({ route, made: own }) => {
-    if (own === null) return route
-    if (own.closed) return closed(route, own.closed)
-    for (const { origin, what } of own.leftOut)
-      report(problems, route, { origin, effect: 'left-out', message: leftOutText(origin, what), nextAction: correct(origin) })
-    if (own.key === null) return route
-    if (!fit.has(`${route.projectId} ${own.key}`)) return closed(route, noRoom(own.weight))
-    policies[own.key] = own.policy
-    return { ...route, policy: own.key }
+  const close = (route: Route, { page, ...why }: Closing): Route => {
+    const { teamId, projectId, deploymentId, host } = route
+    problems.add({ teamId, projectId, deploymentId, host, effect: 'closed', ...why })
+    const policy = closedPolicy(page)
+    return { ...attach(route, digestOf(policy) ?? '', policy), closed: true }
+  }
+  const attached = withRules.map(({ route, merged }) => {
+    if (merged === null) return route
+    if (merged.closed) return close(route, merged.closed)
+    if (merged.key === null) return route
+    return fit.has(`${route.projectId} ${merged.key}`) ? attach(route, merged.key, merged.policy) : close(route, noRoom(merged.weight))
   })
-  return { routes: withKeys, policies }
+  return { routes: attached, policies }
 }
 
-function make(own: StoredRules | undefined, said: StoredRules | undefined, baseDomain: string): Made {
-  const closing = closingOf(own, said)
-  if (closing) return { closed: closing }
-  const merged = mergeRules(said?.policy ?? {}, own?.policy ?? {})
+function merge(settings: StoredRules | undefined, files: StoredRules | undefined, baseDomain: string): Merged {
+  if (settings?.invalid) return { closed: invalid('settings', settings.invalid) }
+  if (files?.invalid) return { closed: invalid('files', files.invalid) }
+  const merged = mergeRules(files?.policy ?? {}, settings?.policy ?? {})
   const policy = { ...merged, rewrites: nameProjects(merged.rewrites, (slug) => projectHost(slug, baseDomain)) }
-  const leftOut = [
-    ...(own?.leftOut ?? []).map((what) => ({ origin: 'settings' as const, what })),
-    ...(said?.leftOut ?? []).map((what) => ({ origin: 'files' as const, what })),
-    ...cutOff(own, said, merged).map((what) => ({ origin: 'files' as const, what })),
-  ]
   // Validate with the schema of the routers: they would refuse the whole table.
   const problem = projectRulesSchema.safeParse(policy).error?.issues[0]
-  if (problem)
-    return {
-      closed: closingText('settings', `together, settings and files are not what routers take (${problem.path.join('.')}: ${problem.message})`),
-    }
-  return { closed: null, key: digestOf(policy), policy, weight: (own?.weight ?? 0) + (said?.weight ?? 0), leftOut }
+  if (problem) return { closed: invalid('settings', `together with those of the files: ${problem.path.join('.')}: ${problem.message}`) }
+  return { closed: null, key: digestOf(policy), policy, weight: (settings?.weight ?? 0) + (files?.weight ?? 0) }
 }
 
-function closingOf(own: StoredRules | undefined, said: StoredRules | undefined): Closing | null {
-  if (own?.unusable) return closingText('settings', own.unusable)
-  if (own && own.unreadAccess.length > 0) return closingText('settings', `${own.unreadAccess.join(', ')} cannot be read`)
-  if (said?.unusable) return closingText('files', said.unusable)
-  // Files can set no other access field; an address list in the settings replaces the list of the files.
-  const replaced = (own?.policy.allowedAddresses?.length ?? 0) > 0
-  return said?.unreadAccess.includes('allowedAddresses') && !replaced ? closingText('files', 'allowedAddresses cannot be read') : null
+/** Routers skip the access checks of a host with the default policy, so a closed host needs a policy that refuses everybody. */
+const closedPolicy = (message: string): ProjectRules => ({ ...defaultProjectRules, cache: false, maintenance: { message, allowedAddresses: [] } })
+
+const sources = {
+  settings: {
+    name: 'The rules set for this project',
+    nextAction: 'Replace them by PATCH /api/v1/projects/{project}/rules: set or reset protection, allowedAddresses and maintenance in one request.',
+  },
+  files: {
+    name: 'The rules in the files of this deployment',
+    nextAction: 'Correct them (switchyard.json, vercel.json, _redirects, _headers) and deploy again.',
+  },
 }
 
-const whose = { settings: 'The rules set for this project', files: 'The rules in the files of this deployment', budget: '', record: '' } as const
-
-const closingText = (origin: 'settings' | 'files', why: string): Closing => ({
+const invalid = (origin: 'settings' | 'files', why: string): Closing => ({
   origin,
-  message: `${whose[origin]} cannot be applied, so nobody is let in: ${why}.`,
-  nextAction:
-    origin === 'files'
-      ? 'Correct them (switchyard.json, vercel.json, _redirects, _headers) and deploy again.'
-      : `Take back under Rules what cannot be read, and set it anew there. If an older Switchyard runs since an update was undone, run the newer one again.`,
+  message: `${sources[origin].name} cannot be read, so the site is closed until they are fixed: ${why}.`,
+  nextAction: sources[origin].nextAction,
+  page: 'These access rules cannot be read, so the site is closed until they are fixed.',
 })
 
-const leftOutText = (origin: ProblemOrigin, what: string): string => `${whose[origin]} are applied without this part: ${what}.`
-const correct = (origin: ProblemOrigin): string =>
-  origin === 'files' ? 'Correct the files and deploy again.' : 'Take it back under Rules, and set it anew there.'
 const noRoom = (weight: number): Closing => ({
   origin: 'budget',
-  message: `There is no room for these rules (${sizeText(weight)}) beside those of everybody else, so nobody is let in.`,
+  message: `There is no room for these rules (${sizeText(weight)}) within the memory limits, so the site is closed.`,
   nextAction: 'Remove rules of this project or of other projects of this team, or older deployments that have rules of their own.',
+  page: 'The rules of this site exceed a memory limit, so the site is closed until some are removed.',
 })
 
-/** Describes the rules beyond the maximum of one policy. */
-function cutOff(own: StoredRules | undefined, said: StoredRules | undefined, merged: ProjectRules): string[] {
-  return (['redirects', 'rewrites', 'headers', 'rateLimits'] as const).flatMap((kind) => {
-    const given = (own?.policy[kind]?.length ?? 0) + (said?.policy[kind]?.length ?? 0)
-    return given > merged[kind].length ? [`${given} ${kind} are more than the ${merged[kind].length} that are held`] : []
-  })
-}
-
 /** "project key" of each policy that fits into the limit of its project and into the total limit. Live deployments take precedence. */
-function keysThatFit(made: readonly { route: Route; made: Made | null }[], total: number): Set<string> {
+function keysThatFit(withRules: readonly { route: Route; merged: Merged | null }[], total: number): Set<string> {
   const wanted = new Map<string, Charge>()
   const ofProject = new Map<string, number>()
-  for (const { route, made: own } of made) {
-    if (!own || own.closed || own.key === null) continue
+  for (const { route, merged } of withRules) {
+    if (!merged || merged.closed || merged.key === null) continue
     const { teamId, projectId } = route
-    const name = `${projectId} ${own.key}`
+    const name = `${projectId} ${merged.key}`
     const before = ofProject.get(projectId) ?? 0
-    if (wanted.has(name) || before + own.weight > ruleLimits.projectWeight) continue
-    ofProject.set(projectId, before + own.weight)
-    wanted.set(name, { teamId, projectId, size: own.weight })
+    if (wanted.has(name) || before + merged.weight > ruleLimits.projectWeight) continue
+    ofProject.set(projectId, before + merged.weight)
+    wanted.set(name, { teamId, projectId, size: merged.weight })
   }
   const fit = fitting([...wanted.values()], total)
-  return new Set([...wanted].flatMap(([name, one]) => (fit.has(one) ? [name] : [])))
-}
-
-function report(problems: FoundProblems, route: Route, what: Closing & { effect: 'closed' | 'left-out' }): void {
-  const { teamId, projectId, deploymentId, host } = route
-  problems.add({ teamId, projectId, deploymentId, host, ...what })
+  return new Set([...wanted].flatMap(([name, charge]) => (fit.has(charge) ? [name] : [])))
 }
 
 const defaultText = JSON.stringify(ordered(defaultProjectRules))
-const closedKey = 'closed'
 
 /** null: equal to the default rules. */
 function digestOf(policy: ProjectRules): string | null {

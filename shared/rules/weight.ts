@@ -37,15 +37,14 @@ const utf8 = new TextEncoder()
 export const ruleWeight = ({ pattern, conditions }: Matcher): number =>
   perRule + perInstruction * (pattern.instructions + (conditions?.instructions ?? 0))
 
-/** Why rules of one source are too many or too large; null: they are not. */
-export function findExcess(policy: Partial<ProjectRules>): string | null {
+/** Why the rules of one source exceed their limits; null: they do not. `weight`: the result of `weigh`, if known. */
+export function findExcess(policy: Partial<ProjectRules>, weight: number = weigh(policy)): string | null {
   for (const kind of ['redirects', 'rewrites', 'headers'] as const) {
     const count = policy[kind]?.length ?? 0
     if (count > ruleLimits.ofAKind) return `${count} ${kind}, and at most ${ruleLimits.ofAKind} are allowed`
   }
   const limits = policy.rateLimits?.length ?? 0
   if (limits > ruleLimits.rateLimits) return `${limits} rate limits, and at most ${ruleLimits.rateLimits} are allowed`
-  const weight = weigh(policy)
   return weight > ruleLimits.sourceWeight ? `the rules weigh ${sizeText(weight)}, and at most ${sizeText(ruleLimits.sourceWeight)} are allowed` : null
 }
 

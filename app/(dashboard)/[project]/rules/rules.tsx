@@ -12,7 +12,6 @@ import { Behaviour } from './behaviour'
 import { Addresses, Maintenance } from './maintenance'
 import { PathRules } from './path-rules'
 import { Protection } from './protection'
-import { UnreadRulesCard } from './unread'
 import { useRules } from './use-rules'
 
 /** The Rules page of a project. */
@@ -30,30 +29,22 @@ export function Rules() {
         <RoutingProblems project={project} />
         {rules.error ? <ErrorPanel className="mb-4" error={wireErrorOf(rules.error)} /> : null}
         {rules.isPending ? <SkeletonRows count={4} className="h-24" /> : null}
-        {rules.data ? <Cards rules={rules.data} project={project} /> : null}
+        {rules.data ? <Cards rules={rules.data} url={project.url} /> : null}
       </div>
     </>
   )
 }
 
-/** Unreadable access rules disable all other cards until they are discarded. */
-function Cards({ rules, project }: { rules: RulesView; project: ProjectView }) {
-  const { unread } = rules
+function Cards({ rules, url }: { rules: RulesView; url: ProjectView['url'] }) {
   return (
     <div className="flex flex-col gap-6">
-      {unread ? (
-        <UnreadRulesCard unread={unread} settings={rules.settings} explained={project.edgeProblems.length > 0} />
-      ) : (
-        <RefusalNote action="project.update" />
-      )}
+      <RefusalNote action="project.update" />
       <Permitted action="project.update">
-        <fieldset disabled={unread?.keepsOut ?? false} className="contents">
-          <PathRules {...rules} />
-          <Behaviour {...rules} />
-          <Protection {...rules} url={project.url} />
-          <Addresses {...rules} />
-          <Maintenance {...rules} />
-        </fieldset>
+        <PathRules {...rules} />
+        <Behaviour {...rules} />
+        <Protection {...rules} url={url} />
+        <Addresses {...rules} />
+        <Maintenance {...rules} />
       </Permitted>
     </div>
   )

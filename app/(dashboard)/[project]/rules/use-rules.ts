@@ -50,8 +50,7 @@ export function useSaveRules(title: string, dirty: boolean, onSaved: (newTokens:
   )
   return {
     save(patch) {
-      const beside = new Set(['reset', 'discardUnread'])
-      const fields = [...Object.keys(patch).filter((field) => !beside.has(field)), ...(patch.reset ?? [])]
+      const fields = [...Object.keys(patch).filter((field) => field !== 'reset'), ...(patch.reset ?? [])]
       update.mutate({
         project: project.id,
         ...patch,
