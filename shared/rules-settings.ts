@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { ProjectRules } from './project-rules'
 import { projectRulesFields } from './project-rules-schema'
 
-/** A project's rules as the dashboard and the API set and show them. Secrets go in and never come out. */
+/** A project's rules as the dashboard and the API set and show them. Secrets are write-only. */
 
 const { protection: _stored, ...open } = projectRulesFields
 export const projectRulesKeys = Object.keys(projectRulesFields) as [keyof ProjectRules, ...(keyof ProjectRules)[]]
@@ -62,11 +62,11 @@ export type RulesPatch = z.output<typeof rulesPatch>
 const partialView = z.object({ ...open, protection: protectionView }).partial()
 
 export const rulesView = z.object({
-  /** What was set here; it is laid over the files. */
+  /** Rules set in the dashboard or by the API; they take precedence over the files. */
   settings: partialView,
-  /** What the files of the live deployment say. */
+  /** Rules in the files of the live deployment. */
   files: partialView,
-  /** Where rewrites may lead outside of this machine; set by its operator. */
+  /** External hosts that rewrites may use; set by the operator. */
   outsideHosts: z.array(z.string()),
   /** Version of each field set here. Send the versions of the fields that you change, to detect concurrent changes by others. */
   versions: z.record(z.string(), z.string()),

@@ -1,6 +1,6 @@
 import { createHash, randomBytes, scrypt, timingSafeEqual } from 'node:crypto'
 
-/** Cost of new hashes: 16 MiB and some 40 ms of one core each. */
+/** Cost of a new hash: 16 MiB of memory and about 40 ms of one core. */
 const cost = { N: 16_384, r: 8, p: 1 }
 const keyBytes = 32
 

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { open, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
 
-/** Replaces `file` whole or not at all: temp in the same directory, fsync, rename, fsync of the directory. `mode` defaults to 0600. */
+/** Writes `file` atomically: temporary file in the same directory, fsync, rename, fsync of the directory. Default `mode`: 0600. */
 export async function writeFileAtomic(file: string, content: string | Uint8Array | Iterable<Uint8Array>, mode = 0o600): Promise<void> {
   const temp = `${file}.${randomBytes(6).toString('hex')}.tmp`
   try {

@@ -1,8 +1,8 @@
 import { flushCompileCache, getCompileCacheDir } from 'node:module'
 
 /**
- * Writes what V8 compiled to the cache that NODE_COMPILE_CACHE names, for the next start. Node itself does so only at an orderly exit,
- * and a process that was killed is the one to be back soon. Writes nothing when all of it came from the cache.
+ * Writes compiled code to the cache directory of NODE_COMPILE_CACHE, for the next start. Node does this only at an orderly exit, but a killed
+ * process restarts soonest. Writes nothing if the cache is already complete.
  */
 export function keepCompiledCode(): void {
   if (getCompileCacheDir()) flushCompileCache()

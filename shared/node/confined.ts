@@ -2,34 +2,34 @@ import { access, constants } from 'node:fs/promises'
 import { AppError } from '../errors'
 import { baseEnv, exec } from './exec'
 
-/** What a command of a tenant may use, put in place before the first byte that the tenant chose is read by a process. */
+/** Limits of a tenant's command, applied before any process reads the first byte that the tenant chose. */
 export interface Confinement {
-  /** The user it runs as. null: ours; nothing below that needs root is done then. */
+  /** User of the command. null: our own user; the settings below then have no effect, because they need root. */
   user: { uid: number; gid: number } | null
-  /** Directories of control groups it joins before it loses its rights. */
+  /** Directories of control groups that the command joins before it loses its privileges. */
   groups?: readonly string[]
-  /** Arguments for prlimit. */
+  /** Arguments of prlimit. */
   rlimits?: readonly string[]
-  /** null: the machine's own `/tmp` and `/dev/shm`. */
+  /** null: the machine's shared `/tmp` and `/dev/shm`. */
   mounts?: PrivateMounts | null
 }
 
-/** A file system view of its own: everything is read-only but a bounded memory file system, which ends with the last process in it. */
+/** A private mount namespace: read-only except for a bounded memory file system, which is freed with the last process that uses it. */
 export interface PrivateMounts {
-  /** Existing directory; becomes the memory file system, of which `/tmp`, `/var/tmp` and `/dev/shm` are parts. */
+  /** Existing directory where the memory file system is mounted; `/tmp`, `/var/tmp` and `/dev/shm` are directories of it. */
   scratch: string
   scratchBytes: number
-  /** Existing directories that stay writable, for whom their owners allow. */
+  /** Existing directories that stay writable, subject to their file permissions. */
   writable: readonly string[]
-  /** Existing directories that become bounded memory file systems of their own. */
+  /** Existing directories that are replaced by bounded memory file systems. */
   volatile: readonly { directory: string; sizeBytes: number }[]
-  /** Above all of these: stays visible, should it lie below `/tmp`. */
+  /** Parent of all of these directories: stays visible even if it lies below `/tmp`. */
   home: string
 }
 
 /**
- * Runs as root with an environment of ours. Arguments: uid, gid, then `kind value…` items up to `--`, then what to become.
- * Mounts of the machine go on reaching the view (slave), so an unmount outside is not held up by it.
+ * Runs as root with a fixed environment. Arguments: uid, gid, `kind value…` items up to `--`, then the next command. Mount propagation is
+ * "slave": the private view never blocks an unmount on the machine.
  */
 const prepareScript = `set -eu
 uid=$1 gid=$2; shift 2
@@ -65,7 +65,10 @@ shift
 exec "$@"
 `
 
-/** Waits for a word, so that records are written before the command runs. When we die first, its input ends and it goes away. */
+/**
+ * Waits for the line `go`, so that records are written before the command runs. If the parent dies first, standard input ends and the script
+ * exits.
+ */
 const gateScript = 'IFS= read -r word; [ "$word" = go ] || exit 70; exec "$@" </dev/null'
 
 const variableName = /^[A-Za-z_][A-Za-z0-9_.-]*$/
@@ -74,18 +77,18 @@ const valueName = (index: number) => `SWITCHYARD_VALUE_${index}`
 export interface ConfinedCommand {
   argv: readonly string[]
   cwd: string
-  /** The whole environment of the command. */
+  /** The complete environment of the command. */
   env: Readonly<Record<string, string>>
-  /** Variables of ours that the processes before the command have too: they mark whose they are. */
+  /** Variables that the preparing processes have too: they identify the owner of each process. */
   mark?: Readonly<Record<string, string>>
-  /** True: the command begins when it reads the line `go`, and its standard input is empty. */
+  /** The command starts when it reads the line `go`, and then has an empty standard input. */
   gated: boolean
 }
 
 /**
- * Argument vector and environment that start `command` in `confinement`. Every process on the way sees its variables only as values of
- * `SWITCHYARD_VALUE_<n>`, which no loader, shell or runtime reads; the last step, confined already, gives them their names. So `LD_PRELOAD`
- * and its like are first read by the command's own program, and no value appears on a command line.
+ * Argument vector and environment that start `command` in `confinement`. Every preparing process sees the variables only as values of
+ * `SWITCHYARD_VALUE_<n>`, which no loader, shell or runtime reads; the last, confined step renames them. Thus `LD_PRELOAD` and similar variables
+ * affect only the command's own program, and no value appears on a command line.
  */
 export function confine(command: ConfinedCommand, confinement: Confinement): { argv: [string, ...string[]]; env: Record<string, string> } {
   const variables = Object.entries(command.env)
@@ -121,7 +124,7 @@ function privileged({ user, groups = [], mounts }: Confinement): string[] {
   ]
 }
 
-/** @throws AppError ERR_UNAVAILABLE naming a tool that this machine lacks. */
+/** @throws AppError ERR_UNAVAILABLE that names the missing tool. */
 export async function assertConfinement(): Promise<void> {
   for (const tool of ['/usr/bin/env', '/usr/bin/setpriv', '/usr/bin/prlimit'])
     await access(tool, constants.X_OK).catch(() => {
@@ -131,7 +134,7 @@ export async function assertConfinement(): Promise<void> {
     })
 }
 
-/** Null where private mounts work, else what the kernel or a tool said. Tried once, on the real thing. */
+/** Tries private mounts once. null: they work; otherwise the error of the kernel or the tool. */
 export async function mountProblem(scratch: string, home: string): Promise<string | null> {
   const user = { uid: 65_534, gid: 65_534 }
   const { argv, env } = confine(

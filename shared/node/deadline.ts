@@ -1,8 +1,8 @@
 import { AppError } from '../errors'
 
 /**
- * Settles as `work` does, or rejects with ERR_DEADLINE after `ms`. The signal handed to `work` is aborted then (and when `outer` is),
- * so that what can stop does stop; what cannot is no longer waited for.
+ * Settles as `work` does, or rejects with ERR_DEADLINE after `ms`. The signal for `work` is aborted at the deadline and when `outer` is aborted;
+ * work that ignores the signal is no longer awaited.
  */
 export async function withDeadline<T>(what: string, ms: number, work: (signal: AbortSignal) => Promise<T>, outer?: AbortSignal): Promise<T> {
   const controller = new AbortController()

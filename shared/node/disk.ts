@@ -8,25 +8,25 @@ export interface DiskSpace {
 
 const lowBytes = 1024 ** 3
 const lowShare = 0.03
-/** Work that writes begins only with somewhat more than what it would be stopped at. */
+/** Factor between the limit for starting work that writes and the lower limit for stopping it. */
 const refuseFactor = 1.5
 
-/** What is left for us on the file system of a directory. */
+/** Space on the file system of a directory that this process may use. */
 export async function diskSpace(directory: string): Promise<DiskSpace> {
   const { bavail, blocks, bsize } = await statfs(directory)
   return { freeBytes: bavail * bsize, totalBytes: blocks * bsize }
 }
 
-/** Small disks keep a share, large ones a fixed amount. */
+/** Limit of free space: a share of small disks, a fixed amount of large disks. */
 const threshold = ({ totalBytes }: DiskSpace): number => Math.min(lowBytes, totalBytes * lowShare)
 
-/** Work under way that writes has to stop. */
+/** Whether running work that writes must stop. */
 export const isLow = (space: DiskSpace): boolean => space.freeBytes < threshold(space)
 
-/** No work that writes may begin. */
+/** Whether new work that writes must wait. */
 export const isTight = (space: DiskSpace): boolean => space.freeBytes < threshold(space) * refuseFactor
 
-/** Whether a disk or a quota was full, anywhere down the chain of causes; Postgres says it by 53100. */
+/** Whether the error or one of its causes is a full disk or an exhausted quota; Postgres reports it as 53100. */
 export function isDiskFull(error: unknown): boolean {
   for (let current = error, depth = 0; current instanceof Error && depth < 6; current = current.cause, depth++) {
     const { code } = current as { code?: unknown }
@@ -41,7 +41,7 @@ export function showSize(bytes: number): string {
   return `${Math.max(0, Math.round(bytes / 1024 ** 2))} MB`
 }
 
-/** The one sentence by which a lack of space is told everywhere. */
+/** The error for a lack of disk space, with the same text everywhere. */
 export const diskFullError = (what: string, cause?: unknown): AppError =>
   new AppError('ERR_UNAVAILABLE', `${what}: the disk of this machine is full.`, {
     nextAction: 'Let the operator free space (Settings → Storage shows what takes it), then try again.',

@@ -7,16 +7,16 @@ import { AppError } from '../errors'
 
 export interface ExecOptions {
   cwd?: string
-  /** The whole environment of the child: nothing is inherited unless it is named here. */
+  /** The complete environment of the child: nothing is inherited. */
   env?: Record<string, string>
   /** Required: every outside call has a deadline. */
   deadlineMs: number
   signal?: AbortSignal
   uid?: number
   gid?: number
-  /** Written to the child's standard input, which is closed otherwise. */
+  /** Written to standard input. Without it, standard input is closed. */
   input?: string | Uint8Array
-  /** Bytes of stdout and of stderr kept (the tail is dropped beyond it). Default 1 MiB. */
+  /** Maximum bytes kept of stdout and of stderr; later output is dropped. Default: 1 MiB. */
   maxOutputBytes?: number
   onLine?: (stream: 'stdout' | 'stderr', line: string) => void
 }
@@ -28,7 +28,7 @@ export interface ExecResult {
   stderr: string
 }
 
-/** PATH and locale of the platform's own tools; never the whole environment, which holds secrets. */
+/** PATH and locale for the platform's own tools. The full environment would expose secrets. */
 export const baseEnv = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', LANG: 'C.UTF-8' } as const
 
 /** Kills a process group started with `detached: true`; falls back to the process alone. */
@@ -38,7 +38,7 @@ export function killGroup(pid: number, signal: NodeJS.Signals): void {
       process.kill(target, signal)
       return
     } catch {
-      // gone, or no group of its own
+      // The process has ended, or has no group of its own.
     }
 }
 
@@ -60,7 +60,7 @@ export function exec(argv: readonly [string, ...string[]], options: ExecOptions)
     if (signal?.aborted) return reject(new AppError('ERR_CANCELED', `${argv[0]} was canceled before it began`))
     const child = start(argv, {
       cwd: options.cwd,
-      // Next's types demand NODE_ENV of every environment; a child gets exactly what it is given.
+      // The types of Next require NODE_ENV, but the child gets only the given variables.
       env: (options.env ?? { ...baseEnv }) as NodeJS.ProcessEnv,
       uid: options.uid,
       gid: options.gid,

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 
-/** Buffer bytes kept for the next line that arrives in pieces. */
+/** Buffer bytes kept between lines that arrive in pieces. */
 const keptRoomBytes = 256 * 1024
 
 /**
@@ -16,7 +16,7 @@ export class LineReader {
     this.#maxBytes = maxBytes
   }
 
-  /** The lines that end in what arrived, each with its line end. @throws Error when one is too long. */
+  /** Yields the lines that are complete after this chunk, each with its line end. @throws Error when a line is too long. */
   *take(chunk: Buffer): Generator<Buffer> {
     let start = 0
     for (let end = chunk.indexOf(10); end !== -1; end = chunk.indexOf(10, start)) {
@@ -51,7 +51,7 @@ export class LineReader {
   }
 }
 
-/** Newline-delimited JSON over a stream socket, bounded as lines are. */
+/** Reads newline-delimited JSON of bounded length from a stream socket. */
 export class FrameReader {
   readonly #lines: LineReader
   readonly #onFrame: (frame: unknown) => void
@@ -76,12 +76,12 @@ export function decodeFrame(line: Buffer): unknown {
   return text.trim() === '' ? undefined : JSON.parse(text)
 }
 
-/** One frame as it goes over the wire. */
+/** Encodes a message as one line of JSON. */
 export function encodeFrame(message: unknown): string {
   return `${JSON.stringify(message)}\n`
 }
 
-/** Writes a frame unless the peer is gone; returns false when it is. */
+/** Writes a frame; returns false when the socket is closed. */
 export function sendFrame(socket: Socket, message: unknown): boolean {
   if (socket.destroyed || !socket.writable) return false
   socket.write(encodeFrame(message))

@@ -3,19 +3,19 @@ import { domainToASCII } from 'node:url'
 
 const plainHost = /^[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?$/
 
-/** The URL parser that maps names would cut `/`, `?`, `#` and `\` off with what follows, strip tabs and decode escapes. */
+/** Characters of an internationalized name. The URL parser would cut the name at `/`, `?`, `#` and `\`, remove tabs and decode escapes. */
 const idn = /^[\w.\u0080-\u{10ffff}-]+$/u
 
 export interface Authority {
   /** Lower case, ASCII (punycode), no port, no trailing dot. */
   host: string
-  /** As digits; empty when the client named none. */
+  /** Decimal digits; empty when the client sent no port. */
   port: string
 }
 
 /**
- * Reads a Host header (RFC 9110 §7.2: uri-host [":" port]) into the one spelling that tables use, or null when it is no host at all.
- * Ordinary names never leave the first branch; others go through the URL standard's IDN mapping.
+ * Parses a Host header (RFC 9110 §7.2: uri-host [":" port]) into the canonical spelling of route tables; null: not a valid host. ASCII names
+ * take the first branch; other names use the IDN mapping of the URL standard.
  */
 export function parseAuthority(header: string): Authority | null {
   if (header.length === 0 || header.length > 512) return null
@@ -32,7 +32,7 @@ export function parseAuthority(header: string): Authority | null {
   return { host, port: split.port }
 }
 
-/** The spelling of a hostname in a table, or null when it is none; a table's host carries no port. */
+/** The canonical spelling of a hostname for route tables, without a port; null: not a valid hostname. */
 export function canonicalHost(host: string): string | null {
   const authority = parseAuthority(host)
   return authority === null || authority.port !== '' ? null : authority.host
@@ -49,7 +49,7 @@ function splitPort(header: string): Authority | null {
   return { host: header.slice(0, colon), port }
 }
 
-// Header bytes arrive as latin1; a raw UTF-8 name is decoded first. A name from a table is already text and is left as it is.
+// Header bytes are latin1, so a raw UTF-8 name is decoded first. Names from a route table are text already and stay unchanged.
 function toAscii(host: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: the range of latin1 is what is meant
   const latin1 = !/[^\x00-\xff]/.test(host)
@@ -57,7 +57,7 @@ function toAscii(host: string): string {
   return domainToASCII(decoded.includes('\ufffd') ? host : decoded)
 }
 
-/** The place a route's host has in a table: an exact name, or what follows the `*` of a wildcard. null: it is no hostname. */
+/** Splits the host of a route into an exact name, or the part after `*.` of a wildcard. null: not a valid hostname. */
 export function placeOf(routeHost: string): { host: string; wildcard: boolean } | null {
   const wildcard = routeHost.startsWith('*.')
   const name = canonicalHost(wildcard ? routeHost.slice(2) : routeHost)

@@ -1,14 +1,14 @@
 import { chmod, constants, copyFile, link, mkdir, rename, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 
-/** `<home>/tools/node-<version>/bin`: where a Node of exactly this version lies once it is installed. Builds and apps share it. */
+/** Directory of the Node binary of exactly this version, below `home`, shared by builds and apps. */
 export const nodeBin = (home: string, version: string): string => path.join(home, 'tools', `node-${version}`, 'bin')
 
 const mustCopy = new Set(['EXDEV', 'EPERM', 'EACCES', 'EMLINK', 'EEXIST'])
 
 /**
- * Puts a Node binary where every user can reach it; its usual place may be below a home directory that others cannot enter. Linked
- * where possible, copied otherwise. It stays when the platform's own Node is replaced: what was built on it runs on it.
+ * Installs a Node binary where every user can execute it: the original may lie in a home directory that other users cannot enter. Hard link if
+ * possible, else a copy. It remains when the platform's own Node is replaced, because existing artifacts run on it.
  */
 export async function installNode(home: string, nodeBinary: string, version: string): Promise<string> {
   const bin = nodeBin(home, version)

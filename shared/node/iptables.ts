@@ -9,7 +9,7 @@ export type Family = 4 | 6
 
 export const iptablesOf = (family: Family) => (family === 4 ? 'iptables' : 'ip6tables')
 
-/** Runs one of the iptables commands. @throws Error with the first line of what it said. */
+/** Runs an iptables command. @throws Error with the first line of its output. */
 export async function iptables(argv: [string, ...string[]], input?: string): Promise<string> {
   const result = await exec(argv, { env: { ...baseEnv }, deadlineMs, ...(input === undefined ? {} : { input }) })
   if (result.code !== 0) throw new Error(`${argv[0]}: ${result.stderr.trim().split('\n')[0] ?? `code ${result.code}`}`)
@@ -22,10 +22,10 @@ export function firewallProblem(what: string, error: unknown): FirewallState {
   return { ok: false, reason: `${what}, because the firewall cannot be set (${message})` }
 }
 
-/** Every chain of ours begins with this. */
+/** Prefix of every chain that Switchyard creates. */
 export const chainPrefix = 'SWITCHYARD-'
 
-/** Chains of ours in one table: their rules, and the rules in chains of others (`OUTPUT …`) that lead to them. */
+/** Switchyard's chains in one table, with their rules, and the rules in built-in chains (`OUTPUT …`) that jump to them. */
 export interface Rules {
   chains: string[]
   jumps: string[]
@@ -35,15 +35,15 @@ export interface Rules {
 const jumpsTo = (chains: readonly string[], lines: readonly string[]) =>
   lines.filter((line) => !line.startsWith(`-A ${chainPrefix}`) && chains.some((chain) => line.endsWith(`-j ${chain}`)))
 
-/** Text for `iptables-restore --noflush` that makes `wanted` so, or null when `listing` (of `iptables -S`) shows that it is. */
+/** Input for `iptables-restore --noflush` that creates `wanted`; null: `listing` (of `iptables -S`) shows that it exists. */
 export function restoreText(table: string, wanted: Rules, listing: string): string | null {
   const lines = listing.split('\n').map((line) => line.trim())
-  // rules are not compared by their text, which iptables writes in a form of its own
+  // Compare a digest in a comment: iptables prints rules in a normalized form.
   const version = `sy:${createHash('sha256').update(JSON.stringify(wanted)).digest('hex').slice(0, 12)}`
   const ours = jumpsTo(wanted.chains, lines)
   const stands = (line: string) => {
     const parent = lines.filter((other) => other.startsWith(line.split(' ', 2).join(' ').concat(' ')))
-    // an accepting rule before ours would open what they close
+    // An accepting rule before the jump would bypass the chain.
     return line.includes(version) && parent.slice(0, parent.indexOf(line)).every((before) => before.includes(`-j ${chainPrefix}`))
   }
   const count = lines.filter((line) => wanted.chains.some((chain) => line.startsWith(`-A ${chain} `))).length
@@ -58,7 +58,7 @@ export function restoreText(table: string, wanted: Rules, listing: string): stri
   ].join('\n')
 }
 
-/** Text that takes back what `restoreText` made, and nothing else; null when there is nothing of it. */
+/** Input that removes what `restoreText` created; null: nothing of it exists. */
 export function removeText(table: string, wanted: Rules, listing: string): string | null {
   const lines = listing.split('\n').map((line) => line.trim())
   const there = wanted.chains.filter((chain) => lines.includes(`-N ${chain}`))

@@ -1,9 +1,9 @@
-/** Hides values of variables in what is written down or shown. Bounded: time grows with the text, whatever the values are. */
+/** Masks the values of variables in text that is stored or shown. The time is linear in the length of the text, for any values. */
 
 const shortestSecret = 6
-/** A longer part of a secret is hidden although the rest of it does not follow. */
+/** A prefix of this length is masked even if the rest of the secret does not follow. */
 const tellingLength = 32
-/** Values that are words of every log; masking them would make it unreadable and hides nothing. */
+/** Common words: masking them would make logs unreadable and protects nothing. */
 const plainValues = new Set(['production', 'development', 'preview', 'staging', 'localhost'])
 
 export type Env = Readonly<Record<string, string>>
@@ -11,11 +11,11 @@ export type Env = Readonly<Record<string, string>>
 /** Replaces every secret value in a text by its name. */
 export interface Mask {
   (text: string): string
-  /** For one stream whose long lines come in pieces: a secret that is cut by the end of a piece is hidden on both sides of the cut. */
+  /** Returns a mask for the pieces of a stream's long lines: a secret that is cut between two pieces is masked in both. */
   pieces(): (text: string, cut: boolean) => string
 }
 
-/** Candidates that agree with the text so far: `from <= index < to`, equal in their first `depth` characters. */
+/** Values that match the text so far: `from <= index < to`, equal in their first `depth` characters. */
 interface Range {
   from: number
   to: number
@@ -23,16 +23,16 @@ interface Range {
 }
 
 interface Index {
-  /** Sorted by UTF-16 code units, so that those with a common beginning lie together. */
+  /** Sorted by UTF-16 code units, so that values with a common prefix are adjacent. */
   values: readonly string[]
   names: readonly string[]
-  /** Bits of the hashes of 6 characters that some value begins with: they rule out most positions of a text. */
+  /** Bloom filter over the hashes of the first 6 characters of all values: it excludes most positions of a text. */
   beginnings: Uint32Array
 }
 
 /**
- * The lines of each value count on their own (a key in PEM is printed line by line), as do its forms in a URL and in JSON.
- * Values shorter than 6 characters and words of every log are left alone.
+ * Creates a mask. Each line of a value counts as a value (a PEM key is printed line by line), and so do its URL-encoded and JSON-escaped forms.
+ * Values shorter than 6 characters and common words are not masked.
  */
 export function createMask(...environments: readonly Env[]): Mask {
   const index = indexOf(environments)
@@ -51,17 +51,17 @@ export function createMask(...environments: readonly Env[]): Mask {
 
 const hashBits = 18
 const factor = 0x9e3779b1 | 0
-/** Of the character that leaves the rolling hash. */
+/** Factor of the character that leaves the rolling hash. */
 const leaving = Array.from({ length: shortestSecret }).reduce((power: number) => Math.imul(power, factor), 1)
 
-/** Hash of the 6 characters at 0. */
+/** Hash of the first 6 characters. */
 function firstHash(text: string): number {
   let hash = 0
   for (let at = 0; at < shortestSecret; at++) hash = (Math.imul(hash, factor) + text.charCodeAt(at)) | 0
   return hash
 }
 
-/** The same, one character further on. */
+/** Rolling hash: moves the window of 6 characters by one. */
 const nextHash = (hash: number, left: number, entered: number): number => (Math.imul(hash, factor) + entered - Math.imul(left, leaving)) | 0
 
 const slotOf = (hash: number): number => Math.imul(hash, 0x85ebca6b) >>> (32 - hashBits)
@@ -86,7 +86,7 @@ function indexOf(environments: readonly Env[]): Index {
   return { values, names: values.map((value) => nameOf.get(value) ?? ''), beginnings }
 }
 
-/** `toWellFormed`: a lone surrogate has no form in a URL. */
+/** `toWellFormed`: encodeURIComponent throws on a lone surrogate. */
 const formsOf = (value: string): string[] => [value, encodeURIComponent(value.toWellFormed()), JSON.stringify(value).slice(1, -1)]
 
 function maskText(index: Index, text: string, cut: boolean, before: Range | null): { text: string; open: Range | null } {
@@ -104,7 +104,7 @@ function maskText(index: Index, text: string, cut: boolean, before: Range | null
     if (found.end === text.length && cut) open = found.range
     if (found.end > 0) hide(found.end, found.range.from)
   }
-  // The last position that a value fits behind; the few after it matter where a value may be cut.
+  // Last position where a value can start completely; a value that is cut at the end may start later.
   const last = text.length - shortestSecret
   let hash = last >= 0 ? firstHash(text) : 0
   for (let hashed = 0; at < (cut ? text.length : last + 1); ) {
@@ -134,14 +134,14 @@ function maskText(index: Index, text: string, cut: boolean, before: Range | null
 const openBracket = 0x5b
 const replacement = /\[secret ([A-Za-z_]\w{0,254})\]/y
 
-/** Length of a replacement that an earlier pass wrote here: masked text stays as it is. */
+/** Length of a replacement that an earlier mask wrote at `at`: masked text stays unchanged. */
 function replacementAt(index: Index, text: string, at: number): number {
   replacement.lastIndex = at
   const found = replacement.exec(text)
   return found && index.names.includes(found[1] as string) ? found[0].length : 0
 }
 
-/** Goes on from `range` for as long as some value agrees with the text at `start`. `whole`: length of the longest value that is there in full. */
+/** Extends the match at `start` as long as some value agrees with the text. `whole`: length of the longest complete value. */
 function follow(index: Index, text: string, start: number, range: Range): { end: number; range: Range; whole: number; which: number } {
   const { values } = index
   let { from, to, depth } = range
@@ -150,7 +150,7 @@ function follow(index: Index, text: string, start: number, range: Range): { end:
   let which = from
   while (end < text.length) {
     const wanted = text.charCodeAt(end)
-    // Sorted: where the outermost two agree, so do all between them.
+    // The values are sorted: if the first and the last agree, all values between them do.
     if (charAt(values, from, depth) !== wanted || charAt(values, to - 1, depth) !== wanted) {
       const first = lowerBound(values, from, to, depth, wanted)
       const last = lowerBound(values, first, to, depth, wanted + 1)
@@ -172,7 +172,7 @@ function follow(index: Index, text: string, start: number, range: Range): { end:
 
 const charAt = (values: readonly string[], index: number, depth: number): number => values[index]?.charCodeAt(depth) ?? Number.NaN
 
-/** First index in the range whose value has at least this character at `depth`; a value that has ended comes before every character. */
+/** First index in the range whose value has a character of at least `wanted` at `depth`. A value that ends earlier sorts before every character. */
 function lowerBound(values: readonly string[], from: number, to: number, depth: number, wanted: number): number {
   let low = from
   let high = to

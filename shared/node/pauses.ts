@@ -1,11 +1,14 @@
 export interface Pauses {
-  /** How long to wait before the next attempt, in ms: twice as long each time, up to the longest. */
+  /** Milliseconds until the next attempt: doubled each time, up to the maximum. */
   next(): number
   /** Call after a success: resets the pause to the shortest. */
   reset(): void
 }
 
-/** Pauses between attempts that fail, drawn from the upper half of each step so that many who lost the same peer do not return at once. */
+/**
+ * Exponential backoff with jitter: each pause is random in the upper half of its step, so that clients of the same failed server do not return
+ * at once.
+ */
 export function growingPauses({ firstMs, longestMs }: { firstMs: number; longestMs: number }): Pauses {
   let stepMs = firstMs
   return {

@@ -1,10 +1,10 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import type { ChildProcess } from './exec'
 
-/** In a child: answers its parent for as long as its event loop turns. A parent that never asks costs nothing. */
+/** Makes a child process answer the pings of its parent while its event loop runs. Costs nothing without pings. */
 export function answerPings(): void {
   process.on('message', (message: unknown) => {
-    // The callback takes the error of a channel that closed meanwhile, which would be thrown otherwise.
+    // The callback receives the error of a channel that was closed meanwhile; without it, the error would be thrown.
     if (isOfType(message, 'ping') && process.connected) process.send?.({ type: 'pong' }, undefined, undefined, () => {})
   })
 }
@@ -33,8 +33,8 @@ export function ping(child: ChildProcess, signal: AbortSignal): Promise<void> {
 }
 
 /**
- * Asks again and again, and calls `onSilent` once when every question of `silenceMs` stayed unanswered. Questions are counted, not clock
- * time: a machine or a parent that was suspended begins anew instead of taking its own absence for the other's silence.
+ * Pings a child repeatedly; calls `onSilent` once when all pings of `silenceMs` remain unanswered. Counts pings, not clock time: after a suspend
+ * of the machine or of the parent, counting starts again.
  */
 export function watchForSilence(options: {
   ask: (signal: AbortSignal) => Promise<void>

@@ -4,12 +4,12 @@ import { isIP } from 'node:net'
 import { chainPrefix, type Family, type FirewallState, firewallProblem, iptables, iptablesOf, type Rules, removeText, restoreText } from './iptables'
 import { linkLocal, nameservers, privateNetworks, type Reach } from './reach'
 
-/** Users of projects in the process runtime, and of builds on the host: far from accounts, from subordinate ids, and from each other. */
+/** Ranges of user ids: of projects in the process runtime, and of builds on the host. They do not overlap accounts, subordinate ids or each other. */
 export const projectUsers = { first: 20_000, last: 59_999 }
 export const buildUsers = { first: 1_610_000, last: 1_809_999 }
 
 export interface UserFirewallOptions {
-  /** Tells the rules of installations on one machine apart, and those of apps from those of builds. */
+  /** Distinguishes the rules of several installations on one machine, and those of apps from those of builds. */
   name: string
   users: { first: number; last: number }
   reach: readonly Reach[]
@@ -20,10 +20,10 @@ const markOf = (uid: number) => `0x${(marks + uid).toString(16)}`
 const synOnly = '--tcp-flags FIN,SYN,RST,ACK SYN'
 
 /**
- * Rules for packets that processes of these users send. A connection to this machine itself is judged by its answer: the SYN carries its
- * user as a mark, the kernel gives the SYN-ACK the same mark (`tcp_fwmark_accept`), and a SYN-ACK from a socket of another user is dropped.
- * So an app reaches whatever its own user listens on, nothing else, without a list of ports and without connection tracking. A SYN-ACK to
- * another machine is dropped too: only routers answer visitors.
+ * Firewall rules for packets of these users. For a connection to this machine the response is checked: the SYN carries the user as a mark, the
+ * kernel copies the mark to the SYN-ACK (`tcp_fwmark_accept`), and a SYN-ACK from a socket of another user is dropped. Thus an app reaches only
+ * listeners of its own user, without a list of ports and without connection tracking. A SYN-ACK to another machine is dropped too: only routers
+ * serve visitors.
  */
 export function userRules(family: Family, options: UserFirewallOptions, uids: readonly number[], servers: readonly string[]) {
   const chain = (kind: string) => `${chainPrefix}${createHash('sha256').update(options.name).digest('hex').slice(0, 8)}-${kind}`
@@ -65,7 +65,7 @@ export function userRules(family: Family, options: UserFirewallOptions, uids: re
   return { filter, mangle }
 }
 
-/** Keeps users of this machine (of projects, of builds) from everything on it but what they listen on themselves. */
+/** Denies users of projects or builds access to this machine, except to their own listeners. */
 export class UserFirewall {
   private state: FirewallState = { ok: false, reason: 'not applied yet' }
   private appliedKey: string | null = null
@@ -75,8 +75,8 @@ export class UserFirewall {
   constructor(private readonly options: UserFirewallOptions) {}
 
   /**
-   * Closed for exactly these users when it resolves. Looked at again when the last look is older than `freshForMs`, because other tools
-   * rewrite these tables. Never throws.
+   * Resolves when the rules for exactly these users are in place. Verifies them again if the last check is older than `freshForMs`, because
+   * other tools rewrite these tables. Never throws.
    */
   ensure(uids: readonly number[], freshForMs = 60_000): Promise<FirewallState> {
     return this.inTurn(async () => {
@@ -98,7 +98,7 @@ export class UserFirewall {
     })
   }
 
-  /** Takes back what `ensure` made, and nothing else. Never throws. */
+  /** Removes what `ensure` created. Never throws. */
   remove(): Promise<void> {
     return this.inTurn(async () => {
       this.appliedKey = null
@@ -124,7 +124,7 @@ export class UserFirewall {
   }
 }
 
-/** IPv6 needs no rules where the machine has no address of it. */
+/** Machines without an IPv6 address need no IPv6 rules. */
 async function families(): Promise<Family[]> {
   const addresses = await readFile('/proc/net/if_inet6', 'utf8').catch(() => '')
   return addresses.trim() === '' ? [4] : [4, 6]

@@ -2,21 +2,21 @@ import type { RuleCondition } from '../project-rules'
 import { ExpressionProblem } from './expression'
 import { LinearExpression, type StepBudget } from './linear'
 
-/** What conditions look at; filled when asked for. */
+/** Parts of a request that conditions read; computed on demand. */
 export interface ConditionFacts {
   readonly host: string
   header(name: string): string | undefined
   cookie(name: string): string | undefined
-  /** The last value of the name. */
+  /** The last value of a query parameter. */
   queryValue(name: string): string | undefined
 }
 
 export interface Conditions {
-  /** What they may capture: named groups, and the keys of conditions without a value. */
+  /** Names that the conditions capture: named groups, and the keys of conditions without a value. */
   readonly names: readonly string[]
-  /** What they take in memory, in instructions of a matcher. */
+  /** Estimated memory, in matcher instructions. */
   readonly instructions: number
-  /** Whether every `has` and no `missing` holds; what is captured is written into `captures`. @throws MatchLimit */
+  /** Whether every `has` and no `missing` condition holds; writes captured values into `captures`. @throws MatchLimit */
   hold(facts: ConditionFacts, captures: Map<string, string>, budget: StepBudget): boolean
 }
 
@@ -27,7 +27,7 @@ interface Condition {
   test(value: string, captures: Map<string, string>, budget: StepBudget): boolean
 }
 
-/** null: there are none. @throws ExpressionProblem */
+/** Compiles conditions; null: no conditions. @throws ExpressionProblem */
 export function compileConditions(has: RuleCondition[] | undefined, missing: RuleCondition[] | undefined): Conditions | null {
   if (!has?.length && !missing?.length) return null
   const wanted = (has ?? []).map(compileCondition)

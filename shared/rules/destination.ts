@@ -2,34 +2,34 @@ import { ExpressionProblem } from './expression'
 import type { Captures } from './pattern'
 import { compileTemplate, type Template } from './template'
 
-/** Where a redirect or a rewrite leads, made ready. */
+/** Compiled destination of a redirect or a rewrite. */
 export interface Destination {
   readonly kind: 'path' | 'absolute' | 'project'
-  /** Whether any parameter is used: vercel.json gives a rewrite those in the query when none is. */
+  /** Whether the destination uses any parameter. If not, a rewrite appends the parameters to the query, as in vercel.json. */
   readonly usesParameters: boolean
   /**
-   * The request's query (with `?`, or empty) is kept; what the destination itself says about a key wins.
-   * null: a captured text cannot stand where it is used, the rule does not apply.
+   * Renders the destination. Keeps the request's query (with `?`, or empty), except keys that the destination sets. null: a captured value is
+   * invalid where it is used, so the rule does not apply.
    */
   render(values: Captures, query: string): Rendered | null
 }
 
 export interface Rendered {
   scheme: 'http' | 'https'
-  /** Hostname and port of an absolute address; hostname of a project; else empty. */
+  /** Hostname and port of an absolute URL; hostname of a project; else empty. */
   authority: string
-  /** Begins with exactly one `/`. */
+  /** Starts with exactly one `/`. */
   path: string
-  /** With `?`, or empty. */
+  /** With leading `?`, or empty. */
   query: string
-  /** With `#`, or empty. */
+  /** With leading `#`, or empty. */
   hash: string
 }
 
-/** `project:<host>/path`; the control plane writes the project's hostname for its slug. */
+/** Matches `project:<host>/path`. The control plane replaces the project's slug by its hostname. */
 export const projectDestination = /^project:([^/?#]+)([/?#].*)?$/
 
-/** Heads are written as latin1, where the low byte of a letter like č would end the line. */
+/** Characters that must be encoded: response heads are written as latin1, which would truncate a character such as č to a control byte. */
 const notAscii = /[^\x21-\x7e]+/g
 
 /** @throws ExpressionProblem */
@@ -38,7 +38,7 @@ export function compileDestination(text: string, known: ReadonlySet<string>): De
   if (/[\x00-\x20\x7f\\]/.test(text)) throw new ExpressionProblem('a destination has no spaces, control characters or backslashes')
   const { kind, scheme, authority, rest } = split(text)
   const sent = rest.replace(notAscii, (signs) => encodeURIComponent(signs.toWellFormed()))
-  // `/b/:x?` is an optional parameter, `/b/:x?y=1` one with a query after it.
+  // `/b/:x?` is an optional parameter; `/b/:x?y=1` is a parameter followed by a query.
   const [, path = '', query = '', hash = ''] = /^((?::\w+\?(?=[/#]|$)|[^?#])*)(\?[^#]*)?(#.*)?$/.exec(sent) ?? []
   const templates = {
     authority: compileTemplate(authority, known, 'authority'),
@@ -81,7 +81,7 @@ function render(
   return {
     scheme,
     authority,
-    // Two slashes would name another host in a Location header (RFC 3986 §4.2).
+    // In a Location header, two slashes would start another host (RFC 3986 §4.2).
     path: `/${path.replace(/^(?:\/|%5C)+/i, '')}`,
     query: pairs.length > 0 ? `?${pairs.join('&')}` : '',
     hash: templates.hash.render(values) ?? '',
@@ -103,7 +103,7 @@ const keyOf = (pair: string): string => {
   return decodeQuery(equals === -1 ? pair : pair.slice(0, equals))
 }
 
-/** One name or value of a query as text; what is no UTF-8 stays as it is. */
+/** Decodes a query name or value; invalid UTF-8 stays encoded. */
 export function decodeQuery(text: string): string {
   const spaced = text.replaceAll('+', ' ')
   try {

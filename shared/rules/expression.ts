@@ -1,11 +1,11 @@
 /**
- * Reads the text of a regular expression (ECMAScript syntax, flag `s`: a decoded path may hold line ends) into a tree. What cannot be matched in linear time,
- * backreferences and lookbehind, is refused: the expressions come from strangers' files.
+ * Parses a regular expression (ECMAScript syntax, flag `s`, because a decoded path may contain line ends). Rejects backreferences and
+ * lookbehind, which cannot be matched in linear time: the expressions come from untrusted files.
  */
 
 /** A set of UTF-16 code units. */
 export interface CharacterSet {
-  /** Inclusive pairs. */
+  /** Inclusive ranges. */
   ranges: [number, number][]
   negated: boolean
 }
@@ -21,11 +21,11 @@ export type Expression =
 
 export interface ParsedExpression {
   root: Expression
-  /** Names of the capturing groups in order; null where one has none. */
+  /** Names of the capturing groups in order; null: unnamed. */
   groups: (string | null)[]
 }
 
-/** The expression is wrong, too long, or one that is refused; the message is for the person who wrote it. */
+/** The expression is invalid, too long or unsupported; the message is for its author. */
 export class ExpressionProblem extends Error {
   override name = 'ExpressionProblem'
 }
@@ -181,7 +181,7 @@ class Parser {
     return typeof set === 'number' ? literal(set) : { kind: 'set', set }
   }
 
-  /** After a backslash: a class, or the one code unit it stands for. */
+  /** Parses what follows a backslash: a character class, or a single code unit. */
   #escapedSet(): CharacterSet | number {
     const char = this.#source.charAt(this.#at)
     this.#at += 1
@@ -245,10 +245,10 @@ class Parser {
 
 const makeLiteral = (code: number): Expression => ({ kind: 'set', set: { ranges: [[code, code]], negated: false } })
 const asciiLiterals = Array.from({ length: 128 }, (_, code) => makeLiteral(code))
-/** The same object for the same letter, so that what is made of it is made once. */
+/** Reuses the same object for the same letter, so that its compiled form is shared. */
 const literal = (code: number): Expression => asciiLiterals[code] ?? makeLiteral(code)
 
-/** A class within a class as plain ranges. */
+/** Expands a nested character class into ranges. */
 function spread(set: CharacterSet): [number, number][] {
   if (!set.negated) return set.ranges
   const gaps: [number, number][] = []

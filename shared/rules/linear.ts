@@ -1,21 +1,20 @@
 import { type CharacterSet, type Expression, ExpressionProblem, parseExpression } from './expression'
 
 /**
- * Regular expressions that cannot be made slow. Backtracking with a memory: a place in the program that was once tried at a place in the
- * text is never tried there again, so a match costs at most instructions × characters (the method of RE2's "bit state" matcher). Which
- * match is found is the one a backtracking engine would find.
+ * Regular expressions with bounded time: backtracking that never tries the same instruction at the same position of the text twice, so a match
+ * costs at most instructions × characters (RE2's "bit state" matcher). Finds the same match as a backtracking engine.
  */
 
-/** Longer texts are not matched at all. */
+/** Longer texts are rejected with MatchLimit. */
 export const maxTextLength = 4096
 const maxInstructions = 1000
 
-/** Work left for one request, in steps of about 10 ns; shared by all expressions it meets. */
+/** Remaining work for one request, in steps of about 10 ns, shared by all expressions. */
 export class StepBudget {
   constructor(public steps: number) {}
 }
 
-/** A text too long, or a budget used up. */
+/** The text is too long, or the budget is used up. */
 export class MatchLimit extends Error {
   override name = 'MatchLimit'
 }
@@ -24,7 +23,7 @@ const op = { set: 0, split: 1, jump: 2, save: 3, look: 4, assert: 5, end: 6 } as
 
 interface Instruction {
   op: number
-  /** Where to go on; of a split, what is tried first. */
+  /** Next instruction; for `split`, the branch to try first. */
   next: number
   other: number
   set: CompiledSet | null
@@ -32,17 +31,17 @@ interface Instruction {
   at: 'start' | 'end' | 'word' | 'inside'
 }
 
-/** Place × program → number of the run that tried it; one for all expressions, because matching never yields. */
+/** Position × instruction → number of the run that tried it. Shared by all expressions, because matching never yields. */
 let tried = new Uint32Array(0)
 let lastRun = 0
 
 export class LinearExpression {
-  /** Names of capturing groups in order; null where one has none. */
+  /** Names of the capturing groups in order; null: unnamed. */
   readonly groups: readonly (string | null)[]
   readonly #program: Instruction[] = []
   readonly #foldCase: boolean
 
-  /** @param foldCase letters match in either case. @throws ExpressionProblem on what is wrong, unsupported or too large. */
+  /** @param foldCase letters match in either case. @throws ExpressionProblem when the expression is invalid, unsupported or too large. */
   constructor(source: string, { foldCase = false } = {}) {
     const { root, groups } = parseExpression(source)
     this.#foldCase = foldCase
@@ -55,10 +54,7 @@ export class LinearExpression {
     return this.#program.length
   }
 
-  /**
-   * Matches the whole text. Gives what each group captured (undefined: it took no part), or null.
-   * @throws MatchLimit
-   */
+  /** Matches the whole text. Returns the value of each group (undefined: unused); null: no match. @throws MatchLimit */
   match(text: string, budget: StepBudget): (string | undefined)[] | null {
     if (text.length > maxTextLength) throw new MatchLimit(`a text of ${text.length} characters is too long to be matched`)
     const slots: number[] = new Array(2 * this.groups.length + 2).fill(-1)
@@ -201,7 +197,7 @@ export class LinearExpression {
   }
 }
 
-/** `[a-z]{1000}` is a thousand instructions and one set. */
+/** `[a-z]{1000}` has a thousand instructions that share one set. */
 const compiledSets = new WeakMap<CharacterSet, CompiledSet>()
 function compiledSet(set: CharacterSet): CompiledSet {
   let compiled = compiledSets.get(set)
@@ -220,7 +216,7 @@ function holds(assertion: Instruction['at'], text: string, at: number): boolean 
   return boundary === (assertion === 'word')
 }
 
-/** As flag `i` has it, for ASCII letters and single signs. */
+/** Adds the other case of ASCII letters and single characters, as flag `i` does. */
 function inEitherCase({ ranges, negated }: CharacterSet): CharacterSet {
   const folded: [number, number][] = [...ranges]
   for (const [low, high] of ranges) {

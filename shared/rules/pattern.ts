@@ -2,38 +2,38 @@ import { type Key, parse, tokensToRegexp } from 'path-to-regexp'
 import { ExpressionProblem } from './expression'
 import { LinearExpression, MatchLimit, maxTextLength, type StepBudget } from './linear'
 
-/** As vercel.json reads them: case matters, so does a slash at the end, and a parameter ends at the next slash. */
+/** Options as in vercel.json: case-sensitive, a trailing slash matters, and a parameter ends at the next slash. */
 const options = { strict: true, sensitive: true, delimiter: '/' } as const
 const plainParameter = '[^\\/]+?'
-/** About what a small expression of the language's own engine takes. */
+/** Approximate memory of a small native RegExp, in matcher instructions. */
 const nativeInstructions = 8
 const anything = new Set(['.*', '.*?', '.+', '.+?'])
 
-/** What a path or a condition captured, by name; parameters without one are `0`, `1`, … */
+/** Captured values by name; unnamed parameters are `0`, `1`, … */
 export type Captures = ReadonlyMap<string, string>
 
-/** A `source` of a rule (path-to-regexp 6 syntax) made ready. */
+/** A compiled `source` of a rule (path-to-regexp 6 syntax). */
 export interface PathPattern {
-  /** The one path it matches, where it has no parameters. */
+  /** The only path that matches, if the pattern has no parameters. */
   readonly literal: string | null
-  /** `/blog` when every path it matches has exactly this first segment. */
+  /** `/blog` if every matching path has this first segment. */
   readonly firstSegment: string | null
   readonly names: readonly string[]
-  /** What it takes in memory, in instructions of a matcher. */
+  /** Estimated memory, in matcher instructions. */
   readonly instructions: number
   /**
-   * What a decoded path gave to the parameters, in the order of `names`, '' for those that took no part; null: it is not matched.
-   * @throws MatchLimit when the path is longer or the work more than is granted.
+   * Matches a decoded path. Returns the parameters in the order of `names` ('' for unused ones); null: no match.
+   * @throws MatchLimit when the path is too long or the budget is used up.
    */
   match(path: string, budget: StepBudget): string[] | null
 }
 
 export interface PatternOptions {
-  /** Letters match in either case; `literal` and `firstSegment` are in lower case, and so must be the paths that are matched. */
+  /** Ignores the case of letters. `literal` and `firstSegment` are then in lower case, and paths must be given in lower case. */
   foldCase?: boolean
 }
 
-/** @throws ExpressionProblem that says what is wrong. */
+/** @throws ExpressionProblem with the reason. */
 export function compilePattern(source: string, { foldCase = false }: PatternOptions = {}): PathPattern {
   if (!source.startsWith('/') && !source.startsWith('{/') && !source.startsWith('(') && !source.startsWith(':'))
     throw new ExpressionProblem(`a source must begin with "/": "${source.slice(0, 100)}"`)
@@ -61,7 +61,7 @@ function build(source: string, foldCase: boolean): PathPattern {
   return { literal: null, firstSegment: first, names, ...matching }
 }
 
-/** `whole`: the text ends where a segment does. */
+/** First segment of `text`; `whole`: the text ends at the end of a segment. */
 function firstSegmentOf(text: string, whole: boolean): string | null {
   if (!text.startsWith('/')) return null
   const slash = text.indexOf('/', 1)
@@ -69,9 +69,7 @@ function firstSegmentOf(text: string, whole: boolean): string | null {
   return whole ? text : null
 }
 
-/**
- * Whether backtracking cannot multiply: parameters are whole segments, each found in one way only, and at most one part spans several.
- */
+/** Whether a native RegExp matches in linear time: every parameter is a whole segment, and at most one part spans several segments. */
 function provablyFast(tokens: ReturnType<typeof parse>): boolean {
   let spanning = 0
   for (const token of tokens) {
@@ -95,7 +93,7 @@ function hasTextWithin(tokens: ReturnType<typeof parse>): boolean {
 function nativeMatch(expression: RegExp, count: number): PathPattern['match'] {
   return (path, budget) => {
     if (path.length > maxTextLength) throw new MatchLimit('the path is too long for the rules of this project')
-    // The engine of the language does several characters in the time of one step.
+    // The native engine matches several characters in the time of one step.
     budget.steps -= 10 + (path.length >> 3)
     if (budget.steps < 0) throw new MatchLimit('the rules of this project need too long for this request')
     const found = expression.exec(path)

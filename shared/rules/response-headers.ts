@@ -4,7 +4,7 @@ import { ExpressionProblem } from './expression'
 const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 const valueText = /^[\t\x20-\x7e\x80-\xff]*$/
 
-/** Names a rule may not touch: they frame the message, belong to one connection (RFC 9110 §7.6.1), or are the router's own. */
+/** Headers that rules may not set: they frame the message, are hop-by-hop (RFC 9110 §7.6.1), or belong to the router. */
 const reserved = new Set([...hopByHop, 'content-length', 'content-range', 'date', 'host', 'x-request-id'])
 
 /** @throws ExpressionProblem when a rule may not set this header. */
@@ -14,7 +14,7 @@ export function checkResponseHeader(key: string, value: string): void {
   if (!valueText.test(value)) throw new ExpressionProblem(`the value of ${key} has characters that no header may have`)
 }
 
-/** Text captured from a request, made fit for a header's value. */
+/** Makes text from a request valid as a header value. */
 export function cleanHeaderValue(value: string): string {
   return value.replace(/[^\t\x20-\x7e\x80-\xff]/g, '')
 }

@@ -9,11 +9,11 @@ import { compileTemplate, type Template } from './template'
 
 type Matching = Pick<RedirectRule, 'source' | 'has' | 'missing'>
 
-/** `source`, `has` and `missing` of a rule made ready. */
+/** Compiled `source`, `has` and `missing` of a rule. */
 export interface Matcher {
   readonly pattern: PathPattern
   readonly conditions: Conditions | null
-  /** Every name a destination may use. */
+  /** All names that the destination may use. */
   readonly known: ReadonlySet<string>
 }
 
@@ -43,7 +43,7 @@ export function compileMatcher(rule: Matching, options?: PatternOptions): Matche
   return { pattern, conditions, known }
 }
 
-/** What a request gave to a rule; null: the rule does not concern it. @throws MatchLimit */
+/** Matches a request; returns the captured values; null: the rule does not apply. @throws MatchLimit */
 export function matchRule(rule: Matcher, path: string, facts: ConditionFacts, budget: StepBudget): ReadonlyMap<string, string> | null {
   const values = rule.pattern.match(path, budget)
   if (values === null) return null
@@ -81,21 +81,21 @@ export function compileHeaders(rule: HeaderRule): CompiledHeaders {
   return { ...matcher, headers }
 }
 
-/** It guards: case and a slash at the end make no difference, as they make none to many an app. @throws ExpressionProblem */
+/** Compiles a rate limit. Case and a trailing slash are ignored, because many apps ignore them too. @throws ExpressionProblem */
 export function compileRateLimit(rule: RateLimitRule): CompiledRateLimit {
   const source = /[^\\/]\/$/.test(rule.source) ? rule.source.slice(0, -1) : rule.source
   return { ...compileMatcher({ ...rule, source }, { foldCase: true }), requests: rule.requests, windowSeconds: rule.windowSeconds }
 }
 
 export interface RuleProblem {
-  /** `redirects.3`. */
+  /** Place of the rule, such as `redirects.3`. */
   at: string
   message: string
 }
 
 type RuleLists = Partial<Pick<ProjectRules, 'redirects' | 'rewrites' | 'headers' | 'rateLimits'>>
 
-/** Every rule that can be compiled, one at a time. */
+/** Compiles all valid rules lazily; skips invalid rules. */
 export function* compileRules(policy: RuleLists): IterableIterator<Matcher> {
   yield* usable(policy.redirects, compileRedirect)
   yield* usable(policy.rewrites, compileRewrite)
@@ -113,7 +113,7 @@ function* usable<R>(rules: readonly R[] | undefined, compile: (rule: R) => Match
   }
 }
 
-/** Every rule that cannot be compiled, and why: what a person is told before it is stored. */
+/** All rules that do not compile, with the reasons, for display before they are stored. */
 export function findRuleProblems(policy: RuleLists): RuleProblem[] {
   const check = <R>(list: string, rules: R[] | undefined, compile: (rule: R) => unknown): RuleProblem[] =>
     (rules ?? []).flatMap((rule, i) => {

@@ -3,20 +3,20 @@ import type { Captures } from './pattern'
 type Part = string | { name: string; optional: boolean }
 export type Encoding = 'authority' | 'path' | 'query' | 'plain'
 
-/** Text with `:name` and `$1` in it. */
+/** Compiled text with references such as `:name` and `$1`. */
 export interface Template {
-  /** Names it uses. */
+  /** Names that the text refers to. */
   readonly names: readonly string[]
-  /** null when a value cannot stand where it would (a hostname made of something else). */
+  /** null: a value is invalid in this place (a slash in a hostname, for example). */
   render(values: Captures): string | null
 }
 
-/** `:name`, `:name*`, `:name(pattern)`, `$1`, `$name`. */
+/** Matches `:name`, `:name*`, `:name(pattern)`, `$1`, `$name`. */
 const reference = /:([A-Za-z_]\w*)(\((?:[^()\\]|\\.){0,200}\))?([*+?])?|\$(?:(\d{1,3})|([A-Za-z_]\w*)|\{(\w{1,100})\})/g
 
 /**
- * Only names that are `known` are references: `http://host:8080` and prices stay what they are. `$1` is the first parameter without a
- * name, or of all, as vercel.json has it.
+ * Compiles a text. Only names in `known` are references: `http://host:8080` and prices stay unchanged. `$1` is the first unnamed parameter, or
+ * the first of all parameters, as in vercel.json.
  */
 export function compileTemplate(text: string, known: ReadonlySet<string>, encoding: Encoding): Template {
   const parts: Part[] = []
@@ -57,7 +57,7 @@ function encode(value: string, encoding: Encoding): string {
   return encoding === 'query' ? encodeURIComponent(value.toWellFormed()) : value
 }
 
-/** A decoded path percent-encoded again. `%2F` was left encoded when it was decoded, and stays so. */
+/** Percent-encodes a decoded path; keeps `%2F`, which stayed encoded when the path was decoded. */
 export function encodePath(path: string): string {
   if (/^[\w/.~!$&'()*+,;=:@-]*$/.test(path)) return path
   return encodeURI(path.toWellFormed())
@@ -66,8 +66,8 @@ export function encodePath(path: string): string {
 }
 
 /**
- * A request's path as rules see it: decoded, but for an encoded slash or backslash, which must not become structure; `.` and `..`
- * resolved, because the app behind does the same. What is no UTF-8 stays as it is.
+ * The path that rules match: decoded, except for an encoded slash or backslash, which must not become a separator; `.` and `..` resolved,
+ * because the app resolves them too. Invalid UTF-8 stays encoded.
  */
 export function decodePath(path: string): string {
   let decoded = path

@@ -2,9 +2,9 @@ import type { ProjectRules } from '../project-rules'
 import { compileRules, type Matcher } from './rules'
 
 /**
- * What rules cost a router, in bytes of its memory, roughly: their JSON as objects, each rule's own parts, each instruction of an
- * expression, each `:name` in a text. A short `a{1000}` costs as much as a long text, so that the text alone bounds nothing. The bytes of a
- * table are bounded by it, too: its policies have a quarter of their weight at most.
+ * Estimated memory of rules in a router, in bytes: their JSON as objects, each rule, each instruction of an expression, each `:name` in a text.
+ * The length of the text alone bounds nothing, because a short `a{1000}` costs as much as a long text. The weight also bounds the size of a
+ * route table: the JSON of rules is at most a quarter of their weight.
  */
 const perByte = 4
 const perRule = 512
@@ -12,20 +12,20 @@ const perInstruction = 128
 const perReference = 64
 const mebibyte = 1024 * 1024
 
-/** Bounds on rules, checked where they are made and once more where a table is made of them. */
+/** Limits of rules, checked when rules are written and again when a route table is computed. */
 export const ruleLimits = {
-  /** Redirects, rewrites or header rules of the files, and as many of the dashboard. */
+  /** Redirects, rewrites or header rules: of the files, and as many again of the dashboard. */
   ofAKind: 1024,
   rateLimits: 64,
-  /** Of the files, and again of the dashboard. */
+  /** Weight of the rules in the files, and as much again of the dashboard. */
   sourceWeight: 8 * mebibyte,
-  /** Of one project: what is live and what its older deployments have that differs. */
+  /** Weight of all rules of a project: of its live deployment and of older deployments with other rules. */
   projectWeight: 32 * mebibyte,
-  /** Of the installation; beyond it, teams with the most give way first. */
+  /** Weight of all rules of the installation; beyond it, the largest teams are closed first. */
   totalWeight: 256 * mebibyte,
 } as const
 
-/** Of what is said. */
+/** Weight of the JSON of rules, without their compiled form. */
 export function textWeight(policy: Partial<ProjectRules>): number {
   const text = JSON.stringify(policy)
   const references = text.match(/[:$][\w{]/g)?.length ?? 0
@@ -33,7 +33,7 @@ export function textWeight(policy: Partial<ProjectRules>): number {
 }
 const utf8 = new TextEncoder()
 
-/** Of one rule made ready. */
+/** Weight of a compiled rule, without its JSON. */
 export const ruleWeight = ({ pattern, conditions }: Matcher): number =>
   perRule + perInstruction * (pattern.instructions + (conditions?.instructions ?? 0))
 
@@ -48,7 +48,7 @@ export function findExcess(policy: Partial<ProjectRules>, weight: number = weigh
   return weight > ruleLimits.sourceWeight ? `the rules weigh ${sizeText(weight)}, and at most ${sizeText(ruleLimits.sourceWeight)} are allowed` : null
 }
 
-/** Of a whole policy, or more than any bound: what strangers wrote is not compiled to its end for the sake of a figure. */
+/** Weight of rules. Stops compiling beyond `projectWeight`: rules are untrusted input. */
 export function weigh(policy: Partial<ProjectRules>): number {
   let weight = textWeight(policy)
   for (const rule of compileRules(policy)) {
@@ -58,6 +58,6 @@ export function weigh(policy: Partial<ProjectRules>): number {
   return weight
 }
 
-/** "4 MiB". */
+/** Formats bytes: "4 MiB". */
 export const sizeText = (weight: number): string =>
   weight < mebibyte ? `${Math.ceil(weight / 1024)} KiB` : `${Math.ceil((weight * 10) / mebibyte) / 10} MiB`
