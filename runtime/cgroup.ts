@@ -5,13 +5,13 @@ import type { InstanceStats } from './driver'
 const v1Controllers = ['memory', 'cpu', 'cpuacct', 'pids', 'freezer'] as const
 export type V1Controller = (typeof v1Controllers)[number]
 
-/** Where this machine's control groups are mounted. v1 has a tree a controller, v2 a single one. */
+/** Mount points of control groups. Version 1 has a tree for each controller, version 2 has one tree. */
 export type CgroupMounts = { version: 1; roots: Partial<Record<V1Controller, string>> } | { version: 2; root: string }
 
-/** One group: its directory in each v1 tree, or the one directory of v2. */
+/** A control group: its directory in each tree of version 1, or its directory in version 2. */
 export type Cgroup = { version: 1; directories: Partial<Record<V1Controller, string>> } | { version: 2; directory: string }
 
-/** null where no control groups are mounted. A hybrid machine (v1 with an empty v2 tree beside it) is v1. */
+/** Finds the mount points; null: no control groups. A hybrid machine (version 1 and an empty tree of version 2) counts as version 1. */
 export function parseMounts(mountinfo: string): CgroupMounts | null {
   const roots: Partial<Record<V1Controller, string>> = {}
   let unified: string | undefined
@@ -33,7 +33,7 @@ export function cgroupMounts(): Promise<CgroupMounts | null> {
   return mounts
 }
 
-/** The group a process is in, from the text of its /proc/<pid>/cgroup. */
+/** The control group of a process, from the text of its /proc/<pid>/cgroup. */
 export function parseMembership(text: string, at: CgroupMounts): Cgroup | null {
   const paths = new Map<string, string>()
   for (const line of text.split('\n')) {
@@ -61,7 +61,7 @@ export async function cgroupOfProcess(pid: number): Promise<Cgroup | null> {
 const number = (text: string | undefined) => (text === undefined || text.trim() === 'max' ? Number.POSITIVE_INFINITY : Number(text.trim()))
 const field = (text: string, name: string) => Number(new RegExp(`^${name} (\\d+)`, 'm').exec(text)?.[1] ?? 0)
 
-/** Reads the counters straight from the kernel: 0.07 ms, where the engine's one-shot statistics take a second. */
+/** Reads the counters from the kernel: 0.07 ms, while the engine's one-shot statistics take a second. */
 export async function readCgroupStats(group: Cgroup, memoryLimitBytes: number): Promise<InstanceStats> {
   const read = (directory: string | undefined, file: string) => readFile(path.join(directory ?? '/nonexistent', file), 'utf8')
   if (group.version === 1) {
@@ -93,7 +93,7 @@ export async function readCgroupStats(group: Cgroup, memoryLimitBytes: number): 
   }
 }
 
-/** Has the kernel killed anything in the group for want of memory? */
+/** Whether the kernel has killed a process of the group because of its memory limit. */
 export async function ranOutOfMemory(group: Cgroup): Promise<boolean> {
   const file =
     group.version === 1 ? path.join(group.directories.memory ?? '/nonexistent', 'memory.oom_control') : path.join(group.directory, 'memory.events')

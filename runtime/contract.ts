@@ -12,21 +12,21 @@ const mebibyte = 1024 * 1024
 
 export interface ContractSetup {
   artifact: Artifact
-  /** A driver over the same place, with this installation id. Called again, it stands for the next control process. */
+  /** A driver on the same home and engine, with this installation id. A second call simulates the next control process. */
   driver(installationId: string): Promise<RuntimeDriver>
-  /** Are any processes, containers or networks of this installation left? Names them. */
+  /** Names of processes, containers and networks of this installation that still exist. */
   leftovers(installationId: string): Promise<string[]>
-  /** Does `pid`, as the app saw it, still run? */
+  /** Whether `pid`, as seen by the app, still runs. */
   strayAlive(pid: number): Promise<boolean>
   cleanUp(): Promise<void>
 }
 
 export interface ContractOptions {
-  /** False where nobody can count an app's processes: without root. */
+  /** False without root: processes of an app cannot be counted. */
   processLimit?: boolean
-  /** False where instances share `/tmp`: without root. */
+  /** False without root: instances share `/tmp`. */
   privateFiles?: boolean
-  /** False where nothing can keep apps from each other's ports: without root. */
+  /** False without root: apps can reach each other's ports. */
   isolated?: boolean
 }
 
@@ -35,11 +35,11 @@ export interface Fixture {
   readonly installationId: string
   readonly artifact: Artifact
   spec(part?: Partial<Omit<InstanceSpec, 'owner'>> & { owner?: Partial<InstanceOwner> }): InstanceSpec
-  /** Started, and answering. */
+  /** Starts an instance and waits until it responds. */
   up(part?: Parameters<Fixture['spec']>[0]): Promise<ObservedInstance>
 }
 
-/** What every driver promises. `more` adds what only one kind of driver promises, on the same fixture. */
+/** The tests that every driver must pass. `more` adds tests of a single driver with the same fixture. */
 export function runtimeContract(
   name: string,
   setUp: () => Promise<ContractSetup>,
@@ -126,7 +126,7 @@ function lifecycle(fixture: Fixture, setup: () => ContractSetup): void {
 
     it('hands variables to the app and to no process before it, which would be outside of its limits', async () => {
       const instance = await fixture.up({ env: { LD_PRELOAD: '/nonexistent/preloaded.so' } })
-      // the loader complains once in each process that reads the variable
+      // The loader prints a complaint in each process that reads the variable.
       const complaints = async () => (await collect(fixture.driver.logs(instance.owner.instanceId))).filter((line) => /LD_PRELOAD/.test(line.text))
       expect(await eventually('the loader', async () => ((await complaints()).length > 0 ? await complaints() : null))).toHaveLength(1)
     })
@@ -321,7 +321,7 @@ function files(fixture: Fixture, { privateFiles = true }: ContractOptions): void
   })
 }
 
-/** A listener of the test's own, which stands for every service of this machine. */
+/** A listener of the test, in place of any service of this machine. */
 async function listenOn(host: string): Promise<{ port: number; close(): Promise<void> }> {
   const server = net.createServer((connection) => connection.end())
   await new Promise<void>((resolve) => server.listen(0, host, resolve))
@@ -467,7 +467,7 @@ function limits(fixture: Fixture, { processLimit = true }: ContractOptions): voi
 
     it('tell Node of the memory limit, unless the user chose a heap', async () => {
       const own = await fixture.up()
-      // the young generation comes on top
+      // V8 adds the young generation to the heap limit.
       expect((await call<{ heap: number }>(own, 'whoami')).heap).toBeLessThan(320 * mebibyte)
       const chosen = await fixture.up({ env: { NODE_OPTIONS: '--max-old-space-size=100' } })
       expect((await call(chosen, 'env', { name: 'NODE_OPTIONS' })).value).toMatch(/^--max-old-space-size=100 /)

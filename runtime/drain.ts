@@ -5,7 +5,7 @@ import type { Runtime } from './driver'
 const defaultPollMs = 50
 const askDeadlineMs = 2_000
 
-/** Waits until no request is in flight, at most `deadlineMs`. A count that cannot be had is taken for "still busy". */
+/** Waits until no request is in flight, at most `deadlineMs`. If the count is unavailable, requests are assumed to be in flight. */
 export const drain: Runtime['drain'] = async ({ inFlight, deadlineMs, pollMs = defaultPollMs, signal }) => {
   const began = performance.now()
   const waited = () => Math.round(performance.now() - began)

@@ -1,8 +1,8 @@
 import type { Artifact, HealthCheck, ResourceLimits, Slot } from '@/shared/release'
 
-/** Who owns an instance: written on every container, process, network and directory. Nothing without it is ever touched. */
+/** The owner of an instance, recorded on every container, process, network and directory. Objects without an owner are never changed. */
 export interface InstanceOwner {
-  /** Identity of this installation: two Switchyards on one machine never touch each other's instances. */
+  /** Id of this installation: several installations on one machine never change each other's instances. */
   installationId: string
   teamId: string
   projectId: string
@@ -16,10 +16,10 @@ export interface InstanceOwner {
 export interface InstanceSpec {
   owner: InstanceOwner
   artifact: Artifact
-  /** Runtime variables, secrets included; `PORT`, `HOST` and `HOSTNAME` are the driver's. */
+  /** Runtime variables, including secrets. The driver sets `PORT`, `HOST` and `HOSTNAME`. */
   env: Record<string, string>
   limits: ResourceLimits
-  /** Bytes of a request head that the routers pass on. */
+  /** Maximum bytes of a request head that routers forward. */
   maxHeaderBytes: number
 }
 
@@ -34,21 +34,21 @@ export interface ObservedInstance {
   state: 'running' | 'sleeping' | 'exited'
   address: InstanceAddress | null
   startedAt: Date | null
-  /** Set for `exited`. */
+  /** Only for the state `exited`. */
   exit: { code: number | null; signal: string | null; outOfMemory: boolean } | null
 }
 
 /** A TCP socket that listens. */
 export interface Listener {
-  /** Address it is bound to; `0.0.0.0` and `::` are all. */
+  /** Local address; `0.0.0.0` and `::` mean all addresses. */
   address: string
   port: number
 }
 
 export interface InstanceStats {
-  /** Since the start, all cores together. */
+  /** CPU time since the start, summed over all cores. */
   cpuSeconds: number
-  /** Working set: without reclaimable page cache. */
+  /** Working set: memory without reclaimable page cache. */
   memoryBytes: number
   memoryLimitBytes: number
   pids: number
@@ -59,86 +59,92 @@ export interface InstanceLogLine {
   stream: 'stdout' | 'stderr'
   text: string
   at: Date
-  /** Opaque position: `logs({after})` goes on behind it. */
+  /** Opaque position: `logs({ after })` continues after it. */
   cursor: string
-  /** The text ends before the line does: the rest is the next line of this stream, or was not kept. */
+  /** Why the text is shorter than the line: `continued`: the next line of this stream continues it; `dropped`: the rest was not kept. */
   cut?: 'continued' | 'dropped'
 }
 
 export interface LogQuery {
   after?: string
-  /** Only the last N lines to begin with. */
+  /** Starts with the last N lines. */
   tail?: number
   follow?: boolean
   signal?: AbortSignal
 }
 
 /**
- * artifact → instances. One contract suite (`runtime/contract.ts`) holds every driver to this text.
- * Every call has a deadline of its own and throws AppError (ERR_DEADLINE, ERR_UNAVAILABLE, ERR_START, ERR_NOT_FOUND).
+ * Runs artifacts as instances. Every driver passes one contract suite (`runtime/contract.ts`). Every call has a deadline and throws AppError
+ * (ERR_DEADLINE, ERR_UNAVAILABLE, ERR_START, ERR_NOT_FOUND).
  */
 export interface RuntimeDriver {
   readonly kind: 'docker' | 'process'
-  /** Starts one instance and returns when it runs, not when it is healthy. Starting an `instanceId` twice returns the first. A failed start leaves nothing behind. */
+  /**
+   * Starts an instance and returns when it runs, healthy or not. Starting the same `instanceId` again returns the running instance. A failed
+   * start leaves nothing behind.
+   */
   start(spec: InstanceSpec, signal?: AbortSignal): Promise<ObservedInstance>
-  /** Every instance of this installation, exited ones included. */
+  /** All instances of this installation, including exited ones. */
   list(): Promise<ObservedInstance[]>
   inspect(instanceId: string): Promise<ObservedInstance | null>
-  /** Resolves as soon as it no longer runs, or is unknown. Waits as long as that takes: `signal` ends the wait, which rejects then. */
+  /** Resolves when the instance no longer runs or is unknown, without a deadline. Rejects when `signal` is aborted. */
   untilExit(instanceId: string, signal: AbortSignal): Promise<void>
   stats(instanceId: string): Promise<InstanceStats>
-  /** What its processes listen on, from the kernel's own tables; null: they are out of reach (another machine, or no such instance). */
+  /** Listening sockets of the instance, from the kernel's tables; null: not accessible (another machine, or no such instance). */
   listeners(instanceId: string): Promise<Listener[] | null>
-  /** SIGTERM, then SIGKILL after `graceMs`, strays included; removes the instance and what it owned (its logs stay until `forget`). Unknown or stopped: no error. */
+  /**
+   * Sends SIGTERM, then SIGKILL after `graceMs`, to all processes of the instance; then removes it and its resources, except its logs (see
+   * `forget`). No error for an unknown or stopped instance.
+   */
   stop(instanceId: string, graceMs: number): Promise<void>
-  /** Removes what `stop` kept for reading (logs, directories). */
+  /** Removes logs and directories that `stop` kept. */
   forget(instanceId: string): Promise<void>
-  /** Freezes a running instance; `wake` thaws it. Costs milliseconds, keeps memory. */
+  /** Freezes a running instance in milliseconds; it keeps its memory. `wake` resumes it. */
   sleep(instanceId: string): Promise<void>
   wake(instanceId: string): Promise<void>
-  /** Lines in order; ends at the end of the log, or with the instance when following. Works for exited instances until `forget`. */
+  /** Yields lines in order. Ends at the end of the log; when following, at the end of the instance. Works for exited instances until `forget`. */
   logs(instanceId: string, query?: LogQuery): AsyncIterable<InstanceLogLine>
-  /** Removes the project's own leftovers (network, user, directories) once it has no instance. */
+  /** Removes the project's network, user and directories once it has no instance. */
   removeProject(projectId: string): Promise<void>
-  /** Is the engine behind the driver there? A sentence for people when it is not. */
+  /** Whether the engine of the driver is available, with a sentence for users. */
   health(): Promise<RuntimeHealth>
   close(): Promise<void>
 }
 
-/** `weakness`: what apps are not kept from, in a sentence for everybody who deploys. null: nothing. */
+/** `weakness`: a sentence for users about missing isolation between apps. null: fully isolated. */
 export type RuntimeHealth = { ok: true; detail: string; weakness: string | null } | { ok: false; reason: string }
 
 export interface ProbeResult {
   healthy: boolean
   attempts: number
-  /** Of the last answer. */
+  /** Latency of the last response. */
   latencyMs: number | null
   statusCode: number | null
-  /** For people, when unhealthy: what was asked, what came back, for how long. */
+  /** A sentence for users, when unhealthy: the request, the response, and the duration. */
   reason: string | null
 }
 
 export interface ProbeOptions {
   signal?: AbortSignal
   stillRunning: () => Promise<boolean>
-  /** Resolves when it ends: the probe is over at once then. Without it, and where it rejects, `stillRunning` is asked in between. */
+  /** Resolves when the instance ends, which ends the probe at once. If absent or rejected, `stillRunning` is polled instead. */
   untilExit?: (signal: AbortSignal) => Promise<void>
-  /** What it listens on, so that the reason can say so; null: not known. */
+  /** Listening sockets of the instance, for the reason text; null: unknown. */
   listeners?: () => Promise<Listener[] | null>
-  /** Told at once, each thing once: where it listens while it does not answer. */
+  /** Called once for each notice, such as the port that the instance listens on while it does not respond. */
   onNotice?: (text: string) => void
-  /** Asked when it no longer runs, so that the reason can name the exit code. */
+  /** Called when the instance no longer runs, so that the reason can name the exit code. */
   exit?: () => Promise<ObservedInstance['exit']>
 }
 
-/** The whole interface the control plane works with: a driver, the probe from outside the instance, and the wait for its requests to end. */
+/** The runtime interface of the control plane: a driver, the health probe, and draining. */
 export interface Runtime extends RuntimeDriver {
   probe(address: InstanceAddress, check: HealthCheck, options: ProbeOptions): Promise<ProbeResult>
-  /** Resolves when `inFlight()` is 0 or at the deadline; says which. */
+  /** Resolves when `inFlight()` is 0 or at the deadline, and reports which. */
   drain(options: {
     inFlight: () => Promise<number>
     deadlineMs: number
-    /** Between two counts. */
+    /** Milliseconds between two counts. */
     pollMs?: number
     signal?: AbortSignal
   }): Promise<{ drained: boolean; waitedMs: number }>

@@ -12,30 +12,30 @@ export type { RuntimeLogger } from './logger'
 export { stopAllProcesses } from './process/stop-all'
 
 export interface RuntimeOptions {
-  /** `auto`: docker where an engine answers within two seconds, else process. */
+  /** `auto`: docker if an engine responds within two seconds, else process. */
   kind: 'auto' | 'docker' | 'process'
   installationId: string
   /** SWITCHYARD_HOME */
   home: string
   storage: BlobStore
-  /** Path, unix:// or tcp:// (the form of DOCKER_HOST). */
+  /** Address of the engine: a path, unix:// or tcp:// (as in DOCKER_HOST). */
   dockerSocket?: string | undefined
-  /** The Node the platform runs on. */
+  /** Node binary of the platform. */
   nodeBinary: string
-  /** Installs the Node that an artifact was built on, where it is not on this machine. */
+  /** Installs the Node version of an artifact if it is missing on this machine. */
   fetchNode?: (version: string) => Promise<string>
-  /** More directories for the PATH of apps in the process runtime. */
+  /** Additional directories in the PATH of apps in the process runtime. */
   toolPaths?: string[]
-  /** Size of what an instance may write to `/tmp` and HOME. null: half of its memory. */
+  /** Maximum bytes that an instance may write to `/tmp` and HOME. null: half of its memory. */
   scratchBytes?: number | null
-  /** Size of the cache of an instance's framework. */
+  /** Maximum bytes of an instance's framework cache. */
   cacheBytes?: number
-  /** Private places that apps may reach, and those that builds may too. */
+  /** Private destinations that apps and builds may reach. */
   reach?: { apps: readonly Reach[]; builds: readonly Reach[] }
   logger: RuntimeLogger
 }
 
-/** The runtime of this installation. With `kind: 'docker'` the engine may still be down: calls fail then, and health says so. */
+/** Creates the runtime of this installation. With `kind: 'docker'` the engine may be unavailable: calls then fail, and `health` reports it. */
 export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
   const driver = await chooseDriver(options)
   return withProbe(driver)
@@ -74,7 +74,7 @@ async function chooseDriver(options: RuntimeOptions): Promise<RuntimeDriver> {
   })
 }
 
-/** A driver, with what all drivers do alike. */
+/** Adds the probe and draining, which are the same for all drivers. */
 export function withProbe(driver: RuntimeDriver): Runtime {
   return {
     kind: driver.kind,

@@ -8,25 +8,25 @@ import { describeExit } from './probe'
 const keptLines = 200
 const quotedLines = 5
 
-/** The newest lines of an app, and what an error may quote of them. */
+/** The last lines of an app, for quoting in errors. */
 export class LastWords {
   private readonly lines: string[] = []
   private readonly error = new FirstError()
 
-  /** Takes a masked line. */
+  /** Adds a masked line. */
   add(line: string): void {
     this.error.look(line)
     this.lines.push(line)
     if (this.lines.length > keptLines) this.lines.shift()
   }
 
-  /** The first error, then the last lines, without the frames of Node and of packages; below the reason in a message. */
+  /** The first error, then the last lines, without stack frames of Node and of packages, for an error message. */
   quote(): string[] {
     return quoteOutput(this.error.lines(), this.lines, quotedLines)
   }
 }
 
-/** For an app that ended before anybody could ask it anything: its instance is removed, so what it said last goes into the error. */
+/** For an app that exits before the first probe: quotes its last lines in the error, because its instance is removed. */
 export async function endedAtOnce(
   exit: ObservedInstance['exit'],
   lines: AsyncIterable<InstanceLogLine>,
@@ -37,7 +37,7 @@ export async function endedAtOnce(
   try {
     for await (const line of lines) words.add(mask(line))
   } catch {
-    // the reason for the end matters more than its words
+    // Reading the lines must not hide the reason of the end.
   }
   const reason = describeExit(exit, 0).replace(/ Its log says more\.$/, '')
   return new AppError('ERR_START', [reason, ...words.quote()].join('\n'), {

@@ -3,17 +3,20 @@ import type { Listener } from './driver'
 
 /** State of a listening socket in /proc/net/tcp. */
 const listening = '0A'
-/** The engine's own resolver within a container. */
+/** Docker's DNS resolver within a container. */
 const engineResolver = '127.0.0.11'
 
-/** What an IPv4 address in a socket for both families begins with. */
+/** Prefix of an IPv4 address in an IPv6 socket. */
 const mapped = Buffer.from('00000000000000000000ffff', 'hex')
 
 interface TableRow extends Listener {
   inode: string
 }
 
-/** The listening sockets of /proc/<pid>/net/tcp or tcp6. Addresses are words of 32 bits in the order of the machine, which is little-endian. */
+/**
+ * Parses /proc/<pid>/net/tcp or tcp6, listening sockets only. Addresses are 32-bit words in the byte order of the machine, which is
+ * little-endian.
+ */
 export function parseSocketTable(text: string): TableRow[] {
   return text
     .split('\n')
@@ -40,12 +43,12 @@ const tablesOf = (pid: number): Promise<TableRow[]> =>
     rows.flat(),
   )
 
-/** What listens in the network namespace of a process: for an instance that has one of its own. */
+/** Listening sockets in the network namespace of a process, for an instance with a namespace of its own. */
 export async function listenersOfNamespace(pid: number): Promise<Listener[]> {
   return (await tablesOf(pid)).filter(({ address }) => address !== engineResolver).map(({ address, port }) => ({ address, port }))
 }
 
-/** What these processes listen on, in a namespace that others share: a socket is theirs when one of their descriptors is. */
+/** Listening sockets of these processes in a shared namespace: a socket belongs to a process that has a descriptor of it. */
 export async function listenersOfProcesses(pids: readonly number[]): Promise<Listener[]> {
   const first = pids[0]
   if (first === undefined) return []
@@ -63,10 +66,7 @@ async function socketsOf(pid: number): Promise<string[]> {
 const shown = ({ address, port }: Listener): string => `${address.includes(':') ? `[${address}]` : address}:${port}`
 const everywhere = new Set(['0.0.0.0', '::'])
 
-/**
- * What is wrong with where an instance listens, for people; null: it listens where it is asked, or that cannot be known.
- * `wanted` is the address it is asked at.
- */
+/** A sentence for users about an instance that listens at the wrong address; null: it listens at `wanted`, or unknown. */
 export function describeListeners(listeners: readonly Listener[] | null, wanted: Listener): string | null {
   if (listeners === null) return null
   if (listeners.length === 0) return 'listens on no port'

@@ -1,7 +1,7 @@
 import { AppError } from '@/shared/errors'
 import type { InstanceOwner } from './driver'
 
-/** Ids become names of directories, containers and cgroups: nothing that could leave its parent. */
+/** Ids become names of directories, containers and control groups, so they must not contain path separators. */
 const idPattern = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/
 
 const ownerFields = [
@@ -16,17 +16,17 @@ const ownerFields = [
 ] as const satisfies readonly (keyof InstanceOwner)[]
 
 export const labelPrefix = 'switchyard.'
-/** Tells instances from build containers, which carry the same installation id. */
+/** Label that distinguishes instances from build containers of the same installation. */
 export const roleLabel = `${labelPrefix}role`
 
-/** @throws AppError ERR_INVALID_INPUT */
+/** Checks an id. @throws AppError ERR_INVALID_INPUT */
 export function assertId(what: string, value: string): string {
   if (!idPattern.test(value))
     throw new AppError('ERR_INVALID_INPUT', `The ${what} ${JSON.stringify(value.slice(0, 80))} is not a usable id (letters, digits, - and _)`)
   return value
 }
 
-/** @throws AppError ERR_INVALID_INPUT when a field could not be a file name or a label. */
+/** Checks all ids of an owner. @throws AppError ERR_INVALID_INPUT when a field cannot be a file name or a label. */
 export function assertOwner(owner: InstanceOwner): InstanceOwner {
   for (const field of ownerFields) assertId(field, owner[field])
   return owner

@@ -12,21 +12,21 @@ export function containerName(owner: InstanceSpec['owner']): string {
 }
 
 export interface WritableSizes {
-  /** Of `/tmp`. null: half of the instance's memory. */
+  /** Size of `/tmp`. null: half of the instance's memory. */
   scratchBytes?: number | null
   cacheBytes?: number
 }
 
 const tmpfs = (mode: number, bytes: number) => `rw,exec,nosuid,nodev,mode=${mode},size=${Math.floor(bytes)}`
 
-/** A container that can do as little as an app needs. */
+/** Options of a container with minimal privileges. */
 export function containerOptions(spec: InstanceSpec, network: string, cores: number, sizes: WritableSizes = {}): Docker.ContainerCreateOptions {
   const { owner, artifact, limits } = spec
   const env = { HOME: '/tmp', ...instanceEnvironment(spec, { host: '0.0.0.0', port: artifact.port }) }
   return {
     name: containerName(owner),
     Image: artifact.digest,
-    // an entrypoint of our own makes the engine drop the image's command
+    // With an entrypoint, the engine ignores the command of the image.
     ...(artifact.start.argv.length > 0 ? { Entrypoint: artifact.start.argv, Cmd: [] } : {}),
     Env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
     User: '1000:1000',
@@ -36,7 +36,7 @@ export function containerOptions(spec: InstanceSpec, network: string, cores: num
       ReadonlyRootfs: true,
       Tmpfs: {
         '/tmp': tmpfs(1777, sizes.scratchBytes ?? defaultScratchBytes(limits)),
-        // images of a Dockerfile have no such place
+        // Images built from a Dockerfile have no cache directory.
         ...(artifact.framework === 'dockerfile' ? {} : { [`/app/${cacheDirectory}`]: tmpfs(1777, sizes.cacheBytes ?? defaultCacheBytes) }),
       },
       CapDrop: ['ALL'],
@@ -45,16 +45,16 @@ export function containerOptions(spec: InstanceSpec, network: string, cores: num
       Memory: limits.memoryBytes,
       MemorySwap: limits.memoryBytes,
       NanoCpus: Math.round(Math.min(limits.cpus, cores) * 1e9),
-      // reaps zombies, and hands SIGTERM to apps that never thought of it
+      // The init process reaps zombies and forwards SIGTERM.
       Init: true,
       LogConfig: { Type: 'json-file', Config: { 'max-size': '10m', 'max-file': '2' } },
-      // our reconciler decides about restarts: it counts them, and tells people
+      // The reconciler restarts instances, counts the restarts and reports them.
       RestartPolicy: { Name: 'no' },
     },
   }
 }
 
-/** What the engine says of a container, in the driver's words. null: not an instance of ours. */
+/** Converts the engine's description of a container. null: not an instance of this installation. */
 export function observe(container: Docker.ContainerInspectInfo, heapExhausted: boolean): ObservedInstance | null {
   const labels = container.Config.Labels ?? {}
   const owner = ownerOfLabels(labels)
@@ -77,7 +77,7 @@ function exitOf(state: Docker.ContainerInspectInfo['State'], ran: boolean, heapE
   return { code: state.ExitCode, signal: signalOf(state.ExitCode), outOfMemory: state.OOMKilled || heapExhausted }
 }
 
-/** Shells and init report death by signal n as 128 + n. */
+/** Shells and init processes report death by signal n as exit code 128 + n. */
 function signalOf(code: number): string | null {
   if (code <= 128) return null
   return Object.entries(constants.signals).find(([, number]) => number === code - 128)?.[0] ?? null

@@ -19,9 +19,9 @@ import { keptLines, SavedLogs } from './saved-logs'
 export interface DockerDriverOptions extends WritableSizes {
   installationId: string
   home: string
-  /** Path, unix:// or tcp:// of the engine. */
+  /** Address of the engine: a path, unix:// or tcp://. */
   host: string
-  /** Private places that apps and builds may reach. */
+  /** Private destinations that apps and builds may reach. */
   reach?: readonly Reach[]
   logger: RuntimeLogger
 }
@@ -36,7 +36,7 @@ interface Known {
   cgroup?: Cgroup | null
 }
 
-/** Instances as hardened containers of a Docker engine. */
+/** Runs instances as hardened containers of a Docker engine. */
 export class DockerDriver implements RuntimeDriver {
   readonly kind = 'docker'
   private readonly engine: Engine
@@ -46,7 +46,7 @@ export class DockerDriver implements RuntimeDriver {
   private readonly mutex = new KeyedMutex()
   private readonly starting = new Set<string>()
   private readonly closing = new AbortController()
-  /** By container id. A container of ours runs once, so what was seen of its start and of its end stays true. */
+  /** Start and end of containers, by container id. A container runs only once, so these never change. */
   private readonly known = new Map<string, Known>()
 
   constructor(private readonly options: DockerDriverOptions) {
@@ -68,7 +68,7 @@ export class DockerDriver implements RuntimeDriver {
       return await this.mutex.run(owner.instanceId, async () => {
         const existing = await this.inspectContainer(owner.instanceId)
         if (existing && existing.State.Status !== 'created') return this.seen(existing)
-        // a start that was interrupted between its two halves
+        // A start was interrupted between creating and starting the container.
         if (existing) await this.remove(existing.Id)
         await this.firewall.ensure()
         return await this.networks.use(owner, (network) => this.launch(spec, network, signal))
@@ -107,14 +107,14 @@ export class DockerDriver implements RuntimeDriver {
       gone.delete(listed.Id)
       const known = this.known.get(listed.Id)?.observed
       const state = listed.State === 'paused' ? 'sleeping' : listed.State === 'running' ? 'running' : 'exited'
-      // somebody may have restarted it by hand: then it has another address
+      // Read the address each time: a container that was restarted by hand has a new one.
       const ip = Object.values(listed.NetworkSettings?.Networks ?? {})[0]?.IPAddress || undefined
       if (known && known.state === state && known.address?.host === ip) return known
       const container = await this.engine.find('look at a container', quickMs, (docker) => docker.getContainer(listed.Id).inspect())
       return container && (await this.observe(container))
     })
     for (const id of gone) this.known.delete(id)
-    // what is being started is neither running nor dead yet
+    // Omit containers that are being created: they are neither running nor stopped.
     return observed.filter((one) => one !== null).filter((one) => one.startedAt !== null || !this.starting.has(one.owner.instanceId))
   }
 
@@ -130,7 +130,7 @@ export class DockerDriver implements RuntimeDriver {
     const ended = (await this.engine.docker.getContainer(container.Id).wait({ condition: 'not-running', abortSignal: signal })) as {
       StatusCode?: number
     } | null
-    // An engine that ends in the middle of its answer tells nothing about the container.
+    // A response that breaks off says nothing about the container.
     if (typeof ended?.StatusCode !== 'number') throw new AppError('ERR_UNAVAILABLE', 'The Docker engine ended the wait for a container')
   }
 
@@ -146,12 +146,12 @@ export class DockerDriver implements RuntimeDriver {
   async listeners(instanceId: string): Promise<Listener[] | null> {
     const container = await this.inspectContainer(instanceId)
     if (!container?.State.Running || !this.engine.local) return null
-    // The process id of an engine in a virtual machine means nothing on this machine: the result is unknown.
+    // If the engine runs in a virtual machine, its process ids are meaningless here: the result is unknown.
     if ((await cgroupOfProcess(container.State.Pid).catch(() => null)) === null) return null
     return listenersOfNamespace(container.State.Pid)
   }
 
-  /** null where the kernel's files are out of reach (the engine is in another machine, or in a VM). */
+  /** null: the kernel's files are not accessible (the engine runs on another machine or in a VM). */
   private async readKernel(container: Docker.ContainerInspectInfo, limit: number): Promise<InstanceStats | null> {
     try {
       const known = this.known.get(container.Id)
@@ -170,7 +170,7 @@ export class DockerDriver implements RuntimeDriver {
         throw asAppError('statistics', error)
       })
     const memory = stats.memory_stats
-    // A container that ended since it was inspected has empty statistics, not an error.
+    // A container that ended after it was inspected has empty statistics instead of an error.
     if (!Number.isFinite(memory?.usage))
       throw new AppError('ERR_CONFLICT', `The instance of container ${containerId.slice(0, 12)} has just ended: there is nothing to measure`)
     const cache = memory.stats?.total_inactive_file ?? memory.stats?.inactive_file ?? 0
@@ -189,7 +189,7 @@ export class DockerDriver implements RuntimeDriver {
       if (!container) return
       if (container.State.Paused) await this.thaw(container.Id)
       if (container.State.Running) await this.end(container, Math.min(Math.max(0, graceMs), maxGraceMs))
-      // the log goes with the container: keep its end for people who ask why
+      // Save the end of the log before the container and its log are removed.
       await this.saved
         .save(instanceId, this.containerLines(container.Id, { tail: keptLines }))
         .catch((error) => this.options.logger.warn({ err: error, instanceId }, 'the log of a stopped instance could not be kept'))
@@ -197,7 +197,7 @@ export class DockerDriver implements RuntimeDriver {
     })
   }
 
-  /** SIGTERM (or what the image asks for), then SIGKILL. The container's process namespace takes every stray with it. */
+  /** Sends SIGTERM (or the stop signal of the image), then SIGKILL. All processes of the container end with its process namespace. */
   private async end(container: Docker.ContainerInspectInfo, graceMs: number): Promise<void> {
     const kill = (signal: string) =>
       this.engine.find('end a container', quickMs, (docker) => docker.getContainer(container.Id).kill({ signal })).catch(ignoreNotRunning)
@@ -269,7 +269,7 @@ export class DockerDriver implements RuntimeDriver {
     }
     try {
       if (!query.follow) {
-        // at most two files of 10 MB, see containerOptions
+        // The log has at most two files of 10 MB, see containerOptions.
         const whole = await this.engine.call('read a log', slowMs, (docker, abortSignal) =>
           docker.getContainer(containerId).logs({ ...options, follow: false as const, abortSignal }),
         )
@@ -340,7 +340,7 @@ export class DockerDriver implements RuntimeDriver {
 
   private async observe(container: Docker.ContainerInspectInfo): Promise<ObservedInstance | null> {
     if (!ownerOfLabels(container.Config.Labels ?? {})) return null
-    // V8 gives up by abort (134): to the kernel that is no lack of memory, to people it is
+    // V8 aborts (134) when its heap is full. The kernel does not count that as out of memory, but we report it as such.
     const aborted = !container.State.Running && container.State.ExitCode === 134
     const observed = observe(container, aborted && (await this.lastWordsMention(container.Id, heapExhausted)))
     if (observed) this.known.set(container.Id, { ...this.known.get(container.Id), observed })
@@ -356,7 +356,7 @@ export class DockerDriver implements RuntimeDriver {
     try {
       await this.engine.find('remove a container', slowMs, (docker) => docker.getContainer(container).remove({ force: true, v: true }))
     } catch (error) {
-      // somebody else (an earlier call that came late) is at it already
+      // 409: an earlier call is removing the container already.
       if (!(isAppError(error) && engineStatus(error.cause) === 409)) throw error
     }
   }
@@ -369,7 +369,7 @@ async function* toChunks(whole: Uint8Array): AsyncIterable<Uint8Array> {
 }
 
 function ignoreNotRunning(error: unknown): void {
-  // 409: it ended by itself in the meantime
+  // 409: the container ended in the meantime.
   if (!(isAppError(error) && engineStatus(error.cause) === 409)) throw error
 }
 

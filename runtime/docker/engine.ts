@@ -5,19 +5,22 @@ import { withDeadline } from '@/shared/node/deadline'
 const nextAction = 'Start Docker again (systemctl start docker), then retry; what was asked for is not lost.'
 const stillServing = 'Routers do not need the engine: apps that still run keep answering. Nothing can be started, stopped or read until it is back.'
 
-/** Status the engine answered with; undefined when it did not answer. */
+/** HTTP status of the engine's response; undefined: no response. */
 export function engineStatus(error: unknown): number | undefined {
   return error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number' ? error.statusCode : undefined
 }
 
-/** The engine's own words, without dockerode's wrapping. */
+/** The engine's message, without the text that dockerode adds. */
 export function engineMessage(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   const json = 'json' in error ? (error.json as { message?: unknown } | null) : null
   return typeof json?.message === 'string' ? json.message : error.message
 }
 
-/** A client for `unix:///path`, a bare socket path, or `tcp://host:port`. The API version is left to the engine: pinning one shuts out older or newer engines. */
+/**
+ * Creates a client for `unix:///path`, a socket path, or `tcp://host:port`. Uses the engine's own API version: a fixed version excludes older or
+ * newer engines.
+ */
 function client(host: string): Docker {
   if (host.startsWith('unix://')) return new Docker({ socketPath: host.slice('unix://'.length), host: undefined } as Docker.DockerOptions)
   if (host.startsWith('/')) return new Docker({ socketPath: host, host: undefined } as Docker.DockerOptions)
@@ -25,10 +28,10 @@ function client(host: string): Docker {
   return new Docker({ host: url.hostname, port: Number(url.port || 2375), protocol: url.protocol === 'https:' ? 'https' : 'http' })
 }
 
-/** The Docker engine with a deadline on every call. dockerd can be frozen with its socket still accepting: nothing waits for it without end. */
+/** Docker engine with a deadline on every call: a frozen dockerd still accepts connections. */
 export class Engine {
   readonly docker: Docker
-  /** A local engine's containers can be reached by their own addresses, and its bridges by our firewall. */
+  /** Whether the engine runs on this machine: then its containers are reachable by their own addresses, and our firewall covers its bridges. */
   readonly local: boolean
   private cpus: number | undefined
 
@@ -38,8 +41,8 @@ export class Engine {
   }
 
   /**
-   * @throws AppError ERR_DEADLINE, or ERR_UNAVAILABLE when the engine does not answer at all.
-   * What the engine answered with is thrown as it came: see `engineStatus`.
+   * Calls the engine. Errors in its response are thrown unchanged, see `engineStatus`.
+   * @throws AppError ERR_DEADLINE, or ERR_UNAVAILABLE when the engine does not respond.
    */
   async call<T>(what: string, ms: number, work: (docker: Docker, signal: AbortSignal) => Promise<T>, signal?: AbortSignal): Promise<T> {
     try {
@@ -59,7 +62,7 @@ export class Engine {
     }
   }
 
-  /** Like `call`; 404 is `null`. */
+  /** Like `call`, but returns null for status 404. */
   async find<T>(what: string, ms: number, work: (docker: Docker, signal: AbortSignal) => Promise<T>): Promise<T | null> {
     try {
       return await this.call(what, ms, work)
@@ -69,14 +72,14 @@ export class Engine {
     }
   }
 
-  /** Cores the engine can give out: it refuses a limit above them. */
+  /** Number of cores of the engine: it refuses a higher limit. */
   async cores(): Promise<number> {
     this.cpus ??= ((await this.call('its size', 10_000, (docker) => docker.info())) as { NCPU: number }).NCPU || 1
     return this.cpus
   }
 }
 
-/** An answer of the engine that nobody foresaw. */
+/** Converts an unexpected error of the engine. */
 export function asAppError(what: string, error: unknown): AppError {
   if (isAppError(error)) return error
   const status = engineStatus(error)

@@ -3,7 +3,7 @@ import { networkInterfaces } from 'node:os'
 import { type Family, type FirewallState, firewallProblem, iptables, iptablesOf, type Rules, restoreText } from '@/shared/node/iptables'
 import { linkLocal, nameservers, privateNetworks, type Reach } from '@/shared/node/reach'
 
-/** Interfaces of every bridge of ours begin with this: one rule covers them all, before a bridge even exists. */
+/** Prefix of the interface names of our bridges: one rule covers all of them, even future ones. */
 export const bridgePrefix = 'swy-'
 const input = 'SWITCHYARD-INPUT'
 const forward = 'SWITCHYARD-FORWARD'
@@ -12,15 +12,15 @@ const freshForMs = 2_000
 const established = '-m conntrack --ctstate RELATED,ESTABLISHED -j RETURN'
 
 /**
- * Rules for what comes from our bridges: nothing of this machine, no link-local address, no private network but those in `reach`.
- * `own`: addresses of this machine. `engineChain`: the engine's chain for rules of others, where it has made one.
+ * Rules for packets from our bridges: deny this machine, link-local addresses, and private networks outside `reach`. `own`: addresses of this
+ * machine. `engineChain`: the engine's chain for custom rules, if it has one.
  */
 export function bridgeRules(
   family: Family,
   options: { reach: readonly Reach[]; servers: readonly string[]; own: ReadonlySet<string>; engineChain: boolean },
 ): Rules {
   const reach = options.reach.filter((one) => one.family === family)
-  // Docker's resolver asks from inside the container's network
+  // Docker's resolver sends its queries from inside the container's network.
   const dns = options.servers.filter((address) => isIP(address) === family).map((address) => ({ network: address, port: 53 }))
   const exactly = (chain: string, { network, port }: { network: string; port: number | null }) =>
     ['tcp', 'udp'].map((protocol) => `${chain} -d ${network} -p ${protocol} -m ${protocol} --dport ${port} -j RETURN`)
@@ -31,12 +31,12 @@ export function bridgeRules(
     chains: [input, forward],
     jumps: [`INPUT -i ${bridgePrefix}+ -j ${input}`, `${options.engineChain ? 'DOCKER-USER' : 'FORWARD'} -i ${bridgePrefix}+ -j ${forward}`],
     rules: [
-      // answers to what the host (router, health check) asked
+      // Responses to the router and to health checks of the host.
       `${input} ${established}`,
       ...local.flatMap((one) => exactly(input, one)),
       `${input} -j DROP`,
       `${forward} ${established}`,
-      // between bridges the engine decides: one of its own sees itself, and no other
+      // The engine's own rules decide about traffic between bridges: it allows traffic within a bridge only.
       `${forward} -o ${bridgePrefix}+ -j RETURN`,
       ...named.flatMap((one) => exactly(forward, one)),
       `${forward} -d ${linkLocal[family]} ${refuse}`,
@@ -47,8 +47,8 @@ export function bridgeRules(
 }
 
 /**
- * Keeps containers from the host and from its private networks. Bridges keep projects apart, but a container reaches every port of the
- * host (control plane, database, other apps) through its gateway; that traffic is INPUT, where Docker's own chains do not look.
+ * Keeps containers from the host and its private networks. Bridges isolate projects from each other, but through its gateway a container reaches
+ * every port of the host (control plane, database, other apps). That traffic passes the INPUT chain, which Docker's own chains do not cover.
  */
 export class Firewall {
   private state: FirewallState = { ok: false, reason: 'not applied yet' }
@@ -57,7 +57,7 @@ export class Firewall {
 
   constructor(private readonly reach: readonly Reach[]) {}
 
-  /** Applies what is missing; looked at again after two seconds, because engines and firewall tools rewrite these tables. Never throws. */
+  /** Adds missing rules. Checks again after two seconds, because engines and firewall tools rewrite these tables. Never throws. */
   ensure(): Promise<FirewallState> {
     if (performance.now() - this.checkedAt < freshForMs) return Promise.resolve(this.state)
     this.running ??= this.apply().finally(() => {
@@ -71,7 +71,7 @@ export class Firewall {
     try {
       if (process.getuid?.() !== 0) throw new Error('only root may change the firewall')
       const interfaces = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? [])
-      // loopback is not reached from a bridge
+      // The loopback interface is not reachable from a bridge.
       const own = new Set(interfaces.filter((one) => !one.internal).map((one) => one.address))
       const servers = await nameservers()
       for (const family of interfaces.some((one) => one.family === 'IPv6') ? ([4, 6] as const) : ([4] as const)) {

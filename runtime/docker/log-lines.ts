@@ -10,7 +10,7 @@ interface Frame {
   content: Buffer
 }
 
-/** The engine's multiplexed stream: a header of 8 octets (stream, 0, 0, 0, length), then the content. One frame holds one log entry. */
+/** Reads the engine's multiplexed stream: a header of 8 octets (stream, 0, 0, 0, length), then the content. One frame holds one log entry. */
 export async function* readFrames(stream: AsyncIterable<Uint8Array>): AsyncIterable<Frame> {
   let rest: Buffer = Buffer.alloc(0)
   for await (const chunk of stream) {
@@ -33,8 +33,8 @@ interface Partial {
 }
 
 /**
- * Lines with their cursors, `<time>/<n>`: the engine's time in nanoseconds, and which of the lines of that very time it is.
- * The engine cuts lines at 16 KiB into several entries; they become one line again here.
+ * Reads lines with cursors `<time>/<n>`: the engine's time in nanoseconds, and the index among lines of the same time. The engine splits lines
+ * at 16 KiB into several entries; they are joined here.
  */
 export async function* readLines(stream: AsyncIterable<Uint8Array>): AsyncIterable<InstanceLogLine> {
   const open: Record<Frame['stream'], Partial | null> = { stdout: null, stderr: null }
@@ -53,7 +53,7 @@ export async function* readLines(stream: AsyncIterable<Uint8Array>): AsyncIterab
     const whole = frame.content.at(-1) === newline
     const text = frame.content.subarray(cut + 1, whole ? -1 : undefined)
     const partial = open[frame.stream] ?? { time, parts: [], size: 0 }
-    // beyond what a line may show, the rest of it is read and dropped
+    // Drop the rest of a line beyond the maximum length.
     if (partial.size <= maxLogLineBytes) partial.parts.push(Buffer.from(text))
     partial.size += text.length
     open[frame.stream] = whole ? null : partial
@@ -63,19 +63,19 @@ export async function* readLines(stream: AsyncIterable<Uint8Array>): AsyncIterab
 }
 
 const timeOf = (cursor: string) => cursor.slice(0, cursor.lastIndexOf('/'))
-/** RFC 3339 with nanoseconds, compared exactly: Date keeps milliseconds only. */
+/** Compares RFC 3339 times with nanoseconds; Date has only milliseconds. */
 function compareTimes(a: string, b: string): number {
   const seconds = a.slice(0, 19).localeCompare(b.slice(0, 19))
   return seconds !== 0 ? seconds : fraction(a) - fraction(b)
 }
 const fraction = (time: string) => Number(`0${/\.\d+/.exec(time)?.[0] ?? '.0'}`)
 
-/** What the engine's `since` has to be to hear everything behind a cursor: a second earlier, for its two streams do not keep their times in order. */
+/** The `since` parameter that returns everything after a cursor: a second earlier, because the times of the two streams are not in order. */
 export function sinceOf(cursor: string): string {
   return String(Math.floor(new Date(timeOf(cursor)).getTime() / 1000) - 1)
 }
 
-/** Lines behind `cursor`. When the line it names has been rotated away: all that are later than it. */
+/** Lines after `cursor`. If the line of the cursor was rotated away: all later lines. */
 export async function* behind(lines: AsyncIterable<InstanceLogLine>, cursor: string | undefined): AsyncIterable<InstanceLogLine> {
   let searching = cursor !== undefined
   let later: InstanceLogLine[] = []
@@ -90,7 +90,7 @@ export async function* behind(lines: AsyncIterable<InstanceLogLine>, cursor: str
       continue
     }
     if (compareTimes(timeOf(line.cursor), timeOf(cursor)) > 0) later.push(line)
-    // far behind it by now: the line is not there any more
+    // A second later the line of the cursor cannot appear any more.
     if (later.length > 0 && line.at.getTime() > new Date(timeOf(cursor)).getTime() + 2_000) {
       searching = false
       yield* later

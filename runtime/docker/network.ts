@@ -8,7 +8,7 @@ import { bridgePrefix } from './firewall'
 
 const deadlineMs = 20_000
 
-/** Interface names hold 15 characters. */
+/** Interface names have at most 15 characters. */
 function bridgeName(installationId: string, projectId: string): string {
   return (
     bridgePrefix +
@@ -19,13 +19,13 @@ function bridgeName(installationId: string, projectId: string): string {
   )
 }
 
-/** All words the engine has for "no subnet left", from 20.10 on. */
+/** The engine's messages for "no subnet left", from version 20.10 on. */
 const poolExhausted = /could not find an available.*address pool|all predefined address pools have been fully subnetted/i
 
-/** A bridge network per project: instances of one project see each other, and nobody else. */
+/** One bridge network per project: only instances of the same project reach each other. */
 export class ProjectNetworks {
   private readonly mutex = new KeyedMutex()
-  /** Projects with a start under way: their network looks unused and is not. */
+  /** Projects with a start in progress: their network has no container yet but is in use. */
   private readonly starting = new Map<string, number>()
 
   constructor(
@@ -37,12 +37,12 @@ export class ProjectNetworks {
     return `sy-${this.installationId}-${projectId}`
   }
 
-  /** Runs `work` with the project's network in place, and keeps it there meanwhile. */
+  /** Runs `work` while the project's network exists and is protected from removal. */
   async use<T>(owner: InstanceOwner, work: (network: string) => Promise<T>): Promise<T> {
     const { projectId } = owner
     this.starting.set(projectId, (this.starting.get(projectId) ?? 0) + 1)
     try {
-      // Docker does not keep network names unique: two that create at once would get two networks of one name.
+      // Docker network names are not unique: two concurrent creations would make two networks with the same name.
       await this.mutex.run(projectId, () => this.ensure(owner))
       return await work(this.name(projectId))
     } finally {
@@ -104,14 +104,14 @@ export class ProjectNetworks {
     )
   }
 
-  /** Gives back the ranges of our own projects that run nothing now. Their next start makes the network again. */
+  /** Removes networks of projects without containers, to free address ranges. The next start creates them again. */
   private async freeIdle(): Promise<void> {
     const label = [`${labelPrefix}installationId=${this.installationId}`, `${roleLabel}=network`]
     const ours = await this.engine.call('list networks', deadlineMs, (docker) => docker.listNetworks({ filters: { label } }))
     for (const network of ours) {
       const projectId = network.Labels?.[`${labelPrefix}projectId`]
       if (!projectId || this.starting.has(projectId)) continue
-      // with something attached the engine refuses (403): exactly what is wanted
+      // 403: a container is attached, so the network must stay.
       await this.engine
         .call('remove a network', deadlineMs, (docker) => docker.getNetwork(network.Id).remove())
         .catch((error) => {

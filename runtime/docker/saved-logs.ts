@@ -3,11 +3,11 @@ import path from 'node:path'
 import { writeFileAtomic } from '@/shared/node/atomic-file'
 import type { InstanceLogLine } from '../driver'
 
-/** Lines kept of an instance that is gone. */
+/** Lines kept of a removed instance. */
 export const keptLines = 5_000
 const keptBytes = 8 * 1024 * 1024
 
-/** The end of each removed container's log, under `<home>/instances/<id>/log`, until `forget`. */
+/** Stores the end of each removed container's log in `<home>/instances/<id>/log`, until `forget`. */
 export class SavedLogs {
   constructor(private readonly home: string) {}
 

@@ -17,7 +17,7 @@ export const defaultBundleLimits: BundleLimits = { entries: 400_000, bytes: 4 * 
 const refuse = (why: string) =>
   new AppError('ERR_START', `The bundle of this release is not acceptable: ${why}`, { nextAction: 'Deploy again, so that it is built anew.' })
 
-/** `name` below `root`, or refused. No component may be `..`, and no absolute path is bent into a relative one. */
+/** Resolves `name` below `root`. Refuses absolute paths and `..` components. */
 function inside(root: string, name: string): string {
   const parts = name.split('/').filter((part) => part !== '' && part !== '.')
   if (name.startsWith('/') || name.includes('\0') || parts.includes('..'))
@@ -28,8 +28,8 @@ function inside(root: string, name: string): string {
 type Entry = AsyncIterable<Uint8Array> & { resume(): void }
 
 /**
- * Unpacks a tar into `root`, a new directory. Symbolic links are made last: while files are written there is none to be led astray by.
- * Readable for the group `gid` alone, and writable for nobody but us: a running app cannot change its own release.
+ * Unpacks a tar into `root`, a new directory. Creates symbolic links last, so that no file is written through a link. The files are readable for
+ * the group `gid` and writable only for us: a running app cannot change its own release.
  */
 class Unpacking {
   private entries = 0
@@ -54,7 +54,7 @@ class Unpacking {
     else throw refuse(`${JSON.stringify(header.name.slice(0, 200))} is a ${header.type}`)
   }
 
-  /** Every parent is ours and real: `mkdir` fails on a file, and links do not exist yet. */
+  /** Every parent is a real directory: `mkdir` fails on a file, and links do not exist yet. */
   private async directory(at: string): Promise<void> {
     if (at === this.root || this.directories.has(at)) return
     await this.directory(path.dirname(at))
@@ -69,7 +69,7 @@ class Unpacking {
   }
 
   private async file(at: string, header: Header, content: Entry): Promise<void> {
-    // a later entry of the same name replaces the earlier one; `wx` never writes through what is there
+    // A later entry of the same name replaces the earlier one; `wx` never follows an existing link.
     await rm(at, { force: true })
     const handle = await open(at, 'wx', ((header.mode ?? 0) & 0o111) !== 0 ? 0o750 : 0o640)
     try {
@@ -96,7 +96,7 @@ class Unpacking {
     if (isRoot()) await lchown(at, 0, this.gid)
   }
 
-  /** Links that lead nowhere are dropped, one that leads out of the release refuses the whole bundle. */
+  /** Creates the links. Drops dangling links; refuses the whole bundle if a link leads out of the release. */
   async finish(): Promise<void> {
     for (const { at, target } of this.links) {
       if (target === '' || target.includes('\0') || path.isAbsolute(target))
@@ -110,7 +110,7 @@ class Unpacking {
     const root = await realpath(this.root)
     for (const { at } of this.links) {
       const real = await realpath(at).catch(() => null)
-      // resolved by the kernel, not by counting dots: `a/b/link/..` is not `a/b` when `link` is one
+      // Resolve with the kernel instead of normalizing the text: `a/b/link/..` differs from `a/b` if `link` is a link.
       if (real === null) await rm(at, { force: true })
       else if (real !== root && !real.startsWith(root + path.sep))
         throw refuse(`${path.relative(this.root, at)} links out of it, to ${await readlink(at)}`)
@@ -118,7 +118,7 @@ class Unpacking {
   }
 }
 
-/** Unpacks a tar (zstd) from `source` into the new directory `target`. Nothing is left behind on failure. */
+/** Unpacks a tar (zstd) from `source` into the new directory `target`. On failure nothing remains. */
 export async function unpackBundle(source: NodeJS.ReadableStream, target: string, gid: number, limits = defaultBundleLimits): Promise<void> {
   await mkdir(target, { mode: 0o750 })
   try {
@@ -146,7 +146,7 @@ export async function unpackBundle(source: NodeJS.ReadableStream, target: string
   }
 }
 
-/** `releases/<timestamp>-<deploymentId>`: unpacked once for all instances of a deployment; in place whole or not at all. */
+/** Unpacks `releases/<timestamp>-<deploymentId>` once for all instances of a deployment, atomically. */
 export async function ensureRelease(
   paths: Layout,
   storage: BlobStore,
@@ -166,7 +166,7 @@ export async function ensureRelease(
   return { directory, created: true }
 }
 
-/** The one place in a release that the app may write to. Each instance gets an empty file system of its own there, where we can mount one. */
+/** Creates the only directory of a release that the app may write to. If mounts are possible, each instance gets its own empty file system there. */
 async function makeCacheDirectory(release: string, uid: number, gid: number): Promise<void> {
   let at = release
   for (const part of cacheDirectory.split('/')) {
@@ -174,14 +174,14 @@ async function makeCacheDirectory(release: string, uid: number, gid: number): Pr
     await mkdir(at, { mode: 0o750 }).catch((error) => {
       if (!hasCode(error, 'EEXIST')) throw error
     })
-    // a link would lead our chown elsewhere
+    // Refuse a link, because our chown would follow it.
     if (!(await lstat(at)).isDirectory()) throw refuse(`${cacheDirectory} is not a directory`)
     if (isRoot()) await lchown(at, 0, gid)
   }
   if (isRoot()) await lchown(at, uid, gid)
 }
 
-/** `current` → the release, replaced in one step: a reader sees the old one or the new one, never none. */
+/** Replaces the link `current` atomically. */
 export async function pointCurrent(paths: Layout, projectId: string, directory: string): Promise<void> {
   const link = paths.current(projectId)
   const temp = `${link}.${process.pid}.${Math.random().toString(36).slice(2)}`
@@ -189,7 +189,7 @@ export async function pointCurrent(paths: Layout, projectId: string, directory: 
   await rename(temp, link)
 }
 
-/** Name of the release `current` points at. */
+/** Name of the release that `current` refers to. */
 export async function currentRelease(paths: Layout, projectId: string): Promise<string | null> {
   return readlink(paths.current(projectId)).then(path.basename, () => null)
 }

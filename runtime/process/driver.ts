@@ -37,30 +37,30 @@ export interface ProcessDriverOptions {
   installationId: string
   home: string
   storage: BlobStore
-  /** The Node the platform runs on; apps get the one they were built on. */
+  /** Node binary of the platform. Apps run on the version that they were built with. */
   nodeBinary: string
-  /** Its version, for the directory's name. Default: this process's own. */
+  /** Version of `nodeBinary`, for directory names. Default: the version of this process. */
   nodeVersion?: string
-  /** Installs a Node of exactly this version and returns its directory. */
+  /** Installs exactly this version of Node and returns its directory. */
   fetchNode?: (version: string) => Promise<string>
-  /** More directories for the PATH of apps. */
+  /** Additional directories for the PATH of apps. */
   toolPaths?: string[]
-  /** Size of what an instance may write to `/tmp`, its HOME and `/dev/shm` together. null: half of its memory, which it counts as. */
+  /** Maximum bytes that an instance may write to `/tmp`, its HOME and `/dev/shm` together; they count as its memory. null: half of its memory. */
   scratchBytes?: number | null
-  /** Size of the framework's cache of an instance. It counts as memory. */
+  /** Maximum bytes of an instance's framework cache; they count as its memory. */
   cacheBytes?: number
-  /** Private places that apps may reach. */
+  /** Private destinations that apps may reach. */
   reach?: readonly Reach[]
   logger: RuntimeLogger
 }
 
-/** Starts that come at once look at the firewall once. */
+/** Starts within this time share one check of the firewall. */
 const startFreshMs = 2_000
-/** Looking at a process costs 0.1 ms. */
+/** Interval for polling the exit of a process; a check costs 0.1 ms. */
 const exitPollMs = 50
 const host = '127.0.0.1'
 
-/** Instances as processes that belong to nobody but themselves: they live on when the control process dies, and are adopted by the next. */
+/** Runs instances as detached processes: they survive the control process, and the next control process adopts them. */
 export class ProcessDriver implements RuntimeDriver {
   readonly kind = 'process'
   private readonly paths: ReturnType<typeof layout>
@@ -68,14 +68,14 @@ export class ProcessDriver implements RuntimeDriver {
   private readonly mutex = new KeyedMutex()
   private readonly releases: Releases
   private readonly logFiles = new Map<string, InstanceLog>()
-  /** Started by this very process: the kernel reports the end and the exit code of these only. */
+  /** Children of this process: the kernel reports the exit code of children only. */
   private readonly children = new Map<string, { isRunning: boolean; isAsleep: boolean }>()
   private readonly firewall: UserFirewall
   private readonly closing = new AbortController()
   private readonly output: OutputWatch
   private readonly known: KnownRecords = new Map()
   private nodeDirectory = ''
-  /** Why instances share `/tmp` and `/dev/shm`; null when each has its own. */
+  /** Why instances share `/tmp` and `/dev/shm`; null: each has its own. */
   private sharedBecause: string | null = null
 
   private constructor(private readonly options: ProcessDriverOptions) {
@@ -86,7 +86,7 @@ export class ProcessDriver implements RuntimeDriver {
       const record = await readRecord(this.paths, instanceId)
       return record !== null && record.stoppedAt === null
     })
-    // Gives lines their time and cuts floods, whether anybody reads or not.
+    // Timestamps lines and rotates logs, with or without readers.
     this.output = new OutputWatch(
       (instanceId) => this.logOf(instanceId).tick(),
       (error) => this.options.logger.warn({ err: error }, 'the log of an app could not be looked after'),
@@ -124,7 +124,7 @@ export class ProcessDriver implements RuntimeDriver {
 
   private async launch(spec: InstanceSpec, signal?: AbortSignal): Promise<ObservedInstance> {
     const { owner, artifact } = spec
-    // what has been made is undone in reverse when a later step fails
+    // On failure of a later step, undo the completed steps in reverse order.
     const undo: (() => Promise<unknown>)[] = []
     let release: Release | undefined
     try {
@@ -155,7 +155,7 @@ export class ProcessDriver implements RuntimeDriver {
     }
   }
 
-  /** Directory of the Node that the artifact was built on; of the platform's own where a build decided nothing. */
+  /** Directory of the Node version of the artifact; the platform's own if the build chose none. */
   private async nodeOf(artifact: Artifact): Promise<string> {
     const version = artifact.nodeVersion
     if (!version) return this.nodeDirectory
@@ -168,7 +168,7 @@ export class ProcessDriver implements RuntimeDriver {
     })
   }
 
-  /** Everything up to the closed gate: directories, port, control group, and a process that waits in it. */
+  /** Prepares directories, port and control group, and starts a process that waits for permission to become the app. */
   private async prepare(spec: InstanceSpec, release: Release, undo: (() => Promise<unknown>)[], signal?: AbortSignal) {
     const { owner, artifact, limits } = spec
     const { directory, uid, gid } = release
@@ -237,7 +237,7 @@ export class ProcessDriver implements RuntimeDriver {
     }
   }
 
-  /** Only our own child tells its exit code; it is written down at once. */
+  /** Records the exit code of a child at once: adopted processes have no exit code. */
   private watch(gated: Gated, instanceId: string): void {
     const { child } = gated
     const own = { isRunning: child.exitCode === null && child.signalCode === null, isAsleep: false }
@@ -255,7 +255,7 @@ export class ProcessDriver implements RuntimeDriver {
     })
   }
 
-  /** Closes this machine to every project of the installation. */
+  /** Adds firewall rules for every project of the installation. */
   private async isolate(freshForMs?: number): Promise<FirewallState> {
     return this.firewall.ensure(await claimedUids(this.paths), freshForMs)
   }
@@ -267,7 +267,7 @@ export class ProcessDriver implements RuntimeDriver {
     return observed
   }
 
-  /** Of our instances that have not been stopped; from now on their output is watched. */
+  /** Records of instances that have not been stopped; starts watching their output. */
   private async records(): Promise<InstanceRecord[]> {
     const records = (await listRecords(this.paths, this.known)).filter((record) => this.isOurs(record) && record.stoppedAt === null)
     for (const record of records) this.watchOutput(record)
@@ -376,13 +376,13 @@ export class ProcessDriver implements RuntimeDriver {
     { instanceId, ...query }: LogQuery & { instanceId: string },
     signal: AbortSignal,
   ): AsyncIterable<InstanceLogLine> {
-    // Begun before reading, so that nothing written meanwhile is missed.
+    // Register before reading, so that no output is missed.
     let news = this.output.next(instanceId, signal)
     yield* this.kept(reader, query, false)
     for (let over = false; !over && !signal.aborted; ) {
       await news
       news = this.output.next(instanceId, signal)
-      // Asked first: what is written before the end is read after it.
+      // Check before reading, so that the last output is read.
       over = await this.isOver(instanceId)
       for await (const line of reader.next(over)) {
         if (signal.aborted) return
@@ -417,7 +417,7 @@ export class ProcessDriver implements RuntimeDriver {
     }
   }
 
-  /** Apps live on, and their rules with them. */
+  /** Apps and their firewall rules stay. */
   async close(): Promise<void> {
     this.closing.abort()
     this.output.close()
@@ -470,17 +470,17 @@ export class ProcessDriver implements RuntimeDriver {
 
 const notRoot = 'apps run as your own user: they reach every port of this machine, those of other projects too, and each other’s files'
 
-/** Also for the supervisor, which removes the rules of apps that it stopped. */
+/** Firewall of apps; also used by the supervisor, which removes the rules of apps that it stopped. */
 export const firewallOfApps = (installationId: string, reach: readonly Reach[]): UserFirewall =>
   new UserFirewall({ name: `${installationId}/apps`, users: projectUsers, reach })
 
-/** null where private mounts work, else why not. */
+/** Tries private mounts; null: they work; otherwise the reason. */
 async function tryMounts(probe: string, home: string): Promise<string | null> {
   await mkdir(probe, { recursive: true, mode: 0o700 })
   return mountProblem(probe, home)
 }
 
-/** Frees what a stopped instance held. Its record stays, marked, until `forget`: its logs are still readable. */
+/** Frees the resources of a stopped instance. The record stays until `forget`, because the logs are still readable. */
 export async function removeRemains(home: string, record: InstanceRecord): Promise<void> {
   const paths = layout(home)
   const { instanceId } = record.owner
@@ -489,7 +489,7 @@ export async function removeRemains(home: string, record: InstanceRecord): Promi
   await rm(paths.scratch(instanceId), { recursive: true, force: true })
 }
 
-/** The gate is a child of ours: it is gone when it has been reaped. */
+/** Waits until the child has exited. */
 async function untilGone(gated: Gated): Promise<void> {
   while (await statOf(gated.identity)) await sleep(5)
 }
@@ -518,7 +518,7 @@ function startError(error: unknown): AppError {
   }
   if (hasCode(error, 'ENOSPC', 'EDQUOT'))
     return new AppError('ERR_UNAVAILABLE', 'The disk is full', { cause: error, nextAction: 'Free space under SWITCHYARD_HOME, then try again.' })
-  // Words of an unexpected error may quote a variable's value; its code never does.
+  // The message of an unexpected error may quote a variable's value, so only its code is shown.
   const code = error instanceof Error && 'code' in error ? ` (${error.code})` : ''
   return new AppError('ERR_START', `The app could not be started${code}.`, {
     cause: error,

@@ -8,10 +8,7 @@ import { signal } from './proc'
 
 const periodUs = 100_000
 
-/**
- * A control group for one instance, with its limits: `switchyard/<name>`.
- * null where this process may not make one: limits are then the heap's and the rlimits'.
- */
+/** Creates the control group `switchyard/<name>` with limits. null: not permitted; then only heap and rlimits apply. */
 export async function createCgroup(name: string, limits: ResourceLimits, mounts?: CgroupMounts | null): Promise<Cgroup | null> {
   const at = mounts === undefined ? await cgroupMounts() : mounts
   if (!at) return null
@@ -24,7 +21,7 @@ export async function createCgroup(name: string, limits: ResourceLimits, mounts?
   }
 }
 
-/** Not `recursive`: on kernel file systems that answers ENOENT, Node's recursive mkdir never returns. */
+/** Not `recursive`: on kernel file systems that fail with ENOENT, Node's recursive mkdir never returns. */
 async function makeDirectory(root: string, relative: string): Promise<void> {
   let at = root
   for (const part of relative.split(path.sep)) {
@@ -48,7 +45,7 @@ async function createV1(roots: Partial<Record<V1Controller, string>>, relative: 
       return directory ? writeFile(path.join(directory, file), String(value)) : Promise.resolve()
     }
     await set('memory', 'memory.limit_in_bytes', limits.memoryBytes)
-    // only there where the kernel counts swap; never below the limit without it, hence after it
+    // Exists only if the kernel accounts swap. Must not be lower than the memory limit, so it is set afterwards.
     await set('memory', 'memory.memsw.limit_in_bytes', limits.memoryBytes).catch(() => {})
     await set('cpu', 'cpu.cfs_period_us', periodUs)
     await set('cpu', 'cpu.cfs_quota_us', Math.max(1_000, Math.round(limits.cpus * periodUs)))
@@ -63,7 +60,7 @@ async function createV1(roots: Partial<Record<V1Controller, string>>, relative: 
 async function createV2(root: string, relative: string, limits: ResourceLimits): Promise<Cgroup> {
   const directory = path.join(root, relative)
   await makeDirectory(root, relative)
-  // a group gets the controllers that every ancestor hands down
+  // A group has only the controllers that every ancestor enables.
   let ancestor = root
   for (const part of relative.split(path.sep)) {
     await writeFile(path.join(ancestor, 'cgroup.subtree_control'), '+memory +cpu +pids')
@@ -79,7 +76,7 @@ async function createV2(root: string, relative: string, limits: ResourceLimits):
 
 export const directoriesOf = (group: Cgroup): string[] => (group.version === 1 ? Object.values(group.directories) : [group.directory])
 
-/** Everyone in the group, whatever session or parent they fled to. */
+/** All processes of the group, in any session and with any parent. */
 export async function membersOfCgroup(group: Cgroup): Promise<number[]> {
   const members = new Set<number>()
   for (const directory of directoriesOf(group)) {
@@ -91,7 +88,7 @@ export async function membersOfCgroup(group: Cgroup): Promise<number[]> {
 
 const freezer = (group: Cgroup) => (group.version === 1 ? group.directories.freezer : group.directory)
 
-/** @returns false where there is no freezer */
+/** Returns false if the kernel has no freezer. */
 export async function freezeCgroup(group: Cgroup, frozen: boolean): Promise<boolean> {
   const directory = freezer(group)
   if (!directory) return false
@@ -100,7 +97,7 @@ export async function freezeCgroup(group: Cgroup, frozen: boolean): Promise<bool
   return true
 }
 
-// Synchronous: the kernel answers from memory, and the thread pool would cost more than the read.
+// Synchronous: the kernel serves the file from memory, and the thread pool would cost more than the read.
 function readNow(file: string): string {
   try {
     return readFileSync(file, 'utf8')
@@ -117,7 +114,7 @@ export async function isCgroupFrozen(group: Cgroup): Promise<boolean> {
   return text === 'FROZEN' || text === 'FREEZING' || text === '1'
 }
 
-/** One SIGKILL to everybody. Frozen first, so that nobody forks away while it is dealt out. */
+/** Kills all processes of the group. Freezes the group first, so that no process forks meanwhile. */
 export async function killCgroup(group: Cgroup): Promise<void> {
   if (group.version === 2) {
     const killed = await writeFile(path.join(group.directory, 'cgroup.kill'), '1').then(
@@ -131,7 +128,7 @@ export async function killCgroup(group: Cgroup): Promise<void> {
   await freezeCgroup(group, false).catch(() => {})
 }
 
-/** Removes the empty group. The shared parent stays: somebody may be making a group in it right now. */
+/** Removes the empty group. The shared parent stays: another start may be creating a group in it. */
 export async function removeCgroup(group: Cgroup): Promise<void> {
   for (const directory of directoriesOf(group))
     await rmdir(directory).catch((error) => {
@@ -139,16 +136,16 @@ export async function removeCgroup(group: Cgroup): Promise<void> {
     })
 }
 
-/** Names of the groups that instances were given, of every installation on this machine. */
+/** Names of the groups of all instances on this machine, of any installation. */
 export async function listCgroups(mounts?: CgroupMounts | null): Promise<string[]> {
   const parents = parentsOf(mounts === undefined ? await cgroupMounts() : mounts)
   const found = await Promise.all(parents.map((parent) => readdir(parent, { withFileTypes: true }).catch(() => [])))
   return [...new Set(found.flat().flatMap((entry) => (entry.isDirectory() ? [entry.name] : [])))]
 }
 
-/** Removes a group by its name, in each tree where no process is left in it. */
+/** Removes a group by name, in each tree where it has no process. */
 export async function removeEmptyCgroup(name: string, mounts?: CgroupMounts | null): Promise<void> {
-  // A group with processes answers EBUSY and stays.
+  // EBUSY: the group has processes and stays.
   for (const parent of parentsOf(mounts === undefined ? await cgroupMounts() : mounts)) await rmdir(path.join(parent, name)).catch(() => {})
 }
 

@@ -10,13 +10,13 @@ import { isRoot } from './layout'
 import { instanceVariable } from './members'
 import { identify, type ProcessIdentity } from './proc'
 
-/** Private address space of an idle Node 24: 580 MB, thread stacks for the most part. */
+/** Address space that an idle Node 24 reserves: 580 MB, mostly thread stacks. */
 const nodeReservesBytes = 768 * 1024 * 1024
 
 export interface Gated {
   child: ReturnType<typeof start>
   identity: ProcessIdentity
-  /** Becomes the app. */
+  /** Lets the waiting process become the app. */
   open(): Promise<void>
 }
 
@@ -29,14 +29,14 @@ export interface GateOptions {
   instanceId: string
   limits: ResourceLimits
   cgroup: Cgroup | null
-  /** null: the machine's own `/tmp` and `/dev/shm`. */
+  /** null: the machine's shared `/tmp` and `/dev/shm`. */
   mounts: PrivateMounts | null
   output: { stdout: number; stderr: number }
 }
 
 /**
- * Starts the gate: leader of a new session, in its control group, as the project's user without any other group or new privileges.
- * It waits for a word before it becomes the app, so that the record is written first.
+ * Starts a waiting process: leader of a new session, in its control group, as the project's user without supplementary groups or new privileges.
+ * It becomes the app only after a signal from us, so that its record exists first.
  */
 export async function startGated(options: GateOptions): Promise<Gated> {
   const { argv, cwd, env, uid, gid, cgroup, mounts } = options
@@ -70,18 +70,18 @@ export async function startGated(options: GateOptions): Promise<Gated> {
   }
 }
 
-/** Limits that everything the app starts inherits. */
+/** rlimits, inherited by all processes of the app. */
 function rlimitsOf(limits: ResourceLimits, cgroup: Cgroup | null): string[] {
   const rlimits = ['--core=0:0']
   if (cgroup) return rlimits
-  // Counted per user: without a user of its own the limit would count the whole desktop session.
+  // Counted per user: without a user per project it would count all processes of the desktop session.
   if (isRoot()) rlimits.push(`--nproc=${limits.pids}:${limits.pids}`)
-  // Against a runaway native allocation; V8 stays below its limit by its heap. Coarse: what is set aside counts, not what is used.
+  // Limits a runaway native allocation; the JavaScript heap is limited separately. Coarse, because reserved memory counts too.
   const data = limits.memoryBytes * 2 + nodeReservesBytes
   return [...rlimits, `--data=${data}:${data}`]
 }
 
-/** HOME and TMPDIR of the app: its own, and nobody else's. */
+/** Creates a private HOME and TMPDIR for the app. */
 export async function makeScratch(directory: string, uid: number, gid: number): Promise<void> {
   for (const made of [directory, path.join(directory, 'tmp')]) {
     await mkdir(made, { recursive: true, mode: 0o700 })
@@ -89,7 +89,7 @@ export async function makeScratch(directory: string, uid: number, gid: number): 
   }
 }
 
-/** Says before the start what a shell would only say in the log. @throws AppError ERR_START */
+/** Checks that the command exists before the start, because a shell would report it only in the log. @throws AppError ERR_START */
 export async function assertCommand(argv: string[], cwd: string, searchPath: string): Promise<void> {
   const name = argv[0]
   if (!name) throw new AppError('ERR_START', 'The release has no start command', { nextAction: 'Set a start command in the project’s settings.' })

@@ -1,7 +1,7 @@
 import path from 'node:path'
 import { assertId } from '../owner'
 
-/** Where the process driver keeps what, under the platform's home. Ids are checked before they become names. */
+/** Paths of the process driver below the platform's home. Ids are checked before they become names. */
 export function layout(home: string) {
   const project = (projectId: string) => path.join(home, 'projects', assertId('projectId', projectId))
   const instance = (instanceId: string) => path.join(home, 'instances', assertId('instanceId', instanceId))
@@ -9,7 +9,7 @@ export function layout(home: string) {
     instances: path.join(home, 'instances'),
     ports: path.join(home, 'run', 'ports'),
     users: path.join(home, 'run', 'users'),
-    /** Where it is tried whether file systems can be mounted. */
+    /** Directory for testing whether file systems can be mounted. */
     probe: path.join(home, 'run', 'mount-probe'),
     projects: path.join(home, 'projects'),
     project,
@@ -17,7 +17,7 @@ export function layout(home: string) {
     current: (projectId: string) => path.join(project(projectId), 'current'),
     instance,
     record: (instanceId: string) => path.join(instance(instanceId), 'instance.json'),
-    /** Private, writable, gone with the instance: HOME and TMPDIR. */
+    /** Private and writable, removed with the instance: HOME and TMPDIR. */
     scratch: (instanceId: string) => path.join(instance(instanceId), 'home'),
     logs: (instanceId: string) => path.join(instance(instanceId), 'logs'),
   }

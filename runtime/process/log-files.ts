@@ -10,29 +10,29 @@ const streams = ['stdout', 'stderr'] as const
 type Stream = (typeof streams)[number]
 type Positions = Record<Stream, number>
 
-/** How far both files had come at a moment: gives lines their time, and the two streams their order. */
+/** Lengths of both files at a time: gives lines their time, and the two streams their order. */
 interface Mark extends Positions {
   at: number
 }
 
-/** Bytes of a stream before it is copied aside and cut off: at most twice this on the disk. */
+/** Bytes after which a stream is rotated; it takes at most twice as much disk space. */
 export const rotateBytes = 10 * 1024 * 1024
 const maxMarks = 20_000
 const chunkBytes = 64 * 1024
-/** A line without an end is cut here, so that it cannot fill the memory. */
+/** Maximum bytes of an incomplete line in memory. */
 const maxOpenLineBytes = maxLogLineBytes
 const newline = 0x0a
 
 /**
- * The output of one instance: `stdout` and `stderr`, written by the app itself, so that nothing of it depends on us being alive.
- * Positions count every byte ever written; `base` of them are no longer in the file, the ones before that are in `<stream>.1` from `previous` on.
+ * The output of an instance: `stdout` and `stderr`, written by the app itself, so that logging does not depend on our process. Positions count
+ * all bytes ever written. The file starts at `base`; `<stream>.1` holds the bytes from `previous` to `base`.
  */
 export class InstanceLog {
   private base: Positions = { stdout: 0, stderr: 0 }
   private previous: Positions = { stdout: 0, stderr: 0 }
   private marks: Mark[] = []
   private loaded = false
-  /** How often new output was found. */
+  /** Number of times that new output was found. */
   private growths = 0
   private readonly mutex = new KeyedMutex()
 
@@ -41,7 +41,7 @@ export class InstanceLog {
     private readonly limitBytes = rotateBytes,
   ) {}
 
-  /** Opens both files for the app, which owns them: programs open /dev/stdout anew. */
+  /** Opens both files for the app, which owns them, because programs reopen /dev/stdout. */
   async create(uid: number, gid: number): Promise<{ stdout: number; stderr: number; close(): Promise<void> }> {
     await mkdir(this.directory, { recursive: true, mode: 0o711 })
     const handles = await Promise.all(streams.map((stream) => open(this.file(stream), 'a', 0o600)))
@@ -54,7 +54,7 @@ export class InstanceLog {
     }
   }
 
-  /** Notes what has been written since the last time, and cuts files that have grown too long. Returns how often something was found so far. */
+  /** Records new output and rotates large files. Returns how often new output was found so far. */
   tick(): Promise<number> {
     return this.mutex.run('log', async () => {
       await this.load()
@@ -72,18 +72,18 @@ export class InstanceLog {
     })
   }
 
-  /** A reader that begins behind `cursor`, or at the first line that is still there. */
+  /** A reader that starts after `cursor`, or at the oldest line that is left. */
   reader(cursor?: string): LogReader {
     return new LogReader(this, parseCursor(cursor))
   }
 
-  /** Marks that are news to someone who has read up to `position`. */
+  /** Marks after `position`. */
   async marksAfter(position: Positions): Promise<Mark[]> {
     await this.tick()
     return this.marks.filter((mark) => mark.stdout > position.stdout || mark.stderr > position.stderr)
   }
 
-  /** Up to 64 KiB from `from` on; further on when the bytes there are gone. */
+  /** Reads up to 64 KiB from `from` on; starts later if those bytes were rotated away. */
   readAt(stream: Stream, from: number, to: number): Promise<{ from: number; content: Buffer }> {
     return this.mutex.run('log', async () => {
       const start = Math.max(from, this.previous[stream])
@@ -116,7 +116,7 @@ export class InstanceLog {
     return { stdout, stderr }
   }
 
-  /** Copied, then cut: the app keeps writing to the very file it was given. What it writes in between is lost. */
+  /** Copies and truncates the file, because the app keeps writing to the same file. Output written between the two steps is lost. */
   private async rotate(stream: Stream, end: number): Promise<void> {
     const keep = Math.min(end - this.base[stream], this.limitBytes)
     const from = await open(this.file(stream), 'r')
@@ -137,7 +137,7 @@ export class InstanceLog {
     await this.rewrite()
   }
 
-  /** Every second mark of the older half goes: times get coarser, nothing else. */
+  /** Removes every second mark of the older half: times become less precise. */
   private async thin(): Promise<void> {
     const half = this.marks.length / 2
     this.marks = this.marks.filter((_, index) => index > half || index % 2 === 1)
@@ -158,7 +158,7 @@ export class InstanceLog {
       if (line.startsWith('{')) ({ base: this.base, previous: this.previous } = JSON.parse(line) as { base: Positions; previous: Positions })
       const [at, stdout, stderr] = line.split(' ').map(Number)
       const last = this.marks.at(-1)
-      // a line cut short by a crash, or a second writer's: positions only ever grow
+      // Skip a line that a crash cut short or that a second writer interleaved: positions only grow.
       if (at === undefined || stdout === undefined || stderr === undefined || Number.isNaN(at + stdout + stderr)) continue
       if (stdout >= (last?.stdout ?? 0) && stderr >= (last?.stderr ?? 0)) this.marks.push({ at, stdout, stderr })
     }
@@ -178,7 +178,7 @@ export class LogReader {
     stdout: { content: Buffer.alloc(0), at: 0 },
     stderr: { content: Buffer.alloc(0), at: 0 },
   }
-  /** Read so far; `told` is behind the last whole line. */
+  /** Position read so far; `told` is the end of the last complete line. */
   private readonly read: Positions
 
   constructor(
@@ -188,7 +188,7 @@ export class LogReader {
     this.read = { ...told }
   }
 
-  /** Whole lines that have come since the last call. With `last`, what has no line end too: the instance is over. */
+  /** Complete lines since the last call. `last`: also an incomplete line, because the instance has ended. */
   async *next(last = false): AsyncIterable<InstanceLogLine> {
     for (const mark of await this.log.marksAfter(this.read)) for (const stream of streams) yield* this.upTo(stream, mark)
     if (!last) return
@@ -203,7 +203,7 @@ export class LogReader {
       const { from, content } = await this.log.readAt(stream, this.read[stream], mark[stream])
       const open = this.open[stream]
       if (from > this.read[stream]) {
-        // rotated away before we came: go on with what is left
+        // The bytes were rotated away before they were read: continue with what is left.
         open.content = Buffer.alloc(0)
         this.told[stream] = from
       }
@@ -233,7 +233,7 @@ export class LogReader {
   }
 }
 
-/** At most `length` bytes that end between two characters of UTF-8. */
+/** Up to `length` bytes that end at a character boundary of UTF-8. */
 function wholeCharacters(content: Buffer, length: number): number {
   for (let end = length; end > length - 4; end--) if (((content[end] ?? 0) & 0xc0) !== 0x80) return end
   return length

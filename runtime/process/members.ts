@@ -5,20 +5,20 @@ import { isRoot, type Layout } from './layout'
 import { allProcesses, environmentHolds, groupNameOf, ownerOfProcess, type ProcessStat, signal, statOf } from './proc'
 import { type InstanceRecord, listRecords, readRecord } from './record'
 
-/** In the environment of every app: finds strays that left their session where there is no control group. */
+/** Variable in the environment of every app: identifies processes that left their session, if there is no control group. */
 export const instanceVariable = 'SWITCHYARD_INSTANCE_ID'
 
 const killDeadlineMs = 10_000
 const pollMs = 20
 
-/** Everybody who belongs to the instance: by control group, by session, by the mark in the environment. Zombies do not count. */
+/** All processes of the instance: by control group, by session, and by the variable in their environment. Zombies do not count. */
 export async function membersOf(record: InstanceRecord): Promise<ProcessStat[]> {
   const inGroup = new Set(record.cgroup ? await membersOfCgroup(record.cgroup) : [])
   const alive = (await allProcesses()).filter((one) => one.state !== 'Z' && one.state !== 'X' && one.pid !== process.pid)
-  // an app without root cannot leave its control group
+  // Without root, a process cannot leave its control group.
   if (record.cgroup)
     return alive.filter((one) => inGroup.has(one.pid) || (one.pid === record.process.pid && one.startTicks === record.process.startTicks))
-  // a session's number is its leader's, and may be somebody else's by now: only what is as young as the instance can be its own
+  // Session ids are reused: only a process that is younger than the instance can belong to it.
   const session = (one: ProcessStat) => one.session === record.process.pid && one.startTicks >= record.process.startTicks
   const marked = await Promise.all(
     alive.map((one) => session(one) || environmentHolds(one.pid, record.uid, `${instanceVariable}=${record.owner.instanceId}`)),
@@ -26,11 +26,11 @@ export async function membersOf(record: InstanceRecord): Promise<ProcessStat[]> 
   return alive.filter((_, index) => marked[index])
 }
 
-/** SIGTERM and up to `graceMs` for the app, then SIGKILL to whoever is left. Returns when nobody is. */
+/** Sends SIGTERM, waits up to `graceMs` for the app to exit, then kills the remaining processes. Returns when no process is left. */
 export async function endInstance(record: InstanceRecord, graceMs: number): Promise<void> {
   if (graceMs > 0 && (await statOf(record.process))) {
     await wakeMembers(record)
-    // the whole group, as a terminal would: `npm start` and `sh -c` do not pass signals on
+    // Signal the whole process group, as a terminal does: `npm start` and `sh -c` do not forward signals.
     if (!signal(-record.process.pid, 'SIGTERM')) signal(record.process.pid, 'SIGTERM')
     await until(graceMs, async () => (await statOf(record.process)) === null)
   }
@@ -44,7 +44,7 @@ export async function endInstance(record: InstanceRecord, graceMs: number): Prom
     throw new AppError('ERR_DEADLINE', `Processes of the instance ${record.owner.instanceId} did not end although they were killed`, {
       nextAction: 'They hang in the kernel, most likely on a disk or network file system that does not answer.',
     })
-  // the kernel lets go of a group a moment after its last process
+  // The kernel releases a group shortly after its last process.
   if (record.cgroup) {
     const { cgroup } = record
     await until(killDeadlineMs, () =>
@@ -57,8 +57,8 @@ export async function endInstance(record: InstanceRecord, graceMs: number): Prom
 }
 
 /**
- * Ends every process of a project's user that no instance owns: what an app started and moved out of reach of its own end.
- * `starting`: instances without a record yet. Does nothing without root, where projects have no user of their own.
+ * Kills all processes of a project's user that belong to no instance: processes that an app moved out of its session. `starting`: instances
+ * without a record yet. Does nothing without root, because projects then share a user.
  */
 export async function endStrays(paths: Layout, installationId: string, uid: number, starting: ReadonlySet<string> = new Set()): Promise<void> {
   if (!isRoot() || uid === 0) return
@@ -75,13 +75,13 @@ async function straysOf(paths: Layout, installationId: string, uid: number, star
   const own = alive.filter((_, index) => owners[index] === uid).map((one) => one.pid)
   if (own.length === 0) return []
   const records = (await listRecords(paths)).filter((record) => record.uid === uid && record.stoppedAt === null)
-  // without control groups, membership is told by session and mark
+  // Without control groups, session and environment variable identify the processes.
   const members = new Set((await Promise.all(records.filter((record) => !record.cgroup).map(membersOf))).flat().map((one) => one.pid))
   const owned = async (pid: number): Promise<boolean> => {
     if (members.has(pid)) return true
     const [installation, instanceId] = (await groupNameOf(pid))?.split('.') ?? []
     if (instanceId && installation !== installationId) return true
-    // a group without a record is a start under way
+    // A group without a record belongs to a start in progress.
     if (instanceId) return !(await readRecord(paths, instanceId).catch(() => null))?.stoppedAt
     for (const one of starting) if (await environmentHolds(pid, uid, `${instanceVariable}=${one}`)) return true
     return false
@@ -108,7 +108,7 @@ export async function isAsleep(record: InstanceRecord, leader: ProcessStat): Pro
   return record.cgroup ? isCgroupFrozen(record.cgroup) : leader.state === 'T'
 }
 
-/** Asks again and again; false at the deadline. */
+/** Polls `condition`; false at the deadline. */
 export async function until(ms: number, condition: () => Promise<boolean>): Promise<boolean> {
   const end = performance.now() + ms
   for (;;) {

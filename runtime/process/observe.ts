@@ -8,18 +8,18 @@ import { pageBytes, statOf, ticksPerSecond } from './proc'
 import type { InstanceRecord } from './record'
 
 const host = '127.0.0.1'
-/** The exit of a child reaches us a moment after its process is gone. */
+/** The exit event of a child arrives shortly after its process ended. */
 const exitLagMs = 200
 
-/** An instance that this very process started. */
+/** An instance that this process started. */
 interface OwnChild {
   isRunning: boolean
   isAsleep: boolean
-  /** Its exit code is about to be recorded. */
+  /** Reads the record again, because the exit code is recorded shortly after the end. */
   reread(): Promise<InstanceRecord | null>
 }
 
-/** The state of the instance now. `child` is null for an adopted one. */
+/** The current state of an instance. `child`: null for an adopted instance. */
 export async function observeRecord(record: InstanceRecord, log: InstanceLog, child: OwnChild | null): Promise<ObservedInstance> {
   const base = { owner: record.owner, startedAt: new Date(record.startedAt) }
   const state = await livingState(record, child)
@@ -27,16 +27,16 @@ export async function observeRecord(record: InstanceRecord, log: InstanceLog, ch
   return { ...base, state: 'exited', address: null, exit: await exitOf(record, log, child) }
 }
 
-/** null: it has ended. */
+/** null: the instance has ended. */
 async function livingState(record: InstanceRecord, child: OwnChild | null): Promise<'running' | 'sleeping' | null> {
   if (record.exit) return null
-  // Only this process freezes its children, and their end is reported: asking the kernel about a hundred of them would cost more than all the rest.
+  // Only this process freezes its children, and their end is reported as an event: polling a hundred of them would be expensive.
   if (child?.isRunning) return child.isAsleep ? 'sleeping' : 'running'
   const leader = await statOf(record.process)
   return leader && ((await isAsleep(record, leader)) ? 'sleeping' : 'running')
 }
 
-/** Of an adopted process nobody knows the code; whether memory ran out can still be told. */
+/** The exit code of an adopted process is unknown; running out of memory can still be detected. */
 async function exitOf(record: InstanceRecord, log: InstanceLog, child: OwnChild | null): Promise<ObservedInstance['exit']> {
   let exit = record.exit
   if (!exit && child) {
@@ -45,12 +45,12 @@ async function exitOf(record: InstanceRecord, log: InstanceLog, child: OwnChild 
   }
   exit ??= { code: null, signal: null, outOfMemory: false }
   const killed = record.cgroup !== null && exit.code !== 0 && (await ranOutOfMemory(record.cgroup))
-  // without a control group, an allocation that is refused ends as an ordinary exception
+  // Without a control group, a refused allocation ends the process like any other exception.
   const abrupt = exit.signal === 'SIGABRT' || exit.code === 134 || exit.code === null || (record.cgroup === null && exit.code !== 0)
   return { ...exit, outOfMemory: exit.outOfMemory || killed || (abrupt && (await mentions(log, heapExhausted))) }
 }
 
-/** V8 says in the log that it has no memory left, and aborts. */
+/** Whether the end of the log contains the pattern: V8 logs that its heap is full, then aborts. */
 async function mentions(log: InstanceLog, pattern: RegExp): Promise<boolean> {
   const last: string[] = []
   for await (const line of log.reader().next(true)) {

@@ -3,20 +3,20 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { isGoneNow, type ProcessIdentity } from './proc'
 
 interface WatchPauses {
-  /** Between two looks at an instance that writes. */
+  /** Milliseconds between two checks of an instance that writes. */
   busyMs: number
-  /** After this long without output an instance is not looked at any more: the kernel reports its next write. */
+  /** After this many milliseconds without output, the instance is no longer polled; the kernel reports its next write. */
   quietAfterMs: number
 }
 const presetPauses: WatchPauses = { busyMs: 100, quietAfterMs: 2_000 }
-/** A full disk fails every look at every instance. */
+/** A full disk makes every check of every instance fail, so errors are logged at this interval. */
 const reportErrorEveryMs = 10_000
-/** The kernel reports the end of children only. Others are asked for, and `list` reports what it sees in between. */
+/** Interval for checking adopted processes: the kernel reports the end of children only. */
 const endingsMs = 5_000
 
 interface Watched {
   directory: string
-  /** null: a child of this process, whose end is reported. */
+  /** null: a child of this process, whose end is reported as an event. */
   adopted: ProcessIdentity | null
   kernel: FSWatcher | null
   lastGrowth: number
@@ -25,8 +25,8 @@ interface Watched {
 }
 
 /**
- * Follows which instances write, by inotify: a hundred quiet ones cost nothing. An instance that writes is looked at ten times a second
- * until it is quiet again, so a flood costs no more than that.
+ * Watches for output of instances with inotify: a hundred quiet instances cost nothing. An instance that writes is polled ten times a second
+ * until it is quiet, which bounds the cost of a flood.
  */
 export class OutputWatch {
   readonly #watched = new Map<string, Watched>()
@@ -35,7 +35,7 @@ export class OutputWatch {
   readonly #endings: NodeJS.Timeout
   #reportedErrorAt = Number.NEGATIVE_INFINITY
 
-  /** `look` records what has been written, and returns how often it has found something so far. */
+  /** `look` records new output, and returns how often it has found output so far. */
   constructor(
     private readonly look: (instanceId: string) => Promise<number>,
     private readonly onError: (error: unknown) => void,
@@ -59,13 +59,13 @@ export class OutputWatch {
     resumeWaiting(watched)
   }
 
-  /** Readers that wait for output of the instance look now: it may have ended. */
+  /** Wakes readers that wait for output of the instance, because it may have ended. */
   ended(instanceId: string): void {
     const watched = this.#watched.get(instanceId)
     if (watched) resumeWaiting(watched)
   }
 
-  /** Resolves when the instance has written or ended, is not watched any more, or `signal` aborts. */
+  /** Resolves when the instance has written or ended, is no longer watched, or `signal` is aborted. */
   async next(instanceId: string, signal: AbortSignal): Promise<void> {
     const watched = this.#watched.get(instanceId)
     if (!watched) return wait(this.pauses.busyMs, undefined, { signal }).catch(() => {})
@@ -90,7 +90,7 @@ export class OutputWatch {
   #wakeUp(instanceId: string): void {
     const watched = this.#watched.get(instanceId)
     if (!watched || this.#busy.has(instanceId)) return
-    // Closed while it is looked at anyway: an app that floods would cause a callback for each of its writes.
+    // Close the inotify watch while polling: otherwise a flood would cause a callback for each write.
     watched.kernel?.close()
     watched.kernel = null
     watched.lastGrowth = performance.now()
@@ -120,7 +120,7 @@ export class OutputWatch {
     if (await this.#hasGrown(instanceId, watched)) return
     if (performance.now() - watched.lastGrowth < this.pauses.quietAfterMs || !this.#listen(instanceId, watched)) return
     this.#busy.delete(instanceId)
-    // Something may have been written between the last look and the start of the kernel's watch.
+    // Check again: output may have been written between the last check and the start of the watch.
     if (await this.#hasGrown(instanceId, watched)) this.#wakeUp(instanceId)
   }
 
@@ -133,7 +133,7 @@ export class OutputWatch {
     return true
   }
 
-  /** False when no inotify watch is left, or this file system has none: the instance is looked at on and on then. */
+  /** Starts an inotify watch. False: no watch is available or the file system does not support it, so polling continues. */
   #listen(instanceId: string, watched: Watched): boolean {
     if (this.#watched.get(instanceId) !== watched) return true
     try {

@@ -6,24 +6,24 @@ import { AppError } from '@/shared/errors'
 import { hasCode, type Layout } from './layout'
 import { identify, type ProcessIdentity, statOf } from './proc'
 
-/** Below the range Linux takes outgoing ports from (32768 on), so that no connection sits on a port we are about to give out. */
+/** First port for apps: below the range of outgoing connections on Linux (from 32768 on), so that no connection uses a reserved port. */
 export const firstPort = 20_100
 export const lastPort = 29_999
 
 interface Claim {
   instanceId: string
-  /** Who reserved it: while that process lives and no record exists, the start is under way. */
+  /** The process that reserved the port: while it lives and no record exists, the start is in progress. */
   by: ProcessIdentity | null
 }
 
 /**
- * Ports of apps. `run/ports/<port>` is the claim; it appears whole by `link`, so that two processes never hold one port.
- * A claim whose instance is gone, and whose maker is gone too, is stale and taken over.
+ * Ports of apps. The file `run/ports/<port>` reserves a port; it is created atomically by `link`, so that two processes never reserve the same
+ * port. A reservation is stale if both its instance and the process that made it are gone.
  */
 export class Ports {
   constructor(
     private readonly paths: Layout,
-    /** Does the instance still need its port? */
+    /** Whether the instance still needs its port. */
     private readonly inUse: (instanceId: string) => Promise<boolean>,
   ) {}
 
@@ -48,12 +48,12 @@ export class Ports {
     })
   }
 
-  /** Gives back a port, if `instanceId` still holds it. */
+  /** Releases a port if `instanceId` still holds it. */
   async release(port: number, instanceId: string): Promise<void> {
     if ((await this.read(port))?.instanceId === instanceId) await rm(this.file(port), { force: true })
   }
 
-  /** Gives back what dead instances left behind. */
+  /** Releases the ports of instances that are gone. */
   async sweep(): Promise<void> {
     const names = await readdir(this.paths.ports).catch(() => [])
     for (const name of names) if (/^\d+$/.test(name)) await this.reclaim(Number(name))
@@ -72,11 +72,11 @@ export class Ports {
     return false
   }
 
-  /** True when the claim on `port` was stale and is gone. */
+  /** Removes a stale reservation; true: removed. */
   private async reclaim(port: number): Promise<boolean> {
     const claim = await this.read(port)
     if (claim && !(await this.isStale(claim))) return false
-    // Renamed before it is deleted: if somebody else took the port over meanwhile, theirs is put back.
+    // Rename before deleting: if another process reserved the port meanwhile, its reservation is restored.
     const aside = path.join(this.paths.ports, `.${randomBytes(8).toString('hex')}`)
     try {
       await rename(this.file(port), aside)
@@ -113,7 +113,7 @@ function parseClaim(text: string): Claim | null {
   }
 }
 
-/** Can it be listened on? Something that is not ours may sit there. */
+/** Whether the port is free: another program may listen on it. */
 function isFree(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const server = net.createServer()

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
 
-/** A process by its number and the moment it began: numbers are given out again. */
+/** Identifies a process by its id and start time, because ids are reused. */
 export interface ProcessIdentity {
   pid: number
-  /** Clock ticks after boot. */
+  /** Clock ticks since boot. */
   startTicks: number
   bootId: string
 }
@@ -15,17 +15,17 @@ export interface ProcessStat {
   parent: number
   group: number
   session: number
-  /** CPU time of it and of its children that ended, in clock ticks. */
+  /** CPU time of the process and of its ended children, in clock ticks. */
   ticks: number
   startTicks: number
   residentPages: number
 }
 
-/** USER_HZ: 100 on every Linux that Node runs on. */
+/** USER_HZ, which is 100 on every Linux that Node supports. */
 export const ticksPerSecond = 100
 export const pageBytes = 4096
 
-/** The name in parentheses may hold spaces and parentheses itself: fields begin behind the last one. */
+/** Parses /proc/<pid>/stat. The name in parentheses may contain spaces and parentheses, so fields start after the last one. */
 export function parseStat(text: string): ProcessStat | null {
   const end = text.lastIndexOf(')')
   const fields = text.slice(end + 2).split(' ')
@@ -44,7 +44,7 @@ export function parseStat(text: string): ProcessStat | null {
   }
 }
 
-/** null when there is no such process. */
+/** null: no such process. */
 export async function readStat(pid: number): Promise<ProcessStat | null> {
   return readFile(`/proc/${pid}/stat`, 'utf8').then(parseStat, () => null)
 }
@@ -63,15 +63,15 @@ export async function identify(pid: number): Promise<ProcessIdentity | null> {
   return now && { pid, startTicks: now.startTicks, bootId: await bootId() }
 }
 
-/** The very process that was identified, unless it has ended (a zombie has). */
+/** The state of exactly this process; null: it has ended (or is a zombie). */
 export async function statOf(identity: ProcessIdentity): Promise<ProcessStat | null> {
   return identity.bootId === (await bootId()) ? livingStat(identity) : null
 }
 
-/** Whether a process of this boot has ended. */
+/** Whether a process has ended, if it was started since the last boot. */
 export const isGoneNow = (identity: ProcessIdentity): boolean => livingStat(identity) === null
 
-// Synchronous: the kernel answers from memory, and four trips through the thread pool cost ten times as much.
+// Synchronous: the kernel serves the file from memory, and four uses of the thread pool would cost ten times as much.
 function livingStat({ pid, startTicks }: ProcessIdentity): ProcessStat | null {
   let now: ProcessStat | null
   try {
@@ -88,7 +88,7 @@ export async function allProcesses(): Promise<ProcessStat[]> {
   return all.filter((one) => one !== null)
 }
 
-/** Its user; null when it is gone. Not the owner of `/proc/<pid>`: that is root for a process which forbids to be dumped. */
+/** User of a process; null: it has ended. Not the owner of `/proc/<pid>`, which is root for a process that forbids core dumps. */
 export function ownerOfProcess(pid: number): Promise<number | null> {
   return readFile(`/proc/${pid}/status`, 'utf8').then(
     (text) => Number(/^Uid:\s+(\d+)/m.exec(text)?.[1] ?? Number.NaN),
@@ -96,7 +96,7 @@ export function ownerOfProcess(pid: number): Promise<number | null> {
   )
 }
 
-/** Name of its group below `switchyard/`, where ours are; null when it is in none of them. */
+/** Name of the group of a process below `switchyard/`; null: none of our groups. */
 export function groupNameOf(pid: number): Promise<string | null> {
   return readFile(`/proc/${pid}/cgroup`, 'utf8').then(
     (text) => /:\/(?:.*\/)?switchyard\/([^/\n]+)/.exec(text)?.[1] ?? null,
@@ -104,7 +104,7 @@ export function groupNameOf(pid: number): Promise<string | null> {
   )
 }
 
-/** Does the environment a process was started with hold `marker`? Only for processes of `uid`, whose memory is ours to read. */
+/** Whether the initial environment of a process contains `marker`. Only for processes of `uid`, whose memory we may read. */
 export async function environmentHolds(pid: number, uid: number, marker: string): Promise<boolean> {
   try {
     if ((await ownerOfProcess(pid)) !== uid) return false
@@ -114,7 +114,7 @@ export async function environmentHolds(pid: number, uid: number, marker: string)
   }
 }
 
-/** Signals one process; false when it is gone. */
+/** Signals a process; false: it has ended. */
 export function signal(pid: number, name: NodeJS.Signals): boolean {
   try {
     process.kill(pid, name)

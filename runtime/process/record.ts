@@ -7,11 +7,11 @@ import type { InstanceOwner, ObservedInstance } from '../driver'
 import { hasCode, type Layout } from './layout'
 import type { ProcessIdentity } from './proc'
 
-/** What is known of an instance, on disk before the app runs its first instruction: whoever comes next adopts it from here. */
+/** The record of an instance, written to disk before the app starts, from which the next control process adopts it. */
 export interface InstanceRecord {
   version: 1
   owner: InstanceOwner
-  /** Leader of its own session and process group. */
+  /** Leader of the session and process group of the app. */
   process: ProcessIdentity
   uid: number
   gid: number
@@ -21,11 +21,11 @@ export interface InstanceRecord {
   cgroup: Cgroup | null
   startedAt: string
   exit: ObservedInstance['exit']
-  /** Set by `stop`: only its logs are left. */
+  /** Set by `stop`; null: not stopped. Only the logs of a stopped instance remain. */
   stoppedAt: string | null
 }
 
-/** null: there is none, or a crash came before the first one was written. */
+/** null: no such record, or a crash prevented the first write. */
 export async function readRecord(paths: Layout, instanceId: string): Promise<InstanceRecord | null> {
   try {
     const record = JSON.parse(await readFile(paths.record(instanceId), 'utf8')) as InstanceRecord
@@ -41,10 +41,10 @@ export async function writeRecord(paths: Layout, record: InstanceRecord): Promis
   await writeFileAtomic(paths.record(record.owner.instanceId), `${JSON.stringify(record, null, 2)}\n`)
 }
 
-/** Records by instance, as last read. */
+/** Records by instance id, as last read. */
 export type KnownRecords = Map<string, { stamp: string; record: InstanceRecord | null }>
 
-/** Files that are as in `known` are not read again. */
+/** Reads all records; unchanged files are taken from `known`. */
 export async function listRecords(paths: Layout, known: KnownRecords = new Map()): Promise<InstanceRecord[]> {
   const names = (
     await readdir(paths.instances).catch((error) => {
@@ -60,10 +60,10 @@ export async function listRecords(paths: Layout, known: KnownRecords = new Map()
 
 async function readAgain(paths: Layout, instanceId: string, known: KnownRecords): Promise<InstanceRecord | null> {
   const before = known.get(instanceId)
-  // The record of a stopped instance is final, and there may be thousands.
+  // The record of a stopped instance never changes, and there may be thousands.
   if (before?.record?.stoppedAt) return before.record
   const found = statSync(paths.record(instanceId), { throwIfNoEntry: false })
-  // A record is replaced whole, so a new one has another inode.
+  // Records are replaced atomically, so a changed record has another inode.
   const stamp = found ? `${found.ino} ${found.mtimeMs} ${found.size}` : ''
   if (before?.stamp === stamp) return before.record
   const record = await readRecord(paths, instanceId)

@@ -9,23 +9,23 @@ import { allProcesses, ownerOfProcess, signal } from './proc'
 import { listRecords } from './record'
 import { existingUid, releaseUid, uidOfProject } from './users'
 
-/** Releases kept unpacked besides those that run: going back to one of them unpacks nothing. */
+/** Unpacked releases that are kept although no instance runs them, for fast rollbacks. */
 const keptReleases = 3
 
 export interface Release {
   directory: string
   uid: number
   gid: number
-  /** The start has come to its end: from now on a record speaks for the release, or nothing does. */
+  /** Call at the end of a start: from now on, the record of the instance protects the release. */
   done(): void
-  /** The start has failed: what it unpacked goes, unless somebody else runs from it by now. */
+  /** Call after a failed start: removes the unpacked release unless another instance uses it. */
   drop(): Promise<void>
 }
 
-/** Projects on this machine: their user, and their releases on disk. */
+/** Projects on this machine: their users and their unpacked releases. */
 export class Releases {
   private readonly mutex = new KeyedMutex()
-  /** Directories of starts that have no record yet, by instance. */
+  /** Release directories of starts without a record yet, by instance id. */
   private readonly launching = new Map<string, string>()
 
   constructor(
@@ -33,7 +33,7 @@ export class Releases {
     private readonly storage: BlobStore,
   ) {}
 
-  /** The release of a deployment, unpacked for its project's user. */
+  /** Unpacks the release of a deployment for its project's user, if necessary. */
   acquire(owner: InstanceOwner, digest: string): Promise<Release> {
     const { projectId, deploymentId, instanceId } = owner
     return this.mutex.run(projectId, async () => {
@@ -56,27 +56,27 @@ export class Releases {
     })
   }
 
-  /** Instances whose start is under way. */
+  /** Instances whose start is in progress. */
   starting(): ReadonlySet<string> {
     return new Set(this.launching.keys())
   }
 
-  /** `current` is what was started last. */
+  /** Points `current` at the release that was started last. */
   makeCurrent(projectId: string, directory: string): Promise<void> {
     return this.mutex.run(projectId, () => pointCurrent(this.paths, projectId, directory))
   }
 
-  /** After a stop: few releases that run nowhere stay. */
+  /** Call after a stop: removes releases without instances, except the newest. */
   prune(projectId: string): Promise<void> {
     return this.mutex.run(projectId, () => this.removeIdle(projectId, null, (_, age) => age >= keptReleases))
   }
 
-  /** After the last trace of an instance is gone. */
+  /** Call after the logs of an instance were removed: removes its release if unused. */
   forget(projectId: string, directory: string): Promise<void> {
     return this.mutex.run(projectId, () => this.removeIdle(projectId, null, (name) => name === path.basename(directory)))
   }
 
-  /** The project has no instance any more: its user's processes, its number and its files go. */
+  /** Call when the project has no instance left: ends all processes of its user and removes its user id and files. */
   remove(projectId: string): Promise<void> {
     return this.mutex.run(projectId, async () => {
       const uid = await existingUid(this.paths, projectId)
@@ -88,7 +88,7 @@ export class Releases {
     })
   }
 
-  /** Removes what `select` names of the releases that nobody runs, starts, or calls current; `age` 0 is the newest of them. */
+  /** Removes the releases that `select` chooses among those without instance, start or `current`; `age` 0 is the newest. */
   private async removeIdle(projectId: string, failed: string | null, select: (name: string, age: number) => boolean): Promise<void> {
     const current = await currentRelease(this.paths, projectId)
     const records = (await listRecords(this.paths)).filter((record) => record.stoppedAt === null && record.owner.instanceId !== failed)

@@ -4,7 +4,7 @@ import { layout } from './layout'
 import { endInstance, endStrays } from './members'
 import { listRecords } from './record'
 
-/** Ends every app of the process driver below `home`, from the records alone: for the supervisor, when the control process is gone already. */
+/** Stops every app of the process driver below `home`, from the records on disk: used by the supervisor when the control process has ended. */
 export async function stopAllProcesses(home: string, graceMs = 5_000): Promise<void> {
   const records = (await listRecords(layout(home))).filter((record) => record.stoppedAt === null)
   const failures: unknown[] = []

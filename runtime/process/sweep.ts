@@ -5,10 +5,10 @@ import { listCgroups, removeEmptyCgroup } from './groups'
 import { isRoot, type Layout } from './layout'
 import { readRecord } from './record'
 
-/** A start that is under way somewhere is younger than this. */
+/** Remains that are older than this belong to no start in progress. */
 const settledMs = 120_000
 
-/** Removes what a start left that was cut off before its record was written: half-unpacked releases, directories without a record. */
+/** Removes remains of starts that were interrupted before the record was written: half-unpacked releases, directories without a record. */
 export async function sweepRemains(paths: Layout): Promise<void> {
   for (const name of await namesIn(paths.instances)) {
     const directory = path.join(paths.instances, name)
@@ -25,8 +25,8 @@ export async function sweepRemains(paths: Layout): Promise<void> {
 }
 
 /**
- * Removes empty control groups of instances that are gone: of a start that was cut off before its record, or of a stop that was cut off
- * before its end. `starting` is asked once the groups are listed: each listed group whose start is under way is in it, or has a record.
+ * Removes empty control groups of instances that are gone, after an interrupted start or stop. `starting` must be read after the groups are
+ * listed: each listed group of a start in progress is then in `starting` or has a record.
  */
 export async function sweepGroups(
   paths: Layout,

@@ -3,7 +3,7 @@ import path from 'node:path'
 import { AppError } from '@/shared/errors'
 import { isRoot } from './layout'
 
-/** Lets other users pass through (not list) the directories that lead to the apps; refuses when one above `home` shuts them out. */
+/** Lets other users traverse (not list) the directories that lead to the apps. Refuses if a directory above `home` denies access. */
 export async function openPath(home: string): Promise<void> {
   for (const directory of [home, path.join(home, 'tools'), path.join(home, 'projects'), path.join(home, 'instances'), path.join(home, 'run')]) {
     await mkdir(directory, { recursive: true, mode: 0o711 })

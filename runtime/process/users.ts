@@ -8,8 +8,8 @@ import { hasCode, isRoot, type Layout } from './layout'
 const { first: firstUid, last: lastUid } = projectUsers
 
 /**
- * A user of its own per project, by number: no entry in /etc/passwd is needed. `run/users/<uid>` holds the project's id;
- * the file is the claim, made by `link`, so two who claim at once cannot both succeed.
+ * Returns the user id of a project; users need no entry in /etc/passwd. The file `run/users/<uid>` holds the project's id and reserves the user
+ * id; it is created by `link`, so that concurrent reservations cannot both succeed.
  */
 export async function uidOfProject(paths: Layout, projectId: string): Promise<number> {
   const own = process.getuid?.() ?? 0
@@ -22,7 +22,7 @@ export async function uidOfProject(paths: Layout, projectId: string): Promise<nu
   await writeFile(draft, projectId, { mode: 0o600 })
   try {
     const size = lastUid - firstUid + 1
-    // two installations on one machine begin at different places
+    // Start at a different number per installation, to avoid collisions on one machine.
     const begin = createHash('sha256').update(`${paths.users}/${projectId}`).digest().readUInt32BE(0) % size
     for (let step = 0; step < size; step++) {
       const uid = firstUid + ((begin + step) % size)
@@ -40,7 +40,7 @@ export async function uidOfProject(paths: Layout, projectId: string): Promise<nu
   throw new AppError('ERR_UNAVAILABLE', 'Every user number for projects is taken', { nextAction: 'Remove projects that nobody needs.' })
 }
 
-/** Two starts of one new project may have claimed two numbers: the lowest one stands. */
+/** Two concurrent starts of a new project may have reserved two user ids: keep the lowest. */
 async function settle(paths: Layout, projectId: string, mine: number): Promise<number> {
   const chosen = (await findClaim(paths, projectId)) ?? mine
   if (chosen !== mine) await rm(path.join(paths.users, String(mine)), { force: true })
@@ -56,7 +56,7 @@ async function findClaim(paths: Layout, projectId: string): Promise<number | nul
   return null
 }
 
-/** Users of this installation's projects. Empty without root, where there are none. */
+/** User ids of this installation's projects. Empty without root, because projects then share a user. */
 export async function claimedUids(paths: Layout): Promise<number[]> {
   if (!isRoot()) return []
   return (await readdir(paths.users).catch(() => [])).filter((name) => /^\d+$/.test(name)).map(Number)
@@ -67,7 +67,7 @@ async function accountsOfMachine(): Promise<Set<number>> {
   return new Set(text.split('\n').map((line) => Number(line.split(':')[2])))
 }
 
-/** null when the project never had a user of its own. */
+/** null: the project never had a user id. */
 export function existingUid(paths: Layout, projectId: string): Promise<number | null> {
   return isRoot() ? findClaim(paths, projectId) : Promise.resolve(null)
 }

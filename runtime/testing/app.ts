@@ -1,4 +1,4 @@
-/** The app that the contract suite runs on every driver: a plain Node server that does on request what apps do to platforms. */
+/** The app of the contract suite: a plain Node server that misbehaves on request. */
 export const testApp = `
 'use strict'
 const http = require('node:http'), net = require('node:net'), dns = require('node:dns'), fs = require('node:fs'), cp = require('node:child_process')
@@ -15,10 +15,10 @@ const actions = {
   log: (q) => { for (let i = Number(q.get('from') ?? 0); i < Number(q.get('to')); i++) (q.get('stream') === 'stderr' ? process.stderr : process.stdout).write('line ' + i + '\\n'); return {} },
   long: (q) => { process.stdout.write('x'.repeat(Number(q.get('bytes'))) + '\\n'); return {} },
   exit: (q) => { console.error('dying as told'); setTimeout(() => process.exit(Number(q.get('code'))), 10); return {} },
-  // native memory, outside of V8's heap: the limit that the kernel keeps
+  // Native memory outside of V8's heap, limited by the kernel only.
   allocate: () => { setInterval(() => held.push(Buffer.alloc(8 * 1024 * 1024, 1)), 1); return {} },
   heap: () => { setInterval(() => { for (let i = 0; i < 1e5; i++) held.push({ i, t: 'x' + i }) }, 0); return {} },
-  // bounded by itself too: at most 400 processes, and each ends after 15 s
+  // Limited by the app too: at most 400 processes, each ends after 15 s.
   forkBomb: () => new Promise((resolve) => {
     let started = 0, failed = 0, asked = 0
     const one = () => {
@@ -29,7 +29,7 @@ const actions = {
     }
     one()
   }),
-  // leaves the session, then its parent: nobody's child any more
+  // Leaves the session, then its parent exits: an orphan.
   stray: () => new Promise((resolve) => {
     const inner = "const c=require('child_process').spawn(process.execPath,['-e','setInterval(()=>{},1000)'],{detached:true,stdio:'ignore'});c.unref();console.log(c.pid)"
     cp.execFile(process.execPath, ['-e', inner], (error, out) => resolve({ pid: Number(out), error: error && error.message }))
@@ -50,7 +50,7 @@ const actions = {
   }),
   resolve: (q) => new Promise((resolve) => dns.lookup(q.get('name'), (error, address) => resolve({ address: address ?? null, error: error && error.code }))),
   write: (q) => { try { fs.writeFileSync(q.get('file'), 'x'); return { ok: true } } catch (error) { return { ok: false, code: error.code } } },
-  // until something refuses, at most 512 MiB
+  // Until an allocation is refused, at most 512 MiB.
   fill: (q) => { const block = Buffer.alloc(1024 * 1024, 1); let mebibytes = 0; const file = fs.openSync(q.get('file'), 'w'); try { for (; mebibytes < 512; mebibytes++) fs.writeSync(file, block); return { mebibytes, code: null } } catch (error) { return { mebibytes, code: error.code } } finally { fs.closeSync(file) } },
   remove: (q) => { fs.rmSync(q.get('file'), { force: true }); return {} },
   read: (q) => { try { return { text: fs.readFileSync(q.get('file'), 'utf8').slice(0, 1000) } } catch (error) { return { code: error.code } } },

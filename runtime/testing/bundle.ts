@@ -7,7 +7,7 @@ import { testApp } from './app'
 
 export type BundleEntry = Partial<Header> & { name: string; content?: string }
 
-/** A tar (zstd) of these entries. */
+/** Packs entries into a tar (zstd). */
 export function tarOf(entries: BundleEntry[]): AsyncIterable<Uint8Array> {
   const tar = pack()
   for (const { content, ...header } of entries) tar.entry(header as Header, content ?? '')

@@ -4,7 +4,7 @@ import type { InstanceLogLine, ObservedInstance } from '../driver'
 
 export const newTestId = () => randomBytes(6).toString('hex')
 
-/** Asks the test app for an action. */
+/** Calls an action of the test app. */
 export async function call<T = Record<string, unknown>>(
   instance: ObservedInstance,
   action: string,

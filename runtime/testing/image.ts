@@ -6,12 +6,12 @@ import { exec } from '@/shared/node/exec'
 import type { Artifact } from '@/shared/release'
 import { testApp } from './app'
 
-/** The test app in an image of nothing but Node and its libraries: no registry, one second. */
+/** Builds an image with the test app, Node and its libraries only: no registry, one second. */
 export async function buildTestImage(socket: string, tag: string): Promise<Artifact> {
   const docker = new Docker({ socketPath: socket })
   const node = process.execPath
   const libraries = new Set(await librariesOf(node))
-  // loaded by name at run time, so ldd does not know them: they look names up
+  // Libraries for name resolution, loaded by name at run time, so that ldd does not list them.
   for (const library of [...libraries]) {
     if (!path.basename(library).startsWith('libc.so')) continue
     for (const name of ['libresolv.so.2', 'libnss_dns.so.2', 'libnss_files.so.2']) libraries.add(path.join(path.dirname(library), name))

@@ -2,9 +2,7 @@ import { createLocalStore } from '@/storage/local'
 import type { InstanceSpec } from '../driver'
 import { ProcessDriver } from '../process/driver'
 
-/**
- * A control process of its own, to be killed: `tsx owner-process.ts <home> <spec>`. Starts the instance, prints its address, stays.
- */
+/** A separate control process to be killed by tests: `tsx owner-process.ts <home> <spec>`. Starts the instance, prints its address and stays. */
 const [home, spec] = process.argv.slice(2) as [string, string]
 const wanted = JSON.parse(spec) as InstanceSpec
 const driver = await ProcessDriver.create({

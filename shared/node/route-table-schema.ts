@@ -4,7 +4,10 @@ import { z } from 'zod'
 import { projectRulesSchema } from '../project-rules-schema'
 import type { CertificateEntry, Route, TableHead, TablePart } from '../route-table'
 
-/** What a router asks of a table. The control plane asks the same of each part before it publishes, so that one bad row costs its project alone. */
+/**
+ * Schema by which routers check a table. The control plane checks each part with it before publication, so that an invalid row affects only its
+ * own project.
+ */
 
 const target = z.object({
   instanceId: z.string().min(1).max(200),
@@ -31,7 +34,7 @@ export const routeSchema: z.ZodType<Route> = z.object({
   closed: z.boolean().optional(),
 })
 
-// One wildcard may be for as many names as there are routes.
+// A single wildcard certificate may have as many names as there are routes.
 export const certificateSchema: z.ZodType<CertificateEntry> = z.object({
   id: z.string().min(1).max(200),
   names: z.array(z.string()).max(5_000_000),

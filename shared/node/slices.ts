@@ -1,11 +1,11 @@
-/** What a visitor waits longer at most because of work beside theirs: about two of these, since an answer takes two turns. */
+/** Longest slice of background work. A request waits about two slices longer, because a response takes two turns of the event loop. */
 const defaultSliceMs = 2
-/** Of work that begins in a turn which has something else to do. */
+/** Length of the first slice, in a turn of the event loop that has other work too. */
 const firstSliceMs = 0.5
 
 /**
- * Long work in a process that serves meanwhile: a step, then `if (slices.over) await slices.next()`. Between two slices everything else
- * that waits has its turn.
+ * Splits long work in a process that also serves requests: do a step, then `if (slices.over) await slices.next()`. Other pending work runs
+ * between two slices.
  */
 export class Slices {
   readonly #ms: number
@@ -31,8 +31,8 @@ export class Slices {
 }
 
 /**
- * Runs work that yields after every small step: the first slice at once, so that small work is done when this returns, the rest in turns
- * of its own. The function it gives ends it early.
+ * Runs work that yields after every small step. The first slice runs at once, so small work is complete on return; the rest runs in later turns.
+ * The returned function cancels it.
  */
 export function inSlices(work: Iterator<unknown>): () => void {
   let timer: NodeJS.Immediate | undefined

@@ -4,17 +4,17 @@ import { encodeFrame } from './frames'
 
 type PartKind = 'policies' | 'certificates' | 'routes'
 
-/** From so many bytes on a part ends after an entry that says so itself. */
+/** Minimum size of a part: from here on, the next boundary entry ends the part. */
 const leastPartBytes = 8 * 1024
-/** One entry of so many says so. */
+/** One in this many entries is a boundary. */
 const endsOneOf = 32
-/** What an entry is told by: its first characters, with a route's host in them. */
+/** Characters at the start of an entry that are hashed: they contain a route's host. */
 const toldBy = 64
 
-/** Of a certificate for more names only so many are said at once. */
+/** Maximum names of one certificate entry; a certificate with more names is split. */
 const namesAtOnce = 500
 
-// How a part begins and ends, around its entries.
+// Start and end of a part, around its entries.
 const opening: Record<PartKind, string> = {
   policies: '{"type":"table-part","policies":{',
   certificates: '{"type":"table-part","certificates":[',
@@ -23,24 +23,24 @@ const opening: Record<PartKind, string> = {
 const anyOpening = Buffer.from('{"type":"table-part",')
 const closing: Record<PartKind, string> = { policies: '}}\n', certificates: ']}\n', routes: ']}\n' }
 
-/** Whether a message is a part of a table, told without reading it. */
+/** Whether a message is a part of a table, decided by its first bytes without parsing. */
 export const isTablePart = (line: Buffer): boolean => line.length > anyOpening.length && anyOpening.compare(line, 0, anyOpening.length) === 0
 
 export interface EncodedPart {
   kind: PartKind
-  /** The whole message. */
+  /** The complete message. */
   frame: Buffer
 }
 
-/** A table as it goes over the link. */
+/** A table encoded for the link. */
 export interface EncodedTable {
   head: TableHead
   parts: readonly EncodedPart[]
 }
 
 /**
- * Whether a part ends after this entry: decided by nothing but how the entry begins. Were parts cut by size alone, one entry more would
- * move all that follows into other parts, and none of them would be the same bytes as before.
+ * Whether a part ends after this entry: decided by a hash of the entry's start, not by size. With boundaries by size, one new entry would shift
+ * all following parts, and no part would be identical to the previous table's.
  */
 function endsPart(entry: string): boolean {
   let hash = 0x811c9dc5
@@ -48,7 +48,7 @@ function endsPart(entry: string): boolean {
   return (hash >>> 16) % endsOneOf === 0
 }
 
-/** The parts of a table, made one at a time: whoever asks for them pauses in between. @throws RangeError on one that no text can hold. */
+/** Encodes the parts of a table lazily, so the caller can pause in between. @throws RangeError when a part exceeds the maximum string length. */
 export function* encodeParts({ policies = {}, certificates = [], routes }: RouteTable): Generator<EncodedPart> {
   yield* packed('policies', Object.entries(policies), ([name, policy]) => `${JSON.stringify(name)}:${JSON.stringify(policy)}`)
   yield* packed('certificates', splitCertificates(certificates), (entry) => JSON.stringify(entry))
@@ -86,7 +86,7 @@ function* splitCertificates(certificates: readonly CertificateEntry[]): Generato
     else for (let i = 0; i < entry.names.length; i += namesAtOnce) yield { ...entry, names: entry.names.slice(i, i + namesAtOnce) }
 }
 
-/** What a table says once. */
+/** The fields of a table that are not lists. */
 export function headOf({ version, generatedAt, dashboardUrl, httpsPort, outsideHosts }: TableHead): TableHead {
   return { version, generatedAt, dashboardUrl, ...(httpsPort !== undefined && { httpsPort }), ...(outsideHosts && { outsideHosts }) }
 }
