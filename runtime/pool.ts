@@ -1,4 +1,4 @@
-/** `work` over all items, at most `concurrency` at once, results in order. The first failure rejects. */
+/** Maps all items with at most `concurrency` calls at a time; results in order. Rejects with the first failure. */
 export async function mapConcurrent<T, R>(items: readonly T[], concurrency: number, work: (item: T) => Promise<R>): Promise<R[]> {
   const results = new Array<R>(items.length)
   let next = 0
@@ -12,7 +12,7 @@ export async function mapConcurrent<T, R>(items: readonly T[], concurrency: numb
   return results
 }
 
-/** Runs what is asked for one key strictly one after the other; different keys in parallel. */
+/** Runs the work of one key sequentially, and of different keys in parallel. */
 export class KeyedMutex {
   private readonly tails = new Map<string, Promise<unknown>>()
 

@@ -14,7 +14,7 @@ type Answer = { statusCode: number; latencyMs: number } | { failure: string }
 const milliseconds = (ms: number) => `${Math.round(ms).toLocaleString('en-US')} ms`
 const seconds = (ms: number) => (ms < 10_000 ? `${(ms / 1000).toFixed(1)} s` : `${Math.round(ms / 1000)} s`)
 
-/** One GET, from outside. Never rejects. */
+/** Sends one GET request from outside the instance. Never rejects. */
 function ask(address: InstanceAddress, check: HealthCheck, signal?: AbortSignal): Promise<Answer> {
   const began = performance.now()
   return new Promise((resolve) => {
@@ -24,7 +24,7 @@ function ask(address: InstanceAddress, check: HealthCheck, signal?: AbortSignal)
       path: check.path,
       method: 'GET',
       agent: false,
-      // Frameworks with an allow-list of hosts (Vite preview, Rails, Django) know this name, and never the container's address.
+      // Frameworks with a list of allowed hosts (Vite preview, Rails, Django) accept this name, but not the container's address.
       headers: { host: 'localhost', 'user-agent': 'switchyard-health-check', accept: '*/*', connection: 'close' },
       signal,
     })
@@ -41,7 +41,7 @@ function ask(address: InstanceAddress, check: HealthCheck, signal?: AbortSignal)
       const done = () => settle({ statusCode, latencyMs: performance.now() - began })
       response.on('data', (chunk: Buffer) => {
         size += chunk.length
-        // a health page that never ends (a stream) has answered all the same
+        // An endless response (a stream) is a response: stop reading.
         if (size > maxBodyBytes) done()
       })
       response.on('end', done)
@@ -70,7 +70,7 @@ function describeFailure(error: NodeJS.ErrnoException): string {
 const isErrorStatus = (statusCode: number, { strict }: HealthCheck): boolean =>
   statusCode >= 500 || (strict && (statusCode < 200 || statusCode >= 400))
 
-/** null when healthy, else what is wrong with the answer. */
+/** Checks a response. null: healthy; otherwise the reason. */
 function judge(answer: Answer, check: HealthCheck): string | null {
   if ('failure' in answer) return answer.failure
   const { statusCode, latencyMs } = answer
@@ -79,7 +79,7 @@ function judge(answer: Answer, check: HealthCheck): string | null {
   return null
 }
 
-/** What a person can do about it, told by the kind of failure. */
+/** Advice for users, by the kind of failure. */
 function hint(problem: string): string {
   if (problem === 'connection refused') return '. Does the app listen on the port in $PORT, on all interfaces or on $HOST?'
   if (problem.startsWith('no answer within')) return '. The app accepts connections but does not answer.'
@@ -87,10 +87,10 @@ function hint(problem: string): string {
   return '.'
 }
 
-/** Fewer answers say nothing about the next one. */
+/** Minimum number of error responses before giving up. */
 const fewestErrors = 10
 
-/** Answers in a row with an error status: an app that reports nothing else for a long time will not become healthy by waiting. */
+/** Counts consecutive error statuses: an app that returns only errors for a long time will not become healthy by waiting. */
 function errorsInARow(check: HealthCheck) {
   let count = 0
   let sinceMs = 0
@@ -107,7 +107,7 @@ function errorsInARow(check: HealthCheck) {
       }
       statuses.add(answer.statusCode)
     },
-    /** The reason to give up; null: not yet. */
+    /** The reason to give up; null: continue. */
     reasonAt(atMs: number): string | null {
       if (count < fewestErrors || atMs - sinceMs < check.errorsPeriodMs) return null
       const expected = check.strict ? '; 2xx or 3xx was expected' : ''
@@ -118,7 +118,7 @@ function errorsInARow(check: HealthCheck) {
 
 type Exit = ObservedInstance['exit']
 
-/** How an instance ended, for people. */
+/** A sentence for users about the end of an instance. */
 export function describeExit(exit: Exit, afterMs: number): string {
   const after = afterMs < 50 ? 'at once' : `after ${seconds(afterMs)}`
   const log = 'Its log says more.'
@@ -132,13 +132,13 @@ export function describeExit(exit: Exit, afterMs: number): string {
 }
 
 const firstPauseMs = 10
-/** An app may open a debugger or a port of its own before the one that counts. */
+/** Wait this long before a notice about a wrong port: an app may open a debugger port first. */
 const settleMs = 1_000
 const listenersDeadlineMs = 5_000
 const nowhere = 'listens on no port'
 const stillStarting = ' If it is still starting, allow it more time: "Start time" in the project’s settings.'
 
-/** Where it listens instead of where it is asked; null: there, or not known. */
+/** Where the instance listens instead of `address`; null: at `address`, or unknown. */
 function placeOf(address: InstanceAddress, { listeners }: ProbeOptions): Promise<string | null> {
   if (!listeners) return Promise.resolve(null)
   return withDeadline('the sockets of the instance', listenersDeadlineMs, listeners).then(
@@ -147,18 +147,18 @@ function placeOf(address: InstanceAddress, { listeners }: ProbeOptions): Promise
   )
 }
 
-/** A server that is ready soon is asked again soon; one that takes long is asked every `intervalMs`. */
+/** Polls a fast server soon again, and a slow one every `intervalMs`. */
 const pauseMs = (elapsedMs: number, check: HealthCheck): number => Math.min(check.intervalMs, Math.max(firstPauseMs, elapsedMs / 10))
 
 /**
- * Asks until `successes` answers in a row are healthy. `startPeriodMs` is the budget for the first of them.
- * Ends early when the instance is gone, or answers with nothing but error statuses. Redirects count as answers and are not followed.
+ * Polls until `successes` consecutive responses are healthy; the first must arrive within `startPeriodMs`. Ends early when the instance is gone
+ * or returns only error statuses. Redirects count as responses and are not followed.
  * @throws AppError ERR_CANCELED on abort
  */
 export const probe: Runtime['probe'] = async (address, check, options) => {
   const over = new AbortController()
   const gone = new AbortController()
-  // An engine that cannot be waited for is asked in between.
+  // If waiting for the end fails, `stillRunning` is polled instead.
   options.untilExit?.(over.signal).then(
     () => gone.abort(),
     () => {},
@@ -199,7 +199,7 @@ async function askUntilSettled(address: InstanceAddress, check: HealthCheck, opt
     inARow = problem === null ? inARow + 1 : 0
     if (inARow >= check.successes) return result(null)
     const over = elapsed() >= check.startPeriodMs
-    // To ask the engine costs more than to knock, and takes the processor from the app that starts.
+    // Ask the engine less often than the app: its answer costs more, and takes CPU time from the starting app.
     if (problem !== null && (over || elapsed() - seenRunningMs >= check.intervalMs)) {
       if (!(await Promise.race([isRunning(options.stillRunning), ended]))) return result(await reasonOfEnd(options, elapsed()))
       seenRunningMs = elapsed()
@@ -227,7 +227,7 @@ function assertNotAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted) throw new AppError('ERR_CANCELED', 'The health check was canceled')
 }
 
-/** An engine that cannot be asked does not mean a dead app. */
+/** If the engine is unavailable, assume that the app runs. */
 function isRunning(stillRunning: () => Promise<boolean>): Promise<boolean> {
   return withDeadline('the state of the instance', askStateDeadlineMs, stillRunning).catch(() => true)
 }

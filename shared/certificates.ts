@@ -3,7 +3,7 @@ import { dnsCredentials, dnsProviderLabels } from './dns-providers'
 import { certificateTransitions } from './states'
 import { pageInput, wireErrorSchema } from './views'
 
-/** Certificates as the API takes and gives them. A private key goes in and never comes out. */
+/** Certificates in the API. Private keys are write-only. */
 
 const iso = z.iso.datetime()
 const id = z.string().min(1).max(64)
@@ -11,7 +11,7 @@ const keysOf = <T extends object>(table: T) => Object.keys(table) as [keyof T & 
 
 export const certificateStates = keysOf(certificateTransitions)
 
-/** How each state looks, and whether a person can have it tried again now. */
+/** How each state looks, and whether a user can retry now. */
 export const certificateTraits: Readonly<
   Record<keyof typeof certificateTransitions, { label: string; tone: 'neutral' | 'progress' | 'good' | 'bad'; retryable: boolean }>
 > = {
@@ -24,12 +24,12 @@ export const certificateTraits: Readonly<
 
 export const certificateTry = z.object({
   id: z.string(),
-  /** Host of the CA's directory. */
+  /** Hostname of the CA's directory URL. */
   authority: z.string(),
   startedAt: iso,
-  /** null: under way. */
+  /** null: in progress. */
   endedAt: iso.nullable(),
-  /** unasked: the CA did not answer, so nothing was asked of it. */
+  /** unasked: the CA was unavailable, so the attempt did not count. */
   outcome: z.enum(['running', 'succeeded', 'failed', 'unasked']),
   problem: wireErrorSchema.nullable(),
 })
@@ -43,18 +43,18 @@ export const certificateView = z.object({
   state: z.enum(certificateStates),
   source: z.enum(['acme', 'uploaded']),
   names: z.array(z.string()),
-  /** Who signed what is served; null: nothing yet. */
+  /** Issuer of the certificate that is served; null: no certificate yet. */
   issuer: z.string().nullable(),
   serial: z.string().nullable(),
   notBefore: iso.nullable(),
   notAfter: iso.nullable(),
-  /** When it is asked for, or renewed, next; null: never by itself. */
+  /** Time of the next order or renewal; null: not automatic. */
   nextAttemptAt: iso.nullable(),
   /** Failures since the last success. */
   attempts: z.number(),
-  /** Why there is none, or why it is not renewed. */
+  /** Why the certificate is missing or not renewed. */
   problem: wireErrorSchema.nullable(),
-  /** What the CA says about the time of renewal (RFC 9773). */
+  /** The CA's explanation of the renewal time (RFC 9773). */
   renewalExplanationUrl: z.string().nullable(),
   createdAt: iso,
 })
@@ -93,7 +93,7 @@ export const dnsProviderView = z.object({
   id,
   name: z.string(),
   kind: z.enum(keysOf(dnsProviderLabels)),
-  /** Hostnames of the domains that use it. */
+  /** Hostnames of the domains that use this certificate. */
   domains: z.array(z.string()),
   createdAt: iso,
 })

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-/** DNS hosts that dns-01 can work with, and what each needs: read by the form, the API and the control plane. */
+/** DNS hosts that support dns-01, and their fields, for the form, the API and the control plane. */
 
 const secret = z.string().trim().min(1).max(4_096)
 const optional = z
@@ -23,7 +23,7 @@ export const dnsCredentials = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('digitalocean'), apiToken: secret }),
   z.object({
     kind: z.literal('rfc2136'),
-    /** Host name or address of the primary server. */
+    /** Hostname or address of the primary server. */
     server: name,
     port: z.coerce.number().int().min(1).max(65_535).default(53),
     zone: optional,

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { certificateTransitions, domainTransitions } from './states'
 import { pageInput, wireErrorSchema } from './views'
 
-/** Custom domains: what the API takes and gives, and what the doctor says about each. */
+/** Custom domains in the API, and the findings of the domain doctor. */
 
 const iso = z.iso.datetime()
 const id = z.string().min(1).max(64)
@@ -11,13 +11,13 @@ const keysOf = <T extends object>(table: T) => Object.keys(table) as [keyof T & 
 export const domainStates = keysOf(domainTransitions)
 export const certificateStates = keysOf(certificateTransitions)
 
-/** How a domain's states look to people. */
+/** How the states of a domain look to users. */
 export const domainTraits: Readonly<
   Record<keyof typeof domainTransitions, { label: string; tone: 'neutral' | 'progress' | 'good' | 'bad'; routed: boolean }>
 > = {
   unverified: { label: 'Waiting for DNS', tone: 'progress', routed: false },
   verified: { label: 'Verified', tone: 'good', routed: true },
-  // It was verified by this team and nobody else has proved a claim: what still arrives is served.
+  // Verified by this team, and not claimed by another team: requests that arrive are still served.
   misconfigured: { label: 'Misconfigured', tone: 'bad', routed: true },
 }
 
@@ -26,11 +26,11 @@ export const domainKinds = ['apex', 'subdomain', 'wildcard'] as const
 export type DomainKind = (typeof domainKinds)[number]
 
 export const dnsRecord = z.object({
-  /** ALIAS stands for what DNS hosts call ALIAS, ANAME or CNAME flattening. */
+  /** ALIAS means ALIAS, ANAME or CNAME flattening, depending on the DNS host. */
   type: z.enum(['A', 'AAAA', 'CNAME', 'ALIAS', 'TXT', 'CAA']),
   /** Full name without trailing dot. */
   name: z.string(),
-  /** The name as forms of DNS hosts want it, relative to the registrable domain: `@`, `www`. */
+  /** The name relative to the registrable domain, as DNS hosts want it in their forms: `@`, `www`. */
   host: z.string(),
   value: z.string(),
 })
@@ -38,7 +38,7 @@ export type DnsRecord = z.infer<typeof dnsRecord>
 
 export const checkIds = ['zone', 'claim', 'address', 'ipv6', 'proxy', 'http', 'https', 'caa', 'method'] as const
 export type CheckId = (typeof checkIds)[number]
-/** Titles as people see them, in the order in which they are worth reading. */
+/** Titles of the checks, in the order of display. */
 export const checkTitles: Readonly<Record<CheckId, string>> = {
   zone: 'DNS zone',
   claim: 'Ownership',
@@ -53,17 +53,17 @@ export const checkTitles: Readonly<Record<CheckId, string>> = {
 
 export const domainCheck = z.object({
   id: z.enum(checkIds),
-  /** unknown: it could not be found out right now. */
+  /** unknown: the check could not be completed now. */
   state: z.enum(['ok', 'warn', 'fail', 'unknown']),
-  /** What was found, one sentence or two. */
+  /** The finding, in one or two sentences. */
   cause: z.string(),
-  /** What to do; null: nothing. */
+  /** What to do; null: no fix is needed. */
   fix: z.string().nullable(),
-  /** Records to set. */
+  /** DNS records to set. */
   set: z.array(dnsRecord),
-  /** Records to take away. */
+  /** DNS records to remove. */
   remove: z.array(dnsRecord),
-  /** What a failure keeps from happening: traffic (and with it a certificate), or a certificate alone. */
+  /** What a failure prevents: traffic (and so also certificates), or certificates only. */
   blocks: z.enum(['traffic', 'certificate']).nullable(),
 })
 export type DomainCheck = z.infer<typeof domainCheck>
@@ -83,35 +83,35 @@ export const domainView = z.object({
   projectId: id,
   /** Canonical: lower case, punycode; `*.` before a wildcard. */
   hostname: z.string(),
-  /** As people write it (IDN decoded). */
+  /** Name for users (IDN decoded). */
   displayName: z.string(),
   kind: z.enum(domainKinds),
   environment: z.string(),
-  /** Serves the newest deployment of this branch instead of what is live in the environment. */
+  /** Routes to the newest deployment of this branch instead of the live deployment. */
   branch: z.string().nullable(),
   state: z.enum(domainStates),
-  /** The most important problem; null: none. */
+  /** The most important problem; null: no problem. */
   problem: wireErrorSchema.nullable(),
   /** Hostname of another domain of the project, to which all requests are redirected. */
   redirectTo: z.string().nullable(),
   httpsRedirect: z.boolean(),
   hstsSeconds: z.number(),
   certificateMode: z.enum(['automatic', 'uploaded', 'off']),
-  /** False where this installation has no certificate authority: an automatic certificate will not come. */
+  /** False: this installation has no CA, so no automatic certificate will be issued. */
   certificateAuthority: z.boolean(),
   dnsProviderId: id.nullable(),
-  /** Records to set: the first choice, and others that do as well. */
+  /** DNS records to set: the preferred choice, and alternatives. */
   records: z.array(dnsRecord),
   alternatives: z.array(z.object({ when: z.string(), records: z.array(dnsRecord) })),
-  /** What to know about the records above, one sentence each. */
+  /** Notes on the records above, one sentence each. */
   notes: z.array(z.string()),
   checks: z.array(domainCheck),
   checkedAt: iso.nullable(),
-  /** null: nothing is planned. */
+  /** null: no check is scheduled. */
   nextCheckAt: iso.nullable(),
-  /** The newest certificate that was made for this domain, or that covers it. */
+  /** The newest certificate that was issued for this domain or covers it. */
   certificate: certificateSummary.nullable(),
-  /** Where visitors find it. */
+  /** URL for visitors. */
   url: z.string(),
   createdAt: iso,
 })
@@ -126,7 +126,7 @@ const branch = z
   .transform((value) => value || null)
 
 export const domainInput = z.object({
-  /** `example.com`, `www.example.com`, `*.example.com`, `bücher.example`; a URL is taken for its host. */
+  /** `example.com`, `www.example.com`, `*.example.com`, `bücher.example`; of a URL, its hostname. */
   hostname,
   /** Name of the environment; default: production. */
   environment: z.string().trim().min(1).max(100).nullish(),
@@ -138,21 +138,21 @@ export type DomainInput = z.input<typeof domainInput>
 
 export const domainPatch = z.object({
   environment: z.string().trim().min(1).max(100).optional(),
-  /** null or empty: none. */
+  /** null or empty: no branch. */
   branch: z.string().trim().max(250).nullable().optional(),
   redirectTo: hostname.nullable().optional(),
   httpsRedirect: z.boolean().optional(),
-  /** Seconds; 0 takes `Strict-Transport-Security` back from browsers. */
+  /** In seconds; 0 removes `Strict-Transport-Security` from browsers. */
   hstsSeconds: z.number().int().min(0).max(63_072_000).optional(),
   certificateMode: z.enum(['automatic', 'uploaded', 'off']).optional(),
   dnsProviderId: id.nullable().optional(),
 })
 export type DomainPatch = z.input<typeof domainPatch>
 
-/** Names one domain. */
+/** Path parameter for a domain. */
 export const domainPath = z.object({ domain: z.string().min(1).max(300).meta({ description: 'Id or hostname of the domain.' }) })
 
-/** Which domains of a project a list is asked for: by name, page by page. */
+/** Filter of a list of domains, by name, with pages. */
 export const domainFilter = {
   search: z.string().trim().min(1).max(253).optional().meta({ description: 'Part of the name.' }),
   state: z.enum(domainStates).optional().meta({ description: 'In this state alone.' }),
@@ -162,16 +162,16 @@ export type DomainFilter = Pick<z.output<typeof domainsQuery>, keyof typeof doma
 export const domainPage = z.object({ items: z.array(domainView), nextCursor: z.string().nullable() })
 export type DomainPage = z.infer<typeof domainPage>
 
-/** What would have to be set for a name, before it is added. */
+/** Records that a domain would need, before it is added. */
 export const domainPreview = z.object({
   hostname: z.string(),
   displayName: z.string(),
   kind: z.enum(domainKinds),
-  /** The other one of apex and www, which people usually want as a redirect; null also where the team has it. */
+  /** `www` for an apex and the apex for `www`, which are usually redirected; null: not applicable, or the team already has it. */
   counterpart: z.string().nullable(),
   records: z.array(dnsRecord),
   notes: z.array(z.string()),
-  /** Another team has this name: it is handed over once this record is there. */
+  /** Another team has this name: the record proves ownership and transfers the name. */
   claim: dnsRecord.nullable(),
 })
 export type DomainPreview = z.infer<typeof domainPreview>

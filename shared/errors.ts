@@ -1,9 +1,9 @@
 /**
- * Errors carry a code for machines, a message for the person and a cause for the log (RFC 9457 in spirit). They are mapped to
- * HTTP in one place (`server/api/http-error.ts`); a service never throws a transport error.
+ * Errors carry a code for machines, a message for users and a cause for the log (similar to RFC 9457). `server/api/http-error.ts` maps them to
+ * HTTP; services never throw transport errors.
  */
 
-/** code → HTTP status. A code that is not here does not exist. */
+/** HTTP status of each error code. This is the complete list of codes. */
 export const errorStatus = {
   ERR_INVALID_INPUT: 400,
   ERR_UNAUTHENTICATED: 401,
@@ -12,7 +12,7 @@ export const errorStatus = {
   ERR_METHOD_NOT_ALLOWED: 405,
   ERR_CONFLICT: 409,
   ERR_DEPLOYMENT_RUNNING: 409,
-  /** A request with the same Idempotency-Key has not ended. */
+  /** A request with the same Idempotency-Key is still running. */
   ERR_IDEMPOTENCY_KEY_RUNNING: 409,
   /** The Idempotency-Key belongs to a request with another method, path or body. */
   ERR_IDEMPOTENCY_KEY_REUSED: 422,
@@ -24,7 +24,7 @@ export const errorStatus = {
   ERR_BUILD_LIMIT: 422,
   ERR_START: 422,
   ERR_HEALTH_CHECK: 422,
-  /** A domain's DNS or network is not as it must be. */
+  /** A domain's DNS or network configuration is wrong. */
   ERR_DOMAIN: 422,
   ERR_CUTOVER: 503,
   ERR_CANCELED: 409,
@@ -37,16 +37,16 @@ export const errorStatus = {
 export type ErrorCode = keyof typeof errorStatus
 
 export interface ErrorDetails {
-  /** Step of the deployment that failed, as the person sees it ("build", "health check"). */
+  /** Failed step of the deployment, as shown to users ("build", "health check"). */
   step?: string
-  /** What keeps serving although this failed ("Deployment x of 10:02 stays live."). */
+  /** What still serves despite the failure ("Deployment x of 10:02 stays live."). */
   stillServing?: string
-  /** What to do next, an imperative sentence. */
+  /** What to do next, as an imperative sentence. */
   nextAction?: string
   retryAfterSeconds?: number
 }
 
-/** What an error looks like on the wire: `{"error": WireError}`. */
+/** An error in JSON: `{"error": WireError}`. */
 export interface WireError extends ErrorDetails {
   code: ErrorCode
   message: string

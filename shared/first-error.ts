@@ -1,9 +1,9 @@
-/** Finds the error in what a program prints: build commands and apps alike. */
+/** Finds the first error in the output of a program (build commands and apps). */
 
 const longestLine = 400
 const errorLines = 5
 
-/** Titles of quoted output in the message of an error. */
+/** Headings for quoted output in an error message. */
 export const firstErrorTitle = 'Its first error:'
 export const lastLinesTitle = 'It said last:'
 
@@ -11,17 +11,17 @@ export const lastLinesTitle = 'It said last:'
 // biome-ignore lint/suspicious/noControlCharactersInRegex: escape sequences are control characters
 const escapes = /\u001b(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]{0,400}(?:\u0007|\u001b\\))/g
 
-/** Text without what terminals interpret, cut at a length that a pattern may be tried on. */
+/** Removes escape sequences of terminals and bounds the length for matching. */
 export const plain = (text: string): string => text.slice(0, 4096).replace(escapes, '').trimEnd().slice(0, longestLine)
 
-/** What every line has that any of the patterns fits: most lines of a log are ruled out by it. */
+/** Cheap filter: matches every line that any of the patterns below matches, and few others. */
 const suspicious =
   /err|fail|fatal|exception|lock|YN0|ERR_|E[A-Z]{4}|not found|no such|denied|cannot|couldn't|could not|no version|missing|resolve|gyp|EUSAGE|module/i
 
-/** Lines that lead in the error but do not say it. */
+/** Lines that introduce an error without describing it. */
 const heading = /^(?:error during build:|Failed to compile\.|> Build error occurred|✗ Build failed in |\[?ERROR\]? *$)/i
 
-/** The beginning of an error. */
+/** First lines of errors. */
 const firstLines = [
   /^npm (?:ERR!|error) (?!code )\S/,
   /^\s*ERR_PNPM_\w+/,
@@ -35,28 +35,28 @@ const firstLines = [
   /^(?:sh|bash|\/bin\/sh): .*(?:not found|No such file|Permission denied)/,
 ]
 
-/** What package managers and Node say around an error, whatever it is. */
+/** Lines that package managers and Node print around any error. */
 const noise =
   /^npm (?:ERR!|error)(?:$|\s*(?:A complete log of this run|Lifecycle script|code |path |workspace |location |command |Clean install a project|Usage:|npm ci$|Options:|\[-|aliases:|Run "npm help|For a full report|\/.*\.(?:txt|log)$|\d{3}$|notarget In most|notarget a package|404 (?:Note|tarball)))|ELIFECYCLE|^error Command failed with exit code|^error: script "|^info (?:Visit|No lockfile)|^Node\.js v\d|^node:internal\/|^\s*throw (?:err|er|error);?(?: \/\/.*)?$|^\s*at |^\s*\^+\s*$|^file: |^➤ YN0000|^\s*$|^WARN\b|baseline-browser-mapping/
 
 const stackFrame = /^\s*at /
-/** Frames of Node and of packages: they say where an error was thrown, not what the project did. */
+/** Stack frames of Node and of packages: they do not show the project's own code. */
 const foreignFrame = /^\s*at (?:.*[( ]|)(?:node:|internal\/)|^\s*at .*[\\/]node_modules[\\/]/
 
-/** Follows the output of one program, line by line, and keeps its first error. */
+/** Reads the output of a program line by line and keeps its first error. */
 export class FirstError {
   private readonly error: string[] = []
   private collecting = false
   private complete = false
   private inStack = false
 
-  /** Takes a line as it is shown (masked). */
+  /** Processes a masked line. */
   look(line: string): void {
     if (this.complete || (!this.collecting && !suspicious.test(line))) return
     this.collect(plain(line))
   }
 
-  /** The first error with the lines that belong to it and the first frame of the project's own code; empty when nothing looked like an error. */
+  /** The first error, with its continuation lines and the first frame of the project's own code; empty: no error found. */
   lines(): readonly string[] {
     return this.error
   }
@@ -90,14 +90,14 @@ export class FirstError {
   }
 }
 
-/** The last lines that say something, oldest first. */
+/** The last informative lines, oldest first. */
 function tellingLines(lines: readonly string[], count: number): string[] {
   const shown = lines.map(plain)
   const telling = shown.filter((line) => !noise.test(line))
   return (telling.length > 0 ? telling : shown).slice(-count)
 }
 
-/** The first error, then the last lines that say something; each line once. */
+/** The first error, then the last informative lines, without duplicates. */
 export function quoteOutput(first: readonly string[], lastLines: readonly string[], shownLines: number): string[] {
   const last = tellingLines(lastLines, shownLines).filter((line) => line !== '')
   const rest = last.filter((line) => !first.includes(line))

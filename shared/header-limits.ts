@@ -1,2 +1,2 @@
-/** Bytes of a request head that the routers take, unless `EDGE_MAX_HEADER_BYTES` says otherwise. */
+/** Default of `EDGE_MAX_HEADER_BYTES`: maximum bytes of a request head. */
 export const defaultMaxHeaderBytes = 32_768

@@ -1,6 +1,6 @@
 /**
- * Header names, in lower case, that speak of one connection and end with it, whatever its Connection header says: those of RFC 9110
- * §7.6.1, and those by which a client and a proxy know each other.
+ * Hop-by-hop header names in lower case, whether or not the Connection header lists them: those of RFC 9110 §7.6.1, and those of proxy
+ * authentication.
  */
 export const hopByHop: readonly string[] = [
   'connection',

@@ -6,5 +6,5 @@ export interface LogRecord {
   at: Date
 }
 export const maxLogLineBytes = 8 * 1024
-/** Lines kept of one build; then one line says that the rest was dropped. A log flood ends here, not on the disk. */
+/** Maximum lines of a build log; the last line then says that the rest was dropped. Protects the disk from floods. */
 export const maxBuildLogLines = 50_000

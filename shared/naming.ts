@@ -2,10 +2,10 @@
 export const maxSlugLength = 48
 export const deploymentIdLength = 12
 
-/** Header in which REST v1 says which version of the platform answered. */
+/** Response header with the version of the platform, on every response of REST v1. */
 export const versionHeader = 'switchyard-version'
 
-/** DNS-safe slug of a project name: lower case, digits, single dashes; '' when nothing usable is left. */
+/** DNS-safe slug of a project name: lower-case letters, digits, single dashes; '' when no valid character is left. */
 export function slugify(name: string): string {
   return name
     .normalize('NFKD')
@@ -16,12 +16,12 @@ export function slugify(name: string): string {
     .replace(/^-+|-+$/g, '')
 }
 
-/** `my-app.localhost` */
+/** Hostname of a project: `my-app.localhost` */
 export const projectHost = (slug: string, baseDomain: string): string => `${slug}.${baseDomain}`
-/** `my-app-k3j9x0q2m1zz.localhost` */
+/** Hostname of a deployment: `my-app-k3j9x0q2m1zz.localhost` */
 export const deploymentHost = (slug: string, deploymentId: string, baseDomain: string): string => `${slug}-${deploymentId}.${baseDomain}`
 
-/** Public URL of a host at the edge; the port is left out when it is the scheme's own. */
+/** URL of a host on the router; the default port of the scheme is omitted. */
 export function hostUrl(host: string, edge: { scheme: 'http' | 'https'; port: number }): string {
   const standard = edge.scheme === 'http' ? 80 : 443
   return `${edge.scheme}://${host}${edge.port === standard ? '' : `:${edge.port}`}`

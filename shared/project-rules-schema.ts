@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { defaultProjectRules, type HeaderRule, type ProjectRules, type RateLimitRule, type RedirectRule, type RewriteRule } from './project-rules'
 
-/** Characters of where a redirect or rewrite leads. */
+/** Maximum characters of a redirect's or rewrite's destination. */
 export const maxDestinationLength = 4096
 
 /** Requires a schema for each field of `R`: zod silently drops fields that have none. */
@@ -41,7 +41,7 @@ export const rateLimitRuleSchema: z.ZodType<RateLimitRule> = z.object({
 } satisfies Fields<RateLimitRule>)
 const addresses = z.array(z.string().max(64)).max(1024)
 
-/** Each field without its default: for what says a part of a policy. */
+/** Schema of each field without defaults, for partial rules. */
 export const projectRulesFields = {
   redirects: z.array(redirectRuleSchema).max(2048),
   rewrites: z.array(rewriteRuleSchema).max(2048),
@@ -65,7 +65,7 @@ export const projectRulesFields = {
 
 const d = defaultProjectRules
 const f = projectRulesFields
-/** A policy from outside; what it does not say is as in `defaultProjectRules`, so that tables of an older version stay readable. */
+/** Schema of complete rules; missing fields get the defaults, so that a router can load a table that an older version saved. */
 export const projectRulesSchema: z.ZodType<ProjectRules> = z.object({
   redirects: f.redirects.default(d.redirects),
   rewrites: f.rewrites.default(d.rewrites),

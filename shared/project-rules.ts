@@ -42,39 +42,42 @@ export interface RateLimitRule extends RuleMatch {
 }
 
 export type Protection =
-  /** `hash` is scrypt, `scrypt$N$r$p$salt$hash` in base64url; the name is compared as it is. */
+  /** `hash`: scrypt as `scrypt$N$r$p$salt$hash` in base64url. User names are case-sensitive. */
   | { kind: 'basic'; users: { name: string; hash: string }[] }
-  /** SHA-256 hex digests of tokens: in `Authorization: Bearer`, the cookie `switchyard_access`, or the query `switchyard_token`. */
+  /**
+   * SHA-256 hex digests of tokens. Visitors send a token in `Authorization: Bearer`, the cookie `switchyard_access` or the query parameter
+   * `switchyard_token`.
+   */
   | { kind: 'token'; digests: string[] }
 
 export interface ProjectRules {
   redirects: RedirectRule[]
   rewrites: RewriteRule[]
   headers: HeaderRule[]
-  /** `/about.html` → `/about`. */
+  /** Redirects `/about.html` to `/about`. */
   cleanUrls: boolean
-  /** null: both spellings are served as they are. */
+  /** Whether paths end with a slash; the other spelling is redirected. null: both are served. */
   trailingSlash: boolean | null
   protection: Protection | null
-  /** CIDR; empty: everyone. */
+  /** Addresses or CIDR ranges that have access; empty: everybody. */
   allowedAddresses: string[]
   rateLimits: RateLimitRule[]
   maintenance: { message: string | null; allowedAddresses: string[] } | null
-  /** Status ("404", "5xx") → path on the app whose body is shown instead of our page. */
+  /** Status ("404", "5xx") → path of the page that replaces the router's error page. */
   errorPages: Record<string, string>
-  /** On-the-fly compression of what is worth it. */
+  /** Compresses responses of compressible types. */
   compression: boolean
-  /** RFC 9111: answers that say they may be shared are kept. */
+  /** Caches responses that allow shared caching (RFC 9111). */
   cache: boolean
   balance: 'least-loaded' | 'round-robin'
-  /** Visitors stay with the instance they met. */
+  /** Sends all requests of a visitor to the same instance. */
   sticky: boolean
-  /** Requests at once towards one instance; more wait in a queue. null: no limit. */
+  /** Maximum concurrent requests to an instance; more requests wait in a queue. null: no limit. */
   maxRequestsPerTarget: number | null
   queueTimeoutMs: number
-  /** Bytes of a request body; null: no limit. */
+  /** Maximum bytes of a request body; null: no limit. */
   maxBodyBytes: number | null
-  /** Silence of an instance before or within its answer, event streams excepted; null: the router's `EDGE_UPSTREAM_TIMEOUT_MS`. */
+  /** Maximum silence of an instance before or within its response, except event streams; null: `EDGE_UPSTREAM_TIMEOUT_MS` of the router. */
   answerTimeoutMs: number | null
 }
 

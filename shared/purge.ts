@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-/** Of what a project's apps let the routers keep: what to forget. Nothing named means all of it. */
+/** Which cached responses of a project to remove from the routers. Empty: all. */
 export const purgeInput = z.object({
   tags: z
     .array(

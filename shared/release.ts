@@ -1,6 +1,9 @@
 import type { Framework } from './build-plan'
 
-/** What a build made, by digest (`sha256:` + 64 hex digits). An `image` lives in the container engine, a `bundle` (tar, zstd) in `storage/`. */
+/**
+ * The result of a build, identified by its digest (`sha256:` + 64 hex digits). An `image` is stored in the container engine, a `bundle` (tar,
+ * zstd) in `storage/`.
+ */
 export interface Artifact {
   kind: 'image' | 'bundle'
   digest: string
@@ -9,39 +12,42 @@ export interface Artifact {
   start: { argv: string[]; env: Record<string, string> }
   port: number
   healthCheckPath: string
-  /** Node that it was built on and runs on, exactly ("24.21.0"); null: its own business (a Dockerfile). */
+  /** Exact version of Node for build and run ("24.21.0"); null: unknown (a Dockerfile). */
   nodeVersion: string | null
 }
 
 export type Slot = 'blue' | 'green'
 export const otherSlot = (slot: Slot | null): Slot => (slot === 'blue' ? 'green' : 'blue')
 
-/** Limits of one instance. */
+/** Resource limits of one instance. */
 export interface ResourceLimits {
   memoryBytes: number
-  /** 1 = one core. */
+  /** Number of cores. */
   cpus: number
   pids: number
 }
 export const defaultInstanceLimits: ResourceLimits = { memoryBytes: 512 * 1024 * 1024, cpus: 1, pids: 512 }
 
-/** Below an artifact's root: what a framework keeps while it runs. Empty at the start of each instance, gone at its end, bounded. */
+/** Directory in an artifact for caches of the framework at run time. Private to each instance, bounded, empty at its start and removed at its end. */
 export const cacheDirectory = '.switchyard/cache'
 export const defaultCacheBytes = 64 * 1024 * 1024
-/** What an instance may write elsewhere (`/tmp`, HOME): it lies in memory and counts as that. */
+/** Default size of the other writable directories of an instance (`/tmp`, HOME), which are in memory and count as its memory. */
 export const defaultScratchBytes = (limits: ResourceLimits): number => Math.floor(Math.max(16 * 1024 * 1024, limits.memoryBytes / 2))
 
-/** Health check as a release freezes it. An answer < 500 within `latencyThresholdMs` is healthy; 2xx/3xx is required when the project set its own path. */
+/**
+ * Health check of a release. A response is healthy if it arrives within `latencyThresholdMs` with a status below 500; with a path set by the
+ * project, 2xx or 3xx is required.
+ */
 export interface HealthCheck {
   path: string
-  /** True when the person named the path: then only 2xx and 3xx count. */
+  /** True: the project set the path, so only 2xx and 3xx are healthy. */
   strict: boolean
   intervalMs: number
-  /** Budget for the first healthy answer. */
+  /** Deadline for the first healthy response. */
   startPeriodMs: number
-  /** A start fails when every answer has been an error status for this long. */
+  /** A start fails when all responses have been error statuses for this long. */
   errorsPeriodMs: number
-  /** Consecutive healthy answers required. */
+  /** Required number of consecutive healthy responses. */
   successes: number
   timeoutMs: number
   latencyThresholdMs: number
@@ -54,6 +60,6 @@ export const defaultHealthCheck: HealthCheck = {
   errorsPeriodMs: 20_000,
   successes: 2,
   timeoutMs: 5_000,
-  // Below the time-out: a threshold that equals it could never be exceeded.
+  // Less than the timeout, because a threshold equal to it could never be exceeded.
   latencyThresholdMs: 4_000,
 }

@@ -1,78 +1,78 @@
 import type { ProjectRules } from './project-rules'
 
-/** What the control plane tells the routers. Versioned snapshot, always whole: a router never patches. */
+/** The route table that the control plane sends to the routers. A table is always complete: routers apply no patches. */
 
-/** The router's view of an instance. `host` is an IP literal. */
+/** An instance as seen by the router. `host` is an IP literal. */
 export interface Target {
   instanceId: string
   host: string
   port: number
-  /** When it became healthy (ms since 1970): a newcomer among others is given its share slowly. */
+  /** Time at which the instance became healthy (ms since 1970): the share of a new instance grows slowly. */
   since?: number
 }
 
-/** Static files of an artifact, unpacked where the router can read them. */
+/** Static files of an artifact, unpacked on a disk that the router can read. */
 export interface StaticContent {
-  /** Digest of the artifact: the identity of everything in it. */
+  /** Digest of the artifact; the files of a digest never change. */
   digest: string
-  /** Absolute path of the directory whose content is public. */
+  /** Absolute path of the public directory. */
   directory: string
-  /** Unknown paths get /index.html with 200. */
+  /** Serves /index.html with 200 for unknown paths. */
   spa: boolean
 }
 
 export interface Route {
-  /** Exact hostname: lower case, no port, no trailing dot; or `*.` before one, for exactly one label more. */
+  /** Exact hostname (lower case, no port, no trailing dot), or a wildcard `*.` for exactly one more label. */
   host: string
   teamId: string
   projectId: string
   projectName: string
   deploymentId: string | null
-  /** Why there may be no target: shown on the router's own page instead of a bare 502. */
+  /** Explains a missing target on the router's error page. */
   state: 'live' | 'not-deployed' | 'stopped' | 'failed' | 'sleeping'
   targets: Target[]
-  /** Key in `RouteTable.policies`; absent: the default policy. */
+  /** Key in `RouteTable.policies`; absent: the default rules. */
   policy?: string
-  /** Served before, and where there is no target instead of, instances. */
+  /** Static files: served before instances are asked, or without instances. */
   content?: StaticContent
-  /** Plain HTTP is redirected to HTTPS (the host has a certificate). */
+  /** Redirects plain HTTP to HTTPS; set if the host has a certificate. */
   httpsOnly?: boolean
-  /** `Strict-Transport-Security` in seconds, on HTTPS answers. */
+  /** `Strict-Transport-Security` in seconds, for HTTPS responses. */
   hstsSeconds?: number
-  /** The whole host is a redirect to this origin (`https://www.example.com`), path and query kept, 308. */
+  /** Redirects all requests (308) to this origin (`https://www.example.com`), with path and query. */
   redirectTo?: string
-  /** Its rules cannot be applied: its policy lets nobody in, and the page says why instead of speaking of work under way. */
+  /** The rules cannot be applied: the policy refuses all requests, and the error page shows the reason. */
   closed?: boolean
 }
 
-/** A certificate there is; its key is asked for over the link when the router does not have it yet. */
+/** A certificate. Routers request its key over the link. */
 export interface CertificateEntry {
-  /** Names the pair of chain and key: a renewed one has another id. */
+  /** Identifies chain and key: a renewed certificate has another id. */
   id: string
-  /** Exact names and wildcards (`*.example.test`). */
+  /** Hostnames and wildcards (`*.example.test`). */
   names: string[]
-  /** ms since 1970. */
+  /** Expiry, in ms since 1970. */
   notAfter: number
 }
 
-/** What a table says once. */
+/** Fields of a table that are not lists. */
 export interface TableHead {
   /** Strictly increasing; assigned by the database. */
   version: number
   generatedAt: string
-  /** Port and host of the dashboard, for links on the router's own pages. */
+  /** URL of the dashboard, for links on the router's error pages. */
   dashboardUrl: string
-  /** Port of HTTPS as visitors see it, for redirects; absent: HTTPS is off. */
+  /** HTTPS port as visitors see it, for redirects; absent: HTTPS is off. */
   httpsPort?: number
-  /** Outside hosts that rewrites may lead to, as an operator allowed them: `api.example.com`, `*.example.com`, `10.0.0.5:8080`. */
+  /** External hosts that rewrites may use, as the operator allowed them: `api.example.com`, `*.example.com`, `10.0.0.5:8080`. */
   outsideHosts?: string[]
 }
 
-/** Some of what a table says much of. A policy comes before the routes that name it. */
+/** A part of a table. A policy is sent before the routes that refer to it. */
 export interface TablePart {
-  /** Shared by the routes that name them. */
+  /** Rules by key, shared by several routes. */
   policies?: Record<string, ProjectRules>
-  /** Those of one id that follow each other are one: it may be for more names than one part holds. */
+  /** Consecutive entries with the same id form one certificate: its names may exceed one part. */
   certificates?: CertificateEntry[]
   routes?: Route[]
 }

@@ -1,11 +1,11 @@
 import { z } from 'zod'
 
 /**
- * How the instances of a project run. A project stores only what a person set; everything else is the default below. Add a setting here
- * and it is in the schema of the API, the OpenAPI document and `switchyard.json`.
+ * How the instances of a project run. A project stores only changed settings; the defaults are below. A setting added here becomes part of the
+ * API schema, the OpenAPI document and `switchyard.json`.
  */
 const fields = {
-  /** How long an instance that was replaced may finish its requests, downloads and WebSockets. */
+  /** Maximum time for a replaced instance to finish its requests, downloads and WebSockets. */
   drainSeconds: z
     .number()
     .int()
@@ -57,18 +57,18 @@ export const defaultRuntimeSettings: RuntimeSettings = {
 
 type Nullable<T> = { [K in keyof T]: z.ZodOptional<z.ZodNullable<T[K] extends z.ZodType ? T[K] : never>> }
 
-/** A change: null sets a setting back to its default, a missing key leaves it as it is. */
+/** A change of settings: null restores the default, a missing key changes nothing. */
 export const runtimeSettingsPatch = z.strictObject(
   Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, field.nullable().optional()])) as Nullable<typeof fields>,
 )
 export type RuntimeSettingsPatch = z.infer<typeof runtimeSettingsPatch>
 
-/** What holds for a project, from what it stores. A stored value that is no longer valid counts as not set. */
+/** The effective settings of a project. Stored values that are no longer valid count as not set. */
 export function readRuntimeSettings(stored: unknown): RuntimeSettings {
   return { ...defaultRuntimeSettings, ...storedSettings(stored) }
 }
 
-/** What a project stores after a change; null when nothing is set any more. */
+/** The settings to store after a change; null: all are defaults. */
 export function patchRuntimeSettings(stored: unknown, patch: RuntimeSettingsPatch): Partial<RuntimeSettings> | null {
   const next: Record<string, unknown> = { ...storedSettings(stored) }
   for (const [name, value] of Object.entries(patch)) {

@@ -1,6 +1,6 @@
 /**
- * One table for each state machine, read by the server that moves a row and by the dashboard that draws its buttons.
- * A status that is not in a table does not exist; `states.test.ts` forces every status of the database to be classified here.
+ * The transitions of each state machine, used by the server that updates rows and by the dashboard that shows buttons. `states.test.ts` checks
+ * that every status of the database is listed here.
  */
 
 type Machine<S extends string> = Readonly<Record<S, readonly S[]>>
@@ -19,7 +19,7 @@ export const deploymentTransitions = {
 export type DeploymentStatus = keyof typeof deploymentTransitions
 export const deploymentStatuses = Object.keys(deploymentTransitions) as [DeploymentStatus, ...DeploymentStatus[]]
 
-/** What a person can do with a deployment in each status, and how it looks. */
+/** What users can do with a deployment in each status, and how the status looks. */
 export const deploymentTraits: Readonly<
   Record<DeploymentStatus, { running: boolean; cancelable: boolean; live: boolean; tone: 'neutral' | 'progress' | 'good' | 'bad'; label: string }>
 > = {
@@ -32,7 +32,7 @@ export const deploymentTraits: Readonly<
   FAILED: { running: false, cancelable: false, live: false, tone: 'bad', label: 'Failed' },
   CANCELED: { running: false, cancelable: false, live: false, tone: 'neutral', label: 'Canceled' },
 }
-/** Statuses that a deployment can be found in: nothing rolls back yet. */
+/** Statuses that a deployment can have now: rollback does not exist yet. */
 export const reachedDeploymentStatuses = deploymentStatuses.filter((s) => s !== 'ROLLED_BACK')
 export const runningDeploymentStatuses = deploymentStatuses.filter((s) => deploymentTraits[s].running)
 
@@ -73,7 +73,7 @@ export const stepTransitions = {
 } as const satisfies Machine<string>
 export type StepStatus = keyof typeof stepTransitions
 
-/** True when `machine` allows `from → to`. Staying in the same state is not a transition. */
+/** Whether `machine` allows `from → to`. Staying in the same state is not a transition. */
 export function canMove<S extends string>(machine: Machine<S>, from: S, to: S): boolean {
   return (machine[from] as readonly string[]).includes(to)
 }

@@ -1,9 +1,9 @@
 import { z } from 'zod'
 import { latencyBoundsMs } from './link'
 
-/** What the dashboard and REST v1 say about traffic. */
+/** Traffic in the dashboard and REST v1. */
 
-/** How far back, and how wide a point of the chart is. Seconds. */
+/** Time ranges of the chart, and the width of a point, in seconds. */
 export const trafficRanges = {
   '1h': { lengthSeconds: 3_600, stepSeconds: 60 },
   '6h': { lengthSeconds: 21_600, stepSeconds: 300 },
@@ -19,10 +19,10 @@ export const trafficQuery = z.object({
   host: z.string().min(1).max(260).optional().meta({ description: 'One host alone.' }),
 })
 
-/** Sums of a span of time; percentiles are read off the histogram and null where nothing was answered. Milliseconds. */
+/** Sums over a time range, in milliseconds. Percentiles come from the histogram; null: no responses. */
 const trafficSums = z.object({
   requests: z.number(),
-  /** By first digit of the status; the first is of clients that left before an answer. */
+  /** Counts by the first digit of the status; index 0: clients that disconnected before the response. */
   statuses: z.array(z.number()).length(6),
   bytesIn: z.number(),
   bytesOut: z.number(),
@@ -34,14 +34,14 @@ const trafficSums = z.object({
 export type TrafficSums = z.output<typeof trafficSums>
 
 export const trafficSeries = z.object({
-  /** Beginning of the first point, ISO 8601. */
+  /** Start of the first point, ISO 8601. */
   from: z.string(),
   to: z.string(),
   stepSeconds: z.number(),
   total: trafficSums,
-  /** Every step has its point, empty ones too. */
+  /** One point per step, including empty ones. */
   points: z.array(trafficSums.extend({ at: z.string() })),
-  /** The busiest, at most 20 of each. */
+  /** Hosts with the most requests, at most 20. */
   hosts: z.array(trafficSums.extend({ host: z.string() })),
   instances: z.array(trafficSums.extend({ instanceId: z.string(), deploymentId: z.string().nullable() })),
 })
@@ -73,7 +73,7 @@ export const requestsQuery = z.object({
     .optional(),
 })
 
-/** A request that was written down. */
+/** One sampled request. */
 export const requestView = z.object({
   id: z.string(),
   at: z.string(),
@@ -101,7 +101,7 @@ export type RequestView = z.output<typeof requestView>
 export const requestList = z.object({ items: z.array(requestView), nextCursor: z.string().nullable() })
 export type RequestList = z.output<typeof requestList>
 
-/** A router took an instance out of the rotation, or back in. */
+/** A router removed an instance from rotation, or added it again. */
 export const targetEventView = z.object({
   id: z.string(),
   at: z.string(),
@@ -113,8 +113,8 @@ export type TargetEventView = z.output<typeof targetEventView>
 export const targetEventList = z.object({ items: z.array(targetEventView) })
 
 /**
- * The duration below which a share of the requests stayed, read off a histogram by interpolation within its bucket (as Prometheus'
- * histogram_quantile does). null without requests; the last bound for what is beyond it.
+ * Percentile of a histogram, interpolated within its bucket (as Prometheus' histogram_quantile). null: no requests. Values beyond the last bound
+ * count as the last bound.
  */
 export function percentile(latency: readonly number[], share: number): number | null {
   const total = latency.reduce((sum, count) => sum + count, 0)

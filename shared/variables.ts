@@ -1,11 +1,11 @@
-/** What a variable of a project may be called and hold, so that every process of a build and of an app can really get it. */
+/** Limits for names and values of variables, so that every process of a build and of an app receives them. */
 
-/** Linux takes 128 KiB for one `NAME=value` with the byte that ends it (MAX_ARG_STRLEN); the longest name is 255 bytes. */
+/** Linux accepts 128 KiB for one `NAME=value` including its final NUL byte (MAX_ARG_STRLEN); the longest name is 255 bytes. */
 export const maxVariableBytes = 128 * 1024 - 257
-/** Names and values of one environment together: a process starts with at most 2 MiB of arguments and environment. */
+/** Names and values of an environment together: a process starts with at most 2 MiB of arguments and environment. */
 export const maxVariablesBytes = 1024 * 1024
 
-/** Why this value cannot be in an environment, or null. */
+/** Why this value is invalid in an environment; null: valid. */
 export function valueProblem(value: string): string | null {
   if (value.includes('\0')) return 'a value with a NUL character cannot be in an environment'
   if (!value.isWellFormed()) return 'the value is not valid Unicode'
@@ -19,7 +19,7 @@ const owned: Record<string, string> = {
   PORT: 'the platform chooses the port and tells the app by PORT',
 }
 
-/** Why this name belongs to the platform, or null. */
+/** Why this name is reserved for the platform; null: not reserved. */
 export function ownedName(name: string): string | null {
   if (name.startsWith('SWITCHYARD_')) return 'names that begin with SWITCHYARD_ are the platform’s own'
   return owned[name] ?? null
@@ -33,5 +33,5 @@ const cautions: [RegExp, string][] = [
   [/^NODE_ENV$/, 'Installs and frameworks behave by it; development dependencies are installed whatever it says.'],
 ]
 
-/** What to know about a name that is allowed and seldom does what people expect, or null. */
+/** A warning about a valid name that rarely has the expected effect; null: no warning. */
 export const nameCaution = (name: string): string | null => cautions.find(([pattern]) => pattern.test(name))?.[1] ?? null

@@ -6,13 +6,13 @@ import { deploymentStatuses, instanceStates } from './states'
 import { valueProblem } from './variables'
 
 /**
- * What tRPC and REST v1 take and give: one schema each, from which types, validation and the OpenAPI document are derived.
- * Dates are ISO 8601 strings in UTC; sizes are bytes; times are milliseconds.
+ * Input and output of tRPC and REST v1: types, validation and the OpenAPI document are derived from these schemas. Dates are ISO 8601 strings in
+ * UTC; sizes are bytes; times are milliseconds.
  */
 
 const iso = z.iso.datetime()
 const id = z.string().min(1).max(64)
-/** A command line or path of a project's settings; empty means "as detected". */
+/** A command line or path in the settings of a project; empty: detected. */
 const optionalText = z
   .string()
   .trim()
@@ -51,7 +51,7 @@ export const projectInput = z.object({
   outputDirectory: relativePath,
   /** Submodules of a Git repository: fetched, or left as empty folders. Default: fetched. */
   submodules: z.enum(elsewhereChoices).optional(),
-  /** Files that Git LFS keeps: fetched, or left as pointer files. Default: fetched. */
+  /** Files in Git LFS: fetched, or left as pointer files. Default: fetched. */
   lfs: z.enum(elsewhereChoices).optional(),
   healthCheckPath: z.string().trim().startsWith('/').max(500).nullish(),
   runtimeSettings: runtimeSettingsPatch.optional(),
@@ -72,11 +72,11 @@ export const stepView = z.object({
 })
 export type StepView = z.infer<typeof stepView>
 
-/** A step to come, and what it will do. */
+/** A future step and its purpose. */
 export const pendingStepView = z.object({ name: z.string(), detail: z.string().nullable() })
 export type PendingStepView = z.infer<typeof pendingStepView>
 
-/** What visitors get from what is live; `status` says how the deployment went. `none`: not live. */
+/** Health of the live deployment as visitors see it, while `status` is the result of the deployment. `none`: not live. */
 export const deploymentHealth = z.object({
   state: z.enum(['none', 'healthy', 'starting', 'crashing', 'down']),
   message: z.string().nullable(),
@@ -91,16 +91,16 @@ export const deploymentSummary = z.object({
   projectSlug: z.string(),
   environment: z.string(),
   status: z.enum(deploymentStatuses),
-  /** True when the environment's pointer is on this deployment's release. */
+  /** Whether the environment's live release is the release of this deployment. */
   live: z.boolean(),
   health: deploymentHealth,
   cancelRequested: z.boolean(),
   triggeredBy: z.enum(['user', 'api', 'system']),
   createdBy: z.string().nullable(),
   source: z.object({ kind: z.enum(['git', 'archive']), repository: z.string().nullable() }),
-  /** Id of the deployment whose source this one was asked to build again. */
+  /** Id of the deployment whose source this deployment builds again. */
   repeats: z.string().nullable(),
-  /** Built anew, without what earlier builds of the project left. */
+  /** Built without caches and results of earlier builds. */
   noCache: z.boolean(),
   ref: z.string().nullable(),
   branch: z.string().nullable(),
@@ -108,23 +108,23 @@ export const deploymentSummary = z.object({
   commitMessage: z.string().nullable(),
   commitAuthor: z.string().nullable(),
   framework: z.string().nullable(),
-  /** Hostname of this one deployment; answers while it is running. */
+  /** Hostname of this deployment; responds while an instance runs. */
   url: z.string(),
   createdAt: iso,
   startedAt: iso.nullable(),
   liveAt: iso.nullable(),
   endedAt: iso.nullable(),
-  /** From start to live (or to its end). */
+  /** From the start until live, or until the end. */
   durationMs: z.number().nullable(),
   error: wireErrorSchema.nullable(),
 })
 export type DeploymentSummary = z.infer<typeof deploymentSummary>
 
 export const deploymentView = deploymentSummary.extend({
-  /** Hostname of the project, where this deployment serves once live. */
+  /** Hostname of the project, where this deployment serves once it is live. */
   projectUrl: z.string(),
   steps: z.array(stepView),
-  /** Of a running deployment: the steps to come, in order. */
+  /** Remaining steps of a running deployment, in order. */
   pendingSteps: z.array(pendingStepView),
   summary: z.string().nullable(),
   artifact: z.object({ kind: z.enum(['image', 'bundle']), digest: z.string(), sizeBytes: z.number() }).nullable(),
@@ -136,7 +136,7 @@ export const projectView = z.object({
   name: z.string(),
   slug: z.string(),
   url: z.string(),
-  /** Without credentials. */
+  /** Repository URL without credentials. */
   repository: z.string().nullable(),
   /** Whether encrypted credentials for the repository are stored. They are deleted when the repository URL changes. */
   repositoryCredentials: z.boolean(),
@@ -153,11 +153,11 @@ export const projectView = z.object({
   framework: z.string().nullable(),
   createdAt: iso,
   updatedAt: iso,
-  /** That of its live deployment. */
+  /** Health of the live deployment. */
   health: deploymentHealth,
   liveDeployment: deploymentSummary.nullable(),
   latestDeployment: deploymentSummary.nullable(),
-  /** What the routers do not serve of it as it was asked for. */
+  /** Parts of the project that the routers do not serve as configured. */
   edgeProblems: routingProblemList,
 })
 export type ProjectView = z.infer<typeof projectView>
@@ -165,7 +165,7 @@ export type ProjectView = z.infer<typeof projectView>
 export const deploymentInput = z
   .object({
     projectId: id,
-    /** For signed-in users always `user`, whatever the request says; `system` is reserved to operators. */
+    /** For signed-in users always `user`; `system` is reserved for operators. */
     triggeredBy: z.enum(['user', 'api', 'system']).default('api'),
     /** Branch, tag or full commit id. Default: the project's branch, else the repository's default branch. */
     ref: z.string().trim().min(1).max(250).nullish(),
@@ -174,9 +174,9 @@ export const deploymentInput = z
       .string()
       .regex(/^sha256:[0-9a-f]{64}$/)
       .nullish(),
-    /** Id of a deployment of the project whose source is built again: the same commit or upload, with the variables and settings of now. */
+    /** Id of a deployment whose source is built again: the same commit or upload, with the current variables and settings. */
     repeat: id.nullish(),
-    /** Uses nothing of earlier builds: no result, no installed packages, no cache. Holds for this deployment alone. */
+    /** Builds without results, packages and caches of earlier builds; for this deployment only. */
     noCache: z.boolean().default(false),
   })
   .refine(({ ref, source, repeat }) => [ref, source, repeat].filter(Boolean).length <= 1, 'give one of ref, source and repeat')
@@ -189,11 +189,11 @@ export const variableInput = z.object({
   }),
   scope: z.enum(['build', 'runtime', 'both']).default('both'),
 })
-/** Values are write-only: no view ever holds one. */
+/** Values are write-only: no view contains them. */
 export const variableView = z.object({
   key: z.string(),
   scope: z.enum(['build', 'runtime', 'both']),
-  /** What to know about this name; null: nothing. */
+  /** A warning about this name; null: no warning. */
   caution: z.string().nullable(),
   updatedAt: iso,
   updatedBy: z.string().nullable(),
@@ -236,7 +236,7 @@ export const apiKeyView = z.object({
 })
 export type ApiKeyView = z.infer<typeof apiKeyView>
 
-/** Answer of the inspection before a first build. */
+/** Result of the inspection before a first build. */
 export const inspectionView = z.object({
   framework: z.string().nullable(),
   summary: z.string(),
@@ -266,12 +266,12 @@ export type MemberView = z.infer<typeof memberView>
 export const teamView = z.object({ id, name: z.string(), slug: z.string(), role: z.enum(['owner', 'admin', 'member']) })
 export type TeamView = z.infer<typeof teamView>
 
-/** Who asks: a person, or an API key with its name. */
+/** The authenticated user, or the API key with its name. */
 export const meView = z.object({
   kind: z.enum(['user', 'api-key', 'system']),
   user: z.object({ id, name: z.string().nullable(), email: z.string().nullable() }),
   operator: z.boolean(),
-  /** The team this session works in, with the role in it. */
+  /** The current team of this session, with the role in it. */
   team: teamView,
   teams: z.array(teamView),
 })
@@ -283,11 +283,11 @@ export const apiKeyInput = z.object({
   /** null: does not expire. */
   expiresInDays: z.number().int().min(1).max(3650).nullish(),
 })
-/** `key` is shown this once. */
+/** `key` is shown only in this response. */
 export const createdApiKeyView = apiKeyView.extend({ key: z.string() })
 
 export const firstAccountInput = z.object({
-  /** The one-time code the server printed. */
+  /** The one-time code that the server printed. */
   code: z.string().trim().min(1).max(100),
   email: z.email().max(254),
   password: z.string().min(8, 'must have 8 characters or more').max(200),
@@ -305,16 +305,16 @@ export const systemView = z.object({
   runtime: z.enum(['docker', 'process']),
   baseDomain: z.string(),
   edgeHttpPort: z.number(),
-  /** Where apps answer, a `*` in place of the project's slug. */
+  /** URL of apps, with `*` instead of the project's slug. */
   appUrlPattern: z.string(),
   ready: z.boolean(),
-  /** What apps are not kept from on this machine; null: nothing. */
+  /** Missing isolation between apps on this machine; null: fully isolated. */
   weakness: z.string().nullable(),
   checks: z.record(z.string(), z.object({ ok: z.boolean(), /** Operators only. */ detail: z.string().nullable() })),
 })
 export type SystemView = z.infer<typeof systemView>
 
-/** The disks of the installation, what lies on them, and what was removed to keep within the limits. */
+/** Disks of the installation, the space used on them, and data removed to stay within the limits. */
 export const storageView = z.object({
   disks: z.array(z.object({ what: z.string(), directory: z.string(), freeBytes: z.number(), totalBytes: z.number(), low: z.boolean() })),
   usage: z.array(z.object({ what: z.string(), sizeBytes: z.number() })),
@@ -323,9 +323,9 @@ export const storageView = z.object({
 })
 export type StorageView = z.infer<typeof storageView>
 
-/** Answer of clearing the build cache of a project. */
+/** Result of clearing a project's build cache. */
 export const clearedCacheView = z.object({ freedBytes: z.number() })
 export type ClearedCacheView = z.infer<typeof clearedCacheView>
 
-/** Pages go by the id of the last row, newest first. */
+/** Pages continue after the id of the last row, newest first. */
 export const pageInput = z.object({ limit: z.coerce.number().int().min(1).max(100).default(20), cursor: id.optional() })

@@ -13,9 +13,8 @@ import { signInCookies } from './session-cookie'
 import { clientAddress, isSecure } from './visitor'
 
 /**
- * Sign-in by next-auth: e-mail and password now; OAuth providers join the list with the adapter their accounts need.
- * The options are made for each request, because the platform is composed after Next has loaded this module. Each sign-in is a row of
- * its own (`Session`), whose id the token in the cookie carries: what the row says counts, not the token's age.
+ * Sign-in with next-auth by e-mail and password. The options are created for each request, because Next loads this module before the platform is
+ * composed. Each sign-in creates a `Session` row, whose id is in the token of the cookie; the row decides validity, not the token's age.
  */
 export function authOptions(headers: Headers, onSignIn: (email: string) => void = () => {}): NextAuthOptions {
   const { settings, accounts } = getPlatform()

@@ -5,8 +5,8 @@ import { etagOf, isFresh } from './etag'
 import { errorResponse, newRequestId } from './http-error'
 
 /**
- * Serves the `switchyard` command of this very version as an npm package: `npm install -g ADDRESS/cli.tgz`. Public, as the code is.
- * The address stays when the platform is updated, so caches ask again each time.
+ * Serves the `switchyard` command of this version as an npm package: `npm install -g ADDRESS/cli.tgz`. Public, because the code is public.
+ * Caches must revalidate: the URL stays the same after an update.
  */
 export async function handleCliPackage(request: Request): Promise<Response> {
   const content = await readFile(getPlatform().settings.cliPackage).catch(() => null)

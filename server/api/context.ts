@@ -13,8 +13,8 @@ export interface ApiContext {
 }
 
 /**
- * Context of one request. `headers` are the request's own, from a transport or from a page that renders on the server.
- * @throws AppError for an invalid key, and for a mutation another site started.
+ * Creates the context of a request. `headers`: of the transport, or of a page rendered on the server.
+ * @throws AppError for an invalid key, and for a mutation from another site.
  */
 export async function createContext(request: { headers: Headers; method?: string }): Promise<ApiContext> {
   const { headers, method = 'GET' } = request

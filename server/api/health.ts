@@ -24,7 +24,7 @@ async function currentHealth(): Promise<PublicHealth> {
   try {
     health = await getPlatform().health()
   } catch {
-    // Not started, or the check itself failed: not ready in either case. The log of the control process has the reason.
+    // The platform has not started, or the check failed; the log of the control process has the reason.
     return { ok: false, status: 'unavailable', checks: {} }
   }
   const checks = Object.entries(health.checks)

@@ -89,7 +89,7 @@ function diskProblem(): string | null {
 }
 
 function ofAppError(error: AppError): HttpError {
-  // An AppError of another bundle is not an instance of this class: it has the fields but perhaps not the methods.
+  // An AppError of another bundle is not an instance of this class and may lack its methods.
   return { status: errorStatus[error.code], wire: { code: error.code, message: error.message, ...error.details } }
 }
 

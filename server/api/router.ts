@@ -2,9 +2,9 @@ import { endpoints } from './endpoints'
 import { proceduresOf } from './procedures'
 import { createCallerFactory, router } from './trpc'
 
-/** What the dashboard calls. */
+/** The tRPC router of the dashboard. */
 export const appRouter = router(proceduresOf(endpoints))
 export type AppRouter = typeof appRouter
 
-/** For pages that render on the server: the same procedures, called in process. */
+/** For pages rendered on the server: calls the same procedures in process. */
 export const createCaller = createCallerFactory(appRouter)

@@ -1,14 +1,14 @@
-/** Names of the cookies of sign-in, and which of those that a browser sends are taken. */
+/** Names of the sign-in cookies, and which cookies of a browser are trusted. */
 
 const names = ['session-token', 'callback-url', 'csrf-token', 'pkce.code_verifier', 'state', 'nonce', 'device'] as const
 type CookieName = (typeof names)[number]
 
-/** By https with `__Host-`: no sibling host, where tenants' apps run, can set such a cookie for us (RFC 6265bis §4.1.3.2). */
+/** With HTTPS the prefix `__Host-`: sibling hosts, where apps of tenants run, cannot set such a cookie (RFC 6265bis §4.1.3.2). */
 export const cookieName = (name: CookieName, secure: boolean): string => `${secure ? '__Host-' : ''}next-auth.${name}`
 
 export const cookieOptions = (secure: boolean) => ({ httpOnly: true, sameSite: 'lax', path: '/', secure }) as const
 
-/** In the shape of next-auth's option `cookies`. */
+/** The option `cookies` of next-auth. */
 export function signInCookies(secure: boolean) {
   const cookie = (name: CookieName, maxAge?: number) => ({
     name: cookieName(name, secure),
@@ -44,7 +44,7 @@ export function takenCookies(header: string, secure: boolean): string {
   return taken.map(({ text }) => text).join('; ')
 }
 
-/** null: it is missing, or came twice. */
+/** The value of a cookie; null: missing, or sent twice. */
 export function readCookie(headers: Headers, name: CookieName, secure: boolean): string | null {
   const wanted = cookieName(name, secure)
   for (const { name: found, text } of pairsOf(takenCookies(headers.get('cookie') ?? '', secure)))

@@ -5,7 +5,7 @@ import { getPlatform } from '../platform'
 import { readCookie } from './session-cookie'
 import { clientAddress, isSecure } from './visitor'
 
-/** Id of the session that the cookie names, whether or not it has ended; null without a cookie that we have signed. */
+/** Id of the session in the cookie, active or ended; null: no cookie with a valid signature. */
 export async function sessionIdOf(headers: Headers): Promise<string | null> {
   const token = readCookie(headers, 'session-token', isSecure(headers))
   if (!token) return null
@@ -44,8 +44,7 @@ export function signInRequired(): AppError {
 }
 
 /**
- * A browser attaches cookies to requests other sites start, and our tenants' apps are siblings of the dashboard's own host:
- * a request that changes something must come from the dashboard itself.
+ * Refuses mutations from other sites: browsers send cookies with cross-site requests, and apps of tenants run on sibling hosts of the dashboard.
  * @throws ERR_FORBIDDEN
  */
 export function requireSameOrigin(headers: Headers): void {

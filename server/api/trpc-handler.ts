@@ -5,10 +5,13 @@ import { errorResponse, newRequestId, reportUnexpected } from './http-error'
 import { countCaller, countRefusal } from './request-limit'
 import { appRouter } from './router'
 
-/** Calls in one request, which counts once: many more would be a way around the limits. The dashboard splits its own (app/lib/trpc.tsx). */
+/**
+ * Maximum calls in a batch, which counts as one request: larger batches would bypass the rate limits. The dashboard splits larger batches
+ * (app/lib/trpc.tsx).
+ */
 export const maxBatchSize = 25
 
-/** Of all calls in it together: variables and certificates are the largest. */
+/** Maximum bytes of a batch: variables and certificates are the largest inputs. */
 export const maxBodyBytes = 4 * 1024 * 1024
 
 /** Serves one tRPC request: queries, mutations, and subscriptions as server-sent events. */
@@ -31,14 +34,14 @@ async function answer(request: Request): Promise<Response> {
     maxBatchSize,
     createContext: () => countedContext(request, extra),
     onError: ({ error, ctx, path }) => reportUnexpected(error, ctx?.requestId ?? newRequestId(), `trpc ${path ?? ''}`),
-    // Proxies must not hold back what is meant to arrive line by line.
+    // Proxies must not buffer event streams.
     responseMeta: () => ({ headers: new Headers({ 'cache-control': 'no-store', 'x-accel-buffering': 'no' }) }),
   })
   for (const [name, value] of extra) response.headers.set(name, value)
   return response
 }
 
-/** Pages that render on the server make contexts too; only requests from outside count. */
+/** Pages rendered on the server create contexts too, but only external requests are counted. */
 async function countedContext(request: Request, extra: Headers): Promise<ApiContext> {
   try {
     const context = await createContext(request)

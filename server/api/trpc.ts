@@ -7,7 +7,7 @@ import { toHttpError, toTrpcError, trpcCode } from './http-error'
 import { refuseImpossibleText } from './impossible-text'
 import { signInRequired } from './session'
 
-/** `public`: no sign-in. Otherwise the action the actor's role must allow. Read by the authorization matrix test. */
+/** `public`: no sign-in. Otherwise the required action. Read by the authorization matrix test. */
 export interface ProcedureMeta {
   access: 'public' | Action
 }
@@ -17,7 +17,7 @@ const t = initTRPC
   .meta<ProcedureMeta>()
   .create({
     transformer: superjson,
-    // A proxy in between closes silent connections after a minute; a browser notices a dead server by the missing ping.
+    // Proxies close silent connections after a minute; a missing ping shows a browser that the server is gone.
     sse: { ping: { enabled: true, intervalMs: 10_000 }, client: { reconnectAfterInactivityMs: 30_000 } },
     errorFormatter({ shape, error, ctx }) {
       const { status, wire } = toHttpError(error, ctx?.requestId ?? '-')
@@ -39,14 +39,14 @@ const mapped = t.procedure
     return next()
   })
 
-/** Without sign-in. */
+/** A procedure without sign-in. */
 export const publicProcedure = mapped.meta({ access: 'public' })
 
 const never = new AbortController().signal
 
 /**
- * For a signed-in actor whose role allows `action`; `ctx.actor` is set. A subscription ends with an error when that is not so any more;
- * `ctx.signal` is aborted when it ends, for whatever reason.
+ * A procedure for a signed-in actor whose role allows `action`; sets `ctx.actor`. A subscription ends with an error when the permission is lost;
+ * `ctx.signal` is aborted at its end.
  */
 export function procedureFor(action: Action) {
   return mapped.meta({ access: action }).use(async ({ ctx, next, type, signal = never }) => {

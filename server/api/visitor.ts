@@ -8,13 +8,13 @@ const addressHeader = 'x-switchyard-client-address'
 const forwarded = ['x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-forwarded-port', 'x-forwarded-server', 'x-real-ip', 'forwarded']
 
 export interface VisitorSettings {
-  /** Addresses and networks (`10.0.0.0/8`) of proxies whose X-Forwarded-* headers are believed. */
+  /** Addresses and networks (`10.0.0.0/8`) of proxies whose X-Forwarded-* headers are trusted. */
   trustedProxies: readonly string[]
   /** Configured public URL of the dashboard. */
   publicUrl: string | null
 }
 
-/** IPv4 as IPv4, also when the listener is a dual-stack one. */
+/** Converts IPv4-mapped IPv6 addresses of a dual-stack listener to IPv4. */
 const plainAddress = (address: string): string => address.replace(/^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/i, '')
 
 function trustList(networks: readonly string[]): (address: string) => boolean {
@@ -29,8 +29,8 @@ function trustList(networks: readonly string[]): (address: string) => boolean {
 }
 
 /**
- * Makes the function that the HTTP server calls for every request before Next sees it. Headers that tell of the visitor are overwritten,
- * so that nobody chooses the address their attempts are counted under, or the scheme their cookies are named by.
+ * Creates a function that the HTTP server calls for each request before Next. It overwrites headers about the client, so that a client cannot
+ * choose the address for rate limits or the scheme for cookies.
  */
 export function createVisitorMarker(settings: VisitorSettings): (request: IncomingMessage) => void {
   const trusts = trustList(settings.trustedProxies)
@@ -47,7 +47,7 @@ export function createVisitorMarker(settings: VisitorSettings): (request: Incomi
         : undefined
     const address = believed ? visitorBehind(peer, headers['x-forwarded-for'], trusts) : peer
     const host = first('x-forwarded-host') ?? headers.host ?? ''
-    // A dashboard that is published by https is reached through a proxy that ends TLS, whether or not it says so.
+    // A dashboard published with HTTPS is behind a proxy that ends TLS, whether or not the proxy reports it.
     const secure = first('x-forwarded-proto') === 'https' || (published?.protocol === 'https:' && host === published.host)
     for (const name of forwarded) delete headers[name]
     headers[addressHeader] = address
@@ -55,7 +55,7 @@ export function createVisitorMarker(settings: VisitorSettings): (request: Incomi
     headers['x-forwarded-host'] = host
     headers['x-forwarded-proto'] = secure ? 'https' : 'http'
     if (headers.cookie !== undefined) headers.cookie = takenCookies(headers.cookie, secure)
-    // The API without Next reads the headers as they came.
+    // The API without Next reads the raw headers.
     request.rawHeaders = Object.entries(headers).flatMap(([name, value]) => (value === undefined ? [] : [name, String(value)]))
   }
 }
@@ -76,5 +76,5 @@ function visitorBehind(peer: string, list: string | string[] | undefined, trusts
 
 export const clientAddress = (headers: Headers): string => headers.get(addressHeader) ?? 'unknown'
 
-/** The visitor's browser speaks https, to us or to a trusted proxy. */
+/** Whether the client uses HTTPS, to us or to a trusted proxy. */
 export const isSecure = (headers: Headers): boolean => headers.get('x-forwarded-proto') === 'https'

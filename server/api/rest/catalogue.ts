@@ -3,14 +3,14 @@ import { endpoints } from '../endpoints'
 import { routesOf } from './endpoint-routes'
 import type { RestRoute } from './route'
 
-/** Every route of REST v1: dispatched from here, documented from here, and checked by the authorization matrix test from here. */
+/** All routes of REST v1, used for dispatch, for the OpenAPI document and for the authorization matrix test. */
 export const catalogue: readonly RestRoute[] = routesOf(endpoints)
 
 export const restBase = '/api/v1'
 
 export type Match = { route: RestRoute; params: Record<string, string> } | { allow: Method[] } | null
 
-/** The route for a path below `restBase`; the methods it knows when only the method is wrong; null for an unknown path. */
+/** Finds the route of a path below `restBase`. `allow`: the path exists, but not with this method. null: unknown path. */
 export function matchRoute(method: string, pathname: string): Match {
   const segments = pathname.split('/').filter(Boolean)
   const allow: Method[] = []

@@ -7,7 +7,7 @@ import { clientAddress } from '../visitor'
 import { streamLines } from './event-stream'
 import type { Answer, RestRoute, RouteInput } from './route'
 
-/** The routes of REST v1 that the endpoints of the tree define. */
+/** Derives the routes of REST v1 from the endpoint definitions. */
 export function routesOf(tree: EndpointTree): RestRoute[] {
   return Object.values(tree).flatMap((node) => {
     if (!isEndpoint(node)) return routesOf(node)
@@ -31,7 +31,7 @@ function routeOf(endpoint: Endpoint): RestRoute {
 const pick = (schema: z.ZodObject, names: string[]): z.ZodObject =>
   schema.pick(Object.fromEntries(names.map((name) => [name, true])) as Record<never, never>)
 
-/** Where the fields of the input travel: those of the path there, the others in the query or in the body. */
+/** Assigns input fields to path, query or body: fields named in the path there, others in the query or in the body. */
 function fieldsOf(endpoint: Endpoint): Pick<RestRoute, 'params' | 'query' | 'body'> {
   if (endpoint.kind === 'upload') return { params: null, query: null, body: 'raw' }
   const schema: z.ZodObject | undefined = endpoint.input
@@ -62,7 +62,7 @@ async function handle(endpoint: Endpoint, { actor, params, query, body, headers,
   if (endpoint.kind === 'upload') return endpoint.run({ ...call, input: {}, signal, body: body as AsyncIterable<Uint8Array> })
   const input = { ...(query as object), ...(body as object), ...(params as object) }
   if (endpoint.kind !== 'stream') return endpoint.run({ ...call, input, signal })
-  // A browser that lost its connection sends the header by itself, and the address it was opened with.
+  // Browsers send this header automatically when they reconnect, with the original URL.
   const position = headers.get('last-event-id')
   const from = position === null ? input : { ...input, after: position }
   return streamLines((ended) => endpoint.run({ ...call, input: from, signal: ended }) as AsyncIterable<{ id: string }>, signal)

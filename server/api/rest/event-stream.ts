@@ -1,23 +1,23 @@
 import { isAppError } from '@/shared/errors'
 import { newRequestId, reportUnexpected, toHttpError } from '../http-error'
 
-/** Proxies and clients take a silent connection for a dead one; ours gives up after 45 s. */
+/** Interval of heartbeats: proxies and clients close silent connections; our client waits 45 s. */
 const heartbeatMs = 15_000
-/** A refusal (unknown id, no access) comes at once and must be an HTTP status, not an event. */
+/** Wait this long for an immediate error (unknown id, no access), which must become an HTTP status instead of an event. */
 const refusalMs = 300
 
-/** A value with an id after which a client can continue. */
+/** A value with the id from which a client can resume. */
 type Line = { id: string }
 
 const encoder = new TextEncoder()
 
-/** `id` is where the client goes on with Last-Event-ID; JSON has no line breaks, so one data line is enough. */
+/** Encodes an event. `id` is sent back as Last-Event-ID; JSON contains no line breaks, so one data line suffices. */
 const eventOf = (line: Line) => encoder.encode(`id: ${line.id}\ndata: ${JSON.stringify(line)}\n\n`)
 
 /**
- * Log lines, or requests, as server-sent events: `id` and a JSON `data` line each, comments in between, `event: end` when the log is complete.
- * Rejects when the source refuses at once; a later failure is an `error` event. The source ends with `gone`: silently with the client,
- * by an `error` event when the reason is an AppError.
+ * Sends values as server-sent events: an `id` and a JSON `data` line each, comments as heartbeats, `event: end` at the end. Rejects when the
+ * source fails at once; a later failure becomes an `error` event. `gone` stops the source: silently if the client disconnected, with an `error`
+ * event if the reason is an AppError.
  */
 export async function streamLines(source: (signal: AbortSignal) => AsyncIterable<Line>, gone: AbortSignal): Promise<Response> {
   const stop = new AbortController()
@@ -44,7 +44,7 @@ function stepOf(result: IteratorResult<Line>): Step {
   return result.done ? { chunk: encoder.encode('event: end\ndata: {}\n\n'), last: true } : { chunk: eventOf(result.value), last: false }
 }
 
-/** The status is sent already: a failure in the middle can only be an event. */
+/** The status is already sent, so a later failure becomes an event. */
 function failedStep(error: unknown): Step {
   const requestId = newRequestId()
   reportUnexpected(error, requestId, 'log stream')
@@ -59,7 +59,7 @@ function streamOf(lines: AsyncIterator<Line>, first: Promise<IteratorResult<Line
     over = true
     clearInterval(heartbeat)
     stop()
-    // The iterator may be waiting for a line that never comes; the signal ends it, nobody waits here.
+    // Do not await: the iterator may wait for a value that never comes; the signal ends it.
     void Promise.resolve(lines.return?.()).catch(() => {})
   }
   return new ReadableStream<Uint8Array>({
@@ -70,12 +70,12 @@ function streamOf(lines: AsyncIterator<Line>, first: Promise<IteratorResult<Line
     },
     async pull(controller) {
       const step = await (next ?? lines.next()).then(
-        // A source that was told to stop ends like one that is complete.
+        // A source that was stopped ends like a complete one.
         (result) => (result.done && isAppError(gone.reason) ? failedStep(gone.reason) : stepOf(result)),
         (error: unknown) => (over ? null : failedStep(error)),
       )
       next = null
-      // Canceled while we waited: the controller takes nothing any more.
+      // The stream was canceled meanwhile: the controller accepts no more data.
       if (over || !step) return
       controller.enqueue(step.chunk)
       if (!step.last) return

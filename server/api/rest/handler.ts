@@ -16,11 +16,11 @@ import { answerOnce, type Content, mayBeKeyed, readIdempotencyKey } from './idem
 import type { RestRoute, RouteInput } from './route'
 import { refuseUnknownFields } from './unknown-fields'
 
-/** Inputs are settings and variables; files go through `raw` bodies. */
+/** For JSON with settings and variables; files are sent as `raw` bodies. */
 const maxJsonBytes = 1024 * 1024
 const noFields = z.object({})
 
-/** Serves one request of REST v1: find the route, authenticate, authorize, validate, one use-case, present. */
+/** Handles a request of REST v1: finds the route, authenticates, authorizes, validates, calls the use-case and presents its result. */
 export async function handleRest(request: Request): Promise<Response> {
   const requestId = newRequestId()
   const url = new URL(request.url)
@@ -36,7 +36,7 @@ export async function handleRest(request: Request): Promise<Response> {
 interface Asked {
   request: Request
   url: URL
-  /** Headers of the answer, whatever it is. */
+  /** Headers for any response, including errors. */
   extra: Headers
   requestId: string
 }
@@ -86,7 +86,7 @@ async function serve(route: RestRoute, rawParams: Record<string, string>, identi
   return answerOnce({ actor: identity.actor, key, target: `${route.method} ${url.pathname}${url.search}`, content, requestId }, run)
 }
 
-/** A field that is not known, or given twice, is a mistake of the caller: an answer that ignores it would be about something else. */
+/** Refuse unknown and repeated fields: ignoring them would answer another question than the client asked. */
 function readQuery(route: RestRoute, given: URLSearchParams): unknown {
   const names = [...given.keys()]
   const twice = names.find((name, i) => names.indexOf(name) !== i)
@@ -97,7 +97,7 @@ function readQuery(route: RestRoute, given: URLSearchParams): unknown {
 }
 
 function parseBody({ body, method }: RestRoute, bytes: Buffer): unknown {
-  // A body of these has no meaning (RFC 9110 §9.3).
+  // GET and DELETE have no defined body (RFC 9110 §9.3).
   if (method === 'GET' || method === 'DELETE') return undefined
   const schema = body === null || body === 'raw' ? noFields : body
   const value = parseJson(bytes)
@@ -107,7 +107,7 @@ function parseBody({ body, method }: RestRoute, bytes: Buffer): unknown {
   return body === null ? undefined : parsed
 }
 
-/** An answer that may take long ends when who asked for it has lost their access. */
+/** Ends a long response when the client loses its access. */
 async function stream(route: RestRoute, input: RouteInput<unknown, unknown, unknown>): Promise<Response> {
   const access = watchAccess(input.headers, input.actor, route.action)
   try {
@@ -127,7 +127,7 @@ function present({ method, answer }: RestRoute, result: unknown, asked: Headers)
   const type = { 'content-type': 'application/json' }
   if (method !== 'GET') return new Response(body, { status: answer.status, headers: { ...type, 'cache-control': 'no-store' } })
   const etag = weakEtagOf(body)
-  // A private cache may keep it, and asks each time whether it is still so.
+  // A private cache may store the response, but must revalidate it each time.
   const headers = { etag, 'cache-control': 'private, no-cache', vary: 'Authorization, Cookie' }
   if (isFresh(asked, etag)) return new Response(null, { status: 304, headers })
   return new Response(body, { status: answer.status, headers: { ...headers, ...type } })
@@ -141,14 +141,14 @@ function decodePath(pathname: string): string {
   }
 }
 
-/** OPTIONS, or a method that the path does not have. */
+/** Answers OPTIONS, or 405 for an unsupported method. */
 function otherMethod(method: string, known: Method[]): Response {
   const allow = [...known, ...(known.includes('GET') ? ['HEAD'] : []), 'OPTIONS'].join(', ')
   if (method === 'OPTIONS') return new Response(null, { status: 204, headers: { allow, 'cache-control': 'no-store' } })
   return methodNotAllowed(method, allow)
 }
 
-/** What HEAD says of a stream, which is not begun for it. */
+/** The response to HEAD for a stream: the stream is not started. */
 const headOfStream = ({ contentType }: { contentType: string }): Response =>
   new Response(null, { headers: { 'content-type': contentType, 'cache-control': 'no-store' } })
 

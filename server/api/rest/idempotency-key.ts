@@ -6,13 +6,13 @@ import { getPlatform } from '../../platform'
 import { errorResponse, reportUnexpected, toHttpError } from '../http-error'
 import type { RestRoute } from './route'
 
-/** Idempotency-Key: a request that is sent again gets the answer of the first one, and has no second effect. */
+/** Idempotency-Key: a repeated request gets the first response and has no second effect. */
 
 export const maxKeyLength = 255
-/** Most requests end within it. */
+/** For Retry-After while the first request runs: most requests end within this time. */
 const retryAfterSeconds = 2
 
-/** The header's value: a string of RFC 9651, or the bare text that many clients send. null: not given. @throws ERR_INVALID_INPUT */
+/** Reads the header: a string of RFC 9651, or plain text, as many clients send it. null: absent. @throws ERR_INVALID_INPUT */
 export function readIdempotencyKey(headers: Headers): string | null {
   const given = headers.get('idempotency-key')
   if (given === null) return null
@@ -25,7 +25,7 @@ export function readIdempotencyKey(headers: Headers): string | null {
   return key
 }
 
-/** Methods that HTTP does not make repeatable by themselves. */
+/** Methods that are not idempotent in HTTP. */
 export const mayBeKeyed = ({ method }: RestRoute): boolean => method === 'POST' || method === 'PATCH'
 
 export type Content = Buffer | AsyncIterable<Uint8Array>
@@ -33,15 +33,15 @@ export type Content = Buffer | AsyncIterable<Uint8Array>
 interface KeyedRequest {
   actor: Actor
   key: string
-  /** Method, path and query. */
+  /** Method, path and query of the request. */
   target: string
   content: Content
   requestId: string
 }
 
 /**
- * Runs the request unless one with its key has run, or runs. Its answer is kept unless a later attempt may go another way: 5xx, refusals of
- * the moment, input that was not taken.
+ * Runs the request unless a request with the same key has run or is running. Stores the response, except responses that a retry may change: 5xx,
+ * temporary refusals, invalid input.
  * @throws ERR_IDEMPOTENCY_KEY_REUSED, ERR_IDEMPOTENCY_KEY_RUNNING
  */
 export async function answerOnce(request: KeyedRequest, run: (content: Content) => Promise<Response>): Promise<Response> {
@@ -74,7 +74,7 @@ async function runKeyed(claimed: KeyedRun, request: KeyedRequest, run: (content:
     const response = await run(body?.content ?? request.content)
     return await keep(claimed, request, response, body)
   } catch (error) {
-    // An upload that was refused may not have been read to its end: there is no fingerprint of it.
+    // A refused upload may be incomplete, so it has no fingerprint.
     if (body || !isLasting(error)) {
       await claimed.abandon().catch((cause: unknown) => reportUnexpected(cause, request.requestId, 'forgetting an Idempotency-Key'))
       throw error
@@ -93,10 +93,10 @@ async function keep(claimed: KeyedRun, request: KeyedRequest, response: Response
   return new Response(answer.body === '' ? null : answer.body, { status: answer.status, headers: answer.headers })
 }
 
-/** ERR_INVALID_INPUT: nothing was done, so that the corrected request may have the key. */
+/** ERR_INVALID_INPUT: the request had no effect, so the corrected request may use the same key. */
 const passing: readonly ErrorCode[] = ['ERR_INVALID_INPUT', 'ERR_RATE_LIMITED', 'ERR_DEPLOYMENT_RUNNING', 'ERR_CANCELED']
 
-/** A refusal that would be the same later. */
+/** Whether a retry would get the same error. */
 function isLasting(error: unknown): boolean {
   const { status, wire } = toHttpError(error, '')
   return status < 500 && wire.retryAfterSeconds === undefined && !passing.includes(wire.code)
@@ -104,7 +104,7 @@ function isLasting(error: unknown): boolean {
 
 const digestOf = (content: Buffer): Buffer => createHash('sha256').update(content).digest()
 
-/** With a key: bodies hold values that must not be guessed from a dump of the database. */
+/** HMAC with a secret key: bodies contain values that must not be guessable from a database dump. */
 function fingerprintOf({ target }: KeyedRequest, digest: Buffer): Buffer<ArrayBuffer> {
   const hmac = createHmac('sha256', `idempotency ${getPlatform().settings.authSecret}`)
   return hmac.update(`${target}\n`).update(digest).digest()
@@ -112,7 +112,7 @@ function fingerprintOf({ target }: KeyedRequest, digest: Buffer): Buffer<ArrayBu
 
 interface Hashed {
   content: AsyncIterable<Uint8Array>
-  /** Of what was read. */
+  /** Digest of the bytes read so far. */
   digest(): Buffer
   sizeBytes(): number
 }
@@ -130,7 +130,7 @@ function hashing(source: AsyncIterable<Uint8Array>): Hashed {
   return { content: pass(), digest: () => hash.copy().digest(), sizeBytes: () => size }
 }
 
-/** @throws ERR_IDEMPOTENCY_KEY_REUSED as soon as it is longer than the first one was */
+/** Digest of a repeated upload. @throws ERR_IDEMPOTENCY_KEY_REUSED as soon as it exceeds the first upload's length */
 async function digestOfStream(source: AsyncIterable<Uint8Array>, sizeBytes: number): Promise<Buffer> {
   const body = hashing(source)
   for await (const _ of body.content) if (body.sizeBytes() > sizeBytes) throw reused()

@@ -16,7 +16,7 @@ const documentMethods = 'GET, HEAD, OPTIONS'
 
 type Json = Record<string, unknown>
 
-/** Schemas with a name of their own in the document; anything else is written out where it is used. */
+/** Schemas that the document defines by name; all others are written inline. */
 const named: Readonly<Record<string, z.ZodType>> = {
   Error: z.object({ error: wireErrorSchema }),
   Me: meView,
@@ -47,7 +47,7 @@ function reference(schema: z.ZodType, io: 'input' | 'output'): Json {
   return name ? { $ref: `#/components/schemas/${name}` } : jsonSchema(schema, io)
 }
 
-/** OpenAPI 3.1 of REST v1, made from the schemas the requests are validated with. */
+/** OpenAPI 3.1 document of REST v1, generated from the schemas that validate requests. */
 export function openApiDocument(): Json {
   const paths: Record<string, Json> = {}
   for (const route of catalogue) {
@@ -129,11 +129,11 @@ function parameters(route: RestRoute, place: 'path' | 'query'): Json[] {
 
 const text = (): string => `${JSON.stringify(openApiDocument(), null, 2)}\n`
 
-/** The document as committed in docs/openapi.json. */
+/** The content of docs/openapi.json. */
 export const openApiText = text
 
 let cached: { body: string; etag: string } | undefined
-/** Serves it; public, as the code is. The address stays when the platform is updated, so caches ask again each time. */
+/** Serves the document without authentication, because the code is public. Caches must revalidate: the URL stays the same after an update. */
 export function handleOpenApi(request: Request): Response {
   const { method, headers: asked } = request
   if (method === 'OPTIONS') return new Response(null, { status: 204, headers: { allow: documentMethods } })
