@@ -21,6 +21,11 @@ test('every problem is listed at once', () => {
   )
 })
 
+test('an address that is none in TRUSTED_PROXIES is refused', () => {
+  expect(parseRouterEnv({ TRUSTED_PROXIES: '127.0.0.1, 10.0.0.0/8' }, true).trustedProxies).toEqual(['127.0.0.1', '10.0.0.0/8'])
+  expect(() => parseRouterEnv({ TRUSTED_PROXIES: '10.0.0.0/64' }, true)).toThrow(/TRUSTED_PROXIES/)
+})
+
 test('an empty value means the default', () => {
   expect(parseRouterEnv({ EDGE_HTTP_PORT: '', EDGE_ENGINE: '' }, true)).toMatchObject({ httpPort: 8080, engine: 'lean' })
 })

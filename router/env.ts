@@ -3,6 +3,7 @@ import path from 'node:path'
 import { z } from 'zod'
 import { AppError } from '@/shared/errors'
 import { defaultMaxHeaderBytes } from '@/shared/header-limits'
+import { trustedProxiesSetting } from '@/shared/node/trusted-proxies'
 
 const whole = (fallback: number, min: number, max: number) => z.coerce.number().int().min(min).max(max).default(fallback)
 const milliseconds = (fallback: number) => whole(fallback, 1, 86_400_000)
@@ -14,6 +15,7 @@ const schema = z.object({
   EDGE_HTTPS_PORT: whole(8443, 0, 65_535),
   /** Clients then state their own address: only for ports that nothing but the balancer can reach. */
   EDGE_PROXY_PROTOCOL: z.stringbool().default(false),
+  TRUSTED_PROXIES: trustedProxiesSetting,
   EDGE_HOST: z.union([z.ipv4(), z.ipv6()]).default('::'),
   EDGE_ENGINE: z.enum(['lean', 'http-proxy']).default('lean'),
   ROUTER_WORKER_ID: whole(0, 0, 4095),
@@ -62,6 +64,8 @@ export interface RouterEnv {
   /** null: HTTPS is off. */
   httpsPort: number | null
   proxyProtocol: boolean
+  /** Addresses and networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed. */
+  trustedProxies: string[]
   engine: 'lean' | 'http-proxy'
   workerId: number
   /** Workers there are, this one included. */
@@ -96,6 +100,7 @@ export function parseRouterEnv(source: Record<string, string | undefined>, isRoo
     httpPort: env.EDGE_HTTP_PORT,
     httpsPort: env.EDGE_HTTPS_PORT || null,
     proxyProtocol: env.EDGE_PROXY_PROTOCOL,
+    trustedProxies: env.TRUSTED_PROXIES,
     engine: env.EDGE_ENGINE,
     workerId: env.ROUTER_WORKER_ID,
     workers: env.EDGE_WORKERS,

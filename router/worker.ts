@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs'
 import { z } from 'zod'
+import { trustedProxies } from '@/shared/node/trusted-proxies'
 import type { DrainResult, Engine, EngineFactory } from './engine/engine'
 import { createHttpProxyEngine } from './engine/http-proxy/engine'
 import { createLeanEngine } from './engine/lean'
@@ -53,7 +54,7 @@ export async function startWorker(env: RouterEnv, log: RouterLog): Promise<Route
     report: (kind, report) => link?.report(kind, report) ?? false,
   }
   const services = createServices(env, hosts, log, control, findSiblings(env.workers))
-  const engine = engines[env.engine]({ limits: env.limits, table: hosts, log, ...services })
+  const engine = engines[env.engine]({ limits: env.limits, table: hosts, log, trusts: trustedProxies(env.trustedProxies), ...services })
   const apply = async (next: HostTable) => {
     await services.apply(next)
     engine.apply(next)

@@ -1,10 +1,10 @@
-import { isIP } from 'node:net'
 import { availableParallelism, homedir } from 'node:os'
 import path from 'node:path'
 import { z } from 'zod'
 import { AppError } from '@/shared/errors'
 import { defaultMaxHeaderBytes } from '@/shared/header-limits'
 import { parseReach, type Reach } from '@/shared/node/reach'
+import { trustedProxiesSetting } from '@/shared/node/trusted-proxies'
 import { type Authorities, acmeSettings, acmeVariables, checkAcmeVariables } from './certificates/authorities'
 import { checkOwnHostsVariables, type OwnHostsFiles, ownHostsFiles, ownHostsVariables } from './certificates/own-hosts'
 import type { DiskLimits } from './disk/disk'
@@ -48,7 +48,7 @@ export interface ServerEnv {
   production: boolean
   /** Base URL of the dashboard without a trailing slash; null: derived from each request. */
   publicUrl: string | null
-  /** Proxies in front of the dashboard whose X-Forwarded-* headers are trusted. */
+  /** Proxies in front of the dashboard and of the apps whose X-Forwarded-* headers are trusted. */
   trustedProxies: string[]
   extraCaCerts: string | null
   /** ACME certificate authorities. */
@@ -90,11 +90,6 @@ const hostname = z
 /** `private:` prefix: the name may resolve to a private address. */
 const rewriteHost = /^(private:)?(\*\.)?(\[[0-9a-f:.]+\]|[a-z0-9_]([a-z0-9_.-]*[a-z0-9])?)(:\d{1,5})?$/
 const postgresUrl = z.url({ protocol: /^postgres(ql)?$/, error: 'must be a URL like postgresql://user:password@host:5432/database' })
-const network = z.string().refine((text) => {
-  const [address = '', prefix, ...more] = text.split('/')
-  const bits = isIP(address) === 4 ? 32 : 128
-  return isIP(address) !== 0 && more.length === 0 && (prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= bits))
-}, 'must be addresses or networks like 127.0.0.1, 10.0.0.0/8, separated by commas')
 const dockerHost = z.string().regex(/^(unix:\/\/)?\/.+/, 'only unix sockets are supported: unix:///var/run/docker.sock')
 
 const gigabytes = (preset: number) => z.coerce.number().min(0).max(1_000_000).default(preset)
@@ -140,16 +135,7 @@ const settings = z
     LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
     NODE_ENV: z.string().optional(),
     PUBLIC_URL: z.url({ protocol: /^https?$/ }).optional(),
-    TRUSTED_PROXIES: z
-      .string()
-      .transform((text) =>
-        text
-          .split(',')
-          .map((one) => one.trim())
-          .filter(Boolean),
-      )
-      .pipe(z.array(network).max(100))
-      .default([]),
+    TRUSTED_PROXIES: trustedProxiesSetting,
     NODE_EXTRA_CA_CERTS: z.string().optional(),
     APP_REACH: z
       .string()

@@ -1,3 +1,4 @@
+import type { TrustedProxies } from '@/shared/node/trusted-proxies'
 import type { EngineLimits } from '../env'
 import type { Gate } from '../gate/gate'
 import type { RouterLog } from '../log'
@@ -18,6 +19,8 @@ export interface EngineOptions extends EngineServices {
   /** The initial table. */
   table: HostTable
   log: RouterLog
+  /** Proxies whose X-Forwarded-For and X-Forwarded-Proto are believed; null or absent: none. */
+  trusts?: TrustedProxies | null
 }
 
 export interface ListenAddress {

@@ -1,5 +1,6 @@
 import { TLSSocket } from 'node:tls'
 import { inSlices } from '@/shared/node/slices'
+import type { TrustedProxies } from '@/shared/node/trusted-proxies'
 import type { EngineLimits } from '../env'
 import type { Gate } from '../gate/gate'
 import type { RouterLog } from '../log'
@@ -7,9 +8,9 @@ import type { HostTable } from '../match/host-table'
 import type { Observer } from '../observe/observer'
 import type { Targets } from '../targets/targets'
 import type { DrainOptions, DrainResult, Engine, EngineOptions, ListenAddress } from './engine'
+import { type ClientAddress, directVisitor } from './headers/visitor'
 import type { ClientHost } from './http1/connection'
 import { ClientConnection } from './http1/connection'
-import type { ClientAddress } from './http1/known-host'
 import { H2Sessions, isPriorKnowledge } from './http2/sessions'
 import { Clock } from './io/clock'
 import type { Reader } from './listen/accept'
@@ -49,6 +50,7 @@ class LeanEngine implements Engine, ClientHost {
   table: HostTable
   draining = false
   readonly #connections = new Set<OpenConnection>()
+  readonly #trusts: TrustedProxies | null
   readonly #h2: H2Sessions
   readonly #listeners: Listeners
   #closeIdle = false
@@ -57,7 +59,8 @@ class LeanEngine implements Engine, ClientHost {
   /** Called whenever a client connection has ended. */
   readonly #ends = new Set<() => void>()
 
-  constructor({ gate, targets, observer, limits, log, table }: EngineOptions) {
+  constructor({ gate, targets, observer, limits, log, table, trusts = null }: EngineOptions) {
+    this.#trusts = trusts
     this.gate = gate
     this.targets = targets
     this.observer = observer
@@ -83,14 +86,14 @@ class LeanEngine implements Engine, ClientHost {
   }
 
   #take({ socket, protocol }: ArrivedSocket, address: ClientAddress): Reader | null {
-    const { ip, localPort, secure } = address
+    const trusts = this.#trusts?.(address.ip) ? this.#trusts : null
     const servername = socket instanceof TLSSocket && typeof socket.servername === 'string' ? socket.servername.toLowerCase() : null
-    const words = { ip, localPort: String(localPort), scheme: secure ? ('https' as const) : ('http' as const), servername }
+    const client = { address, visitor: directVisitor(address), trusts, servername }
     if (protocol === 'h2') {
-      this.#h2.accept(socket, words)
+      this.#h2.accept(socket, client)
       return null
     }
-    const connection = new ClientConnection(this, socket, address)
+    const connection = new ClientConnection(this, socket, address, trusts)
     this.#connections.add(connection)
     const http1: Reader = (bytes, size) => connection.receive(bytes, size)
     // Clients may use HTTP/2 with prior knowledge (RFC 9113 §3.3): the first bytes show it.
@@ -99,7 +102,7 @@ class LeanEngine implements Engine, ClientHost {
       if (isPriorKnowledge(bytes, size)) {
         connection.leave()
         this.#connections.delete(connection)
-        read = this.#h2.adopt(socket, words)
+        read = this.#h2.adopt(socket, client)
       }
       read(bytes, size)
     }

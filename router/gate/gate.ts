@@ -16,8 +16,10 @@ export interface RequestFacts {
   /** The host as the visitor sent it, with the port, in lower case; source of `host`. */
   readonly authority: string
   readonly scheme: 'http' | 'https'
-  /** IP literal of the visitor (the PROXY protocol's, where that is on). */
+  /** IP literal of the visitor: of the connection, of its PROXY header, or the one that a trusted proxy names. */
   readonly clientIp: string
+  /** X-Forwarded-For for the instance: the visitor, then the trusted proxies that the request passed. */
+  readonly forwardedFor: string
   readonly requestId: string
   /** `name` in lower case; repeated lines joined by `, ` (cookies by `; `). */
   header(name: string): string | undefined

@@ -22,7 +22,7 @@ export function factsOf(
   const [path, query] = mark === -1 ? [target, ''] : [target.slice(0, mark), target.slice(mark)]
   const authority = (headers.host ?? host).toLowerCase()
   const lines = { header: (name: string) => headers[name], has: (name: string) => headers[name] !== undefined }
-  return { method, host, authority, path, query, target, scheme, clientIp, requestId: 'id', ...lines }
+  return { method, host, authority, path, query, target, scheme, clientIp, forwardedFor: clientIp, requestId: 'id', ...lines }
 }
 
 /** A route as a table has it: of a live app at a.test without instances. */

@@ -1,4 +1,5 @@
 import { BlockList, isIP } from 'node:net'
+import { plainAddress } from '@/shared/node/trusted-proxies'
 
 /** Maximum cached lookups per list: there may be thousands of lists, and an IPv6 network has practically unlimited addresses. */
 const rememberedVerdicts = 256
@@ -38,12 +39,6 @@ export class AddressList {
     this.#list.addSubnet(address, Number(bits), type)
     return true
   }
-}
-
-/** Converts an IPv4-mapped IPv6 address (`::ffff:192.0.2.1`) to IPv4; removes a zone. */
-export function plainAddress(address: string): string {
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)
-  return mapped?.[1] ?? address.replace(/%.*$/, '')
 }
 
 /** The key by which limits identify a visitor: an IPv4 address, or the /64 prefix of a household or machine (RFC 6177). */

@@ -36,9 +36,10 @@ export class RequestView implements ConditionFacts {
   }
 
   #ours(name: string): string | undefined {
-    const { clientIp, scheme, requestId } = this.facts
+    const { clientIp, forwardedFor, scheme, requestId } = this.facts
     switch (name) {
       case 'x-forwarded-for':
+        return forwardedFor
       case 'x-real-ip':
         return clientIp
       case 'x-forwarded-proto':

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { BlockList, isIP, isIPv4 } from 'node:net'
+import { forwardedChain, forwardedScheme, plainAddress, trustedProxies } from '@/shared/node/trusted-proxies'
 import { takenCookies } from './session-cookie'
 
 /** Client address, scheme and host of a request; X-Forwarded-* headers count only from trusted proxies. */
@@ -14,41 +14,22 @@ export interface VisitorSettings {
   publicUrl: string | null
 }
 
-/** Converts IPv4-mapped IPv6 addresses of a dual-stack listener to IPv4. */
-const plainAddress = (address: string): string => address.replace(/^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/i, '')
-
-function trustList(networks: readonly string[]): (address: string) => boolean {
-  const list = new BlockList()
-  for (const network of networks) {
-    const [address = '', prefix] = network.split('/')
-    const family = isIPv4(address) ? 'ipv4' : 'ipv6'
-    if (prefix === undefined) list.addAddress(address, family)
-    else list.addSubnet(address, Number(prefix), family)
-  }
-  return (address) => isIP(address) !== 0 && list.check(address, isIPv4(address) ? 'ipv4' : 'ipv6')
-}
-
 /**
  * Creates a function that the HTTP server calls for each request before Next. It overwrites headers about the client, so that a client cannot
  * choose the address for rate limits or the scheme for cookies.
  */
 export function createVisitorMarker(settings: VisitorSettings): (request: IncomingMessage) => void {
-  const trusts = trustList(settings.trustedProxies)
+  const trusts = trustedProxies(settings.trustedProxies)
   const published = settings.publicUrl ? URL.parse(settings.publicUrl) : null
   return (request) => {
     const { headers } = request
     const peer = plainAddress(request.socket.remoteAddress ?? 'unknown')
-    const believed = trusts(peer)
-    const first = (name: string): string | undefined =>
-      believed
-        ? String(headers[name] ?? '')
-            .split(',')[0]
-            ?.trim() || undefined
-        : undefined
-    const address = believed ? visitorBehind(peer, headers['x-forwarded-for'], trusts) : peer
-    const host = first('x-forwarded-host') ?? headers.host ?? ''
+    const trusted = trusts?.(peer) ? trusts : null
+    const said = (name: string): string | undefined => (trusted && headers[name] !== undefined ? String(headers[name]) : undefined)
+    const address = trusted ? (forwardedChain(peer, said('x-forwarded-for'), trusted)[0] ?? peer) : peer
+    const host = said('x-forwarded-host')?.split(',', 1)[0]?.trim() || headers.host || ''
     // A dashboard published with HTTPS is behind a proxy that ends TLS, whether or not the proxy reports it.
-    const secure = first('x-forwarded-proto') === 'https' || (published?.protocol === 'https:' && host === published.host)
+    const secure = forwardedScheme(said('x-forwarded-proto')) === 'https' || (published?.protocol === 'https:' && host === published.host)
     for (const name of forwarded) delete headers[name]
     headers[addressHeader] = address
     headers['x-forwarded-for'] = address
@@ -58,20 +39,6 @@ export function createVisitorMarker(settings: VisitorSettings): (request: Incomi
     // The API without Next reads the raw headers.
     request.rawHeaders = Object.entries(headers).flatMap(([name, value]) => (value === undefined ? [] : [name, String(value)]))
   }
-}
-
-/** Each proxy appends its peer to X-Forwarded-For: the rightmost address that is not a trusted proxy is the client. */
-function visitorBehind(peer: string, list: string | string[] | undefined, trusts: (address: string) => boolean): string {
-  const hops = String(list ?? '')
-    .split(',')
-    .map((one) => plainAddress(one.trim()))
-  let visitor = peer
-  for (const hop of hops.reverse()) {
-    if (isIP(hop) === 0) break
-    visitor = hop
-    if (!trusts(hop)) break
-  }
-  return visitor
 }
 
 export const clientAddress = (headers: Headers): string => headers.get(addressHeader) ?? 'unknown'

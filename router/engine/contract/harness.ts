@@ -2,13 +2,15 @@ import net from 'node:net'
 import { afterEach, vi } from 'vitest'
 import type { Route, Target } from '@/shared/route-table'
 import type { EngineLimits } from '../../env'
-import type { Engine, EngineFactory, EngineServices } from '../engine'
+import type { Engine, EngineFactory, EngineOptions, EngineServices } from '../engine'
 import { type Closable, hostTable, openServices, quietLog, routeTo, testLimits } from './testing'
 
 export interface Edge {
   engine: Engine
   port: number
 }
+
+type EdgeServices = Partial<EngineServices & Pick<EngineOptions, 'trusts'>>
 
 /** Opens engines and origins for one test and closes them after it. Call inside a `describe`. */
 export function useEdge(createEngine: EngineFactory) {
@@ -22,7 +24,7 @@ export function useEdge(createEngine: EngineFactory) {
     return kept
   }
   /** `services` replaces some of those that let everything through. */
-  const edgeWith = async (routes: Route[], limits: Partial<EngineLimits> = {}, services: Partial<EngineServices> = {}): Promise<Edge> => {
+  const edgeWith = async (routes: Route[], limits: Partial<EngineLimits> = {}, services: EdgeServices = {}): Promise<Edge> => {
     const table = hostTable(routes)
     const all = { ...openServices(table), ...services }
     const engine = await keep(createEngine({ limits: { ...testLimits, ...limits }, table, log: quietLog, ...all }))
@@ -30,7 +32,7 @@ export function useEdge(createEngine: EngineFactory) {
     return { engine, port }
   }
   /** An engine with one route, `app.test`. */
-  const edgeTo = (targets: Target[], limits?: Partial<EngineLimits>, services?: Partial<EngineServices>) =>
+  const edgeTo = (targets: Target[], limits?: Partial<EngineLimits>, services?: EdgeServices) =>
     edgeWith([routeTo('app.test', targets)], limits, services)
   return { keep, edgeWith, edgeTo }
 }

@@ -9,6 +9,7 @@ import { lifecycleContract } from './lifecycle'
 import { smugglingContract } from './smuggling'
 import { streamingContract } from './streaming'
 import { tlsContract } from './tls'
+import { trustedProxyContract } from './trusted-proxies'
 import { unusualContract } from './unusual'
 import { upgradeContract } from './upgrades'
 
@@ -25,6 +26,7 @@ export function engineContract(name: string, createEngine: EngineFactory): void 
     gateContract(createEngine)
     accountContract(createEngine)
     tlsContract(createEngine)
+    trustedProxyContract(createEngine)
     unusualContract(createEngine)
   })
 }

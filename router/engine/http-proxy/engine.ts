@@ -4,6 +4,7 @@ import http from 'node:http'
 import type net from 'node:net'
 import type { Duplex } from 'node:stream'
 import httpProxy from 'http-proxy'
+import type { TrustedProxies } from '@/shared/node/trusted-proxies'
 import type { EngineLimits } from '../../env'
 import type { Gate } from '../../gate/gate'
 import type { RouterLog } from '../../log'
@@ -12,12 +13,13 @@ import { type Observer, portOf } from '../../observe/observer'
 import { encodePage, type Problem, renderProblem } from '../../pages/pages'
 import type { Targets } from '../../targets/targets'
 import type { DrainOptions, DrainResult, Engine, EngineOptions, ListenAddress } from '../engine'
+import { directVisitor, type Visitor, visitorBehind } from '../headers/visitor'
 import { Tunnels } from '../tunnels'
 import { AccessRecord } from './access-record'
 import { type Destination, Upstreams } from './agents'
 import { Exchange } from './exchange'
 import { joinedHeader, NodeFacts } from './facts'
-import { type ClientAddress, clientAddress } from './headers'
+import { clientAddress } from './headers'
 import type { ExchangeHost, UpstreamCall } from './host'
 import { NodeListeners } from './listeners'
 import { checkRequest, notExpected } from './request-rules'
@@ -67,6 +69,7 @@ class HttpProxyEngine implements Engine, ExchangeHost, UpgradeHost {
   readonly upstreams: Upstreams
   table: HostTable
   draining = false
+  readonly #trusts: TrustedProxies | null
   readonly #listeners: NodeListeners
   readonly #proxy = httpProxy.createProxyServer({ toProxy: true, xfwd: false, selfHandleResponse: true })
   readonly #exchanges = new WeakMap<IncomingMessage, Exchange>()
@@ -87,6 +90,7 @@ class HttpProxyEngine implements Engine, ExchangeHost, UpgradeHost {
     this.targets = options.targets
     this.observer = options.observer
     this.table = options.table
+    this.#trusts = options.trusts ?? null
     this.upstreams = new Upstreams(options.limits)
     this.#listeners = new NodeListeners({ limits: options.limits, log: options.log, wire: (server) => this.#wire(server) })
     this.#wireProxy()
@@ -138,11 +142,15 @@ class HttpProxyEngine implements Engine, ExchangeHost, UpgradeHost {
     this.#proxy.ws(upgrade.req, upgrade.socket, upgrade.head, { target, agent }, (error) => upgrade.onError(error))
   }
 
-  #clientOf(socket: Duplex): ClientAddress {
-    return clientAddress(socket, this.#listeners.behindProxy(socket))
+  /** The visitor of a request, or of a connection whose request could not be read. */
+  #visitorOf(socket: Duplex, req: IncomingMessage | null): Visitor {
+    const client = clientAddress(socket, this.#listeners.behindProxy(socket))
+    const trusts = this.#trusts
+    if (req === null || !trusts?.(client.ip)) return directVisitor(client)
+    return visitorBehind(client, trusts, (name) => joinedHeader(req.rawHeaders, name))
   }
 
-  #recordOf(req: IncomingMessage, requestId: string, client: ClientAddress, websocket: boolean): AccessRecord {
+  #recordOf(req: IncomingMessage, requestId: string, visitor: Visitor, websocket: boolean): AccessRecord {
     const authority = () => joinedHeader(req.rawHeaders, 'host') ?? ''
     return new AccessRecord(this.observer, () => ({
       requestId,
@@ -151,28 +159,28 @@ class HttpProxyEngine implements Engine, ExchangeHost, UpgradeHost {
       port: portOf(authority()),
       target: (req.url ?? '').slice(0, 2048),
       protocol: websocket ? 'websocket' : req.httpVersion === '1.0' ? 'http/1.0' : 'http/1.1',
-      scheme: client.secure ? 'https' : 'http',
-      clientIp: client.ip,
+      scheme: visitor.scheme,
+      clientIp: visitor.ip,
       userAgent: joinedHeader(req.rawHeaders, 'user-agent') ?? '',
     }))
   }
 
   #onRequest(req: IncomingMessage, res: ServerResponse, expectsContinue: boolean) {
     if (this.#refused.has(req.socket)) return
-    const client = this.#clientOf(req.socket)
-    const exchange = this.#open(req, res, expectsContinue, client)
+    const visitor = this.#visitorOf(req.socket, req)
+    const exchange = this.#open(req, res, expectsContinue, visitor)
     const checked = checkRequest(req, this.limits)
     if ('status' in checked) {
       this.#refused.add(req.socket)
       return exchange.refuse({ kind: 'bad-request', ...checked })
     }
     if (req.url === '*') return this.#answerOptions(exchange)
-    exchange.start(checked, new NodeFacts(req, checked, client, exchange.requestId), client)
+    exchange.start(checked, new NodeFacts(req, checked, visitor, exchange.requestId), visitor)
   }
 
-  #open(req: IncomingMessage, res: ServerResponse, expectsContinue: boolean, client: ClientAddress): Exchange {
+  #open(req: IncomingMessage, res: ServerResponse, expectsContinue: boolean, visitor: Visitor): Exchange {
     const requestId = randomUUID()
-    const record = this.#recordOf(req, requestId, client, false)
+    const record = this.#recordOf(req, requestId, visitor, false)
     const exchange = new Exchange(this, { req, res, requestId, record, expectsContinue })
     const { socket } = req
     this.#onSocket(socket).add(exchange)
@@ -205,7 +213,7 @@ class HttpProxyEngine implements Engine, ExchangeHost, UpgradeHost {
   #refuse(req: IncomingMessage, res: ServerResponse, status: number, detail: string): void {
     if (this.#refused.has(req.socket)) return
     this.#refused.add(req.socket)
-    this.#open(req, res, false, this.#clientOf(req.socket)).refuse({ kind: 'bad-request', status, detail })
+    this.#open(req, res, false, this.#visitorOf(req.socket, req)).refuse({ kind: 'bad-request', status, detail })
   }
 
   // `OPTIONS *` asks about this server, not about an app (RFC 9110 §9.3.7).
@@ -217,8 +225,8 @@ class HttpProxyEngine implements Engine, ExchangeHost, UpgradeHost {
   #onUpgrade(req: IncomingMessage, socket: Duplex, head: Buffer) {
     if (this.#refused.has(socket)) return void socket.destroy()
     const requestId = randomUUID()
-    const client = this.#clientOf(socket)
-    const record = this.#recordOf(req, requestId, client, true)
+    const visitor = this.#visitorOf(socket, req)
+    const record = this.#recordOf(req, requestId, visitor, true)
     const onOver = () => {
       this.#openUpgrades.delete(upgrade)
       this.#tunnels.delete(upgrade)
@@ -230,7 +238,7 @@ class HttpProxyEngine implements Engine, ExchangeHost, UpgradeHost {
     this.#tunnels.add(upgrade)
     const checked = checkRequest(req, this.limits)
     if ('status' in checked) return upgrade.refuse({ kind: 'bad-request', ...checked })
-    upgrade.start(checked, new NodeFacts(req, checked, client, requestId), client)
+    upgrade.start(checked, new NodeFacts(req, checked, visitor, requestId), visitor)
   }
 
   // Handles bytes that the parser rejected.
@@ -263,9 +271,9 @@ class HttpProxyEngine implements Engine, ExchangeHost, UpgradeHost {
     const requestId = randomUUID()
     const page = renderProblem(problem, { requestId, accept: undefined, dashboardUrl: '' })
     socket.end(encodePage(page), () => socket.destroy())
-    const client = this.#clientOf(socket)
+    const visitor = this.#visitorOf(socket, req ?? null)
     const nothing = { rawHeaders: [] as string[], method: '', url: '', httpVersion: '1.1' } as unknown as IncomingMessage
-    const record = this.#recordOf(req ?? nothing, requestId, client, false)
+    const record = this.#recordOf(req ?? nothing, requestId, visitor, false)
     Object.assign(record, { status, reason: problem.kind, bytesOut: page.body.length })
     record.end()
   }

@@ -3,6 +3,7 @@ import type { Admission, ForwardPlan, LocalAnswer } from '../../gate/gate'
 import type { LiveRoute } from '../../match/host-table'
 import { type Problem, renderProblem } from '../../pages/pages'
 import { isLease, type Lease, type Outcome, type TargetAsk } from '../../targets/targets'
+import type { Visitor } from '../headers/visitor'
 import { isEventStream } from '../upstream/event-stream'
 import {
   faultOf,
@@ -25,7 +26,7 @@ import { endUnread, isUnreadable, passBody, writeOwnBody } from './answer-body'
 import { editPairs, forwardedHeaders, toPairs } from './edits'
 import type { NodeFacts } from './facts'
 import { FilterOnce } from './filter-once'
-import { type ClientAddress, clientHeaders, upstreamHeaders } from './headers'
+import { clientHeaders, upstreamHeaders } from './headers'
 import type { Arrival, ExchangeHost } from './host'
 import { answerHeaders } from './local-answer'
 import type { AcceptedRequest } from './request-rules'
@@ -78,7 +79,7 @@ export class Exchange {
   }
 
   /** Asks the gate, then forwards the request or answers it. */
-  start(accepted: AcceptedRequest, facts: NodeFacts, client: ClientAddress) {
+  start(accepted: AcceptedRequest, facts: NodeFacts, visitor: Visitor) {
     this.#accepted = accepted
     this.#facts = facts
     const { gate, table } = this.#host
@@ -86,12 +87,12 @@ export class Exchange {
     this.#record.route = route ?? null
     settle(
       () => (route ? gate.admit(route, facts) : gate.admitUnknown(facts)),
-      (admission) => this.#onAdmission(admission, client),
+      (admission) => this.#onAdmission(admission, visitor),
       (error) => this.#onBroken(error),
     )
   }
 
-  #onAdmission(admission: Admission, client: ClientAddress) {
+  #onAdmission(admission: Admission, visitor: Visitor) {
     if (admission.kind === 'answer') return this.answer(admission.answer)
     if (admission.kind === 'problem') return this.fail(admission.problem)
     this.#plan = admission
@@ -102,7 +103,7 @@ export class Exchange {
     const accepted = this.#accepted as AcceptedRequest
     const limit = admission.maxBodyBytes
     if (limit !== null && !accepted.chunked && Number(req.headers['content-length'] ?? 0) > limit) return this.fail(tooLarge(limit))
-    const headers = forwardedHeaders(upstreamHeaders(req, accepted, client, this.requestId, false), admission)
+    const headers = forwardedHeaders(upstreamHeaders(req, accepted, visitor, this.requestId, false), admission)
     req.headers = headers as IncomingMessage['headers']
     if (admission.outside) return this.#send(null, this.#host.upstreams.outside(admission.outside))
     this.#acquire(admission.route, null, (problem) => this.fail(problem))

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { RequestFacts } from '../../gate/gate'
-import type { ClientAddress } from './headers'
+import type { Visitor } from '../headers/visitor'
 import type { AcceptedRequest } from './request-rules'
 
 /** The facts of a request parsed by node:http; headers are looked up on demand. */
@@ -12,11 +12,12 @@ export class NodeFacts implements RequestFacts {
   readonly target: string
   readonly scheme: 'http' | 'https'
   readonly clientIp: string
+  readonly forwardedFor: string
   readonly requestId: string
   // `headers` of the request may be replaced; the raw headers never are.
   readonly #raw: readonly string[]
 
-  constructor(req: IncomingMessage, accepted: AcceptedRequest, client: ClientAddress, requestId: string) {
+  constructor(req: IncomingMessage, accepted: AcceptedRequest, visitor: Visitor, requestId: string) {
     const target = req.url ?? '/'
     const mark = target.indexOf('?')
     this.method = req.method ?? 'GET'
@@ -24,8 +25,9 @@ export class NodeFacts implements RequestFacts {
     this.target = target
     this.path = mark === -1 ? target : target.slice(0, mark)
     this.query = mark === -1 ? '' : target.slice(mark)
-    this.scheme = client.secure ? 'https' : 'http'
-    this.clientIp = client.ip
+    this.scheme = visitor.scheme
+    this.clientIp = visitor.ip
+    this.forwardedFor = visitor.forwardedFor
     this.requestId = requestId
     this.#raw = req.rawHeaders
   }

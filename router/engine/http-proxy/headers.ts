@@ -2,8 +2,10 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { hopByHop } from '@/shared/hop-by-hop'
+import { plainAddress } from '@/shared/node/trusted-proxies'
 import { mayTrail } from '../headers/trailers'
 import { isUntrusted } from '../headers/untrusted-names'
+import type { ClientAddress, Visitor } from '../headers/visitor'
 import type { AcceptedRequest } from './request-rules'
 
 const endsHere: ReadonlySet<string> = new Set(hopByHop)
@@ -16,16 +18,6 @@ function nominated(raw: readonly string[]): Set<string> {
       for (const token of raw[i + 1]?.split(',') ?? []) names.add(token.trim().toLowerCase())
   return names
 }
-
-export interface ClientAddress {
-  ip: string
-  /** Port the client connected to. */
-  localPort: number
-  secure: boolean
-}
-
-/** Converts an IPv4-mapped IPv6 address of a dual-stack listener to IPv4, as rules and apps expect it. */
-export const plainAddress = (address: string) => (address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address)
 
 /** The client's address, from the kernel or from a PROXY header. */
 export function clientAddress(socket: Duplex, behind?: { ip: string; localPort: number }): ClientAddress {
@@ -42,7 +34,7 @@ export function clientAddress(socket: Duplex, behind?: { ip: string; localPort: 
 export function upstreamHeaders(
   req: IncomingMessage,
   accepted: AcceptedRequest,
-  client: ClientAddress,
+  visitor: Visitor,
   requestId: string,
   upgrade: boolean,
 ): Record<string, string | string[]> {
@@ -63,11 +55,11 @@ export function upstreamHeaders(
   if (accepted.chunked) headers['Transfer-Encoding'] = 'chunked'
   // http-proxy looks for lower-case names.
   if (upgrade) Object.assign(headers, { connection: 'Upgrade', upgrade: 'websocket' })
-  headers['X-Forwarded-For'] = client.ip
-  headers['X-Forwarded-Proto'] = client.secure ? 'https' : 'http'
+  headers['X-Forwarded-For'] = visitor.forwardedFor
+  headers['X-Forwarded-Proto'] = visitor.scheme
   headers['X-Forwarded-Host'] = accepted.hostHeader
-  headers['X-Forwarded-Port'] = accepted.authority.port || String(client.localPort)
-  headers['X-Real-IP'] = client.ip
+  headers['X-Forwarded-Port'] = accepted.authority.port || visitor.port
+  headers['X-Real-IP'] = visitor.ip
   headers['X-Request-Id'] = requestId
   return headers
 }

@@ -5,6 +5,7 @@ import type { Admission, ForwardPlan, LocalAnswer } from '../../gate/gate'
 import type { LiveRoute } from '../../match/host-table'
 import { type Problem, renderProblem } from '../../pages/pages'
 import { isLease, type Lease, type Outcome, type TargetAsk } from '../../targets/targets'
+import type { Visitor } from '../headers/visitor'
 import type { Tunnel } from '../tunnels'
 import { faultOf, internalProblem, sentNothing, silenceLimitMs, type UpstreamFault, UpstreamSilence, upstreamProblem } from '../upstream/faults'
 import { routeOfRetry } from '../upstream/retry'
@@ -13,7 +14,7 @@ import type { AccessRecord } from './access-record'
 import type { Destination } from './agents'
 import { editPairs, forwardedHeaders, toPairs, toRecord } from './edits'
 import type { NodeFacts } from './facts'
-import { type ClientAddress, clientHeaders, upstreamHeaders } from './headers'
+import { clientHeaders, upstreamHeaders } from './headers'
 import type { EngineHost } from './host'
 import { encodeAnswerHead, isStreamed, openBody } from './local-answer'
 import type { AcceptedRequest } from './request-rules'
@@ -90,19 +91,19 @@ export class Upgrade implements Tunnel {
   }
 
   /** Asks the gate, then forwards the handshake or answers it. */
-  start(accepted: AcceptedRequest, facts: NodeFacts, client: ClientAddress) {
+  start(accepted: AcceptedRequest, facts: NodeFacts, visitor: Visitor) {
     const { gate, table } = this.#host
     this.#facts = facts
     const route = table.find(facts.host)
     this.#record.route = route ?? null
     settle(
       () => (route ? gate.admit(route, facts) : gate.admitUnknown(facts)),
-      (admission) => this.#onAdmission(admission, accepted, client),
+      (admission) => this.#onAdmission(admission, accepted, visitor),
       (error) => this.#onBroken(error),
     )
   }
 
-  #onAdmission(admission: Admission, accepted: AcceptedRequest, client: ClientAddress) {
+  #onAdmission(admission: Admission, accepted: AcceptedRequest, visitor: Visitor) {
     if (admission.kind === 'answer') return this.answer(admission.answer)
     if (admission.kind === 'problem') return this.fail(admission.problem)
     this.#plan = admission
@@ -111,7 +112,7 @@ export class Upgrade implements Tunnel {
     this.#record.route = admission.route
     if (this.#over) return
     const { outside } = admission
-    const headers = forwardedHeaders(upstreamHeaders(this.req, accepted, client, this.requestId, true), admission)
+    const headers = forwardedHeaders(upstreamHeaders(this.req, accepted, visitor, this.requestId, true), admission)
     this.req.headers = headers as IncomingMessage['headers']
     if (outside) return this.#send(null, this.#host.upstreams.outside(outside, true))
     this.#acquire(admission.route, null)

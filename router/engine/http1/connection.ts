@@ -1,7 +1,9 @@
 import type net from 'node:net'
+import type { TrustedProxies } from '@/shared/node/trusted-proxies'
 import type { ForwardPlan, HeaderEdits, LocalAnswer } from '../../gate/gate'
 import type { Downstream, RequestBody } from '../downstream'
 import { Exchange, type ExchangeHost } from '../exchange'
+import { type ClientAddress, directVisitor, type Visitor, visitorBehind } from '../headers/visitor'
 import type { Clock } from '../io/clock'
 import { cut } from '../io/cut'
 import type { Outbox } from '../io/slab'
@@ -10,7 +12,7 @@ import { quietProbeMs } from '../upstream/faults'
 import type { AnswerContext } from './answer-writer'
 import { type AnswersOwner, ClientAnswers } from './answers'
 import { HeadFacts, parsedHead } from './head-facts'
-import { type ClientAddress, KnownHost } from './known-host'
+import { KnownHost } from './known-host'
 import type { AnswerHead } from './parse/answer-head'
 import { notHost, notHttp, parseRequestHead, type RequestHead } from './parse/request-head'
 import { CR, LF } from './parse/tables'
@@ -57,6 +59,11 @@ export class ClientConnection implements Downstream, AnswersOwner {
   readonly #host: ClientHost
   readonly #answers: ClientAnswers
   readonly #known: KnownHost
+  readonly #address: ClientAddress
+  /** The connection's own client. */
+  readonly #client: Visitor
+  /** Set when the client is a trusted proxy: each request names its visitor. */
+  readonly #trusts: TrustedProxies | null
   readonly #frame = new RequestFrame()
   readonly #upload = new Upload()
   #state = idle
@@ -80,12 +87,15 @@ export class ClientConnection implements Downstream, AnswersOwner {
   /** The client half-closed the connection. */
   #ended = false
 
-  constructor(host: ClientHost, socket: net.Socket, address: ClientAddress) {
+  constructor(host: ClientHost, socket: net.Socket, address: ClientAddress, trusts: TrustedProxies | null) {
     this.#host = host
     this.socket = socket
     this.#since = host.clock.now
-    this.#known = new KnownHost(address)
-    this.facts = new HeadFacts(address.secure ? 'https' : 'http', address.ip)
+    this.#address = address
+    this.#client = directVisitor(address)
+    this.#trusts = trusts
+    this.#known = new KnownHost(this.#client)
+    this.facts = new HeadFacts(this.#client)
     this.#answers = new ClientAnswers(socket, this, host.limits.clientIdleTimeoutMs)
     this.exchange = new Exchange(host, this)
     socket.on('drain', () => this.#drained())
@@ -213,6 +223,7 @@ export class ClientConnection implements Downstream, AnswersOwner {
 
   #begin(): void {
     this.#answers.begin()
+    this.facts.visitor = this.#client
     this.#state = waiting
     this.#since = this.#host.clock.now
     this.#settled = false
@@ -238,6 +249,7 @@ export class ClientConnection implements Downstream, AnswersOwner {
     if (head.hostStart !== -1) known.read(this.#host.table, bytes, head.hostStart, head.hostEnd)
     if (head.hostStart === -1) this.facts.take(bytes, '', '')
     else this.facts.take(bytes, known.name, known.authority)
+    if (this.#trusts !== null) this.facts.visitor = visitorBehind(this.#address, this.#trusts, (name) => this.facts.header(name))
     if (head.refusal === null && known.name === '') head.refusal = notHost
     if (head.refusal !== null) return this.#refuse()
     this.#readRequest(head)
@@ -305,7 +317,8 @@ export class ClientConnection implements Downstream, AnswersOwner {
 
   writeHead(out: Outbox, plan: ForwardPlan): void {
     const bytes = this.facts.lend(this.#host.limits)
-    writeRequestHead(out, bytes, parsedHead, plan, this.#known.forwarded, this.facts.id)
+    const forwarded = this.#trusts === null ? this.#known.forwarded : this.#known.forwardedOf(this.facts.visitor)
+    writeRequestHead(out, bytes, parsedHead, plan, forwarded, this.facts.id)
   }
 
   untilWorthAsking(): Promise<void> | null {

@@ -1,5 +1,6 @@
 import type { EngineLimits } from '../../env'
 import type { KeptFacts } from '../downstream'
+import type { Visitor } from '../headers/visitor'
 import { newRequestId, requestIdBytes } from '../request-id'
 import { FieldIndex, scanFields } from './parse/fields'
 import { parseRequestHead, RequestHead } from './parse/request-head'
@@ -23,8 +24,7 @@ export class HeadFacts implements KeptFacts {
   authority = ''
   /** The text of the request id, as bytes. */
   readonly id = Buffer.allocUnsafeSlow(requestIdBytes)
-  readonly scheme: 'http' | 'https'
-  readonly clientIp: string
+  visitor: Visitor
   #bytes: Buffer = nothing
   #start = 0
   #end = 0
@@ -37,9 +37,20 @@ export class HeadFacts implements KeptFacts {
   /** The bytes are a separate copy, exactly as long as the head. */
   #own = false
 
-  constructor(scheme: 'http' | 'https', clientIp: string) {
-    this.scheme = scheme
-    this.clientIp = clientIp
+  constructor(visitor: Visitor) {
+    this.visitor = visitor
+  }
+
+  get scheme(): 'http' | 'https' {
+    return this.visitor.scheme
+  }
+
+  get clientIp(): string {
+    return this.visitor.ip
+  }
+
+  get forwardedFor(): string {
+    return this.visitor.forwardedFor
   }
 
   /** The facts of the head that was just parsed. */

@@ -1,13 +1,7 @@
 import { parseAuthority } from '@/shared/node/host'
 import type { HostTable, LiveRoute } from '../../match/host-table'
+import type { Visitor } from '../headers/visitor'
 import { forwardedLines } from './request-writer'
-
-/** The client's address, from the kernel or the PROXY protocol. */
-export interface ClientAddress {
-  ip: string
-  localPort: number
-  secure: boolean
-}
 
 /** The last host of a connection. Nearly every request repeats it, which a byte comparison detects. */
 export class KnownHost {
@@ -16,14 +10,15 @@ export class KnownHost {
   /** The Host header in lower case. */
   authority = ''
   route: LiveRoute | null = null
-  /** See `forwardedLines`. */
+  /** See `forwardedLines`; of the connection's client. */
   forwarded: Buffer = Buffer.alloc(0)
-  readonly #address: ClientAddress
+  readonly #client: Visitor
+  #port = ''
   #bytes: Buffer = Buffer.alloc(0)
   #table: HostTable | null = null
 
-  constructor(address: ClientAddress) {
-    this.#address = address
+  constructor(client: Visitor) {
+    this.#client = client
   }
 
   /** Reads the Host header in these bytes. */
@@ -31,13 +26,18 @@ export class KnownHost {
     if (this.#table === table && this.#same(bytes, start, end)) return
     const text = bytes.toString('latin1', start, end)
     const authority = parseAuthority(text)
-    const { ip, localPort, secure } = this.#address
     this.#table = table
     this.#bytes = Buffer.from(text, 'latin1')
     this.name = authority?.host ?? ''
     this.authority = text.toLowerCase()
     this.route = authority === null ? null : (table.find(authority.host) ?? null)
-    this.forwarded = forwardedLines({ ip, scheme: secure ? 'https' : 'http', host: text, port: authority?.port || String(localPort) })
+    this.#port = authority?.port ?? ''
+    this.forwarded = forwardedLines(this.#client, text, this.#port)
+  }
+
+  /** See `forwardedLines`; of a visitor behind the connection's client. */
+  forwardedOf(visitor: Visitor): Buffer {
+    return forwardedLines(visitor, this.#bytes.toString('latin1'), this.#port)
   }
 
   #same(bytes: Buffer, start: number, end: number): boolean {

@@ -2,6 +2,7 @@ import { PassThrough } from 'node:stream'
 import { expect, test } from 'vitest'
 import { plan } from '../contract/scripted'
 import { hostTable, routeTo, testLimits } from '../contract/testing'
+import { directVisitor } from '../headers/visitor'
 import { Outbox } from '../io/slab'
 import { parseRequestHead, RequestHead } from './parse/request-head'
 import { forwardedLines, writeRequestHead } from './request-writer'
@@ -12,7 +13,7 @@ test('the head of a request is one piece wherever the shared memory ends, so tha
   parseRequestHead(head, bytes, 0, bytes.length, testLimits)
   const route = hostTable([routeTo('app.test', [])]).find('app.test')
   if (!route) throw new Error('no route')
-  const forwarded = forwardedLines({ ip: '::1', scheme: 'http', host: 'app.test', port: '80' })
+  const forwarded = forwardedLines(directVisitor({ ip: '::1', localPort: 80, secure: false }), 'app.test', '')
   for (let i = 0; i < 2_000; i++) {
     const out = new Outbox(new PassThrough())
     writeRequestHead(out, bytes, head, plan(route), forwarded, Buffer.from(`id${i}`))

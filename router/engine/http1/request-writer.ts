@@ -1,5 +1,6 @@
 import type { ForwardPlan } from '../../gate/gate'
 import { prepareEdits, putFields } from '../headers/edits'
+import type { Visitor } from '../headers/visitor'
 import type { Outbox } from '../io/slab'
 import { outsideHost } from '../upstream/faults'
 import type { RequestHead } from './parse/request-head'
@@ -11,22 +12,16 @@ const headEnd = Buffer.from('\r\n\r\n')
 /** Upper bound of the constant lines and the router's own Host line. */
 const fixedBytes = 256
 
-export interface ForwardedFor {
-  ip: string
-  scheme: 'http' | 'https'
-  /** The Host header, byte for byte (latin1). */
-  host: string
-  /** Port of the Host header, else the port that the client connected to. */
-  port: string
-}
-
-/** Lines with facts about the client, up to the name of X-Request-Id: the same for all requests of a connection to one host. */
-export function forwardedLines({ ip, scheme, host, port }: ForwardedFor): Buffer {
+/**
+ * Lines with facts about the visitor, up to the name of X-Request-Id: the same for all requests of a connection to one host, unless a
+ * trusted proxy opened it. `host`: the Host header, byte for byte (latin1); `port`: its port, or empty.
+ */
+export function forwardedLines({ ip, scheme, forwardedFor, port: usualPort }: Visitor, host: string, port: string): Buffer {
   const lines = [
-    `X-Forwarded-For: ${ip}`,
+    `X-Forwarded-For: ${forwardedFor}`,
     `X-Forwarded-Proto: ${scheme}`,
     `X-Forwarded-Host: ${host}`,
-    `X-Forwarded-Port: ${port}`,
+    `X-Forwarded-Port: ${port || usualPort}`,
     `X-Real-IP: ${ip}`,
     'X-Request-Id: ',
   ]

@@ -4,6 +4,7 @@ import type { HostTable } from '../../match/host-table'
 import type { Downstream, RequestBody } from '../downstream'
 import { Exchange, type ExchangeHost } from '../exchange'
 import { mayTrail } from '../headers/trailers'
+import { visitorBehind } from '../headers/visitor'
 import type { AnswerHead } from '../http1/parse/answer-head'
 import type { Outbox } from '../io/slab'
 import { enoughOf, Upload } from '../upload'
@@ -84,7 +85,9 @@ export class H2Downstream implements Downstream, RequestTaker {
     this.#trailers = null
     this.#tunnel = false
     this.#handshake = asksForWebSocket(head) ? new Handshake() : null
-    this.facts.take(head, client.scheme, client.ip)
+    const { facts } = this
+    facts.take(head, client.visitor)
+    if (client.trusts !== null) facts.visitor = visitorBehind(client.address, client.trusts, (name) => facts.header(name))
     this.contentLength = head.contentLength
     this.body = this.wantsUpgrade || head.endStream || head.contentLength === 0 ? 'none' : head.contentLength > 0 ? 'length' : 'chunked'
     if (this.body !== 'none') this.#upload.begin()
@@ -93,8 +96,8 @@ export class H2Downstream implements Downstream, RequestTaker {
       this.#exchange.refuse(refusal)
       return
     }
-    this.facts.host = last.host
-    this.#forwarded = last.forwarded
+    facts.host = last.host
+    this.#forwarded = client.trusts === null || facts.visitor === null ? last.forwarded : last.forwardedOf(facts.visitor)
     if (head.path === '*') this.#exchange.answerOptions()
     else this.#exchange.start(last.route)
   }

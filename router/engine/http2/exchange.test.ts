@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import http2 from 'node:http2'
 import { Readable, Transform } from 'node:stream'
 import { afterEach, describe, expect, test } from 'vitest'
+import { trustedProxies } from '@/shared/node/trusted-proxies'
 import type { AnswerFilter, Gate } from '../../gate/gate'
 import { OpenGate } from '../contract/doubles'
 import { useEdge, watchKeepAlive } from '../contract/harness'
@@ -54,6 +55,23 @@ describe('HTTP/2 towards clients, HTTP/1.1 towards instances', () => {
       stream.on('end', () => resolve({ ...answer, body: Buffer.concat(chunks) }))
       if (body !== undefined) stream.end(body)
     })
+
+  test('each stream of a trusted proxy has its own visitor', async () => {
+    const origin = await keep(scriptedOrigin('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'))
+    const { port } = await edgeTo([origin.target], {}, { trusts: trustedProxies(['127.0.0.1']) })
+    const session = client(port)
+    await ask(session, { 'x-forwarded-for': '6.6.6.6, 203.0.113.7', 'x-forwarded-proto': 'https' })
+    await ask(session, { 'x-forwarded-for': '203.0.113.8' })
+    await ask(session)
+    expect(origin.text().match(/^X-Forwarded-(For|Proto): .*(?=\r$)/gm)).toEqual([
+      'X-Forwarded-For: 203.0.113.7, 127.0.0.1',
+      'X-Forwarded-Proto: https',
+      'X-Forwarded-For: 203.0.113.8, 127.0.0.1',
+      'X-Forwarded-Proto: http',
+      'X-Forwarded-For: 127.0.0.1',
+      'X-Forwarded-Proto: http',
+    ])
+  })
 
   test('a request arrives as HTTP/1.1: lower-case names, one Cookie line, the router’s own words', async () => {
     const origin = await keep(scriptedOrigin('HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Request-Id: theirs\r\n\r\nok'))

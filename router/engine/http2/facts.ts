@@ -1,4 +1,5 @@
 import type { KeptFacts } from '../downstream'
+import type { Visitor } from '../headers/visitor'
 import { newRequestId, requestIdBytes } from '../request-id'
 import type { RequestHead } from './request-head'
 
@@ -6,22 +7,33 @@ import type { RequestHead } from './request-head'
 export class H2Facts implements KeptFacts {
   method = ''
   host = ''
-  scheme: 'http' | 'https' = 'https'
-  clientIp = ''
+  /** null: no request yet. */
+  visitor: Visitor | null = null
   /** The text of the request id, as bytes. */
   readonly id = Buffer.allocUnsafeSlow(requestIdBytes)
   #head: RequestHead | null = null
   #idText: string | null = null
 
-  take(head: RequestHead, scheme: 'http' | 'https', clientIp: string): void {
+  take(head: RequestHead, visitor: Visitor): void {
     this.#head = head
     this.#idText = null
     newRequestId(this.id)
     // Rules and instances see a WebSocket request as GET, as in HTTP/1.1.
     this.method = head.protocol === null ? head.method : 'GET'
     this.host = ''
-    this.scheme = scheme
-    this.clientIp = clientIp
+    this.visitor = visitor
+  }
+
+  get scheme(): 'http' | 'https' {
+    return this.visitor?.scheme ?? 'https'
+  }
+
+  get clientIp(): string {
+    return this.visitor?.ip ?? ''
+  }
+
+  get forwardedFor(): string {
+    return this.visitor?.forwardedFor ?? ''
   }
 
   get requestId(): string {

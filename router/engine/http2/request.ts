@@ -1,9 +1,11 @@
 import { METHODS } from 'node:http'
 import { parseAuthority } from '@/shared/node/host'
+import type { TrustedProxies } from '@/shared/node/trusted-proxies'
 import type { ForwardPlan } from '../../gate/gate'
 import type { HostTable, LiveRoute } from '../../match/host-table'
 import type { Problem } from '../../pages/pages'
 import { prepareEdits } from '../headers/edits'
+import type { ClientAddress, Visitor } from '../headers/visitor'
 import { forwardedLines } from '../http1/request-writer'
 import type { Outbox } from '../io/slab'
 import { linesOf, type RequestHead } from './request-head'
@@ -11,10 +13,11 @@ import { asksForWebSocket, type Handshake, notOfHandshake } from './websocket'
 
 /** Facts about a connection's client, shared by all its streams. */
 export interface ClientInfo {
-  readonly scheme: 'http' | 'https'
-  readonly ip: string
-  /** The port the client connected to. */
-  readonly localPort: string
+  readonly address: ClientAddress
+  /** The client as the visitor of its requests. */
+  readonly visitor: Visitor
+  /** Set when the client is a trusted proxy: each request names its visitor. */
+  readonly trusts: TrustedProxies | null
   /** SNI of the TLS handshake; null: none. */
   readonly servername: string | null
 }
@@ -25,7 +28,9 @@ export class LastHost {
   route: LiveRoute | null = null
   /** The host belongs to another project than the SNI of the TLS handshake (RFC 9110 §15.5.20). */
   misdirected = false
+  /** See `forwardedLines`; of the connection's client. */
   forwarded: Buffer = Buffer.alloc(0)
+  #port = ''
   #authority = ''
   #table: HostTable | null = null
 
@@ -39,8 +44,14 @@ export class LastHost {
     this.#table = table
     this.route = table.find(parsed.host) ?? null
     this.misdirected = this.route !== null && client.servername !== null && !isOfProject(client.servername, this.route, table)
-    this.forwarded = forwardedLines({ ip: client.ip, scheme: client.scheme, host: authority, port: parsed.port || client.localPort })
+    this.#port = parsed.port
+    this.forwarded = forwardedLines(client.visitor, authority, this.#port)
     return true
+  }
+
+  /** See `forwardedLines`; of a visitor behind the connection's client. */
+  forwardedOf(visitor: Visitor): Buffer {
+    return forwardedLines(visitor, this.#authority, this.#port)
   }
 }
 

@@ -65,8 +65,11 @@ export class H2Sessions {
     const last = new LastHost()
     const sessionHost: SessionHost = {
       limits: this.#host.limits,
-      suspect: this.#offenders.has(client.ip, Date.now()),
-      onFlood: () => this.#offenders.note(client.ip, Date.now()),
+      suspect: this.#offenders.has(client.address.ip, Date.now()),
+      onFlood: () => {
+        // A trusted proxy carries the requests of many visitors: only the connection with the flood is closed.
+        if (client.trusts === null) this.#offenders.note(client.address.ip, Date.now())
+      },
       onRequest: (stream, head, tooLarge) => {
         // A WebSocket may be silent for hours: TCP keep-alive detects a disconnected client.
         if (asksForWebSocket(head)) socket.setKeepAlive(true, quietProbeMs)
