@@ -5,6 +5,7 @@ import type { MeView, TeamView } from '@/shared/views'
 import type { Actor } from '../actor'
 import { findActorOfApiKey } from '../api-keys/api-keys'
 import { scopeTo } from '../database/scope'
+import type { Secrets } from '../secrets/secrets'
 import type { Role } from '../teams/policy'
 import { checkPassword, hashPassword } from './password'
 import { beginSession, endSession, findActorOfSession } from './sessions'
@@ -42,7 +43,8 @@ export interface Accounts {
 }
 
 /** Use-cases of accounts and sign-in. */
-export function createAccounts({ prisma, throttle = createThrottle() }: { prisma: PrismaClient; throttle?: Throttle }): Accounts {
+export function createAccounts(parts: { prisma: PrismaClient; secrets: Secrets; throttle?: Throttle }): Accounts {
+  const { prisma, secrets, throttle = createThrottle() } = parts
   return {
     setupNeeded: async () => (await prisma.user.findFirst({ select: { id: true } })) === null,
 
@@ -56,7 +58,8 @@ export function createAccounts({ prisma, throttle = createThrottle() }: { prisma
     async verifyPassword(given, password, from) {
       const email = normalizeEmail(given)
       const succeeded = await throttle.admit(lanesOf(email, from))
-      const user = await prisma.user.findUnique({ where: { email } })
+      // No stored address holds NUL or half a surrogate pair, and Postgres refuses the query.
+      const user = email.includes('\0') || !email.isWellFormed() ? null : await prisma.user.findUnique({ where: { email } })
       // Longer than any accepted password: do not spend time hashing the rest.
       const fits = await checkPassword(user?.passwordHash, password.slice(0, 200))
       if (!user || !fits || password.length > 200) return null
@@ -67,7 +70,7 @@ export function createAccounts({ prisma, throttle = createThrottle() }: { prisma
     beginSession: (userId, place) => beginSession(prisma, userId, place),
     endSession: (sessionId) => endSession(prisma, sessionId),
     actorOfSession: (sessionId, teamId) => findActorOfSession(prisma, sessionId, teamId),
-    actorOfApiKey: (key) => findActorOfApiKey(prisma, key),
+    actorOfApiKey: (key) => findActorOfApiKey(prisma, secrets, key),
     teamsOfUser: (userId) => findTeamsOfUser(prisma, userId),
 
     async describe(actor) {

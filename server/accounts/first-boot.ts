@@ -46,11 +46,11 @@ export async function firstBoot(options: Options): Promise<FirstBoot> {
     await lockSetup(tx)
     const installationId = await ensureInstallationId(tx)
     const teamId = await ensureFirstTeam(tx, secrets)
-    const key = await ensureOperatorKey(tx, teamId, operatorKey)
+    const key = await ensureOperatorKey(tx, secrets, teamId, operatorKey)
     if (await tx.user.findFirst({ select: { id: true } })) return { installationId, teamId, code: null, key }
     if (bootstrap && passwordHash) {
       const userId = await insertFirstUser(tx, { email: bootstrap.email, passwordHash })
-      if (bootstrap.apiKey) await insertKey(tx, { teamId, key: bootstrap.apiKey, name: 'Bootstrap', createdBy: userId })
+      if (bootstrap.apiKey) await insertKey(tx, secrets, { teamId, key: bootstrap.apiKey, name: 'Bootstrap', createdBy: userId })
       await tx.setting.deleteMany({ where: { key: setupCodeSetting } })
       return { installationId, teamId, code: null, key }
     }
@@ -99,23 +99,24 @@ async function readOperatorKey(home: string): Promise<string | null> {
 }
 
 /** Returns the key from the file if the database still accepts it, else a new key; earlier operator keys of this machine are revoked. */
-async function ensureOperatorKey(tx: Prisma.TransactionClient, teamId: string, key: string | null): Promise<string> {
-  if (key && (await tx.apiKey.findFirst({ where: { hash: hashApiKey(key), revokedAt: null } }))) return key
+async function ensureOperatorKey(tx: Prisma.TransactionClient, secrets: Secrets, teamId: string, key: string | null): Promise<string> {
+  if (key && (await tx.apiKey.findFirst({ where: { hash: hashApiKey(secrets, key), revokedAt: null } }))) return key
   await tx.apiKey.updateMany({
     where: { teamId, name: operatorKeyName, operator: true, createdBy: null, revokedAt: null },
     data: { revokedAt: new Date() },
   })
   const created = newApiKey()
-  await insertKey(tx, { teamId, key: created, name: operatorKeyName, createdBy: null })
+  await insertKey(tx, secrets, { teamId, key: created, name: operatorKeyName, createdBy: null })
   return created
 }
 
 async function insertKey(
   tx: Prisma.TransactionClient,
+  secrets: Secrets,
   input: { teamId: string; key: string; name: string; createdBy: string | null },
 ): Promise<void> {
   const { teamId, key, name, createdBy } = input
   await tx.apiKey.create({
-    data: { id: newId(), teamId, name, prefix: prefixOf(key), hash: hashApiKey(key), role: 'OWNER', operator: true, createdBy },
+    data: { id: newId(), teamId, name, prefix: prefixOf(key), hash: hashApiKey(secrets, key), role: 'OWNER', operator: true, createdBy },
   })
 }

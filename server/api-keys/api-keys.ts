@@ -5,6 +5,7 @@ import type { ApiKeyView } from '@/shared/views'
 import type { Actor } from '../actor'
 import { writeAudit } from '../audit/audit'
 import { scopeTo } from '../database/scope'
+import type { Secrets } from '../secrets/secrets'
 import { authorize, outranks } from '../teams/policy'
 import { hashApiKey, newApiKey, prefixOf } from './key'
 
@@ -34,8 +35,8 @@ export interface ApiKeys {
   revoke(actor: Actor, id: string): Promise<void>
 }
 
-/** Use-cases of a team's API keys. Only a hash of a key is stored. */
-export function createApiKeys({ prisma }: { prisma: PrismaClient }): ApiKeys {
+/** Use-cases of a team's API keys. Only a keyed hash of a key is stored. */
+export function createApiKeys({ prisma, secrets }: { prisma: PrismaClient; secrets: Secrets }): ApiKeys {
   return {
     async list(actor) {
       authorize(actor, 'api-key.read')
@@ -53,7 +54,7 @@ export function createApiKeys({ prisma }: { prisma: PrismaClient }): ApiKeys {
             teamId: actor.teamId,
             name: input.name,
             prefix: prefixOf(key),
-            hash: hashApiKey(key),
+            hash: hashApiKey(secrets, key),
             role: input.role === 'admin' ? 'ADMIN' : 'MEMBER',
             // The operator has the key in `operator.key`; keys created through the API never reach private networks.
             operator: false,
@@ -84,9 +85,9 @@ export function createApiKeys({ prisma }: { prisma: PrismaClient }): ApiKeys {
 }
 
 /** The actor of an API key; null: unknown, revoked or expired. */
-export async function findActorOfApiKey(prisma: PrismaClient, key: string): Promise<Actor | null> {
+export async function findActorOfApiKey(prisma: PrismaClient, secrets: Secrets, key: string): Promise<Actor | null> {
   if (key.length > 500) return null
-  const row = await prisma.apiKey.findUnique({ where: { hash: hashApiKey(key) } })
+  const row = await prisma.apiKey.findUnique({ where: { hash: hashApiKey(secrets, key) } })
   const now = Date.now()
   if (!row || row.revokedAt || (row.expiresAt && row.expiresAt.getTime() <= now)) return null
   if (!row.lastUsedAt || now - row.lastUsedAt.getTime() > lastUsedEveryMs)

@@ -96,7 +96,7 @@ it('open streams end when the key is revoked, expires, or is deleted', async () 
     (id: string) => prisma.apiKey.delete({ where: { id } }),
   ]) {
     const key = await api.addKey(api.boot.teamId, 'member')
-    const { id } = await prisma.apiKey.findUniqueOrThrow({ where: { hash: hashApiKey(key) } })
+    const { id } = await prisma.apiKey.findUniqueOrThrow({ where: { hash: hashApiKey(api.secrets, key) } })
     const streams = await openStreams({ authorization: `Bearer ${key}` })
     await end(id)
     for (const stream of streams) expect(await stream).toMatch(refusal)

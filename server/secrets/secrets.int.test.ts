@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -61,6 +62,13 @@ it('refuses to start with a wrong, short, placeholder, readable or missing key',
   await expect(open()).rejects.toThrow('is missing')
   await writeFile(keyFile(), right, { mode: 0o600 })
   await open()
+})
+
+it('a fingerprint is the same after a restart, and differs by purpose and from any hash without the key', async () => {
+  const mark = secrets.fingerprint('api-key', 'password')
+  expect((await open()).fingerprint('api-key', 'password')).toBe(mark)
+  expect(secrets.fingerprint('other', 'password')).not.toBe(mark)
+  for (const algorithm of ['sha256', 'sha512', 'md5']) expect(createHash(algorithm).update('password').digest('hex')).not.toContain(mark)
 })
 
 it('keeps the session secret over restarts', async () => {

@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto'
 import type { PrismaClient } from '@/server/database/generated/client'
 import { AppError } from '@/shared/errors'
 import { createKeyFile, keyBytes, readKeyFile } from './key-file'
@@ -16,6 +16,8 @@ export interface Secrets {
   sealOwn(purpose: string, plain: string): Uint8Array<ArrayBuffer>
   /** @throws AppError ERR_INTERNAL when it was changed, or sealed for another purpose. */
   openOwn(purpose: string, sealed: Uint8Array): string
+  /** A keyed hash, to look a secret up without storing it. Without the master key no guess can be checked against it. */
+  fingerprint(purpose: string, plain: string): string
   /** A new data key, sealed under the master key: `Team.dataKey` of a team about to be created. */
   createDataKey(teamId: string): Uint8Array<ArrayBuffer>
 }
@@ -44,6 +46,7 @@ function decrypt(key: Uint8Array, sealed: Uint8Array, context: string): Buffer {
 
 const dataKeyContext = (teamId: string) => `switchyard/data-key/${teamId}`
 const ownContext = (purpose: string) => `switchyard/own/${purpose}`
+const fingerprintContext = (purpose: string) => `switchyard/fingerprint/${purpose}`
 const valueContext = (teamId: string) => `switchyard/value/${teamId}`
 
 /**
@@ -106,6 +109,10 @@ function createSecrets(prisma: PrismaClient, master: Buffer): Secrets {
       } catch (cause) {
         throw new AppError('ERR_INTERNAL', `The stored ${purpose} cannot be decrypted: it was changed.`, { cause })
       }
+    },
+    fingerprint(purpose, plain) {
+      const key = Buffer.from(hkdfSync('sha256', master, '', fingerprintContext(purpose), keyBytes))
+      return createHmac('sha256', key).update(plain).digest('hex')
     },
     createDataKey: (teamId) => encrypt(master, randomBytes(keyBytes), dataKeyContext(teamId)),
   }
