@@ -20,8 +20,9 @@ import { createBuildNetwork } from './execute/network'
 import { createBaseImages, createTools } from './images'
 import { type BuilderOptions, hostCaFile } from './options'
 import { makePlan } from './plan'
-import { type BuilderParts, buildFiles, mirrorDirectory, runBuild } from './run-build'
+import { type BuilderParts, buildFiles, knownHostsFile, mirrorDirectory, runBuild } from './run-build'
 import { defaultSourceLimits, fetchSource } from './source'
+import { holdMirror } from './source/mirror-turns'
 
 export type { BuildEvents, Builder, BuildOutcome, BuildRequest, BuildStep, SourceSpec } from './builder'
 export type { BuilderOptions, HostEnv } from './options'
@@ -58,8 +59,7 @@ export async function createBuilder(options: BuilderOptions): Promise<ManagedBui
   const parts = await assemble(options, root)
   const { engine } = parts
   const projects = path.join(options.home, 'builds', 'projects')
-  const hold = (directory: string) =>
-    directory.startsWith(projects) ? parts.workspaces.hold(directory) : parts.workspaces.isBusy(path.basename(directory)) ? null : () => {}
+  const hold = (directory: string) => (directory.startsWith(projects) ? parts.workspaces.hold(directory) : holdMirror(directory))
   return {
     inspect: (source, settings, signal) => inspectSource(parts, source, settings, signal),
     build: (request, events, signal) => runBuild(parts, request, events, signal),
@@ -76,6 +76,7 @@ export async function createBuilder(options: BuilderOptions): Promise<ManagedBui
     async removeProject(projectId) {
       await parts.workspaces.removeProject(projectId)
       await rm(mirrorDirectory(options.home, projectId), { recursive: true, force: true })
+      await rm(knownHostsFile(options.home, projectId), { force: true })
       if (engine) await removeProjectImages(engine, options.installationId, projectId)
     },
     async clearCache(projectId) {

@@ -57,6 +57,9 @@ export const buildFiles = (home: string, deploymentId: string) => ({
   record: path.join(home, 'builds', 'running', deploymentId, 'process.json'),
 })
 
+/** Outside the mirror, which can be deleted at any time: a forgotten host key would be accepted again from anybody. */
+export const knownHostsFile = (home: string, projectId: string): string => path.join(home, 'known-hosts', projectId)
+
 export const mirrorDirectory = (home: string, projectId: string): string => path.join(home, 'mirrors', projectId)
 
 /** One build from source to artifact. See `Builder.build`. */
@@ -90,6 +93,7 @@ export async function runBuild(parts: BuilderParts, request: BuildRequest, event
           settings: request.settings,
           unpackerFile: parts.options.unpackerFile,
           mirrorDirectory: mirrorDirectory(parts.options.home, request.projectId),
+          knownHostsFile: knownHostsFile(parts.options.home, request.projectId),
           signal: stop,
           onLog: (text) => log.system('source', text),
         }),

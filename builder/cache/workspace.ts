@@ -80,7 +80,6 @@ export function createWorkspaces(root: string, options: { removeAfterMs?: number
       busy.add(name)
       return () => void busy.delete(name)
     },
-    isBusy: (projectId: string): boolean => [...busy].some((name) => name.startsWith(`${projectId}/`)),
     /** Has the next build of the project by the engine do without the engine's cache. */
     async noteCleared(projectId: string): Promise<void> {
       await mkdir(path.join(root, projectId), { recursive: true, mode: 0o711 })

@@ -151,6 +151,7 @@ export async function openGit(options: GitOptions): Promise<Git> {
   })
   await checkedGit
   await mkdir(options.home, { recursive: true, mode: 0o700 })
+  await mkdir(path.dirname(options.knownHostsFile), { recursive: true, mode: 0o700 })
   const startedAt = performance.now()
   const env = environment(options)
   const config = [...fixedConfig, ...addressConfig(options.address)].flatMap((setting) => ['-c', setting])

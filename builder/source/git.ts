@@ -13,6 +13,7 @@ import { explainGit, isMissingObject, isRedirect, needsDeepFetch } from './git-p
 import { describePointers, findPointers, summaryOf, warnAboutPointers } from './lfs'
 import { fetchLargeFiles } from './lfs-fetch'
 import type { SourceLimits } from './limits'
+import { takeTurns } from './mirror-turns'
 import { canceled, showName, sourceError, tooLarge, tooManyFiles, tooSlow } from './problem'
 import { nameRef, parseRef, type Ref } from './ref'
 import { addressIn, type Gitlink, readGitmodules, submoduleAddress, submoduleAdvice, submoduleError, warnAboutSubmodules } from './submodules'
@@ -272,7 +273,7 @@ async function openRepository(fetch: Fetch, address: PinnedAddress, gitDirectory
     address,
     gitDirectory,
     home: path.join(scratch, 'home'),
-    knownHostsFile: path.join(options.mirrorDirectory ?? scratch, 'known_hosts'),
+    knownHostsFile: options.knownHostsFile ?? path.join(scratch, 'known_hosts'),
     sshKeyFile: options.sshKeyFile,
     timeoutMs: timeLeft(fetch),
     signal: options.signal,
@@ -418,20 +419,6 @@ async function followingRedirect<T>(address: PinnedAddress, work: (address: Pinn
     const reason = isAppError(error) && error.cause instanceof Error ? error.cause.message : ''
     if (!isRedirect(reason) || address.url.endsWith('.git')) throw error
     return work({ ...address, url: `${address.url.replace(/\/$/, '')}.git` })
-  }
-}
-
-// Fetches into one mirror take turns: git's own locks would make the second one fail.
-const mirrorQueues = new Map<string, Promise<unknown>>()
-async function takeTurns<T>(mirror: string | undefined, work: () => Promise<T>): Promise<T> {
-  if (mirror === undefined) return work()
-  const turn = (mirrorQueues.get(mirror) ?? Promise.resolve()).then(work, work)
-  const settled = turn.catch(() => {})
-  mirrorQueues.set(mirror, settled)
-  try {
-    return await turn
-  } finally {
-    if (mirrorQueues.get(mirror) === settled) mirrorQueues.delete(mirror)
   }
 }
 
