@@ -1,7 +1,8 @@
-import { type DnsProviderKind, dnsCredentials } from '@/shared/dns-providers'
+import { type DnsCredentials, type DnsProviderKind, dnsCredentials } from '@/shared/dns-providers'
 import { AppError } from '@/shared/errors'
 import { createCloudflare } from './cloudflare'
 import { createDigitalOcean } from './digitalocean'
+import { masked } from './masked'
 import type { DnsProvider } from './provider'
 import { createRfc2136 } from './rfc2136'
 import { createRoute53 } from './route53'
@@ -20,6 +21,10 @@ export function openDnsProvider(kind: string, stored: string): DnsProvider {
   if (!parsed.success)
     throw new AppError('ERR_INTERNAL', 'The stored credentials of the DNS provider cannot be used.', { nextAction: 'Enter them again.' })
   const given = parsed.data
+  return masked(open(given, allowPrivateNetwork), given)
+}
+
+function open(given: DnsCredentials, allowPrivateNetwork: boolean): DnsProvider {
   switch (given.kind) {
     case 'cloudflare':
       return createCloudflare(given)

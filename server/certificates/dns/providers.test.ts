@@ -6,6 +6,8 @@ import { createCloudflare } from './cloudflare'
 import { type ContractServer, credentials, describeDnsProvider } from './contract'
 import { createDigitalOcean } from './digitalocean'
 import { pinHost } from './guard'
+import { openDnsProvider } from './index'
+import { DnsProviderError } from './provider'
 import { createRfc2136 } from './rfc2136'
 import { createRoute53 } from './route53'
 import { signV4 } from './sigv4'
@@ -211,6 +213,37 @@ describe('where a webhook may lead', () => {
     expect(reached).toBe(false)
     outer.close()
     await inner.close()
+  })
+})
+
+describe('what an error shows', () => {
+  const present = async (kind: string, credentials: object) => {
+    const provider = openDnsProvider(kind, JSON.stringify({ credentials, allowPrivateNetwork: true }))
+    const error = await provider.present(`_acme-challenge.${zone}`, 'x', AbortSignal.timeout(5_000)).then(
+      () => null,
+      (thrown: unknown) => thrown,
+    )
+    expect(error).toBeInstanceOf(DnsProviderError)
+    const { message, cause } = error as DnsProviderError
+    return `${message} ${String(cause)}`
+  }
+
+  test('a webhook that repeats its URL and its secret, also cut off, reveals none of them', async () => {
+    const token = 'tok/en+0123456789'
+    const secret = 'a-webhook-secret-of-34-characters!'
+    const path = 'T0123ABCD-in-the-path'
+    const api = await startApi(({ url }) => ({ status: 500, body: `denied ${url.href} ${secret} ${'.'.repeat(20)} ${secret}`.slice(0, 190) }))
+    const url = `${api.url.replace('//', '//ada:pass-word@')}/hooks/${path}?token=${encodeURIComponent(token)}`
+    const said = await present('webhook', { url, secret })
+    await api.close()
+    expect(said).toContain('the webhook answered 500')
+    expect(said).toContain('/hooks/')
+    for (const part of [token, encodeURIComponent(token), secret, secret.slice(0, 12), path, 'pass-word']) expect(said).not.toContain(part)
+  })
+
+  test('a token that the HTTP client refuses is not in the cause of the error', async () => {
+    expect(await present('cloudflare', { apiToken: 'cut-by\na-line-end' })).not.toMatch(/cut-by|a-line-end/)
+    expect(await present('digitalocean', { apiToken: 'cut-by\na-line-end' })).not.toMatch(/cut-by|a-line-end/)
   })
 })
 
