@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { expect, test, vi } from 'vitest'
@@ -65,6 +65,10 @@ test('a process is replaced once, also when its secrets come back each time it s
     await reExecWithoutSecrets(home, environment)
     expect(replaced).toHaveBeenCalledOnce()
     expect(JSON.stringify(replaced.mock.calls)).not.toContain('canary')
+    // Of a process that was killed before it read the file, and of one that is starting.
+    for (const name of ['start-999999999', `start-${process.ppid}`, 'edge.sock']) await writeFile(path.join(home, 'run', name), 'sealed')
+    await reExecWithoutSecrets(home, {})
+    expect((await readdir(path.join(home, 'run'))).sort()).toEqual(['edge.sock', `start-${process.pid}`, `start-${process.ppid}`].sort())
   } finally {
     Object.defineProperty(process, 'channel', { value: channel, configurable: true })
     Object.defineProperty(process, 'execve', { value: execve, configurable: true })

@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
-import { readFile, rm, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 
 /**
@@ -52,11 +52,29 @@ export async function takeSecrets(home: string, environment: Readonly<Values>): 
   return JSON.parse(Buffer.concat([opening.update(box.subarray(28)), opening.final()]).toString('utf8')) as Values
 }
 
+/** Removes the sealed files of processes that were killed before they read them: their keys died with them. */
+async function removeLeftFiles(home: string): Promise<void> {
+  const run = path.join(home, 'run')
+  for (const name of await readdir(run).catch(() => [])) {
+    const pid = Number(/^start-([1-9]\d*)$/.exec(name)?.[1] ?? 0)
+    if (pid !== 0 && !isRunning(pid)) await rm(path.join(run, name), { force: true })
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
+
 /** Re-executes this program (execve) without secrets in its environment. Returns only when already re-executed, without secrets, or without execve. */
 export async function reExecWithoutSecrets(home: string, environment: Readonly<Values>): Promise<void> {
   // Already re-executed: secrets that reappear, as from --env-file among Node's flags, would reappear every time.
   if (environment[handedOver]) return
   const secrets = pick(environment, isSecret)
+  await removeLeftFiles(home)
   // execve would close an IPC channel to a parent; Node may lack `process.execve` on systems other than Linux.
   if (Object.keys(secrets).length === 0 || process.channel || !process.execve) return
   const [key, iv] = [randomBytes(32), randomBytes(12)]
