@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { wholeNumberOr } from './query-number'
 
 /** DNS hosts that support dns-01, and their fields, for the form, the API and the control plane. */
 
@@ -25,7 +26,7 @@ export const dnsCredentials = z.discriminatedUnion('kind', [
     kind: z.literal('rfc2136'),
     /** Hostname or address of the primary server. */
     server: name,
-    port: z.coerce.number().int().min(1).max(65_535).default(53),
+    port: wholeNumberOr(53, 1, 65_535),
     zone: optional,
     keyName: name,
     keySecret: base64,

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { latencyBoundsMs } from './link'
+import { wholeNumberOr } from './query-number'
 
 /** Traffic in the dashboard and REST v1. */
 
@@ -66,7 +67,7 @@ export const requestFilter = z.object(requestFilterShape)
 export type RequestFilter = z.output<typeof requestFilter>
 export const requestsQuery = z.object({
   ...requestFilterShape,
-  limit: z.coerce.number().int().min(1).max(200).default(50),
+  limit: wholeNumberOr(50, 1, 200),
   cursor: z
     .string()
     .regex(/^\d{1,18}$/)

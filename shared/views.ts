@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { elsewhereChoices } from './build-plan'
+import { wholeNumberOr } from './query-number'
 import { routingProblemList } from './routing-problems'
 import { runtimeSettings, runtimeSettingsPatch } from './runtime-settings'
 import { deploymentStatuses, instanceStates } from './states'
@@ -328,4 +329,4 @@ export const clearedCacheView = z.object({ freedBytes: z.number() })
 export type ClearedCacheView = z.infer<typeof clearedCacheView>
 
 /** Pages continue after the id of the last row, newest first. */
-export const pageInput = z.object({ limit: z.coerce.number().int().min(1).max(100).default(20), cursor: id.optional() })
+export const pageInput = z.object({ limit: wholeNumberOr(20, 1, 100), cursor: id.optional() })

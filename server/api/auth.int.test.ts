@@ -11,16 +11,18 @@ afterAll(() => api.close())
 
 type Authorize = (credentials: { email: string; password: string } | undefined, request: object) => Promise<{ id: string } | null>
 
-const signIn = (address: string, password: string) => {
+const signIn = (address: string, password: string, email = 'me@example.org') => {
   const [provider] = authOptions(new Headers({ 'x-switchyard-client-address': address })).providers as unknown as {
     options: { authorize: Authorize }
   }[]
-  return provider?.options.authorize({ email: 'me@example.org', password }, {})
+  return provider?.options.authorize({ email, password }, {})
 }
 
 it('signs in with the right password, answers null for a wrong one, and records each sign-in as a session', async () => {
   expect(await signIn('10.1.1.1', 'password1')).toMatchObject({ email: 'me@example.org' })
   expect(await signIn('10.1.1.1', 'wrong')).toBeNull()
+  for (const email of ['me@example.org\0', '\0', 'me\ud800@example.org']) expect(await signIn('10.1.1.2', 'password1', email)).toBeNull()
+  expect(await signIn('10.1.1.2', 'password1\0')).toBeNull()
   const { callbacks } = authOptions(new Headers({ 'x-switchyard-client-address': '10.1.1.1', 'user-agent': 'a browser' }))
   const { id } = await api.database.prisma.user.findFirstOrThrow()
   const token = (await callbacks?.jwt?.({ token: {}, user: { id }, account: null })) as { sid: string }

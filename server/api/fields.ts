@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { wholeNumber } from '@/shared/query-number'
 
 /** Input fields shared by several subjects: ids, names and the position at which a stream continues. */
 
@@ -11,5 +12,5 @@ export const after = z.string().max(200).optional().meta({ description: 'Id of t
 export const logQuery = z.object({
   follow: z.enum(['0', '1']).default('1').meta({ description: '0: end after the lines there are.' }),
   after,
-  tail: z.coerce.number().int().min(0).max(10_000).optional().meta({ description: 'Only the last N lines to begin with.' }),
+  tail: wholeNumber(0, 10_000).optional().meta({ description: 'Only the last N lines to begin with.' }),
 })
