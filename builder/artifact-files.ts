@@ -8,21 +8,21 @@ import type { BuilderParts } from './run-build'
 
 const deadlineMs = 30_000
 
-/** What an artifact holds, as a tar; `strip` leading parts of each name are not of the artifact. */
+/** An artifact as a tar. `strip`: number of leading path components to remove from each name. */
 export interface OpenArtifact {
   tar: NodeJS.ReadableStream
   strip: number
-  /** To be called once the tar is read or given up. */
+  /** Call this when the tar was read or is no longer needed. */
   close(): void
 }
 
-/** @throws ERR_UNAVAILABLE without the engine that holds an image, ERR_NOT_FOUND when the artifact is gone */
+/** Opens an artifact. @throws ERR_UNAVAILABLE without the engine that stores the image, ERR_NOT_FOUND when the artifact was removed */
 export async function openArtifact(parts: BuilderParts, artifact: Artifact): Promise<OpenArtifact> {
   if (artifact.kind === 'bundle') return { tar: await openBundle(parts.options.storage, artifact.digest), strip: 0, close: () => {} }
   const { engine } = parts
   if (!engine)
     throw new AppError('ERR_UNAVAILABLE', 'The image cannot be read without the container engine.', { nextAction: 'Start Docker and try again.' })
-  // An image's files are read through a container that never runs.
+  // The engine exports files only from a container, so create one that never runs.
   const image = await engineCall('reading the image', 10_000, () => engine.getImage(artifact.digest).inspect())
   const labels = { 'switchyard.installationId': parts.options.installationId, 'switchyard.role': 'download' }
   const container = await engineCall('opening the image', deadlineMs, () =>
@@ -42,7 +42,7 @@ export async function openArtifact(parts: BuilderParts, artifact: Artifact): Pro
   }
 }
 
-/** The same with names relative to the artifact. */
+/** Like `openArtifact`, with names relative to the artifact. */
 export async function artifactFiles(parts: BuilderParts, artifact: Artifact): Promise<NodeJS.ReadableStream> {
   const { tar, strip, close } = await openArtifact(parts, artifact)
   if (strip === 0) {
@@ -62,7 +62,7 @@ export async function artifactFiles(parts: BuilderParts, artifact: Artifact): Pr
       content.once('end', () => next())
       return
     }
-    // A hard link names another entry of the same tar.
+    // A hard link names another entry of the same tar, so its target is renamed too.
     const linkname =
       header.type === 'link'
         ? (header.linkname ?? '')

@@ -8,41 +8,41 @@ export interface GitCredentials {
   password: string
 }
 
-/** Where the files come from. */
+/** The source of a build. */
 export type SourceSpec =
   | {
       kind: 'git'
-      /** https, ssh or, where `allowPrivateNetwork`, http and git URLs. */
+      /** https or ssh URL; with `allowPrivateNetwork` also http and git URLs. */
       url: string
-      /** Branch, tag or full commit id; `null` is the default branch. */
+      /** Branch, tag or full commit id; null: the default branch. */
       ref: string | null
-      /** Operators may fetch from private and loopback addresses; link-local (metadata services) never. */
+      /** Allows private and loopback addresses, for operators only. Link-local addresses (metadata services) are never allowed. */
       allowPrivateNetwork: boolean
-      /** What opens a private repository. Joined for one fetch and never stored with the rest. */
+      /** Credentials of a private repository, used for one fetch and never stored with the other fields. */
       credentials?: GitCredentials | null
     }
   | { kind: 'archive' /** Digest in `storage/` of a tar or tar.gz. */; digest: string }
 
-/** A tree on disk, unpacked. */
+/** An unpacked source on disk. */
 export interface SourceTree {
   directory: string
-  /** `rev-parse HEAD^{tree}`-like identity of the content: equal trees, equal id. */
+  /** Identity of the content (like `rev-parse HEAD^{tree}`): equal trees have equal ids. */
   treeId: string
   commit: { sha: string; message: string; author: string; branch: string | null } | null
   sizeBytes: number
   fileCount: number
 }
 
-/** `prepare`: the images a build starts from are made, once a machine; there only when it has to be waited for. */
+/** `prepare`: creates the base images, once per machine; reported only if the build must wait for it. */
 export type BuildStep = 'source' | 'detect' | 'prepare' | 'install' | 'build' | 'package'
 
 export interface BuildEvents {
   onLog(line: Omit<LogRecord, 'at'>): void
-  /** As soon as the source is there: people see which commit is being built, and which one failed. */
+  /** Called when the source is fetched, so that users see the commit. */
   onSource?(source: Pick<SourceTree, 'commit'>): Promise<void>
-  /** As soon as it is known what the build will do: people see the steps to come. */
+  /** Called when the plan is made, so that users see the remaining steps. */
   onPlan?(plan: BuildPlan): Promise<void>
-  /** Awaited: a step is recorded before its side effect. */
+  /** Awaited, because a step is recorded before its side effect. */
   onStepStart(step: BuildStep): Promise<void>
   onStepEnd(step: BuildStep, outcome: { status: 'done' | 'failed' | 'canceled'; detail?: string; cached?: boolean }): Promise<void>
 }
@@ -55,14 +55,14 @@ export interface BuildRequest {
   deploymentId: string
   source: SourceSpec
   settings: BuildSettings
-  /** Build-scope variables, secrets included. They reach the build's environment, no layer, no cache key in clear, no log. */
+  /** Build variables, including secrets. They are set in the environment of the build and never appear in layers, logs or plain cache keys. */
   env: Record<string, string>
-  /** An image for the docker runtime, a bundle for processes. */
+  /** An image for the docker runtime, a bundle for the process runtime. */
   target: 'image' | 'bundle'
   limits: ResourceLimits & { timeoutMs: number }
-  /** Nothing of earlier builds is used: no result, no installed packages, no cache of a package manager or of the engine. */
+  /** Ignores results, installed packages and caches of earlier builds. */
   noCache?: boolean
-  /** An artifact of an earlier build of this project with the same key is returned without building when it still exists. */
+  /** Finds an existing artifact of this project with the same key, which is returned without building. */
   reuse: (buildKey: string) => Promise<Artifact | null>
 }
 
@@ -71,16 +71,19 @@ export interface BuildOutcome {
   plan: BuildPlan
   report: DetectionReport
   source: Pick<SourceTree, 'treeId' | 'commit' | 'sizeBytes' | 'fileCount'>
-  /** sha256 over tree, settings, build variables (hashed), base image and builder version. */
+  /** sha256 over tree, settings, hashed build variables, base image and builder version. */
   buildKey: string
   reused: boolean
-  /** What the source's own files ask of the edge (`vercel.json`, `_redirects`, …). */
+  /** Rules in the files of the source (`vercel.json`, `_redirects`, …). */
   edgePolicy: Partial<ProjectRules>
 }
 
-/** source → artifact. Throws AppError: ERR_SOURCE, ERR_DETECT, ERR_BUILD, ERR_BUILD_LIMIT (memory, time, processes, log), ERR_CANCELED. */
+/**
+ * Builds artifacts from sources. Throws AppError: ERR_SOURCE, ERR_DETECT, ERR_BUILD, ERR_BUILD_LIMIT (memory, time, processes, log),
+ * ERR_CANCELED.
+ */
 export interface Builder {
-  /** Fetches a source and says what would be built, without building: for the new-project page. */
+  /** Fetches a source and reports what would be built, for the page of a new project. */
   inspect(
     source: SourceSpec,
     settings: BuildSettings,
@@ -88,17 +91,17 @@ export interface Builder {
   ): Promise<{ report: DetectionReport; plan: BuildPlan; commit: SourceTree['commit'] }>
   build(request: BuildRequest, events: BuildEvents, signal: AbortSignal): Promise<BuildOutcome>
   artifactExists(artifact: Artifact): Promise<boolean>
-  /** Zip of what the artifact holds (application/zip), streamed. */
+  /** Streams the artifact's files as a zip. */
   download(artifact: Artifact): Promise<NodeJS.ReadableStream>
   /**
-   * The same as a tar stream, entries as the artifact has them, names relative to its root. To be destroyed by who stops early.
-   * @throws ERR_NOT_FOUND when the artifact is gone, ERR_UNAVAILABLE without the engine that holds it
+   * Streams the artifact's files as a tar, with names relative to its root. Destroy the stream to stop early.
+   * @throws ERR_NOT_FOUND when the artifact was removed, ERR_UNAVAILABLE without the engine that stores it
    */
   files(artifact: Artifact): Promise<NodeJS.ReadableStream>
   removeArtifact(artifact: Artifact): Promise<void>
-  /** Removes containers, processes and work directories of a build that was interrupted. */
+  /** Removes containers, processes and directories of an interrupted build. */
   cleanUp(deploymentId: string): Promise<void>
   removeProject(projectId: string): Promise<void>
-  /** Removes what builds of the project kept to be faster. Returns the bytes that frees. @throws ERR_CONFLICT while a build uses it */
+  /** Removes the caches of a project's builds. Returns the freed bytes. @throws ERR_CONFLICT while a build uses them */
   clearCache(projectId: string): Promise<number>
 }

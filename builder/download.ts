@@ -2,7 +2,7 @@ import type { PassThrough } from 'node:stream'
 import { extract, type Header } from 'tar-stream'
 import { ZipFile } from 'yazl'
 
-/** Tar → zip while it streams: nothing is unpacked to disk, whatever the size. `strip` leading path parts are dropped. */
+/** Converts a tar to a zip while streaming, without temporary files. `strip`: number of leading path components to remove. */
 export function zipOfTar(tar: NodeJS.ReadableStream, strip = 0): NodeJS.ReadableStream {
   const zip = new ZipFile()
   const output = zip.outputStream as PassThrough
@@ -24,7 +24,7 @@ export function zipOfTar(tar: NodeJS.ReadableStream, strip = 0): NodeJS.Readable
   entries.once('finish', () => zip.end())
   entries.once('error', fail)
   tar.once('error', fail)
-  // The reader went away: nothing more is fetched for it.
+  // The reader has closed the stream: stop fetching.
   output.once('close', () => {
     if (!output.readableEnded) entries.destroy()
   })
@@ -32,7 +32,7 @@ export function zipOfTar(tar: NodeJS.ReadableStream, strip = 0): NodeJS.Readable
   return output
 }
 
-/** False when a zip cannot hold it. The next tar entry comes when this one's bytes are through. */
+/** Adds a tar entry; false: a zip cannot hold it. The next entry follows when this entry's bytes are read. */
 function addEntry(zip: ZipFile, name: string, header: Header, content: NodeJS.ReadableStream, next: () => void): boolean {
   const options = { mtime: header.mtime, mode: header.mode }
   if (header.type === 'directory') {

@@ -8,7 +8,7 @@ export function connectEngine(socketPath: string): Engine {
   return new Docker({ socketPath })
 }
 
-/** A call to the engine with its deadline; what the engine answers becomes an AppError. */
+/** Calls the engine with a deadline; converts its errors to AppError. */
 export async function engineCall<T>(what: string, ms: number, work: (signal: AbortSignal) => Promise<T>, outer?: AbortSignal): Promise<T> {
   try {
     return await withDeadline(`the container engine (${what})`, ms, work, outer)
@@ -18,7 +18,7 @@ export async function engineCall<T>(what: string, ms: number, work: (signal: Abo
   }
 }
 
-/** HTTP status of an engine's answer, or null. */
+/** HTTP status of an error of the engine; null: no response. */
 export function engineStatus(error: unknown): number | null {
   return error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number' ? error.statusCode : null
 }
@@ -36,7 +36,7 @@ function engineError(what: string, error: unknown): AppError {
   })
 }
 
-/** Reads a stream of JSON lines (load, pull, import) to its end. @throws AppError with the engine's words when one of them is an error. */
+/** Reads a stream of JSON lines (load, pull, import) to its end. @throws AppError with the engine's message if a line is an error. */
 export async function readProgress(what: string, stream: NodeJS.ReadableStream): Promise<Record<string, unknown>[]> {
   let text = ''
   for await (const chunk of stream) text += chunk.toString()

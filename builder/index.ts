@@ -27,31 +27,31 @@ import { holdMirror } from './source/mirror-turns'
 export type { BuildEvents, Builder, BuildOutcome, BuildRequest, BuildStep, SourceSpec } from './builder'
 export type { BuilderOptions, HostEnv } from './options'
 
-/** Limits of what builds leave behind to be faster next time. */
+/** Limits of build caches. */
 export interface CacheLimits extends EvictionPolicy {
-  /** Of the engine's own build cache. */
+  /** Maximum bytes of the engine's build cache. */
   engineCacheBytes: number
-  /** Versions of Node that artifacts run on. */
+  /** Node versions of existing artifacts. */
   nodesInUse: readonly string[]
 }
 
-/** A builder, and what only the composition root does with it. */
+/** A builder with the operations of the composition root. */
 export interface ManagedBuilder extends Builder {
-  /** Makes the base images ahead of the first build. */
+  /** Creates the base images before the first build. */
   prepare(nodeMajor?: number): Promise<void>
-  /** Removes caches beyond the limits, never one that a build uses. Returns what was freed. */
+  /** Removes caches beyond the limits, except those in use. Returns what was freed. */
   evict(limits: CacheLimits): Promise<Freed[]>
-  /** What takes space, by kind. */
+  /** Disk usage by kind. */
   usage(): Promise<{ what: string; sizeBytes: number }[]>
-  /** Where the engine keeps its images, when that is on this machine. */
+  /** The engine's image directory; empty: not on this machine. */
   engineDirectory(): Promise<string[]>
-  /** Directory of a Node of exactly this version, fetched where it is not here. @throws ERR_UNAVAILABLE without the npm registry */
+  /** Directory of exactly this Node version, fetched if missing. @throws ERR_UNAVAILABLE without the npm registry */
   fetchNode(version: string): Promise<string>
 }
 
 const removeDeadlineMs = 30_000
 
-/** The builder of one installation: images by the engine when there is one, bundles on the host. */
+/** The builder of an installation: images if there is an engine, bundles on the host. */
 export async function createBuilder(options: BuilderOptions): Promise<ManagedBuilder> {
   const root = path.join(options.home, 'builds')
   await mkdir(root, { recursive: true, mode: 0o711 })
@@ -118,7 +118,7 @@ async function assemble(options: BuilderOptions, root: string): Promise<BuilderP
   const { installationId, hostEnv, logger } = options
   const allowUnconfined = options.allowUnconfinedDockerfiles ?? false
   const confinement = engine ? createConfinement({ engine, installationId, hostEnv, logger, allowUnconfined }) : null
-  // What an earlier process left when it was killed.
+  // Remove firewall rules of an earlier process that was killed.
   await confinement?.clear()
   const images = engine
     ? createBaseImages({
@@ -161,7 +161,7 @@ async function inspectSource(
       directory: files.source,
       storage: parts.options.storage,
       limits: defaultSourceLimits,
-      // Nothing that is looked at here is large.
+      // The inspection reads only small files.
       settings: { ...settings, lfs: 'ignore' },
       unpackerFile: parts.options.unpackerFile,
       ...(signal ? { signal } : {}),
@@ -198,7 +198,7 @@ async function removeArtifact(parts: BuilderParts, artifact: Artifact): Promise<
   if (engine) await removeImage(engine, artifact.digest)
 }
 
-/** With all its tags. Unknown: no error. */
+/** Removes an image with all its tags. No error if it does not exist. */
 async function removeImage(engine: Engine, id: string): Promise<void> {
   try {
     await engineCall('removing the image', removeDeadlineMs, () => engine.getImage(id).remove({ force: true }))

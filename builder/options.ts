@@ -3,12 +3,12 @@ import type { Reach } from '@/shared/node/reach'
 import type { BlobStore } from '@/storage/blob-store'
 
 /**
- * The host's network variables that builds need, spelt as the tools read them: CA bundle (NODE_EXTRA_CA_CERTS, SSL_CERT_FILE), proxies,
- * npm registry. Read in `server/env.ts`, never here.
+ * Network variables of the host that builds need, named as the tools read them: CA certificates (NODE_EXTRA_CA_CERTS, SSL_CERT_FILE), proxies,
+ * npm registry. Only `server/env.ts` reads them.
  */
 export type HostEnv = Readonly<Record<string, string>>
 
-/** `auto`: ordinary images where a registry answers, else those made from this machine. */
+/** `auto`: official images if a registry responds, else images made from this machine. */
 export type BaseImageSource = 'auto' | 'local' | 'registry'
 
 export interface BuildLogger {
@@ -18,14 +18,14 @@ export interface BuildLogger {
 
 export interface BuilderOptions {
   installationId: string
-  /** `$SWITCHYARD_HOME`; the builder keeps to `builds/`, `mirrors/` and `tools/` below it. */
+  /** `$SWITCHYARD_HOME`; the builder uses only `builds/`, `mirrors/` and `tools/` below it. */
   home: string
   storage: BlobStore
-  /** null: no container engine, bundles only. */
+  /** null: no container engine, so only bundles can be built. */
   dockerSocket: string | null
-  /** The platform's own Node. */
+  /** Node binary of the platform. */
   nodeBinary: string
-  /** `builder/static-server/main.ts` as one file. */
+  /** Bundled file of `builder/static-server/main.ts`. */
   staticServerFile: string
   /** `builder/source/unpacker.ts` as one file; without it archives are unpacked by this process (tests). */
   unpackerFile?: string | undefined

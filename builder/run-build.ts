@@ -25,7 +25,7 @@ import { makePlan } from './plan'
 import { readSourceRules, warningText } from './rules'
 import { defaultSourceLimits, fetchSource } from './source'
 
-/** What `createBuilder` puts together once and every build uses. */
+/** Parts that all builds share, created once by `createBuilder`. */
 export interface BuilderParts {
   options: BuilderOptions
   caFile: string | null
@@ -34,9 +34,9 @@ export interface BuilderParts {
   images: BaseImages | null
   tools: Tools
   buildNetwork: (() => Promise<string>) | null
-  /** null without an engine. */
+  /** null: no engine. */
   confinement: Confinement | null
-  /** Where the engine keeps its images, when that is on this machine; none without an engine. */
+  /** The engine's image directories on this machine; empty without an engine. */
   engineDirectory(): Promise<string[]>
   envHash: EnvHash
   workspaces: ReturnType<typeof createWorkspaces>
@@ -47,10 +47,10 @@ export interface BuilderParts {
 /** Runs work as a recorded step. */
 type Recorded = <T>(step: BuildStep, work: () => Promise<T>, detail: (result: T) => string) => Promise<T>
 
-/** Uid inside build containers when we are root; otherwise containers run as we do, and so own what they write. */
+/** Owner of files in build containers if we are root; otherwise containers run as our own user. */
 const containerOwner = async (): Promise<TreeOwner | null> => (process.getuid?.() === 0 ? { uid: 1000, gid: 1000 } : null)
 
-/** Files of one running build outside the project's workspace. */
+/** Files of a running build outside the project's workspace. */
 export const buildFiles = (home: string, deploymentId: string) => ({
   source: path.join(home, 'builds', 'running', deploymentId, 'source'),
   directory: path.join(home, 'builds', 'running', deploymentId),
@@ -62,7 +62,7 @@ export const knownHostsFile = (home: string, projectId: string): string => path.
 
 export const mirrorDirectory = (home: string, projectId: string): string => path.join(home, 'mirrors', projectId)
 
-/** One build from source to artifact. See `Builder.build`. */
+/** Runs a build from source to artifact. See `Builder.build`. */
 export async function runBuild(parts: BuilderParts, request: BuildRequest, events: BuildEvents, signal: AbortSignal): Promise<BuildOutcome> {
   const timeout = AbortSignal.timeout(request.limits.timeoutMs)
   const log = new BuildLog((line) => events.onLog(line), request.env)
@@ -139,12 +139,12 @@ async function describeSource(source: SourceTree, request: BuildRequest) {
   return { report: detection.report, plan: makePlan(detection, request.settings) }
 }
 
-/** What the build starts from, as part of its key. */
+/** Description of the base images, for the build key. */
 async function describeBase(parts: BuilderParts, request: BuildRequest, plan: BuildPlan, recorded: Recorded): Promise<string[]> {
   if (request.target === 'bundle') return [`node-${(await parts.tools.sharedNode(plan.nodeMajor)).version}`]
   const { images } = parts
   if (!images) throw noEngine()
-  // The base of a Dockerfile is its own business.
+  // A Dockerfile chooses its own base image.
   if (plan.framework === 'dockerfile') return []
   if (isFilesOnly(plan)) return []
   const find = () => Promise.all([images.run(plan.nodeMajor), images.build(plan.nodeMajor)])
@@ -152,10 +152,10 @@ async function describeBase(parts: BuilderParts, request: BuildRequest, plan: Bu
   return [run.id, build.id]
 }
 
-/** A site of files that nothing has to build: it needs neither an image nor an engine. */
+/** Whether the site needs no build command: then neither image nor engine is needed. */
 const isFilesOnly = (plan: BuildPlan): boolean => plan.staticSite !== null && plan.commands.length === 0
 
-/** The steps are recorded as done without work, so that every deployment shows the same ones. */
+/** Records the steps as done without work, so that all deployments show the same steps. */
 async function reportReuse(artifact: Artifact, plan: BuildPlan, events: BuildEvents, log: BuildLog): Promise<Artifact> {
   const steps: BuildStep[] = plan.framework === 'dockerfile' ? ['build'] : [...new Set(plan.commands.map((command) => command.step)), 'package']
   for (const step of steps) {
@@ -228,7 +228,7 @@ async function executeIn(parts: BuilderParts, job: BuildJob, workspace: Workspac
   }
 }
 
-/** Variables that package managers read, tokens of registries among them: another value, another install. */
+/** Variables that package managers read, including registry tokens: a changed value requires a new install. */
 function installVariables(env: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(Object.entries(env).filter(([name]) => /^(node_|npm_|pnpm_|yarn_)|token|auth|registry/i.test(name)))
 }

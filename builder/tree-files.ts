@@ -2,13 +2,13 @@ import { constants } from 'node:fs'
 import { open, readdir, realpath, stat } from 'node:fs/promises'
 import path from 'node:path'
 
-/** Reads files of a tree a stranger wrote: nothing outside it, nothing huge, no devices. Paths are relative to the tree. */
+/** Reads files of an untrusted tree: only inside it, of bounded size, no devices. Paths are relative to the tree. */
 export interface TreeFiles {
-  /** The file's text, or null when it is missing, not a plain file, larger than `maxBytes` or outside the tree. */
+  /** Text of a file; null: missing, not a plain file, larger than `maxBytes`, or outside the tree. */
   read(relative: string, maxBytes?: number): Promise<string | null>
   isFile(relative: string): Promise<boolean>
   isDirectory(relative: string): Promise<boolean>
-  /** Names in a directory, sorted; empty when there is none. */
+  /** Sorted names in a directory; empty if it does not exist. */
   list(relative: string): Promise<string[]>
 }
 
@@ -32,7 +32,7 @@ export async function openTree(directory: string): Promise<TreeFiles> {
     async read(relative, maxBytes = defaultMaxBytes) {
       const file = await locate(relative)
       if (file === null) return null
-      // NONBLOCK: a fifo must not hold the platform.
+      // O_NONBLOCK: opening a fifo must not block.
       const handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(() => null)
       if (handle === null) return null
       try {

@@ -3,7 +3,7 @@ import path from 'node:path'
 import { AppError } from '@/shared/errors'
 import { baseEnv, exec } from '@/shared/node/exec'
 
-/** One cache that can go: only a build's speed hangs on it. */
+/** A cache that may be removed: builds only become slower. */
 export interface CacheEntry {
   directory: string
   kind: 'build cache' | 'git mirror'
@@ -19,16 +19,16 @@ export interface Freed {
 }
 
 export interface EvictionPolicy {
-  /** All caches together. */
+  /** Maximum size of all caches together. */
   maxBytes: number
   maxAgeMs: number
-  /** While it says true the least recently used go, whatever the bounds. */
+  /** While it returns true, least recently used caches are removed regardless of the limits. */
   isPressed(): Promise<boolean>
 }
 
 const sizeDeadlineMs = 60_000
 
-/** Bytes on disk below a directory, by `du`: a walk of our own over a million files would hold the control process. */
+/** Disk usage of a directory, by `du`: walking a million files in JavaScript would block the control process. */
 export async function sizeOf(directory: string): Promise<number> {
   const result = await exec(['du', '--summarize', '--block-size=1', '--', directory], { deadlineMs: sizeDeadlineMs, env: { ...baseEnv } }).catch(
     () => null,
@@ -53,7 +53,7 @@ export async function listCaches(home: string, ofProject?: string): Promise<Cach
   return entries.sort((a, b) => a.usedAt.getTime() - b.usedAt.getTime())
 }
 
-/** Which caches the policy lets go, without pressure: those too old, and the least recently used of what is too much. */
+/** Caches to remove without disk pressure: unused for too long, or the least recently used ones beyond the size limit. */
 export function surplus(entries: readonly CacheEntry[], policy: Pick<EvictionPolicy, 'maxBytes' | 'maxAgeMs'>, now: number): CacheEntry[] {
   let total = entries.reduce((sum, entry) => sum + entry.sizeBytes, 0)
   return entries.filter((entry) => {
@@ -63,10 +63,10 @@ export function surplus(entries: readonly CacheEntry[], policy: Pick<EvictionPol
   })
 }
 
-/** `hold` keeps a cache from being used meanwhile; null: it is in use. */
+/** Locks a cache against use; returns the release function. null: the cache is in use. */
 type Hold = (directory: string) => (() => void) | null
 
-/** Removes every cache of one project. Returns the bytes that frees. @throws AppError ERR_CONFLICT while a build uses one */
+/** Removes all caches of a project. Returns the freed bytes. @throws AppError ERR_CONFLICT while a build uses one */
 export async function clearProjectCaches(home: string, projectId: string, hold: Hold): Promise<number> {
   const entries = await listCaches(home, projectId)
   const held = entries.map((entry) => hold(entry.directory))
@@ -82,7 +82,7 @@ export async function clearProjectCaches(home: string, projectId: string, hold: 
   return entries.reduce((sum, entry) => sum + entry.sizeBytes, 0)
 }
 
-/** Removes what the policy lets go. What is in use stays. */
+/** Removes caches according to the policy. Caches in use stay. */
 export async function evictCaches(home: string, policy: EvictionPolicy, hold: Hold): Promise<Freed[]> {
   const entries = await listCaches(home)
   const chosen = new Set(surplus(entries, policy, Date.now()))
@@ -104,7 +104,7 @@ export async function evictCaches(home: string, policy: EvictionPolicy, hold: Ho
 const namesIn = async (directory: string): Promise<string[]> =>
   (await readdir(directory, { withFileTypes: true }).catch(() => [])).filter((entry) => entry.isDirectory()).map((entry) => entry.name)
 
-/** A build writes its record each time; Git writes FETCH_HEAD. */
+/** Time of the last use: a build writes its state file each time, Git writes FETCH_HEAD. */
 async function usedAt(directory: string): Promise<Date> {
   for (const name of ['state.json', 'FETCH_HEAD', '.']) {
     const found = await stat(path.join(directory, name)).catch(() => null)

@@ -4,10 +4,10 @@ import path from 'node:path'
 import type { BuildSettings } from '@/shared/build-plan'
 import { writeFileAtomic } from '@/shared/node/atomic-file'
 
-/** Raised when builds of the same input may come out differently than before. */
+/** Increase this when builds of the same input may differ from earlier versions. */
 export const builderVersion = 2
 
-/** Fingerprint of variables under a key of this installation: a build key is no way to guess a secret. */
+/** Keyed hash of variables: a build key must not help to guess a secret. */
 export type EnvHash = (env: Readonly<Record<string, string>>) => string
 
 export async function openEnvHash(directory: string): Promise<EnvHash> {
@@ -28,12 +28,12 @@ export interface BuildKeyInput {
   treeId: string
   settings: BuildSettings
   target: 'image' | 'bundle'
-  /** Images or binaries the build starts from. */
+  /** Base images or binaries of the build. */
   base: readonly string[]
   envHash: string
 }
 
-/** Equal keys make equal artifacts. */
+/** Builds with equal keys produce equal artifacts. */
 export function buildKey(input: BuildKeyInput): string {
   const { rootDirectory, installCommand, buildCommand, startCommand, outputDirectory } = input.settings
   const settings = [rootDirectory, installCommand, buildCommand, startCommand, outputDirectory]

@@ -4,16 +4,16 @@ import path from 'node:path'
 import type { TreeOwner } from '@/builder/execute/sync'
 import { writeFileAtomic } from '@/shared/node/atomic-file'
 
-/** First uid given to builds on the host; far from accounts, from subordinate ids of user namespaces, and from those of the runtime. */
+/** First user id for builds on the host, apart from accounts, subordinate ids of user namespaces, and projects of the runtime. */
 const firstUid = 1_610_000
-/** Several installations on one machine (tests do that) begin at different places: the end of a build kills everything of its user. */
+/** Installations on one machine (in tests) start at different ids, because the end of a build kills all processes of its user. */
 const installations = 2_000
 const uidsEach = 100
 
 const firstUidOf = (directory: string): number =>
   firstUid + (createHash('sha256').update(directory).digest().readUInt32BE(0) % installations) * uidsEach
 
-/** A user of its own for each workspace, the same for as long as the workspace is there. null when we are not root. */
+/** Assigns a user id to each workspace for its lifetime. null: not root. */
 export function createBuildUsers(directory: string): (workspace: string) => Promise<TreeOwner | null> {
   const file = path.join(directory, 'users.json')
   const first = firstUidOf(directory)

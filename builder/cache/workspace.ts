@@ -8,25 +8,25 @@ import { writeFileAtomic } from '@/shared/node/atomic-file'
 import { deletedFirst, removeLater, setAside } from './set-aside'
 
 /**
- * The project's own place for builds, kept between them: the checkout with `node_modules` and caches in it, and a HOME with the package
- * managers' stores. Two builds of one project at once get two lanes.
+ * A project's persistent directory for builds: the checkout with `node_modules` and caches, and a HOME with the package managers' stores.
+ * Concurrent builds of a project use different lanes.
  */
 export interface Workspace {
-  /** `checkout/` and `home/` below it belong to the build; `state.json` does not. */
+  /** The build may write to `checkout/` and `home/` below it, but not to `state.json`. */
   directory: string
   checkout: string
   home: string
-  /** Files that the running build's output goes to. */
+  /** Directory for the output files of the running build. */
   output: string
   owner: TreeOwner | null
-  /** Brings the checkout to the state of the tree. After `installed`, and before anything of the build runs. */
+  /** Updates the checkout to the source tree. Call after `installed`, before anything of the build runs. */
   sync(sourceDirectory: string, plan: BuildPlan): Promise<void>
-  /** Install commands whose result is still there. */
+  /** Install commands whose result still exists. */
   installed(sourceDirectory: string, plan: BuildPlan, envHash: string): Promise<Set<PlanCommand>>
   recordInstall(command: PlanCommand): Promise<void>
   readNote(name: string): Promise<string | null>
   writeNote(name: string, value: string): Promise<void>
-  /** Whether the project's cache was cleared since its last build by the engine, which keeps a cache of its own. */
+  /** Whether the project's cache was cleared since its last build by the engine, whose own cache cannot be cleared per project. */
   isCacheCleared(): Promise<boolean>
   endCacheCleared(): Promise<void>
   release(): void
@@ -37,17 +37,17 @@ interface State {
   notes: Record<string, string>
 }
 
-// A script of the project's own that runs on install may write anywhere, and what it wrote outside the caches is gone after a sync.
+// Install scripts of the project may write anywhere, and files outside the caches do not survive a sync.
 const installScripts = ['preinstall', 'install', 'postinstall', 'prepublish', 'preprepare', 'prepare', 'postprepare']
 
-/** By then the new version has started: removing many files must not compete with that. */
+/** Delay for removing files, so that it does not compete with the start of the new version. */
 const removeAfterMs = 15_000
 
-/** Directories of one project, by lane; one lane serves one build at a time. */
+/** Manages the directories of a project by lane; a lane serves one build at a time. */
 export function createWorkspaces(root: string, options: { removeAfterMs?: number } = {}) {
   const busy = new Set<string>()
   return {
-    /** `empty`: without what earlier builds left in it. */
+    /** `empty`: removes the remains of earlier builds. */
     async acquire(
       projectId: string,
       kind: string,
@@ -60,7 +60,7 @@ export function createWorkspaces(root: string, options: { removeAfterMs?: number
       busy.add(name)
       try {
         const directory = path.join(root, name)
-        // Traversable, not listable: the build's own user must get through, and see nothing beside its own.
+        // Traversable but not listable: the build's user must reach its own directory and see no others.
         await mkdir(directory, { recursive: true, mode: 0o711 })
         for (const parent of [root, path.dirname(directory), directory]) await chmod(parent, 0o711)
         if (empty) await setAside(directory, keptParts, asideOf(directory))
@@ -73,14 +73,14 @@ export function createWorkspaces(root: string, options: { removeAfterMs?: number
         throw error
       }
     },
-    /** Keeps a lane from being used; null while a build uses it. */
+    /** Locks a lane; null: a build uses it. */
     hold(directory: string): (() => void) | null {
       const name = path.relative(root, directory)
       if (busy.has(name)) return null
       busy.add(name)
       return () => void busy.delete(name)
     },
-    /** Has the next build of the project by the engine do without the engine's cache. */
+    /** Makes the project's next build by the engine ignore the engine's cache. */
     async noteCleared(projectId: string): Promise<void> {
       await mkdir(path.join(root, projectId), { recursive: true, mode: 0o711 })
       await writeFileAtomic(clearedMark(path.join(root, projectId, 'lane')), '')
@@ -91,10 +91,10 @@ export function createWorkspaces(root: string, options: { removeAfterMs?: number
   }
 }
 
-/** What a lane keeps from one build to the next. */
+/** Parts of a lane that are kept between builds. */
 const keptParts = ['checkout', 'home', 'state.json']
 
-/** Layers of Dockerfile builds lie in the engine, all projects' together: they cannot be removed for one of them. */
+/** The engine stores the layers of all projects' Dockerfile builds together, so they cannot be removed for one project. */
 const clearedMark = (lane: string): string => path.join(path.dirname(lane), 'cache-cleared')
 
 const asideOf = (directory: string): string => path.join(directory, 'aside')
@@ -163,7 +163,7 @@ async function readState(file: string): Promise<Partial<State>> {
   try {
     return JSON.parse(await readFile(file, 'utf8')) as Partial<State>
   } catch {
-    // Missing or cut: the next build installs again.
+    // State is missing or incomplete: the next build installs again.
     return {}
   }
 }
@@ -176,7 +176,7 @@ async function installKey(root: string, plan: BuildPlan, command: PlanCommand, e
   return hash.digest('hex')
 }
 
-/** Content of a file that is one; a link is not followed. */
+/** Content of a regular file; links are not followed. */
 async function readRegular(file: string): Promise<Buffer> {
   try {
     const handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW)
@@ -197,13 +197,13 @@ async function hasInstallScript(root: string, command: PlanCommand): Promise<boo
       const { scripts } = JSON.parse((await readRegular(path.join(root, name))).toString('utf8')) as { scripts?: Record<string, unknown> }
       if (installScripts.some((script) => scripts?.[script] !== undefined)) return true
     } catch {
-      // No manifest, or none that npm could read either.
+      // The manifest is missing or invalid for npm too.
     }
   }
   return false
 }
 
-/** Names of what the install made, two levels deep for scopes; dot names are caches that builds write. */
+/** Names that the install created, two levels deep for scopes. Names with a leading dot are caches that builds write. */
 async function intactness(root: string, command: PlanCommand): Promise<string> {
   const hash = createHash('sha256')
   for (const directory of command.cacheDirectories) {

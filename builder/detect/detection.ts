@@ -1,28 +1,31 @@
 import type { DetectionReport, Framework, PackageManager } from '@/shared/build-plan'
 
-/** How packages get installed, and what decides whether that can be skipped. Paths are relative to the root directory and may start with `../` in a workspace. */
+/**
+ * How packages are installed, and when the install can be skipped. Paths are relative to the root directory; in a workspace they may start with
+ * `../`.
+ */
 export interface Packages {
   manager: PackageManager
-  /** A version or range as npm understands it ("9.15.0", "10"); null is the one that comes with Node. Yarn from 2 on is `@yarnpkg/cli-dist`. */
+  /** npm version or range ("9.15.0", "10"); null: the version that Node includes. Yarn 2 and later is `@yarnpkg/cli-dist`. */
   version: string | null
-  /** Null when there is nothing to install. */
+  /** null: there is nothing to install. */
   installCommand: string | null
-  /** Empty: never skip. */
+  /** Files that decide whether the install can be skipped; empty: never skip. */
   keyFiles: string[]
   moduleDirectories: string[]
   env: Record<string, string>
 }
 
-/** How a server starts: a shell text of its author, or a file for node. */
+/** The start of a server: a shell command of the project, or a file for Node. */
 export interface NodeStart {
-  /** Run to their end first (`prestart` of npm). */
+  /** Commands that run to completion first (`prestart` of npm). */
   before: string[]
   command: string | null
   entry: string | null
   env: Record<string, string>
 }
 
-/** What kind of app it is, and only what the plan of that kind needs. */
+/** Kind of the app, with the facts that its plan needs. */
 export type Shape =
   | { kind: 'next-standalone'; distDirectory: string }
   | { kind: 'static-build'; outputDirectory: string; spaFallback: boolean; cacheDirectories: string[] }
@@ -33,13 +36,13 @@ export type Shape =
 export interface Detection {
   framework: Framework
   shape: Shape
-  /** Relative to the tree, '' is the tree itself. */
+  /** Relative to the tree; '' is the tree itself. */
   rootDirectory: string
-  /** From the root directory up to the workspace that owns it ("../..", '' when it stands alone). */
+  /** Path from the root directory up to the workspace that contains it ("../.."); '': no workspace. */
   workspaceRoot: string
   packages: Packages
   nodeMajor: number
-  /** As detected, before the settings. */
+  /** Detected command, before the settings are applied. */
   buildCommand: string | null
   buildEnv: Record<string, string>
   report: DetectionReport

@@ -17,7 +17,7 @@ import { vite } from './providers/vite'
 
 export type { Detection, NodeStart, Packages, Shape } from './detection'
 
-/** In order of precedence: the most specific first. A page without a package.json comes before a stray index.js; see `providersFor`. */
+/** Providers in order of precedence, the most specific first. A page without a package.json comes before a stray index.js; see `providersFor`. */
 const providers: Provider[] = [dockerfile, nextjs, staticSites, vite, nodeServer, html]
 
 const otherLanguages: [string, string][] = [
@@ -42,7 +42,7 @@ function checkedDirectory(setting: string | null, what: string): string | null {
   return clean
 }
 
-/** Empty text in a form means "as detected" everywhere but in commands, where it means "none". */
+/** An empty text in a form means "detected", except for commands, where it means "no command". */
 function checkedSettings(settings: BuildSettings): BuildSettings & { rootDirectory: string } {
   return {
     ...settings,
@@ -52,7 +52,7 @@ function checkedSettings(settings: BuildSettings): BuildSettings & { rootDirecto
   }
 }
 
-/** Up to a dozen names, folders with a slash, for the message that nothing was recognised. */
+/** Up to a dozen names (folders with a slash), for the message that nothing was recognised. */
 async function listNames(files: TreeFiles): Promise<string[]> {
   const names = (await files.list('')).filter((name) => name !== 'node_modules').slice(0, 12)
   return Promise.all(names.map(async (name) => ((await files.isDirectory(name)) ? `${name}/` : name)))
@@ -80,7 +80,7 @@ async function nothingFound(files: TreeFiles, app: App): Promise<AppError> {
   return detectError(message, 'Set a start command for a server, or a build command and an output directory for a static site; or add a Dockerfile.')
 }
 
-/** Programs that are in no build image: their commands would end with "not found". */
+/** Refuses commands of programs that no build image contains: they would fail with "not found". */
 async function refuseOtherRuntimes({ files, packageJson, settings }: App): Promise<void> {
   const commands = [settings.installCommand, settings.buildCommand ?? packageJson?.scripts.build, settings.startCommand ?? packageJson?.scripts.start]
   const named = commands.map((command) => /(?:^|[;&|(]|\s)(bunx?|deno)\s/.exec(`${command ?? ''} `)?.[1]).find((found) => found !== undefined)
@@ -128,14 +128,14 @@ async function openRoot(directory: string, rootDirectory: string): Promise<{ tre
 }
 
 /**
- * Says what the tree in `directory` is and how it is built. Reads files, runs nothing.
- * @throws AppError ERR_DETECT with what was looked for, what was found and the setting that helps.
+ * Detects the framework and the build of the tree in `directory`. Reads files, runs nothing.
+ * @throws AppError ERR_DETECT with the searched and found files and the setting that helps.
  */
 export async function detect(directory: string, wanted: BuildSettings): Promise<Detection> {
   const settings = checkedSettings(wanted)
   const { rootDirectory } = settings
   const { tree, files } = await openRoot(directory, rootDirectory)
-  // An image needs no package.json, so a broken one does not stand in its way.
+  // An image needs no package.json, so an invalid one must not prevent its build.
   const early: App = { files, packageJson: null, packages: await choosePackages(tree, rootDirectory, null), settings }
   const asImage = await dockerfile.match(early)
   const packageJson = asImage ? null : await readPackageJson(files)

@@ -1,10 +1,10 @@
-/** What is read from lock files without parsing them whole: they reach tens of megabytes and come from strangers. */
+/** Reads parts of lock files without parsing them completely: they can have tens of megabytes and are untrusted. */
 
 export const maxLockBytes = 32 * 1024 * 1024
 
 const escapeName = (name: string) => name.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&')
 
-/** The version a lock file resolved a direct dependency to, or null. */
+/** The resolved version of a direct dependency in a lock file; null: not found. */
 export function lockedVersion(lockText: string, lockName: string, dependency: string): string | null {
   const name = escapeName(dependency)
   const patterns: Record<string, RegExp> = {
@@ -16,7 +16,7 @@ export function lockedVersion(lockText: string, lockName: string, dependency: st
   return patterns[lockName]?.exec(lockText)?.[1] ?? null
 }
 
-/** The pnpm that writes such a lock file. */
+/** The pnpm version that writes this format of lock file. */
 export function pnpmVersionFor(lockText: string | null): string {
   const version = /^lockfileVersion:\s*['"]?(\d+)(?:\.(\d+))?/m.exec((lockText ?? '').slice(0, 4096))?.[1]
   if (version === '5') return '7'
@@ -24,7 +24,7 @@ export function pnpmVersionFor(lockText: string | null): string {
   return '10'
 }
 
-/** Newest Yarn that writes each `__metadata` version: a newer one would rewrite the file, which an immutable install refuses (YN0028). */
+/** Newest Yarn for each `__metadata` version: a newer Yarn would rewrite the file, which an immutable install refuses (YN0028). */
 const yarnByMetadata: [number, string][] = [
   [4, '2'],
   [5, '3.1'],
@@ -33,7 +33,7 @@ const yarnByMetadata: [number, string][] = [
   [9, '4.14'],
 ]
 
-/** The Yarn that fits a lock file: classic without a `__metadata` block, else by its version. */
+/** The Yarn version for a lock file: classic without a `__metadata` block, else by its version. */
 export function yarnVersionFor(lockText: string | null): string {
   const version = /^__metadata:\s*\n\s*version:\s*"?(\d+)/m.exec((lockText ?? '').slice(0, 4096))?.[1]
   if (version === undefined) return '1'

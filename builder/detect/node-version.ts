@@ -7,13 +7,16 @@ export const defaultNodeMajor = 24
 const codenames: Record<string, number> = { iron: 20, jod: 22, krypton: 24 }
 const highest = Number.POSITIVE_INFINITY
 
-/** A half-open range of majors: `from <= major < below`. */
+/** Half-open range of major versions: `from <= major < below`. */
 interface Span {
   from: number
   below: number
 }
 
-/** The majors one comparator of an npm range lets through; null when it says nothing readable. Minor versions: the newest of a major is what gets installed. */
+/**
+ * Major versions that one comparator of an npm range allows; null: unreadable. Minor versions are ignored, because the newest of a major is
+ * installed.
+ */
 function spanOf(comparator: string): Span | null {
   const match = /^(\^|~>?|>=|<=|>|<|=)?\s*v?(\d+|[xX*])(?:\.(\d+|[xX*]))?(?:\.(\d+|[xX*]))?/.exec(comparator)
   if (!match) return null
@@ -28,7 +31,7 @@ function spanOf(comparator: string): Span | null {
   return { from: major, below: major + 1 }
 }
 
-/** Supported majors that satisfy an `engines.node` range; null when the range cannot be read. */
+/** Supported major versions within an `engines.node` range; null: unreadable. */
 export function majorsWithin(range: string): number[] | null {
   const allowed = new Set<number>()
   for (const alternative of range.slice(0, 256).split('||')) {
@@ -41,7 +44,7 @@ export function majorsWithin(range: string): number[] | null {
   return [...allowed].sort((a, b) => a - b)
 }
 
-/** Major that a version file asks for; null for "node", "lts/*", aliases and nonsense. */
+/** Major version in a version file; null: "node", "lts/*", aliases and invalid text. */
 export function majorOf(text: string): number | null {
   const wanted = text.trim().split(/\s/)[0] ?? ''
   const codename = /^lts\/([a-z]+)$/i.exec(wanted)?.[1]?.toLowerCase()
@@ -73,7 +76,7 @@ async function readPreference(files: TreeFiles, packageJson: PackageJson | null)
 
 const nearest = (major: number) => supportedNodeMajors.find((supported) => supported >= major) ?? 26
 
-/** `engines.node` bounds the choice; a version file picks inside it; else the newest long-term release that fits. */
+/** Chooses the Node version: `engines.node` limits the choice, a version file selects within it, else the newest long-term release that fits. */
 export async function chooseNode(files: TreeFiles, packageJson: PackageJson | null): Promise<NodeChoice> {
   const choice: NodeChoice = { major: defaultNodeMajor, evidence: [], warnings: [] }
   const range = packageJson?.engines.node

@@ -1,7 +1,7 @@
 import type { TreeFiles } from '@/builder/tree-files'
 import { detectError } from './problem'
 
-/** The parts of a package.json that decide something, each checked; what is not as it should be is as if it were not there. */
+/** Fields of a package.json that detection uses, validated; invalid fields count as absent. */
 export interface PackageJson {
   name: string | null
   version: string | null
@@ -22,13 +22,13 @@ const isObject = (value: unknown): value is Record<string, unknown> => typeof va
 const asText = (value: unknown) => (typeof value === 'string' && value !== '' ? value : null)
 
 function asTexts(value: unknown): Record<string, string> {
-  // A null prototype: a script called "constructor" must not be found by accident.
+  // Without a prototype, so that a script called "constructor" is not found by accident.
   const texts: Record<string, string> = Object.create(null)
   if (isObject(value)) for (const [key, entry] of Object.entries(value)) if (typeof entry === 'string') texts[key] = entry
   return texts
 }
 
-/** @throws AppError ERR_DETECT when the file is there but no JSON object, or too large. */
+/** Reads a package.json. @throws AppError ERR_DETECT when the file is too large or not a JSON object. */
 export async function readPackageJson(files: TreeFiles, directory = ''): Promise<PackageJson | null> {
   const file = directory === '' ? 'package.json' : `${directory}/package.json`
   const text = await files.read(file, maxPackageJsonBytes)

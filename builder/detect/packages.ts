@@ -14,7 +14,7 @@ const lockNames: [string, Exclude<PackageManager, 'none'>][] = [
 ]
 const settingFiles = ['.npmrc', 'pnpm-workspace.yaml', '.pnpmfile.cjs', '.yarnrc.yml', '.yarnrc']
 const patchDirectories = ['patches', '.yarn/patches']
-/** Hooks of an install that do not read the source, so that skipping the install skips nothing that matters. */
+/** Install hooks that do not read the source, so the install can be skipped despite them. */
 const harmlessHook =
   /^(husky( install)?|is-ci \|\| husky( install)?|husky( install)? \|\| (true|exit 0)|lefthook install|simple-git-hooks|patch-package|only-allow \w+|npx only-allow \w+)$/
 const maxMembers = 200
@@ -24,15 +24,15 @@ export interface PackagesChoice extends Packages {
   workspaceRoot: string
   evidence: { file: string; found: string }[]
   warnings: string[]
-  /** Version a direct dependency is locked to. */
+  /** Locked version of a direct dependency. */
   locked: (dependency: string) => string | null
 }
 
 const join = (directory: string, name: string) => (directory === '' ? name : `${directory}/${name}`)
-/** `target` as seen from `from`, both relative to the tree. */
+/** Path of `target` relative to `from`; both are relative to the tree. */
 const seenFrom = (from: string, target: string) => path.posix.relative(`/${from}`, `/${target}`) || '.'
 
-/** The nearest directory at or above the root directory that owns the packages: where the lock file is, or a workspace above. */
+/** Finds the closest directory at or above the root directory that owns the packages: it has a lock file or is a workspace. */
 async function findOwner(tree: TreeFiles, rootDirectory: string): Promise<string> {
   const hasLock = async (directory: string) => (await Promise.all(lockNames.map(([name]) => tree.isFile(join(directory, name))))).some(Boolean)
   if (rootDirectory === '' || (await hasLock(rootDirectory))) return rootDirectory
@@ -44,7 +44,7 @@ async function findOwner(tree: TreeFiles, rootDirectory: string): Promise<string
   }
 }
 
-/** Directories with a package.json below `owner`, itself included; null when there are too many to watch. */
+/** Directories with a package.json at or below `owner`; null: too many. */
 async function listMembers(tree: TreeFiles, owner: string): Promise<string[] | null> {
   const members: string[] = []
   async function visit(directory: string, depth: number): Promise<void> {
@@ -67,7 +67,7 @@ function fromField(field: string | null): { manager: PackageManager; version: st
 }
 
 function installCommandOf(manager: PackageManager, version: string | null, hasLock: boolean): string {
-  // Development dependencies are what builds need, also where a variable sets NODE_ENV=production.
+  // Install development dependencies even if a variable sets NODE_ENV=production, because builds need them.
   if (manager === 'pnpm') return hasLock ? 'pnpm install --frozen-lockfile --prod=false' : 'pnpm install --no-frozen-lockfile --prod=false'
   if (manager === 'yarn') {
     if (version !== null && !version.startsWith('1')) return hasLock ? 'yarn install --immutable' : 'yarn install --no-immutable'
@@ -86,14 +86,14 @@ async function yarnEnv(tree: TreeFiles, owner: string, version: string | null, w
   }
   const env: Record<string, string> = { YARN_ENABLE_TELEMETRY: '0' }
   if (linker === undefined || linker === 'pnp') {
-    // The lock file is the same for both; a plain node_modules is what frameworks trace and what starts without a loader.
+    // The lock file is the same for both linkers; frameworks trace a plain node_modules, and apps start without a loader.
     env.YARN_NODE_LINKER = 'node-modules'
     warnings.push('Yarn Plug’n’Play is replaced by node_modules during the build')
   }
   return env
 }
 
-/** Whether the install may read more than the key files, so that it must run each time. */
+/** Whether the install may read files other than the key files, so that it cannot be skipped. */
 function readsSource(packages: (PackageJson | null)[]): boolean {
   return packages.some((json) => {
     if (!json) return false
@@ -127,7 +127,7 @@ const nothing: PackagesChoice = {
   locked: () => null,
 }
 
-/** Which package manager installs, where, and when that can be skipped. */
+/** Chooses the package manager, the directory of the install, and when it can be skipped. */
 export async function choosePackages(tree: TreeFiles, rootDirectory: string, packageJson: PackageJson | null): Promise<PackagesChoice> {
   if (!packageJson) return nothing
   const owner = await findOwner(tree, rootDirectory)

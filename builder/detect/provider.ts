@@ -4,7 +4,7 @@ import type { Shape } from './detection'
 import type { PackageJson } from './package-json'
 import type { PackagesChoice } from './packages'
 
-/** What a provider looks at. Paths of `files` are relative to the root directory. */
+/** Input of a provider. Paths of `files` are relative to the root directory. */
 export interface App {
   files: TreeFiles
   packageJson: PackageJson | null
@@ -19,7 +19,7 @@ export interface Match {
   shape: Shape
   buildCommand: string | null
   buildEnv: Record<string, string>
-  /** As shown to the person; what really runs is in the shape. */
+  /** Shown to users; the actual start is in the shape. */
   startCommand: string | null
   outputDirectory: string | null
   evidence: { file: string; found: string }[]
@@ -29,21 +29,21 @@ export interface Match {
 /** Recognises one kind of app. The first provider that matches decides. */
 export interface Provider {
   name: string
-  /** For the error when nothing matches: "next in the dependencies of package.json". */
+  /** Part of the error when no provider matches: "next in the dependencies of package.json". */
   looksFor: string
   match(app: App): Promise<Match | null>
 }
 
 export const hasDependency = (app: App, name: string): boolean => app.packageJson?.dependencies[name] !== undefined
 
-/** Locked version of a dependency, else the one its range names, else ''. */
+/** Locked version of a dependency, else the version in its range, else ''. */
 export function versionOf(app: App, name: string): string {
   const range = app.packageJson?.dependencies[name] ?? ''
   return app.packages.locked(name) ?? /^[~^>=v\s]*(\d+(?:\.\d+){0,2}(?:-[\w.]+)?)$/.exec(range)?.[1] ?? ''
 }
 export const titleOf = (app: App, title: string, dependency: string): string => `${title} ${versionOf(app, dependency)}`.trim()
 
-/** The build script by the project's package manager, else `fallback` (a binary of a dependency) run without touching the network. */
+/** The build script with the project's package manager, else `fallback` (a binary of a dependency), run without network access. */
 export function buildCommandOf(app: App, fallback: string | null): string | null {
   const { manager } = app.packages
   if (app.packageJson?.scripts.build !== undefined) return `${manager === 'none' ? 'npm' : manager} run build`
@@ -53,7 +53,7 @@ export function buildCommandOf(app: App, fallback: string | null): string | null
   return `npx --no-install ${fallback}`
 }
 
-/** Text of the first configuration file that exists, comments taken out, so that a commented-out option decides nothing. */
+/** Text of the first existing configuration file without comments, so that commented-out options have no effect. */
 export async function readConfig(
   app: App,
   base: string,
@@ -67,28 +67,28 @@ export async function readConfig(
   return null
 }
 
-/** Strings are stepped over, so that "https://…" is no comment. */
+/** Matches strings too, so that "https://…" is not taken for a comment. */
 export function withoutComments(text: string): string {
-  // Each alternative also ends at the end of the text: an unclosed one must not be tried again from every position.
+  // Each alternative also matches an unclosed string or comment at the end of the text; otherwise it would be retried from every position.
   return text.replace(
     /("(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`(?:[^`\\]|\\.)*(?:`|$))|\/\/[^\n]*|\/\*[\s\S]*?(?:\*\/|$)/g,
     (_, literal?: string) => literal ?? ' ',
   )
 }
 
-/** `key: 'value'` in a configuration file. */
+/** Value of an option `key: 'value'` in a configuration file. */
 export function optionOf(text: string, key: string): string | null {
   return new RegExp(`(?:^|[\\s{,'"])${key}['"]?\\s{0,9}:\\s{0,9}['"\`]([^'"\`\\n]{1,200})['"\`]`).exec(text)?.[1] ?? null
 }
 
-/** A script that only serves files or develops: with a static build its place is taken by the platform. */
+/** Whether a script only serves files or runs a development server: a static build replaces it by the platform's server. */
 export function isToolingServer(script: string): boolean {
   return /^(npx\s+)?(cross-env\s+\S+\s+)?(vite(\s+(dev|serve|preview)\b|\s+-|$)|astro\s+(dev|preview|start)|react-scripts\s+start|vue-cli-service\s+serve|ng\s+serve|gatsby\s+(develop|serve|start)|eleventy\b.*--serve|hexo\s+s(erver)?\b|docusaurus\s+(start|serve)|vitepress\s+(dev|preview|serve)|parcel(\s+serve)?\b|webpack\s+serve|webpack-dev-server|http-server|live-server|serve\b|sirv\b|svelte-kit\s+(dev|preview)|(npm|pnpm|yarn)(\s+run)?\s+(dev|preview)$)/.test(
     script.trim(),
   )
 }
 
-/** A relative directory inside the app: no leading `./`, no `..`. Null when it is none. */
+/** A relative directory within the app, without leading `./`; null: invalid or outside. */
 export function cleanDirectory(text: string): string | null {
   if (text.includes('\0') || text.includes('\\') || text.startsWith('/')) return null
   const parts = text

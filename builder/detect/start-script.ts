@@ -7,7 +7,7 @@ export interface FoundStart extends NodeStart {
 
 const maxHops = 5
 
-/** Follows `npm run serve` and the like to the script they mean, their `pre` hooks kept: npm in between swallows signals. */
+/** Resolves `npm run serve` and similar commands to the script, including its `pre` hooks: npm as a parent process does not forward signals. */
 export function resolveScript(scripts: Record<string, string>, name: string): { before: string[]; command: string } | null {
   const before: string[] = []
   let current = name
@@ -23,7 +23,7 @@ export function resolveScript(scripts: Record<string, string>, name: string): { 
   return null
 }
 
-/** The person's start command, else the start script. npm's own variables that apps read are set as npm would. */
+/** The start command of the settings, else the start script, with the npm variables that apps read. */
 export function startOf(app: App): FoundStart | null {
   const { packageJson, settings } = app
   const env: Record<string, string> = {}

@@ -6,7 +6,7 @@ import type { PlanOutput } from '@/shared/build-plan'
 import { AppError } from '@/shared/errors'
 import { epochSeconds, type TarHeader, type TarOwner, tarEnd, tarEntrySize, tarHeader, tarPadding } from './tar'
 
-/** One entry of an artifact: a file on disk (`source`), or bytes of our own (`content`). */
+/** An entry of an artifact: a file on disk (`source`), or bytes (`content`). */
 export interface ArchiveEntry extends TarHeader {
   source?: string
   content?: Buffer
@@ -15,11 +15,10 @@ export interface ArchiveEntry extends TarHeader {
 const noFollow = constants.O_RDONLY | constants.O_NOFOLLOW
 
 /**
- * Entries of the artifact, sorted by name; a later output wins over an earlier one. Symbolic links stay links and are never followed:
- * the tree was written by the build, which may point them anywhere.
- * @param boundary the whole tree: the root directory of a workspace's member may name outputs above itself, but none outside.
- * @param isLost whether what a link points to is gone where the app runs.
- * @throws AppError ERR_BUILD when an output does not exist or lies outside the boundary, or a link of it is lost.
+ * Collects the entries of the artifact, sorted by name; later outputs override earlier ones. Symbolic links are kept and never followed, because
+ * the build controls them. @param boundary the whole tree: in a workspace, outputs may lie above the root directory, but not outside the tree.
+ * @param isLost whether the target of a link does not exist at run time.
+ * @throws AppError ERR_BUILD when an output is missing or outside the boundary, or the target of a link is lost.
  */
 export async function collectOutputs(
   boundary: string,
@@ -63,7 +62,7 @@ async function outputPath(root: string, wanted: string, from: string): Promise<s
   return real
 }
 
-/** A link by an absolute path names a place of the build, which is not there where the app runs. */
+/** An absolute link refers to a path of the build environment, which does not exist at run time. */
 function lostLink(entry: ArchiveEntry): AppError {
   return new AppError('ERR_BUILD', `The output has a link by an absolute path: "${entry.name}" → "${entry.linkname}".`, {
     step: 'package',
@@ -91,7 +90,7 @@ async function walk(directory: string, to: string, below: string, excluded: Read
       await walk(source, to, relative, excluded, put)
     } else if (item.isSymbolicLink()) put({ name, type: 'symlink', mode: 0o777, size: 0, linkname: await readlink(source) })
     else if (item.isFile()) put(fileEntry(name, source, await lstat(source)))
-    // Sockets, pipes and devices are no part of an app.
+    // Omit sockets, pipes and devices.
   })
 }
 
@@ -103,12 +102,12 @@ async function inGroups<T>(items: readonly T[], size: number, work: (item: T) =>
   for (let at = 0; at < items.length; at += size) await Promise.all(items.slice(at, at + size).map(work))
 }
 
-/** The same entries one directory down. */
+/** The entries, moved into a subdirectory. */
 export function underDirectory(entries: readonly ArchiveEntry[], directory: string): ArchiveEntry[] {
   return [{ name: directory, type: 'directory', mode: 0o755, size: 0 }, ...entries.map((entry) => ({ ...entry, name: `${directory}/${entry.name}` }))]
 }
 
-/** Size of the archive `archiveBytes` makes. */
+/** Size of the archive that `archiveBytes` produces. */
 export function archiveSize(entries: readonly ArchiveEntry[]): number {
   return entries.reduce((sum, entry) => sum + tarEntrySize(entry), tarEnd.length)
 }
@@ -116,7 +115,7 @@ export function archiveSize(entries: readonly ArchiveEntry[]): number {
 const smallFile = 1024 * 1024
 const windowBytes = 4 * 1024 * 1024
 
-/** Tar of the entries, in their order. Small files are read a window ahead of the reader, large ones in pieces. */
+/** Tar of the entries in order. Prefetches small files; reads large files in pieces. */
 export async function* archiveBytes(entries: readonly ArchiveEntry[], owner: TarOwner): AsyncGenerator<Buffer> {
   const windows = splitWindows(entries)
   let ahead = windows[0] ? readWindow(windows[0], owner) : null
@@ -124,7 +123,7 @@ export async function* archiveBytes(entries: readonly ArchiveEntry[], owner: Tar
     const ready = await ahead
     const next = windows[at + 1]
     ahead = next ? readWindow(next, owner) : null
-    // An early end of the reader must not leave a rejection nobody waits for.
+    // If the reader stops early, the rejection of the prefetch must not be unhandled.
     ahead?.catch(() => {})
     if (ready) yield ready
     else yield* readLarge(windows[at]?.[0] as ArchiveEntry, owner)
@@ -145,7 +144,7 @@ function splitWindows(entries: readonly ArchiveEntry[]): ArchiveEntry[][] {
   return windows
 }
 
-/** null for a large file, which is read in pieces when its turn comes. */
+/** Reads a window of small files at once; null: a large file, to be read in pieces. */
 async function readWindow(window: readonly ArchiveEntry[], owner: TarOwner): Promise<Buffer | null> {
   if ((window[0]?.size ?? 0) > smallFile) return null
   const parts = await Promise.all(
@@ -186,8 +185,8 @@ async function* pieces(entry: ArchiveEntry): AsyncGenerator<Buffer> {
 const timeRangeSeconds = 45 * 365 * 86_400
 
 /**
- * The time of a file is made from its content: equal trees give equal archives, and servers whose ETag is size and time (`send`, `sirv`,
- * nginx) still notice that a file of the same size has changed since the last deployment.
+ * Modification time derived from the content: equal trees give equal archives, and servers whose ETag is size and time (`send`, `sirv`, nginx)
+ * still detect a changed file of the same size.
  */
 function contentTime(sum: number): number {
   return epochSeconds + (sum % timeRangeSeconds)

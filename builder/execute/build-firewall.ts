@@ -11,15 +11,15 @@ const refreshEveryMs = 1_000
 const linkLocal = '169.254.0.0/16'
 const established = '-m conntrack --ctstate RELATED,ESTABLISHED'
 
-/** What the chains depend on. */
+/** Facts that determine the chains. */
 export interface BridgeFacts {
   /** Interface of the engine's default bridge. */
   bridge: string
-  /** Addresses on it that are containers of others: they keep what they had. */
+  /** Addresses of other containers on the bridge, which stay unrestricted. */
   others: readonly string[]
-  /** Nameservers that are this machine itself. */
+  /** Nameservers on this machine. */
   nameservers: readonly string[]
-  /** `address:port` of proxies and registries on this machine that builds are meant to reach. */
+  /** `address:port` of proxies and registries on this machine that builds may reach. */
   allowed: readonly string[]
 }
 
@@ -28,7 +28,7 @@ export const chainNames = (installationId: string): { input: string; forward: st
   return { input: `SWITCHYARD-BUILD-${id}`, forward: `SWITCHYARD-BUILDF-${id}` }
 }
 
-/** What `iptables-restore --noflush` is given: both chains anew, in one step. */
+/** Input for `iptables-restore --noflush` that replaces both chains atomically. */
 export function chainText(names: { input: string; forward: string }, facts: BridgeFacts): string {
   const { input, forward } = names
   const others = (chain: string) => facts.others.map((address) => `-A ${chain} -s ${address}/32 -j RETURN`)
@@ -56,9 +56,9 @@ export function chainText(names: { input: string; forward: string }, facts: Brid
 }
 
 /**
- * Keeps builds on the engine's default bridge (BuildKit knows no other) from this machine, from link-local addresses and from their
- * neighbours. The steps have no address that is known before they run: while a build is there, every address of the bridge is closed
- * that is no container of others. Nothing is left when the last build ends.
+ * Denies builds on the engine's default bridge (BuildKit supports no other) access to this machine, link-local addresses and other containers.
+ * Addresses of build steps are unknown before they run: during a build, all addresses of the bridge are restricted except those of other
+ * containers. Nothing remains after the last build.
  */
 export class BuildFirewall {
   private readonly names: { input: string; forward: string }
@@ -77,7 +77,7 @@ export class BuildFirewall {
     this.names = chainNames(installationId)
   }
 
-  /** @throws when the firewall cannot be set */
+  /** Starts a restriction. @throws when the firewall cannot be set */
   async begin(): Promise<void> {
     this.builds += 1
     try {
@@ -93,7 +93,7 @@ export class BuildFirewall {
     if (this.builds === 0) await this.clear()
   }
 
-  /** Takes the chains away, those of a process that was killed too. */
+  /** Removes the chains, including those of a killed process. */
   clear(): Promise<void> {
     return this.inTurn(async () => {
       if (this.builds > 0) return
@@ -115,7 +115,7 @@ export class BuildFirewall {
   private async open(): Promise<void> {
     if (process.getuid?.() !== 0) throw new Error('only root may change the firewall')
     const facts = await this.facts()
-    // An engine without a default bridge gives these builds no network at all.
+    // Without a default bridge, these builds have no network at all.
     if (facts === null) return
     await removeChains(this.names)
     await this.apply(facts)
@@ -124,7 +124,7 @@ export class BuildFirewall {
     await this.followContainers()
   }
 
-  /** A container of somebody else that starts meanwhile must not be taken for a build. */
+  /** Follows container starts, so that another container is not restricted as a build. */
   private async followContainers(): Promise<void> {
     const refresh = () =>
       void this.inTurn(async () => {
@@ -162,7 +162,7 @@ export class BuildFirewall {
     return {
       bridge: network.Options?.['com.docker.network.bridge.name'] ?? 'docker0',
       others: containers
-        // BuildKit's steps are listed as well, by names of 25 characters.
+        // The list includes BuildKit's steps, whose names have 25 characters.
         .filter(([id]) => /^[0-9a-f]{64}$/.test(id) && !builds.has(id))
         .map(([, { IPv4Address }]) => (IPv4Address ?? '').split('/')[0] as string)
         .filter((address) => /^[\d.]+$/.test(address))

@@ -5,18 +5,18 @@ import type { BuildRequest } from '@/builder/builder'
 
 type Limits = BuildRequest['limits']
 
-/** Where BuildKit of an engine puts the control groups of its steps. */
+/** The engine's place for control groups of BuildKit steps. */
 export interface GroupPlace {
   version: 1 | 2
-  /** By controller; with version 2 they are one directory. */
+  /** By controller; in version 2 all are the same directory. */
   directories: { memory: string; pids: string; cpu: string }
-  /** Whether a directory in there is of a build step. */
+  /** Whether a directory belongs to a build step. */
   isStep(name: string): boolean
-  /** True where nothing but build steps is in these directories: then a limit for all of them together can be set, too. */
+  /** True: the directories contain only build steps, so a common limit can be set for all of them. */
   own: boolean
 }
 
-/** What the kernel has noted about the steps of a build. */
+/** Kernel counters of the steps of a build. */
 export interface GroupEvidence {
   oomKills: number
   forksRefused: number
@@ -25,11 +25,11 @@ export interface GroupEvidence {
 const period = 100_000
 const lookEveryMs = 100
 const unlimited = { 1: { memory: '-1', cpu: '-1' }, 2: { memory: 'max', cpu: `max ${period}` } } as const
-/** Apps come first when builds and apps compete for the processor. */
+/** Low priority: apps get the CPU before builds. */
 const cpuShares = 256
 const cpuWeight = 10
 
-/** By what the engine says of itself; null where it has no control groups. */
+/** Derived from the engine's info; null: no control groups. */
 export function groupPlace(info: { CgroupDriver?: string; CgroupVersion?: string }, root = '/sys/fs/cgroup'): GroupPlace | null {
   const version = info.CgroupVersion === '2' ? 2 : 1
   const systemd = info.CgroupDriver === 'systemd'
@@ -39,15 +39,15 @@ export function groupPlace(info: { CgroupDriver?: string; CgroupVersion?: string
   return {
     version,
     directories: { memory: at('memory'), pids: at('pids'), cpu: at('cpu') },
-    // Containers have 64 hex digits there; BuildKit's names have 25 letters and digits.
+    // Container ids have 64 hex digits; names of BuildKit's steps have 25 letters and digits.
     isStep: systemd ? (name) => /^docker-[0-9a-z]{25}\.scope$/.test(name) : () => true,
     own: !systemd,
   }
 }
 
 /**
- * Limits of builds by BuildKit, which takes none: every step's control group gets them as it appears, and where BuildKit has a group of
- * its own, that group gets the sum for the builds that run, before they begin.
+ * Limits BuildKit builds, because BuildKit itself has no limits: each step's control group is limited when it appears. If BuildKit has a common
+ * group, that group gets the sum of all running builds' limits before they begin.
  */
 export class BuildGroups {
   private readonly running = new Map<symbol, Limits>()
@@ -56,7 +56,7 @@ export class BuildGroups {
 
   constructor(private readonly place: GroupPlace) {}
 
-  /** @throws when the groups cannot be written */
+  /** Starts limiting a build. @throws when the groups are not writable */
   async begin(limits: Limits): Promise<{ evidence(): GroupEvidence; end(): Promise<void> }> {
     const { directories, own } = this.place
     const build = Symbol('build')
@@ -76,7 +76,7 @@ export class BuildGroups {
       evidence: () => {
         alone &&= this.running.size === 1
         const now = this.total()
-        // Whose step it was is not known while two builds run.
+        // While two builds run, the owner of a step is unknown.
         return alone
           ? { oomKills: now.oomKills - before.oomKills, forksRefused: now.forksRefused - before.forksRefused }
           : { oomKills: 0, forksRefused: 0 }
@@ -97,7 +97,7 @@ export class BuildGroups {
     return { oomKills: sum(all.map((each) => each.oomKills)), forksRefused: sum(all.map((each) => each.forksRefused)) }
   }
 
-  /** Of the builds that run, together. */
+  /** Sets the common limit to the sum of all running builds. */
   private async limitAll(): Promise<void> {
     const { version, directories } = this.place
     const all = [...this.running.values()]
@@ -149,14 +149,14 @@ export class BuildGroups {
     if (noted) this.seen.set(name, { oomKills: Math.max(oomKills, noted.oomKills), forksRefused: Math.max(forksRefused, noted.forksRefused) })
   }
 
-  /** The widest limits of the builds that run: which of them the step is of is not known. */
+  /** Sets the widest limits of the running builds, because the owner of a step is unknown. */
   private async limitStep(name: string): Promise<void> {
     const { version, directories } = this.place
     const all = [...this.running.values()]
     if (all.length === 0) return
     const memory = String(Math.max(...all.map((each) => each.memoryBytes)))
     const quota = Math.round(Math.max(...all.map((each) => each.cpus)) * period)
-    // Gone again by now, or without one of the controllers: the others hold.
+    // The group may be gone, or lack a controller: set the other limits anyway.
     const write = (directory: string, file: string, value: string) => writeFile(path.join(directory, name, file), value).catch(() => {})
     await write(directories.pids, 'pids.max', String(Math.max(...all.map((each) => each.pids))))
     if (version === 2) {

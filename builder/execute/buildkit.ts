@@ -6,7 +6,7 @@ import { AppError } from '@/shared/errors'
 import { openSession } from './session'
 
 export interface ImageBuild {
-  /** Tar of the context, the Dockerfile in it. */
+  /** Tar of the context, including the Dockerfile. */
   context: AsyncIterable<Buffer>
   dockerfile: string
   tag: string
@@ -18,7 +18,7 @@ export interface ImageBuild {
 
 export type ImageBuildEvent = { kind: 'step'; name: string; cached: boolean } | { kind: 'output'; stream: 'stdout' | 'stderr'; data: Buffer }
 
-/** One status message of BuildKit (moby.buildkit.v1.StatusResponse), as far as we read it. */
+/** The used fields of BuildKit's status message (moby.buildkit.v1.StatusResponse). */
 interface Status {
   vertexes?: { digest: string; name: string; started?: object; completed?: object; cached?: boolean; error?: string }[]
   logs?: { stream: number; msg: Uint8Array }[]
@@ -30,7 +30,7 @@ interface Dialer {
 
 const statusType = loadStatusType()
 
-/** The message's definition; dockerode ships the same as a file, which a bundle of ours would lose. */
+/** Definition of the message. dockerode has it in a file, which our bundle would lack. */
 function loadStatusType(): protobuf.Type {
   return protobuf
     .parse(`syntax = "proto3"; package moby.buildkit.v1;
@@ -42,8 +42,8 @@ message Timestamp { int64 seconds = 1; int32 nanos = 2; }`)
 }
 
 /**
- * Builds an image by the engine's BuildKit and returns its id.
- * @throws AppError ERR_BUILD with BuildKit's words when the Dockerfile fails, ERR_CANCELED on abort.
+ * Builds an image with the engine's BuildKit and returns its id.
+ * @throws AppError ERR_BUILD with BuildKit's message when the Dockerfile fails, ERR_CANCELED on abort.
  */
 export async function buildImage(engine: Engine, build: ImageBuild, signal: AbortSignal, onEvent: (event: ImageBuildEvent) => void): Promise<string> {
   const session = await engineCall('opening a build session', 10_000, () => openSession(engine, build.secrets), signal)
@@ -63,7 +63,7 @@ export async function buildImage(engine: Engine, build: ImageBuild, signal: Abor
 }
 
 function requestBuild(engine: Engine, build: ImageBuild, session: string, buildid: string, signal: AbortSignal): Promise<NodeJS.ReadableStream> {
-  // `networkmode` is never passed on: BuildKit would grant "host".
+  // Never pass `networkmode`: BuildKit would allow "host".
   const options = {
     version: '2',
     session,

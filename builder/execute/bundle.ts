@@ -4,11 +4,11 @@ import { constants, createZstdCompress, createZstdDecompress } from 'node:zlib'
 import type { BlobStore } from '@/storage/blob-store'
 import { type ArchiveEntry, archiveBytes } from './archive'
 
-/** Fast rather than small: a bundle is read by the machine next to it. */
+/** Low compression level: bundles are mostly read on the same machine, so speed matters more than size. */
 const compressionLevel = 2
 const rootOwner = { uid: 0, gid: 0 }
 
-/** Packs the entries as tar + zstd into storage. Deterministic. */
+/** Packs entries as tar + zstd into storage. Deterministic. */
 export async function storeBundle(
   storage: BlobStore,
   entries: readonly ArchiveEntry[],
@@ -18,7 +18,7 @@ export async function storeBundle(
   return through(Readable.from(archiveBytes(entries, rootOwner), { objectMode: false }), compressed, signal, (content) => storage.put(content))
 }
 
-/** The tar inside a bundle. */
+/** Opens the tar in a bundle. */
 export async function openBundle(storage: BlobStore, digest: string): Promise<NodeJS.ReadableStream> {
   const output = new PassThrough()
   pipeline(await storage.get(digest), createZstdDecompress(), output).catch((error) =>
@@ -34,7 +34,7 @@ async function through<T>(
   consume: (content: AsyncIterable<Uint8Array>) => Promise<T>,
 ): Promise<T> {
   const pumping = pipeline(source, transform, { signal })
-  // The consumer sees the same failure through the stream.
+  // The consumer gets the same error from the stream.
   pumping.catch(() => {})
   const result = await consume(transform)
   await pumping

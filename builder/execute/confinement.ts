@@ -5,16 +5,16 @@ import { AppError } from '@/shared/errors'
 import { BuildFirewall } from './build-firewall'
 import { BuildGroups, type GroupEvidence, groupPlace } from './build-groups'
 
-/** Limits and isolation of what the engine runs for us outside of containers that we made. */
+/** Limits and isolation of builds that the engine runs outside of our own containers. */
 export interface Confinement {
   /**
-   * Before a build by BuildKit begins; `end` when it is over.
-   * @throws AppError ERR_UNAVAILABLE with the reason where a limit or the firewall cannot be set, unless that is allowed by the settings
+   * Applies limits before a BuildKit build; call `end` after it.
+   * @throws AppError ERR_UNAVAILABLE with the reason when a limit or the firewall cannot be set and the settings do not allow that
    */
   begin(limits: BuildRequest['limits'], warn: (text: string) => void): Promise<{ evidence(): GroupEvidence; end(): Promise<void> }>
-  /** For containers of ours on the engine's default bridge, which have their limits already. Never throws. */
+  /** For our own containers on the default bridge, which have limits already. Never throws. */
   beginOnDefaultBridge(): Promise<{ end(): Promise<void> }>
-  /** Takes away what a process that was killed has left in the firewall. */
+  /** Removes firewall rules of a killed process. */
   clear(): Promise<void>
 }
 
@@ -27,7 +27,7 @@ export function createConfinement(options: {
   installationId: string
   hostEnv: HostEnv
   logger: BuildLogger
-  /** Dockerfiles are built even where they can be neither limited nor isolated. */
+  /** Builds Dockerfiles even if limits and isolation are unavailable. */
   allowUnconfined: boolean
 }): Confinement {
   const { engine, logger } = options

@@ -32,18 +32,18 @@ export interface ContainerExecutor {
   installationId: string
   buildImage: BaseImage
   runImage: BaseImage
-  /** The Node of both images. */
+  /** Node version of both images. */
   nodeVersion: string
   hostEnv: HostEnv
   caFile: string | null
-  /** Directory whose `.bin` has pnpm or yarn, or null. */
+  /** Directory whose `.bin` contains pnpm or yarn; null: not needed. */
   packageManagerDirectory: string | null
   staticServerFile: string
-  /** Name of the network build containers join. */
+  /** Network of the build container. */
   network: string
 }
 
-/** Owner of every container and image of a build; nothing without these labels is ever touched. */
+/** Labels of every container and image of a build; objects without these labels are never changed. */
 export function buildLabels(installationId: string, request: BuildJob['request']): Record<string, string> {
   return {
     'switchyard.installationId': installationId,
@@ -54,7 +54,7 @@ export function buildLabels(installationId: string, request: BuildJob['request']
   }
 }
 
-// Checkout and HOME lie on one mount: package managers link from their store only within one.
+// Checkout and HOME share one mount, because package managers create hard links from their store.
 const mount = '/build'
 const outputMount = `${mount}/output`
 const toolsMount = '/opt/switchyard/tools'
@@ -64,7 +64,7 @@ const scratchBytes = 2 * 1024 ** 3
 const memoryEvents = ['/sys/fs/cgroup/memory/memory.oom_control', '/sys/fs/cgroup/memory.events']
 const pidsEvents = ['/sys/fs/cgroup/pids/pids.events', '/sys/fs/cgroup/pids.events']
 
-/** Runs the plan in a hardened container and packs its outputs as one layer over the run image. */
+/** Runs the plan in a hardened container and packs its outputs as one layer on the run image. */
 export async function buildInContainer(job: BuildJob, executor: ContainerExecutor, decision: InstallDecision): Promise<Artifact> {
   const idle = job.plan.commands.every((command) => decision.skip.has(command))
   const sandbox: FreezableSandbox = idle ? { ...idleSandbox, freeze: async () => {} } : await startWhileSyncing(job, executor)
@@ -72,7 +72,7 @@ export async function buildInContainer(job: BuildJob, executor: ContainerExecuto
   try {
     await runCommands(job, sandbox, decision)
     if (job.plan.staticSite === null) return await packageImage(job, executor, sandbox)
-    // Routers serve these files themselves: no container will ever run them, so they become no image.
+    // Routers serve these files directly, so no image is needed.
     await sandbox.kill()
     return await packageBundle(job, executor)
   } finally {
@@ -82,7 +82,7 @@ export async function buildInContainer(job: BuildJob, executor: ContainerExecuto
 
 type FreezableSandbox = Sandbox & { freeze(): Promise<void> }
 
-/** The container waits for its first line, so it starts while the tree is brought up to date. */
+/** Starts the container while the checkout is updated; the container waits for its first input line. */
 async function startWhileSyncing(job: BuildJob, executor: ContainerExecutor): Promise<FreezableSandbox> {
   const [started, synced] = await Promise.allSettled([startContainer(job, executor), job.workspace.sync(job.sourceDirectory, job.plan)])
   if (started.status === 'rejected') throw started.reason
@@ -128,7 +128,7 @@ function containerOptions(job: BuildJob, executor: ContainerExecutor, argv: stri
       Memory: limits.memoryBytes,
       MemorySwap: limits.memoryBytes,
       NanoCpus: Math.round(limits.cpus * 1e9),
-      // Apps come first when builds and apps compete for the processor.
+      // Low priority: apps get the CPU before builds.
       CpuShares: 256,
       PidsLimit: limits.pids,
       Init: true,
@@ -173,7 +173,7 @@ async function startContainer(job: BuildJob, executor: ContainerExecutor): Promi
   }
 }
 
-/** The attached stream closes with the container; a lost connection looks the same, and ends the build too. */
+/** Waits for the end of the container, or of its attached stream: a lost connection ends the build too. */
 async function awaitEnd(stream: NodeJS.ReadWriteStream, container: Docker.Container, channel: StepChannel): Promise<{ outOfMemory: boolean }> {
   await new Promise<void>((resolve) => {
     stream
@@ -193,7 +193,7 @@ async function awaitEnd(stream: NodeJS.ReadWriteStream, container: Docker.Contai
   }
 }
 
-/** The container was removed under the build, or the engine is gone: no fault of the project. */
+/** The error when the container was removed or the engine became unavailable: not caused by the project. */
 function interrupted(error: unknown): AppError {
   if (error instanceof AppError && error.code !== 'ERR_NOT_FOUND') return error
   return new AppError('ERR_INTERRUPTED', 'The build container was removed while it ran.', {
@@ -226,13 +226,13 @@ async function removeContainer(container: Docker.Container): Promise<void> {
   try {
     await engineCall('removing the build container', callDeadlineMs, () => container.remove({ force: true, v: true }))
   } catch (error) {
-    // Gone already, or on its way.
+    // The container is gone, or is being removed.
     if (error instanceof AppError && (error.code === 'ERR_NOT_FOUND' || error.code === 'ERR_CONFLICT')) return
     throw error
   }
 }
 
-/** The container is paused while its tree is read: what a build left running must not swap files under a reader that is root. */
+/** Packs the outputs while the container is paused: a remaining process of the build must not exchange files while root reads them. */
 async function packageImage(job: BuildJob, executor: ContainerExecutor, sandbox: FreezableSandbox): Promise<Artifact> {
   const { plan, request, events, log } = job
   await events.onStepStart('package')
@@ -246,7 +246,7 @@ async function packageImage(job: BuildJob, executor: ContainerExecutor, sandbox:
       path.join(job.workspace.checkout, plan.rootDirectory),
       plan.outputs,
       await platformFiles(plan, executor.staticServerFile),
-      // Others may be of the base image: /usr/share, /etc/ssl.
+      // Other mounts may belong to the base image: /usr/share, /etc/ssl.
       (target) => target.startsWith(`${mount}/`) || target === mount,
     )
     const tag = `switchyard/${request.projectSlug}:${request.deploymentId}`
@@ -284,7 +284,7 @@ async function packageImage(job: BuildJob, executor: ContainerExecutor, sandbox:
   }
 }
 
-/** Labels name the project but not the deployment (the tag does): equal trees give equal images. */
+/** Configuration of the image. Labels name the project but not the deployment (the tag does), so that equal trees give equal images. */
 function imageConfig(job: BuildJob, executor: ContainerExecutor) {
   const { plan, request } = job
   const searchPath = 'PATH=/usr/local/bin:/usr/bin:/bin:/app/node_modules/.bin'

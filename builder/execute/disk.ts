@@ -5,7 +5,7 @@ import { diskSpace, isLow, isTight, showSize } from '@/shared/node/disk'
 
 const checkEveryMs = 500
 
-/** Aborts when a build is about to fill a disk that everything else of the platform lies on too. One that is not there is not looked at. */
+/** Aborts a build when a disk is nearly full, because the platform uses the same disks. Missing directories are ignored. */
 export function watchDisk(directories: readonly string[]): { signal: AbortSignal; check(): Promise<void>; stop(): void } {
   const controller = new AbortController()
   const check = async (directory: string) => {
@@ -17,7 +17,7 @@ export function watchDisk(directories: readonly string[]): { signal: AbortSignal
   return { signal: controller.signal, check: checkAll, stop: () => clearInterval(timer) }
 }
 
-/** @throws AppError ERR_UNAVAILABLE where a build would be stopped soon after it began */
+/** Refuses to start on a nearly full disk. @throws AppError ERR_UNAVAILABLE */
 export async function refuseOnTightDisk(directories: readonly string[]): Promise<void> {
   for (const directory of directories) {
     const space = await diskSpace(directory).catch(() => null)
@@ -30,8 +30,8 @@ export async function refuseOnTightDisk(directories: readonly string[]): Promise
   }
 }
 
-/** Takes away what a build has written that was stopped for the disk: the next one begins without its cache. */
+/** Removes the files of a build that was stopped because of the disk: the next build starts without its cache. */
 export async function removeWritten(workspaceDirectory: string): Promise<void> {
-  // The record first: what it says is installed is about to go.
+  // Remove the state file first, because it refers to the other directories.
   for (const name of ['state.json', 'checkout', 'home', 'aside']) await rm(path.join(workspaceDirectory, name), { recursive: true, force: true })
 }

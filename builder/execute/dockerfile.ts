@@ -19,13 +19,13 @@ export interface DockerfileExecutor {
   installationId: string
   envHash: EnvHash
   confinement: Confinement
-  /** Makes `switchyard/node:<major>` (and `-slim`) exist, for a Dockerfile that starts from it. */
+  /** Creates `switchyard/node:<major>` (and `-slim`) for a Dockerfile that uses it. */
   ensureBase(major: number): Promise<unknown>
 }
 
 const ownBase = /switchyard\/node:(\d+)/g
 
-/** Builds the project's own Dockerfile by BuildKit. Build variables are BuildKit secrets (`RUN --mount=type=secret,id=KEY`), never arguments. */
+/** Builds the project's Dockerfile with BuildKit. Build variables are BuildKit secrets (`RUN --mount=type=secret,id=KEY`), never arguments. */
 export async function buildFromDockerfile(job: BuildJob, executor: DockerfileExecutor): Promise<Artifact> {
   const { request, plan, events, log } = job
   const root = path.join(job.sourceDirectory, plan.rootDirectory)
@@ -53,7 +53,7 @@ export async function buildFromDockerfile(job: BuildJob, executor: DockerfileExe
   }
 }
 
-/** With the limits and the isolation that a build in a container has, too. */
+/** Runs a build with the same limits and isolation as builds in a container. */
 async function runConfined(job: BuildJob, executor: DockerfileExecutor, file: DockerfileText, signal: AbortSignal): Promise<string> {
   const confined = await executor.confinement.begin(job.request.limits, (text) => job.log.system('build', text))
   try {
@@ -74,7 +74,7 @@ interface DockerfileText {
 async function runBuild(job: BuildJob, executor: DockerfileExecutor, file: DockerfileText, signal: AbortSignal): Promise<string> {
   const { request, plan, log, workspace } = job
   const entries = await contextEntries(file.root, file.dockerfile)
-  // A changed secret does not invalidate BuildKit's cache by itself.
+  // BuildKit does not invalidate its cache when a secret changes.
   const secretsHash = /--mount=\S*type=secret/.test(file.text) ? executor.envHash(request.env) : null
   const secretsChanged = secretsHash !== null && ((await workspace.readNote('secrets')) ?? secretsHash) !== secretsHash
   const noCache = request.noCache === true || secretsChanged || (await workspace.isCacheCleared())
@@ -126,7 +126,7 @@ async function readDockerfile(root: string, name: string): Promise<string> {
   return readFile(file, 'utf8')
 }
 
-/** The tree without what `.dockerignore` names. The Dockerfile itself always goes along. */
+/** Files of the tree, except those in `.dockerignore`. The Dockerfile is always included. */
 async function contextEntries(root: string, dockerfile: string): Promise<ArchiveEntry[]> {
   const entries = await collectOutputs(root, root, [{ from: '.', to: '.', exclude: [] }], [], () => false)
   const rules = await readFile(path.join(root, '.dockerignore'), 'utf8').catch(() => '')
@@ -135,7 +135,7 @@ async function contextEntries(root: string, dockerfile: string): Promise<Archive
   return entries.filter((entry) => entry.name === dockerfile || !ignored.ignores(entry.name))
 }
 
-/** Patterns of .dockerignore start at the root; those of .gitignore, which the library reads, match anywhere. */
+/** Converts a pattern: patterns of .dockerignore start at the root; in .gitignore, the format that the library reads, they match anywhere. */
 function anchored(rule: string): string {
   const trimmed = rule.trim()
   if (trimmed === '' || trimmed.startsWith('#')) return ''
@@ -162,12 +162,12 @@ async function describe(job: BuildJob, engine: Engine, id: string): Promise<Arti
   }
 }
 
-/** The failure of a command in the words of every other build: the limit it ran into, or its exit code and what it said last. */
+/** Describes a failed command like other builds do: the limit it exceeded, or its exit code and last output. */
 function explained(job: BuildJob, error: unknown, evidence: GroupEvidence): unknown {
   if (!isAppError(error) || error.code !== 'ERR_BUILD') return error
   const said = { reason: job.log.reason(), lastLines: job.log.lastLines() }
   const code = /exit code (\d+)/.exec(error.message)?.[1]
-  // A step that the kernel kills ends with 137; what it started and did not look after shows in the counter alone.
+  // A step killed by the kernel ends with 137; if only a child process was killed, only the counter shows it.
   const outOfMemory = evidence.oomKills > 0 || code === '137'
   const forksRefused = evidence.forksRefused > 0
   if (code !== undefined && (outOfMemory || forksRefused)) {

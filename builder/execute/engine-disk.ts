@@ -9,7 +9,7 @@ interface Dialer {
   dial(options: object, callback: (error: Error | null, answer: unknown) => void): void
 }
 
-/** Asked once: where the engine keeps images and build cache. Empty where that is no directory of this machine. */
+/** Returns the engine's storage directory, cached. Empty: not a directory of this machine. */
 export function createEngineDirectory(engine: Engine | null): () => Promise<string[]> {
   let known: string[] | null = null
   return async () => {
@@ -25,7 +25,7 @@ export function createEngineDirectory(engine: Engine | null): () => Promise<stri
   }
 }
 
-/** Has BuildKit keep no more than `keepBytes` of its cache. Returns what that freed. */
+/** Reduces BuildKit's cache to `keepBytes`. Returns the freed bytes. */
 export async function pruneEngineCache(engine: Engine, keepBytes: number): Promise<number> {
   const options = { path: `/build/prune?all=1&keep-storage=${keepBytes}`, method: 'POST', statusCodes: { 200: true, 500: 'server error' } }
   const answer = await engineCall(
@@ -41,7 +41,7 @@ export async function pruneEngineCache(engine: Engine, keepBytes: number): Promi
   return answer.SpaceReclaimed ?? 0
 }
 
-/** Images and build cache of the engine, those of others included. */
+/** Disk usage of all images and build caches of the engine, including those of other programs. */
 export async function engineUsage(engine: Engine): Promise<{ what: string; sizeBytes: number }[]> {
   const usage = (await engineCall('measuring its disk', usageDeadlineMs, () => engine.df()).catch(() => null)) as {
     LayersSize?: number

@@ -6,7 +6,7 @@ import type { FailureReason } from './reason'
 
 type Limits = BuildRequest['limits']
 
-/** What is known about a command that failed. */
+/** Facts about a failed command. */
 export interface FailedCommand {
   command: PlanCommand
   code: number | null
@@ -19,7 +19,7 @@ export interface FailedCommand {
 
 const shownLines = 6
 
-/** Why a command failed, for the person who wrote it: a limit it ran into, or its own exit code with what it said last. */
+/** Explains a failed command to users: the exceeded limit, or the exit code and the last output. */
 export function commandFailure(failed: FailedCommand): AppError {
   const said = failed.lastLines.join('\n')
   const step = failed.command.step
@@ -33,7 +33,7 @@ export function commandFailure(failed: FailedCommand): AppError {
   })
 }
 
-/** The first error of a command's output, then its last lines; each line once. */
+/** The first error of the output, then its last lines, without duplicates. */
 export const quote = ({ reason, lastLines }: Pick<FailedCommand, 'reason' | 'lastLines'>): string[] =>
   quoteOutput(reason.firstError(), lastLines, shownLines)
 

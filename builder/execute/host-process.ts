@@ -4,7 +4,7 @@ import type { BuildRequest } from '@/builder/builder'
 
 type Limits = BuildRequest['limits']
 
-/** A control group of one build: limits memory, processes and processor, and knows every process of it. */
+/** Control group of a build: limits memory, processes and CPU, and lists its processes. */
 export interface ControlGroup {
   directories: string[]
   memoryEvents: string[]
@@ -15,7 +15,7 @@ export interface ControlGroup {
 const cgroupRoot = '/sys/fs/cgroup'
 const period = 100_000
 
-/** null where control groups are not writable; the caller falls back to per-process limits. */
+/** Creates a control group; null: not permitted, so that only per-process limits apply. */
 export async function createControlGroup(name: string, limits: Limits): Promise<ControlGroup | null> {
   const version2 = await readFile(`${cgroupRoot}/cgroup.controllers`, 'utf8').then(
     (text) => ['memory', 'pids'].every((controller) => text.includes(controller)),
@@ -53,7 +53,7 @@ async function createV1(name: string, limits: Limits): Promise<ControlGroup> {
   const [memory, pids, cpu] = directories as [string, string, string]
   for (const directory of directories) await mkdir(directory, { recursive: true })
   await writeFile(`${memory}/memory.limit_in_bytes`, String(limits.memoryBytes))
-  // There only where the kernel accounts swap.
+  // Exists only if the kernel accounts swap.
   await writeFile(`${memory}/memory.memsw.limit_in_bytes`, String(limits.memoryBytes)).catch(() => {})
   await writeFile(`${pids}/pids.max`, String(limits.pids))
   await writeFile(`${cpu}/cpu.cfs_period_us`, String(period))
@@ -81,7 +81,7 @@ async function groupPids(directories: readonly string[]): Promise<number[]> {
 
 async function removeGroups(directories: readonly string[]): Promise<void> {
   for (const directory of directories) {
-    // Busy for a moment after its last process died.
+    // EBUSY shortly after the last process ended.
     for (let attempt = 0; attempt < 50; attempt++) {
       const error = await rmdir(directory).then(
         () => null,
@@ -93,14 +93,14 @@ async function removeGroups(directories: readonly string[]): Promise<void> {
   }
 }
 
-/** What a crashed control process leaves behind is found again by this record. */
+/** Record of a running build, for cleanup after a crash of the control process. */
 export interface HostBuildRecord {
   pid: number
-  /** Field 22 of /proc/<pid>/stat: a pid alone may have been given to somebody else meanwhile. */
+  /** Field 22 of /proc/<pid>/stat, because a pid may be reused. */
   startTime: string
   uid: number | null
   groups: string[]
-  /** `NAME=value` in the environment of every process of the build: how strays are found where we may not have control groups. */
+  /** `NAME=value` in the environment of every process of the build, to find its processes without control groups. */
   mark: string
 }
 
@@ -109,7 +109,7 @@ export async function processStartTime(pid: number): Promise<string | null> {
   return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null
 }
 
-/** Kills everything of a build: its group of processes, its control group, every process of its own user. Repeats until none is left. */
+/** Kills all processes of a build: its process group, its control group and its user. Repeats until no process is left. */
 export async function killHostBuild(record: HostBuildRecord): Promise<void> {
   if ((await processStartTime(record.pid)) === record.startTime) signalQuietly(-record.pid)
   for (let round = 0; round < 100; round++) {
@@ -128,11 +128,11 @@ function signalQuietly(pid: number): void {
   try {
     process.kill(pid, 'SIGKILL')
   } catch {
-    // gone already
+    // The process has ended.
   }
 }
 
-/** Processes whose environment holds the mark; a build that hides from this by clearing its environment hides from nothing else. */
+/** Processes with the mark in their environment. A build that clears its environment is still limited in all other ways. */
 async function pidsWithMark(mark: string): Promise<number[]> {
   const found: number[] = []
   for (const name of await readdir('/proc')) {
@@ -143,7 +143,7 @@ async function pidsWithMark(mark: string): Promise<number[]> {
   return found
 }
 
-/** Processes that run as this user; the uid belongs to one build at a time. A zombie is dead and only waits for its parent. */
+/** Processes of this user; a uid belongs to one build at a time. Zombies do not count. */
 async function pidsOfUser(uid: number): Promise<number[]> {
   const found: number[] = []
   for (const name of await readdir('/proc')) {

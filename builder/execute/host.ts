@@ -34,21 +34,21 @@ export interface HostExecutor {
   /** `$SWITCHYARD_HOME`. */
   home: string
   isolation: BuildIsolation
-  /** Node of the plan's major version. */
+  /** Node binary of the plan's major version. */
   nodeBinary: string
-  /** Its version; null where nothing of the result runs on it. */
+  /** Version of that Node; null: the artifact does not run on Node. */
   nodeVersion: string | null
   hostEnv: HostEnv
   caFile: string | null
   packageManagerDirectory: string | null
   staticServerFile: string
-  /** Where the record of a running build is kept, for `cleanUp` after a crash. */
+  /** Record of the running build, for `cleanUp` after a crash. */
   recordFile: string
 }
 
 /**
- * Runs the plan on the host: as a user of its own with a view of the file system of its own when we are root, in a control group where
- * those are writable, with nothing of our environment. Weaker than a container: the host's files are readable.
+ * Runs the plan on the host: as root with a user and a file system view of its own, in a control group if permitted, and with a clean
+ * environment. Weaker than a container, because the files of the host are readable.
  */
 export async function buildOnHost(job: BuildJob, executor: HostExecutor, decision: InstallDecision): Promise<Artifact> {
   await job.workspace.sync(job.sourceDirectory, job.plan)
@@ -60,7 +60,7 @@ export async function buildOnHost(job: BuildJob, executor: HostExecutor, decisio
   const sandbox = idle ? idleSandbox : await startProcess(job, executor)
   try {
     await runCommands(job, sandbox, decision)
-    // Before the tree is read: what a build left running must not swap files under a reader that is root.
+    // Stop all processes before the tree is read: a remaining process of the build must not exchange files while root reads them.
     await sandbox.kill()
     return await packageBundle(job, executor)
   } finally {
@@ -71,12 +71,12 @@ export async function buildOnHost(job: BuildJob, executor: HostExecutor, decisio
 
 const notRoot = 'builds run as your own user, and reach every port of this machine'
 
-/** The build's own user must be able to walk down to its directory. */
+/** Checks that the build's user can traverse all parent directories. */
 async function checkTraversable(directory: string): Promise<void> {
   for (let at = path.dirname(directory); at !== '/'; at = path.dirname(at)) {
     const { mode } = await stat(at)
     if (mode & 0o001) continue
-    // `$SWITCHYARD_HOME` itself may be ours to open (traversable, not listable); anything above it is not.
+    // We may make `$SWITCHYARD_HOME` traversable (not listable), but not its parents.
     if (await ownedByUs(at)) await chmod(at, (mode & 0o777) | 0o011)
     else
       throw new AppError('ERR_UNAVAILABLE', `Builds run as a user of their own, who cannot enter ${at}.`, {
@@ -85,7 +85,7 @@ async function checkTraversable(directory: string): Promise<void> {
   }
 }
 
-// A home directory of a person (/root, /home/x) is never opened up.
+// Whether we may change a directory: never a person's home directory (/root, /home/x).
 async function ownedByUs(directory: string): Promise<boolean> {
   const there = await stat(path.join(directory, 'builds')).then(
     (found) => found.isDirectory(),
@@ -148,10 +148,10 @@ async function startProcess(job: BuildJob, executor: HostExecutor): Promise<Sand
   return superviseProcess(child, output, control, executor, { uid: owner?.uid ?? null, mark: `${markName}=${deploymentId}` })
 }
 
-/** As much as a build in a container gets. */
+/** The same size as for a build in a container. */
 const scratchBytes = 2 * 1024 ** 3
 
-/** Checkout and HOME stay on one mount: package managers link from their store only within one. null where nothing can be mounted. */
+/** Checkout and HOME share one mount, because package managers create hard links from their store. null: mounts are not possible. */
 async function buildMounts(job: BuildJob, home: string): Promise<PrivateMounts | null> {
   const { directory } = job.workspace
   const scratch = path.join(directory, 'scratch')
@@ -194,7 +194,7 @@ async function superviseProcess(
     })
   }
   const record: HostBuildRecord = { pid, startTime: (await processStartTime(pid)) ?? '', ...identity, groups: control?.directories ?? [] }
-  // It waits for its first line: the record is in place before anything of the project runs.
+  // The process waits for its first input line, so that the record exists before anything of the project runs.
   await writeFileAtomic(executor.recordFile, JSON.stringify(record))
   let killed: Promise<void> | null = null
   const kill = async () => {
@@ -215,7 +215,7 @@ async function superviseProcess(
   }
 }
 
-/** Kills what the record names, after the control process that started it has died. */
+/** Kills the processes of a record, after the control process that started them has died. */
 export async function cleanUpHostBuild(recordFile: string): Promise<void> {
   const text = await readFile(recordFile, 'utf8').catch(() => null)
   if (text === null) return
@@ -223,7 +223,7 @@ export async function cleanUpHostBuild(recordFile: string): Promise<void> {
   await removeRecord(recordFile)
 }
 
-/** Packs the outputs into the storage. Nothing of the build may run by then. */
+/** Packs the outputs into storage. No process of the build may run at this time. */
 export async function packageBundle(job: BuildJob, executor: Pick<HostExecutor, 'storage' | 'staticServerFile' | 'nodeVersion'>): Promise<Artifact> {
   const { plan, events, log } = job
   await events.onStepStart('package')

@@ -5,7 +5,7 @@ import { isAppError } from '@/shared/errors'
 import { type ArchiveEntry, archiveBytes, archiveSize } from './archive'
 import { type TarOwner, tarEnd, tarHeader, tarPadding } from './tar'
 
-/** The part of an image's configuration that we write. */
+/** The fields of an image's configuration that we set. */
 export interface ImageConfig {
   Env: string[]
   Cmd: string[]
@@ -17,9 +17,9 @@ export interface ImageConfig {
 }
 
 export interface LayerSpec {
-  /** Layers (diff ids) below; the engine has them already, so they are left out of the archive. */
+  /** Diff ids of the base layers; the engine has them, so the archive omits them. */
   baseLayers: readonly string[]
-  /** Image of these layers, for engines that do not take an archive without them. */
+  /** Base image, for engines that reject an archive without base layers. */
   baseImage: string | null
   entries: readonly ArchiveEntry[]
   owner: TarOwner
@@ -27,12 +27,12 @@ export interface LayerSpec {
   /** `name:tag` */
   tag: string
   signal?: AbortSignal
-  /** Called when the last file has been read: from then on the tree may change. */
+  /** Called when the last file was read: the tree may change afterwards. */
   onRead?: () => void
 }
 
 export interface LoadedImage {
-  /** `sha256:…` of the image's configuration. */
+  /** `sha256:…` of the image configuration. */
   id: string
   layerBytes: number
 }
@@ -43,8 +43,8 @@ const rootOwner = { uid: 0, gid: 0 }
 const loadDeadlineMs = 10 * 60_000
 
 /**
- * Adds one layer to the base's and loads the image. Deterministic: equal entries and configuration give the same image id.
- * The layer streams into the engine while it is hashed; the configuration, which names the hash, follows it in the archive.
+ * Adds one layer to the base and loads the image. Deterministic: equal entries and configuration give the same image id. The layer is hashed
+ * while it streams into the engine; the configuration, which contains the hash, follows it in the archive.
  */
 export async function loadLayer(engine: Engine, spec: LayerSpec): Promise<LoadedImage> {
   const result: LoadedImage = { id: '', layerBytes: archiveSize(spec.entries) }
@@ -61,7 +61,7 @@ export async function loadLayer(engine: Engine, spec: LayerSpec): Promise<Loaded
     )
     return result
   } catch (error) {
-    // Engines with the containerd image store want every layer in the archive; a commit works on all of them.
+    // Engines with the containerd image store require every layer in the archive; a commit works on all engines.
     if (spec.baseImage === null || spec.signal?.aborted || !isAppError(error) || error.code !== 'ERR_INTERNAL') throw error
     return commitLayer(engine, spec, spec.baseImage)
   }
@@ -95,7 +95,7 @@ async function* thinArchive(spec: LayerSpec, result: LoadedImage): AsyncGenerato
   yield tarEnd
 }
 
-/** The slower way that every engine knows: files into a container that never runs, then a commit. Its image id is not deterministic. */
+/** Slower fallback for all engines: copies files into a container that never runs, and commits it. The image id is not deterministic. */
 export async function commitLayer(engine: Engine, spec: LayerSpec, baseImage: string): Promise<LoadedImage> {
   const container = await engineCall('creating a container to pack', 30_000, () =>
     engine.createContainer({ Image: baseImage, Cmd: ['true'], Labels: spec.config.Labels }),
@@ -109,7 +109,7 @@ export async function commitLayer(engine: Engine, spec: LayerSpec, baseImage: st
     )
     spec.onRead?.()
     const [repo, tag] = splitTag(spec.tag)
-    // The engine takes the configuration as the body; the types only know the query.
+    // The engine reads the configuration from the body; the types support only the query.
     const options = { repo, tag, pause: false, ...spec.config }
     const made = (await engineCall('committing the image', loadDeadlineMs, () => container.commit(options), spec.signal)) as { Id: string }
     return { id: made.Id, layerBytes: archiveSize(spec.entries) }

@@ -1,9 +1,9 @@
 import type { Reach } from '@/shared/node/reach'
 import { buildUsers, UserFirewall } from '@/shared/node/user-firewall'
 
-/** Keeps builds on the host from ports of this machine, by the user each of them has. */
+/** Denies builds on the host access to ports of this machine, by user. */
 export interface BuildIsolation {
-  /** From now until `release` this user is kept away. `weakness`: why it is not, for people. */
+  /** Restricts this user until `release`. `weakness`: a sentence for users about missing isolation. */
   close(uid: number): Promise<{ weakness: string | null; release(): Promise<void> }>
 }
 

@@ -6,36 +6,36 @@ import { canceled, commandFailure, diskFailure, floodFailure, timeFailure } from
 import type { BuildLog } from './log'
 import { type CommandResult, SandboxGone } from './steps'
 
-/** One execution: everything the executors share. */
+/** A running build: the data that all executors share. */
 export interface BuildJob {
   request: BuildRequest
   plan: BuildPlan
-  /** The fetched tree. */
+  /** The fetched source. */
   sourceDirectory: string
   workspace: Workspace
   log: BuildLog
   events: BuildEvents
-  /** Aborted by the person. */
+  /** Aborted when the user cancels. */
   signal: AbortSignal
-  /** Aborted when the build's time is over. */
+  /** Aborted at the time limit of the build. */
   timeout: AbortSignal
-  /** Aborted when the disk is about to be full. */
+  /** Aborted when the disk is nearly full. */
   diskFull: AbortSignal
-  /** Looks at the disk now, and aborts `diskFull` if there is too little left: what failed a moment ago may have failed for that. */
+  /** Checks the disk now and aborts `diskFull` if necessary: it may be the cause of a failure. */
   checkDisk(): Promise<void>
 }
 
-/** A started place where the plan's commands run one after another. */
+/** A running environment that executes the plan's commands sequentially. */
 export interface Sandbox {
   run(onLine: (stream: 'stdout' | 'stderr', text: string) => void): Promise<CommandResult>
   skip(): void
-  /** Whether the kernel killed something of it for memory, known after it ended. */
+  /** Whether the kernel killed a process because of memory; known after the end. */
   outOfMemory(): Promise<boolean>
-  /** Kills everything in it, at once. */
+  /** Kills all processes at once. */
   kill(): Promise<void>
 }
 
-/** For a build in which nothing has to run. */
+/** Sandbox for a build without commands. */
 export const idleSandbox: Sandbox = {
   run: () => Promise.reject(new AppError('ERR_INTERNAL', 'a build without commands was asked to run one')),
   skip: () => {},
@@ -43,14 +43,14 @@ export const idleSandbox: Sandbox = {
   kill: async () => {},
 }
 
-/** Which install commands can be left out because their result of the build before is still there. */
+/** Decides which install commands can be skipped because their earlier result still exists. */
 export interface InstallDecision {
   skip: ReadonlySet<PlanCommand>
 }
 
 /**
- * Runs the plan's commands in order, records their steps, and turns cancel, time, log flood and failure into AppErrors.
- * The sandbox is killed on every way out but success.
+ * Runs the plan's commands in order and records their steps. Converts cancellation, time limit, log flood and failure to AppErrors. Kills the
+ * sandbox unless all commands succeed.
  */
 export async function runCommands(job: BuildJob, sandbox: Sandbox, decision: InstallDecision): Promise<void> {
   for (const [index, command] of job.plan.commands.entries()) {
@@ -82,7 +82,7 @@ export async function runCommands(job: BuildJob, sandbox: Sandbox, decision: Ins
 
 async function runCommand(job: BuildJob, sandbox: Sandbox, command: PlanCommand): Promise<void> {
   const { request, log } = job
-  // Commands of our own plans run over many lines; the first says enough.
+  // Our own commands have many lines; show the first.
   const [first = '', ...rest] = command.command.split('\n')
   log.system(command.step, `$ ${first.length > 200 || rest.length > 0 ? `${first.slice(0, 120)} …` : first}`)
   const stopped = firstAbort(stopSignals(job))
@@ -105,19 +105,19 @@ async function runCommand(job: BuildJob, sandbox: Sandbox, command: PlanCommand)
   }
 }
 
-/** Everything that stops a build from outside. */
+/** All signals that stop a build from outside. */
 export function stopSignals(job: BuildJob): AbortSignal[] {
   return [job.signal, job.timeout, job.diskFull, job.log.flood]
 }
 
-/** The reason a build was stopped from outside; the person's wish comes first. */
+/** The reason of an abort; cancellation by the user comes first. */
 export function abortReason(job: Pick<BuildJob, 'signal' | 'timeout' | 'request'> & { diskFull?: AbortSignal }, step: string): AppError {
   if (job.signal.aborted) return canceled(step)
   if (job.diskFull?.aborted) return diskFailure(step)
   return job.timeout.aborted ? timeFailure(step, job.request.limits) : floodFailure(step)
 }
 
-/** Resolves when any of the signals is aborted; `release` takes the listeners off again. */
+/** Resolves when any of the signals is aborted; `release` removes the listeners. */
 export function firstAbort(signals: readonly AbortSignal[]): { promise: Promise<'aborted'>; release(): void } {
   let onAbort = () => {}
   const promise = new Promise<'aborted'>((resolve) => {
@@ -135,7 +135,7 @@ export function firstAbort(signals: readonly AbortSignal[]): { promise: Promise<
   }
 }
 
-/** Environment of a build: the plan's, then the project's own; never the platform's. */
+/** Environment of a build: the plan's variables, then the project's; never the platform's. */
 export function buildEnvironment(job: Pick<BuildJob, 'plan' | 'request'>, base: Readonly<Record<string, string>>): Record<string, string> {
   return { ...base, ...job.plan.buildEnv, ...job.request.env }
 }

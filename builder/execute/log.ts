@@ -4,27 +4,27 @@ import { FailureReason } from './reason'
 
 type Stream = LogRecord['stream']
 
-/** A build that writes more than this is stopped: long past what anybody reads. */
+/** A build that writes more than this is stopped. */
 export const maxLogBytes = 128 * 1024 * 1024
 const maxLogLines = 2_000_000
-/** A line is looked at for secrets up to here; the rest of it is dropped. */
+/** Maximum characters of a line; the rest is dropped. */
 const maxPendingChars = 64 * 1024
 const tailLines = 40
-/** Kept of the end of each step once the log is long. */
+/** Number of last lines kept of each step after the head of a long log. */
 const heldLines = 5_000
 const headLines = maxBuildLogLines - heldLines
 /** Sequences that put the cursor to the beginning of the line, as progress displays do instead of a carriage return. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: escape sequences are control characters
 const toLineBeginning = /\u001b\[[01]?G/g
 
-/** The last state of a line that was redrawn; carriage returns at its end redraw nothing. */
+/** The last state of a line that was redrawn; carriage returns at its end do not count. */
 function lastState(text: string): string {
   const line = text.replace(toLineBeginning, '\r')
   const end = /\r*$/.exec(line)?.index ?? line.length
   return line.slice(line.lastIndexOf('\r', end - 1) + 1)
 }
 
-/** Cuts bytes into lines of text: valid UTF-8, no NUL (Postgres refuses it), the last state of a line redrawn by carriage returns. */
+/** Splits bytes into lines of text: valid UTF-8, no NUL (Postgres refuses it), only the last state of a redrawn line. */
 export class LineSplitter {
   private readonly decoder = new TextDecoder()
   private pending = ''
@@ -38,7 +38,7 @@ export class LineSplitter {
     this.pending = parts.pop() ?? ''
     for (const part of parts) this.emit(part)
     if (this.pending.length <= maxPendingChars) return
-    // A progress display redraws one line for as long as it lasts, and only its last state counts.
+    // A progress display redraws one line many times; only its last state is kept.
     const state = lastState(this.pending)
     if (state.length < this.pending.length) this.discarding = false
     this.pending = state
@@ -66,19 +66,19 @@ export class LineSplitter {
 
 type Line = Omit<LogRecord, 'at'>
 
-/** The log of one build: masked, bounded (its head and the end of each step are kept), with the reason of a failure at hand. */
+/** The log of a build: masked and bounded (its head and the end of each step are kept). Also finds the reason of a failure. */
 export class BuildLog {
   private lines = 0
   private bytes = 0
   private tail: string[] = []
-  /** The newest lines past the head, in a ring that begins at `held % heldLines`; kept back until the step ends. */
+  /** Ring buffer of the newest lines after the head, starting at `held % heldLines`; written at the end of the step. */
   private ring: Line[] = []
   private held = 0
   private why = new FailureReason()
   private readonly mask: (text: string) => string
   private readonly onLog: (line: Line) => void
   private readonly flooded = new AbortController()
-  /** Aborted when the build has written more than any log may hold. */
+  /** Aborted when the output of the build exceeds the limit. */
   readonly flood: AbortSignal = this.flooded.signal
   constructor(onLog: (line: Line) => void, secrets: Readonly<Record<string, string>>) {
     this.onLog = onLog
@@ -87,7 +87,7 @@ export class BuildLog {
   line(step: string, stream: Stream, text: string): void {
     this.bytes += text.length + 1
     if (this.bytes > maxLogBytes || this.lines > maxLogLines) this.stopFlood()
-    // Past the bound only the end of the build is awaited.
+    // Beyond the limit, drop output until the build ends.
     if (this.flood.aborted && stream !== 'system') return
     const shown = cutBytes(this.mask(text))
     if (stream !== 'system') this.why.look(shown)
@@ -119,7 +119,7 @@ export class BuildLog {
     this.tail = []
     this.why = new FailureReason()
   }
-  /** Hands out what was kept back of a log that is too long. */
+  /** Writes the buffered last lines of a step in a long log. */
   endStep(): void {
     const { ring, held } = this
     this.ring = []
@@ -132,7 +132,7 @@ export class BuildLog {
   lastLines(): readonly string[] {
     return this.tail
   }
-  /** What the output of this step says about a failure. */
+  /** The reason of a failure, according to the output of this step. */
   reason(): FailureReason {
     return this.why
   }

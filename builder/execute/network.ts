@@ -4,15 +4,15 @@ import { type Engine, engineCall } from '@/builder/engine'
 import type { BuildLogger, HostEnv } from '@/builder/options'
 import { isAppError } from '@/shared/errors'
 
-/** The runtime's firewall keeps every bridge whose interface begins with this from the ports of this machine (`runtime/docker/firewall.ts`). */
+/** Prefix of bridge interfaces that the runtime's firewall isolates from this machine (`runtime/docker/firewall.ts`). */
 const bridgePrefix = 'swy-'
 const deadlineMs = 20_000
-/** The engine's own, which every engine has. */
+/** The default network of every engine. */
 export const defaultNetwork = 'bridge'
 
 /**
- * One network for the build containers of this installation: they reach the internet, but neither each other nor this machine.
- * The default bridge where a proxy or registry runs on this machine itself, or where the engine has no subnet left.
+ * Creates one network for the build containers of this installation: it reaches the internet, but no other build and not this machine. Falls
+ * back to the default bridge if a proxy or registry runs on this machine, or if the engine has no free subnet.
  */
 export function createBuildNetwork(engine: Engine, installationId: string, hostEnv: HostEnv, logger: BuildLogger): () => Promise<string> {
   const name = `switchyard-build-${installationId}`
@@ -24,7 +24,7 @@ export function createBuildNetwork(engine: Engine, installationId: string, hostE
       await create(engine, name, installationId)
       return name
     } catch (error) {
-      // Another process was faster.
+      // Another process created the network at the same time.
       if (await exists(engine, name)) return name
       logger.warn({ err: error }, 'builds use the default network')
       return defaultNetwork
@@ -60,7 +60,7 @@ function create(engine: Engine, name: string, installationId: string): Promise<u
   return engineCall('creating the build network', deadlineMs, () => engine.createNetwork(options))
 }
 
-/** Whether what builds need to reach (a proxy, a registry) answers on an address of this machine. */
+/** Whether a required proxy or registry has an address of this machine. */
 function usesThisMachine(hostEnv: HostEnv): boolean {
   const own = new Set(
     Object.values(networkInterfaces())

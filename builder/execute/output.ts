@@ -11,33 +11,33 @@ const lookEveryMs = 50
 const chunkBytes = 64 * 1024
 
 /**
- * What the commands of a build print goes to two files, which are read while they grow. A pipe or a socket would lose the end: Node
- * writes to them without waiting, and `process.exit` drops what its reader has not taken yet. What bounds the files is the bound of the log.
+ * Output of the commands of a build, in two files that are read while they grow. With a pipe or socket, output could be lost: Node writes
+ * asynchronously, and `process.exit` drops unread data. The size of the files is limited like the log.
  */
 export interface BuildOutput {
-  /** Holds `stdout` and `stderr`. */
+  /** Directory of the files `stdout` and `stderr`. */
   directory: string
   onChunk(listener: Listener): void
-  /** Reads to the end of both files: once a command has ended, all that it printed. */
+  /** Reads both files to their end; call after a command has ended. */
   drain(): Promise<void>
   close(): Promise<void>
 }
 
 export interface OutputBound {
-  /** Nothing of a file is read beyond this. */
+  /** Maximum bytes that are read of a file. */
   maxBytes: number
-  /** Called when a file has grown past it: nothing else holds a writer back. */
+  /** Called when a file exceeds the maximum, because writers are not slowed down otherwise. */
   onFlood(): void
 }
 
-/** Makes both files anew, writable for the build's user; the directory itself stays ours. */
+/** Creates both files, writable for the build's user; the directory stays ours. */
 export async function openOutput(directory: string, owner: TreeOwner | null, bound: OutputBound): Promise<BuildOutput> {
   await rm(directory, { recursive: true, force: true })
   await mkdir(directory, { recursive: true, mode: 0o711 })
   const files = await Promise.all(
     streams.map(async (stream) => {
       const file = path.join(directory, stream)
-      // Kept open from before the build runs: whatever it does to the name, this file is read.
+      // Keep the file open: the build may rename or replace it.
       const handle = await open(file, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o600)
       if (owner) await lchown(file, owner.uid, owner.gid)
       return { stream, handle, position: 0 }
@@ -53,11 +53,11 @@ export async function openOutput(directory: string, owner: TreeOwner | null, bou
     }
   }
   const next = () => {
-    // A read that fails now is tried at the next look; the last look, by `drain`, reports it.
+    // A failed read is repeated next time; `drain` reports the last failure.
     turn = turn.catch(() => {}).then(() => (closed ? undefined : look()))
     return turn
   }
-  /** Between the pieces that are being read, too: a writer may be a hundred times as fast as we are. */
+  /** Check the size between pieces too: a writer can be much faster than the reader. */
   const measure = async () => {
     for (const { handle } of files) if ((await handle.stat()).size > bound.maxBytes) bound.onFlood()
   }

@@ -6,10 +6,10 @@ import { AppError } from '@/shared/errors'
 import { cacheDirectory } from '@/shared/release'
 import type { ArchiveEntry } from './archive'
 
-/** Where the platform's static server lies in an artifact: `start.argv` of a static site names it. */
+/** Path of the static server in an artifact; `start.argv` of a static site refers to it. */
 export const staticServerPath = '.switchyard/static-server.mjs'
 
-/** Files the platform itself adds to an artifact. */
+/** Files that the platform adds to an artifact. */
 export async function platformFiles(plan: BuildPlan, staticServerFile: string): Promise<ArchiveEntry[]> {
   if (plan.nextDirectory !== undefined) return filesOfNext(plan.nextDirectory)
   if (!plan.staticSite) return []
@@ -23,7 +23,7 @@ export async function platformFiles(plan: BuildPlan, staticServerFile: string): 
   return [{ name: staticServerPath, type: 'file', mode: 0o644, size: content.length, content }]
 }
 
-/** Next.js keeps images and fetched data in `<dist>/cache`: in a release, which is read-only, that is a link to where it may write. */
+/** Next.js writes images and fetched data to `<dist>/cache`. A release is read-only, so this is a link to its writable directory. */
 function filesOfNext(nextDirectory: string): ArchiveEntry[] {
   const files = Object.entries(nextFiles(nextDirectory)).map(([name, text]): ArchiveEntry => {
     const content = Buffer.from(text)

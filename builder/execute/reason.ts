@@ -1,8 +1,8 @@
 import { FirstError, plain } from '@/shared/first-error'
 
-/** Why a command failed, read from what it prints while it prints it: a reason may lie thousands of lines before the end. */
+/** Finds the reason of a failed command while it runs: the reason may be printed thousands of lines before the end. */
 
-/** What to do about output of a known kind; the first that fits any line wins over those below it. */
+/** Advice for known kinds of output, by priority: the first rule that matches any line wins. */
 const rules: { pattern: RegExp; advice: string }[] = [
   {
     pattern:
@@ -47,15 +47,15 @@ const rules: { pattern: RegExp; advice: string }[] = [
   },
 ]
 
-/** What every line has that any of the rules fits: most lines of a log are ruled out by it. */
+/** Cheap filter: matches every line that any of the rules matches, and few others. */
 const suspicious = /err|lock|YN0|ERR_|E[A-Z]{4}|not found|couldn't|could not|no version|resolve|gyp|cannot|module/i
 
-/** Follows the output of one command. */
+/** Reads the output of one command. */
 export class FailureReason {
   private rule = rules.length
   private readonly first = new FirstError()
 
-  /** Takes a line as it is shown (masked). */
+  /** Processes a masked line. */
   look(line: string): void {
     this.first.look(line)
     if (!suspicious.test(line)) return
@@ -64,12 +64,12 @@ export class FailureReason {
     if (found >= 0) this.rule = found
   }
 
-  /** What to do, where the output is of a known kind. */
+  /** Advice, if the output is of a known kind. */
   advice(): string | null {
     return rules[this.rule]?.advice ?? null
   }
 
-  /** The first error with the lines that belong to it; empty when nothing looked like one. */
+  /** The first error with its continuation lines; empty: no error found. */
   firstError(): readonly string[] {
     return this.first.lines()
   }

@@ -4,7 +4,7 @@ import grpc from '@grpc/grpc-js'
 import protobuf from 'protobufjs'
 import type { Engine } from '@/builder/engine'
 
-/** BuildKit calls us back over this connection (gRPC on a hijacked HTTP/1.1 request) to fetch secrets; it never sees the others. */
+/** A connection (gRPC on a hijacked HTTP/1.1 request) over which BuildKit fetches the requested secrets from us. */
 export interface BuildSession {
   id: string
   close(): void
@@ -20,7 +20,7 @@ message GetSecretResponse { bytes data = 1; }`).root
 const secretRequest = messages.lookupType('moby.buildkit.secrets.v1.GetSecretRequest')
 const secretResponse = messages.lookupType('moby.buildkit.secrets.v1.GetSecretResponse')
 
-/** What `dial` of the engine's transport takes; its types leave hijacked requests out. */
+/** Parameters of `dial` of the engine's transport; its types lack hijacked requests. */
 interface Dialer {
   dial(options: object, callback: (error: Error | null, socket: Duplex) => void): void
 }
@@ -38,7 +38,7 @@ export function openSession(engine: Engine, secrets: Readonly<Record<string, str
     const options = { method: 'POST', path: '/session', hijack: true, headers, statusCodes: { 200: true, 101: true, 500: 'server error' } }
     ;(engine.modem as unknown as Dialer).dial(options, (error, socket) => {
       if (error) return reject(error)
-      // The engine ends the connection with the build; that is no error of ours.
+      // The engine closes the connection at the end of the build.
       socket.on('error', () => {})
       const server = secretServer(secrets)
       server.createConnectionInjector(grpc.ServerCredentials.createInsecure()).injectConnection(socket)

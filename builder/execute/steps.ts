@@ -2,19 +2,19 @@ import { randomBytes } from 'node:crypto'
 import { LineSplitter } from './log'
 import type { BuildOutput } from './output'
 
-/** How one command ended. */
+/** Result of a command. */
 export interface CommandResult {
   code: number
-  /** Processes the kernel killed for memory, so far. */
+  /** Number of processes killed because of memory so far. */
   oomKills: number
-  /** Forks refused for the process limit, so far. */
+  /** Number of forks refused by the process limit so far. */
   forksRefused: number
 }
 
 /**
- * Runs inside the sandbox and waits for a line before each command, so that a step can be recorded before its side effect and all
- * steps share one sandbox. The line carries a word that only this shell knows; the line that tells how the command ended begins with it,
- * and no command can write it. What commands print goes to files. Builtins only: it must also work when no process can be started any more.
+ * Runs inside the sandbox. Waits for a line before each command, so that steps can be recorded before their side effects and share one sandbox.
+ * The line contains a random word; the line that reports the end of the command starts with it, so a command cannot forge the report. Output
+ * goes to files. Uses only builtins, because it must work when no process can be started.
  */
 const script = `directory=$1; output=$2; memory=$3; pids=$4; shift 4
 count() { n=0; for f in $2; do if [ -r "$f" ]; then while read -r k v; do if [ "$k" = "$1" ]; then n=$v; fi; done <"$f"; fi; done; }
@@ -31,7 +31,7 @@ IFS= read -r end
 
 export function stepScript(options: {
   directory: string
-  /** Where the files of `BuildOutput` lie, as the sandbox sees it. */
+  /** Directory of the `BuildOutput` files inside the sandbox. */
   output: string
   memoryEvents: readonly string[]
   pidsEvents: readonly string[]
@@ -44,7 +44,7 @@ export function stepScript(options: {
 type Stream = 'stdout' | 'stderr'
 type Line = (stream: Stream, text: string) => void
 
-/** The near end of the script: tells it to go on, hands out the lines of its commands, knows how each command ended. */
+/** The other side of the script: starts commands, passes on their output, and returns their results. */
 export class StepChannel {
   private readonly input: NodeJS.WritableStream
   private readonly output: BuildOutput
@@ -58,7 +58,7 @@ export class StepChannel {
   constructor(input: NodeJS.WritableStream, output: BuildOutput) {
     this.input = input
     this.output = output
-    // A sandbox that dies closes its end; what that means is said by `closed`.
+    // Errors of a dying sandbox are reported by `closed`.
     input.on('error', () => {})
     const make = (name: Stream) => new LineSplitter((text) => this.onLine(name, text))
     this.splitters = { stdout: make('stdout'), stderr: make('stderr') }
@@ -67,7 +67,7 @@ export class StepChannel {
     output.onChunk((stream, chunk) => this.splitters[stream].push(chunk))
   }
 
-  /** What the script itself writes: on `stdout` how commands ended, on `stderr` why one could not be run. */
+  /** Reads the script's own output: reports on `stdout`, errors on `stderr`. */
   feed(stream: Stream, chunk: Uint8Array): void {
     if (stream === 'stdout') this.ends.push(chunk)
     else this.ownWords.push(chunk)
@@ -77,7 +77,7 @@ export class StepChannel {
     this.input.write('skip\n')
   }
 
-  /** Runs the next command. @throws SandboxGone when the sandbox ended before the command did. */
+  /** Runs the next command. @throws SandboxGone when the sandbox ends before the command. */
   run(onLine: Line): Promise<CommandResult> {
     if (this.gone) return Promise.reject(this.gone)
     this.onLine = onLine
@@ -92,7 +92,7 @@ export class StepChannel {
     this.fail(new SandboxGone(code))
   }
 
-  /** Nothing more comes: the command that runs, and every later one, ends with this error. */
+  /** The sandbox has ended: the current command and all later ones fail with this error. */
   fail(error: Error): void {
     this.gone ??= error
     const { waiting } = this
@@ -100,7 +100,7 @@ export class StepChannel {
     void this.endOutput().finally(() => waiting?.reject(this.gone ?? error))
   }
 
-  /** Every line that has been printed is handed out, the last one also without its end. */
+  /** Passes on all printed lines, including an incomplete last line. */
   private async endOutput(): Promise<void> {
     await this.output.drain()
     for (const splitter of [...Object.values(this.splitters), this.ownWords]) splitter.end()
@@ -108,7 +108,7 @@ export class StepChannel {
 
   private async take(text: string): Promise<void> {
     const { waiting } = this
-    // Anything else was written by a process that found the script's own stream.
+    // Another process wrote to the script's stream: ignore it.
     if (!waiting || !text.startsWith(`${waiting.word} `)) return
     this.waiting = null
     const [code, oomKills, forksRefused] = text
@@ -122,7 +122,7 @@ export class StepChannel {
   }
 }
 
-/** The container or process that ran the steps ended before the step did. */
+/** The sandbox ended before the command did. */
 export class SandboxGone extends Error {
   readonly code: number | null
   constructor(code: number | null) {

@@ -8,9 +8,8 @@ export interface TreeOwner {
 }
 
 /**
- * Makes `to` equal to `from`, but leaves the directories named in `keep` (relative) alone: the project's caches. Files that are equal
- * are not touched, so that tools which look at times keep their caches too.
- * `to` was written by earlier builds: no link in it is followed, everything is replaced, never written through.
+ * Makes `to` equal to `from`, except for the directories in `keep` (relative), which contain caches. Equal files are not touched, because some
+ * caches depend on modification times. Earlier builds wrote `to`: links are never followed, and files are replaced instead of overwritten.
  */
 export async function syncTree(from: string, to: string, options: { keep: readonly string[]; owner: TreeOwner | null }): Promise<void> {
   await mkdir(to, { recursive: true, mode: 0o700 })
@@ -44,7 +43,7 @@ async function syncDirectory(from: string, to: string, below: string, settings: 
   })
 }
 
-/** A directory on the way to a kept one is emptied around it. */
+/** Empties a directory, except for kept directories below it. */
 async function removeUnlessKept(target: string, relative: string, keep: ReadonlySet<string>, isDirectory: boolean): Promise<void> {
   if (isDirectory && keep.has(relative)) return
   if (!isDirectory || ![...keep].some((name) => name.startsWith(`${relative}/`))) {
@@ -66,7 +65,7 @@ async function syncLink(source: string, target: string, owner: TreeOwner | null)
 async function syncFile(source: string, target: string, owner: TreeOwner | null): Promise<void> {
   const [wanted, found] = await Promise.all([lstat(source), lstat(target).catch(() => null)])
   const mode = wanted.mode & 0o111 ? 0o755 : 0o644
-  // A file with a second name may be somebody else's: replaced, not trusted.
+  // Replace a file with several hard links: another path could modify it.
   if (found?.isFile() && found.size === wanted.size && (found.mode & 0o777) === mode && found.nlink === 1 && (await sameContent(source, target)))
     return
   if (found) await rm(target, { recursive: true, force: true })

@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer'
 
-/** What a tar entry says besides its bytes. Owner names and devices are left out: equal trees give equal archives. */
+/** Header fields of a tar entry, without owner names and devices, so that equal trees give equal archives. */
 export interface TarHeader {
   /** Relative path without a trailing slash. */
   name: string
@@ -8,7 +8,7 @@ export interface TarHeader {
   mode: number
   size: number
   linkname?: string
-  /** Seconds. */
+  /** In seconds. */
   mtime?: number
 }
 
@@ -19,11 +19,11 @@ export interface TarOwner {
 
 const block = 512
 const typeFlags = { file: '0', directory: '5', symlink: '2' } as const
-/** 1980-01-01, the earliest time a zip can hold. */
+/** 1980-01-01, the earliest time in a zip. */
 export const epochSeconds = 315_532_800
 export const tarEnd: Buffer = Buffer.alloc(2 * block)
 
-/** Bytes an entry takes, header and padding included. */
+/** Size of an entry with header and padding. */
 export function tarEntrySize(header: TarHeader): number {
   return paxOf(header).length + block + roundUp(header.type === 'file' ? header.size : 0)
 }
@@ -32,7 +32,7 @@ export function tarPadding(size: number): Buffer {
   return Buffer.alloc(roundUp(size) - size)
 }
 
-/** Header block of one entry, with a PAX record in front where ustar is too short (POSIX.1-2017, pax interchange format). */
+/** Header of an entry, preceded by a PAX record if ustar is not sufficient (POSIX.1-2017, pax interchange format). */
 export function tarHeader(header: TarHeader, owner: TarOwner): Buffer {
   const name = header.type === 'directory' ? `${header.name}/` : header.name
   const main = ustar(cut(name), typeFlags[header.type], { ...header, linkname: cut(header.linkname ?? '') }, owner)
@@ -53,12 +53,12 @@ function paxOf(header: TarHeader): Buffer {
   return Buffer.concat([head, body, tarPadding(body.length)])
 }
 
-// ustar holds 100 bytes of ASCII; everything else goes into a PAX record.
+// Creates a PAX record for a value that ustar cannot hold (more than 100 bytes, or not ASCII).
 function record(key: string, value: string): string {
   return Buffer.byteLength(value) > 100 || !/^[\x20-\x7e]*$/.test(value) ? paxRecord(key, value) : ''
 }
 
-// The length in front counts itself, so it is found by trying.
+// The length prefix includes its own digits, so try until it fits.
 function paxRecord(key: string, value: string): string {
   const rest = ` ${key}=${value}\n`
   let length = Buffer.byteLength(rest) + 1

@@ -15,7 +15,7 @@ import { type ArchiveEntry, archiveBytes } from './archive'
 
 // biome-ignore lint/style/noProcessEnv: a test's engine is named by the harness
 export const dockerSocket = (process.env.DOCKER_HOST ?? 'unix:///var/run/docker.sock').replace('unix://', '')
-/** Integrity of a small package with no dependencies, as `npm install` writes it. */
+/** Integrity hash of a small package without dependencies, as `npm install` writes it. */
 export const smallApp: Record<string, string> = {
   'package.json': JSON.stringify({
     name: 'app',
@@ -42,7 +42,7 @@ export const smallApp: Record<string, string> = {
   'server.js': `const ms = require('ms'); require('node:http').createServer((q, s) => s.end('one day is ' + ms(86400000))).listen(process.env.PORT, '0.0.0.0')`,
 }
 
-/** An app without dependencies whose build is this command. */
+/** An app without dependencies and with this build command. */
 export function appWithBuild(command: string, more: Record<string, string> = {}): Record<string, string> {
   return {
     'package.json': JSON.stringify({ name: 'app', version: '1.0.0', private: true, scripts: { build: command, start: 'node server.js' } }),
@@ -83,7 +83,7 @@ export async function startBuilder(overrides: Partial<BuilderOptions> = {}) {
 
 export type TestBuilder = Awaited<ReturnType<typeof startBuilder>>
 
-/** Records what a build says. */
+/** Records the events of a build. */
 export function recorder() {
   const lines: { step: string; stream: string; text: string }[] = []
   const steps: { step: string; status: string; cached: boolean }[] = []
@@ -112,7 +112,7 @@ export function recorder() {
   }
 }
 
-/** A request whose source is these files. */
+/** A build request for these files. */
 export async function requestFor(test: TestBuilder, files: Record<string, string>, overrides: Partial<BuildRequest> = {}): Promise<BuildRequest> {
   const entries: ArchiveEntry[] = Object.entries(files)
     .sort(([a], [b]) => (a < b ? -1 : 1))

@@ -5,13 +5,13 @@ import { z } from 'zod'
 import { writeFileAtomic } from '@/shared/node/atomic-file'
 import { baseEnv, exec } from '@/shared/node/exec'
 
-/** What is known about files of this machine, by path, size and time of change. Reading it again costs a `stat` instead of seconds. */
+/** Cached facts about files of this machine, by path, size and change time, which avoid reading large files again. */
 export interface FileFacts {
   /** sha256 of the content, in hex. */
   digest(file: string): Promise<string>
-  /** Paths of the shared libraries that the dynamic linker loads for a program; none for a script or a static program. */
+  /** Paths of the shared libraries of a program; empty for a script or a static program. */
   libraries(program: string): Promise<string[]>
-  /** Writes what was learnt. */
+  /** Saves new facts to disk. */
   save(): Promise<void>
 }
 
@@ -24,7 +24,7 @@ const factsSchema = z.record(
 )
 type Facts = z.infer<typeof factsSchema>
 
-/** Opens the facts kept in `file`; one that is missing or damaged is begun anew. */
+/** Opens the cache `file`; a missing or damaged cache starts empty. */
 export async function openFileFacts(file: string): Promise<FileFacts> {
   const facts: Facts = await readFacts(file)
   const linker = await stampOf(linkerCache)
@@ -69,7 +69,7 @@ async function readFacts(file: string): Promise<Facts> {
   }
 }
 
-/** Differs when the file may have changed; the time of its inode's change tells of a write that kept size and date. */
+/** Identifies the state of a file. Includes the inode's change time, which also changes when size and modification time are preserved. */
 async function stampOf(file: string): Promise<string> {
   const found = await stat(file, { bigint: true }).catch(() => null)
   return found ? [found.size, found.mtimeNs, found.ctimeNs, found.ino].join(' ') : 'missing'

@@ -8,29 +8,29 @@ import { rootfsHash, runRootfs, toolsRootfs } from './rootfs'
 
 export { createTools, type Tools } from './node-binary'
 
-/** An image that builds or apps start from. */
+/** A base image of builds or apps. */
 export interface BaseImage {
   id: string
   tag: string
   layers: string[]
   env: string[]
-  /** True when it came from a registry: then it has a compiler and may lack the host's CA. */
+  /** True: pulled from a registry, so it has a compiler and may lack the CA certificates of this machine. */
   fromRegistry: boolean
 }
 
 export interface BaseImages {
-  /** Whether both images of this version have been found or made already, so that asking for them takes no time. */
+  /** Whether both images of this version exist already, so that they are available immediately. */
   isPrepared(major: number): boolean
-  /** What apps run on: Node, npm, a shell. Tag `switchyard/node:<major>-slim`. */
+  /** Image for apps: Node, npm, a shell. Tag `switchyard/node:<major>-slim`. */
   run(major: number): Promise<BaseImage>
-  /** What builds run in: `run` and the usual tools. Tag `switchyard/node:<major>`; a Dockerfile may say `FROM switchyard/node:24`. */
+  /** Image for builds: `run` with common tools. Tag `switchyard/node:<major>`; a Dockerfile may use `FROM switchyard/node:24`. */
   build(major: number): Promise<BaseImage>
 }
 
 export interface BaseImageOptions {
   engine: Engine
   tools: Tools
-  /** Where what was learnt about this machine's files is kept from one run of the platform to the next. */
+  /** File for cached facts about this machine's files. */
   factsFile: string
   caFile: string | null
   hostEnv: HostEnv
@@ -44,14 +44,14 @@ const pullDeadlineMs = 5 * 60_000
 const registryMemoryMs = 10 * 60_000
 const owner = { uid: 0, gid: 0 }
 
-/** Base images, made once from this machine's files or pulled where a registry answers; remembered for the life of the process. */
+/** Base images, pulled if a registry responds, else made from this machine's files; cached for the lifetime of the process. */
 export function createBaseImages(options: BaseImageOptions): BaseImages {
   const known = new Map<string, Promise<BaseImage>>()
   const prepared = new Set<string>()
   const facts = openFileFacts(options.factsFile)
   const once = (key: string, make: () => Promise<BaseImage>): Promise<BaseImage> => {
     const before = known.get(key) ?? Promise.reject(new Error('not made yet'))
-    // One that was removed behind our back is made again.
+    // Create an image again if it was removed.
     const work = before.then((image) => inspectImage(options.engine, image.id, image.tag).then((still) => still ?? make()), make)
     known.set(key, work)
     work.then(
@@ -62,7 +62,7 @@ export function createBaseImages(options: BaseImageOptions): BaseImages {
   }
   const registry = rememberedRegistry(options)
   const choose = async (kind: 'run' | 'build', major: number): Promise<BaseImage> => {
-    // Two tags may have been pulled on two days: the build image is asked for by the version that the run image has.
+    // The two tags may have been pulled on different days, so request the exact version of the run image.
     const exact = kind === 'build' && options.source !== 'local' ? pulledVersion(await once(`run-${major}`, () => choose('run', major))) : null
     const pulled = options.source === 'local' ? null : await registry(`node:${exact ?? major}${kind === 'run' ? '-slim' : ''}`)
     if (pulled) return pulled
@@ -80,7 +80,7 @@ export function createBaseImages(options: BaseImageOptions): BaseImages {
   }
 }
 
-/** Version of Node in an image of a registry, which says so in its environment. */
+/** Node version of a pulled image, from its environment. */
 export function pulledVersion(image: BaseImage): string | null {
   return image.env.find((line) => line.startsWith('NODE_VERSION='))?.slice('NODE_VERSION='.length) ?? null
 }
@@ -116,7 +116,7 @@ async function ensure(
     Cmd: ['node'],
     Entrypoint: null,
     WorkingDir: '/app',
-    // Root, as official images have it: a Dockerfile that starts FROM this may install things. Artifacts set their own user.
+    // Root, as in official images: a Dockerfile based on this image may install packages. Artifacts set their own user.
     User: '',
     Labels: { 'switchyard.base': `${hash}${below.baseImage ? `-${below.baseImage.slice(7, 19)}` : ''}` },
   }
@@ -140,7 +140,7 @@ async function inspectImage(engine: Engine, name: string, tag: string): Promise<
   }
 }
 
-/** Asks the registry with a short deadline and remembers a refusal for ten minutes: a build must not wait for a registry that is not there. */
+/** Asks the registry with a short deadline and caches a failure for ten minutes, so that builds do not wait for an unreachable registry. */
 function rememberedRegistry(options: BaseImageOptions): (reference: string) => Promise<BaseImage | null> {
   let silentUntil = 0
   return async (reference) => {

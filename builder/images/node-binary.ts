@@ -6,31 +6,31 @@ import { baseEnv, exec } from '@/shared/node/exec'
 import { installNode, nodeBin } from '@/shared/node/install-node'
 import { noteUse, removeUnusedTools, type UnusedTools } from './unused-tools'
 
-/** Packages of the npm registry that the platform itself uses, kept under `<home>/tools`. */
+/** Tools from the npm registry that the platform uses, in `<home>/tools`. */
 export interface Tools {
-  /** Path of a Node binary of this major version; the platform's own when it fits. */
+  /** Path of a Node binary of this major version; the platform's own if it matches. */
   node(major: number): Promise<string>
-  /** The same where every user of this machine can run it, now and when the platform has another: ours may lie in a person's home. */
+  /** Like `node`, but executable for every user and independent of the platform's own Node, which may lie in a home directory. */
   sharedNode(major: number): Promise<{ binary: string; version: string }>
-  /** Path of a Node of exactly this version ("24.21.0"). */
+  /** Path of a Node binary of exactly this version ("24.21.0"). */
   exactNode(version: string): Promise<string>
-  /** Version of the Node that images made from this machine have. */
+  /** Node version of images made from this machine. */
   nodeVersion(major: number): Promise<string>
-  /** Directory with `bin/pnpm` or `bin/yarn`, for the PATH of a build; null for npm. */
+  /** Directory with `bin/pnpm` or `bin/yarn`, for the PATH of a build; null: npm. */
   packageManager(name: 'npm' | 'pnpm' | 'yarn' | 'none', version: string | null): Promise<string | null>
-  /** Removes what neither a recent build nor anything that can go live needs; the platform's own Node stays. */
+  /** Removes tools that neither recent builds nor existing artifacts need. The platform's own Node stays. */
   removeUnused(unused: UnusedTools): Promise<{ name: string; sizeBytes: number }[]>
 }
 
 const installDeadlineMs = 180_000
-/** Used when a project does not name a version in `packageManager`. */
+/** Default versions for projects without `packageManager`. */
 const defaultVersions = { pnpm: '10', yarn: '1.22.22' } as const
 
 export function createTools(options: { directory: string; nodeBinary: string; hostEnv: HostEnv; caFile: string | null }): Tools {
   const running = new Map<string, Promise<string>>()
   const once = (name: string, spec: string): Promise<string> => {
     const known = running.get(name)
-    // One that was removed as unused is fetched again.
+    // Fetch a tool again if it was removed as unused.
     if (known) return known.then(async (directory) => ((await isThere(directory)) ? directory : again(name, spec)))
     return again(name, spec)
   }
@@ -49,7 +49,7 @@ export function createTools(options: { directory: string; nodeBinary: string; ho
   }
   async function install(name: string, spec: string): Promise<string> {
     const directory = path.join(options.directory, name)
-    // The lock file is written last by npm: without it the installation was cut off.
+    // npm writes the lock file last: without it, the installation was interrupted.
     if (await exists(path.join(directory, 'package-lock.json'))) {
       await noteUse(directory)
       return directory
@@ -124,7 +124,7 @@ export function createTools(options: { directory: string; nodeBinary: string; ho
       const wanted = version ?? defaultVersions[name]
       if (!/^[\w.^~+-]+$/.test(wanted))
         throw new AppError('ERR_DETECT', `"${wanted}" is no version of ${name}.`, { nextAction: 'Correct "packageManager" in package.json.' })
-      // Yarn 2 and later live in another package; its `cli-dist` is one file.
+      // Yarn 2 and later is a single file in the package `cli-dist`.
       const spec =
         name === 'yarn' && Number.parseInt(wanted, 10) >= 2 ? `@yarnpkg/cli-dist@${wanted.split('+')[0]}` : `${name}@${wanted.split('+')[0]}`
       return path.join(await once(`${name}-${wanted}`, spec), 'node_modules')

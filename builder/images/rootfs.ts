@@ -4,14 +4,14 @@ import path from 'node:path'
 import type { ArchiveEntry } from '@/builder/execute/archive'
 import type { FileFacts } from './file-facts'
 
-/** Tools a shell script of a build expects, taken from this machine; what is not here is left out. */
+/** Tools for shell scripts of builds, copied from this machine if available. */
 const buildTools =
   `bash cat chmod chown cp cut date dd df dirname du basename echo env expand expr false find fmt fold grep egrep fgrep gunzip gzip head
   hostname id install join kill ln ls md5sum mkdir mkfifo mktemp mv nl nproc od paste patch diff cmp printenv printf ps pwd readlink realpath rm rmdir sed
   seq sha1sum sha256sum sha512sum shuf sleep sort split stat stty sum sync tac tail tar tee test timeout touch tr true truncate tsort tty uname uniq
   unlink unzip wc which whoami xargs xz yes zcat awk base64 comm curl jq git git-upload-pack git-receive-pack`.split(/\s+/)
 
-// Opened by name at run time, so `ldd` does not show them: name resolution and threads' unwinding.
+// Libraries loaded by name at run time, which `ldd` does not show: name resolution and stack unwinding of threads.
 const openedAtRunTime = ['libresolv.so.2', 'libnss_dns.so.2', 'libnss_files.so.2', 'librt.so.1', 'libgcc_s.so.1']
 const searchPath = ['/usr/bin', '/bin', '/usr/sbin', '/sbin']
 
@@ -43,7 +43,7 @@ class Tree {
   }
 }
 
-/** Files of the run image: Node with npm, the libraries they load, a shell, CA bundle, accounts. */
+/** Files of the run image: Node with npm, shared libraries, a shell, CA certificates, accounts. */
 export async function runRootfs(nodeBinary: string, caFile: string | null, facts: FileFacts): Promise<ArchiveEntry[]> {
   const tree = new Tree()
   for (const name of ['app', 'home', 'home/node', 'dev', 'etc', 'proc', 'run', 'sys', 'usr/bin', 'usr/lib', 'usr/lib64', 'var']) tree.directory(name)
@@ -56,7 +56,7 @@ export async function runRootfs(nodeBinary: string, caFile: string | null, facts
   const shell = (await find('dash')) ?? (await find('sh'))
   if (shell) await addProgram(facts, tree, 'usr/bin/sh', shell)
   const envTool = await find('env')
-  // `#!/usr/bin/env node` starts most of what npm installs.
+  // Most programs that npm installs start with `#!/usr/bin/env node`.
   if (envTool) await addProgram(facts, tree, 'usr/bin/env', envTool)
   await addNpm(tree)
   if (caFile) tree.text('etc/ssl/certs/ca-certificates.crt', await readFile(caFile, 'utf8'))
@@ -66,7 +66,7 @@ export async function runRootfs(nodeBinary: string, caFile: string | null, facts
   return tree.sorted()
 }
 
-/** What the build image has beyond the run image: the tools of a shell script, and git. No compiler. */
+/** Additional files of the build image: tools for shell scripts, and git. No compiler. */
 export async function toolsRootfs(below: readonly ArchiveEntry[], facts: FileFacts): Promise<ArchiveEntry[]> {
   const tree = new Tree()
   for (const name of buildTools) {
@@ -99,7 +99,7 @@ async function addProgram(facts: FileFacts, tree: Tree, name: string, source: st
   }
 }
 
-/** Shared libraries of a program, and those it opens by name. */
+/** Shared libraries of a program, including those loaded by name. */
 async function librariesOf(program: string, facts: FileFacts): Promise<Set<string>> {
   const found = new Set(await facts.libraries(program))
   const libc = [...found].find((library) => path.basename(library).startsWith('libc.so'))
@@ -120,7 +120,7 @@ async function addNpm(tree: Tree): Promise<void> {
   const command = await find('npm')
   if (!command) return
   const root = path.dirname(path.dirname(await realpath(command)))
-  // Debian's own npm is spread over /usr/share/nodejs; only a whole one can be carried along.
+  // Debian's own npm is spread over /usr/share/nodejs; only a complete npm directory can be copied.
   if (
     !(await stat(path.join(root, 'node_modules')).then(
       () => true,
@@ -170,7 +170,7 @@ async function addTree(tree: Tree, source: string, target: string, keep: (name: 
   }
 }
 
-/** Identity of a file system's content: what a layer made of it would hold. */
+/** Hash of a file system's content, equal for equal layers. */
 export async function rootfsHash(entries: readonly ArchiveEntry[], facts: FileFacts): Promise<string> {
   const hash = createHash('sha256')
   for (const entry of entries) {

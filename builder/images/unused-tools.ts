@@ -2,19 +2,19 @@ import { readdir, rm, stat, utimes } from 'node:fs/promises'
 import path from 'node:path'
 import { sizeOf } from '@/builder/cache/evict'
 
-/** Notes that a tool is used now: what builds have not used for long is fetched again when it is wanted. */
+/** Records the use of a tool. Tools that are unused for long are removed and fetched again when needed. */
 export async function noteUse(directory: string): Promise<void> {
   const now = new Date()
   await utimes(directory, now, now).catch(() => {})
 }
 
 export interface UnusedTools {
-  /** Versions of Node that artifacts and the platform run on: these stay, however old. */
+  /** Node versions of artifacts and of the platform, which are never removed. */
   nodesInUse: readonly string[]
   maxAgeMs: number
 }
 
-/** Removes versions of Node and of package managers that no build has used for long and nothing that can go live needs. */
+/** Removes versions of Node and of package managers that no recent build used and no artifact needs. */
 export async function removeUnusedTools(directory: string, { nodesInUse, maxAgeMs }: UnusedTools): Promise<{ name: string; sizeBytes: number }[]> {
   const kept = new Set(nodesInUse.map((version) => `node-${version}`))
   const removed: { name: string; sizeBytes: number }[] = []

@@ -4,10 +4,10 @@ import type { BuildPlan, BuildSettings, PlanCommand, PlanOutput, StartSpec } fro
 import { finishNext, nextPreload, nextStart } from './next-finish'
 import { nodeStart } from './start'
 
-/** Where a static site lies in its artifact, beside `.switchyard/static-server.mjs`, which the executor adds. */
+/** Directory of a static site in its artifact, next to `.switchyard/static-server.mjs`, which the executor adds. */
 const siteDirectory = 'site'
 const neverShipped = ['.git', '.switchyard']
-/** Files of the project that are no part of a plain HTML site, and may hold secrets. */
+/** Files that do not belong to a plain HTML site and may contain secrets. */
 const neverServed = [
   ...neverShipped,
   'node_modules',
@@ -23,7 +23,7 @@ const neverServed = [
 const serverEnv = { NODE_ENV: 'production' }
 const defaultPort = 3000
 
-/** The parts of a plan that differ from one shape to the next. */
+/** The parts of a plan that depend on the shape. */
 interface Assembly {
   outputs: PlanOutput[]
   start: StartSpec
@@ -49,7 +49,7 @@ function assemble(detection: Detection, settings: BuildSettings): Assembly {
     case 'next-standalone':
       return {
         outputs: [{ from: `${shape.distDirectory}/standalone`, to: '.', exclude: [] }],
-        // Next closes idle connections after 5 s, in the middle of the router's next request over them.
+        // Next closes idle connections after 5 s by default, which can interrupt the router's next request on them.
         start: { argv: nextStart, env: { ...serverEnv, KEEP_ALIVE_TIMEOUT: '65000' } },
         cacheDirectories: [`${shape.distDirectory}/cache`],
         finish: finishNext(shape.distDirectory),
@@ -61,7 +61,7 @@ function assemble(detection: Detection, settings: BuildSettings): Assembly {
       return assembleSite(shape.directory || '.', shape.spaFallback, [], neverServed)
     case 'node': {
       const start = settings.startCommand?.trim() ? { ...shape.start, before: [], command: settings.startCommand } : shape.start
-      // In a workspace the app needs its siblings and the packages above it: all of it is shipped, from the workspace's root on.
+      // In a workspace the app needs sibling packages and packages of the workspace root, so the whole workspace is included.
       const owner = workspaceRoot === '' ? '.' : workspaceRoot
       const appDirectory = workspaceRoot === '' ? '' : belowOwner(rootDirectory, workspaceRoot)
       const nextDirectory = shape.nextDirectory === undefined ? {} : { nextDirectory: path.posix.join(appDirectory, shape.nextDirectory) }
@@ -90,7 +90,7 @@ function assemble(detection: Detection, settings: BuildSettings): Assembly {
   }
 }
 
-/** `apps/web` seen from the workspace two levels up is `apps/web`; seen from `apps` it is `web`. */
+/** Path of the app relative to the workspace: `apps/web` or, if the workspace is `apps`, `web`. */
 function belowOwner(rootDirectory: string, workspaceRoot: string): string {
   return rootDirectory.split('/').slice(-workspaceRoot.split('/').length).join('/')
 }
@@ -100,7 +100,7 @@ function commandsOf(detection: Detection, settings: BuildSettings, assembly: Ass
   const { packages } = detection
   const commands: PlanCommand[] = []
   const install = settings.installCommand ?? packages.installCommand
-  // An install command of the person's own may read anything, so it is never skipped.
+  // A custom install command may read any file, so it is never skipped.
   const keyFiles = settings.installCommand === null ? packages.keyFiles : []
   if (install?.trim()) commands.push({ step: 'install', command: install, cacheDirectories: packages.moduleDirectories, cacheKeyFiles: keyFiles })
   const build = settings.buildCommand ?? detection.buildCommand
@@ -116,13 +116,13 @@ const managerEnv: Record<BuildPlan['packageManager'], Record<string, string>> = 
   none: {},
 }
 
-/** What is cached comes first only where the lock file names every version: without one, the cache would hide newer versions. */
+/** Prefers cached packages only if the lock file fixes every version: otherwise the cache would hide newer versions. */
 function offlineEnv({ packages }: Detection, settings: BuildSettings): Record<string, string> {
   const locked = settings.installCommand === null && packages.installCommand?.startsWith('npm ci')
   return locked ? { npm_config_prefer_offline: 'true' } : {}
 }
 
-/** Detection and settings → plan. Pure: equal input, equal plan. */
+/** Makes a plan from detection and settings. Pure: equal input gives an equal plan. */
 export function makePlan(detection: Detection, settings: BuildSettings): BuildPlan {
   const { shape, packages, report } = detection
   const assembly = assemble(detection, settings)

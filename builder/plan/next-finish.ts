@@ -1,8 +1,8 @@
 import { cacheDirectory } from '@/shared/release'
 
 /**
- * Regenerated pages (ISR) go to the one writable place of a release, over the pages of the build: Next.js writes them beside those, where
- * it may not. Loaded before the server; touches nothing but `<dist>/server`. When the place is full it begins anew.
+ * Redirects regenerated pages (ISR) to the writable directory of a release: Next.js writes them next to the pages of the build, which are
+ * read-only. Loaded before the server; affects only `<dist>/server`. Starts empty again when the directory is full.
  */
 export const pagesProgram = `
 "use strict";
@@ -48,9 +48,9 @@ module.exports = (dist) => {
 `.trim()
 
 /**
- * Completes what Next.js leaves in `<dist>/standalone`: its own output lacks the static files and `public`, and in a workspace (or
- * below a stray lock file, which Next takes for one) nests the server at a depth that only the build knows. Afterwards the directory
- * is the artifact, and `.switchyard/next-server.mjs` starts it wherever the server is. Runs as the last build command, by `node -e`.
+ * Completes Next.js' output in `<dist>/standalone`, which lacks the static files and `public`, and nests the server at an unknown depth in a
+ * workspace (or below a stray lock file). Afterwards the directory is the artifact, and `.switchyard/next-server.mjs` starts its server. Runs as
+ * the last build command, with `node -e`.
  */
 const program = `
 const fs = require("fs"), path = require("path");
@@ -78,13 +78,13 @@ fs.writeFileSync(path.join(own, "next-server.mjs"), [
 ].join("\\n") + "\\n");
 `.trim()
 
-/** The command line; the program holds no single quote. */
+/** The command line; the program contains no single quote. */
 export const finishNext = (distDirectory: string): string => `node -e '${program}' -- '${distDirectory.replaceAll("'", '')}'`
 
-/** What a server of the app's own loads before Next.js. */
+/** Module that an app's own server loads before Next.js. */
 export const nextPreload = '.switchyard/next-preload.cjs'
 
-/** Files that give Next.js its writable places in an artifact that was not made by `finishNext`: by their names in it. */
+/** Additional files by name that give Next.js writable directories in an artifact that `finishNext` did not make. */
 export function nextFiles(nextDirectory: string): Record<string, string> {
   const preload = `require("./next-pages.cjs")(require("node:path").join(__dirname, "..", ${JSON.stringify(nextDirectory)}));\n`
   return { '.switchyard/next-pages.cjs': pagesProgram, [nextPreload]: preload, [`${cacheDirectory}/.keep`]: '' }

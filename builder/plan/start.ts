@@ -5,10 +5,10 @@ const builtins = new Set(
   '. : [ test cd export set unset if for while until case eval exec source trap wait umask ulimit read echo printf ! { ( alias command'.split(' '),
 )
 
-/** One word for the shell. */
+/** Quotes a word for the shell. */
 export const shellWord = (text: string): string => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`)
 
-/** One plain command with `exec` before its program, assignments left in front; null for anything else. */
+/** Adds `exec` to a single plain command, after its assignments; null: any other text. */
 function execPlain(command: string): string | null {
   const match = /^((?:[A-Za-z_]\w*=(?:"[^"]*"|'[^']*'|[^\s"']*)\s+)*)(\S+)([\s\S]*)$/.exec(command)
   if (!match) return null
@@ -17,15 +17,15 @@ function execPlain(command: string): string | null {
 }
 
 /**
- * Lets the program replace the shell, where the text is one plain command or ends in one after `&&`: it then gets the signals that ask
- * it to stop. Anything with other operators, substitutions or builtins is left as it is.
+ * Adds `exec` if the text is one plain command or ends in one after `&&`, so that the program replaces the shell and gets its signals. Text with
+ * other operators, substitutions or builtins is unchanged.
  */
 export function withExec(command: string): string {
   const text = command.trim()
   const last = text.lastIndexOf('&&')
   const head = last < 0 ? '' : text.slice(0, last)
   const tail = text.slice(last < 0 ? 0 : last + 2).trim()
-  // Inside quotes "&&" separates nothing.
+  // "&&" within quotes is not an operator.
   if (/[;&|<>()`{}\n\r\\]/.test(tail) || /["'`|\n\\(){}<>;]|[^&]&[^&]/.test(head)) return command
   const plain = execPlain(tail)
   if (plain === null) return command
@@ -33,8 +33,8 @@ export function withExec(command: string): string {
 }
 
 /**
- * How a server starts inside an artifact that holds the app at `appDirectory` and, in a workspace, shared binaries above it. `preload` is
- * a file of the artifact that every Node of it loads first.
+ * Start command of a server in an artifact with the app at `appDirectory` and, in a workspace, shared binaries above it. `preload`: a file of
+ * the artifact that every Node process loads first.
  */
 export function nodeStart(start: NodeStart, appDirectory: string, workspaceRoot: string, preload: string | null = null): StartSpec {
   const goThere = appDirectory === '' ? '' : `cd ${shellWord(appDirectory)} && `
@@ -43,7 +43,7 @@ export function nodeStart(start: NodeStart, appDirectory: string, workspaceRoot:
     if (goThere === '') return { argv: ['node', entry], env: start.env }
     return { argv: ['sh', '-c', `${goThere}exec node ${shellWord(entry)}`], env: start.env }
   }
-  // As npm runs them: in a shell of their own, and nothing starts when one fails.
+  // Like npm: each hook runs in its own shell, and a failure prevents the start.
   const before = start.before.map((hook) => `( ${hook}\n) && `).join('')
   const shared = workspaceRoot === '' ? '' : `$PWD/${workspaceRoot}/node_modules/.bin:`
   const loaded = preload === null ? '' : `export NODE_OPTIONS="--require=$PWD/${preload} $NODE_OPTIONS"; `

@@ -10,7 +10,7 @@ export interface HeadersFile {
   warnings: RuleWarning[]
 }
 
-/** Netlify's and Cloudflare's `_headers`: a path in a line of its own, `Name: value` in the indented lines below it. */
+/** Parses `_headers` of Netlify and Cloudflare: a path on its own line, followed by indented lines `Name: value`. */
 export function readHeadersFile(text: string, file: string): HeadersFile {
   const headers: Placed<HeaderRule>[] = []
   const warnings: RuleWarning[] = []

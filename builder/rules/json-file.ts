@@ -16,7 +16,7 @@ export interface JsonRules {
   warnings: RuleWarning[]
 }
 
-/** What only Switchyard's own file may say beside what both may. */
+/** Settings that only `switchyard.json` may contain. */
 const ownSettings = [
   'errorPages',
   'allowedAddresses',
@@ -32,10 +32,7 @@ const ownSettings = [
 const bothSettings = ['cleanUrls', 'trailingSlash'] as const
 type Place = (path: (string | number)[]) => number | null
 
-/**
- * `vercel.json`, and `switchyard.json`, which says the same in the same words and more: who may come in, so that it has to be understood.
- * @throws ERR_DETECT
- */
+/** Parses `vercel.json` or `switchyard.json`. The latter may also restrict access, so errors in it are fatal. @throws ERR_DETECT */
 export function readJsonFile({ kind, name: file, text }: RuleFile): JsonRules {
   const rules: JsonRules = { redirects: [], rewrites: [], headers: [], rateLimits: [], settings: {}, warnings: [] }
   let content: unknown
@@ -97,7 +94,7 @@ function readList<R>({ file, fields, lineOf, warn }: Reader, path: string[], con
   })
 }
 
-/** A list, or Next.js' `{ beforeFiles, afterFiles, fallback }`. */
+/** Reads a list, or Next.js' `{ beforeFiles, afterFiles, fallback }`. */
 function readRewrites(reader: Reader): Placed<RewriteRule>[] {
   const { rewrites } = reader.fields
   if (typeof rewrites !== 'object' || rewrites === null || Array.isArray(rewrites)) return readList(reader, ['rewrites'], toMatch, rewriteRuleSchema)
@@ -135,7 +132,7 @@ function toConditions(list: unknown): unknown {
   return Array.isArray(list) ? list.map((item) => ({ ...asObject(item), ...conditionValue(asObject(item).value) })) : list
 }
 
-/** vercel.json's conditions in words (`{ "pre": "a" }`) as an expression. */
+/** Converts an operator of a vercel.json condition (`{ "pre": "a" }`) to an expression. */
 function conditionValue(value: unknown): Partial<RuleCondition> {
   if (value === undefined || typeof value === 'string') return {}
   const said = Object.entries(asObject(value))
@@ -172,7 +169,7 @@ function asObject(value: unknown): Record<string, unknown> {
   return value as Record<string, unknown>
 }
 
-/** Lines of values in JSON text; read only when the first is asked for. JSON is YAML, whose reader keeps places. */
+/** Finds line numbers of values in JSON text; parsed on first use. JSON is valid YAML, whose parser keeps positions. */
 function placesOf(text: string): Place {
   let places: { document: ReturnType<typeof parseDocument>; counter: LineCounter } | undefined
   return (path) => {

@@ -3,13 +3,13 @@ import type { RuleCondition } from '@/shared/project-rules'
 export interface NetlifyPath {
   source: string
   has: RuleCondition[]
-  /** `$2`: how a destination names what `*` stood for; null: there was none. */
+  /** Reference to the part that `*` matched (`$2`) in a destination; null: no `*`. */
   splat: string | null
 }
 
 /**
- * A path of `_redirects` or `_headers` as a `source`: `*` is anything, `:name` one segment, everything else itself; a slash at the end
- * makes no difference (`loose`). A whole address binds the rule to its host.
+ * Converts a path of `_redirects` or `_headers` to a `source`: `*` matches anything, `:name` one segment. `loose`: ignores a trailing slash. A
+ * full URL restricts the rule to its host.
  */
 export function readNetlifyPath(text: string, loose: boolean): NetlifyPath | string {
   const address = /^https?:\/\/([^/]+)(\/.*)?$/i.exec(text)
@@ -25,7 +25,7 @@ export function readNetlifyPath(text: string, loose: boolean): NetlifyPath | str
 
 function looseSource(path: string): string {
   if (path === '/*') return '/(.*)'
-  // `/news/*` is `/news`, `/news/` and all below.
+  // `/news/*` matches `/news`, `/news/` and everything below.
   if (path.endsWith('/*')) return `${sourceOf(path.slice(0, -2))}{/(.*)}?`
   if (path.endsWith('*')) return sourceOf(path)
   const bare = path.length > 1 ? path.replace(/\/+$/, '') : path
@@ -39,7 +39,7 @@ function sourceOf(path: string): string {
     .join('')
 }
 
-// Sources are compared with decoded paths.
+// Decodes the path, because sources are matched against decoded paths.
 function decoded(text: string): string {
   try {
     return decodeURI(text)

@@ -18,15 +18,15 @@ import { maxWarnings, type ParsedRules, type Placed, type RuleFile, type RuleWar
 
 const maxFileBytes = 256 * 1024
 
-/** Rules found so far, each with its file and line. */
+/** Rules found so far, with file and line. */
 type Kind = 'redirects' | 'rewrites' | 'headers' | 'rateLimits'
 type Sourced<K extends Kind> = Placed<ProjectRules[K][number]> & { file: string }
 type Collected = { [K in Kind]: Sourced<K>[] }
 
 /**
- * Rules of a project's own files. `files` in order of precedence: the rules of the first come first, and what it says about a switch
- * holds. What is wrong is left out and named with file and line.
- * @throws ERR_DETECT when they are too many or too large, or say in a way that cannot be read who may come in
+ * Parses the rules in a project's files. `files` is in order of precedence: rules of the first file come first, and its switches win. Invalid
+ * rules are omitted with a warning (file and line).
+ * @throws ERR_DETECT when the rules exceed a limit, or an access rule is invalid
  */
 export function parseRuleFiles(files: readonly RuleFile[]): ParsedRules {
   const all: Collected = { redirects: [], rewrites: [], headers: [], rateLimits: [] }
@@ -55,7 +55,7 @@ export function parseRuleFiles(files: readonly RuleFile[]): ParsedRules {
 
 const rulesOf = <R>(placed: readonly Placed<R>[]): R[] => placed.map(({ rule }) => rule)
 
-/** Before they are compiled one by one for what is wrong with them, and of all together. */
+/** Checked before compiling each rule, and again for all rules together. */
 function refuseExcess(policy: Partial<ProjectRules>, files: readonly RuleFile[]): void {
   const excess = findExcess(policy)
   if (excess !== null) throw tooMany(files.map(({ name }) => name).join(', '), null, excess)
@@ -74,7 +74,7 @@ function mergedPages(later: Partial<ProjectRules>, earlier: Partial<ProjectRules
   return later.errorPages && earlier.errorPages ? { errorPages: { ...later.errorPages, ...earlier.errorPages } } : {}
 }
 
-/** Fields within the bounds of routers; the others become warnings. */
+/** Fields within the routers' limits; others become warnings. */
 function usableSettings(given: Partial<ProjectRules>, file: string, warnings: RuleWarning[]): Partial<ProjectRules> {
   const kept = Object.entries(given).filter(([field, value]) => {
     const problem = projectRulesFields[field as keyof ProjectRules].safeParse(value).error?.issues[0]
@@ -87,7 +87,7 @@ function usableSettings(given: Partial<ProjectRules>, file: string, warnings: Ru
 
 const ruleSchemas = { redirects: redirectRuleSchema, rewrites: rewriteRuleSchema, headers: headerRuleSchema, rateLimits: rateLimitRuleSchema }
 
-/** Rules that compile and are within the bounds of routers; the others become warnings. */
+/** Rules that compile and are within the routers' limits; others become warnings. */
 function usable<K extends Kind>(all: Collected, kind: K, warnings: RuleWarning[]): Partial<ProjectRules> {
   const placed: Sourced<K>[] = all[kind]
   const problems = new Map(findRuleProblems({ [kind]: placed.map(({ rule }) => rule) }).map(({ at, message }) => [at, message]))
@@ -102,15 +102,15 @@ function usable<K extends Kind>(all: Collected, kind: K, warnings: RuleWarning[]
 function checked(policy: Partial<ProjectRules>, warnings: RuleWarning[]): ParsedRules {
   const cut = warnings.slice(0, maxWarnings)
   if (warnings.length > maxWarnings) cut.push({ file: 'rules', line: null, message: `${warnings.length - maxWarnings} more warnings are not shown` })
-  // A last check by the very schema the routers use: what they refuse must never reach a table.
+  // Check with the routers' own schema, because routers refuse a table with an invalid rule.
   const issue = projectRulesSchema.safeParse(policy).error?.issues[0]
   if (issue) throw tooMany('rules', null, `together they are not understood: ${issue.path.join('.')} ${issue.message}`)
   return { policy, warnings: cut }
 }
 
 /**
- * The files with rules in a source tree: at its root, and where frameworks keep files that are published as they are. `files` is rooted at
- * the project's root directory.
+ * Finds files with rules in a source tree: in its root, and in directories whose files frameworks publish unchanged. `files` starts at the
+ * project's root directory.
  */
 export async function findRuleFiles(files: TreeFiles, outputDirectory: string | null): Promise<RuleFile[]> {
   const found: RuleFile[] = []

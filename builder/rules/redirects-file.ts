@@ -6,7 +6,7 @@ import { maxLines, type Placed, type RuleWarning } from './rule-file'
 export interface RedirectsFile {
   redirects: Placed<RedirectRule>[]
   rewrites: Placed<RewriteRule>[]
-  /** A path shown for what is not found (`/* /404.html 404`). */
+  /** Error page for unknown paths (`/* /404.html 404`). */
   notFound: string | null
   warnings: RuleWarning[]
 }
@@ -14,7 +14,7 @@ export interface RedirectsFile {
 const redirectStatuses = new Set([301, 302, 303, 307, 308])
 type Line = { tokens: string[]; line: number }
 
-/** Netlify's `_redirects`: `from [query=…] to [status[!]] [condition=…]` in each line; the first that matches is taken. */
+/** Parses Netlify's `_redirects`: `from [query=…] to [status[!]] [condition=…]` on each line; the first match wins. */
 export function readRedirectsFile(text: string, file: string): RedirectsFile {
   const found: RedirectsFile = { redirects: [], rewrites: [], notFound: null, warnings: [] }
   const lines = text.split(/\r?\n/)
@@ -31,7 +31,7 @@ export function readRedirectsFile(text: string, file: string): RedirectsFile {
   return found
 }
 
-/** Why the line is left out, or null. */
+/** Parses a line; returns why it is omitted; null: valid. */
 function readLine(found: RedirectsFile, { tokens, line }: Line): string | null {
   const [from = '', ...rest] = tokens
   const at = rest.findIndex((token) => /^(?:\/|https?:\/\/)/i.test(token))
@@ -98,7 +98,7 @@ function place(found: RedirectsFile, { path, has, to, status, forced, line }: Pa
   }
   if (redirectStatuses.has(status)) {
     const rule = { ...match, destination, status: status as RedirectRule['status'] }
-    // Without "!" a file that is there is shown.
+    // Without "!" an existing file takes precedence.
     found.redirects.push({ rule: forced ? rule : { ...rule, afterFiles: true }, line })
     return null
   }

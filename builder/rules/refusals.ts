@@ -3,8 +3,8 @@ import { detectError } from '../detect/problem'
 import { warningText } from './rule-file'
 
 /**
- * What ends a deployment instead of being left out of it. Without a list of addresses that cannot be read everybody could come in; of too
- * many rules some would hold and others would not.
+ * Errors that fail the deployment instead of omitting a rule: without an unreadable address list everybody would have access, and with too many
+ * rules some would be missing.
  */
 export const accessUnread = (file: string, line: number | null, why: string): AppError =>
   detectError(

@@ -1,6 +1,6 @@
 import type { ProjectRules } from '@/shared/project-rules'
 
-/** A file with rules, as text. `name` is its path in the project, for messages. */
+/** A file with rules. `name`: its path in the project, for messages. */
 export interface RuleFile {
   kind: 'switchyard.json' | 'vercel.json' | '_redirects' | '_headers'
   name: string
@@ -9,7 +9,7 @@ export interface RuleFile {
 
 export interface RuleWarning {
   file: string
-  /** From 1; null: of the whole file. */
+  /** From 1; null: the whole file. */
   line: number | null
   message: string
 }
@@ -19,13 +19,13 @@ export interface ParsedRules {
   warnings: RuleWarning[]
 }
 
-/** "vercel.json:12: …", as a line of the log. */
+/** "vercel.json:12: …" for the log. */
 export const warningText = ({ file, line, message }: RuleWarning): string => `${file}${line === null ? '' : `:${line}`}: ${message}`
 
 export const maxWarnings = 50
 export const maxLines = 10_000
 
-/** Rules written with where they came from, so that a check that comes later can still name the line. */
+/** A rule with its position, so that later checks can name the line. */
 export interface Placed<R> {
   rule: R
   line: number | null

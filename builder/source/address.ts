@@ -6,18 +6,18 @@ import { withDeadline } from '@/shared/node/deadline'
 
 export type Scheme = 'https' | 'ssh' | 'http' | 'git'
 
-/** A repository address taken apart. `credentials` never goes back into `url`, so no message or argument can carry it. */
+/** A parsed repository address. `url` never contains `credentials`, so no message or argument can expose them. */
 export interface RepositoryAddress {
   scheme: Scheme
-  /** Lower case; an IPv6 literal has no brackets here. */
+  /** Lower case; IPv6 literals without brackets. */
   host: string
   port: number
-  /** What git is given: no password; for ssh with its user. */
+  /** URL for git: without password, for ssh with the user. */
   url: string
   credentials: GitCredentials | null
 }
 
-/** An address that may be connected to, and the one IP it must be connected at. */
+/** An address that may be fetched, with the only IP to connect to. */
 export interface PinnedAddress extends RepositoryAddress {
   ip: string
 }
@@ -27,7 +27,7 @@ export type Reach = 'public' | 'private' | 'never'
 const defaultPorts: Record<Scheme, number> = { https: 443, ssh: 22, http: 80, git: 9418 }
 const hostPattern = /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*\.?$/
 const userPattern = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$/
-// Metadata services inside ranges that are otherwise merely private: AWS over IPv6, Alibaba, Oracle.
+// Metadata services in private ranges: AWS over IPv6, Alibaba, Oracle.
 const metadataAddresses = new Set(['fd00:ec2:0:0:0:0:0:254', '100.100.100.200', '192.0.0.192'])
 
 const privateRanges = new Set(['private', 'loopback', 'carrierGradeNat', 'uniqueLocal'])
@@ -41,10 +41,10 @@ const badAddress = (why: string) =>
 const wrongScheme = () =>
   refuse('Repositories are fetched over https or ssh; from private networks over http and git, too', 'Use an https:// or ssh:// address.')
 
-// GitLab's private_token, access_token, token, key, secret, sig and their like.
+// Matches query parameters with secrets: GitLab's private_token, access_token, token, key, secret, sig and similar names.
 const secretParameter = /[?&#][^=&#]*(token|secret|passw|key|auth|credential|sig)[^=&#]*=/i
 
-/** Where an IP leads. IPv4 inside IPv6 (mapped, NAT64, 6to4) is judged as the IPv4 it reaches. */
+/** Classifies an IP. IPv4 embedded in IPv6 (mapped, NAT64, 6to4) is classified as IPv4. */
 export function reachOf(ip: string): Reach {
   let address: ipaddr.IPv4 | ipaddr.IPv6
   try {
@@ -70,7 +70,7 @@ function unbracket(host: string): string {
   return host.startsWith('[') && host.endsWith(']') ? host.slice(1, -1) : host
 }
 
-/** "127.1" and "2130706433" are names to be resolved, not literals: parsers disagree about them. */
+/** Whether the host is an IP literal. "127.1" and "2130706433" are resolved as names, because parsers disagree about them. */
 function isLiteral(host: string): boolean {
   return ipaddr.IPv4.isValidFourPartDecimal(host) || (host.includes(':') && ipaddr.IPv6.isValid(host))
 }
@@ -89,14 +89,14 @@ function bracket(host: string): string {
   return host.includes(':') ? `[${host}]` : host
 }
 
-/** `git@host:acme/shop.git` */
+/** Parses `git@host:acme/shop.git` */
 function parseScp(text: string): RepositoryAddress | null {
   const match = /^(?:([^@/:]+)@)?(\[[0-9a-fA-F:.]+\]|[^:/@[\]]+):(?!\/\/)(.+)$/.exec(text)
   if (!match) return null
   const [, user = 'git', rawHost = '', path = ''] = match
   if (!userPattern.test(user)) throw badAddress('the user name is not valid')
   if (path.startsWith('-')) throw badAddress('the path begins with a dash')
-  // "user:password@host:path": the password would be taken for a part of the path.
+  // In "user:password@host:path" the password would become part of the path.
   if (/^[^/]*@/.test(path)) throw badAddress('it holds a password, which ssh does not take')
   const host = checkedHost(rawHost)
   return { scheme: 'ssh', host, port: 22, url: `ssh://${user}@${bracket(host)}/${path.replace(/^\//, '')}`, credentials: null }
@@ -139,19 +139,19 @@ function parseUrl(text: string): RepositoryAddress {
     if (password) throw badAddress('it holds a password, which ssh does not take')
     return { scheme, host, port, url: `ssh://${user}@${authority}${path}`, credentials: null }
   }
-  // Query and fragment are dropped: git would append "/info/refs" to them.
+  // Drop query and fragment: git would append "/info/refs" to them.
   const url = `${scheme}://${authority}${path}`
   return { scheme, host, port, url, credentials: username || password ? { username, password } : null }
 }
 
-/** Takes a repository address apart, strictly. @throws AppError ERR_SOURCE; no message repeats the address, which may hold a password. */
+/** Parses a repository address strictly. @throws AppError ERR_SOURCE; messages never contain the address, because it may include a password. */
 export function parseAddress(text: string): RepositoryAddress {
   const trimmed = text.trim()
   if (trimmed === '') throw badAddress('it is empty')
   if (trimmed.length > 2048) throw badAddress('it is longer than 2,048 characters')
   if (trimmed.startsWith('-')) throw badAddress('it begins with a dash')
   if (hasControlCharacter(trimmed) || trimmed.includes('\\')) throw badAddress('it holds a space, a backslash or a control character')
-  // "ext::sh -c …" and other remote helpers.
+  // Refuse remote helpers such as "ext::sh -c …".
   if (/^[A-Za-z0-9+.-]+::/.test(trimmed)) throw wrongScheme()
   if (trimmed.includes('://')) return parseUrl(trimmed)
   const scp = parseScp(trimmed)
@@ -159,16 +159,13 @@ export function parseAddress(text: string): RepositoryAddress {
   return scp
 }
 
-/**
- * An address as it is stored and shown, and what opens the repository apart from it. `git@host:path` stays as it was typed.
- * @throws AppError ERR_SOURCE as `parseAddress`
- */
+/** Splits an address into a storable URL and credentials. `git@host:path` keeps its form. @throws AppError ERR_SOURCE as `parseAddress` */
 export function splitAddress(text: string): { url: string; credentials: GitCredentials | null } {
   const { url, credentials } = parseAddress(text)
   return { url: text.includes('://') ? url : text.trim(), credentials }
 }
 
-/** Whether what opens one repository may be used for the other: the same host, scheme and path, with or without `.git`. */
+/** Whether credentials of one address may be used for the other: same host, scheme and path, with or without `.git`. */
 export function isSameRepository(one: string, other: string): boolean {
   const form = (text: string) => parseAddress(text).url.replace(/(\.git)?\/*$/, '')
   return form(one) === form(other)
@@ -178,8 +175,8 @@ export type Resolve = (host: string) => Promise<string[]>
 const resolveByDns: Resolve = async (host) => (await lookup(host, { all: true })).map((entry) => entry.address)
 
 /**
- * Resolves the host once and decides whether it may be reached; the answer carries the IP to connect to, so that a second, different
- * answer of the name server (DNS rebinding) changes nothing. One forbidden address among many refuses them all.
+ * Resolves the host once and checks its addresses. The result contains the IP to connect to, which prevents DNS rebinding. A single forbidden
+ * address refuses the host.
  * @throws AppError ERR_SOURCE
  */
 export async function pinAddress(
@@ -203,15 +200,16 @@ export async function pinAddress(
   const plain = address.scheme === 'http' || address.scheme === 'git'
   if (plain && !(options.allowPrivateNetwork && reaches.every((reach) => reach === 'private')))
     throw refuse(`${address.scheme}:// is not encrypted and therefore not used for ${address.host}`, 'Use the https:// address of the repository.')
-  // git:// knows no way to name the address beside the host, so the host gives way to it.
+  // The git protocol has no option to pin the address, so replace the host by the IP.
   if (address.scheme === 'git')
     return { ...address, ip: first, url: address.url.replace(/^git:\/\/[^/]+/, `git://${bracket(first)}:${address.port}`) }
   return { ...address, ip: first }
 }
 
 /**
- * What can be said of an address before anything is fetched from it: its form, and where its host leads now. A host that cannot be looked up
- * is accepted here, because name servers fail; the fetch looks again and refuses. @throws AppError ERR_SOURCE
+ * Checks an address before the first fetch: its syntax, and the current addresses of its host. Accepts a host that cannot be resolved now,
+ * because the fetch checks again.
+ * @throws AppError ERR_SOURCE
  */
 export async function checkAddress(text: string, options: { allowPrivateNetwork: boolean; resolve?: Resolve }): Promise<void> {
   const address = parseAddress(text)

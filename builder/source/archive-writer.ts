@@ -7,7 +7,7 @@ import type { SourceLimits } from './limits'
 import { type Node, staysInside } from './links'
 import { showName, sourceError, tooLarge, tooManyFiles } from './problem'
 
-/** What was unpacked. */
+/** Result of unpacking. */
 export interface UnpackedTree {
   treeId: string
   sizeBytes: number
@@ -15,7 +15,7 @@ export interface UnpackedTree {
   pointers: PointerSummary
 }
 
-/** One entry as the archive's header tells it. */
+/** An entry according to its header in the archive. */
 export interface EntryHeader {
   name: string
   type: string | null
@@ -32,7 +32,7 @@ const refuse = (name: string, why: string) =>
     'Pack the folder again with plain files and folders, and links that stay inside it.',
   )
 
-/** The path of an entry, cleaned; null for the root itself. @throws AppError ERR_SOURCE for paths that lead elsewhere. */
+/** Normalizes the path of an entry; null: the root itself. @throws AppError ERR_SOURCE for paths outside the root. */
 export function entryPath(name: string, limits: SourceLimits): string | null {
   if (name.includes('\0')) throw refuse(name, 'has a NUL character in its name')
   if (name.startsWith('/')) throw refuse(name, 'has an absolute path')
@@ -48,9 +48,8 @@ export function entryPath(name: string, limits: SourceLimits): string | null {
 }
 
 /**
- * Writes entries below `root`, which must be empty and ours alone. It keeps its own record of what is where and trusts no path the
- * archive gives: a parent must be a directory this writer made, files are created with O_EXCL, links are made last, after every one
- * has been followed through all the others.
+ * Writes entries below the empty directory `root`. Trusts no path of the archive: parents must be directories created by this writer, files are
+ * created with O_EXCL, and links are created last, after each was resolved through all others.
  */
 export function createArchiveWriter(root: string, limits: SourceLimits) {
   const nodes = new Map<string, Node>()
@@ -61,7 +60,7 @@ export function createArchiveWriter(root: string, limits: SourceLimits) {
 
   const locate = (name: string) => path.join(root, name)
 
-  /** Registers a path once; spellings that a case-insensitive disk would merge are refused where one of them is no plain file. */
+  /** Registers a path once. Refuses paths that differ only in case if one of them is not a plain file. */
   function claim(name: string, node: Node): void {
     if (nodes.size >= limits.maxFiles) throw tooManyFiles(limits.maxFiles)
     const existing = nodes.get(name)
@@ -92,10 +91,10 @@ export function createArchiveWriter(root: string, limits: SourceLimits) {
   }
 
   async function writeFile(name: string, header: EntryHeader, content: AsyncIterable<Uint8Array>): Promise<void> {
-    // By what the header claims, before a byte is written; the bytes are counted as they come all the same.
+    // Check the size in the header before writing; written bytes are counted as well.
     if (sizeBytes + header.size > limits.maxBytes) throw tooLarge(limits.maxBytes)
     claim(name, { kind: 'file' })
-    // Set-user-id, group and other write bits end here.
+    // Drop the setuid, setgid and write bits of group and others.
     const isExecutable = (header.mode & 0o111) !== 0
     const handle = await open(
       locate(name),
@@ -122,7 +121,7 @@ export function createArchiveWriter(root: string, limits: SourceLimits) {
     written.set(name, { mode: isExecutable ? '100755' : '100644', hash: hash.digest('hex'), sizeBytes: fileBytes })
   }
 
-  /** A hard link becomes a copy: two names of one inode would let a build change one through the other. */
+  /** Copies the target of a hard link: with two names for one inode, a build could change one file through the other. */
   async function copyLinked(name: string, header: EntryHeader): Promise<void> {
     const target = entryPath(header.linkname ?? '', limits)
     const source = target === null ? undefined : written.get(target)
@@ -150,7 +149,7 @@ export function createArchiveWriter(root: string, limits: SourceLimits) {
         if (header.type !== 'directory') throw refuse(header.name, 'has no name')
         return
       }
-      // History and hooks of a packed repository are no part of the source.
+      // Omit the history and hooks of a packed repository.
       if (name.split('/').some((part) => part.toLowerCase() === '.git')) return
       if (header.type === 'directory') return ensureDirectory(name, name)
       if (header.type !== 'file' && header.type !== 'contiguous-file' && header.type !== 'link' && header.type !== 'symlink')
@@ -161,7 +160,7 @@ export function createArchiveWriter(root: string, limits: SourceLimits) {
       return writeFile(name, header, content)
     },
 
-    /** Makes the links and names the tree. */
+    /** Creates the links and computes the tree's id. */
     async finish(): Promise<UnpackedTree> {
       for (const [name, node] of nodes) {
         if (node.kind !== 'link') continue

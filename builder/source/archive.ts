@@ -11,11 +11,11 @@ import { unpackInProcess } from './unpack-process'
 
 const noLog = () => {}
 
-/** By a process of its own where there is one: 100,000 small files cost a minute of a processor, which is not the control plane's. */
+/** Unpacks in a separate process if available: 100,000 small files take a minute of CPU time, which would block the control plane. */
 const unpackElsewhere = (stored: AsyncIterable<Uint8Array>, options: FetchOptions, signal: AbortSignal) =>
   options.unpackerFile === undefined ? unpackArchive(stored, options, signal) : unpackInProcess(options.unpackerFile, stored, options, signal)
 
-/** Unpacks a stored tar or tar.gz, trusting nothing in it. @throws AppError ERR_SOURCE that names the entry, ERR_CANCELED, ERR_NOT_FOUND */
+/** Unpacks an untrusted tar or tar.gz from storage. @throws AppError ERR_SOURCE that names the entry, ERR_CANCELED, ERR_NOT_FOUND */
 export async function fetchArchive(digest: string, options: FetchOptions): Promise<SourceTree> {
   const { directory, limits, storage, signal } = options
   if (signal?.aborted) throw canceled()

@@ -8,13 +8,13 @@ import { showName, tooLarge, tooManyFiles } from './problem'
 export interface TreeSize {
   sizeBytes: number
   fileCount: number
-  /** Plain files of a size that pointers of Git LFS have. */
+  /** Plain files with the size of Git LFS pointers. */
   maybePointers: string[]
 }
 
 /**
- * Walks a checked-out tree: counts it against the limits and takes away links that lead out of it, which nothing in a build needs and
- * which would make the platform read its own host's files.
+ * Walks a checked-out tree: enforces the limits and removes links that lead out of it, because the platform would read files of its own host
+ * through them.
  */
 export async function settleTree(directory: string, limits: SourceLimits, onLog: (text: string) => void): Promise<TreeSize> {
   const nodes = new Map<string, Node>()

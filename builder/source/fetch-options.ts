@@ -2,21 +2,21 @@ import type { BuildSettings } from '@/shared/build-plan'
 import type { BlobStore } from '@/storage/blob-store'
 import type { SourceLimits } from './limits'
 
-/** What every way to fetch a source takes. */
+/** Options of all kinds of fetches. */
 export interface FetchOptions {
-  /** Where the tree goes: created when missing, must be empty. */
+  /** Target directory: created if missing, must be empty. */
   directory: string
   storage: BlobStore
   limits: SourceLimits
   /** Default: both are fetched. */
   settings?: Pick<BuildSettings, 'submodules' | 'lfs'>
-  /** A bare repository kept between fetches of one project, so that only what is new crosses the wire. Safe to delete. */
+  /** Bare repository that is kept between fetches of a project, so that only new objects are transferred. Can be deleted at any time. */
   mirrorDirectory?: string
-  /** Keys of SSH hosts seen before; a key that has changed is refused. Default: kept for this fetch alone. */
+  /** Known SSH host keys; a changed key is refused. Default: known only during this fetch. */
   knownHostsFile?: string
-  /** A deploy key for ssh addresses. The keys of the user the platform runs as are never offered. */
+  /** Deploy key for ssh. Keys of the platform's own user are never offered. */
   sshKeyFile?: string
-  /** `unpacker.ts` as one file; without it archives are unpacked by this process. */
+  /** Bundled file of `unpacker.ts`; without it, archives are unpacked in this process. */
   unpackerFile?: string | undefined
   signal?: AbortSignal
   onLog?: (text: string) => void

@@ -7,9 +7,9 @@ import { canceled, tooSlow } from './problem'
 
 export interface GitOptions {
   address: PinnedAddress
-  /** The bare repository that commands work on. */
+  /** The bare repository for all commands. */
   gitDirectory: string
-  /** Empty, ours alone: nobody's configuration, keys or credentials are picked up. */
+  /** Empty private directory: no user configuration, keys or credentials are read. */
   home: string
   knownHostsFile: string
   sshKeyFile?: string
@@ -18,7 +18,7 @@ export interface GitOptions {
 }
 
 export interface RunOptions {
-  /** Stops this command alone: the size guard uses it. */
+  /** Stops only this command; used by the size limit. */
   signal?: AbortSignal
   env?: Record<string, string>
   onLine?: (stream: 'stdout' | 'stderr', line: string) => void
@@ -26,11 +26,11 @@ export interface RunOptions {
 }
 
 export interface Git {
-  /** Runs `git <args>` on the repository. A non-zero code is a result. */
+  /** Runs `git <args>` in the repository. A non-zero exit code is a result, not an error. */
   run(args: string[], options?: RunOptions): Promise<ExecResult>
 }
 
-// curloptResolve, which pins the address, is from 2.37; an older git would ignore the setting without a word.
+// Git 2.37 introduced curloptResolve, which pins the address; older versions ignore it silently.
 const oldestGit = [2, 37] as const
 
 const fixedConfig = [
@@ -57,7 +57,7 @@ const fixedConfig = [
   'init.defaultBranch=main',
 ]
 
-/** One word for the shell that git hands GIT_SSH_COMMAND to. */
+/** Quotes a word for the shell that runs GIT_SSH_COMMAND. */
 const shellWord = (text: string) => `'${text.replaceAll("'", "'\\''")}'`
 
 function sshCommand(options: GitOptions): string {
@@ -74,10 +74,10 @@ function sshCommand(options: GitOptions): string {
     'StrictHostKeyChecking=accept-new',
     `UserKnownHostsFile="${knownHostsFile}"`,
     'GlobalKnownHostsFile=/etc/ssh/ssh_known_hosts',
-    // The pinned address; the key is still looked up by the name.
+    // Connect to the pinned address; the host key is still looked up by name.
     `HostName=${address.ip}`,
     `HostKeyAlias=${address.host}`,
-    // Without these ssh offers the keys and the agent of the user the platform runs as, to any host a tenant names.
+    // Otherwise ssh would offer keys and the agent of the platform's own user to any host.
     'IdentityAgent=none',
     'IdentitiesOnly=yes',
     `IdentityFile="${sshKeyFile ?? 'none'}"`,
@@ -111,7 +111,7 @@ function environment(options: GitOptions): Record<string, string> {
     GIT_SSH_COMMAND: sshCommand(options),
   }
   if (address.credentials) {
-    // In the environment, not in argv or the URL: no process list, no error message and no file shows it.
+    // Pass credentials in the environment: in argv or the URL they would appear in process lists, error messages and files.
     const basic = Buffer.from(`${address.credentials.username}:${address.credentials.password}`).toString('base64')
     env.GIT_CONFIG_COUNT = '1'
     env.GIT_CONFIG_KEY_0 = 'http.extraHeader'
@@ -143,7 +143,7 @@ async function checkGit(): Promise<void> {
   })
 }
 
-/** @throws AppError ERR_UNAVAILABLE when git is missing or too old. */
+/** Prepares git. @throws AppError ERR_UNAVAILABLE when git is missing or too old. */
 export async function openGit(options: GitOptions): Promise<Git> {
   checkedGit ??= checkGit().catch((error: unknown) => {
     checkedGit = undefined

@@ -2,7 +2,7 @@ import type { AppError } from '@/shared/errors'
 import type { RepositoryAddress } from './address'
 import { showName, sourceError } from './problem'
 
-/** Takes passwords out of what git printed; servers sometimes repeat what they were sent. */
+/** Removes credentials from git's output; some servers repeat what they received. */
 export function scrub(text: string, address: RepositoryAddress): string {
   let clean = text.replace(/(\w+:\/\/)[^\s/]*@/g, '$1')
   const { credentials } = address
@@ -10,13 +10,13 @@ export function scrub(text: string, address: RepositoryAddress): string {
     const basic = Buffer.from(`${credentials.username}:${credentials.password}`).toString('base64')
     for (const secret of [basic, credentials.password, encodeURIComponent(credentials.password)])
       if (secret.length > 0) clean = clean.replaceAll(secret, '***')
-    // A token alone before the @ is a user name to the URL, and a secret all the same.
+    // In a URL, a token without a password is the user name, but it is a secret too.
     if (credentials.username.length >= 8) clean = clean.replaceAll(credentials.username, '***')
   }
   return clean
 }
 
-/** The line of git's output that says why. */
+/** The line of git's output with the reason. */
 function lastReason(stderr: string): string {
   const lines = stderr
     .split('\n')
@@ -27,7 +27,7 @@ function lastReason(stderr: string): string {
 }
 
 export const isRedirect = (stderr: string) => /returned error: 30[12378]|unable to update url base from redirection/.test(stderr)
-/** The server wants fetches by name, or cannot do shallow ones. */
+/** Matches errors of servers that require fetches by name, or do not support shallow fetches. */
 export const needsDeepFetch = (stderr: string) => /unadvertised object|dumb http transport|does not support shallow/i.test(stderr)
 export const isMissingObject = (stderr: string) => /not our ref|couldn't find remote ref/i.test(stderr)
 
@@ -88,7 +88,7 @@ const classes: { pattern: RegExp; message: (host: string) => string; nextAction:
   },
 ]
 
-/** What git printed, turned into a person's words. Never holds credentials. */
+/** Explains git's output to users, without credentials. */
 export function explainGit(stderr: string, address: RepositoryAddress): AppError {
   const clean = scrub(stderr, address)
   const reason = lastReason(clean)

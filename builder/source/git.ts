@@ -20,13 +20,13 @@ import { addressIn, type Gitlink, readGitmodules, submoduleAddress, submoduleAdv
 
 type GitSpec = Extract<SourceSpec, { kind: 'git' }>
 
-/** What to ask the server for, and the branch it stands for. */
+/** A ref to request from the server, and its branch. */
 interface Wanted {
   remote: string
   branch: string | null
 }
 
-/** Bytes that all fetches of one source may bring together. */
+/** Bytes that all fetches of a source may transfer together. */
 interface FetchBudget {
   leftBytes: number
   limitBytes: number
@@ -34,7 +34,7 @@ interface FetchBudget {
 
 const noLog = () => {}
 
-/** Bytes below a git directory: few files, so a walk is cheap enough to repeat while a fetch runs. */
+/** Size of a git directory; it has few files, so this is cheap even during a fetch. */
 async function directorySize(directory: string): Promise<number> {
   const sizes = await Promise.all(
     (await readdir(directory, { withFileTypes: true }).catch(() => [])).map(async (entry) => {
@@ -46,7 +46,7 @@ async function directorySize(directory: string): Promise<number> {
   return sizes.reduce((sum, size) => sum + size, 0)
 }
 
-/** Runs a fetch and ends it as soon as the repository on disk has grown by more than the limit. */
+/** Runs a fetch and stops it as soon as the repository has grown by more than the limit. */
 async function fetchWithin(git: Git, gitDirectory: string, args: string[], budget: FetchBudget): Promise<ExecResult> {
   const before = await directorySize(gitDirectory)
   const guard = new AbortController()
@@ -76,7 +76,7 @@ async function listRemote(git: Git, address: PinnedAddress, patterns: string[]):
   return result.stdout.split('\n').filter(Boolean)
 }
 
-/** A few branches that exist, the likeliest first. */
+/** A few existing branches, the most similar first. */
 async function suggestBranches(git: Git, address: PinnedAddress, asked: string): Promise<string> {
   const lines = await listRemote(git, address, ['refs/heads/*'])
   const names = lines.map((line) => line.split('\trefs/heads/')[1] ?? '').filter(Boolean)
@@ -104,9 +104,9 @@ async function resolveRef(git: Git, address: PinnedAddress, ref: Ref): Promise<W
   return { remote, branch: remote.startsWith('refs/heads/') ? remote.slice('refs/heads/'.length) : null }
 }
 
-/** Brings the wanted commit into the repository, shallow where the server can, and returns its id. */
+/** Fetches the wanted commit, shallow if the server supports it, and returns its id. */
 async function fetchCommit(git: Git, gitDirectory: string, address: PinnedAddress, wanted: Wanted, budget: FetchBudget): Promise<string> {
-  // A name of its own for each fetch: two builds may share a mirror.
+  // A unique ref for each fetch, because two builds may share a mirror.
   const local = `refs/switchyard/${randomBytes(6).toString('hex')}`
   const isCommit = /^[0-9a-f]{40,64}$/.test(wanted.remote)
   if (isCommit && (await git.run(['cat-file', '-e', `${wanted.remote}^{commit}`])).code === 0) return wanted.remote
@@ -126,7 +126,7 @@ async function fetchCommit(git: Git, gitDirectory: string, address: PinnedAddres
   return parsed.stdout.trim()
 }
 
-/** The commit that the ref stands for. A branch or tag may be named like the id of a commit: it is taken where there is no such commit. */
+/** Fetches a ref. A branch or tag may look like a commit id: it is used if no such commit exists. */
 async function fetchWanted(
   git: Git,
   gitDirectory: string,
@@ -150,7 +150,7 @@ async function fetchWanted(
 const missingCommit = (sha: string) =>
   sourceError(`The commit ${sha.slice(0, 12)} is not in the repository`, 'It may have been removed by a force push: deploy the branch again.')
 
-/** `log`, not `show`: show compares the tree, which a "git bomb" makes endless. */
+/** Use `log` instead of `show`: `show` compares trees, which never ends for a "git bomb". */
 async function describeCommit(git: Git, sha: string): Promise<{ treeId: string; message: string; author: string }> {
   const result = await git.run([
     'log',
@@ -173,16 +173,13 @@ async function describeCommit(git: Git, sha: string): Promise<{ treeId: string; 
   return { treeId, message: showName(message), author: showName(author) }
 }
 
-/** What is on disk already of a source of several repositories. */
+/** Resources used so far by all repositories of a source. */
 interface Used {
   sizeBytes: number
   count: number
 }
 
-/**
- * Adds up the tree before a byte of it is written, so that neither a huge one nor a "git bomb" of nested trees reaches the disk.
- * Returns what it links to in other repositories.
- */
+/** Measures a tree before it is written, so that neither a huge tree nor a "git bomb" of nested trees reaches the disk. Returns its submodules. */
 async function measureTree(git: Git, sha: string, limits: SourceLimits, used: Used): Promise<Gitlink[]> {
   const guard = new AbortController()
   const links: Gitlink[] = []
@@ -227,7 +224,7 @@ async function checkOut(git: Git, sha: string, directory: string, indexFile: str
 }
 
 async function prepareRepository(git: Git, gitDirectory: string, limits: SourceLimits): Promise<void> {
-  // A mirror only grows; past this it is cheaper to begin again than to collect garbage.
+  // A mirror only grows; beyond this size, a new mirror is cheaper than garbage collection.
   if ((await directorySize(gitDirectory)) > 2 * limits.maxFetchBytes) await rm(gitDirectory, { recursive: true, force: true })
   await mkdir(gitDirectory, { recursive: true, mode: 0o700 })
   const result = await git.run(['init', '--quiet', '--bare', '--template='])
@@ -239,22 +236,22 @@ async function prepareRepository(git: Git, gitDirectory: string, limits: SourceL
     )
 }
 
-/** One repository of a source, with its files in place. */
+/** A repository of a source whose files are in place. */
 interface Part {
   address: PinnedAddress
-  /** Its folder in the tree; empty for the root. */
+  /** Directory in the tree; empty: the root. */
   prefix: string
-  /** `lfs.url` of its `.lfsconfig`. */
+  /** `lfs.url` in its `.lfsconfig`. */
   lfsUrl: string | null
 }
 
-/** One fetch of a source: what it may still cost, and what has come so far. */
+/** State of fetching a source: remaining budget, and results so far. */
 interface Fetch {
   spec: GitSpec
   options: FetchOptions
   scratch: string
   root: PinnedAddress
-  /** Kept between fetches, or not. */
+  /** Persistent or temporary git directory. */
   gitDirectory: string
   settings: Pick<BuildSettings, 'submodules' | 'lfs'>
   onLog: (text: string) => void
@@ -263,7 +260,7 @@ interface Fetch {
   used: Used
   parts: Part[]
   submodules: number
-  /** What the settings leave out. */
+  /** Kinds of files that the settings exclude. */
   leftOut: string[]
 }
 
@@ -288,7 +285,7 @@ function timeLeft({ deadlineAt, options }: Pick<Fetch, 'deadlineAt' | 'options'>
   return Math.ceil(left)
 }
 
-/** Writes the files of a commit, and those of the repositories it links to. */
+/** Writes the files of a commit and of its submodules. */
 async function place(fetch: Fetch, git: Git, sha: string, at: { address: PinnedAddress; prefix: string; depth: number }): Promise<void> {
   const { options, parts } = fetch
   const links = await measureTree(git, sha, options.limits, fetch.used)
@@ -335,7 +332,7 @@ async function placeSubmodules(
 async function placeSubmodule(fetch: Fetch, link: Gitlink, wanted: RepositoryAddress, at: { prefix: string; depth: number }): Promise<void> {
   const { spec, options } = fetch
   const address = await pinAddress(wanted, { allowPrivateNetwork: spec.allowPrivateNetwork, signal: options.signal })
-  // A link of the tree in the middle of the path could lead anywhere.
+  // A link in the middle of the path could lead outside of the tree.
   const target = path.join(options.directory, at.prefix)
   const straight = path.join(await realpath(options.directory), at.prefix)
   if ((await realpath(target).catch(() => null)) !== straight)
@@ -349,7 +346,7 @@ async function placeSubmodule(fetch: Fetch, link: Gitlink, wanted: RepositoryAdd
   await place(fetch, git, sha, { address, ...at })
 }
 
-/** Fetches what Git LFS keeps of every repository in the tree, or warns. Returns the bytes by which the tree has grown. */
+/** Fetches the Git LFS files of every repository in the tree, or adds a warning. Returns by how many bytes the tree has grown. */
 async function placeLargeFiles(fetch: Fetch, maybePointers: readonly string[]): Promise<number> {
   const { options, parts, spec, gitDirectory } = fetch
   const pointers = await findPointers(options.directory, maybePointers)
@@ -379,7 +376,7 @@ async function placeLargeFiles(fetch: Fetch, maybePointers: readonly string[]): 
   return summary.sizeBytes
 }
 
-/** Whole fetch of one address, without the retry for a redirect. */
+/** Fetches one address, without the retry for a redirect. */
 async function fetchFrom(address: PinnedAddress, spec: GitSpec, options: FetchOptions, scratch: string): Promise<SourceTree> {
   const { directory, limits, settings = { submodules: 'fetch', lfs: 'fetch' } } = options
   const onLog = options.onLog ?? noLog
@@ -403,7 +400,7 @@ async function fetchFrom(address: PinnedAddress, spec: GitSpec, options: FetchOp
   onLog(`Commit ${sha.slice(0, 12)} ${message}`)
   return {
     directory,
-    // The same commit with and without them is not the same source.
+    // The same commit with and without these files is a different source.
     treeId: [treeId, ...fetch.leftOut].join('-without-'),
     commit: { sha, message, author, branch },
     ...size,
@@ -411,7 +408,7 @@ async function fetchFrom(address: PinnedAddress, spec: GitSpec, options: FetchOp
   }
 }
 
-/** GitLab and others redirect "…/shop" to "…/shop.git": the one redirect worth guessing, with no new host involved. */
+/** GitLab and others redirect "…/shop" to "…/shop.git": follow only this redirect, because the host stays the same. */
 async function followingRedirect<T>(address: PinnedAddress, work: (address: PinnedAddress) => Promise<T>): Promise<T> {
   try {
     return await work(address)
@@ -422,7 +419,7 @@ async function followingRedirect<T>(address: PinnedAddress, work: (address: Pinn
   }
 }
 
-/** Fetches one commit of a Git repository. @throws AppError ERR_SOURCE, ERR_CANCELED, ERR_UNAVAILABLE (no git) */
+/** Fetches a commit of a Git repository. @throws AppError ERR_SOURCE, ERR_CANCELED, ERR_UNAVAILABLE (no git) */
 export async function fetchGit(spec: GitSpec, options: FetchOptions): Promise<SourceTree> {
   parseRef(spec.ref)
   const pin = (url: string) => pinAddress(parseAddress(url), { allowPrivateNetwork: spec.allowPrivateNetwork, signal: options.signal })

@@ -7,8 +7,8 @@ export type { FetchOptions } from './fetch-options'
 export { defaultSourceLimits, type SourceLimits } from './limits'
 
 /**
- * Puts the files of `spec` into `options.directory`, without `.git`.
- * @throws AppError ERR_SOURCE for everything the person can mend, ERR_CANCELED on abort, ERR_UNAVAILABLE when git is missing.
+ * Fetches the files of `spec` into `options.directory`, without `.git`.
+ * @throws AppError ERR_SOURCE for problems that the user can solve, ERR_CANCELED on abort, ERR_UNAVAILABLE when git is missing.
  */
 export async function fetchSource(spec: SourceSpec, options: FetchOptions): Promise<SourceTree> {
   return spec.kind === 'git' ? fetchGit(spec, options) : fetchArchive(spec.digest, options)

@@ -11,15 +11,15 @@ import { parseAddress, pinAddress, type RepositoryAddress } from './address'
 import { describePointers, lfsAdvice, type Pointer, summaryOf } from './lfs'
 import { canceled, showName, sourceError } from './problem'
 
-/** Where the files of one repository are asked for. */
+/** Where to fetch the LFS files of a repository. */
 export interface LfsSource {
   /** The repository itself. */
   address: RepositoryAddress
-  /** `lfs.url` of its `.lfsconfig`, written by strangers; null: where Git LFS expects it. */
+  /** `lfs.url` of the repository's `.lfsconfig`, untrusted; null: the default of Git LFS. */
   configuredUrl: string | null
-  /** The directory the pointers' names are relative to. */
+  /** Directory that the pointers' names are relative to. */
   directory: string
-  /** Where objects are kept, by id. */
+  /** Directory for objects, by id. */
   objectsDirectory: string
   allowPrivateNetwork: boolean
   signal: AbortSignal
@@ -45,8 +45,9 @@ const answer = z.object({
 type Download = { href: string; header?: Record<string, string> | undefined }
 
 /**
- * Replaces pointer files by what they stand for, through the batch API of Git LFS. Every address that a server names is judged as that of
- * the repository is, every object is checked against its id. @throws AppError ERR_SOURCE that names the setting, ERR_CANCELED
+ * Replaces pointer files by their content, with the batch API of Git LFS. Checks every address from a server like a repository address, and the
+ * hash of every object.
+ * @throws AppError ERR_SOURCE that names the setting, ERR_CANCELED
  */
 export async function fetchLargeFiles(source: LfsSource, pointers: readonly Pointer[]): Promise<void> {
   try {
@@ -77,7 +78,7 @@ async function isKept(source: LfsSource, pointer: Pointer): Promise<boolean> {
   return found !== null && found.size === pointer.sizeBytes
 }
 
-/** The API below the address of the repository, as Git LFS finds it; the ssh address of a host is asked over https. */
+/** URL of the LFS API for a repository, as Git LFS derives it; ssh addresses use https. */
 export function endpointOf(source: Pick<LfsSource, 'address' | 'configuredUrl'>): URL {
   if (source.configuredUrl !== null) return checkedUrl(source.configuredUrl)
   const { address } = source
@@ -99,7 +100,7 @@ function checkedUrl(text: string): URL {
   return url
 }
 
-/** Credentials of the repository, for the very place they belong to and no other. */
+/** Credentials of the repository, only for exactly its own URL. */
 function authorizationFor(source: LfsSource, url: URL): Record<string, string> {
   const { credentials } = source.address
   if (!credentials || new URL(source.address.url).origin !== url.origin) return {}
@@ -112,7 +113,7 @@ interface Ask {
   body?: string
 }
 
-/** One exchange with a pinned address. Redirects are an answer like any other. */
+/** Sends one request to a pinned address. Redirects are returned like other responses. */
 async function send(source: LfsSource, url: URL, ask: Ask): Promise<IncomingMessage> {
   const pinned = await pinAddress(parseAddress(`${url.origin}/object`), {
     allowPrivateNetwork: source.allowPrivateNetwork,
@@ -126,7 +127,7 @@ async function send(source: LfsSource, url: URL, ask: Ask): Promise<IncomingMess
       headers: ask.headers,
       signal: source.signal,
       agent: false,
-      // The address that was judged; the certificate is still checked by the name.
+      // Connect to the checked address; the certificate is still verified by name.
       lookup: (_host, options, done) => (options.all ? done(null, [{ address: pinned.ip, family }]) : done(null, pinned.ip, family)),
     })
     sent.setTimeout(silenceMs, () => sent.destroy(new Error('silent for too long')))
@@ -194,7 +195,7 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** Follows what storage servers redirect to; headers meant for one origin do not reach another. */
+/** Downloads an object and follows redirects; headers for one origin are never sent to another. */
 async function openDownload(source: LfsSource, download: Download): Promise<IncomingMessage> {
   let url = checkedUrl(download.href)
   let sent: Record<string, string> = { ...authorizationFor(source, url), ...lowerCased(download.header ?? {}) }
@@ -215,7 +216,7 @@ const lowerCased = (values: Record<string, string>): Record<string, string> =>
   Object.fromEntries(Object.entries(values).map(([name, value]) => [name.toLowerCase(), value]))
 
 async function fetchObject(source: LfsSource, pointer: Pointer, download: Download): Promise<void> {
-  // A name of its own: two builds of one project may fetch the same object into the same mirror at once.
+  // A unique name: two builds of a project may fetch the same object into the same mirror.
   const temporary = `${fileOf(source, pointer)}.${randomBytes(6).toString('hex')}.partial`
   try {
     const response = await openDownload(source, download)
@@ -238,7 +239,7 @@ async function fetchObject(source: LfsSource, pointer: Pointer, download: Downlo
   }
 }
 
-/** The file keeps its mode: the executable bit is the tree's. */
+/** Keep the mode of the file: the executable bit comes from the tree. */
 async function replace(source: LfsSource, pointer: Pointer): Promise<void> {
   const target = path.join(source.directory, pointer.name)
   const { mode } = await stat(target)

@@ -3,20 +3,20 @@ import path from 'node:path'
 import type { Elsewhere } from '@/shared/build-plan'
 import { showBytes, showName, sourceError } from './problem'
 
-/** A file of a tree that stands for another, which Git LFS keeps. */
+/** A pointer file, in place of a file in Git LFS. */
 export interface Pointer {
-  /** Relative to the tree. */
+  /** Path relative to the tree. */
   name: string
   oid: string
   sizeBytes: number
 }
 
-// Between the shortest a pointer can be and what the specification allows.
+// Smallest and largest size of a pointer, according to the specification.
 const minPointerBytes = 120
 export const maxPointerBytes = 1024
 const pattern = /^version https:\/\/git-lfs\.github\.com\/spec\/v1\n(?:ext-[^\n]*\n)*oid sha256:([0-9a-f]{64})\nsize (\d{1,15})\n?$/
 
-/** What a file of this text stands for; null: it is no pointer. */
+/** Parses a pointer file; null: not a pointer. */
 export function parsePointer(text: string): Omit<Pointer, 'name'> | null {
   const match = pattern.exec(text)
   return match ? { oid: match[1] ?? '', sizeBytes: Number(match[2]) } : null
@@ -24,7 +24,7 @@ export function parsePointer(text: string): Omit<Pointer, 'name'> | null {
 
 export const mayBePointer = (sizeBytes: number): boolean => sizeBytes >= minPointerBytes && sizeBytes <= maxPointerBytes
 
-/** The pointers among these files, which are plain ones of a size that pointers have. */
+/** Finds pointers among these files, which have the size of pointers. */
 export async function findPointers(directory: string, names: readonly string[]): Promise<Pointer[]> {
   const found: Pointer[] = []
   for (const name of names) {
@@ -39,11 +39,11 @@ export async function findPointers(directory: string, names: readonly string[]):
   return found
 }
 
-/** Pointers, as they are told of. */
+/** Summary of pointers for messages. */
 export interface PointerSummary {
   count: number
   sizeBytes: number
-  /** Of the first few. */
+  /** Names of the first pointers. */
   names: string[]
 }
 
@@ -74,13 +74,13 @@ export function summaryOf(pointers: readonly Pointer[]): PointerSummary {
   return summary
 }
 
-/** What to do where files of Git LFS cannot be had, or are not wanted. */
+/** Advice when files of Git LFS are unavailable or not wanted. */
 export const lfsAdvice = 'or set Git LFS of the project to "ignore" (Settings → Source, "lfs" in the API) to deploy the pointer files as they are.'
 
 export const warnAboutPointers = (summary: PointerSummary, onLog: (text: string) => void): void =>
   onLog(`Warning: files of Git LFS are not fetched, as the project's settings ask; small pointer files stand for them: ${describePointers(summary)}`)
 
-/** An upload has no repository to ask: its pointers stay, or end the deployment. @throws AppError ERR_SOURCE */
+/** An upload has no repository to fetch from: its pointers stay, or fail the deployment. @throws AppError ERR_SOURCE */
 export function judgeUploadedPointers(summary: PointerSummary, setting: Elsewhere, onLog: (text: string) => void): void {
   if (summary.count === 0) return
   if (setting === 'ignore') {

@@ -1,19 +1,19 @@
-/** What one source may cost. Every limit ends in an ERR_SOURCE that names it. */
+/** Limits of a source. Exceeding one is an ERR_SOURCE that names the limit. */
 export interface SourceLimits {
-  /** Bytes of the tree once unpacked. */
+  /** Bytes of the unpacked tree. */
   maxBytes: number
-  /** Files, links and directories. */
+  /** Number of files, links and directories. */
   maxFiles: number
-  /** Bytes on the wire: a git pack, a compressed archive. */
+  /** Transferred bytes: a git pack or a compressed archive. */
   maxFetchBytes: number
-  /** Unpacked over packed, judged only past `ratioFreeBytes`: text packs 1:20 in good faith, a bomb 1:1000. */
+  /** Maximum compression ratio beyond `ratioFreeBytes`: text is compressed 1:20, a zip bomb 1:1000. */
   maxRatio: number
   ratioFreeBytes: number
   maxPathBytes: number
-  /** Repositories that one source may link to, and how deeply these may link to others. */
+  /** Maximum number of submodules, and their depth of nesting. */
   maxSubmodules: number
   maxSubmoduleDepth: number
-  /** For the whole fetch. */
+  /** Deadline for the whole fetch. */
   timeoutMs: number
 }
 

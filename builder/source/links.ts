@@ -1,12 +1,11 @@
-/** What a tree holds at a path, as far as links are concerned. Paths are relative, `/`-separated, without `.` and `..`. */
+/** A node of a tree, for resolving links. Paths are relative and `/`-separated, without `.` and `..`. */
 export type Node = { kind: 'file' } | { kind: 'directory' } | { kind: 'link'; target: string }
 
 const maxHops = 40
 
 /**
- * Follows the link at `path` the way the kernel would, component by component, links in the middle included, and says whether it
- * stays inside the tree. A lexical check is not enough: with `a/b/up -> ../..`, `a/b/x -> up/../etc` looks inside and is not.
- * Missing components are taken as directories: nothing is there to lead elsewhere.
+ * Resolves the link at `path` like the kernel, component by component, and returns whether it stays inside the tree. A lexical check is not
+ * sufficient: with `a/b/up -> ../..`, `a/b/x -> up/../etc` looks inside but is not. Missing components count as directories.
  */
 export function staysInside(path: string, nodes: ReadonlyMap<string, Node>): boolean {
   const pending = path.split('/').reverse()
@@ -27,7 +26,7 @@ export function staysInside(path: string, nodes: ReadonlyMap<string, Node>): boo
     if (hops > maxHops || node.target.startsWith('/') || node.target === '') return false
     at.pop()
     pending.push(...node.target.split('/').reverse())
-    // A target of a million "../" costs the attacker a path as long; bound what it costs us.
+    // Bound the work for a target with a million "../".
     if (pending.length > 10_000) return false
   }
   return true

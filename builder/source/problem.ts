@@ -1,25 +1,25 @@
 import { AppError } from '@/shared/errors'
 
-/** An error of this step, in the person's language. */
+/** An error of the source step, with a message for users. */
 export function sourceError(message: string, nextAction: string, cause?: unknown): AppError {
   return new AppError('ERR_SOURCE', message, { step: 'source', nextAction, ...(cause === undefined ? {} : { cause }) })
 }
 
 export const canceled = (cause?: unknown) => new AppError('ERR_CANCELED', 'Fetching the source was canceled', { step: 'source', cause })
 
-/** Bytes for people: "512 MB". */
+/** Formats bytes: "512 MB". */
 export function showBytes(bytes: number): string {
   if (bytes >= 1024 ** 3) return `${Number((bytes / 1024 ** 3).toFixed(1))} GB`
   if (bytes >= 1024 ** 2) return `${Math.round(bytes / 1024 ** 2)} MB`
   return `${Math.max(1, Math.round(bytes / 1024))} KB`
 }
 
-/** A name from outside, fit for a message or a log line: no control characters, no endless length. */
+/** Makes an untrusted name safe for messages and logs: no control characters, bounded length. */
 export function showName(name: string): string {
   let shown = ''
   for (const char of name.slice(0, 200)) {
     const code = char.codePointAt(0) ?? 0
-    // C0, C1, and the marks that turn text around (a name must not rewrite the line it is shown in).
+    // C0, C1 and bidirectional marks: a name must not change how its line is shown.
     const unsafe = code < 32 || (code >= 127 && code < 160) || (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069)
     shown += unsafe ? '�' : char
   }

@@ -5,7 +5,7 @@ export type Ref =
   | { kind: 'commit'; sha: string }
   | { kind: 'name' /** Full names, most wanted first. */; candidates: string[]; shown: string }
 
-/** Rules of `git check-ref-format`, and never a leading dash. Written out, so that a bad name reaches no command line at all. */
+/** Rules of `git check-ref-format`, and no leading dash, so that an invalid name never reaches a command line. */
 export function isRefName(name: string): boolean {
   if (name.length === 0 || name.length > 250 || name.startsWith('-') || name === '@') return false
   for (const char of name) {
@@ -16,7 +16,7 @@ export function isRefName(name: string): boolean {
   return name.split('/').every((part) => part.length > 0 && !part.startsWith('.') && !part.startsWith('-') && !part.endsWith('.lock'))
 }
 
-/** A branch, a tag, a full ref name or a full commit id. @throws AppError ERR_SOURCE */
+/** Parses a branch, a tag, a full ref name or a full commit id. @throws AppError ERR_SOURCE */
 export function parseRef(ref: string | null): Ref {
   if (ref === null || ref === '' || ref === 'HEAD') return { kind: 'default' }
   if (/^([0-9a-f]{40}|[0-9a-f]{64})$/i.test(ref)) return { kind: 'commit', sha: ref.toLowerCase() }
@@ -26,5 +26,5 @@ export function parseRef(ref: string | null): Ref {
   return nameRef(ref)
 }
 
-/** A branch of this name, else a tag. */
+/** A branch with this name, else a tag. */
 export const nameRef = (name: string): Ref => ({ kind: 'name', candidates: [`refs/heads/${name}`, `refs/tags/${name}`], shown: name })

@@ -5,7 +5,7 @@ import { type PinnedAddress, parseAddress, type RepositoryAddress } from './addr
 import type { Git } from './git-command'
 import { showName, sourceError } from './problem'
 
-/** An entry of a tree that names a commit of another repository. */
+/** A submodule entry in a tree: a commit of another repository. */
 export interface Gitlink {
   path: string
   sha: string
@@ -13,7 +13,7 @@ export interface Gitlink {
 
 export const submoduleAdvice = 'or set submodules of the project to "ignore" (Settings → Source, "submodules" in the API) to deploy without them.'
 
-/** Addresses by path, as `.gitmodules` of the commit has them. Read by git itself, without the files it might include. */
+/** Submodule addresses by path, from the commit's `.gitmodules`. Parsed by git, without include files. */
 export async function readGitmodules(git: Git, sha: string): Promise<Map<string, string>> {
   const result = await git.run(['config', `--blob=${sha}:.gitmodules`, '--no-includes', '--null', '--get-regexp', '^submodule\\..*\\.(path|url)$'])
   const byName = new Map<string, { path?: string; url?: string }>()
@@ -27,7 +27,7 @@ export async function readGitmodules(git: Git, sha: string): Promise<Map<string,
   return new Map([...byName.values()].flatMap(({ path, url }) => (path && url ? [[path, url] as const] : [])))
 }
 
-/** `../lib.git` as git reads it: below the address of the repository that names it. */
+/** Resolves a relative address such as `../lib.git` like git: relative to the address of the parent repository. */
 function resolveRelative(parent: RepositoryAddress, relative: string): string {
   const { protocol, username, host, pathname } = new URL(parent.url)
   const parts = pathname.split('/').filter(Boolean)
@@ -43,8 +43,8 @@ const isRelative = (url: string): boolean => url.startsWith('./') || url.startsW
 const isSamePlace = (a: RepositoryAddress, b: RepositoryAddress): boolean => a.scheme === b.scheme && a.host === b.host && a.port === b.port
 
 /**
- * Where a submodule is fetched from, judged as the address of a repository is. The root's credentials go along to the root's host only;
- * there an ssh address is asked over https, because those credentials are what the platform has.
+ * The address of a submodule, checked like a repository address. The root's credentials are sent only to the root's host; ssh addresses there
+ * use https, because the platform has only those credentials.
  * @throws AppError ERR_SOURCE
  */
 export function submoduleAddress(root: PinnedAddress, parent: RepositoryAddress, url: string): RepositoryAddress {
@@ -56,14 +56,14 @@ export function submoduleAddress(root: PinnedAddress, parent: RepositoryAddress,
   return isSamePlace(asked, root) ? { ...asked, credentials: asked.credentials ?? root.credentials } : asked
 }
 
-/** @throws AppError ERR_SOURCE when `.gitmodules` does not name the folder */
+/** Address of a submodule. @throws AppError ERR_SOURCE when `.gitmodules` lacks the folder */
 export function addressIn(known: ReadonlyMap<string, string>, link: Gitlink): string {
   const url = known.get(link.path)
   if (url === undefined) throw sourceError('.gitmodules does not say where it comes from', '')
   return url
 }
 
-/** What failed is named by its folder; a stop and a machine without git are no matter of the folder. */
+/** Adds the folder to an error, except for cancellation and missing git. */
 export function submoduleError(folder: string, error: unknown): unknown {
   if (!isAppError(error) || error.code !== 'ERR_SOURCE' || error.message.startsWith('The submodule')) return error
   return sourceError(
@@ -73,7 +73,7 @@ export function submoduleError(folder: string, error: unknown): unknown {
   )
 }
 
-/** An upload has no repository to ask: folders of submodules that are empty end the deployment, or stay so. @throws AppError ERR_SOURCE */
+/** An upload has no repository to fetch from: empty folders of submodules fail the deployment, or stay empty. @throws AppError ERR_SOURCE */
 export async function judgeUploadedSubmodules(directory: string, setting: Elsewhere, onLog: (text: string) => void): Promise<void> {
   const tree = await openTree(directory)
   const text = (await tree.read('.gitmodules')) ?? ''

@@ -6,7 +6,7 @@ import { baseEnv, killGroup, start } from '@/shared/node/exec'
 import type { UnpackedTree } from './archive-writer'
 import type { SourceLimits } from './limits'
 
-/** What the process writes as its last line. */
+/** The last line of the process's output. */
 export const unpackAnswer = z.union([
   z.object({
     tree: z.object({
@@ -27,7 +27,7 @@ export const unpackAnswer = z.union([
 ])
 export type UnpackAnswer = z.infer<typeof unpackAnswer>
 
-/** Archives unpacked at once; more of them wait. */
+/** Maximum archives unpacked at the same time. */
 const atOnce = 2
 const heapMegabytes = 384
 const lowPriority = 10
@@ -37,7 +37,7 @@ let running = 0
 const waiting: (() => void)[] = []
 
 /**
- * Unpacks by `unpackerFile` (builder/source/unpacker.ts as one file) in a process of low priority and bounded memory, which an abort kills.
+ * Unpacks with `unpackerFile` (bundled builder/source/unpacker.ts) in a process with low priority and bounded memory, which an abort kills.
  * @throws AppError ERR_SOURCE that names the entry
  */
 export async function unpackInProcess(
@@ -75,7 +75,7 @@ async function runUnpacker(
     const { stdin, stdout } = child
     if (!stdin || !stdout) throw new AppError('ERR_INTERNAL', 'the unpacking process has no pipes')
     const fed = feed(stored, stdin)
-    // A source that breaks off must not look like an archive that ends.
+    // An incomplete source must not look like a complete archive.
     fed.catch(kill)
     let text = ''
     for await (const chunk of stdout) if (text.length < maxAnswerBytes) text += String(chunk)
@@ -89,7 +89,7 @@ async function runUnpacker(
   }
 }
 
-/** Ends early, without an error, when the process has stopped reading: its answer says why. */
+/** Writes the archive to the process. Returns early when the process stops reading: its result has the reason. */
 async function feed(source: AsyncIterable<Uint8Array>, input: Writable): Promise<void> {
   const closed = new Promise<void>((resolve) => input.once('close', resolve))
   input.on('error', () => {})
@@ -104,7 +104,7 @@ function lowerPriority(pid: number): void {
   try {
     setPriority(pid, lowPriority)
   } catch {
-    // It has ended already.
+    // The process has ended.
   }
 }
 

@@ -7,17 +7,17 @@ import { createArchiveWriter, type UnpackedTree } from './archive-writer'
 import type { SourceLimits } from './limits'
 import { sourceError, tooLarge } from './problem'
 
-/** Bytes between one entry and the next: long names and padding need little; endless zeros and giant headers end here. */
+/** Maximum bytes between two entries: long names and padding need little, while endless zeros and huge headers are refused. */
 const maxGapBytes = 5 * 1024 * 1024
 
 const damaged = (cause: unknown) => sourceError('The archive is damaged or no tar or tar.gz', 'Pack the folder again and upload it anew.', cause)
 const bomb = () =>
   sourceError('The archive unpacks to far more than it holds, as decompression bombs do', 'Pack the folder again without huge empty files.')
 
-/** Whether the bytes begin as gzip does. */
+/** Whether the bytes start like gzip. */
 const isGzip = (head: Uint8Array) => head[0] === 0x1f && head[1] === 0x8b
 
-/** Yields the tar inside: gunzipped when need be, never more than the limits allow. */
+/** Yields the tar, decompressed if necessary, within the limits. */
 async function* openTar(stored: AsyncIterable<Uint8Array>, limits: SourceLimits): AsyncGenerator<Uint8Array> {
   let packed = 0
   let unpacked = 0
@@ -34,7 +34,7 @@ async function* openTar(stored: AsyncIterable<Uint8Array>, limits: SourceLimits)
     yield first.value
     yield* counted
   })()
-  // Headers and padding come on top of the files themselves.
+  // Add the size of headers and padding.
   const ceiling = limits.maxBytes + 2048 * limits.maxFiles
   for await (const chunk of isGzip(first.value) ? gunzip(whole) : whole) {
     unpacked += chunk.byteLength
@@ -56,7 +56,7 @@ async function* gunzip(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8A
   }
 }
 
-/** Feeds `tar` to the parser chunk by chunk and fails when nothing comes of it for too long. */
+/** Passes `tar` to the parser in chunks; fails when too many bytes contain no entry. */
 function createGapGuard(tar: AsyncIterable<Uint8Array>) {
   let sinceProgress = 0
   return {
@@ -74,7 +74,7 @@ function createGapGuard(tar: AsyncIterable<Uint8Array>) {
   }
 }
 
-/** Unpacks a tar or tar.gz into `directory`, trusting nothing in it. @throws AppError ERR_SOURCE that names the entry */
+/** Unpacks an untrusted tar or tar.gz into `directory`. @throws AppError ERR_SOURCE that names the entry */
 export async function unpackArchive(
   stored: AsyncIterable<Uint8Array>,
   { directory, limits }: { directory: string; limits: SourceLimits },
@@ -105,7 +105,7 @@ export async function unpackArchive(
   } catch (error) {
     parser.destroy()
     await fed.catch(() => {})
-    // The parser reports that its input ended early; why it did is what the person needs.
+    // The parser reports only that its input ended early; throw the cause.
     throw isAppError(error) ? error : isAppError(failure) ? failure : isDiskError(error) ? error : damaged(failure ?? error)
   }
   return writer.finish()

@@ -2,7 +2,7 @@ import { isAppError } from '@/shared/errors'
 import { unpackArchive } from './unpack'
 import type { UnpackAnswer } from './unpack-process'
 
-// A process of its own (`unpack-process.ts`): the archive comes on standard input, the answer goes to standard output.
+// Separate process for unpacking (see `unpack-process.ts`): reads the archive from standard input, writes the result to standard output.
 
 const [options = '{}'] = process.argv.slice(2)
 process.stdout.write(JSON.stringify(await answer()), () => process.exit(0))

@@ -4,7 +4,7 @@ import path from 'node:path'
 import { parseArgs } from 'node:util'
 import sirv from 'sirv'
 
-// Serves a static site from an artifact. Bundled to one file and put into every artifact with a static site; it knows nothing else of the platform.
+// Serves a static site from an artifact. Bundled into one file that is added to each static artifact; independent of the rest of the platform.
 
 const { values } = parseArgs({ options: { root: { type: 'string', default: '.' }, spa: { type: 'boolean', default: false } } })
 const root = path.resolve(values.root)
@@ -19,12 +19,12 @@ const serve = sirv(root, {
   dotfiles: false,
   dev: false,
   setHeaders(response, pathname) {
-    // A name with a content hash never changes; everything else is asked for again.
+    // Files with a content hash in their name never change; all others must be revalidated.
     response.setHeader('cache-control', hashedName.test(pathname) ? 'public, max-age=31536000, immutable' : 'public, max-age=0, must-revalidate')
   },
 })
 
-/** Unknown paths that look like pages (no extension, asked for as HTML) get the app, the rest the site's own 404 page. */
+/** Responds to unknown paths: page requests (no extension, Accept: HTML) get index.html of an SPA, others the site's 404 page. */
 function answerUnknown(request: IncomingMessage, response: ServerResponse): void {
   const pathname = (request.url ?? '/').split('?')[0] ?? '/'
   const wantsPage = (request.headers.accept ?? '*/*').split(',').some((type) => /text\/html|\*\/\*/.test(type))

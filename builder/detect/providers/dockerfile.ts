@@ -2,7 +2,7 @@ import type { App, Match, Provider } from '../provider'
 
 const names = ['Dockerfile', 'Containerfile', 'dockerfile']
 
-/** Instructions of a Dockerfile, continuation lines joined, comments gone. */
+/** Instructions of a Dockerfile without comments, with joined continuation lines. */
 function instructions(text: string): { keyword: string; rest: string }[] {
   const joined = text.replace(/^\s*#.*$/gm, '').replace(/[\\`][ \t]*\r?\n/g, ' ')
   return joined.split(/\r?\n/).flatMap((line) => {
@@ -23,7 +23,7 @@ const expand = (text: string, values: Map<string, string>) =>
     (_, braced?: string, fallback?: string, bare?: string) => values.get(braced ?? bare ?? '') ?? fallback ?? '',
   )
 
-/** Port of the final stage's first EXPOSE of TCP; variables as ARG and ENV set them. */
+/** TCP port of the final stage's first EXPOSE; resolves variables of ARG and ENV. */
 export function exposedPort(text: string): number | null {
   const values = new Map<string, string>()
   let port: number | null = null
@@ -42,7 +42,7 @@ export function exposedPort(text: string): number | null {
 
 async function match(app: App): Promise<Match | null> {
   const { settings } = app
-  // A person who names commands or an output directory wants them run: those have no meaning for an image.
+  // Explicit commands or an output directory have no meaning for a Dockerfile, so they select another provider.
   if (settings.installCommand !== null || settings.buildCommand !== null || settings.startCommand !== null || settings.outputDirectory !== null)
     return null
   for (const file of names) {

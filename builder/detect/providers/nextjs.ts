@@ -13,10 +13,10 @@ import {
 import { startOf } from '../start-script'
 
 const buildEnv = { NEXT_TELEMETRY_DISABLED: '1' }
-/** Older ones know standalone output as an experiment only. */
+/** Oldest Next.js with stable standalone output. */
 const oldestStandalone = 13
 
-/** Whether the app brings a server of its own; `next start` is what standalone output replaces. */
+/** Whether the app has its own server. `next start` does not count, because standalone output replaces it. */
 function ownServer(app: App): boolean {
   if (app.settings.startCommand !== null) return true
   const script = app.packageJson?.scripts.start

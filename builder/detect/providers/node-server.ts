@@ -14,7 +14,7 @@ const libraries: [string, string][] = [
   ['@remix-run/node', 'Remix'],
   ['@react-router/node', 'React Router'],
 ]
-/** Where frameworks put the server they build, for projects without a start script. */
+/** Build outputs of server frameworks, for projects without a start script. */
 const builtServers: { dependency: string; entry: string; build: string }[] = [
   { dependency: 'nuxt', entry: '.output/server/index.mjs', build: 'nuxt build' },
   { dependency: '@sveltejs/adapter-node', entry: 'build/index.js', build: 'vite build' },
@@ -24,7 +24,7 @@ const builtServers: { dependency: string; entry: string; build: string }[] = [
   { dependency: '@nestjs/core', entry: 'dist/main.js', build: 'nest build' },
 ]
 const entryNames = ['server', 'index', 'app', 'main', 'src/server', 'src/index', 'src/app', 'src/main']
-// Node runs TypeScript by itself where its types can be erased.
+// Node runs TypeScript directly if its types can be erased.
 const entryExtensions = ['js', 'mjs', 'cjs', 'ts', 'mts']
 const developmentTools = /\b(nodemon|ts-node-dev|tsx watch|next dev|vite dev|node --watch)\b/
 
@@ -34,7 +34,7 @@ async function findEntry(app: App): Promise<string | null> {
     const clean = cleanDirectory(main)
     if (clean && (await app.files.isFile(clean))) return clean
     for (const suffix of ['.js', '.mjs', '.cjs', '/index.js']) if (clean && (await app.files.isFile(clean + suffix))) return clean + suffix
-    // Made by the build.
+    // The entry is created by the build.
     if (clean && app.packageJson?.scripts.build !== undefined && /\.[cm]?js$/.test(clean)) return clean
   }
   for (const name of entryNames)
@@ -59,7 +59,7 @@ async function findStart(app: App): Promise<{ start: FoundStart; build: string |
     }
   const entry = await findEntry(app)
   if (entry === null) return null
-  // A page with a script of its own beside it is a page.
+  // An index.html next to a script without package.json is a static page.
   if (!app.packageJson && !/^server\./.test(entry) && (await app.files.isFile('index.html'))) return null
   return {
     start: {

@@ -11,14 +11,14 @@ import {
   titleOf,
 } from '../provider'
 
-/** A tool that turns sources into static files, and where it puts them. */
+/** A generator of static files, and its output directory. */
 interface SiteBuilder {
   title: string
   dependency: string
   defaultBuild: string
   output: (app: App) => Promise<string | null>
   spaFallback: boolean
-  /** A Node server in spite of the dependency. */
+  /** Whether the app needs a Node server despite the dependency. */
   needsServer?: (app: App) => Promise<boolean>
 }
 
@@ -28,7 +28,7 @@ async function angularOutput(app: App): Promise<string | null> {
   const text = await app.files.read('angular.json')
   const target = /"outputPath"\s{0,9}:\s{0,9}(?:"([^"]{1,200})"|\{[^}]{0,300}?"base"\s{0,9}:\s{0,9}"([^"]{1,200})")/.exec(text ?? '')
   const output = target?.[1] ?? target?.[2]
-  // The application builder (Angular 17 on) writes the files for browsers one level below.
+  // Angular's application builder (17 and later) writes the browser's files one level deeper.
   const isApplication = /@angular(?:-devkit)?\/build(?:-angular)?:application/.test(text ?? '')
   const base = output ?? `dist/${app.packageJson?.name ?? 'app'}`
   return isApplication ? `${base}/browser` : base
@@ -116,7 +116,7 @@ async function match(app: App): Promise<Match | null> {
   return namedOutput(app, hasOwnServer)
 }
 
-/** An unknown tool whose output directory the person named. */
+/** An unknown tool with an output directory set by the user. */
 function namedOutput(app: App, hasOwnServer: boolean): Match | null {
   const outputDirectory = app.settings.outputDirectory
   const build = app.settings.buildCommand ?? app.packageJson?.scripts.build

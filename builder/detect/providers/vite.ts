@@ -11,7 +11,7 @@ import {
   titleOf,
 } from '../provider'
 
-/** Frameworks that build with Vite and then need a server, or write somewhere of their own. */
+/** Frameworks that build with Vite but need a server or use another output directory. */
 export const viteFrameworks = [
   'astro',
   'nuxt',
@@ -35,10 +35,10 @@ async function match(app: App): Promise<Match | null> {
   const builds =
     /\bvite\b.*\bbuild\b/.test(scripts.build ?? '') || (scripts.build === undefined && (config !== null || (await app.files.isFile('index.html'))))
   if (!(hasDependency(app, 'vite') || hasDependency(app, 'rolldown-vite')) || app.settings.startCommand !== null) return null
-  // Without a build by Vite it is there for something else, most often Vitest.
+  // Vite without a Vite build is used for something else, usually Vitest.
   if (!builds && config === null) return null
   if (viteFrameworks.some((name) => hasDependency(app, name))) return null
-  // An app with a server of its own (an API that also serves what Vite built) is a Node server.
+  // An app with its own server (an API that also serves Vite's output) is a Node server.
   if (scripts.start !== undefined && !isToolingServer(scripts.start) && app.settings.outputDirectory === null) return null
   const flag = /--outDir[ =]+["']?([^\s"']+)/.exec(scripts.build ?? '')?.[1]
   const detected = cleanDirectory(flag ?? optionOf(config?.text ?? '', 'outDir') ?? 'dist') || 'dist'
