@@ -1,5 +1,5 @@
 import { Command, CommanderError, Option } from 'commander'
-import { reachedDeploymentStatuses } from '@/shared/states'
+import { deploymentStatuses } from '@/shared/states'
 import { clearCache } from './commands/cache'
 import { cancel } from './commands/cancel'
 import { inspectCertificate, listCertificates, removeCertificate, renewCertificate, uploadCertificate } from './commands/certificates'
@@ -76,7 +76,7 @@ export function buildProgram(env: CliEnv, setCode: (code: number) => void, signa
     .action((options) => requests(env, options, signal))
   api(program.command('ls [project]').description('list projects, or the deployments of a project'))
     .addOption(new Option('--limit <n>', 'deployments shown').default('20'))
-    .addOption(new Option('--status <status>', 'only deployments in this status').choices(reachedDeploymentStatuses.map((one) => one.toLowerCase())))
+    .addOption(new Option('--status <status>', 'only deployments in this status').choices(deploymentStatuses.map((one) => one.toLowerCase())))
     .action((named: string | undefined, options) => list(env, named, options))
   project(program.command('cancel [deploymentId]').description('cancel a running deployment; the live deployment stays live')).action(
     (id: string | undefined, options) => cancel(env, id, options, signal),

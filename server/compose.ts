@@ -26,11 +26,12 @@ import { createDeployments } from './deployments'
 import { type Edge, projectUrl } from './deployments/present'
 import { pruneArtifacts } from './deployments/prune'
 import { firstHealsDone, reconcileAtStart } from './deployments/reconcile'
-import { runDeployment } from './deployments/run'
+import { runBuild, runRelease } from './deployments/run'
 import { tearDownProject } from './deployments/teardown'
 import { createDisk, type Disk } from './disk/disk'
 import { composeDomains, type DomainRoom } from './domains'
 import type { ServerEnv } from './env'
+import { createEnvironments } from './environments/environments'
 import { accessChanges, type ChangeBus, createChangeBus, isForDashboards } from './events/bus'
 import { writeInstallationId } from './home'
 import { withHomeLock } from './home-lock'
@@ -79,6 +80,8 @@ export interface Composition {
 /** Concurrent heal jobs. Most wait for a health check; `START_CONCURRENCY` separately bounds the apps that boot. */
 const healConcurrency = 64
 const pruneConcurrency = 2
+/** Concurrent switches. Most of their time is a wait for a health check. */
+const releaseConcurrency = 32
 const poolSize = 20
 
 /** Shared dependencies from which all parts are built. */
@@ -283,10 +286,10 @@ async function startWorkerRole(
     bus,
     owner,
     logger,
-    concurrency: { deploy: env.deployConcurrency, heal: healConcurrency, prune: pruneConcurrency },
+    concurrency: { build: env.deployConcurrency, release: releaseConcurrency, heal: healConcurrency, prune: pruneConcurrency },
     handlers: {
-      deploy: ({ deploymentId }, job) =>
-        runDeployment({ ...shared, builder, owner, maxAttempts: jobCatalogue.deploy.maxAttempts }, deploymentId, job),
+      build: ({ deploymentId }, job) => runBuild({ ...shared, builder, owner, maxAttempts: jobCatalogue.build.maxAttempts }, deploymentId, job),
+      release: ({ deploymentId }, job) => runRelease({ ...shared, builder, owner, maxAttempts: jobCatalogue.release.maxAttempts }, deploymentId, job),
       heal: ({ environmentId }, job) => healEnvironment(monitorDeps, environmentId, job.signal),
       prune: ({ projectId }) => pruneArtifacts({ prisma, builder, contents, runtime, logger }, projectId),
     },
@@ -342,6 +345,7 @@ function createPlatform(
     },
     accounts: createAccounts({ prisma, secrets }),
     projects: routedProjects(base, routes),
+    environments: createEnvironments({ prisma, bus, edge, routesChanged: () => syncSoon(base, routes) }),
     variables: createVariables({ prisma, bus, secrets }),
     cache: createCacheControl({ prisma, talk: routers?.hub.messages ?? null, expected: env.edgeWorkers }),
     domains,

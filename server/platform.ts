@@ -7,6 +7,7 @@ import type { DnsProviders } from './certificates/dns-providers'
 import type { PrismaClient } from './database/client'
 import type { Deployments } from './deployments'
 import type { Domains } from './domains/domains'
+import type { Environments } from './environments/environments'
 import type { ChangeBus, DashboardChange } from './events/bus'
 import type { Idempotency } from './idempotency/idempotency'
 import type { Instances } from './instances'
@@ -41,6 +42,7 @@ export interface Platform {
   }
   accounts: Accounts
   projects: Projects
+  environments: Environments
   variables: Variables
   cache: CacheControl
   domains: Domains

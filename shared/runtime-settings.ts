@@ -34,6 +34,19 @@ const fields = {
     .meta({ description: 'A health check that takes longer is not healthy; below healthTimeoutMs, or it has no effect.' }),
   memoryMb: z.number().int().min(64).max(1_048_576).meta({ description: 'Memory of one instance, in MiB.' }),
   cpus: z.number().min(0.05).max(256).meta({ description: 'Processor time of one instance; 1 is one core.' }),
+  instances: z.number().int().min(1).max(100).meta({ description: 'Instances that a release runs; visitors are spread over them.' }),
+  warmMinutes: z.number().int().min(0).max(1440).meta({
+    description: 'Time that the instances of a replaced version stay frozen in memory, so that a rollback takes milliseconds; 0 ends them at once.',
+  }),
+  watchSeconds: z.number().int().min(0).max(3600).meta({
+    description: 'Time after a switch in which the new version is compared with the one before and rolled back when it is worse; 0 switches it off.',
+  }),
+  watchErrorPercent: z.number().min(0.1).max(100).meta({
+    description: 'Part of answers with a server error, above that of the version before, at which a watched version is rolled back.',
+  }),
+  watchLatencyFactor: z.number().min(1).max(100).meta({
+    description: 'How many times slower (95th percentile) than the version before a watched version may be.',
+  }),
   stopGraceSeconds: z.number().int().min(0).max(600).meta({ description: 'Time between SIGTERM and SIGKILL.' }),
 }
 
@@ -52,6 +65,11 @@ export const defaultRuntimeSettings: RuntimeSettings = {
   latencyThresholdMs: 4_000,
   memoryMb: 512,
   cpus: 1,
+  instances: 1,
+  warmMinutes: 30,
+  watchSeconds: 120,
+  watchErrorPercent: 3,
+  watchLatencyFactor: 3,
   stopGraceSeconds: 10,
 }
 

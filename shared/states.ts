@@ -5,9 +5,9 @@
 
 type Machine<S extends string> = Readonly<Record<S, readonly S[]>>
 
-/** `DEPLOYING` is the crash marker: it is written before the first side effect on the runtime. */
+/** `DEPLOYING` is the crash marker: it is written before the first side effect on the runtime. A rollback or restart builds nothing: it skips BUILDING. */
 export const deploymentTransitions = {
-  PENDING: ['BUILDING', 'FAILED', 'CANCELED'],
+  PENDING: ['BUILDING', 'DEPLOYING', 'FAILED', 'CANCELED'],
   BUILDING: ['DEPLOYING', 'FAILED', 'CANCELED'],
   DEPLOYING: ['ACTIVE', 'FAILED', 'CANCELED'],
   ACTIVE: ['SUPERSEDED', 'ROLLED_BACK'],
@@ -32,16 +32,14 @@ export const deploymentTraits: Readonly<
   FAILED: { running: false, cancelable: false, live: false, tone: 'bad', label: 'Failed' },
   CANCELED: { running: false, cancelable: false, live: false, tone: 'neutral', label: 'Canceled' },
 }
-/** Statuses that a deployment can have now: rollback does not exist yet. */
-export const reachedDeploymentStatuses = deploymentStatuses.filter((s) => s !== 'ROLLED_BACK')
 export const runningDeploymentStatuses = deploymentStatuses.filter((s) => deploymentTraits[s].running)
 
 export const instanceTransitions = {
   starting: ['healthy', 'unhealthy', 'stopped'],
   healthy: ['unhealthy', 'draining', 'sleeping', 'stopped'],
   unhealthy: ['healthy', 'draining', 'stopped'],
-  draining: ['stopped'],
-  sleeping: ['healthy', 'unhealthy', 'stopped'],
+  draining: ['stopped', 'sleeping', 'starting'],
+  sleeping: ['healthy', 'unhealthy', 'starting', 'draining', 'stopped'],
   stopped: [],
 } as const satisfies Machine<string>
 export type InstanceState = keyof typeof instanceTransitions

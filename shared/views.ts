@@ -90,16 +90,24 @@ export const deploymentSummary = z.object({
   projectId: id,
   projectName: z.string(),
   projectSlug: z.string(),
+  environmentId: id,
   environment: z.string(),
   status: z.enum(deploymentStatuses),
   /** Whether the environment's live release is the release of this deployment. */
   live: z.boolean(),
   health: deploymentHealth,
   cancelRequested: z.boolean(),
-  triggeredBy: z.enum(['user', 'api', 'system']),
+  kind: z.enum(['build', 'rollback', 'promote', 'restart', 'redeploy']),
+  /** Why it is in this status, where the status alone does not say it. */
+  reason: z.string().nullable(),
+  /** Its artifact is kept until it is unpinned. */
+  pinned: z.boolean(),
+  /** Until then the new version is compared with the one before; null: it is not watched. */
+  watchUntil: iso.nullable(),
+  triggeredBy: z.enum(['user', 'api', 'system', 'git', 'hook']),
   createdBy: z.string().nullable(),
   source: z.object({ kind: z.enum(['git', 'archive']), repository: z.string().nullable() }),
-  /** Id of the deployment whose source this deployment builds again. */
+  /** Id of the deployment whose source this one was asked to build again, or whose artifact it uses. */
   repeats: z.string().nullable(),
   /** Built without caches and results of earlier builds. */
   noCache: z.boolean(),
@@ -125,7 +133,9 @@ export const deploymentView = deploymentSummary.extend({
   /** Hostname of the project, where this deployment serves once it is live. */
   projectUrl: z.string(),
   steps: z.array(stepView),
-  /** Remaining steps of a running deployment, in order. */
+  /** Milliseconds of each ended step, by name. `wake`: until the instances of an existing artifact ran. */
+  timings: z.record(z.string(), z.number()),
+  /** Of a running deployment: the steps to come, in order. */
   pendingSteps: z.array(pendingStepView),
   summary: z.string().nullable(),
   artifact: z.object({ kind: z.enum(['image', 'bundle']), digest: z.string(), sizeBytes: z.number() }).nullable(),
@@ -166,7 +176,9 @@ export type ProjectView = z.infer<typeof projectView>
 export const deploymentInput = z
   .object({
     projectId: id,
-    /** For signed-in users always `user`; `system` is reserved for operators. */
+    /** Name of the environment. Default: production. */
+    environment: z.string().trim().min(1).max(100).nullish(),
+    /** For signed-in users always `user`, whatever the request says; `system` is reserved to operators. */
     triggeredBy: z.enum(['user', 'api', 'system']).default('api'),
     /** Branch, tag or full commit id. Default: the project's branch, else the repository's default branch. */
     ref: z.string().trim().min(1).max(250).nullish(),

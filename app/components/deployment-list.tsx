@@ -5,7 +5,7 @@ import { useState } from 'react'
 import { wireErrorOf } from '@/app/lib/errors'
 import { pageSize } from '@/app/lib/pages'
 import { useTRPC } from '@/app/lib/trpc'
-import { type DeploymentStatus, deploymentTraits, reachedDeploymentStatuses } from '@/shared/states'
+import { type DeploymentStatus, deploymentStatuses, deploymentTraits } from '@/shared/states'
 import { DeploymentRow } from './deployment-row'
 import { LoadMore } from './load-more'
 import { Button } from './ui/button'
@@ -38,7 +38,7 @@ export function DeploymentList({ projectId }: { projectId?: string }) {
           className="w-44"
         >
           <option value="">All statuses</option>
-          {reachedDeploymentStatuses.map((each) => (
+          {deploymentStatuses.map((each) => (
             <option key={each} value={each}>
               {deploymentTraits[each].label}
             </option>

@@ -58,8 +58,8 @@ export interface ValueEndpoint<
   kind: 'value'
   /** Absent: no content, which REST answers with 204. */
   output?: O
-  /** Status for REST; 201 if the endpoint creates something. */
-  status: 200 | 201
+  /** Status for REST; 201 if the endpoint creates something, 202 if it queues work. */
+  status: 200 | 201 | 202
   run(call: Call<A, Parsed<I>>): Promise<O extends z.ZodType ? z.input<O> : void>
 }
 
@@ -108,7 +108,7 @@ export function endpoint<
   const P extends string | null,
   I extends z.ZodObject | undefined = undefined,
   O extends z.ZodType | undefined = undefined,
->(definition: Omit<ValueEndpoint<A, M, P, I, O>, 'kind' | 'status'> & { status?: 201 }): ValueEndpoint<A, M, P, I, O> {
+>(definition: Omit<ValueEndpoint<A, M, P, I, O>, 'kind' | 'status'> & { status?: 201 | 202 }): ValueEndpoint<A, M, P, I, O> {
   return { status: 200, ...definition, kind: 'value' }
 }
 

@@ -3,6 +3,7 @@ import { apiKeyEndpoints } from '../api-keys/endpoints'
 import { certificateEndpoints, dnsProviderEndpoints } from '../certificates/endpoints'
 import { deploymentEndpoints } from '../deployments/endpoints'
 import { domainEndpoints } from '../domains/endpoints'
+import { environmentEndpoints } from '../environments/endpoints'
 import { watchChanges } from '../events/endpoints'
 import { instanceEndpoints } from '../instances/endpoints'
 import { projectEndpoints } from '../projects/endpoints'
@@ -18,6 +19,7 @@ export const endpoints = {
   me: meEndpoints,
   projects: projectEndpoints,
   rules: rulesEndpoints,
+  environments: environmentEndpoints,
   variables: variableEndpoints,
   domains: domainEndpoints,
   certificates: certificateEndpoints,

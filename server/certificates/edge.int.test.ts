@@ -85,7 +85,9 @@ async function prepareProject(createDataKey: (teamId: string) => Uint8Array<Arra
   const [teamId, projectId, environmentId] = [newId(), newId(), newId()]
   await prisma.team.create({ data: { id: teamId, name: 'Team', slug: teamId, dataKey: createDataKey(teamId) } })
   await prisma.project.create({ data: { id: projectId, teamId, name: 'shop', slug: 'shop' } })
-  await prisma.environment.create({ data: { id: environmentId, teamId, projectId, name: 'production', kind: 'PRODUCTION' } })
+  await prisma.environment.create({
+    data: { id: environmentId, teamId, projectId, name: 'production', kind: 'PRODUCTION', slug: `env-${environmentId}` },
+  })
   return async (hostname: string, attempts = 0) => {
     const id = newId()
     await prisma.domain.create({ data: { id, teamId, projectId, environmentId, hostname, token: newId() } })

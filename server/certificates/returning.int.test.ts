@@ -22,7 +22,9 @@ async function domainOfAnotherTeam(hostname: string): Promise<string> {
     data: { id: teamId, name: 'Other', slug: `team-${teamId}`, dataKey: world.stage.secrets.createDataKey(teamId) },
   })
   await world.db.prisma.project.create({ data: { id: projectId, teamId, name: 'app', slug: `app-${projectId}` } })
-  await world.db.prisma.environment.create({ data: { id: environmentId, teamId, projectId, name: 'production', kind: 'PRODUCTION' } })
+  await world.db.prisma.environment.create({
+    data: { id: environmentId, teamId, projectId, name: 'production', kind: 'PRODUCTION', slug: `env-${environmentId}` },
+  })
   await world.db.prisma.domain.create({ data: { id, teamId, projectId, environmentId, hostname, token: newId(), state: 'verified' } })
   return id
 }

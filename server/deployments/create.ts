@@ -1,17 +1,14 @@
 import type { z } from 'zod'
 import type { SourceSpec } from '@/builder/builder'
-import type { Prisma, PrismaClient } from '@/server/database/generated/client'
+import type { PrismaClient } from '@/server/database/generated/client'
 import { AppError } from '@/shared/errors'
-import { newId } from '@/shared/node/ids'
-import { runningDeploymentStatuses } from '@/shared/states'
 import type { deploymentInput } from '@/shared/views'
 import type { BlobStore } from '@/storage/blob-store'
 import type { Actor } from '../actor'
-import { isUniqueViolation } from '../database/client'
 import { type ScopedClient, scopeTo } from '../database/scope'
+import { requireEnvironment } from '../environments/read'
 import type { ChangeBus } from '../events/bus'
-import { jobCatalogue } from '../jobs/catalogue'
-import { writeEvent } from '../outbox/write-event'
+import { queueDeployment, type RequestedSource } from './queue'
 
 type Input = z.output<typeof deploymentInput>
 
@@ -27,8 +24,8 @@ export async function createDeployment(
   const db = scopeTo(deps.prisma, actor)
   const project = await db.project.findFirst({ where: { OR: [{ id: input.projectId }, { slug: input.projectId }] } })
   if (!project) throw new AppError('ERR_NOT_FOUND', 'There is no such project in this team.', { nextAction: 'List your projects to see their ids.' })
-  const what = await sourceOf(deps.storage, db, project, input)
-  const environment = await db.environment.findFirstOrThrow({ where: { projectId: project.id, kind: 'PRODUCTION' }, select: { id: true } })
+  const environment = await requireEnvironment(db, project.id, input.environment ?? undefined)
+  const what = await sourceOf(deps.storage, db, { ...project, branch: environment.branch ?? project.branch }, input)
   const deploymentId = await queueDeployment(deps.bus, db, {
     teamId: actor.teamId,
     projectId: project.id,
@@ -49,75 +46,6 @@ function triggerOf(actor: Actor, claimed: Input['triggeredBy']): Input['triggere
       nextAction: 'Send "user" or "api", or leave it out.',
     })
   return claimed
-}
-
-/** Source to build, and its commit details known before the fetch. */
-interface RequestedSource {
-  /** Recorded without credentials: the project row holds them sealed. */
-  source: SourceSpec
-  branch: string | null
-  repeats?: string
-  commitSha?: string | null
-  commitMessage?: string | null
-  commitAuthor?: string | null
-}
-
-export interface QueuedDeployment extends RequestedSource {
-  teamId: string
-  projectId: string
-  environmentId: string
-  noCache?: boolean
-  triggeredBy: Input['triggeredBy']
-  createdBy: string
-}
-
-/** Writes the deployment, its job and its event in a single transaction; the commit wakes a worker. @throws ERR_DEPLOYMENT_RUNNING */
-export async function queueDeployment(bus: ChangeBus, db: ScopedClient, what: QueuedDeployment): Promise<string> {
-  const { teamId, projectId, environmentId, source, triggeredBy, ...rest } = what
-  const id = newId()
-  await refuseWhileRunning(db, environmentId, () =>
-    db.$transaction(async (tx) => {
-      await tx.deployment.create({
-        data: {
-          id,
-          teamId,
-          projectId,
-          environmentId,
-          ...rest,
-          triggeredBy: triggeredBy.toUpperCase() as Uppercase<typeof triggeredBy>,
-          source: source as unknown as Prisma.InputJsonObject,
-          ref: source.kind === 'git' ? source.ref : null,
-        },
-      })
-      await tx.job.create({
-        data: {
-          kind: 'deploy',
-          exclusiveKey: `environment:${environmentId}`,
-          fairKey: teamId,
-          payload: { deploymentId: id },
-          maxAttempts: jobCatalogue.deploy.maxAttempts,
-        },
-      })
-      await writeEvent(tx, { teamId, projectId, kind: 'deployment.production.requested', payload: { deploymentId: id, environmentId, triggeredBy } })
-    }),
-  )
-  await bus.publish({ kind: 'deployment', id, teamId, projectId })
-  return id
-}
-
-/** Turns the violation of the partial unique index (one running deployment per environment) into ERR_DEPLOYMENT_RUNNING. */
-async function refuseWhileRunning(db: ScopedClient, environmentId: string, write: () => Promise<void>): Promise<void> {
-  try {
-    await write()
-  } catch (error) {
-    if (!isUniqueViolation(error)) throw error
-    const running = await db.deployment.findFirst({ where: { environmentId, status: { in: runningDeploymentStatuses } }, select: { id: true } })
-    throw new AppError('ERR_DEPLOYMENT_RUNNING', `Deployment ${running?.id ?? ''} is running for this environment.`.replace('  ', ' '), {
-      nextAction: running
-        ? `Wait until it has ended (switchyard deploy --wait-for-turn does), or cancel it: switchyard cancel ${running.id}`
-        : 'It has just ended: try again.',
-    })
-  }
 }
 
 async function sourceOf(

@@ -10,7 +10,7 @@ import type { RoutePublisher } from '../routes/publisher'
 import type { Secrets } from '../secrets/secrets'
 import type { StaticContents } from '../static-content/static-content'
 import type { LogWriter } from './log-writer'
-import type { DeploymentRecord } from './record'
+import type { DeploymentPart, DeploymentRecord } from './record'
 import type { RunMask } from './run-mask'
 
 /** Dependencies of a deployment. */
@@ -35,6 +35,7 @@ export interface DeployDeps {
 /** State of a deployment while a worker runs it. */
 export interface DeployRun {
   deployment: Deployment
+  part: DeploymentPart
   /** Every query is scoped to the deployment's team. */
   db: ScopedClient
   record: DeploymentRecord

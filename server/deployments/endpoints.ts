@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { deploymentsQuery } from '@/shared/deployment-list'
 import { deploymentInput, deploymentSummary, deploymentView } from '@/shared/views'
 import { type Call, endpoint, file, stream, upload } from '../api/endpoint'
-import { deploymentPath, logQuery } from '../api/fields'
+import { deploymentPath, logQuery, projectPath } from '../api/fields'
 
 export const createdDeployment = deploymentView.extend({ deploymentId: z.string() })
 export const deploymentList = z.object({ items: z.array(deploymentSummary), nextCursor: z.string().nullable() })
@@ -25,6 +25,11 @@ const creation = {
   run: create,
 } as const
 
+const environmentName = {
+  environment: z.string().trim().min(1).max(100).nullish().meta({ description: 'Name or id of the environment. Default: production.' }),
+}
+const releasing = { action: 'deployment.release', method: 'POST', output: z.object({ deploymentId: z.string() }), status: 202 } as const
+
 export const deploymentEndpoints = {
   create: endpoint({
     ...creation,
@@ -41,8 +46,7 @@ export const deploymentEndpoints = {
     summary: 'List deployments, newest first',
     input: deploymentsQuery,
     output: deploymentList,
-    run: ({ platform, actor, input: { projectId, status, limit, cursor } }) =>
-      platform.deployments.list(actor, { projectId, status }, { limit, cursor }),
+    run: ({ platform, actor, input: { limit, cursor, ...filter } }) => platform.deployments.list(actor, filter, { limit, cursor }),
   }),
   get: endpoint({
     id: 'getDeployment',
@@ -63,6 +67,63 @@ export const deploymentEndpoints = {
     input: deploymentPath,
     output: deploymentView,
     run: ({ platform, actor, input }) => platform.deployments.cancel(actor, input.deploymentId),
+  }),
+  rollBack: endpoint({
+    ...releasing,
+    id: 'rollBackDeployment',
+    path: '/deployments/{deploymentId}/rollback',
+    summary: 'Make the release of an earlier deployment live again, without a build',
+    input: deploymentPath,
+    run: async ({ platform, actor, input }) => ({ deploymentId: await platform.deployments.rollBack(actor, input.deploymentId) }),
+  }),
+  rollBackProject: endpoint({
+    ...releasing,
+    id: 'rollBackProject',
+    path: '/projects/{project}/rollback',
+    summary: 'Return to the version before the live one; pauses automatic deploys of the environment',
+    input: projectPath.extend(environmentName),
+    run: async ({ platform, actor, input }) => ({
+      deploymentId: await platform.deployments.rollBackProject(actor, input.project, input.environment ?? undefined),
+    }),
+  }),
+  promote: endpoint({
+    ...releasing,
+    id: 'promoteDeployment',
+    path: '/deployments/{deploymentId}/promote',
+    summary: 'Release the artifact of a deployment in another environment, with that environment’s variables',
+    input: deploymentPath.extend(environmentName),
+    run: async ({ platform, actor, input }) => ({
+      deploymentId: await platform.deployments.promote(actor, input.deploymentId, input.environment ?? undefined),
+    }),
+  }),
+  redeploy: endpoint({
+    ...releasing,
+    id: 'redeployArtifact',
+    path: '/deployments/{deploymentId}/redeploy',
+    summary: 'Release the artifact of a deployment again with the variables and settings of now, without a build',
+    input: deploymentPath,
+    run: async ({ platform, actor, input }) => ({ deploymentId: await platform.deployments.redeploy(actor, input.deploymentId) }),
+  }),
+  restart: endpoint({
+    ...releasing,
+    id: 'restartProject',
+    path: '/projects/{project}/restart',
+    summary: 'Start the live version anew with the variables and settings of now; no request fails',
+    input: projectPath.extend(environmentName),
+    run: async ({ platform, actor, input }) => ({
+      deploymentId: await platform.deployments.restart(actor, input.project, input.environment ?? undefined),
+    }),
+  }),
+  pin: endpoint({
+    id: 'pinDeployment',
+    action: 'deployment.release',
+    method: 'PUT',
+    path: '/deployments/{deploymentId}/pin',
+    summary: 'Keep the artifact of a deployment until it is unpinned, so that a rollback to it stays possible',
+    input: deploymentPath.extend({ pinned: z.boolean() }),
+    example: { pinned: true },
+    output: deploymentView,
+    run: ({ platform, actor, input }) => platform.deployments.pin(actor, input.deploymentId, input.pinned),
   }),
   logs: stream({
     id: 'streamDeploymentLogs',

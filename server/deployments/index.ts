@@ -19,6 +19,7 @@ import { cancelDeployment } from './cancel'
 import { createDeployment } from './create'
 import { readLogs } from './logs'
 import { type Edge, liveReleasesOf, presentDeployment, presentSummary, summaryInclude, viewInclude } from './present'
+import { promoteDeployment, redeployArtifact, restartProject, rollBackProject, rollBackTo } from './release'
 
 /** 1 GiB: a larger upload is usually a mistake (node_modules, a database dump). */
 const maxUploadBytes = 1024 ** 3
@@ -33,16 +34,34 @@ export interface DeploymentsDeps {
   edge: Edge
 }
 
+export interface DeploymentFilter {
+  projectId?: string | undefined
+  status?: DeploymentStatus | undefined
+  /** Name or id. */
+  environment?: string | undefined
+  branch?: string | undefined
+  /** Author of the commit, or who asked for the deployment. */
+  author?: string | undefined
+}
+
 export interface Deployments {
   /** Records a PENDING deployment before returning. @throws ERR_DEPLOYMENT_RUNNING (409) */
   create(actor: Actor, input: z.output<typeof deploymentInput>): Promise<DeploymentView>
-  list(
-    actor: Actor,
-    filter: { projectId?: string | undefined; status?: DeploymentStatus | undefined },
-    page: Page,
-  ): Promise<{ items: DeploymentSummary[]; nextCursor: string | null }>
+  list(actor: Actor, filter: DeploymentFilter, page: Page): Promise<{ items: DeploymentSummary[]; nextCursor: string | null }>
   get(actor: Actor, deploymentId: string): Promise<DeploymentView>
   cancel(actor: Actor, deploymentId: string): Promise<DeploymentView>
+  /** The release of this deployment goes live again in its environment. Returns the new deployment's id, as the next four do. */
+  rollBack(actor: Actor, deploymentId: string): Promise<string>
+  /** Returns to the version before the live one. */
+  rollBackProject(actor: Actor, project: string, environment?: string): Promise<string>
+  /** Releases the artifact in another environment; default: production. */
+  promote(actor: Actor, deploymentId: string, environment?: string): Promise<string>
+  /** Releases the artifact again with the variables and settings of now. */
+  redeploy(actor: Actor, deploymentId: string): Promise<string>
+  /** Starts the live version anew. */
+  restart(actor: Actor, project: string, environment?: string): Promise<string>
+  /** Keeps the artifact until it is unpinned. */
+  pin(actor: Actor, deploymentId: string, pinned: boolean): Promise<DeploymentView>
   /**
    * Yields lines after `after`; with `follow`, also new lines. Ends when the deployment is live or ended (`until: 'settled'`, the default), or
    * when it no longer serves (`'stopped'`, which includes the app's output).
@@ -81,7 +100,20 @@ export function createDeployments(deps: DeploymentsDeps): Deployments {
       const projectId = filter.projectId && (await requireProject(db, filter.projectId)).id
       await requireCursor(page, (id) => db.deployment.count({ where: { id } }))
       const found = await db.deployment.findMany({
-        where: { ...(projectId ? { projectId } : {}), ...(filter.status ? { status: filter.status } : {}) },
+        where: {
+          ...(projectId ? { projectId } : {}),
+          ...(filter.status ? { status: filter.status } : {}),
+          ...(filter.branch ? { branch: filter.branch } : {}),
+          ...(filter.environment ? { environment: { OR: [{ id: filter.environment }, { name: filter.environment }] } } : {}),
+          ...(filter.author
+            ? {
+                OR: [
+                  { commitAuthor: { contains: filter.author, mode: 'insensitive' as const } },
+                  { createdBy: { contains: filter.author, mode: 'insensitive' as const } },
+                ],
+              }
+            : {}),
+        },
         include: summaryInclude,
         orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
         ...pageArguments({ ...page, limit }),
@@ -93,6 +125,20 @@ export function createDeployments(deps: DeploymentsDeps): Deployments {
     get: view,
     async cancel(actor, deploymentId) {
       await cancelDeployment(deps, actor, deploymentId)
+      return view(actor, deploymentId)
+    },
+    rollBack: (actor, deploymentId) => rollBackTo(deps, actor, deploymentId),
+    rollBackProject: (actor, project, environment) => rollBackProject(deps, actor, project, environment),
+    promote: (actor, deploymentId, environment) => promoteDeployment(deps, actor, deploymentId, environment),
+    redeploy: (actor, deploymentId) => redeployArtifact(deps, actor, deploymentId),
+    restart: (actor, project, environment) => restartProject(deps, actor, project, environment),
+    async pin(actor, deploymentId, pinned) {
+      const db = scopeTo(prisma, actor)
+      await view(actor, deploymentId)
+      await db.deployment.update({
+        where: { id: deploymentId },
+        data: { pinnedAt: pinned ? new Date() : null, pinnedBy: pinned ? actor.name : null },
+      })
       return view(actor, deploymentId)
     },
     logs: (actor, deploymentId, query) => readLogs(deps, actor, deploymentId, query),

@@ -4,7 +4,9 @@ import type { Instance, Prisma } from '@/server/database/generated/client'
 import { AppError } from '@/shared/errors'
 import { newId } from '@/shared/node/ids'
 import { defaultHealthCheck, defaultInstanceLimits, otherSlot, type Slot } from '@/shared/release'
-import { type RuntimeSettings, readRuntimeSettings } from '@/shared/runtime-settings'
+import type { RuntimeSettings } from '@/shared/runtime-settings'
+import type { ScopedTransaction } from '../database/scope'
+import { settingsOf, settingsSelect } from '../environments/settings'
 import { launchInstance, type ReleaseConfig, releaseConfig, watchInstance } from '../instances/launch'
 import { enqueue } from '../jobs/queue'
 import { writeEvent } from '../outbox/write-event'
@@ -13,29 +15,78 @@ import type { DeployDeps, DeployRun } from './deploy-run'
 import { layOutFiles } from './static-stage'
 import { readVariables } from './variables'
 
-/** artifact → release → healthy instance (or unpacked static files) → cutover. A failure before the cutover does not move traffic. */
-export async function goLive(deps: DeployDeps, run: DeployRun, artifactId: string): Promise<void> {
+/** artifact → release → healthy instances (or unpacked static files) → cutover. A failure before the cutover does not move traffic. */
+export async function goLive(deps: DeployDeps, run: DeployRun): Promise<void> {
   const slot = await idleSlot(run)
   // Write the crash marker (DEPLOYING) before the first side effect on the runtime.
-  await run.record.move('DEPLOYING', { slot })
-  const releaseId = run.deployment.releaseId ?? (await createRelease(deps, run, artifactId))
+  await run.record.move('DEPLOYING', { slot, startedAt: run.deployment.startedAt ?? new Date() })
+  const releaseId = run.deployment.releaseId ?? (await createRelease(deps, run))
   run.signal.throwIfAborted()
   const release = await run.db.release.findUniqueOrThrow({ where: { id: releaseId }, include: { artifact: true } })
   const spec = contentSpec(release.artifact)
   if (spec) {
     await layOutFiles(deps, run, release.artifact, spec, releaseConfig(release))
     run.signal.throwIfAborted()
-    return cutOver(deps, run, { releaseId, instance: null })
+    return cutOver(deps, run, { releaseId, instances: [] })
   }
-  const { instance, config } = await run.record.step('start', async () => {
-    const started = await launchInstance(deps, { releaseId, slot, signal: run.signal })
-    const { host, port } = started.instance
-    run.log.write({ step: 'start', stream: 'system', text: `Started instance ${started.instance.id} in slot ${slot} at ${host}:${port}.` })
-    return { value: started, detail: `${slot} slot` }
-  })
-  await checkHealth(deps, run, instance, config)
+  const config = releaseConfig(release)
+  const instances =
+    (await wakeInstances(deps, run, { releaseId, slot, wanted: config.instances })) ??
+    (await startInstances(deps, run, { releaseId, slot, wanted: config.instances }))
+  await checkHealth(deps, run, instances, config)
   run.signal.throwIfAborted()
-  await cutOver(deps, run, { releaseId, instance })
+  await cutOver(deps, run, { releaseId, instances })
+}
+
+interface Start {
+  releaseId: string
+  slot: Slot
+  wanted: number
+}
+
+/** Starts the wanted number of instances. A failed start fails the step after the others have ended, so that none is left unrecorded. */
+function startInstances(deps: DeployDeps, run: DeployRun, { releaseId, slot, wanted }: Start): Promise<Instance[]> {
+  return run.record.step('start', async () => {
+    const starts = Array.from({ length: wanted }, () => launchInstance(deps, { releaseId, slot, signal: run.signal }))
+    const instances = await allStarted(starts)
+    for (const { id, host, port } of instances)
+      run.log.write({ step: 'start', stream: 'system', text: `Started instance ${id} in slot ${slot} at ${host}:${port}.` })
+    return { value: instances, detail: wanted === 1 ? `${slot} slot` : `${wanted} instances in the ${slot} slot` }
+  })
+}
+
+async function allStarted(starts: Promise<{ instance: Instance }>[]): Promise<Instance[]> {
+  const results = await Promise.allSettled(starts)
+  return results.map((result) => {
+    if (result.status === 'rejected') throw result.reason
+    return result.value.instance
+  })
+}
+
+/**
+ * Takes back the instances of the release that a rollback returns to: frozen ones are woken, draining ones get traffic again. They belong to
+ * the rollback's release from then on. null: too few are left, so new ones are started.
+ */
+async function wakeInstances(deps: DeployDeps, run: DeployRun, { releaseId, slot, wanted }: Start): Promise<Instance[] | null> {
+  const { kind, repeats, id: deploymentId, environmentId } = run.deployment
+  if (kind !== 'ROLLBACK' || !repeats) return null
+  const origin = await run.db.deployment.findUnique({ where: { id: repeats }, select: { releaseId: true } })
+  if (!origin?.releaseId) return null
+  const idle = { environmentId, releaseId: origin.releaseId, state: { in: ['draining', 'sleeping'] as Instance['state'][] }, endingAt: null }
+  if ((await run.db.instance.count({ where: idle })) < wanted) return null
+  return run.record.step('wake', async () => {
+    const taken = await run.record.fenced(async (tx) => {
+      await tx.instance.updateMany({
+        where: idle,
+        data: { releaseId, deploymentId, slot, state: 'starting', drainingSince: null, replacedBy: null },
+      })
+      return tx.instance.findMany({ where: { releaseId, state: 'starting' } })
+    })
+    await Promise.all(taken.map(({ id }) => deps.runtime.wake(id)))
+    const names = taken.map(({ id }) => id).join(', ')
+    run.log.write({ step: 'wake', stream: 'system', text: `Instances of deployment ${repeats} were kept warm and run again: ${names}.` })
+    return { value: taken, detail: `${taken.length} of deployment ${repeats}` }
+  })
 }
 
 async function idleSlot(run: DeployRun): Promise<Slot> {
@@ -60,22 +111,11 @@ const healthOf = (settings: RuntimeSettings) => ({
   latencyThresholdMs: settings.latencyThresholdMs,
 })
 
-/** Creates the release: artifact plus frozen runtime variables, health check and limits. Returns its id. */
-async function createRelease(deps: DeployDeps, run: DeployRun, artifactId: string): Promise<string> {
-  const { teamId, projectId, environmentId, id: deploymentId } = run.deployment
-  const [project, artifact, variables] = await Promise.all([
-    run.db.project.findUniqueOrThrow({ where: { id: projectId } }),
-    run.db.artifact.findUniqueOrThrow({ where: { id: artifactId } }),
-    readVariables(run.db, deps.secrets, { teamId, environmentId, scope: 'RUNTIME' }),
-  ])
-  run.mask.learn(variables)
-  const detectedPath = (artifact.metadata as { healthCheckPath?: string }).healthCheckPath
-  const settings = readRuntimeSettings(project.runtimeSettings)
-  const config: ReleaseConfig = {
-    health: { ...healthOf(settings), path: project.healthCheckPath ?? detectedPath ?? '/', strict: project.healthCheckPath !== null },
-    limits: { ...defaultInstanceLimits, memoryBytes: settings.memoryMb * 1024 * 1024, cpus: settings.cpus },
-  }
-  const sealed = await deps.secrets.seal(teamId, JSON.stringify(variables))
+/** Creates the release: artifact plus frozen configuration. A rollback takes the frozen configuration it returns to. Returns its id. */
+async function createRelease(deps: DeployDeps, run: DeployRun): Promise<string> {
+  const { teamId, projectId, environmentId, id: deploymentId, artifactId } = run.deployment
+  if (!artifactId) throw new Error(`deployment ${deploymentId} has no artifact to release`)
+  const { config, sealed } = (await frozenConfiguration(deps, run)) ?? (await presentConfiguration(deps, run, artifactId))
   const id = newId()
   await run.record.fenced(async (tx) => {
     await tx.release.create({
@@ -95,26 +135,71 @@ async function createRelease(deps: DeployDeps, run: DeployRun, artifactId: strin
   return id
 }
 
-async function checkHealth(deps: DeployDeps, run: DeployRun, instance: Instance, config: ReleaseConfig): Promise<void> {
-  const { host, port, id } = instance
+interface Configuration {
+  config: ReleaseConfig
+  sealed: Uint8Array
+}
+
+/** Variables and settings as they were when the release that a rollback returns to was made. null: not a rollback. */
+async function frozenConfiguration(deps: DeployDeps, run: DeployRun): Promise<Configuration | null> {
+  const { kind, repeats, teamId } = run.deployment
+  if (kind !== 'ROLLBACK' || !repeats) return null
+  const before = await run.db.deployment.findUniqueOrThrow({ where: { id: repeats }, select: { releaseId: true } })
+  const release = await run.db.release.findUniqueOrThrow({ where: { id: before.releaseId ?? '' } })
+  run.mask.learn(JSON.parse(await deps.secrets.open(teamId, release.variables)) as Record<string, string>)
+  return { config: releaseConfig(release), sealed: release.variables }
+}
+
+/** Variables and settings of the environment as they are now. */
+async function presentConfiguration(deps: DeployDeps, run: DeployRun, artifactId: string): Promise<Configuration> {
+  const { teamId, projectId, environmentId } = run.deployment
+  const [project, artifact, variables, settings] = await Promise.all([
+    run.db.project.findUniqueOrThrow({ where: { id: projectId } }),
+    run.db.artifact.findUniqueOrThrow({ where: { id: artifactId } }),
+    readVariables(run.db, deps.secrets, { teamId, environmentId, scope: 'RUNTIME' }),
+    environmentSettings(run),
+  ])
+  run.mask.learn(variables)
+  const detectedPath = (artifact.metadata as { healthCheckPath?: string }).healthCheckPath
+  const config: ReleaseConfig = {
+    health: { ...healthOf(settings), path: project.healthCheckPath ?? detectedPath ?? '/', strict: project.healthCheckPath !== null },
+    limits: { ...defaultInstanceLimits, memoryBytes: settings.memoryMb * 1024 * 1024, cpus: settings.cpus },
+    instances: settings.instances,
+  }
+  return { config, sealed: await deps.secrets.seal(teamId, JSON.stringify(variables)) }
+}
+
+async function environmentSettings(run: DeployRun): Promise<RuntimeSettings> {
+  const { environmentId } = run.deployment
+  return settingsOf(await run.db.environment.findUniqueOrThrow({ where: { id: environmentId }, select: settingsSelect }))
+}
+
+/** Waits until every instance is healthy. */
+async function checkHealth(deps: DeployDeps, run: DeployRun, instances: Instance[], config: ReleaseConfig): Promise<void> {
+  await run.record.step('health', async () => {
+    const details = await Promise.all(instances.map((instance) => checkInstance(deps, run, instance, config)))
+    return { value: undefined, detail: details[0] ?? '' }
+  })
+}
+
+/** @throws ERR_HEALTH_CHECK with the app's last output */
+async function checkInstance(deps: DeployDeps, run: DeployRun, { id, host, port }: Instance, config: ReleaseConfig): Promise<string> {
   if (!host || !port)
     throw new AppError('ERR_START', 'The instance started without an address.', {
       nextAction: 'Deploy again; if it stays so, check the container engine.',
     })
-  await run.record.step('health', async () => {
-    const result = await deps.runtime.probe({ host, port }, config.health, {
-      ...watchInstance(deps.runtime, id),
-      signal: run.signal,
-      onNotice: (text) => run.log.write({ step: 'health', stream: 'system', text }),
-    })
-    if (result.healthy) return { value: undefined, detail: `GET ${config.health.path} → ${result.statusCode} in ${result.latencyMs} ms` }
-    const words = await copyLastOutput(deps, run, id)
-    run.signal.throwIfAborted()
-    const reason = `The new version did not become healthy. ${result.reason ?? ''}`.trim()
-    throw new AppError('ERR_HEALTH_CHECK', [reason, ...words.quote()].join('\n'), {
-      nextAction:
-        'Read the app’s own output above this line; check the start command, the port ($PORT), the health check path and the start time in the project’s settings, then deploy again.',
-    })
+  const result = await deps.runtime.probe({ host, port }, config.health, {
+    ...watchInstance(deps.runtime, id),
+    signal: run.signal,
+    onNotice: (text) => run.log.write({ step: 'health', stream: 'system', text }),
+  })
+  if (result.healthy) return `GET ${config.health.path} → ${result.statusCode} in ${result.latencyMs} ms`
+  const words = await copyLastOutput(deps, run, id)
+  run.signal.throwIfAborted()
+  const reason = `The new version did not become healthy. ${result.reason ?? ''}`.trim()
+  throw new AppError('ERR_HEALTH_CHECK', [reason, ...words.quote()].join('\n'), {
+    nextAction:
+      'Read the app’s own output above this line; check the start command, the port ($PORT), the health check path and the start time in the project’s settings, then deploy again.',
   })
 }
 
@@ -134,9 +219,27 @@ async function copyLastOutput(deps: DeployDeps, run: DeployRun, instanceId: stri
   return words
 }
 
+async function writeSwitchEvents(
+  run: DeployRun,
+  tx: ScopedTransaction,
+  { releaseId, before }: { releaseId: string; before: string | null },
+): Promise<void> {
+  const { teamId, projectId, environmentId, id: deploymentId, kind, repeats, triggeredBy } = run.deployment
+  const ids = { deploymentId, environmentId, releaseId }
+  await writeEvent(tx, { teamId, projectId, kind: 'deployment.ready', payload: ids })
+  if (kind === 'PROMOTE' && repeats)
+    await writeEvent(tx, { teamId, projectId, kind: 'deployment.promoted', payload: { ...ids, fromDeploymentId: repeats } })
+  if (kind === 'ROLLBACK') {
+    const replaced = before ? await tx.deployment.findFirst({ where: { releaseId: before }, select: { id: true } }) : null
+    const payload = { ...ids, fromDeploymentId: replaced?.id ?? null, automatic: triggeredBy === 'SYSTEM' }
+    await writeEvent(tx, { teamId, projectId, kind: 'deployment.rolled_back', payload })
+  }
+}
+
 /** Waits until every router serves the new release, then moves the live pointer and all dependent rows in a single transaction. */
-async function cutOver(deps: DeployDeps, run: DeployRun, next: { releaseId: string; instance: Instance | null }): Promise<void> {
-  const { teamId, projectId, environmentId, id: deploymentId } = run.deployment
+async function cutOver(deps: DeployDeps, run: DeployRun, next: { releaseId: string; instances: Instance[] }): Promise<void> {
+  const { teamId, projectId, environmentId, id: deploymentId, kind } = run.deployment
+  const settings = await environmentSettings(run)
   const commit = (step: bigint) =>
     run.record.fenced(async (tx) => {
       const environment = await tx.environment.findUniqueOrThrow({ where: { id: environmentId } })
@@ -147,12 +250,24 @@ async function cutOver(deps: DeployDeps, run: DeployRun, next: { releaseId: stri
       })
       await tx.deployment.updateMany({
         where: { environmentId, status: 'ACTIVE', id: { not: deploymentId } },
-        data: { status: 'SUPERSEDED', endedAt: now },
+        data: { status: kind === 'ROLLBACK' ? 'ROLLED_BACK' : 'SUPERSEDED', endedAt: now, watchUntil: null },
       })
-      if (next.instance) await tx.instance.update({ where: { id: next.instance.id }, data: { state: 'healthy' } })
+      // One version is kept warm: the one that served until now.
+      const others = { environmentId, id: { not: next.releaseId } }
+      await tx.release.updateMany({ where: { ...others, wanted: { not: 'stopped' } }, data: { wanted: 'stopped', warmUntil: null } })
+      if (environment.liveReleaseId && environment.liveReleaseId !== next.releaseId && settings.warmMinutes > 0)
+        await tx.release.update({
+          where: { id: environment.liveReleaseId },
+          data: { wanted: 'warm', warmUntil: new Date(now.getTime() + settings.warmMinutes * 60_000) },
+        })
+      await tx.instance.updateMany({ where: { id: { in: next.instances.map(({ id }) => id) } }, data: { state: 'healthy' } })
       await tx.step.update({ where: { id: step }, data: { status: 'done', endedAt: now } })
-      await run.record.moveWithin(tx, 'ACTIVE', { liveAt: now })
-      await writeEvent(tx, { teamId, projectId, kind: 'deployment.ready', payload: { deploymentId, environmentId, releaseId: next.releaseId } })
+      const isWatched = environment.liveReleaseId !== null && kind !== 'ROLLBACK' && settings.watchSeconds > 0
+      await run.record.moveWithin(tx, 'ACTIVE', {
+        liveAt: now,
+        watchUntil: isWatched ? new Date(now.getTime() + settings.watchSeconds * 1000) : null,
+      })
+      await writeSwitchEvents(run, tx, { releaseId: next.releaseId, before: environment.liveReleaseId })
     })
   await run.record.step('cutover', async (step) => {
     await deps.routes.propose({ environmentId, releaseId: next.releaseId })

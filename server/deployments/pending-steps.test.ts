@@ -15,8 +15,8 @@ const plan = {
 const names = (...given: Parameters<typeof pendingSteps>) => pendingSteps(...given).map(({ name }) => name)
 
 it('a running deployment says which steps are to come and what each will do', () => {
-  expect(names('PENDING', [], null)).toEqual(['source', 'detect', 'build', 'start', 'health', 'cutover'])
-  expect(pendingSteps('BUILDING', ['source', 'detect'], plan)).toMatchObject([
+  expect(names('BUILD', 'PENDING', [], null)).toEqual(['source', 'detect', 'build', 'start', 'health', 'cutover'])
+  expect(pendingSteps('BUILD', 'BUILDING', ['source', 'detect'], plan)).toMatchObject([
     { name: 'install', detail: 'npm ci' },
     { name: 'build', detail: 'npm run build' },
     { name: 'package' },
@@ -24,10 +24,15 @@ it('a running deployment says which steps are to come and what each will do', ()
     { name: 'health', detail: 'GET /ready until it answers' },
     { name: 'cutover' },
   ])
-  expect(names('DEPLOYING', ['source', 'detect', 'start', 'health'], plan)).toEqual(['cutover'])
+  expect(names('BUILD', 'DEPLOYING', ['source', 'detect', 'start', 'health'], plan)).toEqual(['cutover'])
 })
 
 it('a step that was skipped, and those of a deployment that has ended, are not announced', () => {
-  expect(names('BUILDING', ['source', 'detect', 'prepare', 'package'], plan)).toEqual(['start', 'health', 'cutover'])
-  expect([names('ACTIVE', ['source'], plan), names('FAILED', ['source'], plan)]).toEqual([[], []])
+  expect(names('BUILD', 'BUILDING', ['source', 'detect', 'prepare', 'package'], plan)).toEqual(['start', 'health', 'cutover'])
+  expect([names('BUILD', 'ACTIVE', ['source'], plan), names('BUILD', 'FAILED', ['source'], plan)]).toEqual([[], []])
+})
+
+it('a rollback announces that it wakes a version, and no build', () => {
+  expect(names('ROLLBACK', 'PENDING', [], plan)).toEqual(['wake', 'health', 'cutover'])
+  expect(names('RESTART', 'DEPLOYING', ['start'], plan)).toEqual(['health', 'cutover'])
 })

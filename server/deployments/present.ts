@@ -45,7 +45,12 @@ export function presentSummary(row: SummaryRow, edge: Edge, health: ReadonlyMap<
     projectId: row.projectId,
     projectName: project.name,
     projectSlug: project.slug,
+    environmentId: row.environmentId,
     environment: row.environment.name,
+    kind: row.kind.toLowerCase() as Lowercase<typeof row.kind>,
+    reason: row.reason,
+    pinned: row.pinnedAt !== null,
+    watchUntil: iso(row.watchUntil),
     status: row.status,
     // Compare with the environment's live pointer: during a cutover the status may lag behind.
     live: row.releaseId !== null && row.environment.liveReleaseId === row.releaseId,
@@ -82,7 +87,9 @@ export function presentDeployment(
     ...presentSummary(row, edge, health),
     projectUrl: projectUrl(row.environment.project.slug, edge),
     steps: row.steps.map(presentStep),
+    timings: timingsOf(row.steps),
     pendingSteps: pendingSteps(
+      row.kind,
       row.status,
       row.steps.map(({ name }) => name),
       row.plan as unknown as BuildPlan | null,
@@ -90,6 +97,13 @@ export function presentDeployment(
     summary: (row.plan as unknown as BuildPlan | null)?.summary ?? null,
     artifact: artifact && { kind: artifact.kind === 'image' ? 'image' : 'bundle', digest: artifact.digest, sizeBytes: Number(artifact.sizeBytes) },
   }
+}
+
+/** Milliseconds of each ended step; of a repeated step, the last attempt. `wake` is the start of instances too: a rollback may find none warm. */
+function timingsOf(steps: ViewRow['steps']): Record<string, number> {
+  const ended = steps.flatMap(({ name, startedAt, endedAt }) => (endedAt ? [[name, endedAt.getTime() - startedAt.getTime()] as const] : []))
+  const timings = Object.fromEntries(ended)
+  return timings.start === undefined ? timings : { wake: timings.start, ...timings }
 }
 
 function presentStep(step: ViewRow['steps'][number]): StepView {

@@ -7,11 +7,11 @@ import { artifactOf } from '../instances/launch'
 import type { StaticContents } from '../static-content/static-content'
 import { withArtifactHeld } from './artifact-lock'
 
-/** Number of unused artifacts to keep per project: formerly live, and of failed deployments. */
-const kept = { live: 5, failed: 1 }
+/** Number of unused artifacts to keep: formerly live ones per environment, and those of failed deployments per project. */
+const kept = { live: 10, failed: 1 }
 const keptInstanceMs = 24 * 3_600_000
 
-/** Removes old artifacts of a project, except those of a live or previous release, a running deployment or an instance. */
+/** Removes old artifacts of a project, except those of a live or previous release, a running or pinned deployment, or an instance. */
 export async function pruneArtifacts(
   deps: { prisma: PrismaClient; builder: Builder; contents: StaticContents; runtime: Pick<Runtime, 'forget'>; logger: Logger },
   projectId: string,
@@ -20,12 +20,18 @@ export async function pruneArtifacts(
   const artifacts = await prisma.artifact.findMany({ where: { projectId, removedAt: null }, orderBy: { createdAt: 'desc' } })
   const served = await prisma.deployment.findMany({
     where: { projectId, liveAt: { not: null }, artifactId: { not: null } },
-    select: { artifactId: true },
+    select: { artifactId: true, environmentId: true, environment: { select: { closedAt: true } } },
+    orderBy: { liveAt: 'desc' },
   })
   const servedIds = new Set(served.map(({ artifactId }) => artifactId))
-  const good = artifacts.filter(({ id }) => servedIds.has(id))
-  const failed = artifacts.filter(({ id }) => !servedIds.has(id))
-  for (const artifact of [...good.slice(kept.live), ...failed.slice(kept.failed)]) {
+  const keptIds = new Set(
+    [...Map.groupBy(served, ({ environmentId }) => environmentId).values()].flatMap((own) =>
+      own[0]?.environment.closedAt ? [] : [...new Set(own.map(({ artifactId }) => artifactId))].slice(0, kept.live),
+    ),
+  )
+  const failed = artifacts.filter(({ id }) => !servedIds.has(id)).slice(kept.failed)
+  const old = artifacts.filter(({ id }) => servedIds.has(id) && !keptIds.has(id))
+  for (const artifact of [...old, ...failed]) {
     const removed = await withArtifactHeld(prisma, artifact.digest, async (tx) => {
       if (await isNeeded(tx, artifact.id)) return false
       const sharers = await tx.artifact.count({ where: { digest: artifact.digest, removedAt: null, id: { not: artifact.id } } })
@@ -41,9 +47,10 @@ export async function pruneArtifacts(
   await forgetOldInstances(deps, projectId)
 }
 
-/** Whether a live or previous release, an instance or a running deployment uses the artifact. */
+/** Whether a live or previous release, an instance, a running or a pinned deployment uses the artifact. */
 async function isNeeded(tx: Prisma.TransactionClient, artifactId: string): Promise<boolean> {
-  if ((await tx.deployment.count({ where: { artifactId, status: { in: runningDeploymentStatuses } } })) > 0) return true
+  if ((await tx.deployment.count({ where: { artifactId, OR: [{ status: { in: runningDeploymentStatuses } }, { pinnedAt: { not: null } }] } })) > 0)
+    return true
   const ids = (await tx.release.findMany({ where: { artifactId }, select: { id: true } })).map((release) => release.id)
   const pointed = await tx.environment.count({ where: { OR: [{ liveReleaseId: { in: ids } }, { previousReleaseId: { in: ids } }] } })
   return pointed > 0 || (await tx.instance.count({ where: { releaseId: { in: ids }, state: { not: 'stopped' } } })) > 0

@@ -4,8 +4,9 @@ import { mapConcurrent } from '@/runtime/pool'
 import { runningDeploymentStatuses } from '@/shared/states'
 import { exitOf } from '../instances/heal'
 import { markStopped } from '../instances/launch'
-import { type MonitorDeps, requestHeal } from '../instances/monitor'
+import { type MonitorDeps, requestHeal, wantedReleases } from '../instances/monitor'
 import { breakLeases, enqueue } from '../jobs/queue'
+import { exclusiveKeyOf } from './queue'
 
 /** Longest time that the start of the dashboard waits for apps to restart. */
 const firstHealsMs = 20_000
@@ -47,31 +48,36 @@ export async function reconcileAtStart(deps: MonitorDeps, machine: string): Prom
 async function queueForgottenDeployments(pool: Pool, deps: MonitorDeps): Promise<number> {
   const running = await deps.prisma.deployment.findMany({
     where: { status: { in: runningDeploymentStatuses } },
-    select: { id: true, environmentId: true, teamId: true },
+    select: { id: true, environmentId: true, teamId: true, artifactId: true },
   })
   let queued = 0
-  for (const { id, environmentId, teamId } of running) {
+  for (const { id, environmentId, teamId, artifactId } of running) {
     const { rowCount } = await pool.query(
-      `SELECT 1 FROM "Job" WHERE "kind"='deploy' AND "state" IN ('queued','running') AND "payload"->>'deploymentId' = $1 LIMIT 1`,
+      `SELECT 1 FROM "Job" WHERE "kind" IN ('build','release') AND "state" IN ('queued','running') AND "payload"->>'deploymentId' = $1 LIMIT 1`,
       [id],
     )
     if (rowCount) continue
-    await enqueue(pool, 'deploy', { deploymentId: id }, { exclusiveKey: `environment:${environmentId}`, fairKey: teamId })
+    const job = artifactId ? 'release' : 'build'
+    await enqueue(pool, job, { deploymentId: id }, { exclusiveKey: exclusiveKeyOf(job, environmentId), fairKey: teamId })
     queued++
   }
   return queued
 }
 
-/** Queues a heal job per live release that has no running instance; separate jobs, so that a slow start delays no other app. */
+/** Queues a heal job per live release that has too few running instances; separate jobs, so that a slow start delays no other app. */
 async function requestHeals(deps: MonitorDeps): Promise<void> {
   const live = await deps.prisma.environment.findMany({ where: { liveReleaseId: { not: null } } })
   const running = await deps.prisma.instance.findMany({
     where: { releaseId: { in: live.flatMap((e) => e.liveReleaseId ?? []) }, state: { notIn: ['stopped', 'starting'] } },
     select: { releaseId: true },
   })
-  const alive = new Set(running.map((instance) => instance.releaseId))
-  for (const environment of live)
-    if (environment.liveReleaseId && !alive.has(environment.liveReleaseId)) await requestHeal(deps, environment, environment.liveReleaseId)
+  const alive = Map.groupBy(running, (instance) => instance.releaseId)
+  const { instances } = await wantedReleases(deps.prisma, live)
+  for (const environment of live) {
+    const { liveReleaseId } = environment
+    if (liveReleaseId && (alive.get(liveReleaseId)?.length ?? 0) < (instances.get(liveReleaseId) ?? 1))
+      await requestHeal(deps, environment, liveReleaseId)
+  }
 }
 
 /** Resolves when every queued heal job has had its first attempt, or at the deadline; the jobs continue either way. */

@@ -26,7 +26,7 @@ async function begin(attempt = 1) {
   const owner = await createProject(db.prisma)
   const deployment = await createDeploymentRow(db.prisma, owner)
   const ids = { teamId: owner.teamId, projectId: owner.project.id, environmentId: owner.environment.id, deploymentId: deployment.id }
-  const take = () => DeploymentRecord.take(scopeTo(db.prisma, owner), bus, ids, { owner: 'worker', attempt, mask })
+  const take = () => DeploymentRecord.take(scopeTo(db.prisma, owner), bus, ids, { owner: 'worker', attempt, mask }, 'release')
   const read = () => db.prisma.deployment.findUniqueOrThrow({ where: { id: deployment.id }, include: { steps: true } })
   return { owner, ids, take, read, deployment }
 }
@@ -101,9 +101,24 @@ test('when lines come faster than they can be stored, the last ones are kept', a
   expect(rest).toHaveLength(25_000 - Number.parseInt(first?.text ?? '', 10))
 })
 
-test('a second deployment of an environment is refused by the database itself while one runs', async () => {
-  const { owner } = await begin()
-  await expect(createDeploymentRow(db.prisma, owner)).rejects.toThrow(/[Uu]nique/)
+test('two switches of one environment at a time are refused by the database itself; builds beside a switch are not', async () => {
+  const { owner, take } = await begin()
+  const record = await take()
+  await record.move('DEPLOYING')
+  await createDeploymentRow(db.prisma, owner, { status: 'BUILDING' })
+  await expect(createDeploymentRow(db.prisma, owner, { status: 'DEPLOYING' })).rejects.toThrow(/[Uu]nique/)
+})
+
+test('a build and a switch of one environment do not fence each other off', async () => {
+  const { owner, take } = await begin()
+  const other = await createDeploymentRow(db.prisma, owner)
+  const ids = { teamId: owner.teamId, projectId: owner.project.id, environmentId: owner.environment.id, deploymentId: other.id }
+  const build = await DeploymentRecord.take(scopeTo(db.prisma, owner), bus, ids, { owner: 'builder', attempt: 1, mask }, 'build')
+  const release = await take()
+  await build.move('BUILDING')
+  await release.move('DEPLOYING')
+  await build.beginStep('build')
+  await release.beginStep('start')
 })
 
 test('a followed log gives every line once and in order, also those written while it is read, and ends with the deployment', async () => {

@@ -30,42 +30,59 @@ const leaseMs = 60_000
 type DeploymentPatch = Omit<Prisma.DeploymentUncheckedUpdateInput, 'status'>
 
 /**
- * The only writer of a deployment's row and steps. Every write checks the environment's fencing token in the same transaction, so that a
- * worker that resumes after a long pause changes nothing (Kleppmann, "How to do distributed locking", 2016).
+ * The part of a deployment that a worker runs. Builds of an environment run beside its switches, so a build holds its deployment alone and
+ * a release holds the whole environment.
+ */
+export type DeploymentPart = 'build' | 'release'
+
+/**
+ * The only writer of a deployment's row and steps. Every write checks the fencing token of what the worker holds in the same transaction,
+ * so that a worker that resumes after a long pause changes nothing (Kleppmann, "How to do distributed locking", 2016).
  */
 export class DeploymentRecord {
   private constructor(
     private readonly db: ScopedClient,
     private readonly bus: ChangeBus,
     readonly ids: RecordIds,
+    private readonly part: DeploymentPart,
     private readonly token: bigint,
     private readonly attempt: number,
     private readonly mask: (text: string) => string,
   ) {}
 
-  /** Takes a new fencing token for the environment, which fences off every earlier writer. */
-  static async take(db: ScopedClient, bus: ChangeBus, ids: RecordIds, writer: Writer): Promise<DeploymentRecord> {
-    const { fencingToken } = await db.environment.update({
-      where: { id: ids.environmentId },
-      data: { fencingToken: { increment: 1 }, leaseOwner: writer.owner },
-      select: { fencingToken: true },
+  /** Takes new fencing tokens, which fence off every earlier writer of the deployment and, for a release, of the environment. */
+  static async take(db: ScopedClient, bus: ChangeBus, ids: RecordIds, writer: Writer, part: DeploymentPart): Promise<DeploymentRecord> {
+    const token = await db.$transaction(async (tx) => {
+      const next = { data: { fencingToken: { increment: 1 } }, select: { fencingToken: true } } as const
+      const environment =
+        part === 'release' &&
+        (await tx.environment.update({ where: { id: ids.environmentId }, ...next, data: { ...next.data, leaseOwner: writer.owner } }))
+      const deployment = await tx.deployment.update({ where: { id: ids.deploymentId }, ...next })
+      return (environment || deployment).fencingToken
     })
-    return new DeploymentRecord(db, bus, ids, fencingToken, writer.attempt, writer.mask)
+    return new DeploymentRecord(db, bus, ids, part, token, writer.attempt, writer.mask)
   }
 
   /** Runs `work` in a transaction that fails with LeaseLost when this writer has been fenced off. */
   async fenced<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
     const result = await this.db.$transaction(async (tx) => {
       // UPDATE instead of SELECT: it locks the row, so that no other worker takes over between this check and the commit.
-      const held = await tx.environment.updateMany({
-        where: { id: this.ids.environmentId, fencingToken: this.token },
-        data: { leaseExpiresAt: new Date(Date.now() + leaseMs) },
-      })
-      if (held.count === 0) throw new LeaseLost(`environment ${this.ids.environmentId} has another writer`)
+      const held = await this.hold(tx)
+      if (held.count === 0) throw new LeaseLost(`deployment ${this.ids.deploymentId} has another writer`)
       return work(tx)
     })
     void this.announce()
     return result
+  }
+
+  private hold(tx: Tx): Promise<{ count: number }> {
+    const { deploymentId, environmentId } = this.ids
+    const fencingToken = this.token
+    if (this.part === 'build') return tx.deployment.updateMany({ where: { id: deploymentId, fencingToken }, data: { fencingToken } })
+    return tx.environment.updateMany({
+      where: { id: environmentId, fencingToken },
+      data: { leaseExpiresAt: new Date(Date.now() + leaseMs) },
+    })
   }
 
   /** Changes the status. @throws for a transition that `shared/states.ts` does not allow (a bug) */

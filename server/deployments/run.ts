@@ -2,62 +2,138 @@ import { AppError, isAppError, type WireError } from '@/shared/errors'
 import { diskFullError, isDiskFull } from '@/shared/node/disk'
 import { newId } from '@/shared/node/ids'
 import { deploymentTraits } from '@/shared/states'
+import type { Prisma } from '../database/generated/client'
 import { type ScopedClient, scopeTo } from '../database/scope'
+import { jobCatalogue } from '../jobs/catalogue'
 import type { JobContext } from '../jobs/worker'
 import { buildArtifact } from './build-stage'
 import type { DeployDeps, DeployRun } from './deploy-run'
 import { goLive } from './live-stage'
 import { createLogWriter } from './log-writer'
-import { DeploymentRecord, LeaseLost } from './record'
+import { exclusiveKeyOf } from './queue'
+import { type DeploymentPart, DeploymentRecord, LeaseLost } from './record'
 import { removeInstances, retireOldInstances } from './retire'
 import { createRunMask } from './run-mask'
 import { describeServing } from './still-serving'
 import { readAllVariables } from './variables'
 
 /**
- * Runs a deployment to its final status: build, start, health check, cutover. Old instances drain afterwards, outside of this job.
- * Idempotent after a crash at any point: recorded steps are not repeated; leftovers of an interrupted step are removed and the step restarts.
+ * Builds the artifact of a deployment, then queues its release. Idempotent after a crash at any point: recorded steps are not repeated;
+ * leftovers of an interrupted step are removed and the step restarts.
  */
-export async function runDeployment(deps: DeployDeps, deploymentId: string, job: JobContext): Promise<void> {
+export const runBuild = (deps: DeployDeps, deploymentId: string, job: JobContext): Promise<void> =>
+  runPart(deps, deploymentId, job, 'build', async (run) => {
+    // A worker that died after it had queued the release has nothing left to build.
+    if (run.deployment.status !== 'PENDING' && run.deployment.status !== 'BUILDING') return
+    if (job.attempt > 1) await recoverBuild(deps, run, job)
+    refuseCanceled(run)
+    if (!run.deployment.artifactId) await buildArtifact(deps, run)
+    await queueSwitch(run)
+  })
+
+/** Starts the release of a deployment, checks its health and switches traffic to it. Old instances drain afterwards, outside of this job. */
+export const runRelease = (deps: DeployDeps, deploymentId: string, job: JobContext): Promise<void> =>
+  runPart(deps, deploymentId, job, 'release', async (run) => {
+    if (deploymentTraits[run.deployment.status].running) {
+      await endAbandoned(deps, run)
+      if (job.attempt > 1) await recoverRelease(deps, run, job)
+      refuseCanceled(run)
+      await goLive(deps, run)
+    }
+    await retireOldInstances(deps, run)
+  })
+
+async function runPart(
+  deps: DeployDeps,
+  deploymentId: string,
+  job: JobContext,
+  part: DeploymentPart,
+  work: (run: DeployRun) => Promise<void>,
+): Promise<void> {
   const deployment = await deps.prisma.deployment.findUnique({ where: { id: deploymentId } })
   if (!deployment) return
   const { teamId, projectId, environmentId } = deployment
   const ids = { teamId, projectId, environmentId, deploymentId }
   const db = scopeTo(deps.prisma, { teamId })
   const mask = createRunMask()
-  const record = await DeploymentRecord.take(db, deps.bus, ids, { owner: deps.owner, attempt: job.attempt, mask })
+  const record = await DeploymentRecord.take(db, deps.bus, ids, { owner: deps.owner, attempt: job.attempt, mask }, part)
   const log = createLogWriter({ pool: deps.pool, bus: deps.bus, logger: deps.logger, ids, mask, stop: job.signal })
   const canceled = watchForCancel(deps, db, deploymentId)
-  const run: DeployRun = { deployment, db, record, log, mask, signal: AbortSignal.any([job.signal, canceled.signal]) }
+  const run: DeployRun = { deployment, part, db, record, log, mask, signal: AbortSignal.any([job.signal, canceled.signal]) }
   try {
     mask.learn(await readAllVariables(db, deps.secrets, { teamId, environmentId }))
-    if (job.attempt > 1) await recoverFromCrash(deps, run, job)
-    if (deploymentTraits[run.deployment.status].running) await advance(deps, run)
-    await retireOldInstances(deps, run)
+    await work(run)
   } catch (error) {
     // Write nothing after a lost lease or during shutdown: the next worker continues from the recorded state.
     if (error instanceof LeaseLost || job.signal.aborted) throw error
     await giveUp(deps, run, canceled.signal.aborted ? new AppError('ERR_CANCELED', 'The deployment was canceled.') : error)
   } finally {
     canceled.dispose()
-    deps.routes.settle(environmentId)
+    if (part === 'release') deps.routes.settle(environmentId)
     await log.flush()
   }
 }
 
-async function advance(deps: DeployDeps, run: DeployRun): Promise<void> {
+function refuseCanceled(run: DeployRun): void {
   if (run.deployment.cancelRequested) throw new AppError('ERR_CANCELED', 'The deployment was canceled.')
-  const artifactId = run.deployment.artifactId ?? (await buildArtifact(deps, run))
-  await goLive(deps, run, artifactId)
 }
 
-/** Cleans up after a worker that died: removes its instances, marks its running steps as interrupted, resumes from the recorded state. */
-async function recoverFromCrash(deps: DeployDeps, run: DeployRun, job: JobContext): Promise<void> {
-  await run.record.interruptSteps()
-  if (!deploymentTraits[run.deployment.status].running) return
-  run.log.write({ step: 'source', stream: 'system', text: `The control process was stopped meanwhile; going on (attempt ${job.attempt}).` })
+/** Queues the second job of the deployment. Running it twice is harmless: the second finds a deployment that has ended. */
+async function queueSwitch(run: DeployRun): Promise<void> {
+  const { id: deploymentId, environmentId, teamId } = run.deployment
+  await run.record.fenced((tx) =>
+    tx.job.create({
+      data: {
+        kind: 'release',
+        exclusiveKey: exclusiveKeyOf('release', environmentId),
+        fairKey: teamId,
+        payload: { deploymentId },
+        maxAttempts: jobCatalogue.release.maxAttempts,
+      },
+    }),
+  )
+}
+
+/**
+ * Ends another deployment of the environment that was left in the middle of its switch. This job excludes every other switch of the
+ * environment, so the worker of that deployment is dead and its attempts are used up.
+ */
+async function endAbandoned(deps: DeployDeps, run: DeployRun): Promise<void> {
+  const { environmentId, id } = run.deployment
+  const left = await run.db.deployment.findMany({ where: { environmentId, status: 'DEPLOYING', id: { not: id } }, select: { id: true } })
+  for (const other of left) {
+    await removeInstances(deps, { deploymentId: other.id })
+    const error: WireError = {
+      code: 'ERR_INTERRUPTED',
+      message: `The control process stopped ${deps.maxAttempts} times during this deployment.`,
+      nextAction: 'Look at the log of the control process for why it stops, then deploy again.',
+    }
+    await run.record.fenced(async (tx) => {
+      await tx.deployment.updateMany({
+        where: { id: other.id, status: 'DEPLOYING' },
+        data: { status: 'FAILED', endedAt: new Date(), error: error as unknown as Prisma.InputJsonObject },
+      })
+      await tx.step.updateMany({ where: { deploymentId: other.id, status: 'running' }, data: { status: 'interrupted', endedAt: new Date() } })
+    })
+  }
+}
+
+/** Cleans up after a worker that died in a build: marks its running steps as interrupted and removes what the build left. */
+async function recoverBuild(deps: DeployDeps, run: DeployRun, job: JobContext): Promise<void> {
+  await noteInterruption(deps, run, job)
   await deps.builder.cleanUp(run.deployment.id)
+}
+
+/** Cleans up after a worker that died in a switch: marks its running steps as interrupted and removes its instances. */
+async function recoverRelease(deps: DeployDeps, run: DeployRun, job: JobContext): Promise<void> {
+  await noteInterruption(deps, run, job)
   await removeInstances(deps, { deploymentId: run.deployment.id })
+}
+
+async function noteInterruption(deps: DeployDeps, run: DeployRun, job: JobContext): Promise<void> {
+  await run.record.interruptSteps()
+  const step = run.part === 'build' ? 'source' : 'start'
+  run.log.write({ step, stream: 'system', text: `The control process was stopped meanwhile; going on (attempt ${job.attempt}).` })
   if (job.attempt > deps.maxAttempts)
     throw new AppError('ERR_INTERRUPTED', `The control process stopped ${deps.maxAttempts} times during this deployment.`, {
       nextAction: 'Look at the log of the control process for why it stops, then deploy again.',
@@ -93,6 +169,8 @@ async function giveUp(deps: DeployDeps, run: DeployRun, error: unknown): Promise
 
 /** Publishes the routes in the database again. False: some router has not acknowledged them yet; the monitor retries. */
 async function restoreRoutes(deps: DeployDeps, run: DeployRun): Promise<boolean> {
+  // A build has proposed no routes; a switch that runs beside it may have.
+  if (run.part === 'build') return true
   deps.routes.settle(run.deployment.environmentId)
   return deps.routes.sync().then(
     () => true,

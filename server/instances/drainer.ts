@@ -2,12 +2,16 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { Runtime } from '@/runtime/driver'
 import type { Instance, PrismaClient } from '@/server/database/generated/client'
-import { readRuntimeSettings } from '@/shared/runtime-settings'
+import { defaultRuntimeSettings } from '@/shared/runtime-settings'
+import { readSettings } from '../environments/settings'
 import type { ChangeBus } from '../events/bus'
 import type { RoutePublisher } from '../routes/publisher'
 import { stopInstances } from './stop'
 
-/** Drains and stops replaced instances: no new requests, then wait for open requests, then stop. State is in the database, so a restart resumes. */
+/**
+ * Drains replaced instances: no new requests, then wait for open requests, then freeze those of the version kept warm and stop the others.
+ * State is in the database, so a restart resumes.
+ */
 export interface Drainer {
   /** Starts or resumes the drain of a draining instance. Resolves when it is stopped, or with this process. */
   follow(instance: Instance): Promise<void>
@@ -16,7 +20,7 @@ export interface Drainer {
 
 export interface DrainerDeps {
   prisma: PrismaClient
-  runtime: Pick<Runtime, 'drain' | 'inspect' | 'stop'>
+  runtime: Pick<Runtime, 'drain' | 'inspect' | 'stop' | 'sleep'>
   routes: Pick<RoutePublisher, 'sync'>
   /** Open requests and upgraded connections per instance, summed over all routers. */
   inFlight(instanceIds: string[]): Promise<Record<string, number>>
@@ -71,17 +75,34 @@ async function drainAndStop(deps: DrainerDeps, instance: Instance, signal: Abort
   signal.throwIfAborted()
   const drainedAt = new Date()
   if (!drained) await deps.endConnections([instance.id]).catch((error) => deps.logger.warn({ err: error }, 'routers did not end what was open'))
-  await stopInstances(deps, [instance])
-  await endSteps(deps, instance, { drained, drainedAt })
+  // A rollback may have taken the instance back; from here on none can.
+  const { count } = await deps.prisma.instance.updateMany({ where: { id: instance.id, state: 'draining' }, data: { endingAt: drainedAt } })
+  if (count === 0) return
+  const warmUntil = await freezeIfWarm(deps, instance)
+  if (!warmUntil) await stopInstances(deps, [instance])
+  await endSteps(deps, instance, { drained, drainedAt, warmUntil })
   const { teamId, projectId } = instance
   await deps.bus.publish({ kind: 'instance', id: instance.id, teamId, projectId })
   if (instance.replacedBy) await deps.bus.publish({ kind: 'deployment', id: instance.replacedBy, teamId, projectId })
+}
+
+/** Freezes an instance of the version that is kept warm. Returns until when; null: its release is not kept warm, so it has to stop. */
+async function freezeIfWarm({ prisma, runtime }: DrainerDeps, { id, releaseId }: Instance): Promise<Date | null> {
+  const release = await prisma.release.findUnique({ where: { id: releaseId }, select: { wanted: true, warmUntil: true } })
+  const warmUntil = release?.wanted === 'warm' ? release.warmUntil : null
+  if (!warmUntil || warmUntil.getTime() <= Date.now()) return null
+  if ((await runtime.inspect(id))?.state === 'exited') return null
+  await runtime.sleep(id)
+  await prisma.instance.updateMany({ where: { id, state: 'draining' }, data: { state: 'sleeping', endingAt: null } })
+  return warmUntil
 }
 
 /** True: no open requests. False: the deadline passed. */
 async function drain(deps: DrainerDeps, instance: Instance, signal: AbortSignal): Promise<boolean> {
   const inFlight = async () => Object.values(await deps.inFlight([instance.id])).reduce((sum, n) => sum + n, 0)
   for (let look = firstLook; !signal.aborted; look = laterLooks) {
+    const current = await deps.prisma.instance.findUnique({ where: { id: instance.id }, select: { state: true } })
+    if (current?.state !== 'draining') return true
     const leftMs = Math.max(0, (await deadlineOf(deps.prisma, instance)) - Date.now())
     const { drained } = await deps.runtime.drain({ inFlight, deadlineMs: Math.min(leftMs, look.forMs), pollMs: look.everyMs, signal })
     if (drained) return true
@@ -91,9 +112,8 @@ async function drain(deps: DrainerDeps, instance: Instance, signal: AbortSignal)
 }
 
 /** Reads the drain timeout anew: users may change it during a drain. The deadline is now when too many releases drain. */
-async function deadlineOf(prisma: PrismaClient, { id, environmentId, projectId, releaseId, drainingSince }: Instance): Promise<number> {
-  const project = await prisma.project.findUnique({ where: { id: projectId }, select: { runtimeSettings: true } })
-  const { drainSeconds, drainVersions } = readRuntimeSettings(project?.runtimeSettings)
+async function deadlineOf(prisma: PrismaClient, { id, environmentId, releaseId, drainingSince }: Instance): Promise<number> {
+  const { drainSeconds, drainVersions } = (await readSettings(prisma, [environmentId])).get(environmentId) ?? defaultRuntimeSettings
   const since = drainingSince ?? new Date(0)
   const newer = await prisma.instance.findMany({
     where: { environmentId, state: 'draining', id: { not: id }, releaseId: { not: releaseId }, drainingSince: { gt: since } },
@@ -104,7 +124,11 @@ async function deadlineOf(prisma: PrismaClient, { id, environmentId, projectId, 
 }
 
 /** Ends the deployment's steps "drain" and "stop" after the last instance it replaced. */
-async function endSteps(deps: DrainerDeps, instance: Instance, { drained, drainedAt }: { drained: boolean; drainedAt: Date }): Promise<void> {
+async function endSteps(
+  deps: DrainerDeps,
+  instance: Instance,
+  { drained, drainedAt, warmUntil }: { drained: boolean; drainedAt: Date; warmUntil: Date | null },
+): Promise<void> {
   const { replacedBy, teamId, drainingSince } = instance
   if (!replacedBy) return
   const left = await deps.prisma.instance.count({ where: { replacedBy, state: 'draining' } })
@@ -117,6 +141,16 @@ async function endSteps(deps: DrainerDeps, instance: Instance, { drained, draine
       data: { status: 'done', endedAt: drainedAt, detail },
     })
     if (count > 0)
-      await tx.step.create({ data: { teamId, deploymentId: replacedBy, name: 'stop', status: 'done', startedAt: drainedAt, endedAt: new Date() } })
+      await tx.step.create({
+        data: {
+          teamId,
+          deploymentId: replacedBy,
+          name: warmUntil ? 'keep' : 'stop',
+          status: 'done',
+          startedAt: drainedAt,
+          endedAt: new Date(),
+          detail: warmUntil ? `the version before stays warm until ${warmUntil.toISOString()}` : null,
+        },
+      })
   })
 }

@@ -5,7 +5,7 @@ import type { Artifact, Environment, Instance, Prisma, PrismaClient, Release } f
 import { AppError, isAppError } from '@/shared/errors'
 import type { HealthCheck, Slot } from '@/shared/release'
 import { scopeTo } from '../database/scope'
-import { queueDeployment } from '../deployments/create'
+import { queueDeployment } from '../deployments/queue'
 import type { ChangeBus } from '../events/bus'
 import type { RoutePublisher } from '../routes/publisher'
 import { type ContentSpec, contentSpec, type StaticContents } from '../static-content/static-content'
@@ -40,8 +40,8 @@ async function recentDeaths(prisma: PrismaClient, releaseId: string): Promise<nu
 }
 
 /**
- * Ensures that the environment's live release runs: without a running instance, starts and probes a new instance and publishes its route.
- * No effect when an instance runs. @throws AppError when the new instance does not become healthy
+ * Ensures that the environment's live release runs with as many instances as it wants: starts and probes the missing ones and publishes
+ * their routes. @throws AppError when a new instance does not become healthy
  */
 export async function healEnvironment(deps: HealDeps, environmentId: string, signal?: AbortSignal): Promise<void> {
   const { prisma, runtime } = deps
@@ -50,16 +50,22 @@ export async function healEnvironment(deps: HealDeps, environmentId: string, sig
   if (!environment || !releaseId) return
   const known = await prisma.instance.findMany({ where: { releaseId }, orderBy: { createdAt: 'desc' } })
   const release = await prisma.release.findUniqueOrThrow({ where: { id: releaseId }, include: { artifact: true } })
-  for (const instance of known.filter((i) => i.state !== 'stopped')) if (await adopt(deps, instance, releaseConfig(release).health, signal)) return
+  const { health, instances } = releaseConfig(release)
+  let running = 0
+  for (const instance of known.filter((i) => i.state !== 'stopped')) if (await adopt(deps, instance, health, signal)) running++
+  if (running >= instances) return
   const spec = contentSpec(release.artifact)
   if (spec) return layOutAgain(deps, release, spec)
   if ((release.artifact.kind === 'image') !== (runtime.kind === 'docker')) return rebuild(deps, release)
-  const leave = await deps.startGate.enter(signal)
-  try {
-    await startAgain(deps, environment, known[0], signal)
-  } finally {
-    leave()
-  }
+  const starts = Array.from({ length: instances - running }, async () => {
+    const leave = await deps.startGate.enter(signal)
+    try {
+      await startAgain(deps, environment, known[0], signal)
+    } finally {
+      leave()
+    }
+  })
+  for (const result of await Promise.allSettled(starts)) if (result.status === 'rejected') throw result.reason
 }
 
 /** Starts a new instance of the live release and routes traffic to it when healthy. */

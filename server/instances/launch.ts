@@ -8,12 +8,10 @@ import type { Secrets } from '../secrets/secrets'
 export interface ReleaseConfig {
   health: HealthCheck
   limits: ResourceLimits
+  /** Instances that run of it. */
+  instances: number
 }
-/** A release that was frozen before errors could end a start early waits for as long as it was promised. */
-export function releaseConfig(release: Pick<Release, 'config'>): ReleaseConfig {
-  const config = release.config as unknown as ReleaseConfig
-  return { ...config, health: { ...config.health, errorsPeriodMs: config.health.errorsPeriodMs ?? config.health.startPeriodMs } }
-}
+export const releaseConfig = (release: Pick<Release, 'config'>): ReleaseConfig => release.config as unknown as ReleaseConfig
 
 type ArtifactRow = { kind: string; digest: string; sizeBytes: bigint; framework: string; metadata: unknown }
 export function artifactOf(row: ArtifactRow): Artifact {

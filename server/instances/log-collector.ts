@@ -22,6 +22,7 @@ export interface LogCollector {
 }
 
 interface Following {
+  deploymentId: string
   stop: AbortController
   ended: Promise<void>
 }
@@ -118,7 +119,15 @@ export function createLogCollector(deps: {
 
   return {
     follow(instance) {
-      if (following.has(instance.id)) return
+      const current = following.get(instance.id)
+      if (current) {
+        // A rollback took the instance over: its output belongs to another deployment now. The next round follows it again.
+        if (current.deploymentId !== instance.deploymentId) {
+          current.stop.abort()
+          lost = true
+        }
+        return
+      }
       const stop = new AbortController()
       const ended = copy(instance, stop.signal)
         .catch((error) => {
@@ -127,7 +136,7 @@ export function createLogCollector(deps: {
           deps.logger.warn({ err: error, instance: instance.id }, 'log of an instance cannot be followed; trying again')
         })
         .then(() => void following.delete(instance.id))
-      following.set(instance.id, { stop, ended })
+      following.set(instance.id, { stop, ended, deploymentId: instance.deploymentId })
     },
     hasLost() {
       const was = lost

@@ -135,7 +135,7 @@ test.each([
   const deployment = await createDeploymentRow(db.prisma, owner, { status: 'ACTIVE' })
   const { instance, release } = await createReleaseWithInstance(db.prisma, owner, deployment.id, { state: 'starting', port: 4300 })
   await db.prisma.environment.update({ where: { id: owner.environment.id }, data: { liveReleaseId: release.id } })
-  await db.prisma.release.update({ where: { id: release.id }, data: { config: { health: { path: '/ready' } } } })
+  await db.prisma.release.update({ where: { id: release.id }, data: { config: { health: { path: '/ready' }, instances: 1 } } })
   const { deps, stopped } = monitorDeps(async () => {})
   const running = { owner: { instanceId: instance.id }, state: 'running', address: { host: '10.0.0.9', port: 4301 }, exit: null }
   const probed: unknown[] = []

@@ -8,7 +8,7 @@ import { enqueue } from '../jobs/queue'
 import { crashLoopAfter } from './crash-window'
 import type { Drainer } from './drainer'
 import { exitOf, type HealDeps, healDelayMs, releasesOfFiles } from './heal'
-import { markStopped } from './launch'
+import { markStopped, releaseConfig } from './launch'
 import type { LogCollector } from './log-collector'
 
 export type MonitorDeps = HealDeps & { pool: Pool; collector: LogCollector; drainer: Pick<Drainer, 'follow'> }
@@ -87,8 +87,9 @@ export async function compare(
   { afterOutage = false }: { afterOutage?: boolean } = {},
 ): Promise<{ observed: ObservedInstance[]; isSettled: boolean }> {
   // Read the database before the runtime: in the other order, an instance started in between would be recorded but not listed, and look dead.
-  const recorded = await deps.prisma.instance.findMany({ where: { state: { notIn: ['stopped', 'sleeping'] } } })
+  const recorded = await deps.prisma.instance.findMany({ where: { state: { not: 'stopped' } } })
   const environments = await deps.prisma.environment.findMany({ where: { liveReleaseId: { not: null } } })
+  const wanted = await wantedReleases(deps.prisma, environments)
   const running = await deps.runtime.list()
   const observed = new Map(running.map((o) => [o.owner.instanceId, o]))
   const liveReleases = new Set(environments.map((e) => e.liveReleaseId))
@@ -99,15 +100,20 @@ export async function compare(
     if (instance.state === 'draining') {
       if (!isGone(instance)) deps.collector.follow(instance)
       void deps.drainer.follow(instance)
-    } else if (!liveReleases.has(instance.releaseId)) await removeLeftover(deps, instance)
+    } else if (instance.state === 'sleeping') await attendFrozen(deps, instance, { isGone: isGone(instance), isWanted: isFrozenWanted(instance) })
+    else if (!liveReleases.has(instance.releaseId)) await removeLeftover(deps, instance)
     // The job that starts an instance owns it until the start ends.
     else if (instance.state === 'starting') return
     else if (isGone(instance)) await recordDeath(deps, instance, observed.get(instance.id) ?? null, byEngine)
     else deps.collector.follow(instance)
   }
+  const isFrozenWanted = ({ releaseId }: Instance) => liveReleases.has(releaseId) || wanted.warm.has(releaseId)
   // A draining instance may take hours: the drainer handles it, so it counts as steady.
-  const isSteady = (instance: Instance) =>
-    !isGone(instance) && (instance.state === 'draining' || (instance.state !== 'starting' && liveReleases.has(instance.releaseId)))
+  const isSteady = (instance: Instance) => {
+    if (isGone(instance)) return false
+    if (instance.state === 'sleeping') return isFrozenWanted(instance)
+    return instance.state === 'draining' || (instance.state !== 'starting' && liveReleases.has(instance.releaseId))
+  }
   let isSettled = recorded.every(isSteady)
   await mapConcurrent(recorded, concurrency, (instance) =>
     attend(instance).catch((error) => {
@@ -116,8 +122,12 @@ export async function compare(
     }),
   )
   // A starting instance serves no traffic yet; its heal job is already queued and is not queued twice.
-  const alive = new Set(recorded.filter((i) => i.state !== 'starting' && !isGone(i)).map((i) => i.releaseId))
-  const dead = environments.filter((e) => e.liveReleaseId !== null && !alive.has(e.liveReleaseId))
+  const alive = Map.groupBy(
+    recorded.filter((i) => i.state !== 'starting' && i.state !== 'draining' && !isGone(i)),
+    (i) => i.releaseId,
+  )
+  const isShort = (releaseId: string) => (alive.get(releaseId)?.length ?? 0) < (wanted.instances.get(releaseId) ?? 1)
+  const dead = environments.filter((e) => e.liveReleaseId !== null && isShort(e.liveReleaseId))
   const ofFiles = await releasesOfFiles(
     deps,
     dead.map((e) => e.liveReleaseId ?? ''),
@@ -129,6 +139,37 @@ export async function compare(
   })
   await deps.routes.sync()
   return { observed: running, isSettled }
+}
+
+/** Number of instances that each live release wants, and the releases that are kept warm at this time. Exported for the reconciliation at the start. */
+export async function wantedReleases(
+  prisma: MonitorDeps['prisma'],
+  environments: { liveReleaseId: string | null }[],
+): Promise<{ instances: Map<string, number>; warm: Set<string> }> {
+  const live = environments.flatMap((e) => e.liveReleaseId ?? [])
+  const releases = await prisma.release.findMany({
+    where: { OR: [{ id: { in: live } }, { wanted: 'warm', warmUntil: { gt: new Date() } }] },
+    select: { id: true, config: true, wanted: true },
+  })
+  return {
+    instances: new Map(releases.map((release) => [release.id, releaseConfig(release).instances])),
+    warm: new Set(releases.filter(({ wanted }) => wanted === 'warm').map(({ id }) => id)),
+  }
+}
+
+/** Records the end of a frozen instance, or ends it when its version is no longer kept warm. */
+async function attendFrozen(deps: MonitorDeps, instance: Instance, { isGone, isWanted }: { isGone: boolean; isWanted: boolean }): Promise<void> {
+  if (isGone) {
+    await deps.runtime.stop(instance.id, 0)
+    await markStopped(deps.prisma, instance.id, null)
+  } else if (!isWanted) {
+    const drainingSince = new Date()
+    const { count } = await deps.prisma.instance.updateMany({
+      where: { id: instance.id, state: 'sleeping' },
+      data: { state: 'draining', drainingSince },
+    })
+    if (count > 0) void deps.drainer.follow({ ...instance, state: 'draining', drainingSince })
+  }
 }
 
 async function recordDeath(deps: MonitorDeps, instance: Instance, seen: ObservedInstance | null, byEngine: boolean): Promise<void> {

@@ -2,8 +2,10 @@ import { z } from 'zod'
 
 /** Kinds of durable job with their payloads. Each kind is a separate lane with its own concurrency. */
 export const jobCatalogue = {
-  /** Runs a deployment to its final status. Attempts are counted: another worker takes over after a crash. */
-  deploy: { payload: z.object({ deploymentId: z.string() }), maxAttempts: 3 },
+  /** Builds the artifact of a deployment, then queues its release. Attempts are counted: another worker takes over after a crash. */
+  build: { payload: z.object({ deploymentId: z.string() }), maxAttempts: 3 },
+  /** Starts the release of a deployment and switches traffic to it. A lane of its own: a rollback never waits for builds. */
+  release: { payload: z.object({ deploymentId: z.string() }), maxAttempts: 3 },
   /** Starts the environment's live release if no instance of it runs. */
   heal: { payload: z.object({ environmentId: z.string() }), maxAttempts: 5 },
   /** Removes a project's old artifacts that no rollback can use. */

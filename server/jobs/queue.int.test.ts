@@ -34,7 +34,7 @@ test('two jobs of one exclusive key never run at once, others pass them', async 
 })
 
 test('a job whose worker fell silent is taken over, and the silent one cannot end it any more', async () => {
-  await enqueue(db.pool, 'deploy', { deploymentId: 'd' })
+  await enqueue(db.pool, 'build', { deploymentId: 'd' })
   const first = await claim(db.pool, 'old:1')
   expect(first?.attempts).toBe(1)
   expect(await claim(db.pool, 'new:1')).toBeNull()
@@ -71,12 +71,12 @@ test('a failed job is tried again until its attempts are used up, then kept as f
 })
 
 test('a payload that does not fit its kind is refused before it is stored', async () => {
-  await expect(enqueue(db.pool, 'deploy', {} as { deploymentId: string })).rejects.toThrow()
+  await expect(enqueue(db.pool, 'build', {} as { deploymentId: string })).rejects.toThrow()
 })
 
 const deployOf = (team: string, n: number) =>
-  enqueue(db.pool, 'deploy', { deploymentId: `${team}${n}` }, { fairKey: team, exclusiveKey: `environment:${team}${n}` })
-const runNext = async (share = 3) => (await claim(db.pool, 'm:1', [{ kind: 'deploy', share }]))?.payload as { deploymentId: string } | undefined
+  enqueue(db.pool, 'build', { deploymentId: `${team}${n}` }, { fairKey: team, exclusiveKey: `environment:${team}${n}` })
+const runNext = async (share = 3) => (await claim(db.pool, 'm:1', [{ kind: 'build', share }]))?.payload as { deploymentId: string } | undefined
 
 test('teams take turns: one that queued later is served before the third deployment of one that queued first', async () => {
   for (const n of [1, 2, 3, 4, 5]) await deployOf('a', n)

@@ -59,9 +59,10 @@ test('while every slot of builds is taken, a crashed app is started again and ol
     bus,
     owner: 'm:1',
     logger,
-    concurrency: { deploy: 2, heal: 2, prune: 1 },
+    concurrency: { build: 2, release: 2, heal: 2, prune: 1 },
     handlers: {
-      deploy: async () => {
+      release: async () => {},
+      build: async () => {
         building++
         await built
       },
@@ -70,7 +71,7 @@ test('while every slot of builds is taken, a crashed app is started again and ol
     },
   })
   try {
-    for (const n of [1, 2, 3, 4]) await enqueue(db.pool, 'deploy', { deploymentId: `d${n}` })
+    for (const n of [1, 2, 3, 4]) await enqueue(db.pool, 'build', { deploymentId: `d${n}` })
     await until('both slots of builds are taken', 10_000, () => building === 2)
     for (const n of [1, 2, 3]) await enqueue(db.pool, 'heal', { environmentId: `e${n}` })
     await enqueue(db.pool, 'prune', { projectId: 'p' })

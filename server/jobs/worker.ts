@@ -45,7 +45,7 @@ export function startWorker(options: {
   let timer: NodeJS.Timeout | undefined
   let looking: Promise<void> | undefined
 
-  const busy: Record<JobKind, number> = { deploy: 0, heal: 0, prune: 0 }
+  const busy = Object.fromEntries(kinds.map((kind) => [kind, 0])) as Record<JobKind, number>
   const openLanes = (): Lane[] => kinds.filter((kind) => busy[kind] < concurrency[kind]).map((kind) => ({ kind, share: shareOf(concurrency[kind]) }))
 
   async function look(): Promise<void> {

@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import { checkAddress } from '@/builder/source/address'
 import type { Project } from '@/server/database/generated/client'
+import { templateName } from '@/shared/environments'
 import { AppError } from '@/shared/errors'
 import { slugify } from '@/shared/naming'
 import { newId } from '@/shared/node/ids'
@@ -36,7 +37,7 @@ export async function createProject(deps: ProjectDeps, actor: Actor, input: Inpu
     await refuseTakenName(db, input.name)
     // Slugs are unique per installation: this unscoped query reveals only whether a slug is taken.
     const slug = await freeSlug(input.name, {
-      taken: async (candidate) => (await deps.prisma.project.count({ where: { slug: candidate } })) > 0,
+      taken: async (candidate) => (await deps.prisma.environment.count({ where: { slug: candidate } })) > 0,
       deploymentExists: async (id) => (await deps.prisma.deployment.count({ where: { id } })) > 0,
     })
     try {
@@ -81,7 +82,10 @@ function insert(db: ScopedClient, actor: Actor, input: Input, stored: StoredRepo
         allowPrivateNetwork: actor.operator,
       },
     })
-    await tx.environment.create({ data: { id: newId(), teamId, projectId: id, name: 'production', kind: 'PRODUCTION', branch: row.branch } })
+    const owner = { teamId, projectId: id }
+    await tx.environment.create({ data: { id: newId(), ...owner, name: 'production', kind: 'PRODUCTION', branch: row.branch, slug } })
+    // Holds what all previews inherit; nothing is deployed to it.
+    await tx.environment.create({ data: { id: newId(), ...owner, name: templateName, kind: 'PREVIEW', slug: `previews-of-${id}` } })
     await writeAudit(tx, actor, { action: 'project.created', subject: id, detail: { name: row.name, slug } })
     return row
   })

@@ -40,8 +40,9 @@ describe('projects', () => {
       edgeProblems: [],
     })
     const { prisma } = api.database
-    expect(await prisma.environment.findMany({ where: { projectId: project.id } })).toMatchObject([
-      { name: 'production', kind: 'PRODUCTION', branch: 'main', teamId: ours.teamId },
+    expect(await prisma.environment.findMany({ where: { projectId: project.id }, orderBy: { kind: 'asc' } })).toMatchObject([
+      { name: 'production', kind: 'PRODUCTION', branch: 'main', teamId: ours.teamId, slug: 'cafe-site' },
+      { name: 'preview', kind: 'PREVIEW', branch: null, teamId: ours.teamId },
     ])
     expect(await prisma.auditEntry.findFirst({ where: { subject: project.id } })).toMatchObject({ action: 'project.created', actorId: ours.id })
     expect(await prisma.project.findUnique({ where: { id: project.id } })).toMatchObject({ allowPrivateNetwork: true })

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto'
 import { AppError } from '@/shared/errors'
-import { deploymentIdLength, maxSlugLength, slugify } from '@/shared/naming'
+import { deploymentIdLength, looksLikePreview, maxSlugLength, slugify } from '@/shared/naming'
 
 /** Reserved slugs: path segments of the dashboard, and names that look like the platform's own. */
 const reserved = new Set([
@@ -24,7 +24,7 @@ const suffixLength = 4
 const tries = 20
 
 export interface SlugLookup {
-  /** Whether a project of any team has this slug. */
+  /** Whether a project or an environment of any team has this slug. */
   taken(slug: string): Promise<boolean>
   /** Whether a deployment of any team has this id. */
   deploymentExists(id: string): Promise<boolean>
@@ -32,7 +32,8 @@ export interface SlugLookup {
 
 /** A free slug derived from the name; with a short random suffix when taken. */
 export async function freeSlug(name: string, lookup: SlugLookup): Promise<string> {
-  const slug = slugify(name)
+  // `-git-` stands in the hostnames of previews.
+  const slug = slugify(name).replaceAll('-git-', '-git')
   if (!slug)
     throw new AppError('ERR_INVALID_INPUT', `"${name}" has no letter or digit that can stand in a hostname.`, {
       nextAction: 'Choose a name with letters a–z or digits.',
@@ -46,7 +47,7 @@ export async function freeSlug(name: string, lookup: SlugLookup): Promise<string
 }
 
 async function isFree(slug: string, lookup: SlugLookup): Promise<boolean> {
-  if (reserved.has(slug) || (await lookup.taken(slug))) return false
+  if (reserved.has(slug) || looksLikePreview(slug) || (await lookup.taken(slug))) return false
   // "<slug>-<deployment id>" is a deployment's hostname: a project with that slug would take it over.
   const end = slug.slice(-deploymentIdLength)
   return !(slug.at(-deploymentIdLength - 1) === '-' && (await lookup.deploymentExists(end)))

@@ -5,6 +5,15 @@ import { projectPath } from '../api/fields'
 
 export const variableList = z.object({ items: z.array(variableView) })
 
+const environmentField = {
+  environment: z
+    .string()
+    .min(1)
+    .max(100)
+    .optional()
+    .meta({ description: 'Name or id of the environment; `preview` holds what all previews inherit. Default: production.' }),
+}
+
 export const variableEndpoints = {
   list: endpoint({
     id: 'listVariables',
@@ -12,9 +21,9 @@ export const variableEndpoints = {
     method: 'GET',
     path: '/projects/{project}/variables',
     summary: 'List the variables of a project, without their values',
-    input: projectPath,
+    input: projectPath.extend(environmentField),
     output: variableList,
-    run: async ({ platform, actor, input }) => ({ items: await platform.variables.list(actor, input.project) }),
+    run: async ({ platform, actor, input }) => ({ items: await platform.variables.list(actor, input.project, input.environment) }),
   }),
   set: endpoint({
     id: 'setVariable',
@@ -22,10 +31,10 @@ export const variableEndpoints = {
     method: 'PUT',
     path: '/projects/{project}/variables/{key}',
     summary: 'Set a variable; it is in effect from the next deployment on',
-    input: projectPath.extend(variableInput.shape),
+    input: projectPath.extend({ ...environmentField, ...variableInput.shape }),
     example: { key: 'API_URL', value: 'https://api.example.com' },
     output: variableView,
-    run: ({ platform, actor, input: { project, ...variable } }) => platform.variables.set(actor, project, variable),
+    run: ({ platform, actor, input: { project, environment, ...variable } }) => platform.variables.set(actor, project, variable, environment),
   }),
   remove: endpoint({
     id: 'removeVariable',
@@ -33,8 +42,8 @@ export const variableEndpoints = {
     method: 'DELETE',
     path: '/projects/{project}/variables/{key}',
     summary: 'Remove a variable',
-    input: projectPath.extend({ key: variableInput.shape.key }),
+    input: projectPath.extend({ ...environmentField, key: variableInput.shape.key }),
     example: { key: 'API_URL' },
-    run: ({ platform, actor, input }) => platform.variables.remove(actor, input.project, input.key),
+    run: ({ platform, actor, input }) => platform.variables.remove(actor, input.project, input.key, input.environment),
   }),
 }

@@ -7,6 +7,7 @@ import type { VariableView, variableInput } from '@/shared/views'
 import type { Actor } from '../actor'
 import { writeAudit } from '../audit/audit'
 import { type ScopedClient, type ScopedTransaction, scopeTo } from '../database/scope'
+import { requireEnvironment } from '../environments/read'
 import type { ChangeBus } from '../events/bus'
 import type { Secrets } from '../secrets/secrets'
 import { authorize } from '../teams/policy'
@@ -25,16 +26,8 @@ function presentVariable(row: Variable): VariableView {
   }
 }
 
-/** The project's environment by name; default: production. @throws ERR_NOT_FOUND */
-async function requireEnvironment(db: ScopedClient, project: string, name: string | undefined): Promise<{ id: string; projectId: string }> {
-  const { id: projectId } = await requireProject(db, project)
-  const row = await db.environment.findFirst({
-    where: { projectId, ...(name === undefined ? { kind: 'PRODUCTION' } : { name }) },
-    select: { id: true, projectId: true },
-  })
-  if (!row) throw new AppError('ERR_NOT_FOUND', `The project has no environment ${name ?? 'production'}.`)
-  return row
-}
+const environmentOf = async (db: ScopedClient, project: string, name: string | undefined) =>
+  requireEnvironment(db, (await requireProject(db, project)).id, name)
 
 function refuseOwned(key: string): void {
   const reason = ownedName(key)
@@ -65,7 +58,7 @@ export function createVariables(deps: { prisma: PrismaClient; secrets: Pick<Secr
     async list(actor, project, environment) {
       authorize(actor, 'variable.read')
       const db = scopeTo(deps.prisma, actor)
-      const { id: environmentId } = await requireEnvironment(db, project, environment)
+      const { id: environmentId } = await environmentOf(db, project, environment)
       return (await db.variable.findMany({ where: { environmentId }, orderBy: { key: 'asc' } })).map(presentVariable)
     },
 
@@ -73,7 +66,7 @@ export function createVariables(deps: { prisma: PrismaClient; secrets: Pick<Secr
       authorize(actor, 'variable.write')
       refuseOwned(key)
       const db = scopeTo(deps.prisma, actor)
-      const { id: environmentId, projectId } = await requireEnvironment(db, project, environment)
+      const { id: environmentId, projectId } = await environmentOf(db, project, environment)
       const ciphertext = await deps.secrets.seal(actor.teamId, value)
       const fields = { ciphertext, scope: scope.toUpperCase() as Variable['scope'], updatedBy: actor.name }
       const row = await db.$transaction(async (tx) => {
@@ -97,7 +90,7 @@ export function createVariables(deps: { prisma: PrismaClient; secrets: Pick<Secr
     async remove(actor, project, key, environment) {
       authorize(actor, 'variable.write')
       const db = scopeTo(deps.prisma, actor)
-      const { id: environmentId, projectId } = await requireEnvironment(db, project, environment)
+      const { id: environmentId, projectId } = await environmentOf(db, project, environment)
       await db.$transaction(async (tx) => {
         const { count } = await tx.variable.deleteMany({ where: { environmentId, key } })
         if (count === 0) throw new AppError('ERR_NOT_FOUND', `There is no variable ${key}.`)

@@ -1,5 +1,6 @@
 import type { PrismaClient } from '@/server/database/generated/client'
-import { deploymentHost, projectHost } from '@/shared/naming'
+import { templateName } from '@/shared/environments'
+import { deploymentHost, environmentHost } from '@/shared/naming'
 import type { Route, StaticContent, Target } from '@/shared/route-table'
 import { instanceStates } from '@/shared/states'
 import { contentSpec, type StaticContents } from '../static-content/static-content'
@@ -37,41 +38,49 @@ export async function computeRoutes(
 ): Promise<Route[]> {
   const [projects, environments, instances, deployments] = await Promise.all([
     prisma.project.findMany({ select: { id: true, teamId: true, name: true, slug: true }, orderBy: { slug: 'asc' } }),
-    prisma.environment.findMany({ select: { id: true, projectId: true, kind: true, liveReleaseId: true } }),
+    prisma.environment.findMany({
+      where: { closedAt: null },
+      select: { id: true, projectId: true, kind: true, name: true, slug: true, liveReleaseId: true },
+      orderBy: { slug: 'asc' },
+    }),
     startedInstances(prisma),
     recentDeployments(prisma),
   ])
   const wanted = new Map(candidates.map((c) => [c.environmentId, c.releaseId]))
+  const liveReleases = new Set(environments.flatMap((e) => e.liveReleaseId ?? []))
   const serving = instances.filter((i) => {
     const candidate = wanted.get(i.environmentId)
     if (candidate !== undefined) return i.releaseId === candidate
-    return i.state !== 'starting'
+    return i.state !== 'starting' && (i.state !== 'sleeping' || liveReleases.has(i.releaseId))
   })
   const current = environments.map((e) => ({ ...e, liveReleaseId: wanted.has(e.id) ? (wanted.get(e.id) ?? null) : e.liveReleaseId }))
   const files = await liveFiles(prisma, current, contents, problems)
-  const environmentOf = new Map(current.filter((e) => e.kind === 'PRODUCTION').map((e) => [e.projectId, e]))
+  const environmentsOf = Map.groupBy(current, (e) => e.projectId)
   const deploymentsOf = Map.groupBy(deployments, (d) => d.projectId)
   const routes = projects.flatMap((project) => {
-    const environment = environmentOf.get(project.id)
-    const liveRelease = environment?.liveReleaseId ?? null
-    const liveContent = files.get(liveRelease ?? '')
-    const own = deploymentsOf.get(project.id) ?? []
-    const live = serving.filter((i) => liveRelease && i.releaseId === liveRelease)
-    const failed = own[0]?.status === 'FAILED'
-    return [
-      route(
+    const all = deploymentsOf.get(project.id) ?? []
+    const ofEnvironments = (environmentsOf.get(project.id) ?? []).filter(isRouted).map((environment) => {
+      const liveRelease = environment.liveReleaseId
+      const liveContent = files.get(liveRelease ?? '')
+      const live = serving.filter((i) => liveRelease && i.releaseId === liveRelease)
+      const failed = all.find((d) => d.environmentId === environment.id)?.status === 'FAILED'
+      return route(
         project,
-        projectHost(project.slug, baseDomain),
+        environmentHost(environment.slug, baseDomain),
         liveContent?.deploymentId ?? live[0]?.deploymentId ?? null,
         live.map(target),
         // A live release without an instance has crashed, or its engine is unavailable; the monitor restarts it.
         liveRelease ? 'live' : failed ? 'failed' : 'not-deployed',
         liveContent?.content,
-      ),
-      ...own.map((d) => {
+      )
+    })
+    const currentReleases = new Set((environmentsOf.get(project.id) ?? []).flatMap((e) => e.liveReleaseId ?? []))
+    return [
+      ...ofEnvironments,
+      ...all.map((d) => {
         const targets = serving.filter((i) => i.deploymentId === d.id).map(target)
         const content = files.get(d.releaseId ?? '')?.content
-        const isLive = d.releaseId !== null && d.releaseId === liveRelease
+        const isLive = d.releaseId !== null && currentReleases.has(d.releaseId)
         const state = isLive ? 'live' : d.status === 'FAILED' ? 'failed' : 'stopped'
         return route(project, deploymentHost(project.slug, d.id, baseDomain), d.id, targets, state, content)
       }),
@@ -82,6 +91,9 @@ export async function computeRoutes(
   // After a change of the base domain a platform host may equal a custom domain; routers refuse a table with duplicate hosts.
   return [...routes, ...domains.filter(({ host }) => !own.has(host))]
 }
+
+/** Nothing is deployed to the environment of all previews, so it has no hostname. */
+const isRouted = ({ kind, name }: { kind: string; name: string }): boolean => !(kind === 'PREVIEW' && name === templateName)
 
 const target = ({ id, host, port }: { id: string; host: string; port: number }): Target => ({ instanceId: id, host, port })
 

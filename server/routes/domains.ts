@@ -1,6 +1,6 @@
 import type { PrismaClient } from '@/server/database/generated/client'
 import { domainTraits } from '@/shared/domains'
-import { deploymentHost, hostUrl, projectHost } from '@/shared/naming'
+import { deploymentHost, environmentHost, hostUrl } from '@/shared/naming'
 import type { Route } from '@/shared/route-table'
 import { covers, usableCertificate } from '../domains/covers'
 
@@ -16,7 +16,7 @@ export interface OwnHosts {
   projects: readonly { id: string; slug: string }[]
   /** Routes of projects and deployments. */
   routes: readonly Route[]
-  environments: readonly { id: string; kind: string; liveReleaseId: string | null }[]
+  environments: readonly { id: string; slug: string; liveReleaseId: string | null }[]
   /** Newest first. */
   deployments: readonly { id: string; environmentId: string; branch: string | null; releaseId: string | null }[]
 }
@@ -91,13 +91,11 @@ function templates({ baseDomain, projects, routes, environments, deployments }: 
     const slug = slugs.get(domain.projectId)
     const environment = environmentOf.get(domain.environmentId)
     if (slug === undefined || !environment) return undefined
-    const project = byHost.get(projectHost(slug, baseDomain))
-    if (environment.kind === 'PRODUCTION' && domain.branch === null) return project
-    const candidates = (deploymentsOf.get(environment.id) ?? []).filter((one) =>
-      domain.branch === null ? one.releaseId !== null && one.releaseId === environment.liveReleaseId : one.branch === domain.branch,
-    )
+    const own = byHost.get(environmentHost(environment.slug, baseDomain))
+    if (domain.branch === null) return own
+    const candidates = (deploymentsOf.get(environment.id) ?? []).filter((one) => one.branch === domain.branch)
     const found = candidates.flatMap((one) => byHost.get(deploymentHost(slug, one.id, baseDomain)) ?? [])
-    const nothing: Route | undefined = project && { ...withoutContent(project), deploymentId: null, targets: [], state: 'not-deployed' }
+    const nothing: Route | undefined = own && { ...withoutContent(own), deploymentId: null, targets: [], state: 'not-deployed' }
     return found.find((route) => route.state === 'live') ?? found[0] ?? nothing
   }
 }

@@ -16,6 +16,7 @@ import { createDeployments } from '@/server/deployments'
 import { openDns } from '@/server/domains/doctor/dns'
 import { createDomains } from '@/server/domains/domains'
 import type { ServerEnv } from '@/server/env'
+import { createEnvironments } from '@/server/environments/environments'
 import { accessChanges, type ChangeBus, createChangeBus, isForDashboards } from '@/server/events/bus'
 import { createIdempotency } from '@/server/idempotency/idempotency'
 import { createInstances } from '@/server/instances'
@@ -88,6 +89,7 @@ export async function createTestApi(bootstrap: ServerEnv['bootstrap'] = null, op
     },
     accounts: createAccounts({ prisma, secrets }),
     projects: createProjects({ prisma, bus, secrets, builder, edge, teardown: async (projectId) => void tornDown.push(projectId) }),
+    environments: createEnvironments({ prisma, bus, edge, routesChanged: async () => {} }),
     variables: createVariables({ prisma, bus, secrets }),
     cache: createCacheControl({ prisma, talk: new LinkMessages() }),
     domains: createDomains({

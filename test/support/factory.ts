@@ -1,5 +1,8 @@
 import { openDatabase } from '@/server/database/client'
+import type { Deployment } from '@/server/database/generated/client'
 import { newId } from '@/shared/node/ids'
+import { defaultHealthCheck, defaultInstanceLimits } from '@/shared/release'
+import type { InstanceState } from '@/shared/states'
 import { createTestDatabase } from './database'
 
 type Prisma = ReturnType<typeof openDatabase>['prisma']
@@ -25,7 +28,7 @@ export async function createProject(prisma: Prisma, overrides: { slug?: string; 
   if (!overrides.teamId) await prisma.team.create({ data: { id: teamId, name: 'Team', slug: `team-${newId()}`, dataKey: new Uint8Array(32) } })
   const project = await prisma.project.create({ data: { id: newId(), teamId, name: slug, slug } })
   const environment = await prisma.environment.create({
-    data: { id: newId(), teamId, projectId: project.id, name: 'production', kind: 'PRODUCTION' },
+    data: { id: newId(), teamId, projectId: project.id, name: 'production', kind: 'PRODUCTION', slug },
   })
   return { teamId, project, environment }
 }
@@ -33,7 +36,7 @@ export async function createProject(prisma: Prisma, overrides: { slug?: string; 
 export async function createDeploymentRow(
   prisma: Prisma,
   owner: { teamId: string; project: { id: string }; environment: { id: string } },
-  data: { status?: 'PENDING' | 'BUILDING' | 'DEPLOYING' | 'ACTIVE' | 'SUPERSEDED' | 'FAILED' } = {},
+  data: Partial<Pick<Deployment, 'status' | 'branch' | 'commitSha' | 'triggeredBy' | 'startedAt' | 'liveAt' | 'kind'>> = {},
 ) {
   return prisma.deployment.create({
     data: {
@@ -48,12 +51,14 @@ export async function createDeploymentRow(
   })
 }
 
+const frozen = { health: { ...defaultHealthCheck }, limits: { ...defaultInstanceLimits }, instances: 1 }
+
 /** A release of a deployment with one instance that listens. */
 export async function createReleaseWithInstance(
   prisma: Prisma,
   owner: { teamId: string; project: { id: string }; environment: { id: string } },
   deploymentId: string,
-  instance: { state: 'starting' | 'healthy' | 'unhealthy' | 'draining' | 'stopped'; port: number; slot?: 'blue' | 'green' },
+  instance: { state: InstanceState; port: number; slot?: 'blue' | 'green' },
 ) {
   const ids = { teamId: owner.teamId, projectId: owner.project.id, environmentId: owner.environment.id }
   const artifact = await prisma.artifact.create({
@@ -70,7 +75,7 @@ export async function createReleaseWithInstance(
     },
   })
   const release = await prisma.release.create({
-    data: { id: newId(), ...ids, deploymentId, artifactId: artifact.id, config: {}, variables: new Uint8Array() },
+    data: { id: newId(), ...ids, deploymentId, artifactId: artifact.id, config: frozen, variables: new Uint8Array() },
   })
   await prisma.deployment.update({ where: { id: deploymentId }, data: { releaseId: release.id } })
   const row = await prisma.instance.create({

@@ -92,6 +92,8 @@ function operation(route: RestRoute): Json {
   }
 }
 
+const descriptions = { 200: 'OK', 201: 'Created', 202: 'Accepted: it has begun, and goes on after this answer' } as const
+
 const keyParameter: Json = {
   name: 'Idempotency-Key',
   in: 'header',
@@ -111,7 +113,7 @@ function requestContent(body: z.ZodType | 'raw', example: Json | null): Json {
 function success({ answer }: RestRoute): Json {
   if (answer.status === 204) return { description: 'Done' }
   const content = 'schema' in answer ? { 'application/json': { schema: reference(answer.schema, 'output') } } : { [answer.contentType]: {} }
-  return { description: answer.status === 201 ? 'Created' : 'OK', content }
+  return { description: descriptions[answer.status], content }
 }
 
 function parameters(route: RestRoute, place: 'path' | 'query'): Json[] {

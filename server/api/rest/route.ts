@@ -5,7 +5,7 @@ import type { Method } from '../endpoint'
 
 /** Kind of a route's response. A stream is described only by its content type. */
 export type Answer =
-  | { status: 200 | 201; schema: z.ZodType }
+  | { status: 200 | 201 | 202; schema: z.ZodType }
   | { status: 204 }
   | { status: 200; contentType: 'text/event-stream' | 'application/zip' | 'text/plain' }
 

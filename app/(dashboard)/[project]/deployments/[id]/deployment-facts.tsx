@@ -15,7 +15,13 @@ function Fact({ term, children }: { term: string; children: ReactNode }) {
   )
 }
 
-const origins: Record<DeploymentView['triggeredBy'], string> = { user: 'Dashboard', api: 'API or CLI', system: 'Switchyard' }
+const origins: Record<DeploymentView['triggeredBy'], string> = {
+  user: 'Dashboard',
+  api: 'API or CLI',
+  system: 'Switchyard',
+  git: 'Git push',
+  hook: 'Deploy hook',
+}
 
 /** Details of a deployment: commit, times, build settings. */
 export function DeploymentFacts({ deployment }: { deployment: DeploymentView }) {

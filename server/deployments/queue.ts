@@ -1,0 +1,203 @@
+import type { SourceSpec } from '@/builder/builder'
+import type { DeploymentKind, Environment, Prisma } from '@/server/database/generated/client'
+import { AppError } from '@/shared/errors'
+import { requestedKind } from '@/shared/events'
+import { newId } from '@/shared/node/ids'
+import { runningDeploymentStatuses } from '@/shared/states'
+import type { ScopedClient, ScopedTransaction } from '../database/scope'
+import type { ChangeBus } from '../events/bus'
+import { type JobKind, jobCatalogue } from '../jobs/catalogue'
+import { writeEvent } from '../outbox/write-event'
+
+/** Source to build, and its commit details known before the fetch. */
+export interface RequestedSource {
+  /** Recorded without credentials: the project row holds them sealed. */
+  source: SourceSpec
+  branch: string | null
+  repeats?: string
+  commitSha?: string | null
+  commitMessage?: string | null
+  commitAuthor?: string | null
+}
+
+export type Trigger = 'user' | 'api' | 'system' | 'git' | 'hook'
+
+export interface QueuedDeployment extends RequestedSource {
+  teamId: string
+  projectId: string
+  environmentId: string
+  noCache?: boolean
+  triggeredBy: Trigger
+  createdBy: string
+}
+
+/** A deployment that builds nothing: its release is made from the artifact of an earlier deployment. */
+export interface QueuedRelease extends QueuedDeployment {
+  kind: Exclude<DeploymentKind, 'BUILD'>
+  artifactId: string
+  repeats: string
+  framework: string | null
+  plan?: Prisma.InputJsonValue
+  reason?: string
+}
+
+const running = { in: runningDeploymentStatuses }
+
+/**
+ * Records a deployment that builds its source, with its job and event, in a single transaction; the commit wakes a worker.
+ * @throws ERR_DEPLOYMENT_RUNNING while another deployment of the environment runs, ERR_CONFLICT when the environment is locked or closed
+ */
+export async function queueDeployment(bus: ChangeBus, db: ScopedClient, what: QueuedDeployment): Promise<string> {
+  const id = newId()
+  await db.$transaction(async (tx) => {
+    refuseClosed(await holdEnvironment(tx, what.environmentId))
+    const other = await tx.deployment.findFirst({ where: { environmentId: what.environmentId, status: running }, select: { id: true } })
+    if (other)
+      throw new AppError('ERR_DEPLOYMENT_RUNNING', `Deployment ${other.id} is running for this environment.`, {
+        nextAction: `Wait until it has ended (switchyard deploy --wait-for-turn does), or cancel it: switchyard cancel ${other.id}`,
+      })
+    await insert(tx, id, { ...what, kind: 'BUILD' }, 'build')
+  })
+  await announce(bus, what, id)
+  return id
+}
+
+export interface GitPush {
+  teamId: string
+  projectId: string
+  environmentId: string
+  /** Repository address without credentials; private networks as the project's creator was allowed. */
+  source: Extract<SourceSpec, { kind: 'git' }>
+  branch: string
+  commitSha: string
+  commitMessage: string | null
+  commitAuthor: string | null
+  triggeredBy: Extract<Trigger, 'git' | 'hook'>
+  createdBy: string
+}
+
+/**
+ * Queues the deployment of a branch's head behind what runs in the environment. Deployments of earlier pushes to the branch that have not
+ * started are canceled; a head that is already deploying or live is not deployed again.
+ * @returns the deployment of this head, `isNew` false when it existed
+ * @throws ERR_CONFLICT when the environment is locked or closed
+ */
+export async function queueGitDeployment(
+  bus: ChangeBus,
+  db: ScopedClient,
+  push: GitPush,
+): Promise<{ deploymentId: string; replaced: string[]; isNew: boolean }> {
+  const { environmentId, branch, commitSha } = push
+  const id = newId()
+  const result = await db.$transaction(async (tx) => {
+    refuseClosed(await holdEnvironment(tx, environmentId))
+    const newest = await tx.deployment.findFirst({ where: { environmentId, branch, kind: 'BUILD' }, orderBy: { createdAt: 'desc' } })
+    const isCurrent = newest?.commitSha === commitSha && (newest.status === 'ACTIVE' || runningDeploymentStatuses.includes(newest.status))
+    if (newest && isCurrent) return { deploymentId: newest.id, replaced: [], isNew: false }
+    const waiting = await tx.deployment.findMany({
+      where: { environmentId, branch, status: 'PENDING', startedAt: null, triggeredBy: { in: ['GIT', 'HOOK'] } },
+      select: { id: true },
+    })
+    const replaced = waiting.map((one) => one.id)
+    await tx.deployment.updateMany({
+      where: { id: { in: replaced } },
+      data: { status: 'CANCELED', endedAt: new Date(), cancelRequested: true, reason: `A newer push to ${branch} replaced this deployment.` },
+    })
+    await insert(tx, id, { ...push, kind: 'BUILD', source: { ...push.source, ref: commitSha } }, 'build')
+    return { deploymentId: id, replaced, isNew: true }
+  })
+  for (const one of [...result.replaced, result.deploymentId]) await announce(bus, push, one)
+  return result
+}
+
+/**
+ * Queues a release from an existing artifact. It waits for nothing but a switch under way in the environment; a rollback or a promotion
+ * cancels the builds that run there, because they would replace it.
+ * @throws ERR_CONFLICT when the environment is locked (unless the platform itself asks) or closed
+ */
+export async function queueRelease(bus: ChangeBus, db: ScopedClient, what: QueuedRelease): Promise<string> {
+  const { environmentId, kind } = what
+  const id = newId()
+  const canceled = await db.$transaction(async (tx) => {
+    const environment = await holdEnvironment(tx, environmentId)
+    if (what.triggeredBy !== 'system') refuseClosed(environment)
+    const overtaken = kind === 'ROLLBACK' || kind === 'PROMOTE' ? await cancelBuilds(tx, environmentId, kind) : []
+    if (kind === 'ROLLBACK')
+      await tx.environment.update({
+        where: { id: environmentId },
+        data: { pausedAt: new Date(), pausedReason: what.reason ?? `${what.createdBy} rolled back to deployment ${what.repeats}.` },
+      })
+    await insert(tx, id, what, 'release')
+    return overtaken
+  })
+  for (const one of [...canceled, id]) await announce(bus, what, one)
+  return id
+}
+
+async function cancelBuilds(tx: ScopedTransaction, environmentId: string, kind: 'ROLLBACK' | 'PROMOTE'): Promise<string[]> {
+  const builds = await tx.deployment.findMany({ where: { environmentId, kind: 'BUILD', status: running }, select: { id: true } })
+  const ids = { in: builds.map((one) => one.id) }
+  const reason = kind === 'ROLLBACK' ? 'A rollback of this environment was asked for.' : 'Another version was promoted to this environment.'
+  await tx.deployment.updateMany({ where: { id: ids }, data: { cancelRequested: true, reason } })
+  await tx.deployment.updateMany({ where: { id: ids, status: 'PENDING', startedAt: null }, data: { status: 'CANCELED', endedAt: new Date() } })
+  return builds.map((one) => one.id)
+}
+
+/** Locks the environment's row until the end of the transaction: requests for one environment are judged one after the other. */
+const holdEnvironment = (tx: ScopedTransaction, id: string): Promise<Environment> =>
+  tx.environment.update({ where: { id }, data: { fencingToken: { increment: 0 } } })
+
+function refuseClosed({ name, lockReason, lockedBy, closedAt, fork, approvedAt }: Environment): void {
+  if (closedAt)
+    throw new AppError('ERR_CONFLICT', `The environment ${name} is closed.`, {
+      nextAction: 'Reopen the pull request, or deploy to another environment.',
+    })
+  if (lockReason !== null)
+    throw new AppError('ERR_CONFLICT', `${lockedBy ?? 'A member'} locked the environment ${name}: ${lockReason}`, {
+      nextAction: 'Unlock it in the environment’s settings, or wait until it is unlocked.',
+    })
+  if (fork && !approvedAt)
+    throw new AppError('ERR_CONFLICT', `The environment ${name} shows a request from a fork, which no member has approved.`, {
+      nextAction: 'Read the change, then approve it on the page of the preview.',
+    })
+}
+
+async function insert(
+  tx: ScopedTransaction,
+  id: string,
+  what: QueuedDeployment & { kind: DeploymentKind },
+  job: Extract<JobKind, 'build' | 'release'>,
+): Promise<void> {
+  const { teamId, projectId, environmentId, source, triggeredBy, ...rest } = what
+  const environment = await tx.environment.findUniqueOrThrow({ where: { id: environmentId }, select: { kind: true } })
+  await tx.deployment.create({
+    data: {
+      id,
+      teamId,
+      projectId,
+      environmentId,
+      ...rest,
+      triggeredBy: triggeredBy.toUpperCase() as Uppercase<Trigger>,
+      source: source as unknown as Prisma.InputJsonObject,
+      ref: source.kind === 'git' ? source.ref : null,
+    },
+  })
+  await tx.job.create({
+    data: {
+      kind: job,
+      exclusiveKey: exclusiveKeyOf(job, environmentId),
+      fairKey: teamId,
+      payload: { deploymentId: id },
+      maxAttempts: jobCatalogue[job].maxAttempts,
+    },
+  })
+  const kind = requestedKind(environment.kind, what.kind === 'RESTART')
+  await writeEvent(tx, { teamId, projectId, kind, payload: { deploymentId: id, environmentId, triggeredBy } })
+}
+
+/** Builds of an environment run one after the other, and so do its switches; a switch does not wait for a build. */
+export const exclusiveKeyOf = (job: Extract<JobKind, 'build' | 'release'>, environmentId: string): string =>
+  `${job === 'build' ? 'build' : 'environment'}:${environmentId}`
+
+const announce = (bus: ChangeBus, { teamId, projectId }: { teamId: string; projectId: string }, id: string): Promise<void> =>
+  bus.publish({ kind: 'deployment', id, teamId, projectId })

@@ -1,0 +1,62 @@
+import { z } from 'zod'
+import { runtimeSettings, runtimeSettingsPatch } from './runtime-settings'
+import { deploymentSummary } from './views'
+
+/** Name of the environment that all previews of a project inherit variables and settings from. Nothing is deployed to it. */
+export const templateName = 'preview'
+
+const iso = z.iso.datetime()
+const branch = z.string().trim().max(250).nullish()
+
+/** An environment of a project: production, one preview per pull request, and custom ones. */
+export const environmentView = z.object({
+  id: z.string(),
+  projectId: z.string(),
+  projectSlug: z.string(),
+  name: z.string(),
+  kind: z.enum(['production', 'preview', 'custom']),
+  /** True for the environment that all previews inherit from: it has no address and no deployments. */
+  template: z.boolean(),
+  url: z.string().nullable(),
+  /** Pushes to this branch are deployed. null: production deploys the project's branch; others deploy no pushes. */
+  branch: z.string().nullable(),
+  pullRequest: z.number().nullable(),
+  title: z.string().nullable(),
+  author: z.string().nullable(),
+  /** The request comes from a fork: nothing of it runs before a member approves it. */
+  fork: z.boolean(),
+  approval: z.object({ by: z.string(), at: iso }).nullable(),
+  autoDeploy: z.boolean(),
+  /** Why pushes are not deployed at present. */
+  paused: z.object({ reason: z.string(), at: iso }).nullable(),
+  /** While locked no deployment is accepted. */
+  lock: z.object({ reason: z.string(), by: z.string(), at: iso }).nullable(),
+  /** Settings that hold in it. */
+  runtimeSettings,
+  /** Names of those that are its own; the others are inherited. */
+  ownSettings: z.array(z.string()),
+  expiresAt: iso.nullable(),
+  closedAt: iso.nullable(),
+  createdAt: iso,
+  liveDeployment: deploymentSummary.nullable(),
+  latestDeployment: deploymentSummary.nullable(),
+  /** The deployment that a rollback of this environment returns to. */
+  rollbackTo: deploymentSummary.nullable(),
+})
+export type EnvironmentView = z.infer<typeof environmentView>
+
+export const environmentInput = z.object({
+  name: z
+    .string()
+    .trim()
+    .regex(/^[a-z0-9](?:[a-z0-9-]{0,28}[a-z0-9])?$/, 'lower case letters, digits and dashes, at most 30 characters'),
+  branch,
+})
+
+/** A missing field stays as it is. */
+export const environmentPatch = z.object({
+  branch,
+  autoDeploy: z.boolean().optional().meta({ description: 'true also resumes automatic deploys after a rollback.' }),
+  lock: z.string().trim().min(1).max(500).nullish().meta({ description: 'Reason; null unlocks.' }),
+  runtimeSettings: runtimeSettingsPatch.optional(),
+})
