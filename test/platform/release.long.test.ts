@@ -1,0 +1,3 @@
+import { describeReleases } from './release'
+
+describeReleases('docker')
