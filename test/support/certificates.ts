@@ -122,7 +122,9 @@ export async function createCertificateStage(database: Pick<Database, 'prisma' |
   const [teamId, projectId, environmentId] = [newId(), newId(), newId()]
   await prisma.team.create({ data: { id: teamId, name: 'Team', slug: `team-${teamId}`, dataKey: secrets.createDataKey(teamId) } })
   await prisma.project.create({ data: { id: projectId, teamId, name: 'app', slug: `app-${projectId}` } })
-  await prisma.environment.create({ data: { id: environmentId, teamId, projectId, name: 'production', kind: 'PRODUCTION', slug: `env-${environmentId}` } })
+  await prisma.environment.create({
+    data: { id: environmentId, teamId, projectId, name: 'production', kind: 'PRODUCTION', slug: `env-${environmentId}` },
+  })
   const responder = await startResponder()
   const board = createChallengeBoard({ setState: (kind, state, options) => responder.setState(kind, state, options) })
   const schedulers: CertificateScheduler[] = []
