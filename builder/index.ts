@@ -81,7 +81,7 @@ export async function createBuilder(options: BuilderOptions): Promise<ManagedBui
     },
     async clearCache(projectId) {
       const freedBytes = await clearProjectCaches(options.home, projectId, hold)
-      await parts.workspaces.noteCleared(projectId)
+      await parts.workspaces.markCleared(projectId)
       return freedBytes
     },
     async evict(limits) {

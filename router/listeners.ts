@@ -2,7 +2,7 @@ import { AppError } from '@/shared/errors'
 import type { Engine } from './engine/engine'
 import type { RouterEnv } from './env'
 import type { RouterLog } from './log'
-import type { TlsEdge } from './tls/tls-edge'
+import type { TlsTerminator } from './tls/tls-terminator'
 
 export interface Bound {
   host: string
@@ -34,7 +34,7 @@ export class TlsListener {
   constructor(
     private readonly engine: Engine,
     private readonly env: RouterEnv,
-    private readonly tls: TlsEdge,
+    private readonly tls: TlsTerminator,
     private readonly log: RouterLog,
     private readonly onOpened: () => void,
   ) {}
@@ -64,7 +64,7 @@ export class TlsListener {
   }
 }
 
-async function listen(engine: Engine, env: RouterEnv, log: RouterLog, port: number, tls: TlsEdge | null): Promise<Bound> {
+async function listen(engine: Engine, env: RouterEnv, log: RouterLog, port: number, tls: TlsTerminator | null): Promise<Bound> {
   const address = { port, reusePort: true, tls, proxyProtocol: env.proxyProtocol }
   try {
     return await engine.listen({ ...address, host: env.host })

@@ -11,9 +11,9 @@ import { createObserver } from './observe/observe'
 import { RateLimits } from './rules/rate-limits'
 import type { Siblings } from './siblings'
 import { createTargets } from './targets/balanced'
-import { createTlsEdge } from './tls/edge'
+import { createTlsTerminator } from './tls/node-tls-terminator'
 import { SessionKeys } from './tls/session-keys'
-import type { TlsEdge } from './tls/tls-edge'
+import type { TlsTerminator } from './tls/tls-terminator'
 
 const wakeAskTimeoutMs = 5_000
 const certificateAskTimeoutMs = 10_000
@@ -31,7 +31,7 @@ export interface Services extends EngineServices {
   gate: TableGate
   parts: AnswerSources
   observer: ReturnType<typeof createObserver>
-  tls: TlsEdge
+  tls: TlsTerminator
   /** Prepares all services for a new table within one turn of the event loop; the engine follows in the same turn. */
   apply(table: HostTable): Promise<void>
   close(): Promise<void>
@@ -57,7 +57,7 @@ export function createServices(env: RouterEnv, table: HostTable, log: RouterLog,
   siblings?.onReceive((takes) => limits.receive(takes))
   const gate = createGate({ table, log, content, cache, compressor, limits })
   const sessionKeys = new SessionKeys({ file: path.join(env.runDirectory, 'ticket.keys'), log })
-  const tls = createTlsEdge({
+  const tls = createTlsTerminator({
     directory: env.runDirectory,
     ask: async (ids) => (await control.ask('certificates', { ids }, certificateAskTimeoutMs)).certificates,
     sessionKeys,

@@ -100,7 +100,7 @@ export async function completeEnvironment(environment: Readonly<Values>): Promis
   if (environment[handedOver] !== 'channel') return { ...environment }
   const values = await new Promise<Values>((resolve, reject) => {
     const onLost = () => reject(new Error('the supervisor ended before it handed over the settings'))
-    // Without them another database than the operator's would be taken.
+    // Without the secrets, the process would use another database than the operator's.
     if (!process.connected) return onLost()
     process.once('disconnect', onLost)
     const onMessage = (message: unknown) => {

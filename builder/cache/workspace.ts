@@ -81,7 +81,7 @@ export function createWorkspaces(root: string, options: { removeAfterMs?: number
       return () => void busy.delete(name)
     },
     /** Makes the project's next build by the engine ignore the engine's cache. */
-    async noteCleared(projectId: string): Promise<void> {
+    async markCleared(projectId: string): Promise<void> {
       await mkdir(path.join(root, projectId), { recursive: true, mode: 0o711 })
       await writeFileAtomic(clearedMark(path.join(root, projectId, 'lane')), '')
     },

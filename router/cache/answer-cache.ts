@@ -181,7 +181,7 @@ export class SharedCache implements AnswerCache {
     return body.then((read) => read && entry.answer(facts, read, state, this.#now(), compress))
   }
 
-  /** The stored answer to revalidate. null: nothing is stored, or the visitor's request has conditions of its own. */
+  /** The stored response to revalidate. null: nothing is stored, or the request has its own conditions. */
   #toValidate(uri: string, facts: RequestFacts): HeldEntry | null {
     if (this.#store.size === 0 || facts.method !== 'GET' || asksMore(facts)) return null
     for (const name of ['if-none-match', 'if-modified-since', 'if-match', 'if-unmodified-since']) if (facts.has(name)) return null

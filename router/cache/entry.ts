@@ -22,7 +22,7 @@ export const reader = (headers: Headers) => (name: string) => {
 /** Fields that describe a single transfer, or that the router adds to every answer. */
 const perTransfer = new Set(['age', 'content-length', 'connection', 'keep-alive', 'transfer-encoding', 'trailer', 'date', 'cache-status', 'x-cache'])
 /** Fields that describe a body: a 304 has no body, so these must not replace the stored fields. */
-const ofTheBody = new Set(['content-encoding', 'content-type', 'content-range', 'etag'])
+const bodyFields = new Set(['content-encoding', 'content-type', 'content-range', 'etag'])
 const dead: Lifetime = { freshMs: 0, staleWhileRevalidateMs: 0, staleIfErrorMs: 0 }
 
 export interface EntryOrigin {
@@ -122,7 +122,7 @@ export class Entry {
    * visitor. If the 304 forbids sharing, the entry must be revalidated before every use.
    */
   freshen(headers: Headers, lifetime: Lifetime | null, now: number): void {
-    const news = headers.filter(([name]) => !perTransfer.has(name.toLowerCase()) && !ofTheBody.has(name.toLowerCase()) && !isCookie(name))
+    const news = headers.filter(([name]) => !perTransfer.has(name.toLowerCase()) && !bodyFields.has(name.toLowerCase()) && !isCookie(name))
     const replaced = new Set(news.map(([name]) => name.toLowerCase()))
     const age = headers.filter(([name]) => name.toLowerCase() === 'age')
     this.#describe([...this.headers.filter(([name]) => !replaced.has(name.toLowerCase())), ...news, ...age])

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest'
-import { useEdge } from '../engine/contract/harness'
+import { useEngine } from '../engine/contract/harness'
 import { hostTable, httpOrigin, quietLog, rawRequest, request, routeTo } from '../engine/contract/testing'
 import { createHttpProxyEngine } from '../engine/http-proxy/engine'
 import { createLeanEngine } from '../engine/lean'
@@ -10,7 +10,7 @@ describe.each([
   ['http-proxy', createHttpProxyEngine],
   ['lean', createLeanEngine],
 ])('what one visitor puts into the cache of the %s engine', (_name, createEngine) => {
-  const { keep, edgeTo } = useEdge(createEngine)
+  const { keep, engineTo } = useEngine(createEngine)
   const caches: SharedCache[] = []
   afterEach(() => {
     for (const cache of caches.splice(0)) cache.close()
@@ -29,7 +29,7 @@ describe.each([
     const cache = new SharedCache({ ask: async () => null, directory: null })
     caches.push(cache)
     const gate = createGate({ table: hostTable([routeTo('app.test', [origin.target])]), log: quietLog, cache })
-    const { port } = await edgeTo([origin.target], {}, { gate })
+    const { port } = await engineTo([origin.target], {}, { gate })
     const visit = async (headers: Record<string, string> = {}) => String((await request({ port, headers })).body)
     return { visit, asked: () => asked }
   }
@@ -68,7 +68,7 @@ describe.each([
     const cache = new SharedCache({ ask: async () => null, directory: null })
     caches.push(cache)
     const gate = createGate({ table: hostTable([routeTo('app.test', [origin.target])]), log: quietLog, cache })
-    const { port } = await edgeTo([origin.target], {}, { gate })
+    const { port } = await engineTo([origin.target], {}, { gate })
     await request({ port, headers: { 'accept-encoding': 'x-own' } })
     expect(String((await request({ port, headers: { 'accept-encoding': 'identity' } })).body)).toBe('2')
   })
@@ -82,7 +82,7 @@ describe.each([
     const cache = new SharedCache({ ask: async () => null, directory: null })
     caches.push(cache)
     const gate = createGate({ table: hostTable([routeTo('app.test', [origin.target])]), log: quietLog, cache })
-    const { port } = await edgeTo([origin.target], {}, { gate })
+    const { port } = await engineTo([origin.target], {}, { gate })
     expect(String((await request({ port })).body)).toBe('page')
     expect((await request({ port })).headers['cache-status']).toContain('hit')
     const handshake = 'GET / HTTP/1.1\r\nHost: app.test\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n\r\n'

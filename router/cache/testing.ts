@@ -23,13 +23,13 @@ export interface Got {
 export interface CacheWorld {
   now: number
   cache: SharedCache
-  /** What the app was asked. */
+  /** Requests that the app received. */
   seen: Seen[]
-  /** What it answers; may wait. */
+  /** Response of the app; may be delayed. */
   app(request: Seen): Reply | Promise<Reply>
-  /** A cache that asks the app, on the clock of the test. */
+  /** Creates a cache in front of the app, with the clock of the test. */
   create(options?: Partial<SharedCacheOptions>): SharedCache
-  /** A request as an engine does it. */
+  /** Sends a request through the cache as an engine does. */
   get(
     target: string,
     headers?: Record<string, string>,
@@ -41,13 +41,13 @@ export const minute = { 'Cache-Control': 's-maxage=60' }
 export const flush = () => new Promise((resolve) => setImmediate(resolve))
 const lower = (headers: [string, string][]) => Object.fromEntries(headers.map(([name, value]) => [name.toLowerCase(), value]))
 
-/** Whole files below a directory, by their sizes. */
+/** Sizes of the complete files below a directory. */
 export async function sizesIn(directory: string): Promise<number[]> {
   const names = (await readdir(directory, { recursive: true })).filter((name) => !name.endsWith('.tmp'))
   return Promise.all(names.map(async (name) => (await stat(path.join(directory, name))).size))
 }
 
-/** A cache and an app of their own for each test of the file that calls this. */
+/** Creates a separate cache and app for each test of the calling file. */
 export function cacheWorld(): CacheWorld {
   const create = (options: Partial<SharedCacheOptions> = {}): SharedCache => {
     const ask = async ({ target, headers }: OriginAsk): Promise<OriginAnswer> => {

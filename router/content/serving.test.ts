@@ -8,7 +8,7 @@ import { brotliDecompressSync, gunzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Route } from '@/shared/route-table'
 import { type AnswerSources, createAnswerSources } from '../cache/answer-sources'
-import { useEdge } from '../engine/contract/harness'
+import { useEngine } from '../engine/contract/harness'
 import { hostTable, openServices, quietLog, routeTo } from '../engine/contract/testing'
 import { createHttpProxyEngine } from '../engine/http-proxy/engine'
 import { createLeanEngine } from '../engine/lean'
@@ -37,7 +37,7 @@ describe.each([
   ['lean', createLeanEngine],
   ['http-proxy', createHttpProxyEngine],
 ] as const)('the %s engine', (_name, createEngine) => {
-  const { keep, edgeWith } = useEdge(createEngine)
+  const { keep, engineWith } = useEngine(createEngine)
 
   async function edge(routes: Route[]): Promise<{ port: number; parts: AnswerSources }> {
     const table = hostTable(routes)
@@ -46,7 +46,7 @@ describe.each([
     await keep({ close: async () => parts.close() })
     const gate = createGate({ table, log: quietLog, content: parts.content, cache: parts.cache, compressor: parts.compressor })
     await keep({ close: async () => gate.close() })
-    const { port } = await edgeWith(routes, {}, { gate, targets })
+    const { port } = await engineWith(routes, {}, { gate, targets })
     return { port, parts }
   }
   const site = (): Route => ({ ...routeTo('app.test', []), state: 'live', content: { digest: 'sha256:1', directory, spa: false } })

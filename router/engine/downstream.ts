@@ -21,7 +21,7 @@ export interface Downstream {
   readonly facts: KeptFacts
   readonly protocol: AccessLine['protocol']
   readonly body: RequestBody
-  /** Of the body when `body` is 'length'. */
+  /** Length of the body if `body` is 'length'. */
   readonly contentLength: number
   readonly wantsUpgrade: boolean
   /** Received and sent for this request so far, framing included. */

@@ -5,7 +5,7 @@ import type { RouterLog } from '../log'
 import type { HostTable } from '../match/host-table'
 import type { Observer } from '../observe/observer'
 import type { Targets } from '../targets/targets'
-import type { TlsEdge } from '../tls/tls-edge'
+import type { TlsTerminator } from '../tls/tls-terminator'
 
 /** The services with the same decisions for every engine. Each gets a new table before the engine does. */
 export interface EngineServices {
@@ -30,7 +30,7 @@ export interface ListenAddress {
   /** Each worker opens its own listener on the same port, and the kernel distributes connections. */
   reusePort: boolean
   /** HTTPS: null or absent is plain HTTP. */
-  tls?: TlsEdge | null
+  tls?: TlsTerminator | null
   /** Every connection begins with a PROXY protocol header (v1 or v2) with the client's address. */
   proxyProtocol?: boolean
 }

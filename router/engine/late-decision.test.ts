@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import type { Admission, Gate } from '../gate/gate'
 import type { Observer } from '../observe/observer'
 import { OpenGate } from './contract/doubles'
-import { useEdge } from './contract/harness'
+import { useEngine } from './contract/harness'
 import { hostTable, RawClient, rawOrigin, routeTo, until } from './contract/testing'
 import { createHttpProxyEngine } from './http-proxy/engine'
 import { createLeanEngine } from './lean'
@@ -16,7 +16,7 @@ describe.each([
   ['http-proxy, behind another request', createHttpProxyEngine, first],
   ['lean', createLeanEngine, ''],
 ])('a decision that comes when its client has left: %s', (_name, createEngine, before) => {
-  const { keep, edgeTo } = useEdge(createEngine)
+  const { keep, engineTo } = useEngine(createEngine)
   test.each(['answer', 'problem'] as const)('%s: nothing is opened or asked for, and the request is told once', async (kind) => {
     const origin = await keep(rawOrigin(() => {}))
     const open = new OpenGate(hostTable([routeTo('app.test', [origin.target])]))
@@ -35,7 +35,7 @@ describe.each([
       },
     }
     const observer: Observer = { end: (request) => void seen.ended.push(`${request.describe().target} ${request.status}`), close: async () => {} }
-    const { port } = await edgeTo([origin.target], {}, { gate, observer })
+    const { port } = await engineTo([origin.target], {}, { gate, observer })
     const client = await RawClient.connect(port)
     client.write(before + late)
     await until('the decision is asked for', () => seen.asked === 1)

@@ -19,7 +19,7 @@ export function hstsOf(route: LiveRoute, view: RequestView): number | null {
 export function enter(table: HostTable, route: LiveRoute, compiled: CompiledPolicy, view: RequestView, now: number, stay: boolean): Soon<Entrance> {
   if (compiled.addresses !== null && !compiled.addresses.has(view.facts.clientIp))
     return { kind: 'problem', problem: { kind: 'forbidden', host: view.host } }
-  const moved = stay ? null : otherDoor(table, route, view)
+  const moved = stay ? null : redirectToCanonical(table, route, view)
   if (moved !== null) return moved
   return admitVisitor(route, compiled, view, now)
 }
@@ -34,7 +34,7 @@ export function admitVisitor(route: LiveRoute, compiled: CompiledPolicy, view: R
   return guard === null ? { kind: 'pass', edits: null } : guard.check(view, now)
 }
 
-function otherDoor(table: HostTable, route: LiveRoute, view: RequestView): Admission | null {
+function redirectToCanonical(table: HostTable, route: LiveRoute, view: RequestView): Admission | null {
   const { path, query, scheme, host } = view.facts
   if (path === '*') return null
   if (route.redirectTo !== undefined)

@@ -5,7 +5,7 @@ import { routeTo } from '../engine/contract/testing'
 import type { LiveRoute } from '../match/host-table'
 import type { Problem } from '../pages/pages'
 import type { ForwardPlan, LocalAnswer, RequestFacts } from './gate'
-import { type Asked, factsOf, gateFor, headerOf } from './testing'
+import { factsOf, gateFor, headerOf, type RequestInput } from './testing'
 
 const refused: Problem = { kind: 'refused', host: 'app.test', projectName: 'shop' }
 const headers = [{ source: '/(.*)', headers: [{ key: 'X-Frame-Options', value: 'DENY' }] }]
@@ -26,13 +26,13 @@ function world(policy: Parameters<typeof gateFor>[0]) {
   caches.push(cache)
   const other = routeTo('other.test', [{ instanceId: 'o', host: '127.0.0.1', port: 2 }], { projectId: 'other' })
   const made = gateFor(policy, {}, { routes: [other], options: { cache } })
-  const plan = async (target: string, asked: Asked = {}) => {
+  const plan = async (target: string, asked: RequestInput = {}) => {
     const facts = factsOf(target, asked)
     const admission = await made.gate.admit(made.table.find(facts.host) as LiveRoute, facts)
     if (admission.kind !== 'forward') throw new Error(`${target} is not forwarded`)
     return { facts, plan: admission }
   }
-  const answered = async (target: string, asked?: Asked) => {
+  const answered = async (target: string, asked?: RequestInput) => {
     const { plan: forward } = await plan(target, asked)
     forward.filter?.onHead(200, [...kept, ['Content-Length', '0'], ['X-Of', forward.target ?? target]])
   }

@@ -120,7 +120,7 @@ export type Admission = ForwardPlan | { kind: 'answer'; answer: LocalAnswer } | 
  */
 export interface Gate {
   admit(route: LiveRoute, facts: RequestFacts): Admission | Promise<Admission>
-  /** No route has this host: answers an ACME challenge, or shows a page that says so. */
+  /** For a host without route: answers an ACME challenge, or shows an error page. */
   admitUnknown(facts: RequestFacts): Admission | Promise<Admission>
   /** The error page for `problem`: the project's own page if it has one. */
   problem(problem: Problem, route: LiveRoute | null, facts: RequestFacts): LocalAnswer | Promise<LocalAnswer>

@@ -5,7 +5,7 @@ import { HostTable, type LiveRoute } from '../match/host-table'
 import { createGate, type GateOptions } from './create-gate'
 import type { Admission, RequestFacts, TableGate } from './gate'
 
-export interface Asked {
+export interface RequestInput {
   method?: string
   host?: string
   scheme?: 'http' | 'https'
@@ -13,10 +13,10 @@ export interface Asked {
   headers?: Record<string, string>
 }
 
-/** The facts of a request for `target` (path and query). */
+/** Request facts for `target` (path and query). */
 export function factsOf(
   target: string,
-  { method = 'GET', host = 'app.test', scheme = 'http', clientIp = '203.0.113.9', headers = {} }: Asked = {},
+  { method = 'GET', host = 'app.test', scheme = 'http', clientIp = '203.0.113.9', headers = {} }: RequestInput = {},
 ): RequestFacts {
   const mark = target.indexOf('?')
   const [path, query] = mark === -1 ? [target, ''] : [target.slice(0, mark), target.slice(mark)]
@@ -25,7 +25,7 @@ export function factsOf(
   return { method, host, authority, path, query, target, scheme, clientIp, forwardedFor: clientIp, requestId: 'id', ...lines }
 }
 
-/** A route as a table has it: of a live app at a.test without instances. */
+/** A live route at a.test without instances. */
 export const liveRoute = (more: Partial<LiveRoute> = {}): LiveRoute => ({
   host: 'a.test',
   teamId: 't',
@@ -41,10 +41,10 @@ export const liveRoute = (more: Partial<LiveRoute> = {}): LiveRoute => ({
 export interface TestGate {
   gate: TableGate
   table: HostTable
-  ask(target: string, asked?: Asked): Promise<Admission>
+  ask(target: string, asked?: RequestInput): Promise<Admission>
 }
 
-/** A gate with one app at app.test under this policy, and whatever else `more` names. */
+/** A gate with one app at app.test with these rules; `more` overrides its parts. */
 export function gateFor(
   policy: Partial<ProjectRules>,
   route: Partial<Route> = {},
@@ -57,7 +57,7 @@ export function gateFor(
     ...more.table,
   })
   const gate = createGate({ table, log: quietLog, ...more.options })
-  const ask = async (path: string, asked: Asked = {}) => {
+  const ask = async (path: string, asked: RequestInput = {}) => {
     const facts = factsOf(path, asked)
     const found = table.find(facts.host)
     return found ? gate.admit(found as LiveRoute, facts) : gate.admitUnknown(facts)
@@ -65,7 +65,7 @@ export function gateFor(
   return { gate, table, ask }
 }
 
-/** An admission in a few words: `308 /new`, `forward /target`, `429 rate-limited`. */
+/** Summary of an admission: `308 /new`, `forward /target`, `429 rate-limited`. */
 export function brief(admission: Admission): string {
   if (admission.kind === 'problem') return `problem ${admission.problem.kind}`
   if (admission.kind === 'answer')

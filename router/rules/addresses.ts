@@ -48,7 +48,7 @@ export function visitorOf(address: string): string {
   const [head = '', tail] = plain.toLowerCase().split('::')
   const before = head === '' ? [] : head.split(':')
   const after = tail === undefined || tail === '' ? [] : tail.split(':')
-  // A dotted IPv4 suffix stands for two groups.
+  // A dotted IPv4 suffix counts as two groups.
   const groups = (list: string[]) => list.length + (list.at(-1)?.includes('.') ? 1 : 0)
   const zeros = tail === undefined ? [] : new Array<string>(Math.max(0, 8 - groups(before) - groups(after))).fill('0')
   return `${[...before, ...zeros, ...after]

@@ -64,7 +64,7 @@ export class RequestView implements ConditionFacts {
   }
 }
 
-// Of repeated names use the first cookie: it is the most specific (RFC 6265 §5.4), and servers use it as well.
+// Use the first of several cookies with the same name: it is the most specific (RFC 6265 §5.4), and servers use it too.
 function readCookies(header: string): Map<string, string> {
   const cookies = new Map<string, string>()
   for (const pair of header.split(';')) {

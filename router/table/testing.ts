@@ -3,7 +3,7 @@ import type { RouteTable } from '@/shared/route-table'
 import { type BuiltTable, TableBuilder } from './builder'
 import { TableCopy } from './copy'
 
-/** The messages of a table, as a router keeps them. */
+/** The messages of a table, as a router stores them. */
 export function copyOf(table: RouteTable): TableCopy {
   const frames = [...encodeParts(table)].map(({ frame }) => frame)
   const head = headOf(table)

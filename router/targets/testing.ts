@@ -17,7 +17,7 @@ export const targetsNamed = (count: number, since?: number): Target[] =>
 
 let version = 0
 
-/** A newer table with one project at two hosts, `app.test` and `www.test`. */
+/** A table with one project at two hosts, `app.test` and `www.test`. */
 export function tableOf(targets: Target[], policy: Partial<ProjectRules> = {}, extra: Partial<Route> = {}): HostTable {
   const base = { teamId: 't', projectId: 'p', projectName: 'shop', deploymentId: 'd', state: 'live' as const, targets, policy: 'x', ...extra }
   return new HostTable({
@@ -34,16 +34,16 @@ export function tableOf(targets: Target[], policy: Partial<ProjectRules> = {}, e
 
 export const routeOf = (table: HostTable, host = 'app.test') => table.find(host) as LiveRoute
 
-/** What balancers of one test report, and what answers their probes. */
+/** Events of the balancers of a test, and the ports that accept their probes. */
 export interface TargetsWorld {
   events: LinkReports['health']['events']
   /** Ports that accept connections again. */
   accepting: Set<number>
-  /** A balancer on the clock of the test, closed after it. */
+  /** Creates a balancer with the clock of the test, closed after the test. */
   balancing(table: HostTable, options?: Partial<BalancedTargetsOptions>): Targets
 }
 
-/** A world of its own for each test of the file that calls this, its clock stopped. */
+/** Creates a separate environment with a stopped clock for each test of the calling file. */
 export function targetsWorld(): TargetsWorld {
   let open: Targets[] = []
   const world: TargetsWorld = {
@@ -75,21 +75,21 @@ export function targetsWorld(): TargetsWorld {
   return world
 }
 
-/** The lease of a request that has not to wait for one. */
+/** Leases a target for a request that does not have to wait. */
 export function lease(targets: Targets, route: LiveRoute, ask: TargetAsk = anyone): Lease {
   const result = targets.acquire(route, ask)
   if (result instanceof Promise || !isLease(result)) throw new Error(`no lease at once: ${JSON.stringify(result)}`)
   return result
 }
 
-/** Serves one request and says where. */
+/** Serves one request and returns the instance. */
 export function serve(targets: Targets, route: LiveRoute, outcome: (target: Target) => Outcome = () => ok, ask: TargetAsk = anyone): string {
   const got = lease(targets, route, ask)
   got.done(outcome(got.target))
   return got.target.instanceId
 }
 
-/** How often each name occurs. */
+/** Number of occurrences of each name. */
 export function counted(names: string[]): Record<string, number> {
   const all: Record<string, number> = {}
   for (const name of names) all[name] = (all[name] ?? 0) + 1

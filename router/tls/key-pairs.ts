@@ -19,7 +19,7 @@ export class KeyPairs {
   readonly #unsaved = new Map<string, KeyPair>()
   readonly #loading = new Map<string, Promise<KeyPair | null>>()
   /** id → time of the last failed request. */
-  readonly #vain = new Map<string, number>()
+  readonly #failedAt = new Map<string, number>()
   #complained = false
 
   constructor(store: SealedStore, ask: AskForPairs, log: RouterLog) {
@@ -43,7 +43,7 @@ export class KeyPairs {
     // Always check the disk: another worker may have stored the pair.
     const found = this.#unsaved.get(id) ?? (await this.#store.load(id))
     if (found) return found
-    if (Date.now() - (this.#vain.get(id) ?? Number.NEGATIVE_INFINITY) < patienceMs) return null
+    if (Date.now() - (this.#failedAt.get(id) ?? Number.NEGATIVE_INFINITY) < patienceMs) return null
     return (await this.fetch([id])).get(id) ?? null
   }
 
@@ -58,10 +58,10 @@ export class KeyPairs {
         came.set(pair.id, pair)
         await this.#keep(pair)
       }
-      for (const id of asked) if (!came.has(id)) this.#vain.set(id, Date.now())
+      for (const id of asked) if (!came.has(id)) this.#failedAt.set(id, Date.now())
       if (pairs.length === 0) break // the next would fail the same way
     }
-    for (const id of came.keys()) this.#vain.delete(id)
+    for (const id of came.keys()) this.#failedAt.delete(id)
     return came
   }
 
@@ -96,7 +96,7 @@ export class KeyPairs {
 
   /** Retries failed disk writes and removes pairs that no table names. */
   async tidy(ids: ReadonlySet<string>, removeBeforeMs: number): Promise<void> {
-    for (const id of this.#vain.keys()) if (!ids.has(id)) this.#vain.delete(id)
+    for (const id of this.#failedAt.keys()) if (!ids.has(id)) this.#failedAt.delete(id)
     for (const pair of [...this.#unsaved.values()]) {
       if (ids.has(pair.id)) await this.#keep(pair)
       else this.#unsaved.delete(pair.id)

@@ -3,8 +3,8 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, s
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { edgeKey } from './edge-key'
 import { SealedStore, seal, unseal } from './sealed-store'
+import { storeKey } from './store-key'
 
 const pair = { id: 'c1.abc', chainPem: '-----BEGIN CERTIFICATE-----\nchain', keyPem: '-----BEGIN PRIVATE KEY-----\nkey' }
 const log = { info: () => {}, warn: () => {}, error: () => {} }
@@ -101,36 +101,36 @@ describe('the key of the store', () => {
   const file = () => path.join(directory, 'edge.key')
 
   test('is made once, for all workers, readable by nobody else', () => {
-    const first = edgeKey(file(), log)
+    const first = storeKey(file(), log)
     expect(first).toHaveLength(32)
-    expect(edgeKey(file(), log).equals(first)).toBe(true)
+    expect(storeKey(file(), log).equals(first)).toBe(true)
     expect(statSync(file()).mode & 0o777).toBe(0o600)
     expect(readdirSync(directory)).toEqual(['edge.key'])
   })
 
   test('that others could read is closed to them, said, and used on', () => {
-    const key = edgeKey(file(), log)
+    const key = storeKey(file(), log)
     chmodSync(file(), 0o644)
     const said: string[] = []
-    expect(edgeKey(file(), { ...log, error: (_fields, message) => said.push(message) }).equals(key)).toBe(true)
+    expect(storeKey(file(), { ...log, error: (_fields, message) => said.push(message) }).equals(key)).toBe(true)
     expect(statSync(file()).mode & 0o777).toBe(0o600)
     expect(said.join()).toMatch(/0600/)
   })
 
   test('that is cut at any byte is replaced', () => {
-    edgeKey(file(), log)
+    storeKey(file(), log)
     const text = readFileSync(file())
     for (const cut of [0, 1, 32, 63, 64]) {
       writeFileSync(file(), text.subarray(0, cut))
-      const key = edgeKey(file(), log)
+      const key = storeKey(file(), log)
       expect(key).toHaveLength(32)
-      expect(edgeKey(file(), log).equals(key)).toBe(true)
+      expect(storeKey(file(), log).equals(key)).toBe(true)
     }
   })
 
   test('that cannot be kept is still a key', () => {
     mkdirSync(file())
-    expect(edgeKey(file(), log)).toHaveLength(32)
-    expect(edgeKey(path.join(directory, 'none', 'edge.key'), log)).toHaveLength(32)
+    expect(storeKey(file(), log)).toHaveLength(32)
+    expect(storeKey(path.join(directory, 'none', 'edge.key'), log)).toHaveLength(32)
   })
 })

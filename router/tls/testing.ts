@@ -1,4 +1,4 @@
-/** Certificates for tests: a CA of the test's own, ECDSA P-256, and a TLS edge that is given them. */
+/** Certificates for tests: a test CA with ECDSA P-256, and a TLS terminator with its certificates. */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -6,7 +6,7 @@ import tls from 'node:tls'
 import * as x509 from '@peculiar/x509'
 import type { CertificateEntry } from '@/shared/route-table'
 import type { RouterLog } from '../log'
-import { createTlsEdge, type TlsEdgeOptions } from './edge'
+import { createTlsTerminator, type TlsTerminatorOptions } from './node-tls-terminator'
 import type { KeyPair } from './sealed-store'
 import { SessionKeys } from './session-keys'
 
@@ -25,7 +25,7 @@ export interface TestAuthority {
 
 export interface IssueOptions {
   id?: string
-  /** ms from now. */
+  /** Milliseconds from now. */
   notAfterMs?: number
   extensions?: x509.Extension[]
 }
@@ -35,7 +35,7 @@ const nextSerial = () => (++serial).toString(16).padStart(8, '0')
 const privatePem = async (key: CryptoKey) => x509.PemConverter.encode(await crypto.subtle.exportKey('pkcs8', key), 'PRIVATE KEY')
 const newKeys = () => crypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])
 
-/** A CA that issues what a test asks for. */
+/** Creates a CA that issues certificates for tests. */
 export async function testAuthority(): Promise<TestAuthority> {
   const keys = await newKeys()
   const name = 'CN=Test CA'
@@ -68,12 +68,12 @@ export async function testAuthority(): Promise<TestAuthority> {
   return { certificatePem: authority.toString('pem'), keys, issue }
 }
 
-export interface TestTlsOptions extends Partial<TlsEdgeOptions> {
-  /** Where `ask` finds what it answers; changed at will. */
+export interface TestTlsOptions extends Partial<TlsTerminatorOptions> {
+  /** Certificates that `ask` returns; may be changed during the test. */
   certificates?: TestCertificate[]
 }
 
-/** A TLS edge over a directory of its own (or a shared one); `asked` are the ids it wanted from the control plane. */
+/** A TLS terminator with its own directory (or a shared one). `asked`: ids of certificates that it requested from the control plane. */
 export async function testTls({ certificates = [], ...options }: TestTlsOptions = {}) {
   const own = options.directory === undefined
   const directory = options.directory ?? mkdtempSync(path.join(tmpdir(), 'switchyard-tls-'))
@@ -84,7 +84,7 @@ export async function testTls({ certificates = [], ...options }: TestTlsOptions 
     asked.push(...ids)
     return certificates.filter(({ id }) => ids.includes(id))
   }
-  const edge = createTlsEdge({ ask, handshakeTimeoutMs: 1_000, ...options, directory, sessionKeys, log })
+  const edge = createTlsTerminator({ ask, handshakeTimeoutMs: 1_000, ...options, directory, sessionKeys, log })
   await edge.apply(certificates.map(({ entry }) => entry))
   const close = async () => {
     edge.close()
@@ -98,15 +98,15 @@ export interface Handshake {
   socket: tls.TLSSocket
   protocol: string | null
   alpn: string | false | null
-  /** Names of the certificate. */
+  /** Names in the certificate. */
   names: string | undefined
   notAfter: number
   resumed: boolean
-  /** The first session that can be resumed: with TLS 1.3 it comes after the handshake, so something must be read. */
+  /** The first resumable session: with TLS 1.3 it arrives after the handshake, so the client must read data. */
   session: Promise<Buffer>
 }
 
-/** A handshake as a browser would make it; rejects with what the server (or the check of the chain) said. */
+/** Performs a TLS handshake like a browser; rejects with the error of the server or of the certificate check. */
 export function shakeHands(port: number, servername: string, options: tls.ConnectionOptions = {}): Promise<Handshake> {
   return new Promise((resolve, reject) => {
     const socket = tls.connect({ port, host: '127.0.0.1', servername, ALPNProtocols: ['http/1.1'], ...options })

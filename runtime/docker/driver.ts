@@ -12,7 +12,7 @@ import { KeyedMutex, mapConcurrent } from '../pool'
 import { containerOptions, observe, type WritableSizes } from './container'
 import { asAppError, Engine, engineMessage, engineStatus } from './engine'
 import { Firewall } from './firewall'
-import { behind, readLines, sinceOf } from './log-lines'
+import { linesAfter, readLines, sinceOf } from './log-lines'
 import { ProjectNetworks } from './network'
 import { keptLines, SavedLogs } from './saved-logs'
 
@@ -254,7 +254,7 @@ export class DockerDriver implements RuntimeDriver {
     if (container) return yield* this.containerLines(container.Id, query)
     if (!(await this.saved.has(instanceId))) throw notFound(instanceId)
     const all: InstanceLogLine[] = []
-    for await (const line of behind(this.saved.read(instanceId), query.after)) all.push(line)
+    for await (const line of linesAfter(this.saved.read(instanceId), query.after)) all.push(line)
     yield* query.tail === undefined || query.after !== undefined ? all : all.slice(Math.max(0, all.length - query.tail))
   }
 
@@ -273,7 +273,7 @@ export class DockerDriver implements RuntimeDriver {
         const whole = await this.engine.call('read a log', slowMs, (docker, abortSignal) =>
           docker.getContainer(containerId).logs({ ...options, follow: false as const, abortSignal }),
         )
-        return yield* behind(readLines(toChunks(whole)), query.after)
+        return yield* linesAfter(readLines(toChunks(whole)), query.after)
       }
       const stream = await this.engine.call(
         'follow a log',
@@ -284,7 +284,7 @@ export class DockerDriver implements RuntimeDriver {
       signal.addEventListener('abort', close, { once: true })
       if (signal.aborted) close()
       try {
-        yield* behind(readLines(stream), query.after)
+        yield* linesAfter(readLines(stream), query.after)
       } finally {
         signal.removeEventListener('abort', close)
         stream.destroy()

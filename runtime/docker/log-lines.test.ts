@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { behind, readLines, sinceOf } from './log-lines'
+import { linesAfter, readLines, sinceOf } from './log-lines'
 
 const frame = (stream: 1 | 2, text: string) => {
   const content = Buffer.from(text)
@@ -51,14 +51,14 @@ describe('behind', () => {
   it('goes on behind every cursor, with equal times and times out of order', async () => {
     const lines = await parse(frames)
     for (const [index, line] of lines.entries()) {
-      const rest = await Array.fromAsync(behind(readLines(inPieces(Buffer.concat(frames), 50)), line.cursor))
+      const rest = await Array.fromAsync(linesAfter(readLines(inPieces(Buffer.concat(frames), 50)), line.cursor))
       // the fifth line has the first one's time and place: the only ambiguity, and it repeats rather than loses
       expect(rest.map((one) => one.text)).toEqual(lines.slice((index === 4 ? 0 : index) + 1).map((one) => one.text))
     }
   })
 
   it('begins with what is later when the line itself is gone', async () => {
-    const rest = await Array.fromAsync(behind(readLines(inPieces(Buffer.concat(frames), 50)), `${time(3)}/0`))
+    const rest = await Array.fromAsync(linesAfter(readLines(inPieces(Buffer.concat(frames), 50)), `${time(3)}/0`))
     expect(rest.map((one) => one.text)).toEqual(['5'])
     expect(sinceOf(`${time(3)}/0`)).toBe('1795237199')
   })

@@ -76,7 +76,7 @@ export function sinceOf(cursor: string): string {
 }
 
 /** Lines after `cursor`. If the line of the cursor was rotated away: all later lines. */
-export async function* behind(lines: AsyncIterable<InstanceLogLine>, cursor: string | undefined): AsyncIterable<InstanceLogLine> {
+export async function* linesAfter(lines: AsyncIterable<InstanceLogLine>, cursor: string | undefined): AsyncIterable<InstanceLogLine> {
   let searching = cursor !== undefined
   let later: InstanceLogLine[] = []
   for await (const line of lines) {

@@ -178,14 +178,14 @@ export class LogReader {
     stdout: { content: Buffer.alloc(0), at: 0 },
     stderr: { content: Buffer.alloc(0), at: 0 },
   }
-  /** Position read so far; `told` is the end of the last complete line. */
+  /** Position read so far; `lineEnds` is the end of the last complete line. */
   private readonly read: Positions
 
   constructor(
     private readonly log: InstanceLog,
-    private readonly told: Positions,
+    private readonly lineEnds: Positions,
   ) {
-    this.read = { ...told }
+    this.read = { ...lineEnds }
   }
 
   /** Complete lines since the last call. `last`: also an incomplete line, because the instance has ended. */
@@ -205,7 +205,7 @@ export class LogReader {
       if (from > this.read[stream]) {
         // The bytes were rotated away before they were read: continue with what is left.
         open.content = Buffer.alloc(0)
-        this.told[stream] = from
+        this.lineEnds[stream] = from
       }
       if (content.length === 0) {
         this.read[stream] = Math.max(from, mark[stream])
@@ -228,8 +228,8 @@ export class LogReader {
 
   private line(stream: Stream, text: Buffer, consumed: number, at: number): InstanceLogLine {
     this.open[stream].content = this.open[stream].content.subarray(consumed)
-    this.told[stream] += consumed
-    return { stream, text: logText(text), at: new Date(at), cursor: `${this.told.stdout}.${this.told.stderr}` }
+    this.lineEnds[stream] += consumed
+    return { stream, text: logText(text), at: new Date(at), cursor: `${this.lineEnds.stdout}.${this.lineEnds.stderr}` }
   }
 }
 

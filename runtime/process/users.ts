@@ -29,7 +29,7 @@ export async function uidOfProject(paths: Layout, projectId: string): Promise<nu
       if (taken.has(uid)) continue
       try {
         await link(draft, path.join(paths.users, String(uid)))
-        return await settle(paths, projectId, uid)
+        return await keepLowestUid(paths, projectId, uid)
       } catch (error) {
         if (!hasCode(error, 'EEXIST')) throw error
       }
@@ -41,7 +41,7 @@ export async function uidOfProject(paths: Layout, projectId: string): Promise<nu
 }
 
 /** Two concurrent starts of a new project may have reserved two user ids: keep the lowest. */
-async function settle(paths: Layout, projectId: string, mine: number): Promise<number> {
+async function keepLowestUid(paths: Layout, projectId: string, mine: number): Promise<number> {
   const chosen = (await findClaim(paths, projectId)) ?? mine
   if (chosen !== mine) await rm(path.join(paths.users, String(mine)), { force: true })
   return chosen

@@ -11,9 +11,9 @@ import type { AuthorityGate } from './authority-gate'
 import { type ChallengeMethod, runOrder } from './order'
 import { pairId, readFacts, renewalId } from './pem'
 import { AcmeProblem, AuthoritySilent, ChallengeError, type Fault, faultOf, toCertificateProblem } from './problems'
-import { beganAt, beginTry, type Claimed, endTry, nameOf, noOrder, released, successes, vainAsks, write } from './record'
+import { beganAt, beginTry, type Claimed, endTry, failedAttempts, nameOf, noOrder, released, successes, write } from './record'
 import { readRenewalInfo } from './renewal-info'
-import { allowedAt, backoff, firstAllowedAt, firstsWindowMs, outagePause, renewAt, vainAsksPerHour, vainWindowMs } from './schedule'
+import { allowedAt, backoff, failedAttemptsPerHour, failureWindowMs, firstAllowedAt, firstsWindowMs, outagePause, renewAt } from './schedule'
 
 export interface AttemptDeps {
   pool: Pool
@@ -40,7 +40,7 @@ export const precheckStep = 'domain check'
 const precheckBackoff = 2
 const obstaclePauseMs = 5_000
 /** Maximum age of an order. A new order costs one attempt, and by then the hourly limit allows another. */
-const longestOrderMs = vainWindowMs
+const longestOrderMs = failureWindowMs
 /** Longest pause after a CA's outage: its Retry-After (RFC 9110 §10.2.3) is followed up to this limit. */
 const maxOutagePauseMs = 3_600_000
 
@@ -121,7 +121,7 @@ const tooManyFirsts = (row: Claimed): WireError => ({
 
 const tooManyInVain = (row: Claimed): WireError => ({
   code: 'ERR_RATE_LIMITED',
-  message: `${nameOf(row)} was asked for ${vainAsksPerHour} times within an hour in vain; certificate authorities allow no more.`,
+  message: `${nameOf(row)} was asked for ${failedAttemptsPerHour} times within an hour in vain; certificate authorities allow no more.`,
   step: 'order',
   nextAction: 'Correct what the latest attempts say. It is asked for again by itself.',
 })
@@ -134,7 +134,7 @@ async function rehearse(deps: AttemptDeps, row: Claimed, staging: Authority, sig
     await settleFailure(deps, row, outcome)
     return false
   }
-  // A staging CA with problems of its own says nothing about the domain: continue with production.
+  // Problems of the staging CA itself say nothing about the domain: continue with production.
   await dropOrder(deps, row, null)
   if ('chainPem' in outcome) await update(deps, row, { rehearsedAt: new Date(deps.now()) })
   return true
@@ -162,7 +162,7 @@ async function ask(deps: AttemptDeps, row: Claimed, authority: Authority, signal
   if (row.orderTryId && (!row.orderUrl || (await beganAt(deps.prisma, row.orderTryId)) < deps.now() - longestOrderMs))
     await dropOrder(deps, row, null)
   if (!row.orderTryId) {
-    const at = allowedAt(await vainAsks(deps.prisma, nameOf(row), deps.now()), deps.now())
+    const at = allowedAt(await failedAttempts(deps.prisma, nameOf(row), deps.now()), deps.now())
     if (at !== null) {
       await wait(deps, row, at, tooManyInVain(row))
       return null
@@ -305,7 +305,7 @@ async function settleFailure(deps: AttemptDeps, row: Claimed, outcome: { error: 
   // An outage of the CA does not count as a failure of the certificate: the circuit breaker detects its end. The pause still grows, because
   // a CA may drop connections for this name only.
   if (outcome.fault === 'network') {
-    const asks = await vainAsks(deps.prisma, nameOf(row), deps.now())
+    const asks = await failedAttempts(deps.prisma, nameOf(row), deps.now())
     const now = deps.now()
     const pause = outagePause(asks.length, (row.notAfter?.getTime() ?? 0) - now)
     return putOff(deps, row, now + Math.max(pause, Math.min(retryAfterMs, maxOutagePauseMs)), problem)

@@ -12,7 +12,7 @@ export interface Authority {
 export interface Authorities {
   /** In order of preference; empty: automatic certificates are off. */
   production: Authority[]
-  /** Asked before the first production order of a name, so that mistakes do not use up production limits; null: no dry run. */
+  /** CA for a dry run before the first production order of a name, so that mistakes do not use up production limits; null: no dry run. */
   staging: Authority | null
   /** Contact address for messages of the CA. */
   email: string | null

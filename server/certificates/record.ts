@@ -2,7 +2,7 @@ import type { Pool } from 'pg'
 import type { Certificate, Domain, Prisma, PrismaClient } from '@/server/database/generated/client'
 import type { WireError } from '@/shared/errors'
 import { newId } from '@/shared/node/ids'
-import { vainWindowMs } from './schedule'
+import { failureWindowMs } from './schedule'
 
 /** Database records of certificates and their orders. Leases use the database's clock, which all machines share. */
 
@@ -138,9 +138,9 @@ export async function endTry(
 }
 
 /** Start times of the attempts within the last hour that failed or are still in progress. */
-export async function vainAsks(prisma: PrismaClient, name: string, now: number): Promise<number[]> {
+export async function failedAttempts(prisma: PrismaClient, name: string, now: number): Promise<number[]> {
   const rows = await prisma.certificateTry.findMany({
-    where: { name, startedAt: { gt: new Date(now - vainWindowMs) }, OR: [{ succeeded: false }, { endedAt: null }] },
+    where: { name, startedAt: { gt: new Date(now - failureWindowMs) }, OR: [{ succeeded: false }, { endedAt: null }] },
     select: { startedAt: true },
   })
   return rows.map((row) => row.startedAt.getTime())

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { nextInfo } from './renewal-info'
-import { allowedAt, backoff, firstAllowedAt, outagePause, pollDelay, renewAt, selectWithin, vainWindowMs } from './schedule'
+import { allowedAt, backoff, failureWindowMs, firstAllowedAt, outagePause, pollDelay, renewAt, selectWithin } from './schedule'
 
 const minute = 60_000
 const hour = 60 * minute
@@ -122,7 +122,7 @@ test('a CA that is not heard is asked again at once; orders it hangs up on are s
   expect(outagePause(0, 0)).toBe(1_000)
   const pauses = [1, 2, 3, 4].map((asks) => outagePause(asks, 0))
   expect(pauses.reduce((sum, pause) => sum + pause, 0)).toBeGreaterThan(5 * 60_000)
-  expect(outagePause(50, 0)).toBeLessThan(vainWindowMs)
+  expect(outagePause(50, 0)).toBeLessThan(failureWindowMs)
   expect(outagePause(4, 40_000)).toBe(5_000)
   expect(outagePause(4, 500)).toBe(1_000)
 })

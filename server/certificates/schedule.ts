@@ -7,8 +7,8 @@ const dayMs = 24 * hourMs
 /** Let's Encrypt's own advice: 1 min, 10 min, 100 min, then daily. */
 const backoffMs = [minuteMs, 10 * minuteMs, 100 * minuteMs, dayMs] as const
 /** Failed attempts allowed per name and hour, below the CAs' limit of 5 (Let's Encrypt: failed validations per hostname and hour). */
-export const vainAsksPerHour = 5
-export const vainWindowMs = hourMs
+export const failedAttemptsPerHour = 5
+export const failureWindowMs = hourMs
 /**
  * First certificates allowed per name and CA within a week. CAs count all certificates (Let's Encrypt: 5), so one is reserved for a
  * renewal; renewals are limited by their schedule.
@@ -60,10 +60,10 @@ export function backoff(failures: number, options: { now: number; notAfter: numb
  * Earliest time for the next attempt for a name, given the start times of its failed attempts of the last hour. null: now. An attempt in
  * progress counts as failed until it has succeeded.
  */
-export function allowedAt(vainAsks: readonly number[], now: number): number | null {
-  const recent = vainAsks.filter((at) => at > now - vainWindowMs).sort((a, b) => b - a)
-  const decisive = recent[vainAsksPerHour - 1]
-  return decisive === undefined ? null : decisive + vainWindowMs
+export function allowedAt(failedAttempts: readonly number[], now: number): number | null {
+  const recent = failedAttempts.filter((at) => at > now - failureWindowMs).sort((a, b) => b - a)
+  const decisive = recent[failedAttemptsPerHour - 1]
+  return decisive === undefined ? null : decisive + failureWindowMs
 }
 
 /**
@@ -71,8 +71,8 @@ export function allowedAt(vainAsks: readonly number[], now: number): number | nu
  * immediate, and five orders whose connections the CA drops are spread over minutes. `leftMs`: remaining validity of the certificate in
  * use, which limits the pause as in `backoff`.
  */
-export function outagePause(vainAsks: number, leftMs: number): number {
-  const pause = 1_000 * 4 ** Math.min(vainAsks, vainAsksPerHour)
+export function outagePause(failedAttempts: number, leftMs: number): number {
+  const pause = 1_000 * 4 ** Math.min(failedAttempts, failedAttemptsPerHour)
   return leftMs > 0 ? Math.min(pause, Math.max(1_000, leftMs / 8)) : pause
 }
 

@@ -6,7 +6,7 @@ export interface Page {
   cursor?: string | undefined
 }
 
-/** Prisma arguments of a page, with an extra row that tells whether another page follows. */
+/** Prisma arguments of a page, with an extra row that shows whether another page follows. */
 export const pageArguments = ({ limit, cursor }: Page) => ({ take: limit + 1, ...(cursor === undefined ? {} : { cursor: { id: cursor }, skip: 1 }) })
 
 /** Splits the rows of a `pageArguments` query into the page and the next cursor. */

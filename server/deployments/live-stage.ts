@@ -12,7 +12,7 @@ import { enqueue } from '../jobs/queue'
 import { writeEvent } from '../outbox/write-event'
 import { contentSpec } from '../static-content/static-content'
 import type { DeployDeps, DeployRun } from './deploy-run'
-import { layOutFiles } from './static-stage'
+import { unpackStaticFiles } from './static-stage'
 import { readVariables } from './variables'
 
 /** artifact → release → healthy instances (or unpacked static files) → cutover. A failure before the cutover does not move traffic. */
@@ -25,7 +25,7 @@ export async function goLive(deps: DeployDeps, run: DeployRun): Promise<void> {
   const release = await run.db.release.findUniqueOrThrow({ where: { id: releaseId }, include: { artifact: true } })
   const spec = contentSpec(release.artifact)
   if (spec) {
-    await layOutFiles(deps, run, release.artifact, spec, releaseConfig(release))
+    await unpackStaticFiles(deps, run, release.artifact, spec, releaseConfig(release))
     run.signal.throwIfAborted()
     return cutOver(deps, run, { releaseId, instances: [] })
   }

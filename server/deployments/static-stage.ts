@@ -12,7 +12,13 @@ import type { DeployDeps, DeployRun } from './deploy-run'
  * Steps "start" and "health" of a static site: routers serve its files from disk, so no instance starts. Unpacks the files and checks that
  * the health check's page exists.
  */
-export async function layOutFiles(deps: DeployDeps, run: DeployRun, artifact: ArtifactRow, spec: ContentSpec, config: ReleaseConfig): Promise<void> {
+export async function unpackStaticFiles(
+  deps: DeployDeps,
+  run: DeployRun,
+  artifact: ArtifactRow,
+  spec: ContentSpec,
+  config: ReleaseConfig,
+): Promise<void> {
   const content = await run.record.step('start', async () => {
     const value = await deps.contents.ensure(artifactOf(artifact), spec)
     await adoptOutputRules(run, artifact, value.directory)

@@ -35,8 +35,8 @@ export type Claim =
 
 export interface Idempotency {
   /**
-   * Begins a request under its key, or tells how far the one before is. Each person and each API key has keys of their own.
-   * `fingerprint`: of method, path and body; null when the body is a stream.
+   * Begins a request with a key, or returns the state of the earlier request. Keys are separate for each user and API key. `fingerprint`: digest
+   * of method, path and body; null: the body is a stream.
    */
   claim(actor: Actor, key: string, fingerprint: Uint8Array<ArrayBuffer> | null): Promise<Claim>
 }
@@ -44,7 +44,7 @@ export interface Idempotency {
 interface Deps {
   prisma: PrismaClient
   secrets: Pick<Secrets, 'seal' | 'open'>
-  /** How long an answer is kept. */
+  /** Hours for which responses are kept. */
   keepHours: number
 }
 
@@ -62,7 +62,7 @@ export function createIdempotency(deps: Deps): Idempotency {
 const subject = ({ kind, id }: Actor): string => `${kind}:${id}`
 const leaseEnd = (): Date => new Date(Date.now() + leaseMs)
 
-/** null: there is a row already. */
+/** null: a row exists already. */
 async function begin(deps: Deps, actor: Actor, key: string, fingerprint: Uint8Array<ArrayBuffer> | null): Promise<Claim | null> {
   const [id, leaseOwner] = [newId(), newId()]
   const times = { leaseExpiresAt: leaseEnd(), expiresAt: new Date(Date.now() + deps.keepHours * hourMs) }
@@ -76,7 +76,7 @@ async function begin(deps: Deps, actor: Actor, key: string, fingerprint: Uint8Ar
   }
 }
 
-/** null: the row has gone, or is being taken over; try again. */
+/** null: the row was removed or is being replaced; try again. */
 async function lookUp(deps: Deps, actor: Actor, key: string, fingerprint: Uint8Array | null): Promise<Claim | null> {
   const db = scopeTo(deps.prisma, actor)
   const row = await db.keyedAnswer.findFirst({ where: { actor: subject(actor), key } })
@@ -84,7 +84,7 @@ async function lookUp(deps: Deps, actor: Actor, key: string, fingerprint: Uint8A
   const now = new Date()
   const same = row.fingerprint === null || fingerprint === null || Buffer.from(row.fingerprint).equals(fingerprint)
   if (row.expiresAt <= now || (row.answer === null && row.leaseExpiresAt <= now && same)) {
-    // Removed, then begun anew: of two that see this, the unique key lets one in.
+    // Remove the expired row and begin again: of two concurrent requests, the unique key admits only one.
     const over = [{ expiresAt: { lte: now } }, { answer: null, leaseExpiresAt: { lte: now } }]
     await db.keyedAnswer.deleteMany({ where: { id: row.id, OR: over } })
     return null
@@ -97,7 +97,7 @@ async function lookUp(deps: Deps, actor: Actor, key: string, fingerprint: Uint8A
 function runUnder(deps: Deps, actor: Actor, id: string, leaseOwner: string): KeyedRun {
   const db = scopeTo(deps.prisma, actor)
   const mine = { id, leaseOwner }
-  // A failure is made up for by the next beat; after three of them the lease ends.
+  // A failed renewal is repaired by the next one; after three failures the lease ends.
   const renew = () => db.keyedAnswer.updateMany({ where: mine, data: { leaseExpiresAt: leaseEnd() } }).catch(() => {})
   const beat = setInterval(renew, leaseMs / 3)
   beat.unref()

@@ -55,7 +55,7 @@ export async function healEnvironment(deps: HealDeps, environmentId: string, sig
   for (const instance of known.filter((i) => i.state !== 'stopped')) if (await adopt(deps, instance, health, signal)) running++
   if (running >= instances) return
   const spec = contentSpec(release.artifact)
-  if (spec) return layOutAgain(deps, release, spec)
+  if (spec) return unpackAgain(deps, release, spec)
   if ((release.artifact.kind === 'image') !== (runtime.kind === 'docker')) return rebuild(deps, release)
   const starts = Array.from({ length: instances - running }, async () => {
     const leave = await deps.startGate.enter(signal)
@@ -105,7 +105,7 @@ async function routeTo(deps: HealDeps, { id, teamId, projectId }: Instance): Pro
 }
 
 /** Unpacks the files of a static site for the routers; rebuilds when the artifact is lost. */
-async function layOutAgain(deps: HealDeps, release: Release & { artifact: Artifact }, spec: ContentSpec): Promise<void> {
+async function unpackAgain(deps: HealDeps, release: Release & { artifact: Artifact }, spec: ContentSpec): Promise<void> {
   try {
     await deps.contents.ensure(artifactOf(release.artifact), spec)
   } catch (error) {

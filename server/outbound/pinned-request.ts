@@ -7,7 +7,7 @@ import { withDeadline } from '@/shared/node/deadline'
 
 const lookupDeadlineMs = 15_000
 
-/** A request to an address of a person was refused or got no answer. The message is for people and holds no credentials. */
+/** A request to an address entered by a user was refused or failed. The message is for users and contains no credentials. */
 export class OutboundError extends Error {
   constructor(message: string, cause?: unknown) {
     super(message, cause === undefined ? undefined : { cause })
@@ -44,7 +44,7 @@ export interface OutboundRequest {
   headers: Record<string, string>
   body?: string
   allowPrivateNetwork: boolean
-  /** The rest of a longer answer is not read. */
+  /** Bytes after which reading stops. */
   maxAnswerBytes: number
   deadlineMs: number
   signal: AbortSignal
@@ -54,7 +54,7 @@ export interface OutboundAnswer {
   status: number
   headers: IncomingHttpHeaders
   text: string
-  /** The answer was longer than `maxAnswerBytes`. */
+  /** The response exceeded `maxAnswerBytes`. */
   isCut: boolean
   /** The address is in a private network. */
   isPrivate: boolean
@@ -107,7 +107,7 @@ async function readAnswer(response: IncomingMessage, maxBytes: number): Promise<
   return { status: response.statusCode ?? 0, headers: response.headers, text, isCut: size > maxBytes }
 }
 
-/** System errors in words; other messages may hold parts of the request. */
+/** Texts for system errors; other messages may contain parts of the request. */
 const failures: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'refuses connections',
   ECONNRESET: 'closed the connection without an answer',

@@ -1,20 +1,20 @@
 import { countedAddress } from '../accounts/throttle'
 import type { Actor } from '../actor'
 
-/** How many requests the API takes, as token buckets in the memory of one process: an allowance that refills evenly. */
+/** Rate limits of the API: token buckets in the memory of one process. */
 
-/** Buckets kept at once; beyond that those used least recently go. */
+/** Maximum number of buckets; the least recently used ones are removed. */
 const maxBuckets = 20_000
 const windowSeconds = 60
 
 export interface RequestLimitSettings {
-  /** Requests a minute of one API key, or of one signed-in person; 0: no limit. */
+  /** Requests per minute of an API key or a signed-in user; 0: no limit. */
   perCaller: number
-  /** Requests a minute without a valid key or session, from one address; 0: no limit. */
+  /** Requests per minute without a valid key or session from an address; 0: no limit. */
   refusedPerAddress: number
 }
 
-/** What is left after a request; see draft-ietf-httpapi-ratelimit-headers. */
+/** Remaining allowance after a request; see draft-ietf-httpapi-ratelimit-headers. */
 export interface Allowance {
   policy: 'caller' | 'refused'
   quota: number
@@ -22,7 +22,7 @@ export interface Allowance {
   remaining: number
   /** Until the whole quota is available again. */
   resetSeconds: number
-  /** Until one more request is taken; 0: this one was. */
+  /** Seconds until another request is accepted; 0: this request was accepted. */
   retryAfterSeconds: number
 }
 
@@ -50,7 +50,7 @@ export function createRequestLimits(settings: RequestLimitSettings, now: () => n
     const filled = Math.min(quota, known.tokens + (Math.max(0, at - known.at) / 1000) * perSecond)
     const taken = filled >= 1
     const tokens = taken ? filled - 1 : filled
-    // Moved to the end: the first entry of the map is the least recently used.
+    // Move the bucket to the end: the first entry of the map is the least recently used.
     buckets.delete(name)
     buckets.set(name, { tokens, at })
     const oldest = buckets.size > maxBuckets ? buckets.keys().next().value : undefined

@@ -5,8 +5,8 @@ import type { FoundProblems } from './problems'
 import { type Charge, fitting } from './shares'
 
 /**
- * Bytes of a table, well below the message limit of the link; policies have a limit of their own
- * (`ruleLimits.totalWeight`, at most a quarter of it in bytes).
+ * Maximum bytes of a table's parts, below the message limit of the link. Policies have their own limit (`ruleLimits.totalWeight`, at most a
+ * quarter of it in bytes).
  */
 export const tableBytes = { routes: 320 * 1024 * 1024, certificates: 64 * 1024 * 1024 } as const
 
@@ -20,8 +20,8 @@ export interface OwnedCertificate {
 const report = 'If nobody changed the database by hand, this is a fault of Switchyard: report it.'
 
 /**
- * The routes that routers accept, by the checks of the routers: they would refuse the whole table for an invalid route. Each invalid route is
- * left out and reported as a problem of its project. Of two routes for the same host the first one stays.
+ * Keeps the routes that pass the checks of the routers, because routers refuse the whole table for an invalid route. An invalid route is left
+ * out and reported as a problem of its project. Of two routes for the same host the first one stays.
  */
 export function soundRoutes(routes: readonly Route[], problems: FoundProblems): Route[] {
   const hosts = new Set<string>()
@@ -46,7 +46,7 @@ export function soundRoutes(routes: readonly Route[], problems: FoundProblems): 
   })
 }
 
-/** Certificates as routers take them. */
+/** Keeps the certificates that pass the checks of the routers and fit into `total` bytes. */
 export function soundCertificates(
   certificates: readonly OwnedCertificate[],
   problems: FoundProblems,
@@ -79,7 +79,7 @@ export function soundCertificates(
     .map(({ entry }) => entry)
 }
 
-/** Routes there is room for: of a project its own host and its domains before hosts of single deployments. */
+/** Keeps the routes that fit into `total` bytes. A project's own host and its domains come before the hosts of single deployments. */
 export function routesThatFit(routes: readonly Route[], problems: FoundProblems, total: number = tableBytes.routes): Route[] {
   const ordered = routes.toSorted((a, b) => Number(isOfDeployment(a)) - Number(isOfDeployment(b)))
   const flags = fits(ordered, total, (route) => ({ teamId: route.teamId, projectId: route.projectId, size: bytesOf(route) }))

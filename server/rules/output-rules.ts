@@ -6,8 +6,8 @@ import type { DeployRun } from '../deployments/deploy-run'
 import { type PartialRules, readStored } from './stored'
 
 /**
- * Rules that the build wrote among its public files join those that stood in the source. A copy of a file of the source says nothing new.
- * @throws ERR_DETECT when they are too many, alone or together
+ * Adds the rules that a build wrote into its output to the rules of the source, without duplicates.
+ * @throws ERR_DETECT when the rules exceed a limit, alone or together
  */
 export async function adoptOutputRules(run: DeployRun, artifact: Artifact, directory: string): Promise<void> {
   const { policy, warnings } = await readOutputRules(directory).catch(ofThisStep)
@@ -38,7 +38,7 @@ function ofThisStep(error: unknown): never {
   throw isAppError(error) ? new AppError(error.code, error.message, { ...error.details, step, cause: error }) : error
 }
 
-/** What `before` does not say yet, behind what it says. */
+/** Appends the rules of `more` that `before` does not contain. */
 export function addMissing(before: PartialRules, more: PartialRules): { merged: PartialRules; added: number } {
   const merged: PartialRules = { ...before }
   let added = 0
@@ -60,7 +60,7 @@ export function addMissing(before: PartialRules, more: PartialRules): { merged: 
   return { merged, added }
 }
 
-// The database gives fields back in an order of its own.
+// Sorts object keys, because Postgres JSONB changes their order.
 function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted)
   if (typeof value !== 'object' || value === null) return value

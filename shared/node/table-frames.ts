@@ -5,14 +5,14 @@ import { encodeFrame } from './frames'
 type PartKind = 'policies' | 'certificates' | 'routes'
 
 /** Minimum size of a part: from here on, the next boundary entry ends the part. */
-const leastPartBytes = 8 * 1024
+const minPartBytes = 8 * 1024
 /** One in this many entries is a boundary. */
-const endsOneOf = 32
+const boundaryEvery = 32
 /** Characters at the start of an entry that are hashed: they contain a route's host. */
-const toldBy = 64
+const hashedChars = 64
 
 /** Maximum names of one certificate entry; a certificate with more names is split. */
-const namesAtOnce = 500
+const maxNamesPerEntry = 500
 
 // Start and end of a part, around its entries.
 const opening: Record<PartKind, string> = {
@@ -44,8 +44,8 @@ export interface EncodedTable {
  */
 function endsPart(entry: string): boolean {
   let hash = 0x811c9dc5
-  for (let i = 0; i < entry.length && i < toldBy; i++) hash = Math.imul(hash ^ entry.charCodeAt(i), 0x01000193)
-  return (hash >>> 16) % endsOneOf === 0
+  for (let i = 0; i < entry.length && i < hashedChars; i++) hash = Math.imul(hash ^ entry.charCodeAt(i), 0x01000193)
+  return (hash >>> 16) % boundaryEvery === 0
 }
 
 /** Encodes the parts of a table lazily, so the caller can pause in between. @throws RangeError when a part exceeds the maximum string length. */
@@ -67,7 +67,7 @@ function* packed<T>(kind: PartKind, items: Iterable<T>, encode: (item: T) => str
     }
     entries.push(entry)
     length += entry.length + 1
-    if (length < leastPartBytes || !endsPart(entry)) continue
+    if (length < minPartBytes || !endsPart(entry)) continue
     yield partOf(kind, entries)
     entries = []
     length = 0
@@ -82,8 +82,8 @@ const partOf = (kind: PartKind, entries: readonly string[]): EncodedPart => ({
 
 function* splitCertificates(certificates: readonly CertificateEntry[]): Generator<CertificateEntry> {
   for (const entry of certificates)
-    if (entry.names.length <= namesAtOnce) yield entry
-    else for (let i = 0; i < entry.names.length; i += namesAtOnce) yield { ...entry, names: entry.names.slice(i, i + namesAtOnce) }
+    if (entry.names.length <= maxNamesPerEntry) yield entry
+    else for (let i = 0; i < entry.names.length; i += maxNamesPerEntry) yield { ...entry, names: entry.names.slice(i, i + maxNamesPerEntry) }
 }
 
 /** The fields of a table that are not lists. */

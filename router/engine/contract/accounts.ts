@@ -1,7 +1,7 @@
 import { PassThrough } from 'node:stream'
 import { describe, expect, test } from 'vitest'
 import type { EngineFactory } from '../engine'
-import { useEdge } from './harness'
+import { useEngine } from './harness'
 import { CountingObserver, localAnswer, plan, RecordingTargets, ScriptedGate, scriptedFilter } from './scripted'
 import { httpOrigin, RawClient, rawOrigin, rawRequest, request, routeTo, scriptedOrigin, until } from './testing'
 
@@ -11,10 +11,10 @@ const handshake =
 
 export function accountContract(createEngine: EngineFactory): void {
   describe('what targets and the observer are told', () => {
-    const { keep, edgeTo, edgeWith } = useEdge(createEngine)
+    const { keep, engineTo, engineWith } = useEngine(createEngine)
     const services = () => ({ targets: new RecordingTargets(), observer: new CountingObserver() })
 
-    /** Waits for the end of `count` requests, and that no more come. */
+    /** Waits until exactly `count` requests have ended. */
     const ended = async ({ observer, targets }: ReturnType<typeof services>, count: number) => {
       await until(`${count} ends`, () => observer.ends.length >= count && targets.outcomes.length >= targets.leases)
       await new Promise((resolve) => setTimeout(resolve, 30))
@@ -26,7 +26,7 @@ export function accountContract(createEngine: EngineFactory): void {
     test('an ordinary request: one lease, one outcome, one line with its words', async () => {
       const origin = await keep(httpOrigin((req, res) => req.resume().once('end', () => res.end('x'.repeat(5000)))))
       const told = services()
-      const { port } = await edgeTo([origin.target], {}, told)
+      const { port } = await engineTo([origin.target], {}, told)
       await request({ port, method: 'POST', path: '/a?b', body: 'y'.repeat(3000), headers: { 'User-Agent': 'test/1' } })
       const [end] = await ended(told, 1)
       expect(end).toMatchObject({ instanceId: 'app', status: 200, cache: 'none', reason: null })
@@ -60,7 +60,7 @@ export function accountContract(createEngine: EngineFactory): void {
         through: new PassThrough({ flush: (done) => void held.then(() => done()) }),
       }))
       const gate = new ScriptedGate((route, facts) => plan(route, facts.path === '/held' ? { filter } : {}))
-      const { port } = await edgeTo([origin.target], {}, { ...told, gate })
+      const { port } = await engineTo([origin.target], {}, { ...told, gate })
       const first = request({ port, path: '/held', headers: { 'User-Agent': 'the-first' } })
       await until('the filter has seen the answer', () => filter.heads.length === 1)
       for (let i = 0; i < 3; i++) await request({ port, path: '/else', headers: { 'User-Agent': 'a-second' } })
@@ -78,7 +78,7 @@ export function accountContract(createEngine: EngineFactory): void {
     test('kept connections and pipelined requests: each counts once', async () => {
       const origin = await keep(httpOrigin((_req, res) => res.end('ok')))
       const told = services()
-      const { port } = await edgeTo([origin.target], {}, told)
+      const { port } = await engineTo([origin.target], {}, told)
       const client = await RawClient.connect(port)
       client.write(ask.repeat(3))
       await client.read((text) => text.match(/ok/g)?.length === 3)
@@ -96,7 +96,7 @@ export function accountContract(createEngine: EngineFactory): void {
           : { kind: 'problem', problem: { kind: 'stopped', host: facts.host, projectName: 'shop' } },
       )
       const told = services()
-      const { port } = await edgeTo([], {}, { ...told, gate })
+      const { port } = await engineTo([], {}, { ...told, gate })
       await request({ port, path: '/answer' })
       await request({ port })
       await request({ port, host: 'other.test' })
@@ -121,7 +121,7 @@ export function accountContract(createEngine: EngineFactory): void {
       const cut = await keep(rawOrigin(({ socket }) => void socket.end('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf'), 'cut'))
       const told = services()
       const routes = [reset, silent, garbage, cut].map((origin) => routeTo(`${origin.target.instanceId}.test`, [origin.target]))
-      const { port } = await edgeWith(routes, {}, told)
+      const { port } = await engineWith(routes, {}, told)
       for (const host of ['reset.test', 'silent.test', 'garbage.test']) await request({ port, host })
       await request({ port, host: 'cut.test' }).catch(() => {})
       const ends = await ended(told, 4)
@@ -141,7 +141,7 @@ export function accountContract(createEngine: EngineFactory): void {
       const gone = await keep(rawOrigin(() => {}, 'gone'))
       await gone.close()
       const told = services()
-      const { port } = await edgeTo([gone.target, alive.target], {}, told)
+      const { port } = await engineTo([gone.target, alive.target], {}, told)
       expect((await request({ port })).body.toString()).toBe('alive')
       const [end] = await ended(told, 1)
       expect(end).toMatchObject({ status: 200, instanceId: 'alive' })
@@ -161,7 +161,7 @@ export function accountContract(createEngine: EngineFactory): void {
       )
       const told = services()
       told.targets.hold = true
-      const { port } = await edgeTo([origin.target], {}, told)
+      const { port } = await engineTo([origin.target], {}, told)
       const answer = request({ port, method: 'POST', body: 'x'.repeat(300_000) })
       await until('it waits', () => told.targets.waiting.length === 1)
       expect(origin.accepted()).toBe(0)
@@ -174,7 +174,7 @@ export function accountContract(createEngine: EngineFactory): void {
       const origin = await keep(httpOrigin((_req, res) => res.end('ok')))
       const told = services()
       told.targets.hold = true
-      const { engine, port } = await edgeTo([origin.target], {}, told)
+      const { engine, port } = await engineTo([origin.target], {}, told)
       for (const bytes of [ask, handshake]) {
         const client = await RawClient.connect(port)
         const before = told.targets.waiting.length
@@ -195,7 +195,7 @@ export function accountContract(createEngine: EngineFactory): void {
       const origin = await keep(httpOrigin((_req, res) => res.end('ok')))
       const told = services()
       told.targets.problem = { kind: 'no-target', host: 'app.test', projectName: 'shop' }
-      const { port } = await edgeTo([origin.target], {}, told)
+      const { port } = await engineTo([origin.target], {}, told)
       expect((await request({ port })).status).toBe(503)
       expect(await rawRequest(port, handshake, (text) => text.includes('}'))).toMatch(/^HTTP\/1.1 503 /)
       expect((await ended(told, 2)).map(({ reason }) => reason)).toEqual(['no-target', 'no-target'])
@@ -205,7 +205,7 @@ export function accountContract(createEngine: EngineFactory): void {
       const origin = await keep(scriptedOrigin('HTTP/1.1 200 OK\r\nSet-Cookie: own=1\r\nContent-Length: 2\r\n\r\nok'))
       const told = services()
       told.targets.setCookie = 'stick=app; Path=/'
-      const { port } = await edgeTo([origin.target], {}, told)
+      const { port } = await engineTo([origin.target], {}, told)
       const answer = await request({ port, headers: { Cookie: 'stick=old' } })
       expect(answer.headers['set-cookie']).toEqual(['own=1', 'stick=app; Path=/'])
       expect(told.targets.asks[0]?.cookie()).toBe('stick=old')
@@ -217,14 +217,14 @@ export function accountContract(createEngine: EngineFactory): void {
       )
       const told = services()
       told.targets.setCookie = 'stick=app; Path=/'
-      const { port } = await edgeTo([origin.target], {}, told)
+      const { port } = await engineTo([origin.target], {}, told)
       expect(await rawRequest(port, handshake, (text) => text.includes('\r\n\r\n'))).toMatch(/\r\nSet-Cookie: stick=app; Path=\/\r\n/i)
     })
 
     test('clients that leave before and within the answer count once', async () => {
       const origin = await keep(rawOrigin(() => {}))
       const told = services()
-      const { port } = await edgeTo([origin.target], { upstreamTimeoutMs: 20_000 }, told)
+      const { port } = await engineTo([origin.target], { upstreamTimeoutMs: 20_000 }, told)
       const early = await RawClient.connect(port)
       early.write(ask)
       await until('it is at the instance', () => origin.connections.length === 1)
@@ -250,7 +250,7 @@ export function accountContract(createEngine: EngineFactory): void {
         }),
       )
       const told = services()
-      const { engine, port } = await edgeTo([origin.target], {}, told)
+      const { engine, port } = await engineTo([origin.target], {}, told)
       const client = await RawClient.connect(port)
       client.write(handshake)
       await client.read((text) => text.includes('\r\n\r\n'))
@@ -270,7 +270,7 @@ export function accountContract(createEngine: EngineFactory): void {
       const answer = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\n'
       const origin = await keep(scriptedOrigin(answer))
       const told = services()
-      const { port } = await edgeTo([origin.target], {}, told)
+      const { port } = await engineTo([origin.target], {}, told)
       const client = await RawClient.connect(port)
       client.write(handshake)
       await client.read((text) => text.includes('\r\n\r\n'))
@@ -304,7 +304,7 @@ export function accountContract(createEngine: EngineFactory): void {
         ),
       )
       const told = services()
-      const { engine, port } = await edgeTo([origin.target], {}, told)
+      const { engine, port } = await engineTo([origin.target], {}, told)
       const [tunnel, slow] = [await RawClient.connect(port), await RawClient.connect(port)]
       tunnel.write(handshake)
       slow.write(ask)
@@ -321,7 +321,7 @@ export function accountContract(createEngine: EngineFactory): void {
       const alive = await keep(scriptedOrigin(answer, 'alive'))
       const gone = await keep(rawOrigin(() => {}, 'gone'))
       await gone.close()
-      const { port } = await edgeTo([gone.target, alive.target], {}, told)
+      const { port } = await engineTo([gone.target, alive.target], {}, told)
       const client = await RawClient.connect(port)
       client.write(`${handshake}early`)
       await client.read((text) => text.endsWith('first'))
@@ -344,7 +344,7 @@ export function accountContract(createEngine: EngineFactory): void {
       const reset = await keep(rawOrigin((connection) => connection.socket.destroy()))
       const told = services()
       const gate = new ScriptedGate((route, facts) => (facts.path === '/no' ? { kind: 'answer', answer: localAnswer(403, 'no') } : plan(route)))
-      const { port } = await edgeTo([reset.target], {}, { ...told, gate })
+      const { port } = await engineTo([reset.target], {}, { ...told, gate })
       await rawRequest(port, handshake)
       await rawRequest(port, handshake.replace('/chat', '/no'))
       await rawRequest(port, handshake.replace('app.test', 'other.test'))

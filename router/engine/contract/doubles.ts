@@ -1,4 +1,4 @@
-/** Services of an engine under test that decide nothing: every request passes, the least loaded target serves it, nothing is recorded. */
+/** Minimal services for testing an engine: every request passes, the least loaded target serves it, nothing is recorded. */
 import type { Target } from '@/shared/route-table'
 import type { Admission, Gate, LocalAnswer, RequestFacts } from '../../gate/gate'
 import { problemAnswer } from '../../gate/problem-answer'
@@ -8,7 +8,7 @@ import type { Problem } from '../../pages/pages'
 import { sameTarget } from '../../targets/target-state'
 import { type Lease, noTargetProblem, type TargetAsk, type Targets } from '../../targets/targets'
 
-/** Lets everything through: an engine under test, and what is left when no route asks for anything. */
+/** A gate that forwards every request unchanged. */
 export class OpenGate implements Gate {
   #table: HostTable
 
@@ -42,14 +42,14 @@ export class OpenGate implements Gate {
   }
 }
 
-/** Notes nothing: for engines under test. */
+/** An observer that records nothing. */
 export const silentObserver: Observer = { end: () => {}, close: async () => {} }
 
-/** Requests and upgraded connections open towards each instance, whatever table sent them there. */
+/** Counts open requests and upgraded connections by instance, independent of the route table. */
 export class InFlight {
   readonly #counts = new Map<string, number>()
 
-  /** Counts one in; the returned function counts it out, once. */
+  /** Increments the count; the returned function decrements it once. */
   acquire(instanceId: string): () => void {
     this.#counts.set(instanceId, this.of(instanceId) + 1)
     let open = true
@@ -71,10 +71,10 @@ export class InFlight {
   }
 }
 
-/** Advanced with each pick on a route, so that equally loaded targets take turns. */
+/** Incremented with each pick on a route: round-robin among equally loaded targets. */
 const turns = new WeakMap<LiveRoute, number>()
 
-/** The target with the fewest requests in flight; equals take turns. `tried` is chosen only when there is no other. */
+/** Picks the target with the fewest requests in flight, round-robin among equals. `tried` is picked only as the last resort. */
 export function pickTarget(route: LiveRoute, inFlight: InFlight, tried?: Target): Target | undefined {
   const { targets } = route
   let best: Target | undefined
@@ -93,7 +93,7 @@ export function pickTarget(route: LiveRoute, inFlight: InFlight, tried?: Target)
   return best ?? (tried && targets.find((target) => sameTarget(target, tried)))
 }
 
-/** The simplest `Targets`: fewest in flight, equals take turns; nothing is ejected, nothing waits. */
+/** Minimal `Targets`: fewest requests in flight, no ejection, no queue. */
 export class LeastLoaded implements Targets {
   readonly #counts = new InFlight()
 

@@ -3,11 +3,11 @@ import { describe, expect, test } from 'vitest'
 import { start } from '@/shared/node/exec'
 import type { Target } from '@/shared/route-table'
 import type { EngineFactory } from '../engine'
-import { useEdge } from './harness'
+import { useEngine } from './harness'
 import { RecordingTargets } from './scripted'
 import { hostTable, httpOrigin, type OriginConnection, RawClient, rawOrigin, rawRequest, request, routeTo, scriptedOrigin, until } from './testing'
 
-/** A port on which nobody listens. */
+/** Returns a port without a listener. */
 async function freePort(): Promise<number> {
   const server = net.createServer()
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -16,7 +16,7 @@ async function freePort(): Promise<number> {
   return port
 }
 
-/** A listener that is frozen with its queue full: the kernel drops further connection attempts, as a dead machine would. */
+/** A stopped listener with a full queue: the kernel drops further connection attempts, as if the machine were down. */
 async function blackHole(): Promise<{ target: Target; close(): Promise<void> }> {
   const script = "const s=require('net').createServer().listen({port:0,host:'127.0.0.1',backlog:1},()=>{console.log(s.address().port)})"
   const child = start([process.execPath, '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] })
@@ -42,11 +42,11 @@ function drop(connection: OriginConnection): null {
 
 export function faultContract(createEngine: EngineFactory): void {
   describe('faults of an instance', () => {
-    const { keep, edgeTo, edgeWith } = useEdge(createEngine)
+    const { keep, engineTo, engineWith } = useEngine(createEngine)
 
-    /** Checks status, words and that nothing stays counted, for a browser and for a tool. */
+    /** Checks status and text of the error page for a browser and a tool, and that no request remains counted. */
     const expectPage = async (targets: Target[], status: number, words: RegExp) => {
-      const { engine, port } = await edgeTo(targets)
+      const { engine, port } = await engineTo(targets)
       const json = await request({ port, headers: { Accept: 'application/json' } })
       expect(json.status).toBe(status)
       const { error } = JSON.parse(json.body.toString())
@@ -110,7 +110,7 @@ export function faultContract(createEngine: EngineFactory): void {
     ]
     test.each(cut)('an answer %s breaks the connection: the client knows that it is incomplete', async (_what, act) => {
       const origin = await keep(rawOrigin(act))
-      const { engine, port } = await edgeTo([origin.target])
+      const { engine, port } = await engineTo([origin.target])
       const text = await rawRequest(port, 'GET / HTTP/1.1\r\nHost: app.test\r\n\r\n')
       expect(text).toMatch(/^HTTP\/1.1 200 /)
       expect(text).toContain('half')
@@ -123,13 +123,13 @@ export function faultContract(createEngine: EngineFactory): void {
       const served = new Set<OriginConnection>()
       const origin = await keep(
         scriptedOrigin((head, connection) => {
-          // The first request of a connection is answered; the second finds it closed, as after an idle time-out of the instance.
+          // The first request of a connection is answered; then the connection closes, as after an idle timeout of the instance.
           if (served.has(connection) || head.startsWith('POST')) return drop(connection)
           served.add(connection)
           return 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
         }),
       )
-      const { port } = await edgeTo([origin.target])
+      const { port } = await engineTo([origin.target])
       for (let i = 0; i < 6; i++) expect((await request({ port })).status).toBe(200)
     })
 
@@ -144,7 +144,7 @@ export function faultContract(createEngine: EngineFactory): void {
           return 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
         }),
       )
-      const { port } = await edgeTo([origin.target])
+      const { port } = await engineTo([origin.target])
       await request({ port })
       expect((await request({ port, method: 'POST' })).status).toBe(502)
       await request({ port })
@@ -156,21 +156,21 @@ export function faultContract(createEngine: EngineFactory): void {
 
     test('a reset on a new connection is not repeated', async () => {
       const origin = await keep(rawOrigin((connection) => connection.socket.destroy()))
-      const { port } = await edgeTo([origin.target])
+      const { port } = await engineTo([origin.target])
       expect((await request({ port })).status).toBe(502)
       expect(origin.connections).toHaveLength(1)
     })
 
     test('an instance that refuses is passed over when there is another', async () => {
       const alive = await keep(httpOrigin((_req, res) => res.end('alive'), 'alive'))
-      const { port } = await edgeTo([{ instanceId: 'dead', host: '127.0.0.1', port: await freePort() }, alive.target])
+      const { port } = await engineTo([{ instanceId: 'dead', host: '127.0.0.1', port: await freePort() }, alive.target])
       for (let i = 0; i < 6; i++) expect((await request({ port })).body.toString()).toBe('alive')
     })
 
     test('one to which there is no connection in time, too: nothing of the request was sent, whatever its method', async () => {
       const hole = await keep(blackHole())
       const alive = await keep(httpOrigin((_req, res) => res.end('alive'), 'alive'))
-      const { port } = await edgeTo([hole.target, alive.target])
+      const { port } = await engineTo([hole.target, alive.target])
       const posts = await Promise.all(Array.from({ length: 4 }, () => request({ port, method: 'POST' })))
       expect(posts.map((answer) => answer.body.toString())).toEqual(Array.from({ length: 4 }, () => 'alive'))
     })
@@ -181,14 +181,14 @@ export function faultContract(createEngine: EngineFactory): void {
     ])('in the newest table: %s', async (_what, projectId, status) => {
       const alive = await keep(httpOrigin((_req, res) => res.end('alive'), 'alive'))
       const gone = { instanceId: 'gone', host: '127.0.0.1', port: await freePort() }
-      // The table changes between the decision and the connection.
+      // The table changes between the choice of the target and the connection.
       const targets = new RecordingTargets()
       const acquire = targets.acquire.bind(targets)
       targets.acquire = (route, ask) => {
         engine.apply(hostTable([routeTo('app.test', [alive.target], { projectId })]))
         return acquire(route, ask)
       }
-      const { engine, port } = await edgeTo([gone], {}, { targets })
+      const { engine, port } = await engineTo([gone], {}, { targets })
       expect((await request({ port })).status).toBe(status)
       expect(targets.outcomes.map(({ kind }) => kind)).toEqual(status === 200 ? ['fault', 'answered'] : ['fault'])
     })
@@ -196,7 +196,7 @@ export function faultContract(createEngine: EngineFactory): void {
     test('a failing app leaves its neighbour alone', async () => {
       const hung = await keep(rawOrigin(() => {}, 'hung'))
       const fine = await keep(httpOrigin((_req, res) => res.end('fine'), 'fine'))
-      const { port } = await edgeWith([routeTo('hung.test', [hung.target]), routeTo('fine.test', [fine.target])])
+      const { port } = await engineWith([routeTo('hung.test', [hung.target]), routeTo('fine.test', [fine.target])])
       const waiting = Array.from({ length: 50 }, () => request({ port, host: 'hung.test' }))
       for (let i = 0; i < 20; i++) expect((await request({ port, host: 'fine.test' })).status).toBe(200)
       expect((await Promise.all(waiting)).every((answer) => answer.status === 504)).toBe(true)
@@ -208,7 +208,7 @@ export function faultContract(createEngine: EngineFactory): void {
       ['failed', 503, /failed/],
       ['live', 503, /no running instance/],
     ] as const)('a route that is %s and has no target: %d with its reason', async (state, status, words) => {
-      const { port } = await edgeWith([routeTo('app.test', [], { state, projectName: '<b>shop</b>' })])
+      const { port } = await engineWith([routeTo('app.test', [], { state, projectName: '<b>shop</b>' })])
       const answer = await request({ port, headers: { Accept: 'text/html' } })
       expect(answer.status).toBe(status)
       expect(answer.body.toString()).toMatch(words)
@@ -216,7 +216,7 @@ export function faultContract(createEngine: EngineFactory): void {
     })
 
     test('an unknown host: 404 that names it', async () => {
-      const { port } = await edgeWith([])
+      const { port } = await engineWith([])
       const answer = await request({ port, host: 'nobody.test', method: 'POST', body: 'x'.repeat(100_000), headers: { Accept: 'text/html' } })
       expect(answer.status).toBe(404)
       expect(answer.body.toString()).toContain('nobody.test')
@@ -225,10 +225,10 @@ export function faultContract(createEngine: EngineFactory): void {
   })
 
   describe('slow clients', () => {
-    const { keep, edgeTo } = useEdge(createEngine)
+    const { keep, engineTo } = useEngine(createEngine)
 
     test('a head that does not end is given up', async () => {
-      const { port } = await edgeTo([])
+      const { port } = await engineTo([])
       const client = await RawClient.connect(port)
       client.write('GET / HTTP/1.1\r\nHost: app')
       expect(await client.read()).toMatch(/^HTTP\/1.1 408 |^$/)
@@ -237,7 +237,7 @@ export function faultContract(createEngine: EngineFactory): void {
 
     test('a body that stops coming is given up', async () => {
       const origin = await keep(httpOrigin((req) => req.resume()))
-      const { engine, port } = await edgeTo([origin.target], { upstreamTimeoutMs: 20_000 })
+      const { engine, port } = await engineTo([origin.target], { upstreamTimeoutMs: 20_000 })
       const client = await RawClient.connect(port)
       client.write('POST / HTTP/1.1\r\nHost: app.test\r\nContent-Length: 100\r\n\r\nhalf')
       expect(await client.read()).toMatch(/^HTTP\/1.1 408 |^$/)
@@ -247,7 +247,7 @@ export function faultContract(createEngine: EngineFactory): void {
 
     test('a client that does not read its answer is given up', async () => {
       const origin = await keep(httpOrigin((_req, res) => res.end(Buffer.alloc(64 * 1024 * 1024))))
-      const { engine, port } = await edgeTo([origin.target], { upstreamTimeoutMs: 60_000 })
+      const { engine, port } = await engineTo([origin.target], { upstreamTimeoutMs: 60_000 })
       const client = await RawClient.connect(port)
       client.socket.pause()
       client.write('GET / HTTP/1.1\r\nHost: app.test\r\n\r\n')

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import type { Admission, LocalAnswer, RequestFacts } from '../../gate/gate'
 import type { LiveRoute } from '../../match/host-table'
 import type { EngineFactory } from '../engine'
-import { useEdge } from './harness'
+import { useEngine } from './harness'
 import { localAnswer, plan, ScriptedGate, scriptedFilter } from './scripted'
 import { httpOrigin, RawClient, rawOrigin, rawRequest, request, routeTo, scriptedOrigin, until } from './testing'
 
@@ -14,11 +14,11 @@ const handshake =
 
 export function gateContract(createEngine: EngineFactory): void {
   describe('what the gate decides', () => {
-    const { keep, edgeTo, edgeWith } = useEdge(createEngine)
+    const { keep, engineTo, engineWith } = useEngine(createEngine)
     const gated = async (admit: (route: LiveRoute, facts: RequestFacts) => Admission | Promise<Admission>, answer = 'app') => {
       const origin = await keep(httpOrigin((req, res) => req.resume().once('end', () => res.end(answer))))
       const gate = new ScriptedGate(admit)
-      return { origin, gate, ...(await edgeTo([origin.target], {}, { gate })) }
+      return { origin, gate, ...(await engineTo([origin.target], {}, { gate })) }
     }
 
     test('it is told the facts of a request as rules read them', async () => {
@@ -155,7 +155,7 @@ export function gateContract(createEngine: EngineFactory): void {
       const gate = new ScriptedGate((route, facts) =>
         facts.path === '/closed' ? { kind: 'problem', problem: { kind: 'stopped', host: facts.host, projectName: 'shop' } } : plan(route),
       )
-      const { port } = await edgeWith([routeTo('app.test', [dead.target]), routeTo('empty.test', [])], {}, { gate })
+      const { port } = await engineWith([routeTo('app.test', [dead.target]), routeTo('empty.test', [])], {}, { gate })
       const statuses = [
         await request({ port }),
         await request({ port }),
@@ -176,7 +176,7 @@ export function gateContract(createEngine: EngineFactory): void {
 
     test('a host without route is the gate’s to answer', async () => {
       const gate = new ScriptedGate(undefined, () => ({ kind: 'answer', answer: localAnswer(200, 'token.key') }))
-      const { port } = await edgeWith([], {}, { gate })
+      const { port } = await engineWith([], {}, { gate })
       expect((await request({ port, host: 'new.test', path: '/.well-known/acme-challenge/token' })).body.toString()).toBe('token.key')
     })
 
@@ -207,7 +207,7 @@ export function gateContract(createEngine: EngineFactory): void {
           responseHeaders: { remove: ['x-powered-by'], set: [['cache-control', 'b']], append: [['Vary', 'B']] },
         })
       })
-      const { port } = await edgeWith([routeTo('app.test', [mine.target]), routeTo('other.test', [theirs.target])], {}, { gate })
+      const { port } = await engineWith([routeTo('app.test', [mine.target]), routeTo('other.test', [theirs.target])], {}, { gate })
       await request({ port, host: 'other.test' })
       const answer = await rawRequest(
         port,
@@ -230,7 +230,7 @@ export function gateContract(createEngine: EngineFactory): void {
       const gate = new ScriptedGate((route) =>
         plan(route, { outside: { scheme: 'http', address: '127.0.0.1', port: outside.port, hostname: 'api.example.test' } }),
       )
-      const { port } = await edgeTo([], {}, { gate })
+      const { port } = await engineTo([], {}, { gate })
       expect((await request({ port })).body.toString()).toBe('outside')
       expect(outside.text()).toMatch(new RegExp(`\\r\\nHost: api.example.test:${outside.port}\\r\\n`, 'i'))
       expect(outside.text().match(/\r\nhost:/gi)).toHaveLength(1)
@@ -260,7 +260,7 @@ export function gateContract(createEngine: EngineFactory): void {
         if (next === 'problem') return { kind: 'problem', problem: { kind: 'stopped', host: facts.host, projectName: 'shop' } }
         return plan(route, { target: '/inner', responseHeaders: { remove: ['x-inner', 'upgrade'], set: [['X-Outer', '1']], append: [] } })
       })
-      const { port } = await edgeTo([origin.target], {}, { gate })
+      const { port } = await engineTo([origin.target], {}, { gate })
       const refused = await rawRequest(port, handshake, (text) => text.endsWith('who?'))
       expect(refused).toMatch(/^HTTP\/1.1 401 Unauthorized\r\n/)
       next = 'problem'
@@ -277,11 +277,11 @@ export function gateContract(createEngine: EngineFactory): void {
   })
 
   describe('filters of answers', () => {
-    const { keep, edgeTo } = useEdge(createEngine)
+    const { keep, engineTo } = useEngine(createEngine)
     const filtered = async (filter: ReturnType<typeof scriptedFilter>, answer: string) => {
       const origin = await keep(scriptedOrigin(answer))
       const gate = new ScriptedGate((route) => plan(route, { filter, responseHeaders: { remove: [], set: [['X-Edited', '1']], append: [] } }))
-      return { origin, ...(await edgeTo([origin.target], {}, { gate })) }
+      return { origin, ...(await engineTo([origin.target], {}, { gate })) }
     }
 
     test.each([
@@ -376,7 +376,7 @@ export function gateContract(createEngine: EngineFactory): void {
     test('a filter hears when no answer came at all', async () => {
       const filter = scriptedFilter(() => null)
       const origin = await keep(rawOrigin((connection) => connection.socket.destroy()))
-      const { port } = await edgeTo([origin.target], {}, { gate: new ScriptedGate((route) => plan(route, { filter })) })
+      const { port } = await engineTo([origin.target], {}, { gate: new ScriptedGate((route) => plan(route, { filter })) })
       expect((await request({ port })).status).toBe(502)
       await until('the filter heard', () => filter.aborted === 1)
     })

@@ -5,15 +5,15 @@ import type { EngineLimits } from '../../env'
 import type { Engine, EngineFactory, EngineOptions, EngineServices } from '../engine'
 import { type Closable, hostTable, openServices, quietLog, routeTo, testLimits } from './testing'
 
-export interface Edge {
+export interface TestEngine {
   engine: Engine
   port: number
 }
 
-type EdgeServices = Partial<EngineServices & Pick<EngineOptions, 'trusts'>>
+type TestServices = Partial<EngineServices & Pick<EngineOptions, 'trusts'>>
 
 /** Opens engines and origins for one test and closes them after it. Call inside a `describe`. */
-export function useEdge(createEngine: EngineFactory) {
+export function useEngine(createEngine: EngineFactory) {
   const open: Closable[] = []
   afterEach(async () => {
     for (const thing of open.splice(0).reverse()) await thing.close()
@@ -23,21 +23,21 @@ export function useEdge(createEngine: EngineFactory) {
     open.push(kept)
     return kept
   }
-  /** `services` replaces some of those that let everything through. */
-  const edgeWith = async (routes: Route[], limits: Partial<EngineLimits> = {}, services: EdgeServices = {}): Promise<Edge> => {
+  /** `services` replaces the minimal services. */
+  const engineWith = async (routes: Route[], limits: Partial<EngineLimits> = {}, services: TestServices = {}): Promise<TestEngine> => {
     const table = hostTable(routes)
     const all = { ...openServices(table), ...services }
     const engine = await keep(createEngine({ limits: { ...testLimits, ...limits }, table, log: quietLog, ...all }))
     const { port } = await engine.listen({ host: '127.0.0.1', port: 0, reusePort: false })
     return { engine, port }
   }
-  /** An engine with one route, `app.test`. */
-  const edgeTo = (targets: Target[], limits?: Partial<EngineLimits>, services?: EdgeServices) =>
-    edgeWith([routeTo('app.test', targets)], limits, services)
-  return { keep, edgeWith, edgeTo }
+  /** Starts an engine with one route, `app.test`. */
+  const engineTo = (targets: Target[], limits?: Partial<EngineLimits>, services?: TestServices) =>
+    engineWith([routeTo('app.test', targets)], limits, services)
+  return { keep, engineWith, engineTo }
 }
 
-/** Local ports of the sockets whose keep-alive is turned on from now on, until `restore`. */
+/** Collects the local ports of sockets that enable keep-alive, until `restore`. */
 export function watchKeepAlive(): { ports: number[]; restore(): void } {
   const ports: number[] = []
   const original = net.Socket.prototype.setKeepAlive

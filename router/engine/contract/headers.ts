@@ -1,18 +1,18 @@
 import { describe, expect, test } from 'vitest'
 import type { EngineFactory } from '../engine'
 import { untrustedNames } from '../headers/untrusted-names'
-import { useEdge } from './harness'
+import { useEngine } from './harness'
 import { rawRequest, request, scriptedOrigin } from './testing'
 
 const ok = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
 
 export function headerContract(createEngine: EngineFactory): void {
   describe('headers', () => {
-    const { keep, edgeTo } = useEdge(createEngine)
-    /** The header lines the instance receives for these header lines of a client. */
+    const { keep, engineTo } = useEngine(createEngine)
+    /** The header lines that an instance receives when a client sends `lines`. */
     const received = async (...lines: string[]) => {
       const origin = await keep(scriptedOrigin(ok))
-      const { port } = await edgeTo([origin.target])
+      const { port } = await engineTo([origin.target])
       const answer = await rawRequest(port, ['GET / HTTP/1.1', ...lines, '', ''].join('\r\n'), (text) => text.endsWith('ok'))
       return { port, answer, head: origin.text().split('\r\n').slice(1) }
     }
@@ -82,7 +82,7 @@ export function headerContract(createEngine: EngineFactory): void {
 
     test('trailers say nothing either that only the router may say', async () => {
       const origin = await keep(scriptedOrigin((head) => (head.includes('POST') ? ok : null)))
-      const { port } = await edgeTo([origin.target])
+      const { port } = await engineTo([origin.target])
       const trailers = ['Proxy: evil', 'X-Forwarded-For: evil', 'x_forwarded_for: evil', 'X_Real_IP: evil', 'Forwarded: evil', 'X-Invoke-Path: evil']
       const text = `POST / HTTP/1.1\r\nHost: app.test\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n${trailers.join('\r\n')}\r\n\r\n`
       expect(await rawRequest(port, text, (answer) => answer.endsWith('ok'))).toMatch(/^HTTP\/1.1 200 /)
@@ -94,7 +94,7 @@ export function headerContract(createEngine: EngineFactory): void {
       const origin = await keep(
         scriptedOrigin(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n${trailers.join('\r\n')}\r\n\r\n`),
       )
-      const { port } = await edgeTo([origin.target])
+      const { port } = await engineTo([origin.target])
       const answer = await request({ port })
       expect(answer.body.toString()).toBe('abc')
       expect(answer.trailers).toEqual({ 'x-sum': '6' })
@@ -131,7 +131,7 @@ export function headerContract(createEngine: EngineFactory): void {
 
     test.each(['Host', 'content-length', 'close, Content-Length'])('a Connection that names %s is refused', async (names) => {
       const origin = await keep(scriptedOrigin(ok))
-      const { port } = await edgeTo([origin.target])
+      const { port } = await engineTo([origin.target])
       expect(await rawRequest(port, `POST / HTTP/1.1\r\nHost: app.test\r\nConnection: ${names}\r\nContent-Length: 2\r\n\r\nhi`)).toMatch(
         /^HTTP\/1.1 400 /,
       )
@@ -152,7 +152,7 @@ export function headerContract(createEngine: EngineFactory): void {
           'HTTP/1.1 200 OK\r\nConnection: X-Inner\r\nX-Inner: 1\r\nKeep-Alive: timeout=9\r\nX-Request-Id: theirs\r\nX-Switchyard-A: 1\r\nX-Kept: 1\r\nContent-Length: 2\r\n\r\nok',
         ),
       )
-      const { port } = await edgeTo([origin.target])
+      const { port } = await engineTo([origin.target])
       const text = await rawRequest(port, 'GET / HTTP/1.1\r\nHost: app.test\r\nConnection: close\r\n\r\n')
       expect(text).not.toMatch(/inner|theirs|timeout=9|switchyard/i)
       expect(text).toMatch(/X-Kept: 1/)

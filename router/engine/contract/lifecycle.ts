@@ -1,22 +1,22 @@
 import http from 'node:http'
 import { describe, expect, test } from 'vitest'
 import type { EngineFactory } from '../engine'
-import { useEdge } from './harness'
+import { useEngine } from './harness'
 import { hostTable, httpOrigin, testLimits as limits, openServices, quietLog, RawClient, request, routeTo, until } from './testing'
 
 export function lifecycleContract(createEngine: EngineFactory): void {
   describe('tables and ends', () => {
-    const { keep, edgeTo } = useEdge(createEngine)
+    const { keep, engineTo } = useEngine(createEngine)
 
     test('a table that is swapped under load costs no request, and new ones go to the new instance at once', async () => {
-      // A slow answer every so often: some requests are under way at each switch.
+      // Some responses are slow, so that requests are in flight at each switch.
       const answerAs = (name: string) => (req: http.IncomingMessage, res: http.ServerResponse) => {
         req.resume()
         setTimeout(() => res.end(name), Math.random() < 0.2 ? 20 : 0)
       }
       const blue = await keep(httpOrigin(answerAs('blue'), 'blue'))
       const green = await keep(httpOrigin(answerAs('green'), 'green'))
-      const { engine, port } = await edgeTo([blue.target])
+      const { engine, port } = await engineTo([blue.target])
       const agent = new http.Agent({ keepAlive: true })
       let running = true
       let served = 0
@@ -53,7 +53,7 @@ export function lifecycleContract(createEngine: EngineFactory): void {
           finish = () => res.end(' whole')
         }, 'old'),
       )
-      const { engine, port } = await edgeTo([old.target])
+      const { engine, port } = await engineTo([old.target])
       const slow = request({ port, path: '/slow' })
       await until('the slow request is under way', () => finish !== undefined)
       await request({ port })
@@ -76,7 +76,7 @@ export function lifecycleContract(createEngine: EngineFactory): void {
           else res.end('quick')
         }),
       )
-      const { engine, port } = await edgeTo([origin.target], { upstreamTimeoutMs: 20_000 })
+      const { engine, port } = await engineTo([origin.target], { upstreamTimeoutMs: 20_000 })
       const idle = await RawClient.connect(port)
       idle.write('GET / HTTP/1.1\r\nHost: app.test\r\n\r\n')
       await idle.read((text) => text.endsWith('quick'))
@@ -102,7 +102,7 @@ export function lifecycleContract(createEngine: EngineFactory): void {
 
     test('drain: a busy keep-alive client loses no request', async () => {
       const origin = await keep(httpOrigin((_req, res) => res.end('quick')))
-      const { engine, port } = await edgeTo([origin.target])
+      const { engine, port } = await engineTo([origin.target])
       const client = await RawClient.connect(port)
       const ask = 'GET / HTTP/1.1\r\nHost: app.test\r\n\r\n'
       client.write(ask)
@@ -118,7 +118,7 @@ export function lifecycleContract(createEngine: EngineFactory): void {
 
     test('drain: who closes the engine meanwhile ends it at once', async () => {
       const origin = await keep(httpOrigin(() => {}))
-      const { engine, port } = await edgeTo([origin.target], { upstreamTimeoutMs: 20_000 })
+      const { engine, port } = await engineTo([origin.target], { upstreamTimeoutMs: 20_000 })
       const hung = request({ port }).catch((error: Error) => error)
       await until('the request is under way', () => engine.inFlight(['app']).app === 1)
       const drained = engine.drain({ deadlineMs: 20_000, idleGraceMs: 10 })
@@ -130,7 +130,7 @@ export function lifecycleContract(createEngine: EngineFactory): void {
 
     test('drain: what is still open at the deadline is cut', async () => {
       const origin = await keep(httpOrigin(() => {}))
-      const { engine, port } = await edgeTo([origin.target], { upstreamTimeoutMs: 20_000 })
+      const { engine, port } = await engineTo([origin.target], { upstreamTimeoutMs: 20_000 })
       const hung = request({ port }).catch((error: Error) => error)
       await until('the request is under way', () => engine.inFlight(['app']).app === 1)
       expect(await engine.drain({ deadlineMs: 100, idleGraceMs: 10 })).toEqual({ cut: 1 })

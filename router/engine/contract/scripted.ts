@@ -1,4 +1,4 @@
-/** Services of an engine under test that do as they are told and remember what they were told. */
+/** Scripted services for testing an engine: they follow a script and record all calls. */
 import type { Admission, AnswerFilter, ForwardPlan, Gate, LocalAnswer, RequestFacts } from '../../gate/gate'
 import { problemAnswer } from '../../gate/problem-answer'
 import type { LiveRoute } from '../../match/host-table'
@@ -7,7 +7,7 @@ import type { Problem } from '../../pages/pages'
 import type { Lease, Outcome, TargetAsk, Targets } from '../../targets/targets'
 import { InFlight, pickTarget } from './doubles'
 
-/** A plan that forwards, changed by `parts`. */
+/** A forward plan with changes in `parts`. */
 export const plan = (route: LiveRoute, parts: Partial<ForwardPlan> = {}): ForwardPlan => ({
   kind: 'forward',
   route,
@@ -20,7 +20,7 @@ export const plan = (route: LiveRoute, parts: Partial<ForwardPlan> = {}): Forwar
   ...parts,
 })
 
-/** An answer of the gate's. */
+/** A response of the gate. */
 export function localAnswer(status: number, body: string, headers: [string, string][] = [], parts: Partial<LocalAnswer> = {}): LocalAnswer {
   const bytes = Buffer.from(body)
   return { status, headers: [...headers, ['Content-Length', String(bytes.length)]], body: bytes, cache: 'none', why: 'rule', ...parts }
@@ -49,7 +49,7 @@ export class ScriptedGate implements Gate {
     return this.#unknown(facts)
   }
 
-  /** Every other page comes late, as one from disk would. */
+  /** Every second page is asynchronous, like a page read from disk. */
   problem(problem: Problem, route: LiveRoute | null, facts: RequestFacts): LocalAnswer | Promise<LocalAnswer> {
     this.problems.push(problem)
     const answer = problemAnswer(problem, facts.requestId, facts.header('accept'), '')
@@ -58,11 +58,11 @@ export class ScriptedGate implements Gate {
   }
 }
 
-/** Remembers the end of every request. */
+/** Records the end of every request. */
 export class CountingObserver implements Observer {
   readonly ends: (Omit<FinishedRequest, 'describe'> & { words: ReturnType<FinishedRequest['describe']> })[] = []
 
-  // A request is told by one object, which the engine may use again: everything is copied.
+  // Copy the fields: the engine may reuse the object.
   end(request: FinishedRequest): void {
     const { route, instanceId, status, durationMs, upstreamMs, bytesIn, bytesOut, cache, reason } = request
     this.ends.push({ route, instanceId, status, durationMs, upstreamMs, bytesIn, bytesOut, cache, reason, words: request.describe() })
@@ -71,10 +71,10 @@ export class CountingObserver implements Observer {
   async close(): Promise<void> {}
 }
 
-/** Least loaded, and remembers each lease; `hold` makes requests wait until `let` is called. */
+/** Picks the least loaded target and records each lease; `hold` makes requests wait until `let` is called. */
 export class RecordingTargets implements Targets {
   readonly asks: TargetAsk[] = []
-  /** Outcomes in the order they came: a lease that counts twice is there twice. */
+  /** Outcomes in order; a lease that ends twice appears twice. */
   readonly outcomes: Outcome[] = []
   readonly waiting: { let: () => void; signal: AbortSignal | undefined }[] = []
   leases = 0
@@ -110,7 +110,7 @@ export class RecordingTargets implements Targets {
   close(): void {}
 }
 
-/** A filter as the cache or compression would be: `onHead` as given, and whether it was aborted. */
+/** A filter with the given `onHead`, like the cache or compression; records whether it was aborted. */
 export function scriptedFilter(onHead: AnswerFilter['onHead']): AnswerFilter & { aborted: number; heads: [string, string][][] } {
   const filter = {
     aborted: 0,

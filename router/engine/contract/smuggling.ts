@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest'
 import type { EngineFactory } from '../engine'
-import { useEdge } from './harness'
+import { useEngine } from './harness'
 import { RawClient, rawRequest, scriptedOrigin, until } from './testing'
 
 const inner = 'GET /smuggled HTTP/1.1\r\nHost: app.test\r\n\r\n'
 const head = (lines: string[], first = 'POST / HTTP/1.1') => [first, 'Host: app.test', ...lines, '', ''].join('\r\n')
 
-/** Requests that two servers could read in two ways. None may reach an instance; a few break off in the middle of a body. */
+/** Ambiguous requests. None may reach an instance; some break off in the middle of a body. */
 const refused: Record<string, string> = {
   'Content-Length beside Transfer-Encoding': `${head(['Content-Length: 5', 'Transfer-Encoding: chunked'])}0\r\n\r\n${inner}`,
   'Transfer-Encoding beside Content-Length': `${head(['Transfer-Encoding: chunked', 'Content-Length: 5'])}0\r\n\r\n${inner}`,
@@ -64,7 +64,7 @@ const refused: Record<string, string> = {
   'a head too large': head([`X-Big: ${'a'.repeat(40_000)}`], 'GET / HTTP/1.1'),
 }
 
-/** Bodies whose framing turns out false after the head was forwarded: the instance must see them break off, never end. */
+/** Bodies with invalid framing after a valid head: the instance must see the connection break, never a complete body. */
 const brokenBodies: Record<string, string> = {
   'a chunk size with 0x': '0x5\r\nhello\r\n0\r\n\r\n',
   'a chunk size with underscore': '0_2\r\nhello\r\n0\r\n\r\n',
@@ -81,12 +81,12 @@ const brokenBodies: Record<string, string> = {
 
 export function smugglingContract(createEngine: EngineFactory): void {
   describe('smuggling', () => {
-    const { keep, edgeTo } = useEdge(createEngine)
+    const { keep, engineTo } = useEngine(createEngine)
     const ok = () => scriptedOrigin('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
 
     test.each(Object.entries(refused))('%s is refused, and not a byte of it reaches an instance', async (_what, bytes) => {
       const origin = await keep(ok())
-      const { port } = await edgeTo([origin.target])
+      const { port } = await engineTo([origin.target])
       const text = await rawRequest(port, bytes)
       expect(text).toMatch(/^HTTP\/1.1 (400|405|431|501|505) /)
       expect(text.match(/HTTP\/1\.1 \d/g)).toHaveLength(1)
@@ -95,19 +95,19 @@ export function smugglingContract(createEngine: EngineFactory): void {
 
     test('the HTTP/2 preface is refused, or answered in HTTP/2; never read as a request', async () => {
       const origin = await keep(ok())
-      const { port } = await edgeTo([origin.target])
+      const { port } = await engineTo([origin.target])
       const text = await rawRequest(port, 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', (bytes) => bytes.charCodeAt(3) === 4)
-      // A SETTINGS frame: its type is the fourth byte.
+      // A SETTINGS frame of HTTP/2 has type 4 in its fourth byte.
       if (text.charCodeAt(3) !== 4) expect(text).toMatch(/^HTTP\/1.1 (400|405|501|505) /)
       expect(origin.text()).toBe('')
     })
 
     test.each(Object.entries(brokenBodies))('%s ends both connections', async (_what, body) => {
-      // This origin answers only a body that ended.
+      // This origin responds only after a complete body.
       const origin = await keep(
         scriptedOrigin((_head, connection) => (connection.bytes.includes('\r\n0\r\n\r\n') ? 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok' : null)),
       )
-      const { port } = await edgeTo([origin.target])
+      const { port } = await engineTo([origin.target])
       const client = await RawClient.connect(port)
       client.write(`${head(['Transfer-Encoding: chunked'])}${body}`)
       const text = await client.read()
@@ -120,7 +120,7 @@ export function smugglingContract(createEngine: EngineFactory): void {
 
     test('a WebSocket handshake with a body stays a plain request', async () => {
       const origin = await keep(ok())
-      const { port } = await edgeTo([origin.target])
+      const { port } = await engineTo([origin.target])
       const bytes = `${head(['Connection: Upgrade', 'Upgrade: websocket', `Content-Length: ${inner.length}`], 'GET / HTTP/1.1')}${inner}`
       await rawRequest(port, bytes, (text) => text.endsWith('ok'))
       expect(origin.text()).toMatch(new RegExp(`content-length: ${inner.length}\r\n`, 'i'))
@@ -129,7 +129,7 @@ export function smugglingContract(createEngine: EngineFactory): void {
 
     test('pipelined requests are answered in order, each by its own answer', async () => {
       const origin = await keep(scriptedOrigin((text) => `HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n${/GET \/(..)/.exec(text)?.[1]}`))
-      const { port } = await edgeTo([origin.target])
+      const { port } = await engineTo([origin.target])
       const bytes = ['aa', 'bb', 'cc']
         .map((name) => `GET /${name} HTTP/1.1\r\nHost: app.test\r\n${name === 'cc' ? 'Connection: close\r\n' : ''}\r\n`)
         .join('')
@@ -139,7 +139,7 @@ export function smugglingContract(createEngine: EngineFactory): void {
 
     test('OPTIONS * is answered by the router itself', async () => {
       const origin = await keep(ok())
-      const { port } = await edgeTo([origin.target])
+      const { port } = await engineTo([origin.target])
       const text = await rawRequest(port, head(['Connection: close'], 'OPTIONS * HTTP/1.1'))
       expect(text).toMatch(/^HTTP\/1.1 204 [\s\S]*\r\nAllow: GET, HEAD/)
       expect(origin.connections).toHaveLength(0)

@@ -3,16 +3,16 @@ import http from 'node:http'
 import { describe, expect, test } from 'vitest'
 import { defaultProjectRules } from '@/shared/project-rules'
 import type { EngineFactory } from '../engine'
-import { useEdge, watchKeepAlive } from './harness'
+import { useEngine, watchKeepAlive } from './harness'
 import { plan, ScriptedGate } from './scripted'
 import { httpOrigin, RawClient, request, scriptedOrigin, until } from './testing'
 
 const total = 100 * 1024 * 1024
 const block = Buffer.alloc(256 * 1024, 7)
-/** What kernels and streams on the way may hold; a router that buffers would take all of `total`. */
+/** Maximum bytes in buffers of kernels and streams. A router that buffers responses would read all of `total`. */
 const mostInFlight = 24 * 1024 * 1024
 
-/** Writes `total` bytes as fast as the other side takes them. */
+/** Writes `total` bytes with backpressure. */
 function pump(to: NodeJS.WritableStream, progress: { sent: number }): void {
   const more = () => {
     while (progress.sent < total) {
@@ -24,7 +24,7 @@ function pump(to: NodeJS.WritableStream, progress: { sent: number }): void {
   more()
 }
 
-/** Waits until `value` no longer changes: the sender is blocked. */
+/** Waits until `value` stops changing: the sender is blocked. */
 async function plateau(value: () => number): Promise<number> {
   let last = -1
   let since = Date.now()
@@ -41,13 +41,13 @@ async function plateau(value: () => number): Promise<number> {
 
 export function streamingContract(createEngine: EngineFactory): void {
   describe('streaming', () => {
-    const { keep, edgeTo } = useEdge(createEngine)
+    const { keep, engineTo } = useEngine(createEngine)
     const patient = { upstreamTimeoutMs: 20_000, clientIdleTimeoutMs: 20_000 }
 
     test('a 100 MB answer waits for a slow client instead of filling memory, and arrives whole', async () => {
       const progress = { sent: 0 }
       const origin = await keep(httpOrigin((_req, res) => pump(res, progress)))
-      const { port } = await edgeTo([origin.target], patient)
+      const { port } = await engineTo([origin.target], patient)
       const received = await new Promise<http.IncomingMessage>((resolve, reject) => {
         http.get({ port, host: '127.0.0.1', headers: { Host: 'app.test' }, agent: false }, resolve).on('error', reject)
       })
@@ -74,7 +74,7 @@ export function streamingContract(createEngine: EngineFactory): void {
           req.on('end', () => res.end(JSON.stringify({ size, sha256: hash.digest('hex') })))
         }),
       )
-      const { port } = await edgeTo([origin.target], patient)
+      const { port } = await engineTo([origin.target], patient)
       const progress = { sent: 0 }
       const answer = new Promise<string>((resolve, reject) => {
         const req = http.request({ port, host: '127.0.0.1', method: 'POST', headers: { Host: 'app.test' }, agent: false }, (res) => {
@@ -105,7 +105,7 @@ export function streamingContract(createEngine: EngineFactory): void {
           setTimeout(() => res.write('data: 1\n\n'), 100)
         }),
       )
-      const { port } = await edgeTo([origin.target])
+      const { port } = await engineTo([origin.target])
       const client = await RawClient.connect(port)
       client.write('GET / HTTP/1.1\r\nHost: app.test\r\n\r\n')
       await client.read((text) => text.includes('\r\n\r\n'))
@@ -127,7 +127,7 @@ export function streamingContract(createEngine: EngineFactory): void {
           if (req.url === '/midway') res.write('some')
         }),
       )
-      const { engine, port } = await edgeTo([origin.target], patient)
+      const { engine, port } = await engineTo([origin.target], patient)
       for (const path of ['/waiting', '/midway']) {
         const client = await RawClient.connect(port)
         client.write(`GET ${path} HTTP/1.1\r\nHost: app.test\r\n\r\n`)
@@ -148,7 +148,7 @@ export function streamingContract(createEngine: EngineFactory): void {
           })
         }),
       )
-      const { engine, port } = await edgeTo([origin.target], patient)
+      const { engine, port } = await engineTo([origin.target], patient)
       const client = await RawClient.connect(port)
       client.write('POST / HTTP/1.1\r\nHost: app.test\r\nContent-Length: 100\r\n\r\nhalf')
       await until('the request is at the instance', () => engine.inFlight(['app']).app === 1 && origin.open() === 1)
@@ -159,13 +159,13 @@ export function streamingContract(createEngine: EngineFactory): void {
 
     test('an answer before the end of the body reaches the client, and the connection to the instance is not reused', async () => {
       const origin = await keep(scriptedOrigin('HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nbig'))
-      const { engine, port } = await edgeTo([origin.target])
+      const { engine, port } = await engineTo([origin.target])
       const client = await RawClient.connect(port)
       client.write('POST / HTTP/1.1\r\nHost: app.test\r\nContent-Length: 1000000\r\n\r\nstart')
       expect(await client.read((text) => text.endsWith('big'))).toMatch(/^HTTP\/1.1 413 /)
       await until('nothing is in flight', () => engine.inFlight(['raw']).raw === 0)
       await until('the instance connection is closed', () => origin.connections[0]?.closed === true)
-      // What the client still sends is read and dropped for a while, then the connection is closed.
+      // The rest of the request is read and dropped for a while, then the connection is closed.
       await until('the client connection is closed', () => client.closed || client.socket.readableEnded)
       client.destroy()
       expect((await request({ port })).status).toBe(413)
@@ -183,7 +183,7 @@ export function streamingContract(createEngine: EngineFactory): void {
       'a stream of events (%s) may be silent for longer than an instance may',
       async (type) => {
         const origin = await keep(silent(type))
-        const { port } = await edgeTo([origin.target], { upstreamTimeoutMs: 300, clientIdleTimeoutMs: 300 })
+        const { port } = await engineTo([origin.target], { upstreamTimeoutMs: 300, clientIdleTimeoutMs: 300 })
         expect((await request({ port })).body.toString()).toBe('first later')
       },
     )
@@ -191,7 +191,7 @@ export function streamingContract(createEngine: EngineFactory): void {
     test('the connection of a client that waits for events is asked whether the client is there', async () => {
       const asked = watchKeepAlive()
       const origin = await keep(silent('text/event-stream'))
-      const { port } = await edgeTo([origin.target], { upstreamTimeoutMs: 300 })
+      const { port } = await engineTo([origin.target], { upstreamTimeoutMs: 300 })
       await request({ port })
       asked.restore()
       expect(asked.ports).toContain(port)
@@ -199,7 +199,7 @@ export function streamingContract(createEngine: EngineFactory): void {
 
     test('any other stream that is silent for too long is cut', async () => {
       const origin = await keep(silent('text/plain'))
-      const { port } = await edgeTo([origin.target], { upstreamTimeoutMs: 300 })
+      const { port } = await engineTo([origin.target], { upstreamTimeoutMs: 300 })
       await expect(request({ port })).rejects.toThrow()
     })
 
@@ -209,15 +209,15 @@ export function streamingContract(createEngine: EngineFactory): void {
 
     test('a project that allows more silence than the router gets it, before and within an answer', async () => {
       const slow = httpOrigin((req, res) => void setTimeout(() => res.end('slow'), req.url === '/' ? 1_600 : 0))
-      const edge = await edgeTo([(await keep(slow)).target], { upstreamTimeoutMs: 300 }, limitOf(10_000))
+      const edge = await engineTo([(await keep(slow)).target], { upstreamTimeoutMs: 300 }, limitOf(10_000))
       expect((await request(edge)).body.toString()).toBe('slow')
-      const streamed = await edgeTo([(await keep(silent('text/plain'))).target], { upstreamTimeoutMs: 300 }, limitOf(10_000))
+      const streamed = await engineTo([(await keep(silent('text/plain'))).target], { upstreamTimeoutMs: 300 }, limitOf(10_000))
       expect((await request(streamed)).body.toString()).toBe('first later')
     })
 
     test('a project that allows less gets that: 504 names its own limit', async () => {
       const origin = await keep(httpOrigin(() => {}))
-      const { port } = await edgeTo([origin.target], { upstreamTimeoutMs: 20_000 }, limitOf(1_000))
+      const { port } = await engineTo([origin.target], { upstreamTimeoutMs: 20_000 }, limitOf(1_000))
       const answer = await request({ port })
       expect(answer.status).toBe(504)
       expect(answer.body.toString()).toMatch(/sent nothing for 1 s/)

@@ -13,7 +13,7 @@ import { trustedProxyContract } from './trusted-proxies'
 import { unusualContract } from './unusual'
 import { upgradeContract } from './upgrades'
 
-/** What every engine must do, whatever it is made of. A new engine is done when this passes for it too. */
+/** The contract of all engines, independent of their implementation. Run it for every new engine. */
 export function engineContract(name: string, createEngine: EngineFactory): void {
   describe(`${name} engine`, () => {
     forwardingContract(createEngine)

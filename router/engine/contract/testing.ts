@@ -1,4 +1,4 @@
-/** What the contract suite stands on: real sockets on loopback, at both ends, byte for byte. */
+/** Test tools of the contract suite: real loopback sockets at both ends, with access to every byte. */
 import http from 'node:http'
 import net, { type AddressInfo } from 'node:net'
 import type { Route, RouteTable, Target } from '@/shared/route-table'
@@ -37,7 +37,7 @@ export interface Closable {
   close(): Promise<void>
 }
 
-/** Waits until `condition` holds; says what it waited for when it never does. */
+/** Waits until `condition` holds; throws an error with `what` at the deadline. */
 export async function until(what: string, condition: () => boolean | Promise<boolean>, deadlineMs = 10_000): Promise<void> {
   const end = Date.now() + deadlineMs
   while (!(await condition())) {
@@ -46,7 +46,7 @@ export async function until(what: string, condition: () => boolean | Promise<boo
   }
 }
 
-/** One connection as a raw origin sees it. */
+/** A connection from the view of a raw origin. */
 export interface OriginConnection {
   socket: net.Socket
   bytes: Buffer
@@ -58,11 +58,11 @@ export interface RawOrigin extends Closable {
   target: Target
   port: number
   connections: OriginConnection[]
-  /** Everything received, connection after connection. */
+  /** All received text, in the order of connections. */
   text(): string
 }
 
-/** A TCP origin: `onData` is called with the connection after every chunk and answers as it likes. */
+/** A TCP origin: calls `onData` with the connection after every chunk. */
 export async function rawOrigin(onData: (connection: OriginConnection) => void, instanceId = 'raw'): Promise<RawOrigin> {
   const connections: OriginConnection[] = []
   const server = net.createServer({ allowHalfOpen: false }, (socket) => {
@@ -94,7 +94,7 @@ export async function rawOrigin(onData: (connection: OriginConnection) => void, 
   }
 }
 
-/** An origin that answers each request head with `answer`, once the head is whole. */
+/** An origin that answers each complete request head with `answer`. */
 export function scriptedOrigin(
   answer: string | ((head: string, connection: OriginConnection) => string | null),
   instanceId = 'raw',
@@ -113,9 +113,9 @@ export function scriptedOrigin(
 export interface HttpOrigin extends Closable {
   target: Target
   server: http.Server
-  /** Connections ever accepted. */
+  /** Number of connections accepted so far. */
   accepted(): number
-  /** Connections open now. */
+  /** Number of open connections. */
   open(): number
 }
 
@@ -150,7 +150,7 @@ async function listen(server: net.Server): Promise<void> {
   })
 }
 
-/** A raw client connection: bytes out, bytes in, nothing interpreted. */
+/** A raw client connection that interprets nothing. */
 export class RawClient {
   readonly socket: net.Socket
   received = Buffer.alloc(0)
@@ -187,7 +187,7 @@ export class RawClient {
     this.socket.write(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes)
   }
 
-  /** Waits until the connection is over, or until `enough` says so. */
+  /** Waits until the connection ends, or `enough` returns true for the received text. */
   async read(enough: (text: string) => boolean = () => false): Promise<string> {
     await until(
       `an answer on the client connection; so far: ${this.text().slice(0, 200)}`,
@@ -201,7 +201,7 @@ export class RawClient {
   }
 }
 
-/** Sends raw bytes over a connection of its own and returns whatever came back until the other side closed. */
+/** Sends raw bytes on a new connection; returns everything received until it closes. */
 export async function rawRequest(port: number, bytes: string | Buffer, enough?: (text: string) => boolean): Promise<string> {
   const client = await RawClient.connect(port)
   client.write(bytes)
@@ -227,7 +227,7 @@ export interface RequestOptions {
   agent?: http.Agent
 }
 
-/** A well-behaved client; rejects when the answer breaks off. */
+/** A well-behaved client; rejects when the response breaks off. */
 export function request(options: RequestOptions): Promise<Answer> {
   const { port, host = 'app.test', method = 'GET', path = '/', headers = {}, body, agent } = options
   return new Promise((resolve, reject) => {
@@ -242,7 +242,7 @@ export function request(options: RequestOptions): Promise<Answer> {
   })
 }
 
-/** The services of an engine under test: everything is let through to the least loaded target, nothing is noted. */
+/** Minimal services: every request goes to the least loaded target, nothing is recorded. */
 export const openServices = (table: HostTable): EngineServices => ({
   gate: new OpenGate(table),
   targets: new LeastLoaded(),

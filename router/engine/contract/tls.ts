@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { WebSocket, WebSocketServer } from 'ws'
 import { shakeHands, type TestAuthority, type TestTlsOptions, testAuthority, testTls } from '../../tls/testing'
 import type { EngineFactory } from '../engine'
-import { useEdge } from './harness'
+import { useEngine } from './harness'
 import { CountingObserver, plan, ScriptedGate } from './scripted'
 import { type Answer, httpOrigin, RawClient, routeTo, scriptedOrigin, until } from './testing'
 
@@ -13,14 +13,14 @@ const ok = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
 
 export function tlsContract(createEngine: EngineFactory): void {
   describe('TLS', () => {
-    const { keep, edgeTo } = useEdge(createEngine)
+    const { keep, engineTo } = useEngine(createEngine)
     let authority: TestAuthority
     beforeAll(async () => {
       authority = await testAuthority()
     })
 
-    /** A TLS listener beside the plain one. */
-    const secure = async (to: Awaited<ReturnType<typeof edgeTo>>, options: TestTlsOptions = {}) => {
+    /** Adds a TLS listener to an engine. */
+    const secure = async (to: Awaited<ReturnType<typeof engineTo>>, options: TestTlsOptions = {}) => {
       const certificates = options.certificates ?? [await authority.issue(['app.test'])]
       const tlsEdge = await keep(testTls({ ...options, certificates }))
       const { port } = await to.engine.listen({ host: '127.0.0.1', port: 0, reusePort: false, tls: tlsEdge.edge })
@@ -46,7 +46,7 @@ export function tlsContract(createEngine: EngineFactory): void {
       const origin = await keep(scriptedOrigin(ok))
       const gate = new ScriptedGate((route) => plan(route))
       const observer = new CountingObserver()
-      const { port } = await secure(await edgeTo([origin.target], {}, { gate, observer }))
+      const { port } = await secure(await engineTo([origin.target], {}, { gate, observer }))
       const answer = await get(port, { minVersion: version, maxVersion: version, path: '/a?b' })
       expect(answer.body.toString()).toBe('ok')
       expect(origin.text()).toMatch(/\r\nX-Forwarded-Proto: https\r\n/)
@@ -67,7 +67,7 @@ export function tlsContract(createEngine: EngineFactory): void {
           req.on('end', () => res.end(Buffer.alloc(bytes, 'z')))
         }),
       )
-      const { port } = await secure(await edgeTo([origin.target]))
+      const { port } = await secure(await engineTo([origin.target]))
       const agent = new https.Agent({ keepAlive: true, maxSockets: 1, ...ca(), servername: 'app.test' })
       for (const size of [0, 1, 16_384, 16_385, 3_000_000]) {
         const bytes = await new Promise<number>((resolve, reject) => {
@@ -90,7 +90,7 @@ export function tlsContract(createEngine: EngineFactory): void {
       const origin = await keep(httpOrigin((_req, res) => res.end('plain')))
       const sockets = new WebSocketServer({ server: origin.server })
       sockets.on('connection', (socket) => socket.on('message', (message) => socket.send(message)))
-      const to = await edgeTo([origin.target])
+      const to = await engineTo([origin.target])
       const { port } = await secure(to)
       const client: tls.ConnectionOptions & { headers: Record<string, string> } = { ...ca(), servername: 'app.test', headers: { Host: 'app.test' } }
       const socket = new WebSocket(`wss://127.0.0.1:${port}/`, client)
@@ -107,7 +107,7 @@ export function tlsContract(createEngine: EngineFactory): void {
 
     test('a client that leaves aborts its request at the instance', async () => {
       const origin = await keep(scriptedOrigin(() => null))
-      const to = await edgeTo([origin.target], { upstreamTimeoutMs: 20_000 })
+      const to = await engineTo([origin.target], { upstreamTimeoutMs: 20_000 })
       const { port } = await secure(to)
       const { socket } = await shakeHands(port, 'app.test', ca())
       socket.write('GET / HTTP/1.1\r\nHost: app.test\r\n\r\n')
@@ -123,7 +123,7 @@ export function tlsContract(createEngine: EngineFactory): void {
         await authority.issue(['*.wild.test']),
         await authority.issue(['own.wild.test']),
       ]
-      const { port } = await secure(await edgeTo([]), { certificates })
+      const { port } = await secure(await engineTo([]), { certificates })
       const namesFor = async (name: string) => {
         const { socket, names } = await shakeHands(port, name, { ...ca(), checkServerIdentity: () => undefined })
         socket.destroy()
@@ -139,8 +139,8 @@ export function tlsContract(createEngine: EngineFactory): void {
 
     test.each(['TLSv1.2', 'TLSv1.3'] as const)('%s: a session of one worker is resumed by another', async (version) => {
       const origin = await keep(scriptedOrigin(ok))
-      const first = await secure(await edgeTo([origin.target]))
-      const second = await secure(await edgeTo([origin.target]), first)
+      const first = await secure(await engineTo([origin.target]))
+      const second = await secure(await engineTo([origin.target]), first)
       const only = { minVersion: version, maxVersion: version, ...ca() }
       const { socket, session } = await shakeHands(first.port, 'app.test', only)
       socket.on('data', () => {})
@@ -153,7 +153,7 @@ export function tlsContract(createEngine: EngineFactory): void {
     })
 
     test('after a rotation of the ticket key, an older session costs a full handshake and new ones resume', async () => {
-      const to = await edgeTo([])
+      const to = await engineTo([])
       const { port, sessionKeys } = await secure(to)
       const sessionFrom = async (options: tls.ConnectionOptions) => {
         const { socket, resumed, session } = await shakeHands(port, 'app.test', { ...ca(), ...options })
@@ -172,7 +172,7 @@ export function tlsContract(createEngine: EngineFactory): void {
     })
 
     test.each(['TLSv1.2', 'TLSv1.3'] as const)('%s: a CA finds its challenge, visitors their certificate', async (version) => {
-      const to = await edgeTo([])
+      const to = await engineTo([])
       const { port, edge } = await secure(to)
       const only = { minVersion: version, maxVersion: version, rejectUnauthorized: false }
       const asCa = { ...only, ALPNProtocols: ['acme-tls/1'] }
@@ -196,7 +196,7 @@ export function tlsContract(createEngine: EngineFactory): void {
 
     test('a renewed certificate is served from now on, and open connections go on', async () => {
       const origin = await keep(scriptedOrigin(ok))
-      const { port, edge, certificates } = await secure(await edgeTo([origin.target]), { certificates: [await authority.issue(['app.test'])] })
+      const { port, edge, certificates } = await secure(await engineTo([origin.target]), { certificates: [await authority.issue(['app.test'])] })
       const open = await shakeHands(port, 'app.test', ca())
       let text = ''
       open.socket.on('data', (chunk: Buffer) => {
@@ -217,7 +217,7 @@ export function tlsContract(createEngine: EngineFactory): void {
     test('old versions, no common protocol and plain HTTP are refused without harm', async () => {
       const origin = await keep(scriptedOrigin(ok))
       const observer = new CountingObserver()
-      const { port } = await secure(await edgeTo([origin.target], {}, { observer }))
+      const { port } = await secure(await engineTo([origin.target], {}, { observer }))
       await expect(shakeHands(port, 'app.test', { ...ca(), minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'ALL@SECLEVEL=0' })).rejects.toThrow()
       await expect(shakeHands(port, 'app.test', { ...ca(), ALPNProtocols: ['spdy/3'] })).rejects.toThrow(/alert/i)
       const plain = await RawClient.connect(port)
@@ -229,7 +229,7 @@ export function tlsContract(createEngine: EngineFactory): void {
     })
 
     test('a handshake that stalls is given up, one whose head stalls too', async () => {
-      const { port } = await secure(await edgeTo([]), { handshakeTimeoutMs: 300 })
+      const { port } = await secure(await engineTo([]), { handshakeTimeoutMs: 300 })
       const silent = await RawClient.connect(port)
       const half = await RawClient.connect(port)
       half.write(Buffer.from('160301010001', 'hex'))
@@ -254,7 +254,7 @@ export function tlsContract(createEngine: EngineFactory): void {
           finish = () => res.end('done')
         }),
       )
-      const to = await edgeTo([origin.target], { upstreamTimeoutMs: 20_000 })
+      const to = await engineTo([origin.target], { upstreamTimeoutMs: 20_000 })
       const { port } = await secure(to, { handshakeTimeoutMs: 20_000 })
       const idle = await shakeHands(port, 'app.test', ca())
       idle.socket.resume()
@@ -273,7 +273,7 @@ export function tlsContract(createEngine: EngineFactory): void {
   })
 
   describe('behind a balancer (PROXY protocol)', () => {
-    const { keep, edgeWith } = useEdge(createEngine)
+    const { keep, engineWith } = useEngine(createEngine)
     const v1 = 'PROXY TCP4 203.0.113.9 198.51.100.1 41000 443\r\n'
     const v2 = Buffer.concat([
       Buffer.from('0d0a0d0a000d0a515549540a2111000c', 'hex'),
@@ -282,7 +282,7 @@ export function tlsContract(createEngine: EngineFactory): void {
     const behind = async (secureWith?: TestTlsOptions) => {
       const origin = await keep(scriptedOrigin(ok))
       const gate = new ScriptedGate((route) => plan(route))
-      const { engine } = await edgeWith([routeTo('app.test', [origin.target])], {}, { gate })
+      const { engine } = await engineWith([routeTo('app.test', [origin.target])], {}, { gate })
       const tlsEdge = secureWith ? await keep(testTls(secureWith)) : null
       const { port } = await engine.listen({ host: '127.0.0.1', port: 0, reusePort: false, proxyProtocol: true, tls: tlsEdge?.edge ?? null })
       return { origin, gate, port, engine }

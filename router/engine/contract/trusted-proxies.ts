@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { trustedProxies } from '@/shared/node/trusted-proxies'
 import type { EngineFactory } from '../engine'
-import { useEdge } from './harness'
+import { useEngine } from './harness'
 import { CountingObserver, plan, ScriptedGate } from './scripted'
 import { RawClient, rawOrigin, rawRequest, scriptedOrigin, until } from './testing'
 
@@ -9,12 +9,12 @@ const ok = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
 
 export function trustedProxyContract(createEngine: EngineFactory): void {
   describe('behind a trusted proxy (TRUSTED_PROXIES)', () => {
-    const { keep, edgeTo } = useEdge(createEngine)
+    const { keep, engineTo } = useEngine(createEngine)
     const behind = async (networks: string[]) => {
       const origin = await keep(scriptedOrigin(ok))
       const gate = new ScriptedGate((route) => plan(route))
       const observer = new CountingObserver()
-      const { port, engine } = await edgeTo([origin.target], {}, { gate, observer, trusts: trustedProxies(networks) })
+      const { port, engine } = await engineTo([origin.target], {}, { gate, observer, trusts: trustedProxies(networks) })
       const ask = (...lines: string[]) =>
         rawRequest(port, ['GET / HTTP/1.1', 'Host: app.test', ...lines, '', ''].join('\r\n'), (text) => text.endsWith('ok'))
       return { origin, gate, observer, port, engine, ask }
@@ -61,7 +61,7 @@ export function trustedProxyContract(createEngine: EngineFactory): void {
     test('a WebSocket has the visitor that its handshake names', async () => {
       const origin = await keep(rawOrigin(() => {}))
       const gate = new ScriptedGate((route) => plan(route))
-      const { port } = await edgeTo([origin.target], {}, { gate, trusts: trustedProxies(trusted) })
+      const { port } = await engineTo([origin.target], {}, { gate, trusts: trustedProxies(trusted) })
       const client = await RawClient.connect(port)
       client.write(
         'GET / HTTP/1.1\r\nHost: app.test\r\nX-Forwarded-For: 203.0.113.7\r\nX-Forwarded-Proto: wss\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',

@@ -2,14 +2,14 @@ import net from 'node:net'
 import { describe, expect, test } from 'vitest'
 import type { EngineFactory } from '../engine'
 import { mostInterimBytes } from '../upstream/faults'
-import { useEdge } from './harness'
+import { useEngine } from './harness'
 import { localAnswer, ScriptedGate } from './scripted'
 import { RawClient, rawOrigin, rawRequest, scriptedOrigin, until } from './testing'
 
 const host = 'Host: app.test\r\n'
 const ok = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
 
-/** What is wrong with a request, and the one status that says so. */
+/** Invalid requests, each with its expected status. */
 const faults: [string, number, string][] = [
   ['a method nobody knows', 501, `BREW / HTTP/1.1\r\n${host}\r\n`],
   ['a method longer than any', 501, `${'A'.repeat(60)} / HTTP/1.1\r\n${host}\r\n`],
@@ -22,7 +22,7 @@ const faults: [string, number, string][] = [
   ['more expectations than one', 417, `GET / HTTP/1.1\r\n${host}Expect: 100-continue, gifts\r\n\r\n`],
 ]
 
-/** Reads slowly for as long as `bytes` have not come; resolves with how many did. */
+/** Reads slowly until `bytes` have arrived; resolves with the number of bytes. */
 async function readSlowly(socket: net.Socket, bytes: number, onFirst: () => void): Promise<number> {
   let got = 0
   for await (const chunk of socket) {
@@ -36,11 +36,11 @@ async function readSlowly(socket: net.Socket, bytes: number, onFirst: () => void
 
 export function unusualContract(createEngine: EngineFactory): void {
   describe('unusual clients and instances', () => {
-    const { keep, edgeTo } = useEdge(createEngine)
+    const { keep, engineTo } = useEngine(createEngine)
 
     test.each(faults)('%s is answered with %i and a request id', async (_what, status, bytes) => {
       const origin = await keep(scriptedOrigin(ok))
-      const { port } = await edgeTo([origin.target])
+      const { port } = await engineTo([origin.target])
       const text = await rawRequest(port, bytes)
       expect(text).toMatch(new RegExp(`^HTTP/1.1 ${status} `))
       expect(text).toMatch(/\r\nX-Request-Id: \S+\r\n/i)
@@ -50,7 +50,7 @@ export function unusualContract(createEngine: EngineFactory): void {
 
     test('nothing that follows a refused request reaches an instance; what came before it is answered', async () => {
       const origin = await keep(scriptedOrigin(ok))
-      const { port } = await edgeTo([origin.target])
+      const { port } = await engineTo([origin.target])
       const bytes = `GET /1 HTTP/1.1\r\n${host}\r\nGET /2 HTTP/1.1\r\nHost: a b\r\n\r\nPOST /3 HTTP/1.1\r\n${host}Content-Length: 0\r\n\r\n`
       const text = await rawRequest(port, bytes)
       expect([...text.matchAll(/HTTP\/1\.1 (\d+)/g)].map((match) => match[1])).toEqual(['200', '400'])
@@ -60,7 +60,7 @@ export function unusualContract(createEngine: EngineFactory): void {
 
     test('bytes that are no request, behind one that waits for its answer, are answered in their turn', async () => {
       const origin = await keep(rawOrigin(() => {}))
-      const { port } = await edgeTo([origin.target])
+      const { port } = await engineTo([origin.target])
       const client = await RawClient.connect(port)
       client.write(`GET /1 HTTP/1.1\r\n${host}\r\nthis is no request\r\n\r\n`)
       await until('the instance has the first', () => origin.text().includes('\r\n\r\n'))
@@ -71,7 +71,7 @@ export function unusualContract(createEngine: EngineFactory): void {
 
     test('chunks that cannot be read are answered with 400 while no answer has begun', async () => {
       const origin = await keep(rawOrigin(() => {}))
-      const { engine, port } = await edgeTo([origin.target])
+      const { engine, port } = await engineTo([origin.target])
       const client = await RawClient.connect(port)
       client.write(`POST / HTTP/1.1\r\n${host}Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n`)
       await until('the instance has a chunk', () => origin.text().includes('ab'))
@@ -84,7 +84,7 @@ export function unusualContract(createEngine: EngineFactory): void {
 
     test('a request that was answered before its body broke has no second answer', async () => {
       const origin = await keep(scriptedOrigin(ok))
-      const { port } = await edgeTo([origin.target])
+      const { port } = await engineTo([origin.target])
       const client = await RawClient.connect(port)
       client.write(`POST / HTTP/1.1\r\n${host}Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n`)
       await client.read((text) => text.endsWith('ok'))
@@ -95,7 +95,7 @@ export function unusualContract(createEngine: EngineFactory): void {
 
     test('two Upgrade lines are no WebSocket handshake, in either order', async () => {
       const origin = await keep(scriptedOrigin(ok))
-      const { port } = await edgeTo([origin.target])
+      const { port } = await engineTo([origin.target])
       for (const [one, other] of [
         ['h2c', 'websocket'],
         ['websocket', 'h2c'],
@@ -108,7 +108,7 @@ export function unusualContract(createEngine: EngineFactory): void {
 
     test('bytes beyond ASCII in an answer pass on as they came', async () => {
       const origin = await keep(scriptedOrigin('HTTP/1.1 200 OK\r\nX-Name: caf\xe9 \xc3\xa9\r\nContent-Length: 2\r\n\r\nok'))
-      const { port } = await edgeTo([origin.target])
+      const { port } = await engineTo([origin.target])
       const text = await rawRequest(port, `GET / HTTP/1.1\r\n${host}Connection: close\r\n\r\n`)
       expect(text).toContain('\r\nX-Name: caf\xe9 \xc3\xa9\r\n')
     })
@@ -124,7 +124,7 @@ export function unusualContract(createEngine: EngineFactory): void {
           more()
         }),
       )
-      const { engine, port } = await edgeTo([origin.target])
+      const { engine, port } = await engineTo([origin.target])
       const text = await rawRequest(port, `GET / HTTP/1.1\r\n${host}\r\n`, (bytes) => bytes.includes('HTTP/1.1 502 '))
       expect(text.length).toBeLessThan(mostInterimBytes + 4_096)
       await until('nothing is in flight', () => engine.inFlight(['raw']).raw === 0)
@@ -137,7 +137,7 @@ export function unusualContract(createEngine: EngineFactory): void {
     ])('a slow client that %s gets the whole of a large answer of ours', async (_what, line, halfCloses) => {
       const body = 'x'.repeat(12_000_000)
       const gate = new ScriptedGate(() => ({ kind: 'answer', answer: localAnswer(200, body) }))
-      const { port } = await edgeTo([], { lingerMs: 50 }, { gate })
+      const { port } = await engineTo([], { lingerMs: 50 }, { gate })
       const socket = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true })
       socket.write(`GET / HTTP/1.1\r\n${host}${line}\r\n`)
       const got = await readSlowly(socket, body.length, () => halfCloses && socket.end())

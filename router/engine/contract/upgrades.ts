@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { WebSocket, WebSocketServer } from 'ws'
 import type { EngineFactory } from '../engine'
-import { useEdge } from './harness'
+import { useEngine } from './harness'
 import { httpOrigin, RawClient, rawOrigin, rawRequest, routeTo, scriptedOrigin, until } from './testing'
 
 const handshake = [
@@ -19,7 +19,7 @@ const handshake = [
 
 export function upgradeContract(createEngine: EngineFactory): void {
   describe('upgrades', () => {
-    const { keep, edgeTo, edgeWith } = useEdge(createEngine)
+    const { keep, engineTo, engineWith } = useEngine(createEngine)
     const echoServer = async () => {
       const origin = await keep(httpOrigin((_req, res) => res.end('plain')))
       const sockets = new WebSocketServer({ server: origin.server, maxPayload: 64 * 1024 * 1024 })
@@ -40,7 +40,7 @@ export function upgradeContract(createEngine: EngineFactory): void {
 
     test('a WebSocket carries text and large binary messages both ways', async () => {
       const { origin } = await echoServer()
-      const { engine, port } = await edgeTo([origin.target])
+      const { engine, port } = await engineTo([origin.target])
       const socket = await open(port)
       expect(engine.inFlight(['app'])).toEqual({ app: 1 })
       socket.send('hello')
@@ -59,7 +59,7 @@ export function upgradeContract(createEngine: EngineFactory): void {
       const origin = await keep(
         scriptedOrigin('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\nfirst'),
       )
-      const { port } = await edgeTo([origin.target])
+      const { port } = await engineTo([origin.target])
       const client = await RawClient.connect(port)
       client.write(`${handshake}early`)
       await client.read((text) => text.endsWith('first'))
@@ -75,7 +75,7 @@ export function upgradeContract(createEngine: EngineFactory): void {
 
     test('a client that vanishes takes its instance connection with it', async () => {
       const { origin, sockets } = await echoServer()
-      const { engine, port } = await edgeTo([origin.target])
+      const { engine, port } = await engineTo([origin.target])
       const socket = await open(port)
       socket.on('error', () => {})
       socket.terminate()
@@ -85,7 +85,7 @@ export function upgradeContract(createEngine: EngineFactory): void {
 
     test('an instance that vanishes takes the client connection with it', async () => {
       const { origin, sockets } = await echoServer()
-      const { engine, port } = await edgeTo([origin.target])
+      const { engine, port } = await engineTo([origin.target])
       const socket = await open(port)
       socket.on('error', () => {})
       const closed = new Promise((resolve) => socket.once('close', resolve))
@@ -102,7 +102,7 @@ export function upgradeContract(createEngine: EngineFactory): void {
           return 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\n\x81\x05he'
         }, 'raw'),
       )
-      const { engine, port } = await edgeWith([routeTo('app.test', [origin.target]), routeTo('raw.test', [raw.target])])
+      const { engine, port } = await engineWith([routeTo('app.test', [origin.target]), routeTo('raw.test', [raw.target])])
       const socket = await open(port)
       const other = await RawClient.connect(port)
       other.write(handshake.replace('app.test', 'raw.test'))
@@ -129,7 +129,7 @@ export function upgradeContract(createEngine: EngineFactory): void {
 
     test('WebSockets that are open at the deadline of a drain are told to connect again before they are cut', async () => {
       const { origin } = await echoServer()
-      const { engine, port } = await edgeTo([origin.target])
+      const { engine, port } = await engineTo([origin.target])
       const socket = await open(port)
       const closed = new Promise((resolve) => socket.once('close', resolve))
       expect(await engine.drain({ deadlineMs: 50, idleGraceMs: 10 })).toEqual({ cut: 1 })
@@ -144,7 +144,7 @@ export function upgradeContract(createEngine: EngineFactory): void {
           return 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\n'
         }),
       )
-      const { port } = await edgeTo([origin.target])
+      const { port } = await engineTo([origin.target])
       const client = await RawClient.connect(port)
       client.write(handshake)
       await client.read((text) => text.includes('\r\n\r\n'))
@@ -160,7 +160,7 @@ export function upgradeContract(createEngine: EngineFactory): void {
 
     test('an instance that answers in HTTP instead is passed on, body and all', async () => {
       const origin = await keep(scriptedOrigin('HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\nX-Why: no\r\n\r\n4\r\nnope\r\n0\r\n\r\n'))
-      const { engine, port } = await edgeTo([origin.target])
+      const { engine, port } = await engineTo([origin.target])
       const text = await rawRequest(port, handshake)
       expect(text).toMatch(/^HTTP\/1.1 403 Forbidden\r\n/)
       expect(text).toMatch(/X-Why: no/)
@@ -172,7 +172,7 @@ export function upgradeContract(createEngine: EngineFactory): void {
     test('a handshake that fails gets the page of its cause', async () => {
       const silent = await keep(rawOrigin(() => {}, 'silent'))
       const reset = await keep(rawOrigin((connection) => connection.socket.destroy(), 'reset'))
-      const { engine, port } = await edgeWith([
+      const { engine, port } = await engineWith([
         routeTo('silent.test', [silent.target]),
         routeTo('reset.test', [reset.target]),
         routeTo('empty.test', []),
@@ -187,7 +187,7 @@ export function upgradeContract(createEngine: EngineFactory): void {
 
     test('a client that leaves during the handshake leaves nothing behind', async () => {
       const origin = await keep(rawOrigin(() => {}))
-      const { engine, port } = await edgeTo([origin.target], { upstreamTimeoutMs: 20_000 })
+      const { engine, port } = await engineTo([origin.target], { upstreamTimeoutMs: 20_000 })
       const client = await RawClient.connect(port)
       client.write(handshake)
       await until('the handshake is at the instance', () => origin.connections.length === 1)

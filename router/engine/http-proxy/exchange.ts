@@ -29,8 +29,8 @@ import { FilterOnce } from './filter-once'
 import { clientHeaders, upstreamHeaders } from './headers'
 import type { Arrival, ExchangeHost } from './host'
 import { answerHeaders } from './local-answer'
+import { withResult } from './maybe-async'
 import type { AcceptedRequest } from './request-rules'
-import { settle } from './settle'
 
 const nothing = Buffer.alloc(0)
 
@@ -85,7 +85,7 @@ export class Exchange {
     const { gate, table } = this.#host
     const route = table.find(facts.host)
     this.#record.route = route ?? null
-    settle(
+    withResult(
       () => (route ? gate.admit(route, facts) : gate.admitUnknown(facts)),
       (admission) => this.#onAdmission(admission, visitor),
       (error) => this.#onBroken(error),
@@ -123,7 +123,7 @@ export class Exchange {
         return signal()
       },
     }
-    settle(
+    withResult(
       () => this.#host.targets.acquire(route, ask),
       (result) => {
         if (!isLease(result)) return otherwise(result)
@@ -318,7 +318,7 @@ export class Exchange {
     if (this.res.headersSent || this.res.closed) return void this.res.destroy()
     if (!facts) return this.refuse(problem)
     this.#failing = true
-    settle(
+    withResult(
       () => this.#host.gate.problem(problem, this.#record.route, facts),
       (answer) => this.answer(answer),
       (error) => this.#onBroken(error),

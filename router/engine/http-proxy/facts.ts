@@ -45,7 +45,7 @@ export class NodeFacts implements RequestFacts {
   }
 }
 
-/** The value of a header, its repeated lines joined (RFC 9110 §5.2; cookies by RFC 9113 §8.2.3); undefined when there is none. */
+/** Value of a header with repeated lines joined (RFC 9110 §5.2; cookies by RFC 9113 §8.2.3); undefined: absent. */
 export function joinedHeader(raw: readonly string[], name: string): string | undefined {
   let value: string | undefined
   for (let i = 0; i + 1 < raw.length; i += 2) {

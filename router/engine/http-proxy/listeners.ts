@@ -5,7 +5,7 @@ import type { Duplex } from 'node:stream'
 import { plainAddress } from '@/shared/node/trusted-proxies'
 import type { EngineLimits } from '../../env'
 import type { RouterLog } from '../../log'
-import type { TlsEdge } from '../../tls/tls-edge'
+import type { TlsTerminator } from '../../tls/tls-terminator'
 import type { ListenAddress } from '../engine'
 import { bind } from '../listen/bind'
 import { readProxyHeader } from '../listen/proxy-header'
@@ -68,7 +68,7 @@ export class NodeListeners {
     return bound
   }
 
-  #create(edge: TlsEdge | null): http.Server {
+  #create(edge: TlsTerminator | null): http.Server {
     const { limits, wire } = this.#options
     const options = {
       maxHeaderSize: limits.maxHeaderBytes,

@@ -17,8 +17,8 @@ import type { NodeFacts } from './facts'
 import { clientHeaders, upstreamHeaders } from './headers'
 import type { EngineHost } from './host'
 import { encodeAnswerHead, isStreamed, openBody } from './local-answer'
+import { withResult } from './maybe-async'
 import type { AcceptedRequest } from './request-rules'
-import { settle } from './settle'
 
 export interface UpgradeHost extends EngineHost {
   /** Sends the handshake; its events call `onUpstream` and `onError`. */
@@ -96,7 +96,7 @@ export class Upgrade implements Tunnel {
     this.#facts = facts
     const route = table.find(facts.host)
     this.#record.route = route ?? null
-    settle(
+    withResult(
       () => (route ? gate.admit(route, facts) : gate.admitUnknown(facts)),
       (admission) => this.#onAdmission(admission, accepted, visitor),
       (error) => this.#onBroken(error),
@@ -122,7 +122,7 @@ export class Upgrade implements Tunnel {
     const facts = this.#facts
     const { signal } = this.#abort
     const ask = { cookie: () => facts?.header('cookie'), secure: facts?.scheme === 'https', avoid, signal }
-    settle(
+    withResult(
       () => this.#host.targets.acquire(route, ask),
       (result) => {
         if (!isLease(result)) return this.fail(result)
@@ -275,7 +275,7 @@ export class Upgrade implements Tunnel {
     if (!facts) return this.refuse(problem)
     // Set now: the caller may end the socket next.
     this.#refused = true
-    settle(
+    withResult(
       () => this.#host.gate.problem(problem, this.#record.route, facts),
       (answer) => this.answer(answer),
       (error) => this.#onBroken(error),

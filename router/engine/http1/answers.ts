@@ -19,7 +19,7 @@ import type { AnswerHead } from './parse/answer-head'
 const continueLine = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n')
 const nothing = Buffer.alloc(0)
 /** Under load, a slow client must read some bytes within this time, because its kernel buffers use memory. */
-const crowdTimeoutMs = 10_000
+const overloadTimeoutMs = 10_000
 /** Smaller bodies are copied after their head; larger ones are written separately. */
 const smallBody = 16_384
 
@@ -118,7 +118,7 @@ export class ClientAnswers {
     if (!this.#stalled) {
       this.#stalled = true
       slowReaders.enter()
-      socket.setTimeout(slowReaders.overloaded ? Math.min(crowdTimeoutMs, this.#idleTimeoutMs) : this.#idleTimeoutMs)
+      socket.setTimeout(slowReaders.overloaded ? Math.min(overloadTimeoutMs, this.#idleTimeoutMs) : this.#idleTimeoutMs)
     }
     return false
   }

@@ -4,13 +4,13 @@ import net from 'node:net'
 import { Readable } from 'node:stream'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import type { LocalAnswer } from '../../gate/gate'
-import { useEdge } from '../contract/harness'
+import { useEngine } from '../contract/harness'
 import { CountingObserver, RecordingTargets, ScriptedGate } from '../contract/scripted'
 import { httpOrigin, RawClient, scriptedOrigin, until } from '../contract/testing'
 import { createLeanEngine } from '../lean'
 
 describe('HTTP/2 streams that wait', () => {
-  const { keep, edgeTo } = useEdge(createLeanEngine)
+  const { keep, engineTo } = useEngine(createLeanEngine)
   const sessions: http2.ClientHttp2Session[] = []
   afterEach(() => {
     for (const session of sessions.splice(0)) session.destroy()
@@ -40,7 +40,7 @@ describe('HTTP/2 streams that wait', () => {
     const large = Buffer.alloc(1_000_000, 'x')
     const observer = new CountingObserver()
     const gate = new ScriptedGate(() => ({ kind: 'answer', answer: local(large) }))
-    const own = await edgeTo([], {}, { gate, observer })
+    const own = await engineTo([], {}, { gate, observer })
     const session = connect(own.port, { initialWindowSize: 20_000 })
     const { seen } = ask(session)
     await until('the answer is whole', () => seen.closed)
@@ -48,7 +48,7 @@ describe('HTTP/2 streams that wait', () => {
     expect(observer.ends[0]?.bytesOut).toBeGreaterThanOrEqual(large.length)
 
     const origin = await keep(httpOrigin((_req, res) => void res.end(large)))
-    const theirs = await edgeTo([origin.target], {}, { observer })
+    const theirs = await engineTo([origin.target], {}, { observer })
     const forwarded = ask(connect(theirs.port, { initialWindowSize: 20_000 }))
     await until('the answer is whole', () => forwarded.seen.closed)
     await until('it is counted', () => observer.ends.length === 2)
@@ -59,7 +59,7 @@ describe('HTTP/2 streams that wait', () => {
     const large = Buffer.alloc(2_000_000, 'x')
     const gate = new ScriptedGate(() => ({ kind: 'answer', answer: local(large) }))
     // 200 MB over one connection take a slow machine seconds: a stream that waits for its turn is not idle for too long.
-    const { port } = await edgeTo([], { clientIdleTimeoutMs: 60_000 }, { gate })
+    const { port } = await engineTo([], { clientIdleTimeoutMs: 60_000 }, { gate })
     const session = connect(port, { initialWindowSize: 0 })
     await new Promise((resolve) => session.once('remoteSettings', resolve))
     const before = process.memoryUsage().arrayBuffers
@@ -81,7 +81,7 @@ describe('HTTP/2 streams that wait', () => {
         return `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`
       }),
     )
-    const { port } = await edgeTo([origin.target])
+    const { port } = await engineTo([origin.target])
     if (method === 'CONNECT') {
       const session = connect(port)
       await new Promise((resolve) => session.once('remoteSettings', resolve))
@@ -105,7 +105,7 @@ describe('HTTP/2 streams that wait', () => {
 
   test('a connection that comes to HTTP/2 within a drain is told of it, and ends with its answers', async () => {
     const origin = await keep(httpOrigin((_req, res) => void res.end('whole')))
-    const { engine, port } = await edgeTo([origin.target])
+    const { engine, port } = await engineTo([origin.target])
     const { socket } = await RawClient.connect(port)
     socket.removeAllListeners('data')
     const began = Date.now()
@@ -139,7 +139,7 @@ describe('HTTP/2 streams that wait', () => {
       }),
     }))
     const observer = new CountingObserver()
-    const { port } = await edgeTo([], {}, { gate, observer })
+    const { port } = await engineTo([], {}, { gate, observer })
     const { seen } = ask(connect(port))
     await until('half of it is here', () => seen.bytes === 4)
     source?.destroy()
@@ -152,7 +152,7 @@ describe('HTTP/2 streams that wait', () => {
     const origin = await keep(scriptedOrigin('HTTP/1.1 403 Forbidden\r\nContent-Length: 4\r\n\r\nlate'))
     const targets = new RecordingTargets()
     targets.hold = true
-    const { port } = await edgeTo([origin.target], { clientIdleTimeoutMs: 200 }, { targets })
+    const { port } = await engineTo([origin.target], { clientIdleTimeoutMs: 200 }, { targets })
     const session = connect(port)
     await new Promise((resolve) => session.once('remoteSettings', resolve))
     const { seen } = ask(session, { ':method': 'CONNECT', ':protocol': 'websocket', ':path': '/chat' })

@@ -6,7 +6,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { trustedProxies } from '@/shared/node/trusted-proxies'
 import type { AnswerFilter, Gate } from '../../gate/gate'
 import { OpenGate } from '../contract/doubles'
-import { useEdge, watchKeepAlive } from '../contract/harness'
+import { useEngine, watchKeepAlive } from '../contract/harness'
 import { hostTable, httpOrigin, openServices, quietLog, rawOrigin, routeTo, scriptedOrigin, testLimits, until } from '../contract/testing'
 import { createLeanEngine } from '../lean'
 
@@ -22,7 +22,7 @@ const digest = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex
 const pattern = (bytes: number) => Buffer.from(Uint8Array.from({ length: bytes }, (_, i) => (i * 31 + (i >> 8) * 7) & 0xff))
 
 describe('HTTP/2 towards clients, HTTP/1.1 towards instances', () => {
-  const { keep, edgeTo } = useEdge(createLeanEngine)
+  const { keep, engineTo } = useEngine(createLeanEngine)
   const sessions: http2.ClientHttp2Session[] = []
   afterEach(() => {
     for (const session of sessions.splice(0)) session.destroy()
@@ -58,7 +58,7 @@ describe('HTTP/2 towards clients, HTTP/1.1 towards instances', () => {
 
   test('each stream of a trusted proxy has its own visitor', async () => {
     const origin = await keep(scriptedOrigin('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'))
-    const { port } = await edgeTo([origin.target], {}, { trusts: trustedProxies(['127.0.0.1']) })
+    const { port } = await engineTo([origin.target], {}, { trusts: trustedProxies(['127.0.0.1']) })
     const session = client(port)
     await ask(session, { 'x-forwarded-for': '6.6.6.6, 203.0.113.7', 'x-forwarded-proto': 'https' })
     await ask(session, { 'x-forwarded-for': '203.0.113.8' })
@@ -75,7 +75,7 @@ describe('HTTP/2 towards clients, HTTP/1.1 towards instances', () => {
 
   test('a request arrives as HTTP/1.1: lower-case names, one Cookie line, the router’s own words', async () => {
     const origin = await keep(scriptedOrigin('HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Request-Id: theirs\r\n\r\nok'))
-    const { port } = await edgeTo([origin.target])
+    const { port } = await engineTo([origin.target])
     const { headers, body } = await ask(client(port), {
       ':path': '/a/b?c=1',
       cookie: ['a=1', 'b=2'],
@@ -110,7 +110,7 @@ describe('HTTP/2 towards clients, HTTP/1.1 towards instances', () => {
         res.end('ok')
       }),
     )
-    const { port } = await edgeTo([origin.target])
+    const { port } = await engineTo([origin.target])
     const session = client(port)
     let state = 5
     const next = (below: number) => {
@@ -128,7 +128,7 @@ describe('HTTP/2 towards clients, HTTP/1.1 towards instances', () => {
   test('a large body comes down whole through small windows, several at a time', async () => {
     const large = pattern(3_000_000)
     const origin = await keep(httpOrigin((req, res) => (req.url === '/chunked' ? void res.write(large, () => res.end()) : void res.end(large))))
-    const { port } = await edgeTo([origin.target])
+    const { port } = await engineTo([origin.target])
     const session = client(port, { initialWindowSize: 20_000 })
     const answers = await Promise.all(['/', '/chunked', '/', '/chunked'].map((path) => ask(session, { ':path': path })))
     for (const { body } of answers) expect(digest(body)).toBe(digest(large))
@@ -143,7 +143,7 @@ describe('HTTP/2 towards clients, HTTP/1.1 towards instances', () => {
         req.on('end', () => res.end(`${req.headers['content-length'] ?? req.headers['transfer-encoding']} ${hash.digest('hex')}`))
       }),
     )
-    const { port } = await edgeTo([origin.target])
+    const { port } = await engineTo([origin.target])
     const session = client(port)
     const [counted, chunked] = await Promise.all([
       ask(session, { ':method': 'POST', 'content-length': large.length }, large),
@@ -161,7 +161,7 @@ describe('HTTP/2 towards clients, HTTP/1.1 towards instances', () => {
         else connection.socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
       }),
     )
-    const { port } = await edgeTo([origin.target], { upstreamTimeoutMs: 60_000 })
+    const { port } = await engineTo([origin.target], { upstreamTimeoutMs: 60_000 })
     const session = client(port)
     const upload = session.request({ ':authority': 'app.test', ':method': 'POST', ':path': '/' })
     upload.on('error', () => {})
@@ -202,7 +202,7 @@ describe('HTTP/2 towards clients, HTTP/1.1 towards instances', () => {
         })
       }),
     )
-    const { port } = await edgeTo([origin.target])
+    const { port } = await engineTo([origin.target])
     const { body, trailers } = await ask(client(port), { ':method': 'POST', te: 'trailers' }, 'hello', { 'x-sum': '42' })
     expect(body.toString()).toBe('trailers')
     expect(trailers).toMatchObject({ 'grpc-status': '0', 'x-echo': '42' })
@@ -210,7 +210,7 @@ describe('HTTP/2 towards clients, HTTP/1.1 towards instances', () => {
 
   test('what authenticates, routes or describes a request does not pass behind its body', async () => {
     const origin = await keep(httpOrigin((req, res) => void req.resume().on('end', () => res.end(JSON.stringify(req.trailers)))))
-    const { port } = await edgeTo([origin.target])
+    const { port } = await engineTo([origin.target])
     const late = {
       'x-sum': '1',
       authorization: 'Basic eA==',
@@ -231,7 +231,7 @@ describe('HTTP/2 towards clients, HTTP/1.1 towards instances', () => {
         res.end(res.statusCode === 200 ? 'hello' : undefined)
       }),
     )
-    const { port } = await edgeTo([origin.target])
+    const { port } = await engineTo([origin.target])
     const session = client(port)
     const head = await ask(session, { ':method': 'HEAD', ':path': '/200' })
     expect([head.headers[':status'], head.headers['content-length'], head.body.length]).toEqual([200, '5', 0])
@@ -243,7 +243,7 @@ describe('HTTP/2 towards clients, HTTP/1.1 towards instances', () => {
     const interim =
       'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\nX-No: 1\r\n\r\n'
     const origin = await keep(scriptedOrigin(`${interim}HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok`))
-    const { port } = await edgeTo([origin.target])
+    const { port } = await engineTo([origin.target])
     const { informational, body } = await ask(client(port))
     expect(informational.map((headers) => [headers[':status'], headers.link, headers['x-no']])).toEqual([[103, '</a.css>; rel=preload', undefined]])
     expect(body.toString()).toBe('ok')
@@ -251,7 +251,7 @@ describe('HTTP/2 towards clients, HTTP/1.1 towards instances', () => {
 
   test('refusals come as pages: unknown host, wrong target, wrong method, too many fields', async () => {
     const origin = await keep(scriptedOrigin('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'))
-    const { port } = await edgeTo([origin.target])
+    const { port } = await engineTo([origin.target])
     const session = client(port)
     const status = async (headers: http2.OutgoingHttpHeaders) => (await ask(session, headers)).headers[':status']
     expect(await status({ ':authority': 'other.test' })).toBe(404)
@@ -267,7 +267,7 @@ describe('HTTP/2 towards clients, HTTP/1.1 towards instances', () => {
 
   test('Host beside :authority must say the same, and alone is enough', async () => {
     const origin = await keep(scriptedOrigin('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'))
-    const { port } = await edgeTo([origin.target])
+    const { port } = await engineTo([origin.target])
     const session = client(port)
     await expect(ask(session, { host: 'evil.test' })).rejects.toThrow(/PROTOCOL_ERROR/)
     expect((await ask(session, { host: 'app.test' })).headers[':status']).toBe(200)
@@ -282,7 +282,7 @@ describe('HTTP/2 towards clients, HTTP/1.1 towards instances', () => {
         return null
       }),
     )
-    const { port } = await edgeTo([origin.target])
+    const { port } = await engineTo([origin.target])
     const session = client(port)
     await expect(ask(session, { ':path': '/bad' })).rejects.toThrow(/INTERNAL_ERROR/)
     expect((await ask(session, { ':path': '/good' })).body.toString()).toBe('ok')
@@ -292,7 +292,7 @@ describe('HTTP/2 towards clients, HTTP/1.1 towards instances', () => {
 
   test('a client that cancels takes its instance connection with it', async () => {
     const origin = await keep(rawOrigin(() => {}))
-    const { engine, port } = await edgeTo([origin.target])
+    const { engine, port } = await engineTo([origin.target])
     const stream = client(port).request({ ':authority': 'app.test', ':path': '/' })
     stream.on('error', () => {})
     await until('the request arrives', () => origin.text().length > 0)
@@ -308,7 +308,7 @@ describe('HTTP/2 towards clients, HTTP/1.1 towards instances', () => {
           connection.socket.end('HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nno!')
       }),
     )
-    const { port } = await edgeTo([origin.target])
+    const { port } = await engineTo([origin.target])
     const stream = client(port).request({ ':authority': 'app.test', ':method': 'POST', ':path': '/' })
     const status = new Promise((resolve) => stream.on('response', (headers) => resolve(headers[':status'])))
     stream.on('error', () => {})
@@ -323,7 +323,7 @@ describe('HTTP/2 towards clients, HTTP/1.1 towards instances', () => {
         finish = () => res.end('late')
       }),
     )
-    const { engine, port } = await edgeTo([origin.target])
+    const { engine, port } = await engineTo([origin.target])
     const session = client(port)
     const goaways: number[] = []
     session.on('goaway', (code) => goaways.push(code))
@@ -340,7 +340,7 @@ describe('HTTP/2 towards clients, HTTP/1.1 towards instances', () => {
 
   test('an idle connection is closed with GOAWAY after its time, a silent upload is 408', async () => {
     const origin = await keep(rawOrigin(() => {}))
-    const { port } = await edgeTo([origin.target], { keepAliveMs: 300, clientIdleTimeoutMs: 300, upstreamTimeoutMs: 10_000 })
+    const { port } = await engineTo([origin.target], { keepAliveMs: 300, clientIdleTimeoutMs: 300, upstreamTimeoutMs: 10_000 })
     const session = client(port)
     const stream = session.request({ ':authority': 'app.test', ':method': 'POST', ':path': '/' })
     stream.on('error', () => {})
@@ -360,7 +360,7 @@ describe('HTTP/2 towards clients, HTTP/1.1 towards instances', () => {
       }),
     )
     const asked = watchKeepAlive()
-    const { port } = await edgeTo([origin.target], { upstreamTimeoutMs: 300, clientIdleTimeoutMs: 300 })
+    const { port } = await engineTo([origin.target], { upstreamTimeoutMs: 300, clientIdleTimeoutMs: 300 })
     const events = ask(client(port), { ':path': '/events' })
     const other = ask(client(port), { ':path': '/other' })
     await expect(other).rejects.toThrow()

@@ -1,12 +1,12 @@
 import http2 from 'node:http2'
 import { afterEach, describe, expect, test } from 'vitest'
 import { testAuthority, testTls } from '../../tls/testing'
-import { useEdge } from '../contract/harness'
+import { useEngine } from '../contract/harness'
 import { httpOrigin, routeTo } from '../contract/testing'
 import { createLeanEngine } from '../lean'
 
 describe('one HTTP/2 connection for several hosts of a certificate', () => {
-  const { keep, edgeWith } = useEdge(createLeanEngine)
+  const { keep, engineWith } = useEngine(createLeanEngine)
   const sessions: http2.ClientHttp2Session[] = []
   afterEach(() => {
     for (const session of sessions.splice(0)) session.destroy()
@@ -25,7 +25,7 @@ describe('one HTTP/2 connection for several hosts of a certificate', () => {
     const authority = await testAuthority()
     const certificates = [await authority.issue(['*.apps.test'])]
     const { edge } = await keep(testTls({ certificates }))
-    const { engine } = await edgeWith([
+    const { engine } = await engineWith([
       routeTo('shop.apps.test', [origin.target]),
       routeTo('www.apps.test', [origin.target]),
       routeTo('blog.apps.test', [origin.target], { projectId: 'another' }),

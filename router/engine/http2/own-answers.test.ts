@@ -1,18 +1,18 @@
 import http2 from 'node:http2'
 import { afterEach, describe, expect, test } from 'vitest'
-import { useEdge } from '../contract/harness'
+import { useEngine } from '../contract/harness'
 import { scriptedOrigin } from '../contract/testing'
 import { createLeanEngine } from '../lean'
 
 describe('what the router answers by itself over HTTP/2', () => {
-  const { keep, edgeTo } = useEdge(createLeanEngine)
+  const { keep, engineTo } = useEngine(createLeanEngine)
   const sessions: http2.ClientHttp2Session[] = []
   afterEach(() => {
     for (const session of sessions.splice(0)) session.destroy()
   })
   const ask = async (headers: http2.OutgoingHttpHeaders) => {
     const origin = await keep(scriptedOrigin('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'))
-    const { port } = await edgeTo([origin.target])
+    const { port } = await engineTo([origin.target])
     const session = http2.connect(`http://127.0.0.1:${port}`)
     sessions.push(session)
     const stream = session.request({ ':authority': 'app.test', ...headers })

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import http2 from 'node:http2'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { Observer } from '../../observe/observer'
-import { useEdge } from '../contract/harness'
+import { useEngine } from '../contract/harness'
 import { CountingObserver, RecordingTargets } from '../contract/scripted'
 import { rawOrigin, until } from '../contract/testing'
 import { createLeanEngine } from '../lean'
@@ -16,7 +16,7 @@ const switching = (head: string, more = '') =>
   `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: ${acceptOf(head)}\r\n${more}\r\n`
 
 describe('WebSockets over HTTP/2 (RFC 8441)', () => {
-  const { keep, edgeTo } = useEdge(createLeanEngine)
+  const { keep, engineTo } = useEngine(createLeanEngine)
   const sessions: http2.ClientHttp2Session[] = []
   afterEach(() => {
     for (const session of sessions.splice(0)) session.destroy()
@@ -69,7 +69,7 @@ describe('WebSockets over HTTP/2 (RFC 8441)', () => {
       end: (request) => void told.push(`${request.describe().method} ${request.describe().protocol} ${request.status}`),
       close: async () => {},
     }
-    const { port } = await edgeTo([origin.target], {}, { observer })
+    const { port } = await engineTo([origin.target], {}, { observer })
     const { stream, seen } = await open(port, {
       'sec-websocket-version': '13',
       'sec-websocket-protocol': 'chat',
@@ -106,7 +106,7 @@ describe('WebSockets over HTTP/2 (RFC 8441)', () => {
         answer = () => void connection.socket.write(switching(text))
       }),
     )
-    const { port } = await edgeTo([origin.target])
+    const { port } = await engineTo([origin.target])
     const { stream, seen } = await open(port)
     stream.write('early')
     await until('the handshake is there', () => origin.text().includes('\r\n\r\n'))
@@ -118,7 +118,7 @@ describe('WebSockets over HTTP/2 (RFC 8441)', () => {
 
   test('an instance that answers in HTTP instead is passed on', async () => {
     const origin = await echoing(() => 'HTTP/1.1 403 Forbidden\r\nContent-Length: 4\r\n\r\nnope')
-    const { port } = await edgeTo([origin.target])
+    const { port } = await engineTo([origin.target])
     const { seen } = await open(port)
     await until('it ends', () => seen.closed)
     expect([seen.status, seen.bytes.toString(), seen.ended]).toEqual([403, 'nope', true])
@@ -127,7 +127,7 @@ describe('WebSockets over HTTP/2 (RFC 8441)', () => {
   test('an instance that has not understood the handshake is not believed', async () => {
     const origin = await echoing((head) => switching(head).replace(/Accept: ./, 'Accept: -'))
     const told = { targets: new RecordingTargets(), observer: new CountingObserver() }
-    const { port } = await edgeTo([origin.target], {}, told)
+    const { port } = await engineTo([origin.target], {}, told)
     const { seen } = await open(port)
     await until('it is over', () => seen.closed)
     expect([seen.status, seen.ended]).toEqual([502, true])
@@ -138,7 +138,7 @@ describe('WebSockets over HTTP/2 (RFC 8441)', () => {
 
   test('a client that resets the stream, and an instance that ends, take the other side with them; the neighbours go on', async () => {
     const origin = await echoing()
-    const { port } = await edgeTo([origin.target])
+    const { port } = await engineTo([origin.target])
     const one = await open(port)
     const other = await open(port)
     await until('both are open', () => one.seen.status === 200 && other.seen.status === 200)
@@ -155,7 +155,7 @@ describe('WebSockets over HTTP/2 (RFC 8441)', () => {
     const origin = await echoing()
     const targets = new RecordingTargets()
     targets.setCookie = 'stick=app; Path=/'
-    const { port } = await edgeTo([origin.target], {}, { targets })
+    const { port } = await engineTo([origin.target], {}, { targets })
     const { seen } = await open(port)
     await until('it is open', () => seen.status === 200)
     expect(seen.headers['set-cookie']).toEqual(['stick=app; Path=/'])
@@ -163,7 +163,7 @@ describe('WebSockets over HTTP/2 (RFC 8441)', () => {
 
   test('nothing else is opened by CONNECT', async () => {
     const origin = await echoing()
-    const { port } = await edgeTo([origin.target])
+    const { port } = await engineTo([origin.target])
     const { seen } = await open(port, { ':protocol': 'connect-udp' })
     await until('it is refused', () => seen.closed)
     expect(seen.status).toBe(501)

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
 import http2 from 'node:http2'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { useEdge } from '../contract/harness'
+import { useEngine } from '../contract/harness'
 import { httpOrigin, RawClient, request, until } from '../contract/testing'
 import { createLeanEngine } from '../lean'
-import { type LoadGauge, nextRead, slowReaders, uploads } from './load-gauge'
+import { type LoadGauge, nextReadBuffer, slowReaders, uploads } from './load-gauge'
 
 /** As if so many others were slow. */
 function useCrowd(crowd: LoadGauge): void {
@@ -19,7 +19,7 @@ function useCrowd(crowd: LoadGauge): void {
 }
 
 describe('in a crowd of uploads', () => {
-  const { keep, edgeTo } = useEdge(createLeanEngine)
+  const { keep, engineTo } = useEngine(createLeanEngine)
   useCrowd(uploads)
   const post = (...lines: string[]) => ['POST /slow HTTP/1.1', 'Host: app.test', ...lines, '', ''].join('\r\n')
 
@@ -39,7 +39,7 @@ describe('in a crowd of uploads', () => {
         req.on('error', () => {})
       }),
     )
-    const { engine, port } = await edgeTo([origin.target], { clientIdleTimeoutMs: 20_000, upstreamTimeoutMs: 20_000, ...limits })
+    const { engine, port } = await engineTo([origin.target], { clientIdleTimeoutMs: 20_000, upstreamTimeoutMs: 20_000, ...limits })
     /** Another request was answered, and still nobody was asked about the slow one. */
     const stillHeld = async () => {
       expect((await request({ port, path: '/quick', headers: { Host: 'app.test' } })).status).toBe(200)
@@ -147,21 +147,21 @@ describe('in a crowd of uploads', () => {
 
 test('a few slow clients change nothing', () => {
   for (const crowd of [uploads, slowReaders]) expect(crowd.overloaded).toBe(false)
-  expect(nextRead().length).toBe(65_536)
+  expect(nextReadBuffer().length).toBe(65_536)
 })
 
 describe('in a crowd of clients that do not read', () => {
-  const { keep, edgeTo } = useEdge(createLeanEngine)
+  const { keep, engineTo } = useEngine(createLeanEngine)
   useCrowd(slowReaders)
 
   test('little is read for each', () => {
-    expect(nextRead().length).toBe(8_192)
+    expect(nextReadBuffer().length).toBe(8_192)
   })
 
   test('an answer is whole, however late its client reads, and the next one too', async () => {
     const body = Buffer.from(Uint8Array.from({ length: 8_000_000 }, (_, i) => (i * 31 + (i >> 8) * 7) & 0xff))
     const origin = await keep(httpOrigin((_req, res) => res.end(body)))
-    const { engine, port } = await edgeTo([origin.target], { clientIdleTimeoutMs: 20_000, upstreamTimeoutMs: 20_000 })
+    const { engine, port } = await engineTo([origin.target], { clientIdleTimeoutMs: 20_000, upstreamTimeoutMs: 20_000 })
     const client = await RawClient.connect(port)
     for (let turn = 1; turn <= 2; turn++) {
       client.received = Buffer.alloc(0)
@@ -187,7 +187,7 @@ describe('in a crowd of clients that do not read', () => {
   test('who takes nothing is given up by a reset, and its place at the instance with it', async () => {
     const body = Buffer.alloc(20_000_000)
     const origin = await keep(httpOrigin((_req, res) => res.end(body)))
-    const { engine, port } = await edgeTo([origin.target], { clientIdleTimeoutMs: 500, upstreamTimeoutMs: 20_000 })
+    const { engine, port } = await engineTo([origin.target], { clientIdleTimeoutMs: 500, upstreamTimeoutMs: 20_000 })
     const client = await RawClient.connect(port)
     client.socket.pause()
     const errors: string[] = []

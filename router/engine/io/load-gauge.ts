@@ -29,4 +29,4 @@ export const slowReaders = new LoadGauge(256)
 const smallRead = readBuffer.subarray(0, 8_192)
 
 /** The buffer for the next read from an instance. */
-export const nextRead = (): Buffer => (slowReaders.overloaded ? smallRead : readBuffer)
+export const nextReadBuffer = (): Buffer => (slowReaders.overloaded ? smallRead : readBuffer)

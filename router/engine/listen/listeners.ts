@@ -2,7 +2,7 @@ import net from 'node:net'
 import tls from 'node:tls'
 import { plainAddress } from '@/shared/node/trusted-proxies'
 import type { RouterLog } from '../../log'
-import type { TlsEdge } from '../../tls/tls-edge'
+import type { TlsTerminator } from '../../tls/tls-terminator'
 import type { ListenAddress } from '../engine'
 import type { ClientAddress } from '../headers/visitor'
 import type { Clock } from '../io/clock'
@@ -89,7 +89,7 @@ export class Listeners {
     startReading(accepted, this.#useRewrap && behind === null, (socket) => this.#options.take({ socket, protocol: false }, address) ?? ignore)
   }
 
-  #secure(edge: TlsEdge): Enter {
+  #secure(edge: TlsTerminator): Enter {
     const behindOf = new WeakMap<net.Socket, Behind>()
     const { clock, headTimeoutMs, oneLess } = this.#options
     const server = tls.createServer({ ...edge.serverOptions(['h2', 'http/1.1']), handshakeTimeout: headTimeoutMs })

@@ -6,7 +6,7 @@ import type { EngineLimits } from '../../env'
 import type { OutsideTarget } from '../../gate/gate'
 import type { HostTable } from '../../match/host-table'
 import type { Clock } from '../io/clock'
-import { nextRead } from '../io/load-gauge'
+import { nextReadBuffer } from '../io/load-gauge'
 import { type ConnectionHome, UpstreamConnection } from './connection'
 import { goneTargets, targetKey } from './gone-targets'
 
@@ -96,7 +96,7 @@ export class Pools {
     if (!pool) {
       const { host, port } = target
       pool = new Pool(
-        (callback) => net.connect({ host, port, noDelay: true, allowHalfOpen: true, onread: { buffer: nextRead, callback } }),
+        (callback) => net.connect({ host, port, noDelay: true, allowHalfOpen: true, onread: { buffer: nextReadBuffer, callback } }),
         this.#clock,
       )
       this.#targets.set(key, pool)
@@ -111,7 +111,7 @@ export class Pools {
     if (!pool) {
       const connect = { host: address, port, noDelay: true, allowHalfOpen: true }
       const open = (callback: OnRead): net.Socket => {
-        const onread = { buffer: nextRead, callback }
+        const onread = { buffer: nextReadBuffer, callback }
         if (scheme === 'http') return net.connect({ ...connect, onread })
         const servername = net.isIP(hostname) === 0 ? hostname : undefined
         return tls.connect({ ...connect, servername, ALPNProtocols: ['http/1.1'], onread } as tls.ConnectionOptions)

@@ -33,7 +33,7 @@ export async function handleRest(request: Request): Promise<Response> {
   return request.method === 'HEAD' ? withoutBody(response) : response
 }
 
-interface Asked {
+interface RestRequest {
   request: Request
   url: URL
   /** Headers for any response, including errors. */
@@ -41,7 +41,7 @@ interface Asked {
   requestId: string
 }
 
-async function answer(asked: Asked): Promise<Response> {
+async function answer(asked: RestRequest): Promise<Response> {
   const { request, url, extra } = asked
   const { method } = request
   const match = matchRoute(method === 'HEAD' ? 'GET' : method, decodePath(url.pathname.slice(restBase.length)))
@@ -66,7 +66,7 @@ async function identify(headers: Headers, extra: Headers): Promise<Identity> {
   }
 }
 
-async function serve(route: RestRoute, rawParams: Record<string, string>, identity: Identity, asked: Asked): Promise<Response> {
+async function serve(route: RestRoute, rawParams: Record<string, string>, identity: Identity, asked: RestRequest): Promise<Response> {
   const { request, url, requestId } = asked
   const { headers, signal } = request
   if (identity.by === 'cookie' && route.method !== 'GET') requireSameOrigin(headers)

@@ -1,7 +1,7 @@
 import { pinHost as pin } from '../../outbound/pinned-request'
 import { DnsProviderError } from './provider'
 
-/** As `pinHost` of server/outbound, for DNS hosts. @throws DnsProviderError */
+/** Like `pinHost` of server/outbound, with errors for DNS hosts. @throws DnsProviderError */
 export async function pinHost(hostname: string, allowPrivateNetwork: boolean): Promise<string> {
   try {
     return (await pin(hostname, allowPrivateNetwork)).ip

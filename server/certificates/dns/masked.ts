@@ -2,7 +2,7 @@ import type { DnsCredentials } from '@/shared/dns-providers'
 import { createMask } from '@/shared/node/mask'
 import { type DnsProvider, DnsProviderError } from './provider'
 
-/** A provider whose errors show none of its credentials: hosts and libraries repeat what they were sent. */
+/** A provider that masks its credentials in errors: hosts and libraries repeat request data. */
 export function masked(provider: DnsProvider, given: DnsCredentials): DnsProvider {
   const mask = createMask(secretsOf(given))
   // Providers shorten long texts: a credential may be cut at the end.

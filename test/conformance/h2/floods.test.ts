@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest'
-import { useEdge } from '@/router/engine/contract/harness'
+import { useEngine } from '@/router/engine/contract/harness'
 import { httpOrigin, rawOrigin, until } from '@/router/engine/contract/testing'
 import { ErrorCode, Flag, FrameType, Setting } from '@/router/engine/http2/protocol'
 import { createLeanEngine } from '@/router/engine/lean'
@@ -10,7 +10,7 @@ const post = requestFields('POST')
 const { headers, rstStream, settings, ping, priority, windowUpdate, continuation, data, goaway } = FrameType
 
 describe('HTTP/2 floods', () => {
-  const { keep, edgeTo } = useEdge(createLeanEngine)
+  const { keep, engineTo } = useEngine(createLeanEngine)
   const wires: H2Wire[] = []
   afterEach(() => {
     for (const wire of wires.splice(0)) wire.close()
@@ -22,7 +22,7 @@ describe('HTTP/2 floods', () => {
   }
   const edge = async () => {
     const origin = await keep(httpOrigin((_req, res) => res.end('ok')))
-    return edgeTo([origin.target])
+    return engineTo([origin.target])
   }
   /** Sends until the server says stop, and expects that it does, with the right word, while a neighbour is served. */
   const flood = async (port: number, wire: H2Wire, next: (turn: number) => Buffer, turns: number) => {
@@ -84,7 +84,7 @@ describe('HTTP/2 floods', () => {
         })
       }),
     )
-    const { port } = await edgeTo([origin.target])
+    const { port } = await engineTo([origin.target])
     const wire = await open(port)
     const cancel = (id: number) => frame(rstStream, 0, id, word(8))
     const at = (path: string, method?: string) => requestFields(method, path)
@@ -140,8 +140,8 @@ describe('HTTP/2 floods', () => {
   test('empty DATA without end', async () => {
     const origin = await keep(rawOrigin(() => {}))
     const quiet = await keep(httpOrigin((_req, res) => res.end('ok')))
-    const { port } = await edgeTo([origin.target])
-    const { port: other } = await edgeTo([quiet.target])
+    const { port } = await engineTo([origin.target])
+    const { port: other } = await engineTo([quiet.target])
     const wire = await open(port)
     wire.write(headersFrame(1, post, Flag.endHeaders))
     await flood(other, wire, () => dataFrame(1, '', 0), 20_000)
@@ -177,7 +177,7 @@ describe('HTTP/2 floods', () => {
   test('a client that reads nothing is not read either, and is let go', { timeout: 20_000 }, async () => {
     const body = Buffer.alloc(100_000, 1)
     const origin = await keep(httpOrigin((_req, res) => res.end(body)))
-    const { engine, port } = await edgeTo([origin.target], { clientIdleTimeoutMs: 600 })
+    const { engine, port } = await engineTo([origin.target], { clientIdleTimeoutMs: 600 })
     const wire = await open(port, [[Setting.initialWindowSize, 0x7fffffff]])
     wire.write(frame(windowUpdate, 0, 0, word(0x7fff0000 - 65_535)))
     wire.socket.pause()
@@ -194,7 +194,7 @@ describe('HTTP/2 floods', () => {
   test('a window of zero holds little, and not for ever', { timeout: 20_000 }, async () => {
     const body = Buffer.alloc(20_000_000, 1)
     const origin = await keep(httpOrigin((_req, res) => res.end(body)))
-    const { engine, port } = await edgeTo([origin.target], { clientIdleTimeoutMs: 600 })
+    const { engine, port } = await engineTo([origin.target], { clientIdleTimeoutMs: 600 })
     const wire = await open(port, [[Setting.initialWindowSize, 0]])
     const before = process.memoryUsage().rss
     for (let i = 0; i < 20; i++) wire.write(headersFrame(i * 2 + 1, get))

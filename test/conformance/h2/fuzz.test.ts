@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest'
-import { useEdge } from '@/router/engine/contract/harness'
+import { useEngine } from '@/router/engine/contract/harness'
 import { httpOrigin } from '@/router/engine/contract/testing'
 import { clientPreface, Flag, FrameType } from '@/router/engine/http2/protocol'
 import { createLeanEngine } from '@/router/engine/lean'
@@ -75,7 +75,7 @@ function mutate(frames: Buffer[], next: (below: number) => number): Buffer {
 }
 
 describe('HTTP/2 under random bytes', () => {
-  const { keep, edgeTo } = useEdge(createLeanEngine)
+  const { keep, engineTo } = useEngine(createLeanEngine)
   const wires: H2Wire[] = []
   afterEach(() => {
     for (const wire of wires.splice(0)) wire.close()
@@ -90,7 +90,7 @@ describe('HTTP/2 under random bytes', () => {
         res.end('ok')
       }),
     )
-    const { engine, port } = await edgeTo([origin.target])
+    const { engine, port } = await engineTo([origin.target])
     const faults: unknown[] = []
     const note = (error: unknown) => faults.push(error)
     process.on('uncaughtException', note)

@@ -1,9 +1,9 @@
 import { RawClient } from '../testing'
 
-/** An answer in a form that can be compared. */
+/** A response in a comparable form. */
 export interface SeenAnswer {
   status: number
-  /** Lower-case name and value, sorted; without what differs each time or belongs to the connection. */
+  /** Lower-case names with values, sorted; without values that change each time or belong to the connection. */
   headers: string[]
   body: string
 }
@@ -11,7 +11,10 @@ export interface SeenAnswer {
 const ignored = new Set(['date', 'x-request-id', 'connection', 'keep-alive', 'transfer-encoding'])
 const uuid = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g
 
-/** Reads answers as a client would. `rest`: what is no whole answer. `heads`: for which of the requests, in order, no body comes. */
+/**
+ * Parses responses like a client. `rest`: bytes after the last complete response. `heads`: which requests, in order, have a response without
+ * body.
+ */
 export function readAnswers(text: string, heads: boolean[], closed: boolean): { answers: SeenAnswer[]; rest: string } {
   const answers: SeenAnswer[] = []
   let at = 0
@@ -58,7 +61,7 @@ function readChunks(text: string, start: number): { end: number; text: string } 
   }
 }
 
-/** Sends bytes, in these parts, and gives what came back until the connection ended or nothing more came for `quietMs`. */
+/** Sends bytes in these parts; returns the received bytes when the connection ends or nothing arrives for `quietMs`. */
 export async function converse(port: number, parts: (string | Buffer)[], quietMs: number): Promise<{ text: string; closed: boolean }> {
   const client = await RawClient.connect(port)
   for (const [i, part] of parts.entries()) {

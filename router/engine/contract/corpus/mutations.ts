@@ -1,6 +1,6 @@
 import { type CorpusCase, corpus } from './requests'
 
-/** A generator of numbers in [0, 1) that gives the same ones for the same seed (mulberry32). */
+/** Deterministic random numbers in [0, 1) for a seed (mulberry32). */
 export function seeded(seed: number): () => number {
   let state = seed >>> 0
   return () => {
@@ -11,7 +11,7 @@ export function seeded(seed: number): () => number {
   }
 }
 
-/** What framing turns on: put anywhere. */
+/** Fragments that affect framing, inserted anywhere. */
 const pieces = [
   '\r',
   '\n',
@@ -72,7 +72,7 @@ export class Mutator {
     return list[this.#below(list.length)] as T
   }
 
-  /** A request of the corpus, changed in one to four places, as latin1. */
+  /** A request of the corpus with one to four random changes, as latin1. */
   next(): string {
     let bytes = this.#one(this.#bases).bytes
     for (let left = 1 + this.#below(4); left > 0; left--) bytes = this.#change(bytes)
@@ -110,7 +110,7 @@ export class Mutator {
     return lines.join('\r\n')
   }
 
-  /** Cuts bytes as a network might: whole most of the time. */
+  /** Splits bytes randomly like a network; mostly not at all. */
   parts(bytes: string): Buffer[] {
     const whole = Buffer.from(bytes, 'latin1')
     if (this.#random() < 0.7 || whole.length < 2) return [whole]

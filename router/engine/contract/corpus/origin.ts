@@ -2,10 +2,10 @@ import net, { type AddressInfo } from 'node:net'
 import type { Target } from '@/shared/route-table'
 import type { Closable } from '../testing'
 
-/** A request as an instance saw it, in a form that can be compared. */
+/** A request as an instance received it, in a comparable form. */
 export interface SeenRequest {
   line: string
-  /** Lower-case name and value, sorted; without what differs each time. */
+  /** Lower-case names with values, sorted; without values that change each time. */
   headers: string[]
   body: string
 }
@@ -13,7 +13,7 @@ export interface SeenRequest {
 export interface RecordingOrigin extends Closable {
   target: Target
   requests: SeenRequest[]
-  /** Bytes that are no clean HTTP/1.1 request. */
+  /** Received bytes that are not a valid HTTP/1.1 request. */
   unclean: string[]
   reset(): void
 }
@@ -27,7 +27,7 @@ interface Parsed {
   request: SeenRequest
 }
 
-/** Reads one request as strictly as a server can; null: bytes are missing; a text: why it is not clean. */
+/** Parses a request strictly; null: incomplete; a text: why it is invalid. */
 export function readRequest(text: string): Parsed | string | null {
   const headEnd = text.indexOf('\r\n\r\n')
   if (headEnd === -1) return null
@@ -87,7 +87,7 @@ function readTrailers(text: string, start: number, payload: string): { end: numb
   }
 }
 
-/** An instance that answers each request it can read, and remembers what it read and what it could not. */
+/** Starts an instance that answers valid requests, and records valid and invalid requests. */
 export async function recordingOrigin(): Promise<RecordingOrigin> {
   const requests: SeenRequest[] = []
   const unclean: string[] = []
@@ -129,7 +129,7 @@ export async function recordingOrigin(): Promise<RecordingOrigin> {
   }
 }
 
-// Says which request it is the answer to.
+// A response that identifies its request.
 function answerTo({ line }: SeenRequest): string {
   const target = line.split(' ')[1]?.slice(0, 100) ?? ''
   return `HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Target: ${target}\r\n\r\n${line.startsWith('HEAD ') ? '' : 'ok'}`

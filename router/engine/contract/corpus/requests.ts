@@ -1,6 +1,6 @@
 /**
- * Requests for the engines to be tried with, as bytes (latin1): what a browser sends, what the standards allow, and what they forbid.
- * Each is sent over a connection of its own; those with a body that ends are followed by a second, plain request in some tests.
+ * Corpus of requests as bytes (latin1): requests of browsers, unusual requests that the standards allow, and invalid requests. Each is sent on a
+ * new connection; some tests send a second, plain request after a request with a complete body.
  */
 export interface CorpusCase {
   name: string

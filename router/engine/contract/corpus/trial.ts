@@ -4,19 +4,19 @@ import { hostTable, openServices, quietLog, routeTo, testLimits } from '../testi
 import { recordingOrigin } from './origin'
 
 export interface Verdict {
-  /** What an instance got that is no clean request. */
+  /** Bytes that the instance received and that are not a valid request. */
   unclean: string[]
-  /** Why the client and the instance no longer agree on where messages begin; null: they do. */
+  /** Why client and instance disagree about message boundaries; null: they agree. */
   desynchronised: string | null
 }
 
-/** An engine and an instance behind it; requests of any bytes are tried one after the other. */
+/** An engine with an instance; arbitrary requests are sent one after the other. */
 export interface Trial {
   try(parts: Buffer[]): Promise<Verdict>
   close(): Promise<void>
 }
 
-// Nothing is waited for: a client that says its last byte ends each trial.
+// No waiting: in each trial the client marks its last byte.
 const limits = { ...testLimits, lingerMs: 500 }
 const answered = /^HTTP\/1\.1 200 OK\r\n(?:[^\r\n]+\r\n)*?X-Target: ([^\r\n]*)\r\n/gm
 
@@ -31,7 +31,7 @@ export async function openTrial(create: EngineFactory): Promise<Trial> {
       origin.reset()
       const text = await converse(port, parts)
       const targets = origin.requests.map(({ line }) => line.split(' ')[1]?.slice(0, 100))
-      // Every answer of the instance that a client sees belongs to its own request of the same place in line.
+      // The n-th response that a client receives from the instance must belong to its n-th request.
       const seen = [...text.matchAll(answered)].map((match) => match[1])
       const strange = seen.findIndex((target, i) => target !== targets[i])
       const unclean = [...origin.unclean]
@@ -79,7 +79,7 @@ function converse(port: number, parts: Buffer[]): Promise<string> {
   })
 }
 
-/** A well-behaved client beside the odd ones: its answers must stay its own. */
+/** A well-behaved client that runs in parallel: the responses must match its own requests. */
 class Probe {
   readonly #port: number
   #socket: net.Socket | null = null
@@ -89,7 +89,7 @@ class Probe {
     this.#port = port
   }
 
-  /** Null: all is well. */
+  /** null: no problem. */
   async ask(): Promise<string | null> {
     const path = `/probe-${++this.#turn}`
     const text = await this.#exchange(`GET ${path} HTTP/1.1\r\nHost: app.test\r\n\r\n`)

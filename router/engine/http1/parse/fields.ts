@@ -68,7 +68,7 @@ export class FieldIndex {
     return true
   }
 
-  /** All values of a name, repeated lines joined by `separator`; undefined when there is none. */
+  /** All values of a name, joined by `separator`; undefined: absent. */
   joined(bytes: Buffer, name: string, separator: string): string | undefined {
     let text: string | undefined
     for (let line = 0; line < this.count; line++)

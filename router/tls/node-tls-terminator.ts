@@ -6,16 +6,16 @@ import { Slices } from '@/shared/node/slices'
 import type { CertificateEntry } from '@/shared/route-table'
 import type { RouterLog } from '../log'
 import { CertificateIndex } from './certificate-index'
-import { edgeKey } from './edge-key'
 import { HandshakeFaults } from './handshake-faults'
 import { type AskForPairs, KeyPairs } from './key-pairs'
 import { LastUsed } from './last-used'
 import { SealedStore } from './sealed-store'
 import type { SessionKeys } from './session-keys'
 import { contextSettings, sessionTimeoutSeconds } from './settings'
-import type { TlsEdge } from './tls-edge'
+import { storeKey } from './store-key'
+import type { TlsTerminator } from './tls-terminator'
 
-export interface TlsEdgeOptions {
+export interface TlsTerminatorOptions {
   /** `$SWITCHYARD_HOME/run`: contains `edge.key` and `certificates/`. */
   directory: string
   ask: AskForPairs
@@ -37,16 +37,16 @@ const expiredLogEveryMs = 60 * 60 * 1000
 /** RFC 8737. */
 const acmeProtocol = 'acme-tls/1'
 
-export function createTlsEdge(options: TlsEdgeOptions): TlsEdge {
-  return new NodeTlsEdge(options)
+export function createTlsTerminator(options: TlsTerminatorOptions): TlsTerminator {
+  return new NodeTlsTerminator(options)
 }
 
 /**
  * TLS by Node. A client without SNI, or with a name without a certificate, is refused with the alert `handshake_failure`: browsers would
  * reject any other certificate, and Node cannot send `unrecognized_name`.
  */
-class NodeTlsEdge implements TlsEdge {
-  readonly #options: TlsEdgeOptions
+class NodeTlsTerminator implements TlsTerminator {
+  readonly #options: TlsTerminatorOptions
   readonly #pairs: KeyPairs
   readonly #contexts = new LastUsed<SecureContext>(maxContexts)
   readonly #making = new Map<string, Promise<SecureContext | null>>()
@@ -65,10 +65,10 @@ class NodeTlsEdge implements TlsEdge {
   readonly #tidyTimer: NodeJS.Timeout
   #closed = false
 
-  constructor(options: TlsEdgeOptions) {
+  constructor(options: TlsTerminatorOptions) {
     this.#options = options
     const { directory, log } = options
-    const store = new SealedStore(path.join(directory, 'certificates'), edgeKey(path.join(directory, 'edge.key'), log))
+    const store = new SealedStore(path.join(directory, 'certificates'), storeKey(path.join(directory, 'edge.key'), log))
     this.#pairs = new KeyPairs(store, options.ask, log)
     this.#faults = new HandshakeFaults(log)
     options.sessionKeys.onChange((key) => {
@@ -224,7 +224,7 @@ class NodeTlsEdge implements TlsEdge {
   }
 
   async #tidy(): Promise<void> {
-    // Without a table, unused keys cannot be told from used ones.
+    // Without a table it is unknown which keys are in use.
     if (this.#entries.length === 0) return
     await this.#pairs.tidy(this.#index.ids, Date.now() - removeAfterMs)
   }

@@ -8,7 +8,7 @@ const keyBytes = 32
  * The key that encrypts certificates on disk, created by the first worker and shared by all. If it cannot be stored, a temporary key is
  * returned: the worker runs, but the next process cannot read the stored certificates.
  */
-export function edgeKey(file: string, log: RouterLog): Buffer {
+export function storeKey(file: string, log: RouterLog): Buffer {
   try {
     const found = readKey(file, log)
     if (found) return found

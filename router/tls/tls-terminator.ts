@@ -3,7 +3,7 @@ import type { LinkStates } from '@/shared/link'
 import type { CertificateEntry } from '@/shared/route-table'
 
 /** The TLS layer of a worker: its certificates in memory and on disk, and the options for TLS listeners. */
-export interface TlsEdge {
+export interface TlsTerminator {
   /**
    * For `tls.createServer` or `new TLSSocket`: versions, ciphers, SNI by hash map, session tickets shared by all workers, ALPN among
    * `protocols` in order of preference (and `acme-tls/1` while a challenge is pending for the name).
