@@ -97,6 +97,10 @@ it('without a sign-in every command says how to sign in', async () => {
     ['domains'],
     ['domains', 'add', 'x.example'],
     ['cancel', 'x'],
+    ['rollback', '--project', 'x'],
+    ['promote', 'd', '--project', 'x'],
+    ['restart', '--project', 'x'],
+    ['previews', '--project', 'x'],
     ['link', home, '--project', 'x'],
   ]) {
     stderr = ''

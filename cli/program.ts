@@ -11,6 +11,7 @@ import { login, logout } from './commands/login'
 import { logs } from './commands/logs'
 import { openProject } from './commands/open'
 import { purge } from './commands/purge'
+import { listEnvironments, promote, restart, rollback } from './commands/release'
 import { requests } from './commands/requests'
 import { listVariables, removeVariable, setVariables } from './commands/variables'
 import { type CliEnv, readCliEnv } from './env'
@@ -61,6 +62,7 @@ export function buildProgram(env: CliEnv, setCode: (code: number) => void, signa
   )
   project(program.command('deploy [dir]').description('deploy a folder and wait until it is live; creates the project if it is missing'))
     .option('--link', 'link this folder to the project')
+    .option('--environment <name>', 'default: production')
     .option('--no-cache', 'build without results, packages and caches of earlier builds')
     .option('--wait-for-turn', 'wait if another deployment of the project is running, instead of failing')
     .action(async (dir: string | undefined, options) => setCode(await deploy(env, dir ?? '.', options)))
@@ -81,6 +83,7 @@ export function buildProgram(env: CliEnv, setCode: (code: number) => void, signa
   project(program.command('cancel [deploymentId]').description('cancel a running deployment; the live deployment stays live')).action(
     (id: string | undefined, options) => cancel(env, id, options, signal),
   )
+  addReleases(program, env, setCode, signal)
   const several = (value: string, before: string[]) => [...before, value]
   project(program.command('purge').description('remove cached responses of a project from the routers; without options all of them'))
     .option('--tag <tag>', 'responses with this tag (Cache-Tag, Surrogate-Key); may be repeated', several, [])
@@ -99,10 +102,31 @@ export function buildProgram(env: CliEnv, setCode: (code: number) => void, signa
   return program
 }
 
+function addReleases(program: Command, env: CliEnv, setCode: (code: number) => void, signal: AbortSignal): void {
+  const released = (command: Command) => project(command).option('--environment <name>', 'default: production')
+  const asked = (command: Command) => released(command).option('-y, --yes', 'skip the confirmation')
+  asked(
+    program.command('rollback [deploymentId]').description('return to the version before the live one, or to the named one, without a build'),
+  ).action(async (id: string | undefined, options) => setCode(await rollback(env, id, options, signal)))
+  asked(program.command('promote [deploymentId]').description('release the artifact of a deployment in another environment, without a build'))
+    .option('--from <environment>', 'promote what is live in this environment')
+    .action(async (id: string | undefined, options) => setCode(await promote(env, id, options, signal)))
+  released(program.command('restart').description('start the live version anew with the variables of now; no request fails')).action(
+    async (options) => setCode(await restart(env, options, signal)),
+  )
+  const environments = (command: Command) => project(command).option('--closed', 'closed ones too')
+  environments(program.command('environments').description('list the environments of a project')).action((options) => listEnvironments(env, options))
+  environments(program.command('previews').description('list the previews of a project, one per pull request')).action((options) =>
+    listEnvironments(env, { ...options, previews: true }),
+  )
+}
+
 function addVariables(program: Command, env: CliEnv): void {
   const variables = program.command('env').description('variables of a project; values are write-only')
-  project(variables.command('ls').description('list names and scopes')).action((options) => listVariables(env, options))
-  project(
+  const inEnvironment = (command: Command) =>
+    project(command).option('--environment <name>', 'default: production; preview: what all previews inherit')
+  inEnvironment(variables.command('ls').description('list names and scopes')).action((options) => listVariables(env, options))
+  inEnvironment(
     variables
       .command('set [assignment]')
       .description('set KEY with the value from standard input; KEY=VALUE (visible in the list of processes); or --file'),
@@ -110,7 +134,7 @@ function addVariables(program: Command, env: CliEnv): void {
     .addOption(new Option('--scope <scope>', 'where it is visible').choices(['build', 'runtime', 'both']).default('both'))
     .option('--file <file>', 'set all variables of a file of KEY=VALUE lines, such as .env')
     .action((assignment: string | undefined, options) => setVariables(env, assignment, options))
-  project(variables.command('rm <key>').description('remove a variable')).action((key: string, options) => removeVariable(env, key, options))
+  inEnvironment(variables.command('rm <key>').description('remove a variable')).action((key: string, options) => removeVariable(env, key, options))
 }
 
 const listed = (command: Command) =>

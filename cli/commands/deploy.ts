@@ -14,7 +14,7 @@ import { bytes, seconds } from '../terminal'
 import { getDeployment, requestCancel, waitForEnd } from './cancel'
 import { lineOf } from './logs'
 
-export type DeployOptions = ApiOptions & { project?: string; link?: boolean; waitForTurn?: boolean; cache?: boolean }
+export type DeployOptions = ApiOptions & { project?: string; environment?: string; link?: boolean; waitForTurn?: boolean; cache?: boolean }
 
 /** The last line of `deploy --json`. */
 export interface DeployResult {
@@ -118,6 +118,7 @@ async function ship(context: Context, directory: string, options: DeployOptions,
       projectId: project.id,
       triggeredBy: 'api',
       source: uploaded.source,
+      ...(options.environment ? { environment: options.environment } : {}),
       noCache: options.cache === false,
     }
     run.deploymentId = await createInTurn(context, options, body, signal)
@@ -152,6 +153,19 @@ async function createInTurn(context: Context, options: DeployOptions, body: Rest
     progress.status(running ? `waiting for deployment ${running.id} to end` : 'waiting for its turn')
     if (running) await waitForEnd(client, running.id, signal)
     else await wait(250, undefined, { signal })
+  }
+}
+
+/** Follows a deployment that another command queued, as `deploy` does. @returns the exit code: 0 only if it is live */
+export async function followToEnd(context: Context, deploymentId: string, signal: AbortSignal): Promise<number> {
+  const interrupt = new AbortController()
+  const onAbort = () => interrupt.abort(new Interrupted())
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    const run: DeployRun = { timings: {}, deploymentId, interrupt, view: null }
+    return report(context, run, await follow(context, run, deploymentId))
+  } finally {
+    signal.removeEventListener('abort', onAbort)
   }
 }
 

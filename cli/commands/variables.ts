@@ -9,14 +9,16 @@ import { UsageError } from '../failure'
 import { ask, readStandardInput } from '../prompt'
 import { ago, table } from '../terminal'
 
-type Options = ApiOptions & { project?: string }
+type Options = ApiOptions & { project?: string; environment?: string }
 const pathOf = (projectId: string, key = '') => `/projects/${projectId}/variables${key ? `/${encodeURIComponent(key)}` : ''}`
+const inEnvironment = ({ environment }: Options) => (environment ? `?${new URLSearchParams({ environment })}` : '')
+const environmentField = ({ environment }: Options) => (environment ? { environment } : {})
 
 /** Lists names and scopes; the API never returns a value. */
 export async function listVariables(env: CliEnv, options: Options): Promise<void> {
   const context = await openContext(env, options)
   const project = await currentProject(context, options.project)
-  const page = await context.client.call<RestAnswer<'GET /projects/{project}/variables'>>(pathOf(project.id))
+  const page = await context.client.call<RestAnswer<'GET /projects/{project}/variables'>>(pathOf(project.id) + inEnvironment(options))
   if (context.json) return printResult(page)
   if (page.items.length === 0) return context.progress.note(`${project.name} has no variable. Set one: switchyard env set KEY=VALUE`)
   const rows = page.items.map((v) => [v.key, v.scope === 'both' ? 'build and runtime' : v.scope, ago(v.updatedAt), v.updatedBy ?? ''])
@@ -53,14 +55,14 @@ async function setFromFile(env: CliEnv, file: string, options: SetOptions): Prom
     saved.push(
       await context.client.call<RestAnswer<'PUT /projects/{project}/variables/{key}'>>(pathOf(project.id, key), {
         method: 'PUT',
-        body: { value, scope },
+        body: { value, scope, ...environmentField(options) },
       }),
     )
     const caution = saved.at(-1)?.caution
     if (caution && !context.json) context.progress.warn(caution)
   }
   if (context.json) return printResult({ items: saved })
-  context.progress.done(`${values.map(({ key }) => key).join(', ')} set for ${project.name}`, 'takes effect with the next deployment')
+  context.progress.done(`${values.map(({ key }) => key).join(', ')} set for ${project.name}`, 'takes effect with the next deployment or restart')
 }
 
 /** `KEY=VALUE`, or `KEY` with the value on standard input (asked for, hidden, on a terminal). */
@@ -81,17 +83,17 @@ async function setVariable(env: CliEnv, assignment: string, options: SetOptions)
     at >= 0 ? assignment.slice(at + 1) : process.stdin.isTTY ? await ask(`Value of ${key}`, { hidden: true, instead: '' }) : await readStandardInput()
   const saved = await context.client.call<RestAnswer<'PUT /projects/{project}/variables/{key}'>>(pathOf(project.id, key), {
     method: 'PUT',
-    body: { value, scope: options.scope },
+    body: { value, scope: options.scope, ...environmentField(options) },
   })
   if (context.json) return printResult(saved)
   if (saved.caution) context.progress.warn(saved.caution)
-  context.progress.done(`${key} is set for ${project.name}`, 'takes effect with the next deployment')
+  context.progress.done(`${key} is set for ${project.name}`, 'takes effect with the next deployment or restart')
 }
 
 export async function removeVariable(env: CliEnv, key: string, options: Options): Promise<void> {
   const context = await openContext(env, options)
   const project = await currentProject(context, options.project)
-  await context.client.call(pathOf(project.id, key), { method: 'DELETE' })
+  await context.client.call(pathOf(project.id, key) + inEnvironment(options), { method: 'DELETE' })
   if (context.json) return printResult({ key, removed: true })
-  context.progress.done(`${key} is removed from ${project.name}`, 'takes effect with the next deployment')
+  context.progress.done(`${key} is removed from ${project.name}`, 'takes effect with the next deployment or restart')
 }

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { EnvironmentView } from '@/shared/environments'
 import type { DeploymentView, InstanceView } from '@/shared/views'
-import { api, deployByCli, deploymentThat, folder, getDeployment, tinyServer } from '../support/journey'
+import { api, cli, deployByCli, deploymentThat, folder, getDeployment, tinyServer } from '../support/journey'
 import { type RunningPlatform, startPlatform } from '../support/platform'
 import { until } from '../support/processes'
 import { startVisitor } from '../support/visitor'
@@ -59,6 +59,14 @@ export function describeReleases(runtime: 'process' | 'docker'): void {
       expect(back.timings).toMatchObject({ wake: expect.any(Number), health: expect.any(Number), cutover: expect.any(Number) })
       expect((await instances()).find((i) => i.state === 'healthy')).toMatchObject({ id: before?.id, deploymentId: back.id })
       expect(await getDeployment(platform, second)).toMatchObject({ status: 'ROLLED_BACK', live: false })
+    })
+
+    test('the command line rolls back to the version before, and says where it leads', async () => {
+      const { code, stdout } = await cli(['rollback', '--project', 'tiny', '--api', platform.url, '--token', platform.apiKey, '--json', first])
+      expect(code).toBe(1)
+      expect(stdout).toContain('live already')
+      const listed = await cli(['environments', '--project', 'tiny', '--api', platform.url, '--token', platform.apiKey])
+      expect(listed.stdout).toMatch(/production\s+pushes paused/)
     })
 
     test('automatic deploys are paused by a rollback, with the reason, until somebody resumes them', async () => {
