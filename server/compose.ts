@@ -32,6 +32,7 @@ import { createDisk, type Disk } from './disk/disk'
 import { composeDomains, type DomainRoom } from './domains'
 import type { ServerEnv } from './env'
 import { createEnvironments } from './environments/environments'
+import { startExpiry } from './environments/expiry'
 import { accessChanges, type ChangeBus, createChangeBus, isForDashboards } from './events/bus'
 import { writeInstallationId } from './home'
 import { withHomeLock } from './home-lock'
@@ -296,6 +297,7 @@ async function startWorkerRole(
   })
   const monitor = startMonitor(monitorDeps)
   const retention = startRetention({ pool, logger })
+  const expiry = startExpiry({ prisma, bus, logger })
   const space = base.disk.start()
   const rounds = domains.start()
   const orders = await certificates?.start(machine, owner)
@@ -303,6 +305,7 @@ async function startWorkerRole(
   return {
     async stop() {
       retention.stop()
+      expiry.stop()
       space.stop()
       await orders?.stop()
       await rounds.stop()

@@ -60,7 +60,7 @@ describe.skipIf(!inside)('an engine of its own', () => {
   const instances = async () => {
     const { body } = await api<{ items: { id: string }[] }>(platform, 'GET', '/projects')
     const list = await api<{ items: { id: string; state: string }[] }>(platform, 'GET', `/projects/${body.items[0]?.id}/instances`)
-    return list.body.items.filter((instance) => instance.state !== 'stopped')
+    return list.body.items.filter((instance) => instance.state !== 'stopped' && instance.state !== 'sleeping')
   }
   const counts = async () => {
     const engine = connectEngine(`${state}/docker.sock`)

@@ -58,7 +58,7 @@ export function describeStaticSites(runtime: 'process' | 'docker'): void {
       const { body } = await api<{ items: { id: string; slug: string }[] }>(platform, 'GET', '/projects')
       const id = body.items.find((project) => project.slug === 'site')?.id
       const answer = await api<{ items: { state: string }[] }>(platform, 'GET', `/projects/${id}/instances`)
-      return answer.body.items.filter((instance) => instance.state !== 'stopped').length
+      return answer.body.items.filter((instance) => instance.state !== 'stopped' && instance.state !== 'sleeping').length
     }
 
     test('the routers answer from the files, and nothing runs', async () => {

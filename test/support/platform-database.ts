@@ -22,12 +22,20 @@ export interface PlatformDatabase {
   addPerson(role: 'owner' | 'admin' | 'member'): Promise<Person>
   /** From now on no cutover can be recorded; what is returned makes it possible again. */
   refuseCutovers(): Promise<() => Promise<void>>
+  /**
+   * Holds the transaction that records the begin or the successful end of a step, so that a test can kill the writer right before or right
+   * after the step's side effect. `release` ends the held transaction without a commit.
+   */
+  holdStep(name: string, at: 'begin' | 'end'): Promise<{ isHeld(): Promise<boolean>; release(): Promise<void> }>
   /** Every row of every table as text. */
   dump(): Promise<string>
   /** Connections of everybody else, and those of them that listen for changes. */
   connections(): Promise<{ all: number; listening: number }>
   close(): Promise<void>
 }
+
+/** Advisory lock that a held step waits for. */
+const stepLock = 424_242
 
 /** Number of the server's first process. */
 export async function postgresPid({ home }: Pick<RunningPlatform, 'home'>): Promise<number> {
@@ -74,6 +82,27 @@ export async function openPlatformDatabase({ home }: Pick<RunningPlatform, 'home
       return async () => {
         await client.query('DROP TRIGGER refuse_cutover ON "Environment"')
         await client.query('DROP FUNCTION refuse_cutover()')
+      }
+    },
+    async holdStep(name, at) {
+      await client.query('SELECT pg_advisory_lock($1)', [stepLock])
+      await client.query(
+        `CREATE FUNCTION hold_step() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_xact_lock(${stepLock}); RETURN NEW; END $$`,
+      )
+      const event = at === 'begin' ? 'AFTER INSERT' : 'BEFORE UPDATE'
+      const condition = at === 'begin' ? '' : `AND OLD."status" = 'running' AND NEW."status" = 'done'`
+      await client.query(
+        `CREATE TRIGGER hold_step ${event} ON "Step" FOR EACH ROW WHEN (NEW."name" = ${pg.escapeLiteral(name)} ${condition}) EXECUTE FUNCTION hold_step()`,
+      )
+      const waiting = `SELECT "pid" FROM pg_locks WHERE "locktype" = 'advisory' AND "objid" = ${stepLock} AND NOT "granted"`
+      return {
+        isHeld: async () => ((await client.query(waiting)).rowCount ?? 0) > 0,
+        async release() {
+          await client.query(`SELECT pg_terminate_backend("pid") FROM (${waiting}) w`)
+          await client.query('DROP TRIGGER hold_step ON "Step"')
+          await client.query('DROP FUNCTION hold_step()')
+          await client.query('SELECT pg_advisory_unlock($1)', [stepLock])
+        },
       }
     },
     async connections() {

@@ -1,0 +1,78 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { newId } from '@/shared/node/ids'
+import { createDeploymentRow, createProject, createReleaseWithInstance, openTestDatabase } from '@/test/support/factory'
+import { scopeTo } from '../database/scope'
+import { effectiveVariables } from '../deployments/variables'
+import { computeRoutes } from '../routes/compute'
+import { ensurePreviewEnvironment } from './environments'
+import { closeExpired } from './expiry'
+
+let db: Awaited<ReturnType<typeof openTestDatabase>>
+beforeAll(async () => {
+  db = await openTestDatabase()
+})
+afterAll(() => db.close())
+
+const bus = { publish: async () => {} }
+const request = { pullRequest: 7, branch: 'login', title: 'Sign in', author: 'ada', fork: false }
+
+async function projectWithTemplate() {
+  const owner = await createProject(db.prisma)
+  const template = await db.prisma.environment.create({
+    data: {
+      id: newId(),
+      teamId: owner.teamId,
+      projectId: owner.project.id,
+      name: 'preview',
+      kind: 'PREVIEW',
+      slug: `previews-of-${owner.project.id}`,
+    },
+  })
+  return { ...owner, template, scoped: scopeTo(db.prisma, owner) }
+}
+const hostsOf = async (projectId: string) =>
+  (await computeRoutes(db.prisma, 'localhost', [])).filter((route) => route.projectId === projectId).map((route) => route.host)
+
+test('all events of a pull request lead to one preview, which opens again under its old address after it was closed', async () => {
+  const { project, scoped } = await projectWithTemplate()
+  const opened = await Promise.all(Array.from({ length: 8 }, () => ensurePreviewEnvironment(scoped, project, request)))
+  expect(new Set(opened.map(({ id }) => id)).size).toBe(1)
+  expect(await hostsOf(project.id)).toEqual([`${project.slug}.localhost`, `${project.slug}-pr-7.localhost`])
+  await db.prisma.environment.update({ where: { id: opened[0]?.id ?? '' }, data: { expiresAt: new Date(Date.now() - 1) } })
+  await closeExpired({ prisma: db.prisma, bus })
+  expect(await hostsOf(project.id)).toEqual([`${project.slug}.localhost`])
+  expect(await ensurePreviewEnvironment(scoped, project, request)).toMatchObject({ id: opened[0]?.id, closedAt: null, slug: `${project.slug}-pr-7` })
+})
+
+test('a preview inherits the variables of all previews, its own win, and those of production never reach it', async () => {
+  const { project, teamId, environment, template, scoped } = await projectWithTemplate()
+  const preview = await ensurePreviewEnvironment(scoped, project, request)
+  const put = (environmentId: string, key: string, value: string) =>
+    db.prisma.variable.create({ data: { id: newId(), teamId, environmentId, key, ciphertext: Buffer.from(value) } })
+  await put(environment.id, 'SECRET', 'of production')
+  await put(template.id, 'API', 'of all previews')
+  await put(template.id, 'COLOUR', 'of all previews')
+  await put(preview.id, 'COLOUR', 'of this preview')
+  const found = await effectiveVariables(scoped, preview.id)
+  expect(Object.fromEntries(found.map(({ key, ciphertext }) => [key, Buffer.from(ciphertext).toString()]))).toEqual({
+    API: 'of all previews',
+    COLOUR: 'of this preview',
+  })
+})
+
+test('a preview that expires loses its live version and its queued deployments, and keeps their record', async () => {
+  const { project, teamId, scoped, ...owner } = await projectWithTemplate()
+  const preview = await ensurePreviewEnvironment(scoped, project, { ...request, pullRequest: 8 })
+  const own = { ...owner, teamId, project, environment: preview }
+  const live = await createDeploymentRow(db.prisma, own, { status: 'ACTIVE' })
+  const { release } = await createReleaseWithInstance(db.prisma, own, live.id, { state: 'healthy', port: 4_400 })
+  const waiting = await createDeploymentRow(db.prisma, own)
+  await db.prisma.environment.update({ where: { id: preview.id }, data: { liveReleaseId: release.id, expiresAt: new Date(0) } })
+  await closeExpired({ prisma: db.prisma, bus })
+  const rows = await db.prisma.deployment.findMany({ where: { environmentId: preview.id }, orderBy: { createdAt: 'asc' } })
+  expect(rows).toMatchObject([
+    { id: live.id, status: 'SUPERSEDED', reason: 'The time to live of the preview has passed.' },
+    { id: waiting.id, status: 'CANCELED' },
+  ])
+  expect(await db.prisma.release.findUniqueOrThrow({ where: { id: release.id } })).toMatchObject({ wanted: 'stopped' })
+})
