@@ -71,7 +71,7 @@ export function soundCertificates(
       problems.add({
         ...{ teamId, projectId, deploymentId: null, origin: 'budget', effect: 'left-out' },
         host: entry.names[0] ?? null,
-        message: 'There is no room for this certificate beside those of everybody else, so its names have no HTTPS.',
+        message: 'There is no room for this certificate within the size limit of the route table, so its names have no HTTPS.',
         nextAction: 'Use one wildcard certificate for many names, or remove domains of this team.',
       })
       return false
@@ -90,7 +90,7 @@ export function routesThatFit(routes: readonly Route[], problems: FoundProblems,
     const { teamId, projectId, deploymentId, host } = route
     problems.add({
       ...{ teamId, projectId, deploymentId, host, origin: 'budget', effect: 'left-out' },
-      message: 'There is no room for this address beside those of everybody else, so nothing is served there.',
+      message: 'There is no room for this address within the size limit of the route table, so nothing is served there.',
       nextAction: 'Remove domains or projects of this team that are not used, or use a wildcard domain.',
     })
     return false

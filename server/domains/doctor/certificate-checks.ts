@@ -26,12 +26,12 @@ function methodsOf(value: string): string[] | null {
 export function checkCaa(facts: Facts): DomainCheck {
   const { caa, issuers, name } = facts
   const blocks = 'certificate'
-  if (!caa) return finding('caa', 'ok', 'No certificate is asked for, so CAA records do not matter.')
+  if (!caa) return finding('caa', 'ok', 'No certificate is ordered, so CAA records have no effect.')
   const { at, outcome } = caa
   if (outcome.kind !== 'found') {
     const failure = at === null ? null : dnsFailure(outcome, at)
     if (!failure) return finding('caa', 'ok', 'No CAA record: any certificate authority may issue.')
-    return finding('caa', failureState(outcome), `${failure.cause} A certificate authority stops when its question for CAA fails.`, {
+    return finding('caa', failureState(outcome), `${failure.cause} A certificate authority issues nothing when its CAA query fails.`, {
       fix: failure.fix,
       blocks,
     })
@@ -41,7 +41,7 @@ export function checkCaa(facts: Facts): DomainCheck {
   const where = at ?? name.base
   if (unknown)
     return finding('caa', 'fail', `${where} has a critical CAA property "${unknown.tag}", which no authority may ignore.`, {
-      fix: 'Take it away, or clear its critical flag.',
+      fix: 'Remove it, or clear its critical flag.',
       blocks,
     })
   const wild = properties.filter((one) => one.tag === 'issuewild')
@@ -53,7 +53,7 @@ export function checkCaa(facts: Facts): DomainCheck {
     return finding(
       'caa',
       'warn',
-      `${where} allows ${listed(named)} only. The certificate authority of this installation does not say by which name CAA records call it.`,
+      `${where} allows ${listed(named)} only. The certificate authority of this installation does not publish its name for CAA records.`,
     )
   const tag = name.kind === 'wildcard' && wild.length > 0 ? 'issuewild' : 'issue'
   if (allowed.length === 0)
@@ -80,8 +80,8 @@ function allowedMethods(allowed: CaaProperty[], byDns: boolean, where: string): 
 export function checkMethod({ name, certificateMode, hasDnsProvider }: Facts): DomainCheck {
   if (certificateMode !== 'automatic')
     return finding('method', 'ok', certificateMode === 'off' ? 'HTTPS is off for this domain.' : 'You upload the certificate yourself.')
-  if (hasDnsProvider) return finding('method', 'ok', 'The certificate comes by itself, by a DNS record set through your DNS provider.')
-  if (name.kind !== 'wildcard') return finding('method', 'ok', 'The certificate comes by itself, over HTTP.')
+  if (hasDnsProvider) return finding('method', 'ok', 'The certificate is issued automatically, by a DNS record set through your DNS provider.')
+  if (name.kind !== 'wildcard') return finding('method', 'ok', 'The certificate is issued automatically, over HTTP.')
   return finding('method', 'fail', 'A certificate for a wildcard is proved by a DNS record, and no DNS provider is chosen for this domain.', {
     fix: 'Choose a DNS provider below, or upload a certificate.',
     blocks: 'certificate',

@@ -94,7 +94,7 @@ export function checkAddress(facts: Facts): DomainCheck {
       ? `Some visitors are sent to ${listed(foreign)}, which is not this server.`
       : `The A record leads to ${listed(foreign)}, which is not this server.`,
     {
-      fix: some ? 'Take away the records that lead elsewhere.' : 'Replace it with this record.',
+      fix: some ? 'Remove the records that lead elsewhere.' : 'Replace it with this record.',
       set: some ? [] : set,
       remove,
       blocks,
@@ -152,7 +152,7 @@ export function checkIpv6(facts: Facts): DomainCheck {
     'fail',
     `The AAAA record leads to ${listed(foreign)}, ${why}. Browsers and certificate authorities ask for IPv6 first, so a right A record does not help.`,
     {
-      fix: own6.length > 0 ? 'Replace it, or take it away.' : 'Take it away.',
+      fix: own6.length > 0 ? 'Replace it, or remove it.' : 'Remove it.',
       remove: foreign.map((value) => recordOf('AAAA', name.hostname, value, name.registrable)),
       set: own6.map((value) => recordOf('AAAA', name.hostname, value, name.registrable)),
       blocks: 'traffic',

@@ -18,16 +18,16 @@ export function checkProxy(facts: Facts): DomainCheck {
   if (proxies.length > 0) {
     const [first = 'Cloudflare'] = proxies
     if (all.every((address) => reached(facts, address)))
-      return finding('proxy', 'warn', `${listed(proxies)} stands in front of this server and passes requests on.`, {
+      return finding('proxy', 'warn', `${listed(proxies)} is a proxy in front of this server and forwards requests to it.`, {
         fix:
           first === 'Cloudflare'
-            ? 'It works. Set its SSL/TLS mode to “Full (strict)” once the certificate is there; with “Flexible” HTTPS redirects go in circles.'
+            ? 'It works. Set its SSL/TLS mode to “Full (strict)” once the certificate exists; “Flexible” causes a loop of HTTPS redirects.'
             : null,
       })
     return finding(
       'proxy',
       'fail',
-      `${listed(proxies)} stands in front, and what it is asked does not arrive here${first === 'Cloudflare' ? ' (the orange cloud is on)' : ''}.`,
+      `${listed(proxies)} is a proxy in front of this server, and its requests do not arrive here${first === 'Cloudflare' ? ' (the orange cloud is on)' : ''}.`,
       {
         fix: offAdvice[first],
         blocks: 'traffic',
@@ -38,7 +38,7 @@ export function checkProxy(facts: Facts): DomainCheck {
     return finding('proxy', 'warn', `Requests to ${listed(passing.map((one) => one.address))} arrive here through a proxy, load balancer or NAT.`, {
       fix: 'If it is the public address of this server, its operator can say so with EDGE_PUBLIC_ADDRESSES.',
     })
-  return finding('proxy', 'ok', 'None is known to be in the way.')
+  return finding('proxy', 'ok', 'No known proxy is in front of this server.')
 }
 
 const reached = (facts: Facts, address: string): boolean => {
@@ -54,7 +54,7 @@ function explain(one: Visit, facts: Facts, port: number): { cause: string; fix: 
   const hairpin = facts.own.addresses.includes(one.address) && !facts.own.local.includes(one.address)
   switch (one.kind) {
     case 'refused':
-      return { cause: `${at} refuses connections.`, fix: `Let port ${port} through to the edge router of this server.`, state: 'fail' }
+      return { cause: `${at} refuses connections.`, fix: `Open port ${port} to the router of this server.`, state: 'fail' }
     case 'timeout':
     case 'unreachable':
       if (hairpin)
@@ -75,7 +75,7 @@ function explain(one: Visit, facts: Facts, port: number): { cause: string; fix: 
     default:
       return {
         cause: `${at} is answered by another server (status ${one.status}).`,
-        fix: `Point the record at this server, or let port ${port} through to its edge router.`,
+        fix: `Point the record at this server, or open port ${port} to its router.`,
         state: 'fail',
       }
   }

@@ -26,7 +26,7 @@ function Check({ check }: { check: DomainCheck }) {
         {check.fix && check.state !== 'ok' ? <p className="mt-1 break-words">{check.fix}</p> : null}
         {check.remove.length > 0 ? (
           <>
-            <p className="mt-2 mb-1 font-medium text-sm">Take away</p>
+            <p className="mt-2 mb-1 font-medium text-sm">Remove</p>
             <RecordTable records={check.remove} label={`Records to remove: ${title}`} />
           </>
         ) : null}
