@@ -167,7 +167,7 @@ function lifecycle(fixture: Fixture, setup: () => ContractSetup): void {
       expect((await collect(fixture.driver.logs(instanceId))).map((line) => [line.stream, line.text])).toContainEqual(['stderr', 'dying as told'])
     })
 
-    it('tells of an exit the moment it happens, and of none that does not', async () => {
+    it('tells of an exit the moment it happens, with its code, and of none that does not', async () => {
       const [instance, sibling] = await Promise.all([fixture.up(), fixture.up()])
       const waiting = new AbortController()
       let siblingEnded = false
@@ -177,7 +177,7 @@ function lifecycle(fixture: Fixture, setup: () => ContractSetup): void {
       const exit = fixture.driver.untilExit(instance.owner.instanceId, waiting.signal)
       await call(instance, 'exit', { code: 3 })
       await exit
-      expect((await fixture.driver.inspect(instance.owner.instanceId))?.state).toBe('exited')
+      expect(await fixture.driver.inspect(instance.owner.instanceId)).toMatchObject({ state: 'exited', exit: { code: 3, signal: null } })
       await fixture.driver.untilExit('unknown', waiting.signal)
       waiting.abort()
       await expect(other).rejects.toThrow()

@@ -13,7 +13,6 @@ import type { BlobStore } from '@/storage/blob-store'
 import { cgroupMounts } from '../cgroup'
 import type { InstanceLogLine, InstanceSpec, InstanceStats, Listener, LogQuery, ObservedInstance, RuntimeDriver } from '../driver'
 import { instanceEnvironment } from '../environment'
-import { endedAtOnce } from '../last-words'
 import { listenersOfProcesses } from '../listeners'
 import type { RuntimeLogger } from '../logger'
 import { assertId, assertOwner } from '../owner'
@@ -23,7 +22,7 @@ import { assertCommand, type Gated, makeScratch, startGated } from './launch'
 import { hasCode, isRoot, layout } from './layout'
 import { InstanceLog, type LogReader } from './log-files'
 import { endInstance, endStrays, instanceVariable, membersOf, sleepMembers, wakeMembers } from './members'
-import { observeRecord, readStats } from './observe'
+import { type OwnChild, observeRecord, readStats } from './observe'
 import { OutputWatch } from './output-watch'
 import { Ports } from './ports'
 import { signal as sendSignal, statOf } from './proc'
@@ -69,7 +68,7 @@ export class ProcessDriver implements RuntimeDriver {
   private readonly releases: Releases
   private readonly logFiles = new Map<string, InstanceLog>()
   /** Children of this process: the kernel reports the exit code of children only. */
-  private readonly children = new Map<string, { isRunning: boolean; isAsleep: boolean }>()
+  private readonly children = new Map<string, OwnChild>()
   private readonly firewall: UserFirewall
   private readonly closing = new AbortController()
   private readonly output: OutputWatch
@@ -130,17 +129,16 @@ export class ProcessDriver implements RuntimeDriver {
     try {
       release = await this.releases.acquire(owner, artifact.digest)
       undo.push(release.drop)
-      const { gated, record, log } = await this.prepare(spec, release, undo, signal)
+      const { gated, record } = await this.prepare(spec, release, undo, signal)
       undo.push(() => endInstance(record, 0))
       await writeRecord(this.paths, record)
       throwIfCanceled(signal)
       this.watch(gated, owner.instanceId)
       this.watchOutput(record)
       await gated.open()
-      const observed = await this.observe(record)
-      if (observed.state === 'exited') throw await endedAtOnce(observed.exit, log.reader().next(true), spec.env)
       await this.releases.makeCurrent(owner.projectId, release.directory)
-      return observed
+      // Report the start itself: an app that ends at once fails its health check, which names the exit and keeps the log.
+      return { owner, startedAt: new Date(record.startedAt), state: 'running', address: { host, port: record.port }, exit: null }
     } catch (error) {
       for (const step of undo.reverse())
         await step().catch((left) =>
@@ -223,7 +221,7 @@ export class ProcessDriver implements RuntimeDriver {
       exit: null,
       stoppedAt: null,
     }
-    return { gated, record, log }
+    return { gated, record }
   }
 
   private mountsOf({ owner, limits }: InstanceSpec, releaseDirectory: string): PrivateMounts | null {
@@ -240,16 +238,19 @@ export class ProcessDriver implements RuntimeDriver {
   /** Records the exit code of a child at once: adopted processes have no exit code. */
   private watch(gated: Gated, instanceId: string): void {
     const { child } = gated
-    const own = { isRunning: child.exitCode === null && child.signalCode === null, isAsleep: false }
+    const hasEnded = child.exitCode !== null || child.signalCode !== null
+    const exitOf = (code: number | null, signal: string | null) => ({ code, signal, outOfMemory: false })
+    const own: OwnChild = { isRunning: !hasEnded, isAsleep: false, exit: hasEnded ? exitOf(child.exitCode, child.signalCode) : null }
     this.children.set(instanceId, own)
     child.once('exit', (code, signal) => {
       own.isRunning = false
+      own.exit = exitOf(code, signal)
       this.output.ended(instanceId)
       this.mutex
         .run(instanceId, async () => {
           const record = await readRecord(this.paths, instanceId)
           if (!record || record.stoppedAt !== null) return
-          await writeRecord(this.paths, { ...record, exit: { code, signal, outOfMemory: false } })
+          await writeRecord(this.paths, { ...record, exit: own.exit })
         })
         .catch((error) => this.options.logger.warn({ err: error, instanceId }, 'the exit of an app could not be recorded'))
     })
@@ -449,14 +450,14 @@ export class ProcessDriver implements RuntimeDriver {
 
   private async isOver(instanceId: string): Promise<boolean> {
     const record = await this.record(instanceId)
-    return !record || record.stoppedAt !== null || (await statOf(record.process)) === null
+    if (!record || record.stoppedAt !== null) return true
+    const own = this.children.get(instanceId)
+    return own ? !own.isRunning : (await statOf(record.process)) === null
   }
 
   private observe(record: InstanceRecord): Promise<ObservedInstance> {
     const { instanceId } = record.owner
-    const own = this.children.get(instanceId)
-    const child = own ? { ...own, reread: () => readRecord(this.paths, instanceId) } : null
-    return observeRecord(record, this.logOf(instanceId), child)
+    return observeRecord(record, this.logOf(instanceId), this.children.get(instanceId) ?? null)
   }
 
   private logOf(instanceId: string): InstanceLog {

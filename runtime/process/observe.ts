@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { ranOutOfMemory, readCgroupStats } from '../cgroup'
 import type { InstanceStats, ObservedInstance } from '../driver'
 import { heapExhausted } from '../log-text'
@@ -8,15 +7,13 @@ import { pageBytes, statOf, ticksPerSecond } from './proc'
 import type { InstanceRecord } from './record'
 
 const host = '127.0.0.1'
-/** The exit event of a child arrives shortly after its process ended. */
-const exitLagMs = 200
 
 /** An instance that this process started. */
-interface OwnChild {
+export interface OwnChild {
+  /** True until its exit code is known, shortly after the process ended. */
   isRunning: boolean
   isAsleep: boolean
-  /** Reads the record again, because the exit code is recorded shortly after the end. */
-  reread(): Promise<InstanceRecord | null>
+  exit: InstanceRecord['exit']
 }
 
 /** The current state of an instance. `child`: null for an adopted instance. */
@@ -38,12 +35,7 @@ async function livingState(record: InstanceRecord, child: OwnChild | null): Prom
 
 /** The exit code of an adopted process is unknown; running out of memory can still be detected. */
 async function exitOf(record: InstanceRecord, log: InstanceLog, child: OwnChild | null): Promise<ObservedInstance['exit']> {
-  let exit = record.exit
-  if (!exit && child) {
-    await sleep(exitLagMs)
-    exit = (await child.reread())?.exit ?? null
-  }
-  exit ??= { code: null, signal: null, outOfMemory: false }
+  const exit = record.exit ?? child?.exit ?? { code: null, signal: null, outOfMemory: false }
   const killed = record.cgroup !== null && exit.code !== 0 && (await ranOutOfMemory(record.cgroup))
   // Without a control group, a refused allocation ends the process like any other exception.
   const abrupt = exit.signal === 'SIGABRT' || exit.code === 134 || exit.code === null || (record.cgroup === null && exit.code !== 0)

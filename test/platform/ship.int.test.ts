@@ -53,7 +53,8 @@ describe.each(['process', 'docker'] as const)('shipping on the %s runtime', (run
   })
 
   test('an app that never becomes healthy leaves the live one alone, says why, and shows what it printed', async () => {
-    await app.write(tinyServer('broken', { extra: "console.error('cannot reach the database'); process.exit(3)" }))
+    const end = "console.error('cannot reach the database'); setTimeout(() => process.exit(3), 500)"
+    await app.write(tinyServer('broken', { extra: end, listenAfterMs: 600_000 }))
     const failed = await deployByCli(platform, app.directory, 'tiny')
     expect(failed).toMatchObject({ code: 1, result: { status: 'FAILED' } })
     expect(await body('tiny.localhost')).toContain('version 2')
