@@ -74,6 +74,16 @@ export async function startResponder(): Promise<Responder> {
   return responder
 }
 
+/** The connection of a process that has died: it renews no lease and claims nothing. */
+const mortalPool = (pool: Database['pool'], life: { dead: boolean }): Database['pool'] =>
+  new Proxy(pool, {
+    get(target, name) {
+      if (life.dead && name === 'query') return () => Promise.reject(new Error('this process has died'))
+      const value: unknown = Reflect.get(target, name)
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
+
 const mortalBoard = (responder: Responder, life: { dead: boolean }) =>
   createChallengeBoard({ setState: async (kind, state, options) => (life.dead ? undefined : responder.setState(kind, state, options)) })
 
@@ -110,7 +120,7 @@ export interface StageOptions extends Partial<Omit<SchedulerOptions, 'authoritie
   openProvider?: () => DnsProvider
   routers?: () => number
   timeoutMs?: number
-  /** It loses its routers when this is set: as a process that has died, but for its talk with the CA. */
+  /** When this is set it has no routers and claims nothing, as a process that has died; requests to the CA and fenced writes go on. */
   life?: { dead: boolean }
 }
 
@@ -155,7 +165,7 @@ export async function createCertificateStage(database: Pick<Database, 'prisma' |
         throw new Error('this test has no DNS provider')
       }
       const scheduler = startScheduler({
-        pool,
+        pool: life ? mortalPool(pool, life) : pool,
         prisma,
         secrets,
         authorities,
