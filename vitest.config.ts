@@ -9,7 +9,7 @@ const alias = {
 const services = {
   exclude: ['**/node_modules/**', 'test/fixtures/**'],
   globalSetup: ['test/global-setup.ts'],
-  // One file at a time: each may fill both cores of a small machine with builds and containers.
+  // One file at a time: each may fill both cores with builds and containers. `npm test` runs two such lanes (scripts/test.mjs).
   fileParallelism: false,
 }
 const minuteMs = 60_000

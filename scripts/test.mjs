@@ -6,8 +6,9 @@ import path from 'node:path'
 import { ask, startEngine, stopEngine } from './dockerd.mjs'
 import { lintChecks } from './lint.mjs'
 import { buildAll, isBuilt } from './support/build.mjs'
+import { roundsOf } from './support/lanes.mjs'
 import { watchProcesses } from './support/leftovers.mjs'
-import { checkCounts, playwrightCounts, slowestFiles, vitestCounts } from './support/reports.mjs'
+import { addCounts, checkCounts, playwrightCounts, slowestFiles, vitestCounts } from './support/reports.mjs'
 import { childEnv, ensureDependencies, nodeBinary, root, run, Stop, sleep, stopGroups, whenParentEnds } from './support/run.mjs'
 import { ensureSystemPackages } from './system-packages.mjs'
 
@@ -16,16 +17,19 @@ const id = randomBytes(3).toString('hex')
 // Short: unix sockets below it may have 107 characters. Everything any test writes to the temporary directory goes with it.
 const work = `/tmp/sy-${id}`
 const marker = `SWITCHYARD_TEST_RUN=${id}`
-const everyStep = ['lint', 'types', 'build', 'unit', 'integration', "integration on Debian's Postgres", 'e2e']
+const everyStep = ['lint', 'types', 'build', 'unit', 'integration', 'integration, one at a time', "integration on Debian's Postgres", 'e2e']
 const inOrder = [...everyStep, 'long']
+const integrationSteps = everyStep.filter((name) => name.startsWith('integration') && !name.includes('Debian'))
+/** Many unit tests wait for deadlines of the router. */
+const unitWorkers = ['--maxWorkers=3']
 
 /** Suites by name: what they run, and what that needs. */
 const suites = {
   check: { steps: ['lint', 'types', 'unit'] },
   unit: { steps: ['unit'] },
-  api: { steps: ['unit', 'integration'], folders: ['server', 'router', 'storage', 'shared'], engine: true },
-  builder: { steps: ['unit', 'integration'], folders: ['builder', 'runtime'], engine: true },
-  cli: { steps: ['build', 'unit', 'integration'], folders: ['cli'], engine: true },
+  api: { steps: ['unit', ...integrationSteps], folders: ['server', 'router', 'storage', 'shared'], engine: true },
+  builder: { steps: ['unit', ...integrationSteps], folders: ['builder', 'runtime'], engine: true },
+  cli: { steps: ['build', 'unit', ...integrationSteps], folders: ['cli'], engine: true },
   e2e: { steps: ['build', 'e2e'], engine: true },
   // Proofs that take minutes each; a run without a name leaves them out.
   long: { steps: ['build', 'long'], engine: true, deadlineMs: 4 * 60 * minute },
@@ -93,10 +97,10 @@ async function endForgotten(except = () => false) {
 const testEnv = (extra = {}) =>
   childEnv({ CI: 'true', SWITCHYARD_TEST_RUN: id, TMPDIR: `${work}/t`, ...(engine ? { DOCKER_HOST: engine.host } : {}), ...extra })
 
-async function vitest(project, { folders = [], files = [], env = {}, deadlineMs, name = project } = {}) {
+async function vitest(project, { folders = [], files = [], options = [], env = {}, deadlineMs, name = project } = {}) {
   const report = `${work}/${name.replaceAll(/\W+/g, '-')}.json`
   const filters = [...folders.map((folder) => path.join(root, folder, '/')), ...files]
-  const args = ['run', '--project', project, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`, ...filters]
+  const args = ['run', '--project', project, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`, ...options, ...filters]
   if (wanted.update) args.push('--update')
   const outcome = await run([nodeBinary(), path.join(root, 'node_modules/vitest/vitest.mjs'), ...args], { env: testEnv(env), deadlineMs })
   return vitestCounts(report, outcome)
@@ -111,16 +115,35 @@ async function playwright() {
   return playwrightCounts(report, await run(argv, { env, deadlineMs: 20 * minute }))
 }
 
-/** Test files of the integration project that work with a database: those run on Debian's Postgres as well. */
-function databaseTests(directory = root) {
+/** All test files of the integration project, as paths from the root. */
+function integrationTests(directory = root) {
   return readdirSync(directory, { withFileTypes: true }).flatMap((entry) => {
     const full = path.join(directory, entry.name)
     if (entry.isDirectory())
       return ['node_modules', 'examples', 'fixtures', 'generated', 'dist'].includes(entry.name) || entry.name.startsWith('.')
         ? []
-        : databaseTests(full)
-    return entry.name.endsWith('.int.test.ts') && readFileSync(full, 'utf8').includes('support/database') ? [full] : []
+        : integrationTests(full)
+    return entry.name.endsWith('.int.test.ts') ? [path.relative(root, full)] : []
   })
+}
+
+/** Those that work with a database run on Debian's Postgres as well. */
+const databaseTests = () => integrationTests().filter((file) => readFileSync(path.join(root, file), 'utf8').includes('support/database'))
+
+/** One round of the integration tests that were asked for, its lanes at the same time; left out when it has none. */
+async function integration(name, { folders, files }) {
+  const isAsked = (file) =>
+    files.length > 0 ? files.some((part) => path.join(root, file).includes(part)) : folders.length === 0 || folders.includes(file.split('/')[0])
+  const lanes = roundsOf(integrationTests().filter(isAsked))[name]
+  if (lanes.length === 0) return
+  const run = (lane, number) =>
+    vitest('integration', {
+      files: lane.map((file) => path.join(root, file)),
+      env: { SWITCHYARD_TEST_LANE: String(number) },
+      deadlineMs: 40 * minute,
+      name: `${name}-${number}`,
+    })
+  await step(name, async () => addCounts(await Promise.all(lanes.map(run))))
 }
 
 function debianPostgresBin() {
@@ -148,12 +171,14 @@ const steps = {
       else return checkCounts((await buildAll()).ok, 'npm run build')
       return checkCounts(true, 'build')
     }),
-  unit: ({ folders, files }) => step('unit', () => vitest('unit', { folders, files, deadlineMs: 15 * minute })),
-  integration: ({ folders, files }) => step('integration', () => vitest('integration', { folders, files, deadlineMs: 45 * minute })),
+  unit: ({ folders, files }) => step('unit', () => vitest('unit', { folders, files, options: unitWorkers, deadlineMs: 15 * minute })),
+  integration: (wanted) => integration('integration', wanted),
+  'integration, one at a time': (wanted) => integration('integration, one at a time', wanted),
   "integration on Debian's Postgres": () =>
     step("integration on Debian's Postgres", () =>
       vitest('integration', {
-        files: databaseTests(),
+        files: databaseTests().map((file) => path.join(root, file)),
+        options: ['--fileParallelism', '--maxWorkers=2'],
         env: { TEST_POSTGRES_BIN: debianPostgresBin() },
         deadlineMs: 15 * minute,
         name: 'integration-debian',

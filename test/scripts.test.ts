@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -19,9 +19,12 @@ type Count = (file: string, outcome: { ok: boolean; late: boolean }) => Counts
 const reports = await script<{
   vitestCounts: Count
   playwrightCounts: Count
+  addCounts(all: Counts[]): Counts
   slowestFiles(results: ({ name: string } & Counts)[], count: number): { name: string; step: string; seconds: number }[]
 }>('reports.mjs')
 const leftovers = await script<{ watchProcesses(marker: string): { alive(): { pid: number; command: string }[]; close(): void } }>('leftovers.mjs')
+
+const { roundsOf } = await script<{ roundsOf(files: string[]): Record<string, string[][]> }>('lanes.mjs')
 
 const directory = mkdtempSync(path.join(tmpdir(), 'sy-scripts-'))
 afterAll(() => rmSync(directory, { recursive: true, force: true }))
@@ -77,6 +80,27 @@ test('the slowest files of all steps are named, slowest first', () => {
     { name: 'b.long.test.ts', step: 'long', seconds: 90 },
     { name: 'a.test.ts', step: 'unit', seconds: 1 },
   ])
+})
+
+test('every integration test runs once, and those that use the container engine run one after another', () => {
+  const files = ['builder', 'cli', 'router', 'runtime', 'server', 'storage', 'test'].flatMap((folder) =>
+    readdirSync(path.join(root, folder), { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.int.test.ts'))
+      .map((name) => path.join(folder, name)),
+  )
+  const rounds = roundsOf(files)
+  expect(Object.values(rounds).flat(2).sort()).toEqual(files.sort())
+  const usesEngine = (file: string) => /DOCKER_HOST|dockerSocket|connectEngine|'docker'\]/.test(readFileSync(path.join(root, file), 'utf8'))
+  // These name the engine to do without it.
+  const without = ['builder/execute/disk.int.test.ts']
+  const [engine = [], rest = []] = rounds.integration ?? []
+  expect(rest.filter((file) => usesEngine(file) && !without.includes(file))).toEqual([])
+  expect(engine.length).toBeGreaterThan(4)
+})
+
+test('what the lanes of a step counted is added up', () => {
+  const one = { passed: 2, failed: 1, skipped: 0, failures: ['a'], files: [{ name: 'a.test.ts', seconds: 1 }] }
+  expect(reports.addCounts([one, { passed: 1, failed: 0, skipped: 1, failures: [] }])).toEqual({ ...one, passed: 3, skipped: 1 })
 })
 
 test('Playwright: a flaky test is a failure', () => {

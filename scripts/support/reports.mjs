@@ -9,6 +9,15 @@ import { root } from './run.mjs'
 /** @returns {Counts} of a check that runs as a whole. */
 export const checkCounts = (ok, name) => ({ passed: ok ? 1 : 0, failed: ok ? 0 : 1, skipped: 0, failures: ok ? [] : [name] })
 
+/** @returns {Counts} of runs that make up one step. */
+export const addCounts = (all) => ({
+  passed: all.reduce((sum, { passed }) => sum + passed, 0),
+  failed: all.reduce((sum, { failed }) => sum + failed, 0),
+  skipped: all.reduce((sum, { skipped }) => sum + skipped, 0),
+  failures: all.flatMap(({ failures }) => failures),
+  files: all.flatMap(({ files = [] }) => files),
+})
+
 function readReport(file) {
   try {
     return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : undefined
