@@ -88,7 +88,7 @@ function hint(problem: string): string {
 }
 
 /** Minimum number of error responses before giving up. */
-const fewestErrors = 10
+const minErrors = 10
 
 /** Counts consecutive error statuses: an app that returns only errors for a long time will not become healthy by waiting. */
 function errorsInARow(check: HealthCheck) {
@@ -109,7 +109,7 @@ function errorsInARow(check: HealthCheck) {
     },
     /** The reason to give up; null: continue. */
     reasonAt(atMs: number): string | null {
-      if (count < fewestErrors || atMs - sinceMs < check.errorsPeriodMs) return null
+      if (count < minErrors || atMs - sinceMs < check.errorsPeriodMs) return null
       const expected = check.strict ? '; 2xx or 3xx was expected' : ''
       return `asked GET ${check.path}: answered ${[...statuses].join(' or ')} to all of the last ${count} for ${seconds(atMs - sinceMs)}${expected}. The app itself reports this error: its log may say why. If it only needs more time, raise "Error answers" or "Start time" in the project’s settings.`
     },

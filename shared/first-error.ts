@@ -1,6 +1,6 @@
 /** Finds the first error in the output of a program (build commands and apps). */
 
-const longestLine = 400
+const maxLineLength = 400
 const errorLines = 5
 
 /** Headings for quoted output in an error message. */
@@ -12,7 +12,7 @@ export const lastLinesTitle = 'It said last:'
 const escapes = /\u001b(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]{0,400}(?:\u0007|\u001b\\))/g
 
 /** Removes escape sequences of terminals and bounds the length for matching. */
-export const plain = (text: string): string => text.slice(0, 4096).replace(escapes, '').trimEnd().slice(0, longestLine)
+export const plain = (text: string): string => text.slice(0, 4096).replace(escapes, '').trimEnd().slice(0, maxLineLength)
 
 /** Cheap filter: matches every line that any of the patterns below matches, and few others. */
 const suspicious =

@@ -97,7 +97,7 @@ export class OpenFiles {
     }
   }
 
-  // Readers that await the same promise are counted before this runs: their continuations were queued first.
+  // Closes the file after its last reader. Readers that wait for the same promise are counted first, because their callbacks were queued earlier.
   #retire(opening: Promise<OpenFile>): void {
     opening.then(
       (opened) => {

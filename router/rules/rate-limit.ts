@@ -1,6 +1,6 @@
 const maxBuckets = 20_000
 /** Maximum debt of a bucket, in windows: about the maximum number of workers. */
-const mostOwed = 256
+const maxDebt = 256
 
 interface Bucket {
   tokens: number
@@ -116,7 +116,7 @@ export class RateLimit {
   /** Subtracts tokens that another worker granted; tokens beyond the limit become debt. */
   note(key: string, tokens: number, now: number): void {
     const bucket = this.#bucket(key, now)
-    bucket.tokens = Math.max(bucket.tokens - tokens, -mostOwed * this.#requests)
+    bucket.tokens = Math.max(bucket.tokens - tokens, -maxDebt * this.#requests)
   }
 
   #bucket(key: string, now: number): Bucket {

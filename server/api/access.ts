@@ -7,7 +7,7 @@ import { authenticate } from './session'
 /** Streams outlive their authorization check: end them when the access ends. */
 
 /** Maximum delay of setTimeout, in ms. */
-const longestTimerMs = 2 ** 31 - 1
+const maxTimerMs = 2 ** 31 - 1
 
 export interface AccessWatch {
   /** Aborted with an AppError when the key or session has ended, or the role no longer allows the action; also by `close`. */
@@ -32,7 +32,7 @@ export function watchAccess(headers: Headers, actor: Actor, action: Action): Acc
   const checkAt = (end: Date | null) => {
     clearTimeout(timer)
     if (end === null || over.signal.aborted) return
-    timer = setTimeout(check, Math.min(longestTimerMs, Math.max(0, end.getTime() - Date.now())))
+    timer = setTimeout(check, Math.min(maxTimerMs, Math.max(0, end.getTime() - Date.now())))
     timer.unref()
   }
   const watch = async () => {

@@ -42,7 +42,7 @@ export async function listCertificates(prisma: PrismaClient, actor: Actor, filte
   const domain = {
     ...(projectId ? { projectId } : {}),
     ...(filter.search ? { hostname: { contains: literal(searchedName(filter.search)) } } : {}),
-    // Applied after the search, so an exact hostname takes precedence.
+    // The exact hostname overrides the search text.
     ...(filter.domain ? { hostname: searchedName(filter.domain) } : {}),
   }
   const found = await db.certificate.findMany({

@@ -159,11 +159,11 @@ export async function successes(prisma: PrismaClient, ask: { name: string; direc
 /** The name by which the limits count attempts. */
 export const nameOf = (row: { names: string[] }): string => row.names[0] ?? ''
 
-const keptTriesDays = 90
+const attemptRetentionDays = 90
 
 /** Deletes old attempts. */
 export async function forgetOldTries(pool: Pool): Promise<void> {
-  await pool.query(`DELETE FROM "CertificateTry" WHERE "startedAt" < (now() AT TIME ZONE 'utc') - $1 * interval '1 day'`, [keptTriesDays])
+  await pool.query(`DELETE FROM "CertificateTry" WHERE "startedAt" < (now() AT TIME ZONE 'utc') - $1 * interval '1 day'`, [attemptRetentionDays])
 }
 
 /** The domain's checks pass now: certificates postponed by failed checks become due. @returns whether any did */

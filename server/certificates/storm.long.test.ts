@@ -16,5 +16,5 @@ test('40 renewals with 15 % bad nonces and the CA dark most of the time: none ex
   }).finally(() => db.close())
   expect(result).toMatchObject({ expired: 0 })
   expect(result.renewed).toBeGreaterThanOrEqual(40)
-  expect(result.mostVainPerName).toBeLessThanOrEqual(5)
+  expect(result.maxFailedPerName).toBeLessThanOrEqual(5)
 }, 150_000)

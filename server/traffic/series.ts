@@ -19,7 +19,7 @@ interface SumRow {
   cacheHits: number
   latency: number[]
 }
-type Keyed = SumRow & { at: number; host: string; instanceId: string; deploymentId: string }
+type TrafficRow = SumRow & { at: number; host: string; instanceId: string; deploymentId: string }
 
 const empty: SumRow = { requests: 0, statuses: [0, 0, 0, 0, 0, 0], bytesIn: 0, bytesOut: 0, cacheHits: 0, latency: [] }
 
@@ -39,7 +39,7 @@ export async function readSeries(pool: Pool, query: SeriesQuery, now = Date.now(
   const where = `"teamId" = $1 AND "projectId" = $2 AND "minute" >= to_timestamp($3) AT TIME ZONE 'utc' AND ($4::text IS NULL OR "host" = $4)`
   const values = [query.teamId, query.projectId, first, query.host ?? null]
   const read = (columns: string, tail: string, more: unknown[] = []) =>
-    pool.query<Keyed>(`SELECT ${columns}${columns ? ', ' : ''}${sums} FROM "TrafficMinute" WHERE ${where} ${tail}`, [...values, ...more])
+    pool.query<TrafficRow>(`SELECT ${columns}${columns ? ', ' : ''}${sums} FROM "TrafficMinute" WHERE ${where} ${tail}`, [...values, ...more])
   const step = `floor(extract(epoch FROM "minute") / $5) * $5`
   const [points, total, hosts, instances] = await Promise.all([
     read(`(${step})::float8 AS "at"`, 'GROUP BY 1', [stepSeconds]),

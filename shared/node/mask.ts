@@ -1,6 +1,6 @@
 /** Masks the values of variables in text that is stored or shown. The time is linear in the length of the text, for any values. */
 
-const shortestSecret = 6
+const minSecretLength = 6
 /** A prefix of this length is masked even if the rest of the secret does not follow. */
 const tellingLength = 32
 /** Common words: masking them would make logs unreadable and protects nothing. */
@@ -52,12 +52,12 @@ export function createMask(...environments: readonly Env[]): Mask {
 const hashBits = 18
 const factor = 0x9e3779b1 | 0
 /** Factor of the character that leaves the rolling hash. */
-const leaving = Array.from({ length: shortestSecret }).reduce((power: number) => Math.imul(power, factor), 1)
+const leaving = Array.from({ length: minSecretLength }).reduce((power: number) => Math.imul(power, factor), 1)
 
 /** Hash of the first 6 characters. */
 function firstHash(text: string): number {
   let hash = 0
-  for (let at = 0; at < shortestSecret; at++) hash = (Math.imul(hash, factor) + text.charCodeAt(at)) | 0
+  for (let at = 0; at < minSecretLength; at++) hash = (Math.imul(hash, factor) + text.charCodeAt(at)) | 0
   return hash
 }
 
@@ -76,7 +76,7 @@ function indexOf(environments: readonly Env[]): Index {
     for (const [name, value] of Object.entries(env))
       for (const form of formsOf(value))
         for (const line of form.split(/\r?\n/))
-          if (line.length >= shortestSecret && !plainValues.has(line) && !nameOf.has(line)) nameOf.set(line, name)
+          if (line.length >= minSecretLength && !plainValues.has(line) && !nameOf.has(line)) nameOf.set(line, name)
   const values = [...nameOf.keys()].sort()
   const beginnings = new Uint32Array(1 << (hashBits - 5))
   for (const value of values) {
@@ -105,7 +105,7 @@ function maskText(index: Index, text: string, cut: boolean, before: Range | null
     if (found.end > 0) hide(found.end, found.range.from)
   }
   // Last position where a value can start completely; a value that is cut at the end may start later.
-  const last = text.length - shortestSecret
+  const last = text.length - minSecretLength
   let hash = last >= 0 ? firstHash(text) : 0
   for (let hashed = 0; at < (cut ? text.length : last + 1); ) {
     const written = text.charCodeAt(at) === openBracket ? replacementAt(index, text, at) : 0
@@ -114,7 +114,7 @@ function maskText(index: Index, text: string, cut: boolean, before: Range | null
       continue
     }
     if (at <= last) {
-      for (; hashed < at; hashed++) hash = nextHash(hash, text.charCodeAt(hashed), text.charCodeAt(hashed + shortestSecret))
+      for (; hashed < at; hashed++) hash = nextHash(hash, text.charCodeAt(hashed), text.charCodeAt(hashed + minSecretLength))
       if (!isBeginning(index.beginnings, hash)) {
         at += 1
         continue
@@ -124,7 +124,7 @@ function maskText(index: Index, text: string, cut: boolean, before: Range | null
     const length = found.end - at
     const atCut = cut && found.end === text.length && length > 0
     if (atCut) open ??= found.range
-    const whole = Math.max(found.whole, length >= tellingLength || (atCut && length >= shortestSecret) ? length : 0)
+    const whole = Math.max(found.whole, length >= tellingLength || (atCut && length >= minSecretLength) ? length : 0)
     if (whole > 0) hide(at + whole, found.which)
     else at += 1
   }

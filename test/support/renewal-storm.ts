@@ -34,7 +34,7 @@ export interface StormResult {
   /** Tries that met a closed door before anything was sent. */
   unasked: number
   /** Most asks in vain of one name within any hour. */
-  mostVainPerName: number
+  maxFailedPerName: number
   /** Order requests the CA itself counted, refused nonces included. */
   ordersAtTheCa: number
   seconds: number
@@ -160,6 +160,6 @@ async function countTries({ prisma }: Pick<Database, 'prisma'>) {
     asks: tries.length,
     vainAsks: vain.length,
     unasked: tries.filter((one) => one.succeeded === null && one.endedAt !== null).length,
-    mostVainPerName: Math.max(0, ...most),
+    maxFailedPerName: Math.max(0, ...most),
   }
 }

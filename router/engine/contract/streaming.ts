@@ -10,7 +10,7 @@ import { httpOrigin, RawClient, request, scriptedOrigin, until } from './testing
 const total = 100 * 1024 * 1024
 const block = Buffer.alloc(256 * 1024, 7)
 /** Maximum bytes in buffers of kernels and streams. A router that buffers responses would read all of `total`. */
-const mostInFlight = 24 * 1024 * 1024
+const maxInFlight = 24 * 1024 * 1024
 
 /** Writes `total` bytes with backpressure. */
 function pump(to: NodeJS.WritableStream, progress: { sent: number }): void {
@@ -52,7 +52,7 @@ export function streamingContract(createEngine: EngineFactory): void {
         http.get({ port, host: '127.0.0.1', headers: { Host: 'app.test' }, agent: false }, resolve).on('error', reject)
       })
       received.pause()
-      expect(await plateau(() => progress.sent)).toBeLessThan(mostInFlight)
+      expect(await plateau(() => progress.sent)).toBeLessThan(maxInFlight)
       let size = 0
       for await (const chunk of received) size += (chunk as Buffer).length
       expect(size).toBe(total)
@@ -88,7 +88,7 @@ export function streamingContract(createEngine: EngineFactory): void {
         req.on('error', reject)
         pump(req, progress)
       })
-      expect(await plateau(() => progress.sent)).toBeLessThan(mostInFlight)
+      expect(await plateau(() => progress.sent)).toBeLessThan(maxInFlight)
       arrived?.resume()
       const expected = createHash('sha256')
       for (let sent = 0; sent < total; sent += block.length) expected.update(block)

@@ -1,7 +1,7 @@
 import net from 'node:net'
 import { describe, expect, test } from 'vitest'
 import type { EngineFactory } from '../engine'
-import { mostInterimBytes } from '../upstream/faults'
+import { maxInterimBytes } from '../upstream/faults'
 import { useEngine } from './harness'
 import { localAnswer, ScriptedGate } from './scripted'
 import { RawClient, rawOrigin, rawRequest, scriptedOrigin, until } from './testing'
@@ -126,7 +126,7 @@ export function unusualContract(createEngine: EngineFactory): void {
       )
       const { engine, port } = await engineTo([origin.target])
       const text = await rawRequest(port, `GET / HTTP/1.1\r\n${host}\r\n`, (bytes) => bytes.includes('HTTP/1.1 502 '))
-      expect(text.length).toBeLessThan(mostInterimBytes + 4_096)
+      expect(text.length).toBeLessThan(maxInterimBytes + 4_096)
       await until('nothing is in flight', () => engine.inFlight(['raw']).raw === 0)
     })
 

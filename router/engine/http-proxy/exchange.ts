@@ -9,7 +9,7 @@ import {
   faultOf,
   InterimFlood,
   internalProblem,
-  mostInterimBytes,
+  maxInterimBytes,
   quietProbeMs,
   sentNothing,
   silenceLimitMs,
@@ -175,7 +175,7 @@ export class Exchange {
     })
     upstream.on('information', ({ statusCode, headers, rawHeaders }) => {
       this.#interimBytes += rawHeaders.reduce((sum, text) => sum + text.length, 16)
-      if (this.#interimBytes > mostInterimBytes) upstream.destroy(new InterimFlood('interim answers without end'))
+      if (this.#interimBytes > maxInterimBytes) upstream.destroy(new InterimFlood('interim answers without end'))
       else this.#onInformation(statusCode, headers)
     })
   }

@@ -39,7 +39,7 @@ const closing = 5
 const dead = 6
 
 /** Pipelined bytes kept while a request is under way; reading stops beyond them. */
-const mostPipelined = 65_536
+const maxPipelined = 65_536
 /** Time for a client that half-closed to receive its answer: it cannot be distinguished from a client that disconnected. */
 const halfCloseGraceMs = 1_000
 
@@ -141,7 +141,7 @@ export class ClientConnection implements Downstream, AnswersOwner {
     // An incomplete head is parsed again only when another line has ended.
     const worth = this.#state !== idle || grown.length > this.#host.limits.maxHeaderBytes || bytes.subarray(0, size).includes(LF)
     if (worth) this.#takePending()
-    else if (grown.length > mostPipelined) this.#pause()
+    else if (grown.length > maxPipelined) this.#pause()
   }
 
   #takePending(): void {
@@ -173,7 +173,7 @@ export class ClientConnection implements Downstream, AnswersOwner {
 
   #keep(bytes: Buffer, at: number, end: number, own: boolean): void {
     this.#pending = own ? bytes.subarray(at, end) : Buffer.from(bytes.subarray(at, end))
-    if (this.#state !== idle && this.#pending.length > mostPipelined) this.#pause()
+    if (this.#state !== idle && this.#pending.length > maxPipelined) this.#pause()
     if (this.#upload.held && isEnough(this.#pending, this.body, this.contentLength)) this.#upload.goOn()
   }
 

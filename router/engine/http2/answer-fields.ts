@@ -6,7 +6,7 @@ import { encodeField, encodeStatus } from './hpack/encoder'
 
 const slots = 2_048
 /** Longer lines rarely repeat. */
-const mostCached = 256
+const maxCached = 256
 
 /**
  * Caches header lines of instances encoded as HPACK, keyed by their bytes: apps repeat the same lines, and a lookup is cheaper than
@@ -19,7 +19,7 @@ class LineCache {
   /** Encodes a header line. Bytes `start` to `nameEnd` are the name, `valueStart` to `end` the value. */
   encode(bytes: Buffer, start: number, nameEnd: number, valueStart: number, end: number): Buffer {
     const length = end - start
-    if (length > mostCached) return encodeLine(bytes, start, nameEnd, valueStart, end)
+    if (length > maxCached) return encodeLine(bytes, start, nameEnd, valueStart, end)
     let hash = length
     for (let i = start; i < end; i++) hash = (Math.imul(hash, 31) + (bytes[i] as number)) | 0
     const slot = (hash ^ (hash >>> 15)) & (slots - 1)

@@ -18,7 +18,7 @@ export function isPriorKnowledge(bytes: Buffer, size: number): boolean {
 }
 
 /** Maximum unused downstream objects kept for later requests; each holds some buffers. */
-const mostFree = 1_024
+const maxFree = 1_024
 
 /** All HTTP/2 connections of an engine. */
 export class H2Sessions {
@@ -29,7 +29,7 @@ export class H2Sessions {
   /** null: not draining. */
   #graceMs: number | null = null
   readonly #release = (downstream: H2Downstream) => {
-    if (this.#free.length < mostFree) this.#free.push(downstream)
+    if (this.#free.length < maxFree) this.#free.push(downstream)
   }
 
   constructor(host: ExchangeHost, offenders: Offenders) {

@@ -126,7 +126,7 @@ class Greeting {
     this.#held = Buffer.concat([this.#held, chunk])
     if (this.#whole) {
       // After the ClientHello only early data is allowed before our answer.
-      if (this.#held.length > mostHeld) this.socket.destroy()
+      if (this.#held.length > maxHeld) this.socket.destroy()
     } else if (isWholeHello(this.#held)) {
       this.#whole = true
       this.#then(this)
@@ -146,12 +146,12 @@ const handshakeRecord = 22
 const recordHead = 5
 const messageHead = 4
 /** Maximum record length (RFC 8446 §5.1), with room for older versions. */
-const mostRecord = 16_384 + 256
-const mostHeld = 65_536
+const maxRecord = 16_384 + 256
+const maxHeld = 65_536
 
 /** Whether the bytes contain a complete ClientHello; also true for invalid bytes, which OpenSSL then refuses. */
 export function isWholeHello(bytes: Buffer): boolean {
-  if (bytes.length > mostHeld) return true
+  if (bytes.length > maxHeld) return true
   let have = 0
   let need = messageHead
   for (let at = 0; at < bytes.length; ) {
@@ -159,7 +159,7 @@ export function isWholeHello(bytes: Buffer): boolean {
     if (at + recordHead > bytes.length) return false
     const size = bytes.readUInt16BE(at + 3)
     // The message length must be in the first record, as all clients send it.
-    if (size > mostRecord || size < (at === 0 ? messageHead : 1)) return true
+    if (size > maxRecord || size < (at === 0 ? messageHead : 1)) return true
     const start = at + recordHead
     const here = Math.min(size, bytes.length - start)
     if (at === 0 && here >= messageHead) need += bytes.readUIntBE(start + 1, 3)

@@ -1,7 +1,7 @@
 import { visitorOf } from '../../rules/addresses'
 
 const suspicionMs = 30_000
-const mostOffenders = 4_096
+const maxOffenders = 4_096
 /**
  * Long compared with the 0.1 s after which a flooding client reconnects, short for a client that shares its address. Behind a balancer
  * without the PROXY protocol all clients share one address, so connections are delayed and never refused.
@@ -20,7 +20,7 @@ export class Offenders {
     const visitor = visitorOf(ip)
     this.#since.delete(visitor)
     this.#since.set(visitor, now)
-    if (this.#since.size <= mostOffenders) return
+    if (this.#since.size <= maxOffenders) return
     for (const oldest of this.#since.keys()) {
       this.#since.delete(oldest)
       return

@@ -5,7 +5,7 @@ import { LF } from '../http1/parse/tables'
 import type { Clock } from '../io/clock'
 import { Outbox, readBuffer } from '../io/slab'
 import { isEventStream } from './event-stream'
-import { ConnectTimeout, InterimFlood, mostInterimBytes, quietProbeMs, UnaskedUpgrade, UpstreamSilence } from './faults'
+import { ConnectTimeout, InterimFlood, maxInterimBytes, quietProbeMs, UnaskedUpgrade, UpstreamSilence } from './faults'
 
 /**
  * Receives one answer. Bytes are views of a reused buffer: valid during the call, copy them to keep them. Order of calls: onInformation*,
@@ -236,7 +236,7 @@ export class UpstreamConnection {
       if (answerHead.status >= 200) return this.#answer(bytes, after, end)
       if (answerHead.status === 101) return this.#switch(bytes, after, end)
       this.#interimBytes += after - at
-      if (this.#interimBytes > mostInterimBytes) return this.#fail(new InterimFlood('interim answers without end'))
+      if (this.#interimBytes > maxInterimBytes) return this.#fail(new InterimFlood('interim answers without end'))
       const sink = this.#sink
       if (answerHead.status !== 100 && answerHead.status !== 102) sink?.onInformation(answerHead)
       if (this.#sink !== sink) return

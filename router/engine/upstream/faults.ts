@@ -21,7 +21,7 @@ export class UnaskedUpgrade extends Error {
  * Maximum bytes of interim answers (1xx) per request. They are forwarded at once, and bytes that a client does not read would be buffered
  * without bound.
  */
-export const mostInterimBytes = 65_536
+export const maxInterimBytes = 65_536
 
 /** The instance exceeded the limit on interim answers. */
 export class InterimFlood extends Error {

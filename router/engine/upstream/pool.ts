@@ -10,7 +10,7 @@ import { nextReadBuffer } from '../io/load-gauge'
 import { type ConnectionHome, UpstreamConnection } from './connection'
 import { goneTargets, targetKey } from './gone-targets'
 
-const mostIdle = 1024
+const maxIdle = 1024
 
 type OnRead = (size: number, bytes: Buffer) => boolean
 
@@ -41,7 +41,7 @@ export class Pool implements ConnectionHome {
   }
 
   release(connection: UpstreamConnection): void {
-    if (this.retired || this.#idle.length >= mostIdle) connection.destroy()
+    if (this.retired || this.#idle.length >= maxIdle) connection.destroy()
     else this.#idle.push(connection)
   }
 

@@ -42,11 +42,11 @@ function secretsOf(given: DnsCredentials): Record<string, string> {
 }
 
 /** A shorter segment of a path is a word, as in `/hooks/dns`. */
-const shortestPathToken = 16
+const minPathTokenLength = 16
 
 /** Webhook URLs carry tokens as a password, in the path and in the query. */
 function secretsOfUrl({ username, password, pathname, search, searchParams }: URL): Record<string, string> {
-  const inPath = pathname.split('/').filter((segment) => segment.length >= shortestPathToken)
+  const inPath = pathname.split('/').filter((segment) => segment.length >= minPathTokenLength)
   const parts = [username, password, search.slice(1), ...inPath, ...searchParams.values()]
   return Object.fromEntries(parts.map((part, i) => [`url_part_${i + 1}`, decoded(part)]))
 }

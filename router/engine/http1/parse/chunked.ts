@@ -12,10 +12,10 @@ const trailerLineState = 7
 const trailerLfState = 8
 const lastLfState = 9
 
-const mostSizeDigits = 13
+const maxSizeDigits = 13
 /** Limit for a whole body, not per chunk. */
-const mostExtensionBytes = 16_384
-const mostTrailerBytes = 16_384
+const maxExtensionBytes = 16_384
+const maxTrailerBytes = 16_384
 
 /**
  * Strict scanner of a chunked body (RFC 9112 §7.1) that accepts arbitrary pieces. Finds the runs of payload. Framing is never forwarded but
@@ -62,7 +62,7 @@ export class ChunkScanner {
         case sizeState: {
           const digit = hexValue[byte] as number
           if (digit < 16) {
-            if (++this.#digits > mostSizeDigits) return -1
+            if (++this.#digits > maxSizeDigits) return -1
             this.#left = this.#left * 16 + digit
           } else if (this.#digits === 0) return -1
           else if (byte === CR) this.#state = sizeLfState
@@ -93,7 +93,7 @@ export class ChunkScanner {
     switch (this.#state) {
       case extensionState:
         if (byte === CR) this.#state = sizeLfState
-        else if (valueByte[byte] !== 1 || ++this.#extra > mostExtensionBytes) return false
+        else if (valueByte[byte] !== 1 || ++this.#extra > maxExtensionBytes) return false
         return true
       case sizeLfState:
         this.#state = this.#left === 0 ? trailerState : dataState
@@ -126,7 +126,7 @@ export class ChunkScanner {
           return this.#keep()
         }
         this.#line += String.fromCharCode(byte)
-        return valueByte[byte] === 1 && ++this.#extra <= mostTrailerBytes
+        return valueByte[byte] === 1 && ++this.#extra <= maxTrailerBytes
       case trailerLfState:
         this.#state = trailerState
         return byte === LF

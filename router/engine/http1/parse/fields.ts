@@ -1,7 +1,7 @@
 import { COLON, CR, LF, lowerByte, SPACE, TAB, tokenByte, valueByte } from './tables'
 
 /** Upper limit on header lines, independent of the settings. */
-export const mostFields = 4096
+export const maxFields = 4096
 
 export const incomplete = 0
 export const malformed = -1
@@ -14,13 +14,13 @@ export const tooMany = -2
 export class FieldIndex {
   count = 0
   /** `lineStart[count]` is where the empty line begins. */
-  readonly lineStart = new Int32Array(mostFields + 1)
-  readonly nameEnd = new Int32Array(mostFields)
+  readonly lineStart = new Int32Array(maxFields + 1)
+  readonly nameEnd = new Int32Array(maxFields)
   /** Without surrounding white space. */
-  readonly valueStart = new Int32Array(mostFields)
-  readonly valueEnd = new Int32Array(mostFields)
+  readonly valueStart = new Int32Array(maxFields)
+  readonly valueEnd = new Int32Array(maxFields)
   /** 1: the line is hop-by-hop and not forwarded. */
-  readonly cut = new Uint8Array(mostFields)
+  readonly cut = new Uint8Array(maxFields)
 
   nameLength(line: number): number {
     return (this.nameEnd[line] as number) - (this.lineStart[line] as number)
@@ -92,7 +92,7 @@ export class FieldIndex {
  * the colon, no folded line (RFC 9112 §5). Allocates nothing.
  * @returns the offset behind the empty line, or `incomplete`, `malformed`, `tooMany`.
  */
-export function scanFields(index: FieldIndex, bytes: Uint8Array, at: number, end: number, mostLines: number): number {
+export function scanFields(index: FieldIndex, bytes: Uint8Array, at: number, end: number, maxLines: number): number {
   let i = at
   let line = 0
   for (;;) {
@@ -120,7 +120,7 @@ export function scanFields(index: FieldIndex, bytes: Uint8Array, at: number, end
     if (bytes[i] !== CR) return malformed
     if (i + 1 >= end) return incomplete
     if (bytes[i + 1] !== LF) return malformed
-    if (line >= mostLines || line >= mostFields) return tooMany
+    if (line >= maxLines || line >= maxFields) return tooMany
     index.lineStart[line] = start
     index.nameEnd[line] = nameEnd
     index.valueStart[line] = valueStart

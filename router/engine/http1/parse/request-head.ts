@@ -9,7 +9,7 @@ import { CR, LF, nameBytes, SPACE, spells, targetByte, tokenByte } from './table
 const knownMethods = new Map(METHODS.filter((method) => method !== 'SOURCE').map((method) => [method, method]))
 
 /** Longest method name in bytes. */
-const longestMethod = 20
+const maxMethodLength = 20
 
 /** The method in these bytes; undefined: unknown to HTTP. Common methods allocate no string. */
 function methodOf(bytes: Buffer, start: number, end: number): string | undefined {
@@ -17,7 +17,7 @@ function methodOf(bytes: Buffer, start: number, end: number): string | undefined
   if (length === 3 && bytes[start] === 71 && bytes[start + 1] === 69 && bytes[start + 2] === 84) return 'GET'
   if (length === 4 && bytes[start] === 80 && bytes[start + 1] === 79 && bytes[start + 2] === 83 && bytes[start + 3] === 84) return 'POST'
   if (length === 4 && bytes[start] === 72 && bytes[start + 1] === 69 && bytes[start + 2] === 65 && bytes[start + 3] === 68) return 'HEAD'
-  return length > longestMethod ? undefined : knownMethods.get(bytes.toString('latin1', start, end))
+  return length > maxMethodLength ? undefined : knownMethods.get(bytes.toString('latin1', start, end))
 }
 
 const refuse = (status: Refusal['status'], detail: string): Refusal => ({ status, detail })
@@ -117,10 +117,10 @@ function parseRequestLine(head: RequestHead, bytes: Buffer, start: number, end: 
   head.refusal = null
   let i = start
   while (i < end && tokenByte[bytes[i] as number] === 1) i++
-  if (i >= end) return i - start > longestMethod ? refused(head, notHttp) : incomplete
+  if (i >= end) return i - start > maxMethodLength ? refused(head, notHttp) : incomplete
   if (bytes[i] !== SPACE || i === start) return refused(head, notHttp)
   const method = methodOf(bytes, start, i)
-  head.method = method ?? bytes.toString('latin1', start, Math.min(i, start + longestMethod))
+  head.method = method ?? bytes.toString('latin1', start, Math.min(i, start + maxMethodLength))
   if (method === undefined) head.refusal = refusals.method
   head.targetStart = ++i
   while (i < end && targetByte[bytes[i] as number] === 1) i++
