@@ -135,7 +135,7 @@ export class ClientAnswers {
       }
       if (body.length <= smallBody) this.#out.putAll(body)
       else {
-        // One system call for both.
+        // Write head and body with one system call.
         this.#socket.cork()
         this.#out.write(body)
         this.#socket.uncork()

@@ -219,7 +219,7 @@ export class UpstreamConnection {
       bytes = Buffer.concat([this.#pending, read.subarray(0, size)])
       end = bytes.length
       this.#pending = null
-      // A head that drips in is looked at again only when a line of it ended: each look begins at its first byte.
+      // Parse an incomplete head again only after a complete line: each attempt starts at its first byte.
       if (end <= answerHeadLimits.bytes && !read.subarray(0, size).includes(LF)) {
         this.#pending = bytes
         return
