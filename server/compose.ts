@@ -47,6 +47,7 @@ import { jobCatalogue } from './jobs/catalogue'
 import { startWorker } from './jobs/worker'
 import { createChallengeBoard } from './link/challenges'
 import { LinkHub } from './link/hub'
+import { startOutgoing } from './outbox/start'
 import type { Platform } from './platform'
 import type { Projects } from './projects/projects'
 import { createProjects } from './projects/projects'
@@ -64,6 +65,7 @@ import { openStaticContents, type StaticContents } from './static-content/static
 import { createTeam } from './teams/team'
 import { startTrafficIngest } from './traffic/ingest'
 import { createTraffic, type TrafficDeps } from './traffic/traffic'
+import { createWebhooks } from './webhooks/webhooks'
 
 /** web: dashboard and API; api: API only; worker: jobs, monitor and link to the routers. */
 export const roles = ['web', 'api', 'worker'] as const
@@ -298,6 +300,7 @@ async function startWorkerRole(
   const monitor = startMonitor(monitorDeps)
   const retention = startRetention({ pool, logger })
   const expiry = startExpiry({ prisma, bus, logger })
+  const outgoing = startOutgoing({ prisma, secrets, bus, edge: base.edge, webhooks: env.webhooks, logger })
   const space = base.disk.start()
   const rounds = domains.start()
   const orders = await certificates?.start(machine, owner)
@@ -306,6 +309,7 @@ async function startWorkerRole(
     async stop() {
       retention.stop()
       expiry.stop()
+      await outgoing.stop()
       space.stop()
       await orders?.stop()
       await rounds.stop()
@@ -361,6 +365,7 @@ function createPlatform(
     }),
     certificates: createCertificates({ prisma, secrets, bus, routesChanged: () => syncSoon(base, routes) }),
     dnsProviders: createDnsProviders({ prisma, secrets }),
+    webhooks: createWebhooks({ prisma, secrets, settings: env.webhooks }),
     deployments: createDeployments({ prisma, bus, storage, builder, disk: base.disk, edge }),
     instances: createInstances({ prisma, runtime, bus }),
     traffic: createTraffic({ prisma, pool: base.database.pool, bus, edge: routers }),

@@ -10,6 +10,7 @@ import { checkOwnHostsVariables, type OwnHostsFiles, ownHostsFiles, ownHostsVari
 import type { DiskLimits } from './disk/disk'
 import { type DomainSettings, domainSettings, domainVariables } from './domains/settings'
 import type { RequestLimitSettings } from './request-limits/request-limits'
+import type { WebhookSettings } from './webhooks/deliverer'
 
 /** Settings from environment variables, parsed once. No other file of the control plane reads `process.env`. */
 export interface ServerEnv {
@@ -45,6 +46,8 @@ export interface ServerEnv {
   requestLimits: RequestLimitSettings
   /** Hours to keep responses to requests with an Idempotency-Key. */
   idempotencyHours: number
+  /** Outgoing webhooks. */
+  webhooks: WebhookSettings
   production: boolean
   /** Base URL of the dashboard without a trailing slash; null: derived from each request. */
   publicUrl: string | null
@@ -132,6 +135,8 @@ const settings = z
     SWITCHYARD_API_REQUESTS_PER_MINUTE: requestsPerMinute(3000),
     SWITCHYARD_API_REFUSALS_PER_MINUTE: requestsPerMinute(300),
     SWITCHYARD_IDEMPOTENCY_HOURS: z.coerce.number().int().min(1).max(8_760).default(24),
+    SWITCHYARD_WEBHOOK_CONCURRENCY: z.coerce.number().int().min(1).max(256).default(16),
+    SWITCHYARD_WEBHOOK_SECONDS: z.coerce.number().int().min(1).max(300).default(15),
     LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
     NODE_ENV: z.string().optional(),
     PUBLIC_URL: z.url({ protocol: /^https?$/ }).optional(),
@@ -244,6 +249,7 @@ export function readServerEnv(source: Record<string, string | undefined> = proce
     logLevel: env.LOG_LEVEL,
     requestLimits: { perCaller: env.SWITCHYARD_API_REQUESTS_PER_MINUTE, refusedPerAddress: env.SWITCHYARD_API_REFUSALS_PER_MINUTE },
     idempotencyHours: env.SWITCHYARD_IDEMPOTENCY_HOURS,
+    webhooks: { concurrency: env.SWITCHYARD_WEBHOOK_CONCURRENCY, deadlineSeconds: env.SWITCHYARD_WEBHOOK_SECONDS },
     production: env.NODE_ENV === 'production',
     publicUrl: env.PUBLIC_URL?.replace(/\/+$/, '') ?? null,
     trustedProxies: env.TRUSTED_PROXIES,

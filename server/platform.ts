@@ -18,6 +18,7 @@ import type { RequestLimits } from './request-limits/request-limits'
 import type { Rules } from './rules/rules'
 import type { Team } from './teams/team'
 import type { Traffic } from './traffic/traffic'
+import type { Webhooks } from './webhooks/webhooks'
 
 /**
  * Use-cases that the control process provides to `server/api` (tRPC, REST, SSE, sign-in). Built in `compose.ts` and shared through
@@ -49,6 +50,7 @@ export interface Platform {
   rules: Rules
   certificates: Certificates
   dnsProviders: DnsProviders
+  webhooks: Webhooks
   deployments: Deployments
   instances: Instances
   traffic: Traffic

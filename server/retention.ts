@@ -9,12 +9,13 @@ const kept = [
   { table: 'AccessLine', column: 'at', days: 7 },
   { table: 'TrafficMinute', column: 'minute', days: 31 },
   { table: 'Event', column: 'createdAt', days: 30 },
+  { table: 'WebhookDelivery', column: 'createdAt', days: 30 },
   { table: 'Session', column: 'expiresAt', days: 30 },
   { table: 'KeyedAnswer', column: 'expiresAt', days: 0 },
 ] as const
 const batchRows = 50_000
 
-/** Deletes expired rows every hour: logs, events and traffic after 30 days, access records and ended jobs after 7, idempotency responses at expiry. */
+/** Deletes expired rows every hour: logs, events, deliveries and traffic after 30 days, access records and ended jobs after 7, idempotency responses at expiry. */
 export function startRetention(deps: { pool: Pool; logger: Logger }): { stop(): void } {
   const run = () => prune(deps.pool).catch((error) => deps.logger.warn({ err: error }, 'old rows not removed; trying again in an hour'))
   const timer = setInterval(run, hourMs)

@@ -12,6 +12,7 @@ import { rulesEndpoints } from '../rules/endpoints'
 import { systemEndpoints } from '../system/endpoints'
 import { teamEndpoints } from '../teams/endpoints'
 import { trafficEndpoints } from '../traffic/endpoints'
+import { webhookEndpoints } from '../webhooks/endpoints'
 
 /** Every endpoint there is, by its name in tRPC: `projects.create`. */
 export const endpoints = {
@@ -24,6 +25,7 @@ export const endpoints = {
   domains: domainEndpoints,
   certificates: certificateEndpoints,
   dnsProviders: dnsProviderEndpoints,
+  webhooks: webhookEndpoints,
   deployments: deploymentEndpoints,
   instances: instanceEndpoints,
   traffic: trafficEndpoints,

@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { domainInput } from '@/shared/domains'
 import { newId } from '@/shared/node/ids'
 import { projectInput } from '@/shared/views'
+import { webhookInput } from '@/shared/webhooks'
 import { createTestApi, type TestApi } from '@/test/support/api'
 import { type Action, can } from '../teams/policy'
 import type { Endpoint } from './endpoint'
@@ -34,8 +35,21 @@ interface Fixture {
   /** Automatic. */
   certificateId: string
   dnsProviderId: string
+  webhookId: string
+  deliveryId: string
 }
-const names = ['project', 'projectId', 'deploymentId', 'instanceId', 'apiKeyId', 'domain', 'certificateId', 'dnsProviderId'] as const
+const names = [
+  'project',
+  'projectId',
+  'deploymentId',
+  'instanceId',
+  'apiKeyId',
+  'domain',
+  'certificateId',
+  'dnsProviderId',
+  'webhookId',
+  'deliveryId',
+] as const
 type Extra = { uploadedId: string; slug: string }
 
 /** Where the input cannot follow from the schema and the example. */
@@ -47,6 +61,10 @@ const inputs: Record<string, (f: Fixture & Extra) => object> = {
   removeDomain: (f) => ({ confirm: f.domain }),
   removeCertificate: (f) => ({ certificateId: f.uploadedId }),
   createDnsProvider: () => ({ name: newId() }),
+  // Addresses that need no name server.
+  createWebhook: () => ({ url: 'https://1.1.1.1/hook' }),
+  createTeamWebhook: () => ({ url: 'https://1.1.1.1/hook' }),
+  updateWebhook: () => ({ url: 'https://1.1.1.1/hook' }),
   // The stream ends with the lines there are.
   streamDeploymentLogs: () => ({ follow: '0' }),
   streamInstanceLogs: () => ({ follow: '0' }),
@@ -176,8 +194,19 @@ async function fixture(): Promise<Fixture & Extra> {
   await prisma.certificate.create({ data: { id: uploadedId, teamId, domainId, names: [domain], state: 'active', source: 'uploaded' } })
   // A team has a bounded number of them.
   await prisma.dnsProvider.deleteMany()
+  await prisma.webhook.deleteMany()
   const provider = await api.platform.dnsProviders.create(owner, { name: newId(), credentials: { kind: 'cloudflare', apiToken: 'x' } })
-  const ids = { certificateId, uploadedId, dnsProviderId: provider.id }
+  // A port that refuses connections: a test message gets no answer.
+  const hook = await api.platform.webhooks.create(
+    { ...owner, operator: true },
+    projectId,
+    webhookInput.parse({ url: 'http://127.0.0.1:1', kinds: ['*'] }),
+  )
+  const deliveryId = newId()
+  await prisma.webhookDelivery.create({
+    data: { id: deliveryId, ...base, webhookId: hook.id, messageId: newId(), kind: 'deployment.ready', body: '{}', state: 'failed' },
+  })
+  const ids = { certificateId, uploadedId, dnsProviderId: provider.id, webhookId: hook.id, deliveryId }
   return { project: slug, projectId, slug, deploymentId, instanceId, apiKeyId: created.id, domain, ...ids }
 }
 

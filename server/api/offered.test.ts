@@ -22,6 +22,9 @@ async function readModules(): Promise<Map<string, { text: string; importers: str
   return modules
 }
 
+/** Subjects that the dashboard does not show: REST alone offers them. */
+const isByRestAlone = (called: string) => called.startsWith('webhooks.')
+
 describe('what a role may not do is not offered to it', () => {
   it('every role is told all that the server refuses it, and nothing else', () => {
     for (const role of roles) expect(Object.keys(refusedTo({ role }))).toEqual(actions.filter((action) => !can({ role }, action)))
@@ -57,6 +60,11 @@ describe('what a role may not do is not offered to it', () => {
       return _def.type === 'mutation' && access !== undefined && access !== 'public' && requiredRole[access as Action] !== 'member'
     })
     // A write that is called in another way than these would not have been looked at.
-    expect([...new Set(checked)].sort()).toEqual(refused.map(([called]) => called).sort())
+    expect([...new Set(checked)].sort()).toEqual(
+      refused
+        .map(([called]) => called)
+        .filter((called) => !isByRestAlone(called))
+        .sort(),
+    )
   })
 })

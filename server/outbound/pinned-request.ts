@@ -5,13 +5,14 @@ import { isIP, type LookupFunction } from 'node:net'
 import { reachOf } from '@/builder/source/address'
 import { withDeadline } from '@/shared/node/deadline'
 
-const lookupDeadlineMs = 15_000
-
 /** A request to an address entered by a user was refused or failed. The message is for users and contains no credentials. */
 export class OutboundError extends Error {
-  constructor(message: string, cause?: unknown) {
+  /** The address must not be connected to, now or later. */
+  readonly isForbidden: boolean
+  constructor(message: string, { isForbidden = false, cause }: { isForbidden?: boolean; cause?: unknown } = {}) {
     super(message, cause === undefined ? undefined : { cause })
     this.name = 'OutboundError'
+    this.isForbidden = isForbidden
   }
 }
 
@@ -25,16 +26,16 @@ export interface PinnedHost {
  * have no effect. One forbidden address rejects the hostname.
  * @throws OutboundError
  */
-export async function pinHost(hostname: string, allowPrivateNetwork: boolean): Promise<PinnedHost> {
+export async function pinHost(hostname: string, allowPrivateNetwork: boolean, lookupDeadlineMs = 15_000): Promise<PinnedHost> {
   const host = hostname.replace(/^\[|\]$/g, '')
   const look = () => withDeadline(`Looking up ${host}`, lookupDeadlineMs, () => lookup(host, { all: true })).catch(() => [])
   const addresses = isIP(host) ? [host] : (await look()).map((one) => one.address)
   const [first] = addresses
   if (first === undefined) throw new OutboundError(`the host ${host} was not found`)
   const reaches = addresses.map(reachOf)
-  if (reaches.includes('never')) throw new OutboundError(`the host ${host} leads to an address that is never connected to`)
+  if (reaches.includes('never')) throw new OutboundError(`the host ${host} leads to an address that is never connected to`, { isForbidden: true })
   if (reaches.includes('private') && !allowPrivateNetwork)
-    throw new OutboundError(`the host ${host} leads into a private network; an operator of this installation may set that up`)
+    throw new OutboundError(`the host ${host} leads into a private network; an operator of this installation may set that up`, { isForbidden: true })
   return { ip: first, isPrivate: reaches.every((reach) => reach === 'private') }
 }
 
@@ -68,7 +69,7 @@ export async function pinnedRequest(wanted: OutboundRequest): Promise<OutboundAn
   const { url, allowPrivateNetwork } = wanted
   const { ip, isPrivate } = await pinHost(url.hostname, allowPrivateNetwork)
   if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isPrivate))
-    throw new OutboundError(`${url.protocol}// is not encrypted and therefore not used for ${url.hostname}`)
+    throw new OutboundError(`${url.protocol}// is not encrypted and therefore not used for ${url.hostname}`, { isForbidden: true })
   const deadline = AbortSignal.timeout(wanted.deadlineMs)
   const response = await send(wanted, ip, AbortSignal.any([wanted.signal, deadline])).catch((error: unknown) => {
     if (wanted.signal.aborted) throw wanted.signal.reason
@@ -119,6 +120,7 @@ const failures: Readonly<Record<string, string>> = {
 
 function failure(url: URL, error: unknown): OutboundError {
   const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
-  if (/CERT|SIGNATURE|TLS|SSL|ISSUER/.test(code)) return new OutboundError(`the TLS certificate of ${url.hostname} is not accepted (${code})`, error)
-  return new OutboundError(`${url.hostname} ${failures[code] ?? 'does not answer'}`, error)
+  if (/CERT|SIGNATURE|TLS|SSL|ISSUER/.test(code))
+    return new OutboundError(`the TLS certificate of ${url.hostname} is not accepted (${code})`, { cause: error })
+  return new OutboundError(`${url.hostname} ${failures[code] ?? 'does not answer'}`, { cause: error })
 }

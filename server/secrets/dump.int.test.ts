@@ -5,6 +5,7 @@ import type { DnsCredentials } from '@/shared/dns-providers'
 import { domainInput } from '@/shared/domains'
 import { rulesPatch } from '@/shared/rules-settings'
 import { deploymentInput, projectInput, projectPatch, variableInput } from '@/shared/views'
+import { webhookInput } from '@/shared/webhooks'
 import { createTestApi, type TestApi } from '@/test/support/api'
 import { filledColumns, linesWith, readDump, sealedColumns } from '@/test/support/dump'
 import { createTestCa } from '@/test/support/test-ca'
@@ -72,6 +73,10 @@ test('a dump of the database alone opens nothing: no secret that was given or is
     const input = dnsProviderInput.parse({ name: credentials.kind, credentials })
     await platform.dnsProviders.create(owner, input)
   }
+  const hook = webhookInput.parse({ url: `https://1.1.1.1/${canary('webhook address')}`, kinds: ['*'] })
+  const { id: webhookId } = await platform.webhooks.create(owner, project.id, hook)
+  canaries['previous webhook secret'] = (await platform.webhooks.secret(owner, webhookId)).secret
+  canaries['webhook secret of events'] = (await platform.webhooks.rotate(owner, webhookId, { overlapHours: 1 })).secret
   const hostname = 'shop.example.net'
   await platform.domains.add(owner, project.id, domainInput.parse({ hostname }))
   await database.prisma.domain.updateMany({ data: { state: 'verified' } })

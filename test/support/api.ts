@@ -31,6 +31,7 @@ import { openSecrets, type Secrets } from '@/server/secrets/secrets'
 import type { Role } from '@/server/teams/policy'
 import { createTeam } from '@/server/teams/team'
 import { createTraffic } from '@/server/traffic/traffic'
+import { createWebhooks } from '@/server/webhooks/webhooks'
 import { AppError } from '@/shared/errors'
 import { newId } from '@/shared/node/ids'
 import { createLocalStore } from '@/storage/local'
@@ -108,6 +109,7 @@ export async function createTestApi(bootstrap: ServerEnv['bootstrap'] = null, op
     rules: createRules({ prisma, bus, outsideHosts: [], routesChanged: async () => {}, closedBy: async () => null }),
     certificates: createCertificates({ prisma, secrets, bus, routesChanged: async () => {} }),
     dnsProviders: createDnsProviders({ prisma, secrets }),
+    webhooks: createWebhooks({ prisma, secrets, settings: { concurrency: 4, deadlineSeconds: 5 } }),
     deployments: createDeployments({
       prisma,
       bus,
