@@ -148,9 +148,11 @@ describe('crash matrix', () => {
       const tried: string[] = []
       for (let round = 0; round < rounds; round++)
         for (const step of steps)
-          for (const at of step === 'stop' || step === 'keep' ? (['begin'] as const) : (['begin', 'end'] as const))
+          for (const at of step === 'stop' || step === 'keep' ? (['begin'] as const) : (['begin', 'end'] as const)) {
             tried.push(`${step} ${at} ${await crashAt(kind, step, at)} ms`)
-      process.stdout.write(`${kind}: ${tried.length} points: ${tried.join(', ')}\n`)
+            process.stdout.write(`${kind}: ${tried.at(-1)}\n`)
+          }
+      process.stdout.write(`${kind}: ${tried.length} points\n`)
       expect(tried.length).toBeGreaterThan(5)
     },
     3_600_000,
