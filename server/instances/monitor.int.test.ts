@@ -74,6 +74,19 @@ test('an instance that nothing points to is drained and stopped', async () => {
   expect(stopped).toContain(instance.id)
 })
 
+test('an instance that the record does not know is ended, and one that was started during the round is not', async () => {
+  const owner = await createProject(db.prisma)
+  const deployment = await createDeploymentRow(db.prisma, owner, { status: 'DEPLOYING' })
+  const { deps, stopped } = monitorDeps(async () => {})
+  const observed = (instanceId: string) => ({ owner: { instanceId }, state: 'running', address: { host: '10.0.0.9', port: 1 }, exit: null })
+  const list = async () => {
+    const { instance } = await createReleaseWithInstance(db.prisma, owner, deployment.id, { state: 'starting', port: 4050 })
+    return [observed('nobody-knows'), observed(instance.id)]
+  }
+  await compare({ ...deps, runtime: { ...deps.runtime, list } } as unknown as MonitorDeps)
+  expect(stopped).toEqual(['nobody-knows'])
+})
+
 test('apps that died with their engine are started again at once, each by a job of its own, and are not counted as crashing', async () => {
   await db.prisma.instance.updateMany({ data: { state: 'stopped' } })
   await db.prisma.environment.updateMany({ data: { liveReleaseId: null } })

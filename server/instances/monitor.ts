@@ -16,6 +16,8 @@ export type MonitorDeps = HealDeps & { pool: Pool; collector: LogCollector; drai
 const intervalMs = 2_000
 /** Interval of full comparisons: finds database changes whose notification was lost. */
 const fullRoundMs = 30_000
+/** Longer than any stop takes: an instance that is recorded as stopped and still runs has been forgotten by its worker. */
+const orphanAfterMs = 60_000
 /** Instances handled in parallel: after a restart of the container engine all instances need handling. */
 const concurrency = 16
 /** Kinds of change that affect neither instances nor routes. */
@@ -137,6 +139,7 @@ export async function compare(
     isSettled = false
     await requestHeal(deps, environment, environment.liveReleaseId)
   })
+  await removeOrphans(deps, running, new Set(recorded.map(({ id }) => id)))
   await deps.routes.sync()
   return { observed: running, isSettled }
 }
@@ -190,6 +193,26 @@ async function recordDeath(deps: MonitorDeps, instance: Instance, seen: Observed
   const loop = instance.restarts >= crashLoopAfter ? ' It is in a crash loop; the pause before each start grows to a minute.' : ''
   deps.collector.note(instance, `Instance ${instance.id} ${why}. It is started again.${loop}`)
   deps.logger.warn({ instance: instance.id, exit }, 'instance died')
+}
+
+/**
+ * Ends instances of this installation that the record does not know, or has known as stopped for a while: a process died between the
+ * record and the side effect. Instances of others carry another label and are never listed.
+ */
+async function removeOrphans(deps: MonitorDeps, running: ObservedInstance[], recorded: Set<string>): Promise<void> {
+  const unknown = running.map(({ owner }) => owner.instanceId).filter((id) => !recorded.has(id))
+  if (unknown.length === 0) return
+  // Read again after the listing: an instance that was started in between is in the record now.
+  const rows = await deps.prisma.instance.findMany({ where: { id: { in: unknown } }, select: { id: true, state: true, stoppedAt: true } })
+  const known = new Map(rows.map((row) => [row.id, row]))
+  const isOrphan = (id: string) => {
+    const row = known.get(id)
+    return !row || (row.state === 'stopped' && Number(row.stoppedAt) < Date.now() - orphanAfterMs)
+  }
+  await mapConcurrent(unknown.filter(isOrphan), concurrency, async (id) => {
+    deps.logger.warn({ instance: id }, 'removing an instance that the record does not know')
+    await deps.runtime.stop(id, 5_000)
+  })
 }
 
 /** Removes an instance that runs although no live pointer refers to it and no running deployment will retire it. */
