@@ -32,6 +32,9 @@ export function LiveUpdates() {
       if (changed.has('deployment') || changed.has('instance')) void queryClient.invalidateQueries({ queryKey: trpc.deployments.pathKey() })
       // The rules view merges rules of the project with rules in files of the live deployment.
       if (changed.has('project') || changed.has('deployment')) void queryClient.invalidateQueries({ queryKey: trpc.rules.pathKey() })
+      // The view of an environment contains its live deployment and that deployment's health.
+      if (['project', 'deployment', 'instance'].some((kind) => changed.has(kind)))
+        void queryClient.invalidateQueries({ queryKey: trpc.environments.pathKey() })
       if (changed.has('instance') || changed.has('deployment')) void queryClient.invalidateQueries({ queryKey: trpc.instances.pathKey() })
       // The routers ejected an instance or brought it back.
       if (changed.has('instance')) void queryClient.invalidateQueries({ queryKey: trpc.traffic.targetEvents.queryKey() })

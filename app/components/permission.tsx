@@ -5,6 +5,7 @@ import { toast } from 'sonner'
 import { cn } from '@/app/lib/cn'
 import { type Action, useRefusal } from '@/app/lib/use-refusal'
 import { Button } from './ui/button'
+import { MenuItem } from './ui/menu'
 
 /** Button of an action that needs a permission: without it the button stays visible, does nothing, and explains why. */
 export function ActionButton({ action, onClick, className, ...props }: ComponentProps<typeof Button> & { action: Action }) {
@@ -16,6 +17,13 @@ export function ActionButton({ action, onClick, className, ...props }: Component
   }
   // Not `disabled`: a disabled button cannot be focused, so its reason would not be accessible.
   return <Button {...props} type="button" disabled={false} aria-disabled title={refusal} onClick={explain} className={cn('opacity-50', className)} />
+}
+
+/** Menu item of an action that needs a permission: without it the item stays in the menu and explains why it does nothing. */
+export function ActionMenuItem({ action, onSelect, className, ...props }: ComponentProps<typeof MenuItem> & { action: Action }) {
+  const refusal = useRefusal(action)
+  if (refusal === null) return <MenuItem onSelect={onSelect} className={className} {...props} />
+  return <MenuItem {...props} aria-disabled title={refusal} onSelect={() => toast.info(refusal)} className={cn(className, 'opacity-50')} />
 }
 
 /** Fields that are read-only without the permission. A `RefusalNote` shows the reason. */

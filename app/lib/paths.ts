@@ -15,9 +15,13 @@ export const paths = {
   project: (slug: string) => `/${slug}` as Route,
   projectDeployments: (slug: string) => `/${slug}/deployments` as Route,
   deployment: (slug: string, id: string) => `/${slug}/deployments/${id}` as Route,
+  /** Two deployments side by side. */
+  compare: (slug: string, id: string, other: string) => `/${slug}/deployments/${id}/compare?with=${other}` as Route,
+  environments: (slug: string) => `/${slug}/environments` as Route,
   instances: (slug: string) => `/${slug}/instances` as Route,
   traffic: (slug: string) => `/${slug}/traffic` as Route,
-  variables: (slug: string) => `/${slug}/variables` as Route,
+  variables: (slug: string, environment?: string) =>
+    `/${slug}/variables${environment ? `?environment=${encodeURIComponent(environment)}` : ''}` as Route,
   domains: (slug: string) => `/${slug}/domains` as Route,
   domain: (slug: string, hostname: string) => `/${slug}/domains/${encodeURIComponent(hostname)}` as Route,
   rules: (slug: string) => `/${slug}/rules` as Route,

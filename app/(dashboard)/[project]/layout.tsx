@@ -1,7 +1,8 @@
 import type { Metadata } from 'next'
 import { notFound } from 'next/navigation'
 import type { ReactNode } from 'react'
-import { HydrateClient, loadProject } from '@/app/lib/trpc-server'
+import { HydrateClient, loadProject, prefetch, trpc } from '@/app/lib/trpc-server'
+import { EnvironmentNotices } from './environment-notices'
 
 interface LayoutProps {
   children: ReactNode
@@ -14,6 +15,13 @@ export async function generateMetadata({ params }: LayoutProps): Promise<Metadat
 }
 
 export default async function ProjectLayout({ children, params }: LayoutProps) {
-  if (!(await loadProject((await params).project))) notFound()
-  return <HydrateClient>{children}</HydrateClient>
+  const project = await loadProject((await params).project)
+  if (!project) notFound()
+  await prefetch(trpc.environments.list.queryOptions({ project: project.id }))
+  return (
+    <HydrateClient>
+      <EnvironmentNotices />
+      {children}
+    </HydrateClient>
+  )
 }

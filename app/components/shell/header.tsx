@@ -20,6 +20,7 @@ const teamTabs: Tab[] = [
 const projectTabs = (slug: string): Tab[] => [
   { href: paths.project(slug), label: 'Overview' },
   { href: paths.projectDeployments(slug), label: 'Deployments', deep: true },
+  { href: paths.environments(slug), label: 'Environments' },
   { href: paths.instances(slug), label: 'Instances' },
   { href: paths.traffic(slug), label: 'Traffic' },
   { href: paths.variables(slug), label: 'Variables' },

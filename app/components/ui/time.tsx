@@ -40,3 +40,13 @@ export function Duration({ from, to, className }: { from: string; to: string | n
     </span>
   )
 }
+
+/** Time left until `until`: "1 m 20 s"; the exact time on hover. */
+export function Remaining({ until }: { until: string }) {
+  const ms = Math.max(0, Date.parse(until) - useNow(1000))
+  return (
+    <time dateTime={until} title={exactTime(until, useZone())} className="tabular-nums" suppressHydrationWarning>
+      {ms < 60_000 ? `${Math.ceil(ms / 1000)} s` : formatDuration(ms)}
+    </time>
+  )
+}

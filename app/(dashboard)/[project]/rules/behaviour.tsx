@@ -1,9 +1,10 @@
 'use client'
 import { useState } from 'react'
 import { SelectField, TextField } from '@/app/components/ui/field'
+import { Toggle } from '@/app/components/ui/toggle'
 import { defaultProjectRules } from '@/shared/project-rules'
 import type { RulesPatch, RulesView } from '@/shared/rules-settings'
-import { RuleCard, Toggle } from './rule-card'
+import { RuleCard } from './rule-card'
 import { useSaveRules } from './use-rules'
 
 type Edits = Pick<

@@ -1,8 +1,9 @@
 'use client'
 import { useState } from 'react'
 import { AreaField, TextField } from '@/app/components/ui/field'
+import { Toggle } from '@/app/components/ui/toggle'
 import type { RulesView } from '@/shared/rules-settings'
-import { linesOf, RuleCard, Toggle } from './rule-card'
+import { linesOf, RuleCard } from './rule-card'
 import { useSaveRules } from './use-rules'
 
 /** Maintenance mode: closes the app except for the listed addresses. */

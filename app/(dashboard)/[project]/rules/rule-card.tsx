@@ -47,18 +47,5 @@ export function RuleCard({ title, description, actions, children, dirty, pending
   )
 }
 
-/** A switch with a hint. */
-export function Toggle({ label, hint, checked, onChange }: { label: string; hint: string; checked: boolean; onChange(checked: boolean): void }) {
-  return (
-    <label className="flex items-start gap-2.5">
-      <input type="checkbox" checked={checked} onChange={(event) => onChange(event.target.checked)} className="mt-1 accent-accent" />
-      <span className="min-w-0">
-        <span className="block font-medium text-sm">{label}</span>
-        <span className="block text-faint text-sm">{hint}</span>
-      </span>
-    </label>
-  )
-}
-
 /** Splits a text with an address or range per line into a list. */
 export const linesOf = (text: string): string[] => text.split(/[\s,]+/).filter((line) => line !== '')
