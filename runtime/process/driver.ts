@@ -17,6 +17,7 @@ import { listenersOfProcesses } from '../listeners'
 import type { RuntimeLogger } from '../logger'
 import { assertId, assertOwner } from '../owner'
 import { KeyedMutex } from '../pool'
+import { type DiskUser, DiskWatch } from './disk-watch'
 import { createCgroup, removeCgroup } from './groups'
 import { assertCommand, type Gated, makeScratch, startGated } from './launch'
 import { hasCode, isRoot, layout } from './layout'
@@ -76,6 +77,8 @@ export class ProcessDriver implements RuntimeDriver {
   private nodeDirectory = ''
   /** Why instances share `/tmp` and `/dev/shm`; null: each has its own. */
   private sharedBecause: string | null = null
+  /** Bounds what instances write when they have no file systems of their own. */
+  private diskWatch: DiskWatch | null = null
 
   private constructor(private readonly options: ProcessDriverOptions) {
     this.paths = layout(options.home)
@@ -98,6 +101,7 @@ export class ProcessDriver implements RuntimeDriver {
     await openPath(options.home)
     const driver = new ProcessDriver(options)
     driver.sharedBecause = isRoot() ? await tryMounts(driver.paths.probe, options.home) : 'only root can give each app its own'
+    if (driver.sharedBecause) driver.diskWatch = driver.watchDisk()
     driver.nodeDirectory = await installNode(options.home, options.nodeBinary, options.nodeVersion ?? process.versions.node)
     await sweepRemains(driver.paths)
     await driver.sweepGroups()
@@ -226,13 +230,50 @@ export class ProcessDriver implements RuntimeDriver {
 
   private mountsOf({ owner, limits }: InstanceSpec, releaseDirectory: string): PrivateMounts | null {
     if (this.sharedBecause) return null
+    const { scratch, cache } = this.bytesFor(limits)
     return {
       home: this.options.home,
       scratch: this.paths.scratch(owner.instanceId),
-      scratchBytes: this.options.scratchBytes ?? defaultScratchBytes(limits),
-      volatile: [{ directory: path.join(releaseDirectory, cacheDirectory), sizeBytes: this.options.cacheBytes ?? defaultCacheBytes }],
+      scratchBytes: scratch,
+      volatile: [{ directory: path.join(releaseDirectory, cacheDirectory), sizeBytes: cache }],
       writable: [],
     }
+  }
+
+  private bytesFor(limits: InstanceSpec['limits']): { scratch: number; cache: number } {
+    return { scratch: this.options.scratchBytes ?? defaultScratchBytes(limits), cache: this.options.cacheBytes ?? defaultCacheBytes }
+  }
+
+  private watchDisk(): DiskWatch {
+    const usersOf = ({ owner: { instanceId }, limits, releaseDirectory }: InstanceRecord): DiskUser[] => {
+      const { scratch, cache } = this.bytesFor(limits)
+      return [
+        { instanceId, what: 'scratch', directory: this.paths.scratch(instanceId), limitBytes: scratch },
+        { instanceId, what: 'cache', directory: path.join(releaseDirectory, cacheDirectory), limitBytes: cache },
+      ]
+    }
+    return new DiskWatch({
+      home: this.options.home,
+      users: async () => (await this.records()).flatMap(usersOf),
+      onExceeded: (user, usedBytes) => this.mutex.run(user.instanceId, () => this.onDiskExceeded(user, usedBytes)),
+      onError: (error) => this.options.logger.warn({ err: error }, 'what apps write to disk could not be measured'),
+    })
+  }
+
+  /** Empties a framework cache that is too large; ends an instance that wrote more elsewhere than it may. The log of the app says so. */
+  private async onDiskExceeded({ instanceId, what, directory, limitBytes }: DiskUser, usedBytes: number): Promise<void> {
+    const record = await this.record(instanceId)
+    if (!record || record.stoppedAt !== null || (await statOf(record.process)) === null) return
+    const inMb = (bytes: number) => Math.ceil(bytes / 1024 ** 2)
+    const amount = `${inMb(usedBytes)} MB of at most ${inMb(limitBytes)} MB`
+    if (what === 'scratch') {
+      await this.logOf(instanceId).say(
+        `Switchyard ended this instance: it wrote ${amount} (APP_TMP_MB) to its HOME and $TMPDIR. Delete temporary files in the app, or raise the limit.`,
+      )
+      this.options.logger.warn({ instanceId, usedBytes, limitBytes }, 'an app wrote more to disk than it may and was ended')
+      await endInstance(record, 0)
+    } else await this.logOf(instanceId).say(`Switchyard emptied the cache of the framework: it held ${amount} (APP_CACHE_MB).`)
+    for (const name of await readdir(directory).catch(() => [])) await rm(path.join(directory, name), { recursive: true, force: true })
   }
 
   /** Records the exit code of a child at once: adopted processes have no exit code. */
@@ -405,7 +446,9 @@ export class ProcessDriver implements RuntimeDriver {
       const mounts = isRoot() ? await cgroupMounts() : null
       const limits = mounts ? `limits by control groups v${mounts.version}` : 'limits by the heap size and rlimits only'
       const users = isRoot() ? 'a user of its own per project' : 'all apps run as your own user: they are not protected from each other'
-      const files = this.sharedBecause ? `apps share /tmp and /dev/shm (${this.sharedBecause})` : '/tmp and /dev/shm of its own per instance'
+      const files = this.sharedBecause
+        ? `apps share /tmp and /dev/shm (${this.sharedBecause}); what each writes to its HOME is measured, and too much ends it`
+        : '/tmp and /dev/shm of its own per instance'
       const network = await this.isolate()
       const weakness = isRoot() ? (network.ok ? null : network.reason) : notRoot
       return {
@@ -421,6 +464,7 @@ export class ProcessDriver implements RuntimeDriver {
   /** Apps and their firewall rules stay. */
   async close(): Promise<void> {
     this.closing.abort()
+    this.diskWatch?.close()
     this.output.close()
     const running = (await listRecords(this.paths)).some((record) => this.isOurs(record) && record.stoppedAt === null)
     if (!running) await this.firewall.remove()

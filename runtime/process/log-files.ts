@@ -54,6 +54,11 @@ export class InstanceLog {
     }
   }
 
+  /** Adds a line of the platform to the app's stderr. */
+  async say(text: string): Promise<void> {
+    await appendFile(this.file('stderr'), `${text}\n`)
+  }
+
   /** Records new output and rotates large files. Returns how often new output was found so far. */
   tick(): Promise<number> {
     return this.mutex.run('log', async () => {
