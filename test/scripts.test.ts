@@ -90,7 +90,8 @@ test('every integration test runs once, and those that use the container engine 
   )
   const rounds = roundsOf(files)
   expect(Object.values(rounds).flat(2).sort()).toEqual(files.sort())
-  const usesEngine = (file: string) => /DOCKER_HOST|dockerSocket|connectEngine|runtime: 'docker'|'docker'\]/.test(readFileSync(path.join(root, file), 'utf8'))
+  const usesEngine = (file: string) =>
+    /DOCKER_HOST|dockerSocket|connectEngine|runtime: 'docker'|'docker'\]/.test(readFileSync(path.join(root, file), 'utf8'))
   // These name the engine to do without it.
   const without = ['builder/execute/disk.int.test.ts']
   const [engine = [], rest = []] = rounds.integration ?? []
