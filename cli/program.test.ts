@@ -46,6 +46,9 @@ it.each([
   ['a variable name that cannot be one', ['env', 'set', '1A=1'], /letters, digits and underscores/],
   ['an address that is none', ['ls', '--api', 'ftp://x'], /not the address of a dashboard/],
   ['a status that cannot be', ['requests', '--status', '6xx'], /a status \(404\) or a class \(5xx\)/],
+  ['a pull request and an environment at once', ['deploy', '-p', 'x', '--pull-request', '7', '--environment', 'staging'], /not both/],
+  ['a pull request that is no number', ['deploy', '-p', 'x', '--pull-request', 'login'], /not the number of a pull request/],
+  ['a branch without its pull request', ['deploy', '-p', 'x', '--branch', 'login'], /--pull-request NUMBER/],
   ['a tail that is no number', ['logs', 'x', '--tail', 'many'], /not a number of lines/],
 ])('%s ends with code 2 and says what is wrong', async (_, argv, message) => {
   expect(await main(argv, env(signedIn))).toBe(2)
@@ -53,7 +56,7 @@ it.each([
   expect(stdout).toBe('')
 })
 
-it('deploy --no-cache asks for a build without cache, and cache clear says how many bytes were freed', async () => {
+it('deploy --no-cache asks for a build without cache, --pull-request for the preview of its branch, and cache clear says how many bytes were freed', async () => {
   const asked: { method: string; url: string; body: string }[] = []
   const project = { id: 'p1', name: 'shop', slug: 'shop' }
   const server = createServer(async (request, response) => {
@@ -75,9 +78,11 @@ it('deploy --no-cache asks for a build without cache, and cache clear says how m
     const folder = path.join(home, 'app')
     await mkdir(folder)
     await writeFile(path.join(folder, 'index.html'), 'x')
-    for (const more of [[], ['--no-cache']]) await main(['deploy', folder, '--project', 'shop', ...more], env(to))
+    for (const more of [[], ['--no-cache'], ['--pull-request', '7', '--branch', 'login']])
+      await main(['deploy', folder, '--project', 'shop', ...more], env(to))
     const bodies = asked.filter(({ url }) => url.endsWith('/deployments')).map(({ body }) => JSON.parse(body))
-    expect(bodies).toMatchObject([{ noCache: false }, { noCache: true }])
+    expect(bodies).toMatchObject([{ noCache: false }, { noCache: true }, { pullRequest: 7, branch: 'login' }])
+    expect(bodies[0]).not.toHaveProperty('pullRequest')
     expect(await main(['cache', 'clear', '--project', 'shop', '--yes'], env(to))).toBe(0)
     expect(asked.at(-1)).toMatchObject({ method: 'DELETE', url: '/api/v1/projects/p1/build-cache' })
     expect(stderr).toMatch(/3(\.0)? Mi?B freed/)

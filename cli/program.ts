@@ -63,6 +63,8 @@ export function buildProgram(env: CliEnv, setCode: (code: number) => void, signa
   project(program.command('deploy [dir]').description('deploy a folder and wait until it is live; creates the project if it is missing'))
     .option('--link', 'link this folder to the project')
     .option('--environment <name>', 'default: production')
+    .option('--pull-request <number>', 'deploy to the preview of this pull or merge request')
+    .option('--branch <name>', 'branch of the pull request')
     .option('--no-cache', 'build without results, packages and caches of earlier builds')
     .option('--wait-for-turn', 'wait if another deployment of the project is running, instead of failing')
     .action(async (dir: string | undefined, options) => setCode(await deploy(env, dir ?? '.', options)))

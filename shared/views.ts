@@ -130,7 +130,7 @@ export const deploymentSummary = z.object({
 export type DeploymentSummary = z.infer<typeof deploymentSummary>
 
 export const deploymentView = deploymentSummary.extend({
-  /** Hostname of the project, where this deployment serves once it is live. */
+  /** Address of its environment, where this deployment serves once it is live. */
   projectUrl: z.string(),
   steps: z.array(stepView),
   /** Milliseconds of each ended step, by name. `wake`: until the instances of an existing artifact ran. */
@@ -178,6 +178,22 @@ export const deploymentInput = z
     projectId: id,
     /** Name of the environment. Default: production. */
     environment: z.string().trim().min(1).max(100).nullish(),
+    pullRequest: z
+      .number()
+      .int()
+      .min(1)
+      .max(2 ** 31 - 1)
+      .nullish()
+      .meta({ description: 'Deploys to the preview of this pull or merge request, which is opened when it is missing or closed.' }),
+    branch: z
+      .string()
+      .trim()
+      .min(1)
+      .max(250)
+      .nullish()
+      .meta({ description: 'Branch of the pull request. Without source, ref and repeat its head is deployed. Default: the known one.' }),
+    title: z.string().trim().min(1).max(500).nullish().meta({ description: 'Title of the pull request.' }),
+    author: z.string().trim().min(1).max(200).nullish().meta({ description: 'Author of the pull request.' }),
     /** For signed-in users always `user`, whatever the request says; `system` is reserved to operators. */
     triggeredBy: z.enum(['user', 'api', 'system']).default('api'),
     /** Branch, tag or full commit id. Default: the project's branch, else the repository's default branch. */
@@ -193,6 +209,11 @@ export const deploymentInput = z
     noCache: z.boolean().default(false),
   })
   .refine(({ ref, source, repeat }) => [ref, source, repeat].filter(Boolean).length <= 1, 'give one of ref, source and repeat')
+  .refine(({ environment, pullRequest }) => !environment || !pullRequest, 'give environment or pullRequest')
+  .refine(
+    ({ pullRequest, branch, title, author }) => pullRequest || !(branch || title || author),
+    'branch, title and author describe a pull request: give pullRequest',
+  )
 
 export const variableInput = z.object({
   key: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,254}$/, 'letters, digits and underscores, not starting with a digit'),

@@ -14,7 +14,15 @@ import { bytes, seconds } from '../terminal'
 import { getDeployment, requestCancel, waitForEnd } from './cancel'
 import { lineOf } from './logs'
 
-export type DeployOptions = ApiOptions & { project?: string; environment?: string; link?: boolean; waitForTurn?: boolean; cache?: boolean }
+export interface DeployOptions extends ApiOptions {
+  project?: string
+  environment?: string
+  pullRequest?: string
+  branch?: string
+  link?: boolean
+  waitForTurn?: boolean
+  cache?: boolean
+}
 
 /** The last line of `deploy --json`. */
 export interface DeployResult {
@@ -90,6 +98,7 @@ async function timed<T>(run: DeployRun, name: string, work: Promise<T>): Promise
 async function ship(context: Context, directory: string, options: DeployOptions, run: DeployRun): Promise<DeploymentView> {
   const { client, progress } = context
   const { signal } = run.interrupt
+  const target = targetOf(options)
   // Read switchyard.json before packing, to report a broken file at once.
   await readProjectFile(directory)
   const wanted = await wantedProject(context, options.project, directory, path.basename(directory))
@@ -118,7 +127,7 @@ async function ship(context: Context, directory: string, options: DeployOptions,
       projectId: project.id,
       triggeredBy: 'api',
       source: uploaded.source,
-      ...(options.environment ? { environment: options.environment } : {}),
+      ...target,
       noCache: options.cache === false,
     }
     run.deploymentId = await createInTurn(context, options, body, signal)
@@ -126,6 +135,22 @@ async function ship(context: Context, directory: string, options: DeployOptions,
     await source.dispose()
   }
   return follow(context, run, run.deploymentId)
+}
+
+/** @throws UsageError when the options name no target, or two */
+function targetOf({
+  environment,
+  pullRequest,
+  branch,
+}: DeployOptions): Pick<RestFields<'POST /deployments'>, 'environment' | 'pullRequest' | 'branch'> {
+  if (pullRequest === undefined) {
+    if (branch) throw new UsageError('--branch names the branch of a pull request.', 'Give --pull-request NUMBER too.')
+    return environment ? { environment } : {}
+  }
+  if (environment) throw new UsageError('Give --environment or --pull-request, not both.', 'A pull request has a preview of its own.')
+  if (!/^[1-9]\d{0,8}$/.test(pullRequest))
+    throw new UsageError(`${pullRequest} is not the number of a pull request.`, 'For example: --pull-request 7')
+  return { pullRequest: Number(pullRequest), ...(branch ? { branch } : {}) }
 }
 
 async function ensureProject(context: Context, directory: string, wanted: WantedProject): Promise<ProjectView> {

@@ -1,11 +1,12 @@
 import type { z } from 'zod'
 import type { SourceSpec } from '@/builder/builder'
-import type { PrismaClient } from '@/server/database/generated/client'
+import type { Environment, PrismaClient, Project } from '@/server/database/generated/client'
 import { AppError } from '@/shared/errors'
 import type { deploymentInput } from '@/shared/views'
 import type { BlobStore } from '@/storage/blob-store'
 import type { Actor } from '../actor'
 import { type ScopedClient, scopeTo } from '../database/scope'
+import { ensurePreviewEnvironment } from '../environments/environments'
 import { requireEnvironment } from '../environments/read'
 import type { ChangeBus } from '../events/bus'
 import { queueDeployment, type RequestedSource } from './queue'
@@ -24,8 +25,9 @@ export async function createDeployment(
   const db = scopeTo(deps.prisma, actor)
   const project = await db.project.findFirst({ where: { OR: [{ id: input.projectId }, { slug: input.projectId }] } })
   if (!project) throw new AppError('ERR_NOT_FOUND', 'There is no such project in this team.', { nextAction: 'List your projects to see their ids.' })
-  const environment = await requireEnvironment(db, project.id, input.environment ?? undefined)
-  const what = await sourceOf(deps.storage, db, { ...project, branch: environment.branch ?? project.branch }, input)
+  const { environment, what } = input.pullRequest
+    ? await forPullRequest(deps.storage, db, project, { ...input, pullRequest: input.pullRequest })
+    : await forEnvironment(deps.storage, db, project, input)
   const deploymentId = await queueDeployment(deps.bus, db, {
     teamId: actor.teamId,
     projectId: project.id,
@@ -36,6 +38,38 @@ export async function createDeployment(
     createdBy: actor.name,
   })
   return { deploymentId, projectId: project.id }
+}
+
+interface Target {
+  environment: Environment
+  what: RequestedSource
+}
+
+async function forEnvironment(storage: BlobStore, db: ScopedClient, project: Project, input: Input): Promise<Target> {
+  const environment = await requireEnvironment(db, project.id, input.environment ?? undefined)
+  return { environment, what: await sourceOf(storage, db, { ...project, branch: environment.branch ?? project.branch }, input) }
+}
+
+/**
+ * Opens the preview of the pull request after its source was found. The caller vouches for the code; a preview that a Git event has marked
+ * as a fork's still needs the approval of a member.
+ */
+async function forPullRequest(storage: BlobStore, db: ScopedClient, project: Project, input: Input & { pullRequest: number }): Promise<Target> {
+  const { pullRequest } = input
+  const known = await db.environment.findFirst({ where: { projectId: project.id, pullRequest }, select: { branch: true } })
+  const branch = input.branch ?? known?.branch ?? null
+  if (!branch && !input.source && !input.ref && !input.repeat)
+    throw new AppError('ERR_INVALID_INPUT', `The branch of pull request ${pullRequest} is not known.`, {
+      nextAction: 'Give branch, or a source to deploy.',
+    })
+  const what = await sourceOf(storage, db, { ...project, branch }, input)
+  const described = {
+    ...(branch ? { branch } : {}),
+    ...(input.title ? { title: input.title } : {}),
+    ...(input.author ? { author: input.author } : {}),
+  }
+  const environment = await ensurePreviewEnvironment(db, project, { pullRequest, ...described })
+  return { environment, what: { ...what, branch: what.branch ?? branch } }
 }
 
 /** @throws ERR_FORBIDDEN when a caller other than the operator claims a trigger reserved for the platform */

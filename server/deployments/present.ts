@@ -2,7 +2,7 @@ import type { SourceSpec } from '@/builder/builder'
 import type { Prisma } from '@/server/database/client'
 import type { BuildPlan } from '@/shared/build-plan'
 import type { WireError } from '@/shared/errors'
-import { deploymentHost, hostUrl, projectHost } from '@/shared/naming'
+import { deploymentHost, environmentHost, hostUrl, projectHost } from '@/shared/naming'
 import type { DeploymentHealth, DeploymentSummary, DeploymentView, StepView } from '@/shared/views'
 import { notLive } from '../instances/health'
 import { pendingSteps } from './pending-steps'
@@ -18,7 +18,7 @@ export interface Edge {
 
 /** Relations that `presentSummary` needs. */
 export const summaryInclude = {
-  environment: { select: { name: true, liveReleaseId: true, project: { select: { id: true, name: true, slug: true } } } },
+  environment: { select: { name: true, slug: true, liveReleaseId: true, project: { select: { id: true, name: true, slug: true } } } },
 } as const satisfies Prisma.DeploymentInclude
 export const viewInclude = { ...summaryInclude, steps: { orderBy: { id: 'asc' } } } as const satisfies Prisma.DeploymentInclude
 
@@ -85,7 +85,7 @@ export function presentDeployment(
 ): DeploymentView {
   return {
     ...presentSummary(row, edge, health),
-    projectUrl: projectUrl(row.environment.project.slug, edge),
+    projectUrl: hostUrl(environmentHost(row.environment.slug, edge.baseDomain), edge),
     steps: row.steps.map(presentStep),
     timings: timingsOf(row.steps),
     pendingSteps: pendingSteps(

@@ -1,8 +1,12 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { newId } from '@/shared/node/ids'
+import { deploymentInput } from '@/shared/views'
+import type { BlobStore } from '@/storage/blob-store'
 import { createDeploymentRow, createProject, createReleaseWithInstance, openTestDatabase } from '@/test/support/factory'
 import { scopeTo } from '../database/scope'
+import { createDeployment } from '../deployments/create'
 import { effectiveVariables } from '../deployments/variables'
+import type { ChangeBus } from '../events/bus'
 import { computeRoutes } from '../routes/compute'
 import { ensurePreviewEnvironment } from './environments'
 import { closeExpired } from './expiry'
@@ -75,4 +79,54 @@ test('a preview that expires loses its live version and its queued deployments, 
     { id: waiting.id, status: 'CANCELED' },
   ])
   expect(await db.prisma.release.findUniqueOrThrow({ where: { id: release.id } })).toMatchObject({ wanted: 'stopped' })
+})
+
+const digest = `sha256:${'a'.repeat(64)}`
+const storage = { stat: async (wanted: string) => (wanted === digest ? { sizeBytes: 1 } : null) } as unknown as BlobStore
+
+async function pullRequestWorld() {
+  const world = await projectWithTemplate()
+  const { project, teamId } = world
+  const deploy = async (input: object) => {
+    const deps = { prisma: db.prisma, bus: bus as unknown as ChangeBus, storage }
+    const actor = { kind: 'api-key', id: 'k', name: 'CI', teamId, role: 'member', operator: false } as const
+    const { deploymentId } = await createDeployment(deps, actor, deploymentInput.parse({ projectId: project.id, ...input }))
+    const row = await db.prisma.deployment.findUniqueOrThrow({ where: { id: deploymentId }, include: { environment: true } })
+    await db.prisma.deployment.update({ where: { id: deploymentId }, data: { status: 'FAILED' } })
+    return row
+  }
+  await db.prisma.upload.create({ data: { teamId, digest, sizeBytes: 1 } })
+  return { ...world, deploy }
+}
+
+test('a deployment of a pull request opens its preview and goes there, from an upload or from the head of its branch', async () => {
+  const { project, template, deploy } = await pullRequestWorld()
+  const uploaded = await deploy({ pullRequest: 7, source: digest, branch: 'login', title: 'Sign in', author: 'ada' })
+  expect(uploaded).toMatchObject({ branch: 'login', source: { kind: 'archive', digest } })
+  const preview = { name: 'pr-7', kind: 'PREVIEW', pullRequest: 7, parentId: template.id, slug: `${project.slug}-pr-7`, fork: false }
+  expect(uploaded.environment).toMatchObject({ ...preview, branch: 'login', title: 'Sign in', author: 'ada' })
+  await db.prisma.project.update({ where: { id: project.id }, data: { repository: 'https://git.example/shop.git', branch: 'main' } })
+  const fromGit = await deploy({ pullRequest: 7 })
+  expect(fromGit).toMatchObject({ environmentId: uploaded.environmentId, branch: 'login', source: { kind: 'git', ref: 'login' } })
+  expect(fromGit.environment).toMatchObject({ title: 'Sign in', author: 'ada' })
+})
+
+test('a deployment of a pull request never falls back to the branch of production, and leaves no preview behind when it is refused', async () => {
+  const { project, deploy } = await pullRequestWorld()
+  await db.prisma.project.update({ where: { id: project.id }, data: { repository: 'https://git.example/shop.git', branch: 'main' } })
+  await expect(deploy({ pullRequest: 9 })).rejects.toMatchObject({
+    code: 'ERR_INVALID_INPUT',
+    details: { nextAction: expect.stringContaining('branch') },
+  })
+  await expect(deploy({ pullRequest: 9, source: `sha256:${'b'.repeat(64)}` })).rejects.toMatchObject({ code: 'ERR_INVALID_INPUT' })
+  expect(await db.prisma.environment.count({ where: { projectId: project.id, pullRequest: 9 } })).toBe(0)
+  const wrong = [{ pullRequest: 9, environment: 'production' }, { branch: 'login' }, { pullRequest: 0 }]
+  for (const input of wrong) expect(deploymentInput.safeParse({ projectId: project.id, ...input }).success, JSON.stringify(input)).toBe(false)
+})
+
+test('a deployment by API of a pull request from a fork waits for approval, as its Git events do', async () => {
+  const { project, scoped, deploy } = await pullRequestWorld()
+  const { id } = await ensurePreviewEnvironment(scoped, project, { ...request, fork: true })
+  await expect(deploy({ pullRequest: 7, source: digest })).rejects.toMatchObject({ code: 'ERR_CONFLICT', message: expect.stringContaining('fork') })
+  expect(await db.prisma.environment.findUniqueOrThrow({ where: { id } })).toMatchObject({ fork: true, approvedAt: null })
 })

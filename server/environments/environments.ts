@@ -124,13 +124,14 @@ export function createEnvironments(deps: EnvironmentDeps): Environments {
   }
 }
 
+/** A pull or merge request. Fields that are left out keep the values of the existing preview. */
 export interface PreviewRequest {
   pullRequest: number
-  branch: string
-  title: string | null
-  author: string | null
+  branch?: string
+  title?: string | null
+  author?: string | null
   /** The request comes from another repository, whose code nobody of the team has written. */
-  fork: boolean
+  fork?: boolean
 }
 
 /**
@@ -138,16 +139,15 @@ export interface PreviewRequest {
  * A fork's preview needs the approval of a member before `queueGitDeployment` accepts anything for it.
  */
 export async function ensurePreviewEnvironment(db: ScopedClient, project: Project, request: PreviewRequest): Promise<Environment> {
-  const { pullRequest, branch, title, author, fork } = request
+  const { pullRequest, ...known } = request
   const environment = await openEnvironment(db, project, {
     name: `pr-${pullRequest}`,
     kind: 'PREVIEW',
-    branch,
     slug: pullRequestSlug(project.slug, pullRequest),
     pullRequest,
   })
   const expiresAt = new Date(Date.now() + previewDays * day)
-  return db.environment.update({ where: { id: environment.id }, data: { branch, title, author, fork, expiresAt } })
+  return db.environment.update({ where: { id: environment.id }, data: { ...known, expiresAt } })
 }
 
 /** The preview of a branch without a request. */
@@ -159,7 +159,8 @@ const hashOf = (text: string): string => createHash('sha256').update(text).diges
 interface NewEnvironment {
   name: string
   kind: Environment['kind']
-  branch: string | null
+  /** Left out: an environment that is opened again keeps its branch. */
+  branch?: string | null
   slug: string
   pullRequest?: number
 }
@@ -170,13 +171,23 @@ async function openEnvironment(db: ScopedClient, project: Project, { name, kind,
   const known = await db.environment.findFirst({ where: { projectId, name } })
   if (known && kind === 'CUSTOM' && !known.closedAt)
     throw new AppError('ERR_CONFLICT', `The project has an environment ${name} already.`, { nextAction: 'Choose another name.' })
-  if (known) return db.environment.update({ where: { id: known.id }, data: { closedAt: null, branch } })
+  if (known) return db.environment.update({ where: { id: known.id }, data: { closedAt: null, ...(branch === undefined ? {} : { branch }) } })
   if ((await db.environment.count({ where: { projectId, closedAt: null } })) >= maxEnvironments)
     throw new AppError('ERR_CONFLICT', `A project has at most ${maxEnvironments} open environments.`, {
       nextAction: 'Close previews that are not needed.',
     })
   const parent = kind === 'PREVIEW' ? await requireEnvironment(db, projectId, templateName) : null
-  const data = { id: newId(), teamId, projectId, name, kind, branch, slug, parentId: parent?.id ?? null, pullRequest: pullRequest ?? null }
+  const data = {
+    id: newId(),
+    teamId,
+    projectId,
+    name,
+    kind,
+    branch: branch ?? null,
+    slug,
+    parentId: parent?.id ?? null,
+    pullRequest: pullRequest ?? null,
+  }
   try {
     return await db.environment.create({ data })
   } catch (error) {
