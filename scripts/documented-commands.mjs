@@ -53,6 +53,10 @@ export const commands = {
     // Without an engine it cannot compare; it must say so.
     refuses: /engine|docker/i,
   },
+  'bench:rollback': {
+    documented: /node bench\/rollback\.mjs/,
+    shell: 'npm ci && npm run build && node bench/rollback.mjs --rollbacks 2',
+  },
   'bench:idle': {
     documented: /node bench\/idle\.mjs/,
     shell: 'npm ci && npm run build && node bench/idle.mjs --projects 2 --minutes 0.2 --settle 5',
