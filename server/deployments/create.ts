@@ -46,8 +46,14 @@ interface Target {
 }
 
 async function forEnvironment(storage: BlobStore, db: ScopedClient, project: Project, input: Input): Promise<Target> {
-  const environment = await requireEnvironment(db, project.id, input.environment ?? undefined)
+  const environment = await requireEnvironment(db, project.id, input.environment ?? (await repeatedEnvironment(db, project, input)))
   return { environment, what: await sourceOf(storage, db, { ...project, branch: environment.branch ?? project.branch }, input) }
+}
+
+/** A deployment is repeated where it was: that of a preview never reaches production by this way. */
+async function repeatedEnvironment(db: ScopedClient, { id: projectId }: Project, { repeat }: Input): Promise<string | undefined> {
+  if (!repeat) return undefined
+  return (await db.deployment.findFirst({ where: { id: repeat, projectId }, select: { environmentId: true } }))?.environmentId
 }
 
 /**

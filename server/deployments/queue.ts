@@ -1,5 +1,6 @@
 import type { SourceSpec } from '@/builder/builder'
 import type { DeploymentKind, Environment, Prisma } from '@/server/database/generated/client'
+import { templateName } from '@/shared/environments'
 import { AppError } from '@/shared/errors'
 import { requestedKind } from '@/shared/events'
 import { newId } from '@/shared/node/ids'
@@ -50,7 +51,9 @@ const running = { in: runningDeploymentStatuses }
 export async function queueDeployment(bus: ChangeBus, db: ScopedClient, what: QueuedDeployment): Promise<string> {
   const id = newId()
   await db.$transaction(async (tx) => {
-    refuseClosed(await holdEnvironment(tx, what.environmentId))
+    const environment = await holdEnvironment(tx, what.environmentId)
+    // The platform builds a lost artifact again in a locked environment too.
+    if (what.triggeredBy !== 'system') refuseClosed(environment)
     const other = await tx.deployment.findFirst({ where: { environmentId: what.environmentId, status: running }, select: { id: true } })
     if (other)
       throw new AppError('ERR_DEPLOYMENT_RUNNING', `Deployment ${other.id} is running for this environment.`, {
@@ -147,7 +150,11 @@ async function cancelBuilds(tx: ScopedTransaction, environmentId: string, kind: 
 const holdEnvironment = (tx: ScopedTransaction, id: string): Promise<Environment> =>
   tx.environment.update({ where: { id }, data: { fencingToken: { increment: 0 } } })
 
-function refuseClosed({ name, lockReason, lockedBy, closedAt, fork, approvedAt }: Environment): void {
+function refuseClosed({ name, kind, lockReason, lockedBy, closedAt, fork, approvedAt }: Environment): void {
+  if (kind === 'PREVIEW' && name === templateName)
+    throw new AppError('ERR_CONFLICT', `The environment ${name} holds what all previews inherit: nothing is deployed to it.`, {
+      nextAction: 'Deploy to production, to a custom environment, or to the preview of a pull request.',
+    })
   if (closedAt)
     throw new AppError('ERR_CONFLICT', `The environment ${name} is closed.`, {
       nextAction: 'Reopen the pull request, or deploy to another environment.',

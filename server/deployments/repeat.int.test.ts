@@ -1,5 +1,6 @@
 import { pino } from 'pino'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { newId } from '@/shared/node/ids'
 import { deploymentInput } from '@/shared/views'
 import type { BlobStore } from '@/storage/blob-store'
 import { createDeploymentRow, createProject, openTestDatabase } from '@/test/support/factory'
@@ -63,6 +64,37 @@ it('a redeployment of a commit keeps its repository, branch and author, whatever
     repeats: before.id,
     source: { ...source, ref: commit.commitSha },
   })
+})
+
+it('a redeployment stays in the environment of the deployment it repeats, unless another is named', async () => {
+  const { owner, deploy, record } = await world()
+  const staging = {
+    id: newId(),
+    teamId: owner.teamId,
+    projectId: owner.project.id,
+    name: 'staging',
+    kind: 'CUSTOM',
+    slug: `s-${owner.project.id}`,
+  } as const
+  await db.prisma.environment.create({ data: staging })
+  const before = await record({ source: { kind: 'archive', digest: digest('a') }, environmentId: staging.id })
+  expect(await deploy({ repeat: before.id })).toMatchObject({ environmentId: staging.id })
+  expect(await deploy({ repeat: before.id, environment: 'production' })).toMatchObject({ environmentId: owner.environment.id })
+})
+
+it('nothing is deployed to the environment that all previews inherit from', async () => {
+  const { owner, deploy } = await world()
+  const template = {
+    id: newId(),
+    teamId: owner.teamId,
+    projectId: owner.project.id,
+    name: 'preview',
+    kind: 'PREVIEW',
+    slug: `p-${owner.project.id}`,
+  } as const
+  await db.prisma.environment.create({ data: template })
+  await db.prisma.upload.create({ data: { teamId: owner.teamId, digest: digest('a'), sizeBytes: 1 } })
+  await expect(deploy({ source: digest('a'), environment: 'preview' })).rejects.toThrow('nothing is deployed to it')
 })
 
 it('what cannot be repeated is refused with what to do: an upload that is gone, a deployment of another project, nothing named at all', async () => {
