@@ -7,4 +7,4 @@ export function proxy(request: NextRequest): NextResponse {
   return NextResponse.next({ request: { headers } })
 }
 
-export const config = { matcher: ['/((?!api/|_next/|icon.svg|robots.txt|cli.tgz).*)'] }
+export const config = { matcher: ['/((?!api/|_next/|icon.svg|icon-running.svg|robots.txt|cli.tgz).*)'] }

@@ -366,7 +366,7 @@ function createPlatform(
     certificates: createCertificates({ prisma, secrets, bus, routesChanged: () => syncSoon(base, routes) }),
     dnsProviders: createDnsProviders({ prisma, secrets }),
     webhooks: createWebhooks({ prisma, secrets, settings: env.webhooks }),
-    deployments: createDeployments({ prisma, bus, storage, builder, disk: base.disk, edge }),
+    deployments: createDeployments({ prisma, bus, storage, builder, disk: base.disk, edge, secrets }),
     instances: createInstances({ prisma, runtime, bus }),
     traffic: createTraffic({ prisma, pool: base.database.pool, bus, edge: routers }),
     apiKeys: createApiKeys({ prisma, secrets }),

@@ -2,6 +2,7 @@ import { headers } from 'next/headers'
 import { redirect } from 'next/navigation'
 import type { ReactNode } from 'react'
 import { LiveUpdates } from '@/app/components/live-updates'
+import { RunningIndicator } from '@/app/components/running-indicator'
 import { Header } from '@/app/components/shell/header'
 import { paths } from '@/app/lib/paths'
 import { HydrateClient, isSetupNeeded, isSignedIn, prefetch, trpc } from '@/app/lib/trpc-server'
@@ -19,6 +20,7 @@ export default async function DashboardLayout({ children }: { children: ReactNod
         {children}
       </main>
       <LiveUpdates />
+      <RunningIndicator />
     </HydrateClient>
   )
 }

@@ -6,8 +6,8 @@ import { paths } from '@/app/lib/paths'
 import { useTRPC } from '@/app/lib/trpc'
 import type { DeploymentSummary } from '@/shared/views'
 
-/** `noCache`: build without caches of earlier builds. */
-type How = { noCache?: boolean }
+/** `noCache`: build without caches of earlier builds. `environment`: by name; default: production. */
+type How = { noCache?: boolean; environment?: string }
 
 /**
  * Starts a deployment and opens its page. `deploy` builds the newest commit of the project's branch; `redeploy` builds the commit or

@@ -1,7 +1,15 @@
 import { describe, expect, it } from 'vitest'
-import { exactTime, formatAge, formatBytes, formatDuration, nameFromRepository, repositoryLabel } from './format'
+import { commitsUrl, exactTime, formatAge, formatBytes, formatDuration, nameFromRepository, repositoryLabel } from './format'
 
 describe('what people read', () => {
+  it('links to the commits between two deployments of one repository on a forge whose addresses are known, without credentials', () => {
+    const at = (repository: string | null, commitSha: string | null) => ({ source: { kind: 'git' as const, repository }, commitSha })
+    const shop = 'https://token@github.com/team/shop.git'
+    expect(commitsUrl(at(shop, 'a1'), at(shop, 'b2'))).toBe('https://github.com/team/shop/compare/a1...b2')
+    expect(commitsUrl(at(shop, 'a1'), at('https://github.com/team/other', 'b2'))).toBeNull()
+    expect(commitsUrl(at(shop, null), at(shop, 'b2'))).toBeNull()
+    expect(commitsUrl(at('https://git.example.com/a/b', 'a1'), at('https://git.example.com/a/b', 'b2'))).toBeNull()
+  })
   it('never shows credentials of a repository', () => {
     expect(repositoryLabel('https://user:token@git.example.com/team/app.git')).toBe('git.example.com/team/app')
     expect(repositoryLabel('git@github.com:team/app.git')).toBe('github.com:team/app')

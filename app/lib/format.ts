@@ -99,3 +99,15 @@ const fileFrameworks: ReadonlySet<string> = new Set<Framework>(['vite', 'static'
 /** True when the live version consists of static files, which the routers serve without an instance. */
 export const isServedFromFiles = (project: { liveDeployment: Pick<DeploymentSummary, 'framework'> | null }): boolean =>
   fileFrameworks.has(project.liveDeployment?.framework ?? '')
+
+/** Forges whose page of the commits between two commits has this address. */
+const comparingForges: readonly string[] = ['github.com', 'gitlab.com', 'codeberg.org']
+
+type Committed = Pick<DeploymentSummary, 'source' | 'commitSha'>
+/** Page of the forge with the commits between two deployments; null: different repositories, or a forge whose addresses are not known. */
+export function commitsUrl(from: Committed, to: Committed): string | null {
+  const { repository } = to.source
+  if (!repository || repository !== from.source.repository || !from.commitSha || !to.commitSha) return null
+  const label = repositoryLabel(repository)
+  return comparingForges.includes(label.split('/')[0] ?? '') ? `https://${label}/compare/${from.commitSha}...${to.commitSha}` : null
+}

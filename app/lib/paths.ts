@@ -15,8 +15,8 @@ export const paths = {
   project: (slug: string) => `/${slug}` as Route,
   projectDeployments: (slug: string) => `/${slug}/deployments` as Route,
   deployment: (slug: string, id: string) => `/${slug}/deployments/${id}` as Route,
-  /** Two deployments side by side. */
-  compare: (slug: string, id: string, other: string) => `/${slug}/deployments/${id}/compare?with=${other}` as Route,
+  /** Two versions side by side; the other one: what is live, or `?with=`. */
+  compare: (slug: string, id: string, other?: string) => `/${slug}/deployments/${id}/compare${other ? `?with=${other}` : ''}` as Route,
   environments: (slug: string) => `/${slug}/environments` as Route,
   instances: (slug: string) => `/${slug}/instances` as Route,
   traffic: (slug: string) => `/${slug}/traffic` as Route,
@@ -26,4 +26,5 @@ export const paths = {
   domain: (slug: string, hostname: string) => `/${slug}/domains/${encodeURIComponent(hostname)}` as Route,
   rules: (slug: string) => `/${slug}/rules` as Route,
   projectSettings: (slug: string) => `/${slug}/settings` as Route,
+  webhooks: (slug: string) => `/${slug}/settings/webhooks` as Route,
 }

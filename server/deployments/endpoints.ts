@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream'
 import { z } from 'zod'
+import { deploymentComparison } from '@/shared/comparison'
 import { deploymentsQuery } from '@/shared/deployment-list'
 import { deploymentInput, deploymentSummary, deploymentView } from '@/shared/views'
 import { type Call, endpoint, file, stream, upload } from '../api/endpoint'
@@ -113,6 +114,23 @@ export const deploymentEndpoints = {
     run: async ({ platform, actor, input }) => ({
       deploymentId: await platform.deployments.restart(actor, input.project, input.environment ?? undefined),
     }),
+  }),
+  compare: endpoint({
+    id: 'compareDeployments',
+    action: 'deployment.read',
+    method: 'GET',
+    path: '/deployments/{deploymentId}/compare',
+    summary: 'What differs between two versions, and what a release of the deployment would change; values of variables are never shown',
+    input: deploymentPath.extend({
+      with: z.string().min(1).max(64).optional().meta({ description: 'Id of the deployment to compare with. Default: the live one.' }),
+      environment: z.string().min(1).max(100).optional().meta({ description: 'Name or id of the environment it would serve. Default: its own.' }),
+      present: z
+        .enum(['0', '1'])
+        .default('0')
+        .meta({ description: '1: with the variables and settings that a new release would get now, instead of those of its own release.' }),
+    }),
+    output: deploymentComparison,
+    run: ({ platform, actor, input: { present, ...input } }) => platform.deployments.compare(actor, { ...input, present: present === '1' }),
   }),
   pin: endpoint({
     id: 'pinDeployment',

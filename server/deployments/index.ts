@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import type { Builder } from '@/builder/builder'
+import type { DeploymentComparison } from '@/shared/comparison'
 import { AppError } from '@/shared/errors'
 import type { DeploymentStatus } from '@/shared/states'
 import { deploymentTraits } from '@/shared/states'
@@ -15,7 +16,9 @@ import type { ChangeBus } from '../events/bus'
 import { readHealth } from '../instances/health'
 import { artifactOf } from '../instances/launch'
 import { requireProject } from '../projects/read'
+import type { Secrets } from '../secrets/secrets'
 import { cancelDeployment } from './cancel'
+import { type Comparison, compareDeployments } from './compare'
 import { createDeployment } from './create'
 import { readLogs } from './logs'
 import { type Edge, liveReleasesOf, presentDeployment, presentSummary, summaryInclude, viewInclude } from './present'
@@ -32,6 +35,7 @@ export interface DeploymentsDeps {
   builder: Builder
   disk: Pick<Disk, 'refuseWhenTight'>
   edge: Edge
+  secrets: Pick<Secrets, 'open'>
 }
 
 export interface DeploymentFilter {
@@ -60,6 +64,8 @@ export interface Deployments {
   redeploy(actor: Actor, deploymentId: string): Promise<string>
   /** Starts the live version anew. */
   restart(actor: Actor, project: string, environment?: string): Promise<string>
+  /** What differs between two versions, and what a release of the first one would change. */
+  compare(actor: Actor, wish: Comparison): Promise<DeploymentComparison>
   /** Keeps the artifact until it is unpinned. */
   pin(actor: Actor, deploymentId: string, pinned: boolean): Promise<DeploymentView>
   /**
@@ -132,6 +138,7 @@ export function createDeployments(deps: DeploymentsDeps): Deployments {
     promote: (actor, deploymentId, environment) => promoteDeployment(deps, actor, deploymentId, environment),
     redeploy: (actor, deploymentId) => redeployArtifact(deps, actor, deploymentId),
     restart: (actor, project, environment) => restartProject(deps, actor, project, environment),
+    compare: (actor, wish) => compareDeployments(deps, scopeTo(prisma, actor), wish),
     async pin(actor, deploymentId, pinned) {
       const db = scopeTo(prisma, actor)
       await view(actor, deploymentId)

@@ -160,13 +160,21 @@ async function presentConfiguration(deps: DeployDeps, run: DeployRun, artifactId
     environmentSettings(run),
   ])
   run.mask.learn(variables)
+  return { config: configurationOf(project, artifact, settings), sealed: await deps.secrets.seal(teamId, JSON.stringify(variables)) }
+}
+
+/** Configuration of a release that is made now from the artifact. */
+export function configurationOf(
+  project: { healthCheckPath: string | null },
+  artifact: { metadata: unknown },
+  settings: RuntimeSettings,
+): ReleaseConfig {
   const detectedPath = (artifact.metadata as { healthCheckPath?: string }).healthCheckPath
-  const config: ReleaseConfig = {
+  return {
     health: { ...healthOf(settings), path: project.healthCheckPath ?? detectedPath ?? '/', strict: project.healthCheckPath !== null },
     limits: { ...defaultInstanceLimits, memoryBytes: settings.memoryMb * 1024 * 1024, cpus: settings.cpus },
     instances: settings.instances,
   }
-  return { config, sealed: await deps.secrets.seal(teamId, JSON.stringify(variables)) }
 }
 
 async function environmentSettings(run: DeployRun): Promise<RuntimeSettings> {

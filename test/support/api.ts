@@ -117,6 +117,7 @@ export async function createTestApi(bootstrap: ServerEnv['bootstrap'] = null, op
       builder,
       disk: { refuseWhenTight: async () => {} },
       edge,
+      secrets,
     }),
     instances: createInstances({ prisma, runtime: absent<Runtime>('the runtime'), bus }),
     traffic: createTraffic({ prisma, pool: database.pool, bus, edge: null }),

@@ -1,6 +1,6 @@
 'use client'
 import { Eye, Lock, PauseCircle } from 'lucide-react'
-import { DeploymentSource } from '@/app/components/deployment-row'
+import { DeploymentSource } from '@/app/components/deployment-source'
 import { ActionButton } from '@/app/components/permission'
 import { Button } from '@/app/components/ui/button'
 import { Notice } from '@/app/components/ui/notice'

@@ -2,7 +2,7 @@
 import { useQuery } from '@tanstack/react-query'
 import { ExternalLink } from 'lucide-react'
 import type { ReactNode } from 'react'
-import { DeploymentSource } from '@/app/components/deployment-row'
+import { DeploymentSource } from '@/app/components/deployment-source'
 import { LiveStatus } from '@/app/components/live-status'
 import { Button } from '@/app/components/ui/button'
 import { Card } from '@/app/components/ui/card'

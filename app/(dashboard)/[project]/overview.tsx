@@ -4,6 +4,7 @@ import { RotateCcw } from 'lucide-react'
 import { BuildOptions } from '@/app/components/build-options'
 import { DeploymentRow } from '@/app/components/deployment-row'
 import { PageTitle } from '@/app/components/page-title'
+import { ReleaseButton, ReleaseMenu } from '@/app/components/release/release-menu'
 import { Button } from '@/app/components/ui/button'
 import { Card, CardHeader } from '@/app/components/ui/card'
 import { ErrorPanel } from '@/app/components/ui/error-panel'
@@ -19,6 +20,7 @@ import type { DeploymentSummary, ProjectView } from '@/shared/views'
 import { LiveCard } from './live-card'
 import { NotLiveCard } from './not-live-card'
 import { RoutingProblems } from './routing-problems'
+import { useEnvironments } from './use-environments'
 import { useProject } from './use-project'
 
 /** Shown above the live card when the newest deployment failed: the live version is older. */
@@ -70,6 +72,7 @@ export function Overview() {
   const { deploy, redeploy, pending } = useDeploy()
   const deployments = useQuery(trpc.deployments.list.queryOptions({ projectId: project.id, limit: 6 }))
   const items = deployments.data?.items ?? []
+  const production = useEnvironments().data?.items.find(({ kind }) => kind === 'production')
   const running = items.find((deployment) => deploymentTraits[deployment.status].running)
   const source = project.repository ? repositoryLabel(project.repository) : 'Deployed from a folder'
   return (
@@ -94,6 +97,8 @@ export function Overview() {
                 <RotateCcw /> Redeploy
               </Button>
               <BuildOptions disabled={pending || running !== undefined} onWithoutCache={() => redeploy(live, { noCache: true })} />
+              <ReleaseButton kind="rollback" label="Roll back" deployment={production?.rollbackTo ?? null} reason="There is no earlier version yet" />
+              <ReleaseMenu deployment={live} />
             </>
           ) : null
         }

@@ -26,7 +26,7 @@ const projectTabs = (slug: string): Tab[] => [
   { href: paths.variables(slug), label: 'Variables' },
   { href: paths.domains(slug), label: 'Domains', deep: true },
   { href: paths.rules(slug), label: 'Rules' },
-  { href: paths.projectSettings(slug), label: 'Settings' },
+  { href: paths.projectSettings(slug), label: 'Settings', deep: true },
 ]
 
 function ProjectSwitch({ slug }: { slug: string }) {

@@ -12,11 +12,14 @@ interface DialogProps {
   description?: ReactNode
   children?: ReactNode
   /** `sheet` slides in from the right and takes the whole height. */
-  shape?: 'box' | 'sheet'
+  shape?: keyof typeof shapes
 }
 
+const box =
+  'top-1/2 left-1/2 max-h-[calc(100dvh-2rem)] w-[calc(100vw-2rem)] -translate-x-1/2 -translate-y-1/2 animate-pop overflow-y-auto rounded-xl border p-5'
 const shapes = {
-  box: 'top-1/2 left-1/2 max-h-[calc(100dvh-2rem)] w-[calc(100vw-2rem)] max-w-md -translate-x-1/2 -translate-y-1/2 animate-pop overflow-y-auto rounded-xl border p-5',
+  box: `${box} max-w-md`,
+  wide: `${box} max-w-xl`,
   sheet: 'inset-y-0 right-0 flex w-full max-w-4xl animate-slide flex-col border-l p-4 sm:p-5',
 }
 

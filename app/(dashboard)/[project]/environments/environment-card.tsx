@@ -1,7 +1,7 @@
 'use client'
 import { GitBranch, Lock } from 'lucide-react'
 import { type ReactNode, useId } from 'react'
-import { DeploymentSource } from '@/app/components/deployment-row'
+import { DeploymentSource } from '@/app/components/deployment-source'
 import { DeploymentCondition } from '@/app/components/live-status'
 import { Permitted } from '@/app/components/permission'
 import { Card } from '@/app/components/ui/card'

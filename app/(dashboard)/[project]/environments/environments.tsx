@@ -3,6 +3,7 @@ import { GitPullRequest, Plus } from 'lucide-react'
 import { useState } from 'react'
 import { PageTitle } from '@/app/components/page-title'
 import { ActionButton } from '@/app/components/permission'
+import { ReleaseButton } from '@/app/components/release/release-menu'
 import { Card, CardHeader } from '@/app/components/ui/card'
 import { EmptyState } from '@/app/components/ui/empty-state'
 import { ErrorPanel } from '@/app/components/ui/error-panel'
@@ -65,7 +66,13 @@ export function Environments() {
         {list
           .filter(({ kind }) => kind !== 'preview')
           .map((environment) => (
-            <EnvironmentCard key={environment.id} environment={environment} />
+            <EnvironmentCard
+              key={environment.id}
+              environment={environment}
+              actions={
+                <ReleaseButton kind="rollback" label="Roll back" deployment={environment.rollbackTo} reason="There is no earlier version yet" />
+              }
+            />
           ))}
         {environments.data ? <Previews environments={list} /> : null}
       </div>

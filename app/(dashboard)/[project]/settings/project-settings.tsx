@@ -1,6 +1,10 @@
 'use client'
+import { Webhook } from 'lucide-react'
 import { PageTitle } from '@/app/components/page-title'
 import { Permitted, RefusalNote } from '@/app/components/permission'
+import { Button } from '@/app/components/ui/button'
+import { PageLink } from '@/app/components/ui/page-link'
+import { paths } from '@/app/lib/paths'
 import { useProject } from '../use-project'
 import { BuildCache } from './build-cache'
 import { DeleteProject } from './delete-project'
@@ -14,7 +18,17 @@ export function ProjectSettings() {
   const project = useProject()
   return (
     <>
-      <PageTitle title="Settings" description="Changes take effect with the next deployment." />
+      <PageTitle
+        title="Settings"
+        description="Changes take effect with the next deployment."
+        actions={
+          <Button asChild>
+            <PageLink href={paths.webhooks(project.slug)}>
+              <Webhook /> Webhooks
+            </PageLink>
+          </Button>
+        }
+      />
       <div className="flex max-w-3xl flex-col gap-6">
         <RuntimeWeakness />
         <RefusalNote action="project.update" />

@@ -3,8 +3,9 @@ import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { ExternalLink, RotateCcw, Square } from 'lucide-react'
 import { useState } from 'react'
 import { BuildOptions } from '@/app/components/build-options'
-import { DeploymentSource } from '@/app/components/deployment-row'
+import { DeploymentSource, kindLabels } from '@/app/components/deployment-source'
 import { HealthStatus } from '@/app/components/live-status'
+import { canRollBackTo, ReleaseButton, ReleaseMenu } from '@/app/components/release/release-menu'
 import { Button } from '@/app/components/ui/button'
 import { ConfirmDialog } from '@/app/components/ui/confirm-dialog'
 import { DeploymentStatusBadge, Status } from '@/app/components/ui/status'
@@ -51,15 +52,19 @@ function CancelButton({ deployment }: { deployment: DeploymentView }) {
 export function DeploymentHeader({ deployment }: { deployment: DeploymentView }) {
   const { redeploy, pending } = useDeploy()
   const traits = deploymentTraits[deployment.status]
+  const how = (noCache: boolean) => ({ noCache, environment: deployment.environment })
   return (
     <div className="mb-5 flex flex-wrap items-start justify-between gap-x-6 gap-y-3">
       <div className="min-w-0">
         <div className="mb-1.5 flex items-center gap-2" aria-live="polite">
           <DeploymentStatusBadge deployment={deployment} pill />
           <HealthStatus health={deployment.health} pill />
+          {deployment.kind === 'build' ? null : <Status tone="neutral" label={kindLabels[deployment.kind]} pill />}
+          {deployment.pinned ? <Status tone="neutral" label="Pinned" pill /> : null}
           {deployment.noCache ? <Status tone="neutral" label="Without cache" pill /> : null}
           {deployment.status === 'ACTIVE' && !deployment.live ? <Status tone="neutral" label="Not the current one" pill /> : null}
         </div>
+        {deployment.reason ? <p className="mb-1.5 text-muted text-sm">{deployment.reason}</p> : null}
         {deployment.health.message ? <p className="mb-1.5 text-muted text-sm">{deployment.health.message}</p> : null}
         <h1 className="break-words font-semibold text-xl tracking-tight">{deploymentTitle(deployment)}</h1>
         <div className="mt-1 flex flex-wrap gap-x-3">
@@ -71,10 +76,12 @@ export function DeploymentHeader({ deployment }: { deployment: DeploymentView })
         {traits.cancelable ? <CancelButton deployment={deployment} /> : null}
         {traits.running ? null : (
           <>
-            <Button pending={pending} onClick={() => redeploy(deployment)}>
+            <Button pending={pending} onClick={() => redeploy(deployment, how(false))}>
               <RotateCcw /> Redeploy
             </Button>
-            <BuildOptions disabled={pending} onWithoutCache={() => redeploy(deployment, { noCache: true })} />
+            <BuildOptions disabled={pending} onWithoutCache={() => redeploy(deployment, how(true))} />
+            {canRollBackTo(deployment) ? <ReleaseButton kind="rollback" label="Roll back" deployment={deployment} /> : null}
+            <ReleaseMenu deployment={deployment} />
           </>
         )}
         {deployment.live ? (
