@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { domainInput } from '@/shared/domains'
 import { newId } from '@/shared/node/ids'
+import { defaultHealthCheck, defaultInstanceLimits } from '@/shared/release'
 import { projectInput } from '@/shared/views'
 import { webhookInput } from '@/shared/webhooks'
 import { createTestApi, type TestApi } from '@/test/support/api'
@@ -28,6 +29,7 @@ type Person = (typeof people)[number]
 interface Fixture {
   project: string
   projectId: string
+  environment: string
   deploymentId: string
   instanceId: string
   apiKeyId: string
@@ -41,6 +43,7 @@ interface Fixture {
 const names = [
   'project',
   'projectId',
+  'environment',
   'deploymentId',
   'instanceId',
   'apiKeyId',
@@ -79,6 +82,13 @@ const answers: Record<string, number> = {
   createDeployment: 400,
   deploy: 400,
   cancelDeployment: 409,
+  // The deployment failed in production, where nothing is live.
+  rollBackDeployment: 409,
+  rollBackProject: 409,
+  promoteDeployment: 409,
+  restartProject: 409,
+  closeEnvironment: 409,
+  approveEnvironment: 409,
   downloadDeployment: 503,
   getMetrics: 503,
 }
@@ -91,7 +101,9 @@ function namesIn(endpoint: Endpoint): (typeof names)[number][] {
   if (!schema) return []
   return names.filter((name) => {
     const field = schema.shape[name]
-    return field instanceof z.ZodType && (endpoint.method === 'GET' || !field.safeParse(undefined).success)
+    const isNeeded = field instanceof z.ZodType && !field.safeParse(undefined).success
+    // An environment that narrows down a list of another team leaves it empty.
+    return isNeeded || (field instanceof z.ZodType && endpoint.method === 'GET' && name !== 'environment')
   })
 }
 
@@ -149,7 +161,7 @@ async function fixture(): Promise<Fixture & Extra> {
   const { id: projectId, slug } = await api.platform.projects.create(owner, projectInput.parse({ name: newId() }))
   await api.platform.variables.set(owner, projectId, { key: 'SEEDED', value: 'x', scope: 'both' })
   const { hostname: domain } = await api.platform.domains.add(owner, projectId, domainInput.parse({ hostname: `${projectId}.example.net` }))
-  const { id: environmentId } = await prisma.environment.findFirstOrThrow({ where: { projectId } })
+  const { id: environmentId } = await prisma.environment.findFirstOrThrow({ where: { projectId, kind: 'PRODUCTION' } })
   const [deploymentId, artifactId, releaseId, instanceId] = [newId(), newId(), newId(), newId()]
   const base = { teamId, projectId }
   const digest = `sha256:${'0'.repeat(64)}`
@@ -168,7 +180,9 @@ async function fixture(): Promise<Fixture & Extra> {
   await prisma.artifact.create({
     data: { ...base, id: artifactId, kind: 'bundle', digest, buildKey: newId(), sizeBytes: 1, framework: 'node', metadata: {} },
   })
-  await prisma.release.create({ data: { ...base, id: releaseId, environmentId, deploymentId, artifactId, config: {}, variables: new Uint8Array(1) } })
+  const config = { health: { ...defaultHealthCheck }, limits: { ...defaultInstanceLimits }, instances: 1 }
+  const variables = await api.secrets.seal(teamId, '{}')
+  await prisma.release.create({ data: { ...base, id: releaseId, environmentId, deploymentId, artifactId, config, variables } })
   await prisma.instance.create({
     data: { ...base, id: instanceId, environmentId, deploymentId, releaseId, runtime: 'process', slot: 'blue', state: 'stopped' },
   })
@@ -207,7 +221,7 @@ async function fixture(): Promise<Fixture & Extra> {
     data: { id: deliveryId, ...base, webhookId: hook.id, messageId: newId(), kind: 'deployment.ready', body: '{}', state: 'failed' },
   })
   const ids = { certificateId, uploadedId, dnsProviderId: provider.id, webhookId: hook.id, deliveryId }
-  return { project: slug, projectId, slug, deploymentId, instanceId, apiKeyId: created.id, domain, ...ids }
+  return { project: slug, projectId, slug, environment: environmentId, deploymentId, instanceId, apiKeyId: created.id, domain, ...ids }
 }
 
 /** A whole event that is neither the greeting nor a comment. */

@@ -11,18 +11,18 @@ import { ScopeField, type VariableScope } from '@/app/components/variable-scope'
 import { wireErrorOf } from '@/app/lib/errors'
 import { useTRPC } from '@/app/lib/trpc'
 import type { VariableView } from '@/shared/views'
-import { useVariablesChanged } from './use-variable-writes'
+import { useVariablesChanged, type VariablesOf } from './use-variable-writes'
 
 interface AddVariablesProps {
-  projectId: string
+  of: VariablesOf
   existing: VariableView[]
   onChanged: () => void
 }
 
 /** Adds a variable or the variables of a pasted file. An existing name gets the new value. */
-export function AddVariables({ projectId, existing, onChanged }: AddVariablesProps) {
+export function AddVariables({ of, existing, onChanged }: AddVariablesProps) {
   const trpc = useTRPC()
-  const refresh = useVariablesChanged(projectId, onChanged)
+  const refresh = useVariablesChanged(of, onChanged)
   const [rows, setRows] = useState<VariableDraft[]>(() => [newRow()])
   const [scope, setScope] = useState<VariableScope>('both')
   const [error, setError] = useState<unknown>(null)
@@ -40,7 +40,7 @@ export function AddVariables({ projectId, existing, onChanged }: AddVariablesPro
     try {
       // Save sequentially: after an error, saved rows are gone and the failed row is at the top.
       for (const row of filled) {
-        const saved = await set.mutateAsync({ project: projectId, key: row.key.trim(), value: row.value, scope })
+        const saved = await set.mutateAsync({ ...of, key: row.key.trim(), value: row.value, scope })
         if (saved.caution) toast.warning(`${saved.key}: ${saved.caution}`, { duration: 15_000 })
         left = left.slice(1)
       }

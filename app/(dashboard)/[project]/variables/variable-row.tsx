@@ -14,17 +14,17 @@ import { ScopeField, scopeLabels } from '@/app/components/variable-scope'
 import { wireErrorOf } from '@/app/lib/errors'
 import { useTRPC } from '@/app/lib/trpc'
 import type { VariableView } from '@/shared/views'
-import { useVariablesChanged } from './use-variable-writes'
+import { useVariablesChanged, type VariablesOf } from './use-variable-writes'
 
 interface RowProps {
-  projectId: string
+  of: VariablesOf
   variable: VariableView
   onChanged: () => void
 }
 
-function EditDialog({ projectId, variable, onChanged, onClose }: RowProps & { onClose: () => void }) {
+function EditDialog({ of, variable, onChanged, onClose }: RowProps & { onClose: () => void }) {
   const trpc = useTRPC()
-  const refresh = useVariablesChanged(projectId, onChanged)
+  const refresh = useVariablesChanged(of, onChanged)
   const [scope, setScope] = useState(variable.scope)
   const save = useMutation(
     trpc.variables.set.mutationOptions({
@@ -37,7 +37,7 @@ function EditDialog({ projectId, variable, onChanged, onClose }: RowProps & { on
   )
   const submit = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault()
-    save.mutate({ project: projectId, key: variable.key, value: String(new FormData(event.currentTarget).get('value')), scope })
+    save.mutate({ ...of, key: variable.key, value: String(new FormData(event.currentTarget).get('value')), scope })
   }
   return (
     <Dialog
@@ -61,9 +61,9 @@ function EditDialog({ projectId, variable, onChanged, onClose }: RowProps & { on
   )
 }
 
-function RemoveDialog({ projectId, variable, onChanged, onClose }: RowProps & { onClose: () => void }) {
+function RemoveDialog({ of, variable, onChanged, onClose }: RowProps & { onClose: () => void }) {
   const trpc = useTRPC()
-  const refresh = useVariablesChanged(projectId, onChanged)
+  const refresh = useVariablesChanged(of, onChanged)
   const remove = useMutation(
     trpc.variables.remove.mutationOptions({
       onSuccess: async () => {
@@ -82,7 +82,7 @@ function RemoveDialog({ projectId, variable, onChanged, onClose }: RowProps & { 
       confirmLabel="Remove"
       pending={remove.isPending}
       error={remove.error ? wireErrorOf(remove.error) : null}
-      onConfirm={() => remove.mutate({ project: projectId, key: variable.key })}
+      onConfirm={() => remove.mutate({ ...of, key: variable.key })}
     />
   )
 }
