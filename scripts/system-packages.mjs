@@ -22,6 +22,8 @@ const packages = {
   // pebble-challtestsrv is in it.
   pebble: () => which('pebble'),
   bind9: () => existsSync('/usr/sbin/named'),
+  // JetStream, which outgoing events are published to.
+  'nats-server': () => which('nats-server') || existsSync('/usr/sbin/nats-server'),
   // A responder of OCSP for the router's tests.
   openssl: () => which('openssl'),
 }

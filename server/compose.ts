@@ -34,6 +34,7 @@ import type { ServerEnv } from './env'
 import { createEnvironments } from './environments/environments'
 import { startExpiry } from './environments/expiry'
 import { accessChanges, type ChangeBus, createChangeBus, isForDashboards } from './events/bus'
+import { createForgeConnections } from './forges/connections'
 import { writeInstallationId } from './home'
 import { withHomeLock } from './home-lock'
 import { createIdempotency } from './idempotency/idempotency'
@@ -115,7 +116,7 @@ export async function compose(env: ServerEnv, roles: Set<Role>, logger: Logger):
   // Lock: two processes that start at the same time would both generate the secrets of a new home.
   const base = await withHomeLock(env.home, 'boot', () => foundation(env, roles, logger))
   const { prisma } = base.database
-  const dashboardUrl = env.publicUrl ?? `http://localhost:${env.port}`
+  const dashboardUrl = dashboardUrlOf(env)
   const hub = roles.has('worker')
     ? new LinkHub({ socketPath: path.join(env.home, 'run', 'edge.sock'), expectedWorkers: env.edgeWorkers, log: logger })
     : null
@@ -165,6 +166,8 @@ export async function compose(env: ServerEnv, roles: Set<Role>, logger: Logger):
     },
   }
 }
+
+const dashboardUrlOf = (env: ServerEnv): string => env.publicUrl ?? `http://localhost:${env.port}`
 
 async function foundation(env: ServerEnv, roles: Set<Role>, logger: Logger): Promise<Foundation> {
   const embedded = env.databaseUrl
@@ -300,7 +303,16 @@ async function startWorkerRole(
   const monitor = startMonitor(monitorDeps)
   const retention = startRetention({ pool, logger })
   const expiry = startExpiry({ prisma, bus, logger })
-  const outgoing = startOutgoing({ prisma, secrets, bus, edge: base.edge, webhooks: env.webhooks, logger })
+  const outgoing = startOutgoing({
+    prisma,
+    secrets,
+    bus,
+    edge: base.edge,
+    dashboardUrl: dashboardUrlOf(env),
+    webhooks: env.webhooks,
+    natsUrl: env.natsUrl,
+    logger,
+  })
   const space = base.disk.start()
   const rounds = domains.start()
   const orders = await certificates?.start(machine, owner)
@@ -366,6 +378,7 @@ function createPlatform(
     certificates: createCertificates({ prisma, secrets, bus, routesChanged: () => syncSoon(base, routes) }),
     dnsProviders: createDnsProviders({ prisma, secrets }),
     webhooks: createWebhooks({ prisma, secrets, settings: env.webhooks }),
+    forges: createForgeConnections({ prisma, secrets }),
     deployments: createDeployments({ prisma, bus, storage, builder, disk: base.disk, edge, secrets }),
     instances: createInstances({ prisma, runtime, bus }),
     traffic: createTraffic({ prisma, pool: base.database.pool, bus, edge: routers }),

@@ -46,6 +46,8 @@ export interface ServerEnv {
   requestLimits: RequestLimitSettings
   /** Hours to keep responses to requests with an Idempotency-Key. */
   idempotencyHours: number
+  /** NATS servers that get every event; null: none. */
+  natsUrl: string | null
   /** Outgoing webhooks. */
   webhooks: WebhookSettings
   production: boolean
@@ -93,6 +95,12 @@ const hostname = z
 /** `private:` prefix: the name may resolve to a private address. */
 const rewriteHost = /^(private:)?(\*\.)?(\[[0-9a-f:.]+\]|[a-z0-9_]([a-z0-9_.-]*[a-z0-9])?)(:\d{1,5})?$/
 const postgresUrl = z.url({ protocol: /^postgres(ql)?$/, error: 'must be a URL like postgresql://user:password@host:5432/database' })
+const natsUrls = z
+  .string()
+  .refine(
+    (text) => text.split(',').every((one) => /^(nats|tls):\/\/[^/?#]+$/.test(one.trim()) && URL.canParse(one.trim())),
+    'must be URLs like nats://user:password@host:4222, separated by commas',
+  )
 const dockerHost = z.string().regex(/^(unix:\/\/)?\/.+/, 'only unix sockets are supported: unix:///var/run/docker.sock')
 
 const gigabytes = (preset: number) => z.coerce.number().min(0).max(1_000_000).default(preset)
@@ -135,6 +143,7 @@ const settings = z
     SWITCHYARD_API_REQUESTS_PER_MINUTE: requestsPerMinute(3000),
     SWITCHYARD_API_REFUSALS_PER_MINUTE: requestsPerMinute(300),
     SWITCHYARD_IDEMPOTENCY_HOURS: z.coerce.number().int().min(1).max(8_760).default(24),
+    NATS_URL: natsUrls.optional(),
     SWITCHYARD_WEBHOOK_CONCURRENCY: z.coerce.number().int().min(1).max(256).default(16),
     SWITCHYARD_WEBHOOK_SECONDS: z.coerce.number().int().min(1).max(300).default(15),
     LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
@@ -249,6 +258,7 @@ export function readServerEnv(source: Record<string, string | undefined> = proce
     logLevel: env.LOG_LEVEL,
     requestLimits: { perCaller: env.SWITCHYARD_API_REQUESTS_PER_MINUTE, refusedPerAddress: env.SWITCHYARD_API_REFUSALS_PER_MINUTE },
     idempotencyHours: env.SWITCHYARD_IDEMPOTENCY_HOURS,
+    natsUrl: env.NATS_URL ?? null,
     webhooks: { concurrency: env.SWITCHYARD_WEBHOOK_CONCURRENCY, deadlineSeconds: env.SWITCHYARD_WEBHOOK_SECONDS },
     production: env.NODE_ENV === 'production',
     publicUrl: env.PUBLIC_URL?.replace(/\/+$/, '') ?? null,

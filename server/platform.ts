@@ -9,6 +9,7 @@ import type { Deployments } from './deployments'
 import type { Domains } from './domains/domains'
 import type { Environments } from './environments/environments'
 import type { ChangeBus, DashboardChange } from './events/bus'
+import type { ForgeConnections } from './forges/connections'
 import type { Idempotency } from './idempotency/idempotency'
 import type { Instances } from './instances'
 import type { Projects } from './projects/projects'
@@ -51,6 +52,7 @@ export interface Platform {
   certificates: Certificates
   dnsProviders: DnsProviders
   webhooks: Webhooks
+  forges: ForgeConnections
   deployments: Deployments
   instances: Instances
   traffic: Traffic

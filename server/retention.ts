@@ -10,6 +10,8 @@ const kept = [
   { table: 'TrafficMinute', column: 'minute', days: 31 },
   { table: 'Event', column: 'createdAt', days: 30 },
   { table: 'WebhookDelivery', column: 'createdAt', days: 30 },
+  { table: 'ForgeReport', column: 'createdAt', days: 30 },
+  { table: 'NatsMessage', column: 'createdAt', days: 30 },
   { table: 'Session', column: 'expiresAt', days: 30 },
   { table: 'KeyedAnswer', column: 'expiresAt', days: 0 },
 ] as const

@@ -5,6 +5,7 @@ import { deploymentEndpoints } from '../deployments/endpoints'
 import { domainEndpoints } from '../domains/endpoints'
 import { environmentEndpoints } from '../environments/endpoints'
 import { watchChanges } from '../events/endpoints'
+import { forgeEndpoints } from '../forges/endpoints'
 import { instanceEndpoints } from '../instances/endpoints'
 import { projectEndpoints } from '../projects/endpoints'
 import { variableEndpoints } from '../projects/variable-endpoints'
@@ -26,6 +27,7 @@ export const endpoints = {
   certificates: certificateEndpoints,
   dnsProviders: dnsProviderEndpoints,
   webhooks: webhookEndpoints,
+  forges: forgeEndpoints,
   deployments: deploymentEndpoints,
   instances: instanceEndpoints,
   traffic: trafficEndpoints,

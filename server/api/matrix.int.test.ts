@@ -67,6 +67,7 @@ const inputs: Record<string, (f: Fixture & Extra) => object> = {
   // Addresses that need no name server.
   createWebhook: () => ({ url: 'https://1.1.1.1/hook' }),
   createTeamWebhook: () => ({ url: 'https://1.1.1.1/hook' }),
+  setGitConnection: () => ({ apiUrl: 'https://1.1.1.1/api' }),
   updateWebhook: () => ({ url: 'https://1.1.1.1/hook' }),
   // The stream ends with the lines there are.
   streamDeploymentLogs: () => ({ follow: '0' }),

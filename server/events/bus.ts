@@ -4,14 +4,28 @@ import { keepListening } from './listen-connection'
 
 /** A change notification. Only ids, because Postgres limits a payload to 8,000 bytes: listeners read the rows they need. */
 export interface Change {
-  kind: 'project' | 'deployment' | 'instance' | 'variable' | 'domain' | 'log' | 'job' | 'request' | 'watch' | 'access' | 'event' | 'delivery'
+  kind:
+    | 'project'
+    | 'deployment'
+    | 'instance'
+    | 'variable'
+    | 'domain'
+    | 'log'
+    | 'job'
+    | 'request'
+    | 'watch'
+    | 'access'
+    | 'event'
+    | 'delivery'
+    | 'report'
+    | 'nats'
   id: string
   teamId: string | null
   projectId: string | null
 }
 
 /** Kinds for the server only; the dashboard follows logs and requests through separate streams. */
-const inner = ['log', 'job', 'request', 'watch', 'access', 'event', 'delivery'] as const
+const inner = ['log', 'job', 'request', 'watch', 'access', 'event', 'delivery', 'report', 'nats'] as const
 export type DashboardChange = Change & { kind: Exclude<Change['kind'], (typeof inner)[number]> }
 export const isForDashboards = (change: Change): change is DashboardChange => !(inner as readonly string[]).includes(change.kind)
 
@@ -28,7 +42,7 @@ export interface ChangeBus {
   close(): Promise<void>
 }
 
-/** Notification channel; database triggers also write to it (kinds `access`, `job`, `event` and `delivery`). */
+/** Notification channel; database triggers also write to it (such as `access`, `job` and `event`). */
 const channel = 'switchyard_changes'
 const maxQueued = 1000
 

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { dnsProviderInput } from '@/shared/certificates'
 import type { DnsCredentials } from '@/shared/dns-providers'
 import { domainInput } from '@/shared/domains'
+import { forgeInput } from '@/shared/forges'
 import { rulesPatch } from '@/shared/rules-settings'
 import { deploymentInput, projectInput, projectPatch, variableInput } from '@/shared/views'
 import { webhookInput } from '@/shared/webhooks'
@@ -73,6 +74,8 @@ test('a dump of the database alone opens nothing: no secret that was given or is
     const input = dnsProviderInput.parse({ name: credentials.kind, credentials })
     await platform.dnsProviders.create(owner, input)
   }
+  const forge = forgeInput.parse({ provider: 'gitea', apiUrl: 'https://1.1.1.1', repository: 'acme/shop', token: canary('token of a Git host') })
+  await platform.forges.set(owner, project.id, forge)
   const hook = webhookInput.parse({ url: `https://1.1.1.1/${canary('webhook address')}`, kinds: ['*'] })
   const { id: webhookId } = await platform.webhooks.create(owner, project.id, hook)
   canaries['previous webhook secret'] = (await platform.webhooks.secret(owner, webhookId)).secret

@@ -27,6 +27,8 @@ export const requiredRole = {
   'certificate.write': 'admin',
   'dns-provider.read': 'member',
   'dns-provider.write': 'admin',
+  'forge.read': 'member',
+  'forge.write': 'admin',
   'webhook.read': 'admin',
   'webhook.write': 'admin',
   'webhook.test': 'admin',

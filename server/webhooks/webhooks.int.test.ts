@@ -43,7 +43,9 @@ const attemptDeps = () => ({ prisma: api.database.prisma, secrets: api.secrets, 
 
 function startSending(): void {
   const { prisma } = api.database
-  const outgoing = startOutgoing({ prisma, secrets: api.secrets, bus: api.bus, edge, webhooks: { concurrency: 8, deadlineSeconds: 5 }, logger })
+  const webhooks = { concurrency: 8, deadlineSeconds: 5 }
+  const { secrets, bus } = api
+  const outgoing = startOutgoing({ prisma, secrets, bus, edge, dashboardUrl: 'https://deploy.example.com', webhooks, natsUrl: null, logger })
   open.push({ close: () => outgoing.stop() })
 }
 

@@ -18,6 +18,7 @@ import { createDomains } from '@/server/domains/domains'
 import type { ServerEnv } from '@/server/env'
 import { createEnvironments } from '@/server/environments/environments'
 import { accessChanges, type ChangeBus, createChangeBus, isForDashboards } from '@/server/events/bus'
+import { createForgeConnections } from '@/server/forges/connections'
 import { createIdempotency } from '@/server/idempotency/idempotency'
 import { createInstances } from '@/server/instances'
 import { LinkMessages } from '@/server/link/link-messages'
@@ -109,6 +110,7 @@ export async function createTestApi(bootstrap: ServerEnv['bootstrap'] = null, op
     rules: createRules({ prisma, bus, outsideHosts: [], routesChanged: async () => {}, closedBy: async () => null }),
     certificates: createCertificates({ prisma, secrets, bus, routesChanged: async () => {} }),
     dnsProviders: createDnsProviders({ prisma, secrets }),
+    forges: createForgeConnections({ prisma, secrets }),
     webhooks: createWebhooks({ prisma, secrets, settings: { concurrency: 4, deadlineSeconds: 5 } }),
     deployments: createDeployments({
       prisma,
