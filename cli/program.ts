@@ -1,10 +1,12 @@
 import { Command, CommanderError, Option } from 'commander'
 import { deploymentStatuses } from '@/shared/states'
+import { ciProviders } from './ci-file'
 import { clearCache } from './commands/cache'
 import { cancel } from './commands/cancel'
 import { inspectCertificate, listCertificates, removeCertificate, renewCertificate, uploadCertificate } from './commands/certificates'
 import { deploy } from './commands/deploy'
 import { addDomain, checkDomain, inspectDomain, listDomains, removeDomain, setDomain } from './commands/domains'
+import { generateCi } from './commands/generate-ci'
 import { init, linkFolder } from './commands/init'
 import { list } from './commands/list'
 import { login, logout } from './commands/login'
@@ -57,6 +59,17 @@ export function buildProgram(env: CliEnv, setCode: (code: number) => void, signa
     .option('--force', 'overwrite an existing file')
     .option('--json', jsonHelp)
     .action((dir: string | undefined, options) => init(env, dir ?? '.', options))
+  program
+    .command('generate-ci [dir]')
+    .description('write a CI file that deploys the folder on push and each pull request to its preview')
+    .addOption(new Option('--provider <name>', 'default: by the Git remote or existing files').choices(ciProviders))
+    .option('-p, --project <name>', 'default: the linked project of this folder, else the name in its switchyard.json')
+    .option('--branch <name>', 'branch of production', 'main')
+    .option('--doppler', 'set the variables of production from Doppler before each deployment (DOPPLER_TOKEN)')
+    .option('--dry-run', 'print the file instead of writing it')
+    .option('-y, --yes', 'overwrite a file that somebody has changed')
+    .option('--json', jsonHelp)
+    .action((dir: string | undefined, options) => generateCi(env, dir ?? '.', options))
   project(program.command('link [dir]').description('link a folder to a project')).action((dir: string | undefined, options) =>
     linkFolder(env, dir ?? '.', options),
   )
@@ -65,6 +78,7 @@ export function buildProgram(env: CliEnv, setCode: (code: number) => void, signa
     .option('--environment <name>', 'default: production')
     .option('--pull-request <number>', 'deploy to the preview of this pull or merge request')
     .option('--branch <name>', 'branch of the pull request')
+    .option('--comment', 'in CI: keep one comment with the address on the pull request (GITHUB_TOKEN, GITLAB_TOKEN or BITBUCKET_TOKEN)')
     .option('--no-cache', 'build without results, packages and caches of earlier builds')
     .option('--wait-for-turn', 'wait if another deployment of the project is running, instead of failing')
     .action(async (dir: string | undefined, options) => setCode(await deploy(env, dir ?? '.', options)))

@@ -9,6 +9,7 @@ import type { CliEnv } from '../env'
 import { events } from '../event-stream'
 import { Interrupted, toWireError, UsageError } from '../failure'
 import { packFolder } from '../pack'
+import { keepComment } from '../pull-request-comment'
 import { readProjectFile, writeLink } from '../settings'
 import { bytes, seconds } from '../terminal'
 import { getDeployment, requestCancel, waitForEnd } from './cancel'
@@ -19,6 +20,7 @@ export interface DeployOptions extends ApiOptions {
   environment?: string
   pullRequest?: string
   branch?: string
+  comment?: boolean
   link?: boolean
   waitForTurn?: boolean
   cache?: boolean
@@ -53,6 +55,7 @@ export async function deploy(env: CliEnv, directory: string, options: DeployOpti
   try {
     context = await openContext(env, options, interrupt.signal)
     const view = await ship(context, path.resolve(directory), options, run)
+    if (options.comment) await commentOn(context, options, view)
     return report(context, run, view)
   } catch (error) {
     if (error instanceof UsageError && !options.json) throw error
@@ -66,6 +69,18 @@ export async function deploy(env: CliEnv, directory: string, options: DeployOpti
   } finally {
     process.off('SIGINT', onSignal)
     process.off('SIGTERM', onSignal)
+  }
+}
+
+/** A deployment that is live does not fail for a comment that cannot be written. */
+async function commentOn({ env, client, progress }: Context, { pullRequest }: DeployOptions, view: DeploymentView): Promise<void> {
+  const outcome = deploymentTraits[view.status].live ? view.projectUrl : `The deployment ended as ${view.status}.`
+  const details = `[Deployment ${view.id}](${client.api}/${view.projectSlug}/deployments/${view.id})`
+  try {
+    await keepComment(env, Number(pullRequest), `**Switchyard: preview of ${view.projectSlug}**`, `${outcome}\n\n${details}`)
+  } catch (error) {
+    const { message, nextAction } = toWireError(error)
+    progress.warn(`The pull request has no comment. ${message}${nextAction ? ` ${nextAction}` : ''}`)
   }
 }
 
@@ -142,9 +157,10 @@ function targetOf({
   environment,
   pullRequest,
   branch,
+  comment,
 }: DeployOptions): Pick<RestFields<'POST /deployments'>, 'environment' | 'pullRequest' | 'branch'> {
   if (pullRequest === undefined) {
-    if (branch) throw new UsageError('--branch names the branch of a pull request.', 'Give --pull-request NUMBER too.')
+    if (branch || comment) throw new UsageError('--branch and --comment are about a pull request.', 'Give --pull-request NUMBER too.')
     return environment ? { environment } : {}
   }
   if (environment) throw new UsageError('Give --environment or --pull-request, not both.', 'A pull request has a preview of its own.')

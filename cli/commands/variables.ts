@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { parseEnv } from 'node:util'
 import pc from 'picocolors'
+import { z } from 'zod'
 import type { RestAnswer } from '@/server/api/rest/client-types'
 import { variableInput } from '@/shared/views'
 import { type ApiOptions, currentProject, openContext, printResult } from '../context'
@@ -37,12 +38,22 @@ export async function setVariables(env: CliEnv, assignment: string | undefined, 
   )
 }
 
-/** Sets all variables of a `.env` file. The whole file is validated before the first variable is set. */
+/** Lines of the form KEY=VALUE, or a JSON object of strings, which can hold quotes and line ends of every kind. */
+function parseVariables(content: string): Record<string, string | undefined> {
+  if (!content.trimStart().startsWith('{')) return parseEnv(content)
+  try {
+    return z.record(z.string(), z.string()).parse(JSON.parse(content))
+  } catch {
+    throw new UsageError('The file is not a JSON object of strings.', 'Nothing was set. Correct the file and try again.')
+  }
+}
+
+/** Sets all variables of a file. The whole file is validated before the first variable is set. */
 async function setFromFile(env: CliEnv, file: string, options: SetOptions): Promise<void> {
   const content = await readFile(file, 'utf8').catch((cause: NodeJS.ErrnoException) => {
     throw new UsageError(`${file} cannot be read (${cause.code ?? cause.message}).`, 'Name a file with lines of the form KEY=VALUE.')
   })
-  const values = Object.entries(parseEnv(content)).map(([key, value = '']) => ({ key, value, scope: options.scope }))
+  const values = Object.entries(parseVariables(content)).map(([key, value = '']) => ({ key, value, scope: options.scope }))
   if (values.length === 0) throw new UsageError(`${file} holds no variable.`, 'Write lines of the form KEY=VALUE.')
   for (const one of values) {
     const issue = variableInput.safeParse(one).error?.issues[0]
