@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { expect, test } from '@playwright/test'
 import { type GitServer, startGitServer } from '@/test/support/git-server'
-import { api } from '@/test/support/journey'
+import { api, deploymentThat } from '@/test/support/journey'
 import { type RunningPlatform, startPlatform } from '@/test/support/platform'
 import { buildLines, watchableApp } from './support/apps'
 import { startCuttableProxy } from './support/cuttable-proxy'
@@ -191,6 +191,58 @@ test('a page fetches no other page before a link is pointed at', async ({ page }
   expect(ahead).toEqual([])
 })
 
+test('a rollback shows first what will change, pauses automatic deploys on every page, and a lock refuses deployments', async ({ page }) => {
+  const errors = pageErrors(page)
+  const projectId = await newProject('returned', watchableApp('first'))
+  const deploy = async () => {
+    const { body } = await api<{ deploymentId: string }>(platform, 'POST', '/deployments', { projectId })
+    await deploymentThat(platform, body.deploymentId, 'is live', ({ status }) => status === 'ACTIVE')
+    return body.deploymentId
+  }
+  const first = await deploy()
+  await api(platform, 'PUT', '/projects/returned/variables/GREETING', { value: 'a-secret-greeting' })
+  await git.commit('returned', watchableApp('second'), { message: 'Second version' })
+  await deploy()
+  await signIn(page, platform)
+  await page.goto(`${platform.url}/returned/deployments`)
+  await page.getByRole('button', { name: `Actions for ${first}` }).click()
+  await page.getByRole('menuitem', { name: 'Roll back to this version' }).click()
+  const dialog = page.getByRole('dialog')
+  await expect(dialog).toContainText('Second version')
+  await expect(dialog).toContainText('First commit')
+  await expect(dialog).toContainText('Automatic deploys of production pause')
+  await expect(dialog.getByRole('listitem').filter({ hasText: 'Removed' })).toContainText('GREETING')
+  await expect(dialog).not.toContainText('a-secret-greeting')
+  await dialog.getByRole('button', { name: 'Roll back' }).click()
+  await expect(page.getByRole('link', { name: 'Open app' })).toBeVisible({ timeout: 60_000 })
+  expect((await platform.visit('returned.localhost')).body).toContain('version first')
+
+  const paused = page.getByRole('status').filter({ hasText: 'Automatic deploys of Production are paused' })
+  await page.goto(`${platform.url}/returned/domains`)
+  await expect(paused).toBeVisible()
+  await paused.getByRole('button', { name: 'Resume' }).click()
+  await expect(paused).toHaveCount(0)
+
+  await page.goto(`${platform.url}/returned/environments`)
+  await page.getByRole('button', { name: 'Actions for Production' }).click()
+  await page.getByRole('menuitem', { name: 'Lock' }).click()
+  await dialog.getByLabel('Reason').fill('Freeze until Monday')
+  await dialog.getByRole('button', { name: 'Lock' }).click()
+  const locked = page.getByRole('status').filter({ hasText: 'Production is locked: Freeze until Monday' })
+  await expect(locked).toBeVisible()
+  const refused = await api<{ error: { message: string } }>(platform, 'POST', '/deployments', { projectId })
+  expect([refused.status, JSON.stringify(refused.body)]).toEqual([409, expect.stringContaining('Freeze until Monday')])
+  await locked.getByRole('button', { name: 'Unlock' }).click()
+  await expect(locked).toHaveCount(0)
+
+  await page.goto(`${platform.url}/returned/deployments?status=superseded`)
+  await expect(page.getByLabel('Status')).toHaveValue('SUPERSEDED')
+  await page.getByLabel('Status').selectOption('Live')
+  await expect(page).toHaveURL(/status=active/)
+  await expect(page.getByRole('main').getByRole('listitem')).toHaveCount(1)
+  expect(errors).toEqual([])
+})
+
 test('settings are kept, and a pasted .env file becomes variables', async ({ page }) => {
   await newProject('settled', watchableApp('settled'))
   await signIn(page, platform)
@@ -229,9 +281,11 @@ test('every page fits a phone, works by keyboard, and keeps the chosen theme', a
     '/settings',
     '/phone',
     '/phone/deployments',
+    '/phone/environments',
     '/phone/instances',
     '/phone/variables',
     '/phone/settings',
+    '/phone/settings/webhooks',
   ]) {
     await page.goto(platform.url + route)
     await expect(page.getByRole('heading', { level: 1 })).toBeVisible()

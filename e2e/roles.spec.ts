@@ -51,6 +51,8 @@ const writing: Record<string, (page: Page) => ReturnType<Page['getByRole']>[]> =
     ),
   ],
   '/site/variables': (page) => [page.getByLabel('Name')],
+  '/site/environments': (page) => [page.getByRole('button', { name: 'New environment' }), page.getByLabel('Automatic deploys')],
+  '/site/settings/webhooks': (page) => [page.getByRole('button', { name: 'Add webhook' })],
   '/site/settings': (page) => [page.getByLabel('Git repository'), page.getByRole('button', { name: 'Delete project' })],
 }
 

@@ -229,19 +229,16 @@ async function requireById(db: ScopedClient, id: string): Promise<Environment> {
 
 async function present(db: ScopedClient, edge: Edge, rows: Environment[]): Promise<EnvironmentView[]> {
   const ids = rows.map(({ id }) => id)
-  const [layers, newest, ...previous] = await Promise.all([
+  const [layers, latestAt, ...previous] = await Promise.all([
     db.environment.findMany({
       where: { id: { in: ids } },
       select: { id: true, ...settingsSelect, project: { select: { slug: true, runtimeSettings: true } } },
     }),
-    db.deployment.findMany({
-      where: { environmentId: { in: ids } },
-      orderBy: { createdAt: 'desc' },
-      distinct: ['environmentId'],
-      include: summaryInclude,
-    }),
-    ...rows.map((row) => previousVersion(db, row)),
+    db.deployment.groupBy({ by: ['environmentId'], where: { environmentId: { in: ids } }, _max: { createdAt: true } }),
+    ...rows.map((row) => (row.kind === 'PREVIEW' && row.liveReleaseId === null ? null : previousVersion(db, row))),
   ])
+  const latestOnes = latestAt.flatMap(({ environmentId, _max }) => (_max.createdAt ? [{ environmentId, createdAt: _max.createdAt }] : []))
+  const newest = latestOnes.length ? await db.deployment.findMany({ where: { OR: latestOnes }, include: summaryInclude }) : []
   const liveReleases = rows.flatMap(({ liveReleaseId }) => liveReleaseId ?? [])
   const others = await db.deployment.findMany({
     where: { OR: [{ releaseId: { in: liveReleases } }, { id: { in: previous.flatMap((one) => one?.id ?? []) } }] },
