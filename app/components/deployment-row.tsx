@@ -4,7 +4,7 @@ import { DeploymentCondition } from '@/app/components/live-status'
 import { ReleaseMenu } from '@/app/components/release/release-menu'
 import { PageLink } from '@/app/components/ui/page-link'
 import { Duration, RelativeTime } from '@/app/components/ui/time'
-import { deploymentTitle, formatDuration } from '@/app/lib/format'
+import { deploymentTitle, environmentName, formatDuration } from '@/app/lib/format'
 import { paths } from '@/app/lib/paths'
 import { deploymentTraits } from '@/shared/states'
 import type { DeploymentSummary } from '@/shared/views'
@@ -31,7 +31,7 @@ export function DeploymentRow({ deployment, showProject = false }: { deployment:
     <li className="group relative grid grid-cols-[minmax(0,1fr)_auto_1.75rem] items-center gap-x-3 gap-y-0.5 px-4 py-3 transition-colors hover:bg-hover/60 sm:grid-cols-[8.5rem_1fr_5.5rem_7.5rem_1.75rem] sm:px-5">
       <span className="order-2 flex items-center gap-2 sm:order-none sm:block">
         <DeploymentCondition deployment={deployment} />
-        <span className="hidden text-faint text-sm capitalize sm:block">{deployment.environment}</span>
+        <span className="hidden truncate text-faint text-sm sm:block">{environmentName(deployment.environment)}</span>
       </span>
       <span className="order-1 min-w-0 sm:order-none">
         <PageLink

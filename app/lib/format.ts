@@ -89,6 +89,9 @@ export const frameworkLabel = (framework: string | null): string | null =>
 
 export const hostOf = (url: string): string => url.replace(/^https?:\/\//, '').replace(/\/$/, '')
 
+/** "Production"; other environments by their own name. */
+export const environmentName = (name: string): string => (name === 'production' ? 'Production' : name)
+
 /** First line of the commit message, else the source of the deployment. */
 export function deploymentTitle(deployment: Pick<DeploymentSummary, 'commitMessage' | 'source'>): string {
   const subject = deployment.commitMessage?.split('\n')[0]?.trim()

@@ -23,7 +23,7 @@ async function readModules(): Promise<Map<string, { text: string; importers: str
 }
 
 /** Subjects that the dashboard does not show: REST alone offers them. */
-const isByRestAlone = (called: string) => called === 'webhooks.createOfTeam' || called.startsWith('forges.')
+const isByRestAlone = (called: string) => called === 'webhooks.createOfTeam'
 
 describe('what a role may not do is not offered to it', () => {
   it('every role is told all that the server refuses it, and nothing else', () => {

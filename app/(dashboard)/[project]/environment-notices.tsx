@@ -1,6 +1,5 @@
 'use client'
 import { Eye, Lock, PauseCircle } from 'lucide-react'
-import { DeploymentSource } from '@/app/components/deployment-source'
 import { ActionButton } from '@/app/components/permission'
 import { Button } from '@/app/components/ui/button'
 import { Notice } from '@/app/components/ui/notice'
@@ -77,7 +76,7 @@ function Watched({ environment, until }: { environment: EnvironmentView; until: 
         </Button>
       }
     >
-      If it fails more often, or is slower, than the version before, Switchyard rolls it back. <DeploymentSource deployment={live} />
+      If it fails more often, or is slower, than the version before, Switchyard rolls it back.
     </Notice>
   )
 }

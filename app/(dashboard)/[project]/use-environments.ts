@@ -1,5 +1,6 @@
 'use client'
 import { useQuery } from '@tanstack/react-query'
+import { environmentName } from '@/app/lib/format'
 import { useTRPC } from '@/app/lib/trpc'
 import type { EnvironmentView } from '@/shared/environments'
 import { useProject } from './use-project'
@@ -14,5 +15,5 @@ export function useEnvironments() {
 /** "Production", "staging", "All previews". */
 export const environmentLabel = ({ kind, template, name }: Pick<EnvironmentView, 'kind' | 'template' | 'name'>): string => {
   if (template) return 'All previews'
-  return kind === 'production' ? 'Production' : name
+  return kind === 'production' ? environmentName('production') : name
 }

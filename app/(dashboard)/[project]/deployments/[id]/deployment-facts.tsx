@@ -2,7 +2,7 @@ import type { ReactNode } from 'react'
 import { CopyButton } from '@/app/components/ui/copy-button'
 import { PageLink } from '@/app/components/ui/page-link'
 import { RelativeTime } from '@/app/components/ui/time'
-import { formatBytes, frameworkLabel, hostOf, repositoryLabel } from '@/app/lib/format'
+import { environmentName, formatBytes, frameworkLabel, hostOf, repositoryLabel } from '@/app/lib/format'
 import { paths } from '@/app/lib/paths'
 import type { DeploymentView } from '@/shared/views'
 
@@ -44,9 +44,7 @@ export function DeploymentFacts({ deployment }: { deployment: DeploymentView }) 
             </PageLink>
           </Fact>
         ) : null}
-        <Fact term="Environment">
-          <span className="capitalize">{deployment.environment}</span>
-        </Fact>
+        <Fact term="Environment">{environmentName(deployment.environment)}</Fact>
         <Fact term="Source">{source.kind === 'git' && source.repository ? repositoryLabel(source.repository) : 'Uploaded folder'}</Fact>
         {deployment.framework ? <Fact term="Framework">{frameworkLabel(deployment.framework)}</Fact> : null}
         {deployment.summary ? (

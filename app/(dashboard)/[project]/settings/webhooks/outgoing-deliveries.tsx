@@ -20,7 +20,7 @@ import { pageSize } from '@/app/lib/pages'
 import { useTRPC } from '@/app/lib/trpc'
 import type { ProjectView } from '@/shared/views'
 import { type DeliveryView, deliveryStates } from '@/shared/webhooks'
-import { useWebhooksChanged } from './use-webhook-writes'
+import { useWebhooksChanged } from './use-webhooks-changed'
 
 const looks: Record<DeliveryView['state'], { tone: Tone; label: string }> = {
   pending: { tone: 'progress', label: 'Pending' },

@@ -16,7 +16,7 @@ import { useTRPC } from '@/app/lib/trpc'
 import { useRefusal } from '@/app/lib/use-refusal'
 import type { ProjectView } from '@/shared/views'
 import type { WebhookView } from '@/shared/webhooks'
-import { useTestWebhook } from './use-webhook-writes'
+import { useTestWebhook } from './use-test-webhook'
 import { RemoveWebhook, SecretDialog, WebhookDialog } from './webhook-dialogs'
 
 function WebhookState({ webhook: { enabled, failingSince } }: { webhook: WebhookView }) {

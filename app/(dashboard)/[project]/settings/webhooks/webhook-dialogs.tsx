@@ -16,7 +16,7 @@ import { wireErrorOf } from '@/app/lib/errors'
 import { useTRPC } from '@/app/lib/trpc'
 import type { ProjectView } from '@/shared/views'
 import { eventPatterns, type WebhookView } from '@/shared/webhooks'
-import { useWebhooksChanged } from './use-webhook-writes'
+import { useWebhooksChanged } from './use-webhooks-changed'
 
 const groups = eventPatterns.filter((pattern) => pattern.endsWith('.*'))
 

@@ -4,6 +4,7 @@ import { Button } from '@/app/components/ui/button'
 import { PageLink } from '@/app/components/ui/page-link'
 import { paths } from '@/app/lib/paths'
 import { useProject } from '../../use-project'
+import { GitConnection } from './git-connection'
 import { OutgoingDeliveries } from './outgoing-deliveries'
 import { OutgoingWebhooks } from './outgoing-webhooks'
 
@@ -22,6 +23,7 @@ export function Webhooks() {
         }
       />
       <div className="flex flex-col gap-6">
+        <GitConnection project={project} />
         <OutgoingWebhooks project={project} />
         <OutgoingDeliveries project={project} />
       </div>

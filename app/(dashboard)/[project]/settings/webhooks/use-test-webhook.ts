@@ -1,15 +1,9 @@
 'use client'
-import { useMutation, useQueryClient } from '@tanstack/react-query'
+import { useMutation } from '@tanstack/react-query'
 import { toast } from 'sonner'
 import { notifyFailure } from '@/app/components/notify'
 import { useTRPC } from '@/app/lib/trpc'
-
-/** Refetches webhooks and deliveries after a write. */
-export function useWebhooksChanged(): () => Promise<void> {
-  const trpc = useTRPC()
-  const queryClient = useQueryClient()
-  return () => queryClient.invalidateQueries({ queryKey: trpc.webhooks.pathKey() })
-}
+import { useWebhooksChanged } from './use-webhooks-changed'
 
 /** Sends a test message and says what came of it. */
 export function useTestWebhook() {
