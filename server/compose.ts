@@ -33,6 +33,7 @@ import { composeDomains, type DomainRoom } from './domains'
 import type { ServerEnv } from './env'
 import { createEnvironments } from './environments/environments'
 import { startExpiry } from './environments/expiry'
+import { createShareLinks } from './environments/share-links'
 import { accessChanges, type ChangeBus, createChangeBus, isForDashboards } from './events/bus'
 import { createForgeConnections } from './forges/connections'
 import { writeInstallationId } from './home'
@@ -365,6 +366,7 @@ function createPlatform(
     accounts: createAccounts({ prisma, secrets }),
     projects: routedProjects(base, routes),
     environments: createEnvironments({ prisma, bus, edge, routesChanged: () => syncSoon(base, routes) }),
+    shareLinks: createShareLinks({ prisma, secrets, bus, edge, routesChanged: () => syncSoon(base, routes) }),
     variables: createVariables({ prisma, bus, secrets }),
     cache: createCacheControl({ prisma, talk: routers?.hub.messages ?? null, expected: env.edgeWorkers }),
     domains,
@@ -373,7 +375,7 @@ function createPlatform(
       bus,
       outsideHosts: env.rewriteHosts,
       routesChanged: () => syncSoon(base, routes),
-      closedBy: (projectId, settings) => routes.closedBy(projectId, settings),
+      closedBy: (place, settings) => routes.closedBy(place, settings),
     }),
     certificates: createCertificates({ prisma, secrets, bus, routesChanged: () => syncSoon(base, routes) }),
     dnsProviders: createDnsProviders({ prisma, secrets }),

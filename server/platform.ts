@@ -8,6 +8,7 @@ import type { PrismaClient } from './database/client'
 import type { Deployments } from './deployments'
 import type { Domains } from './domains/domains'
 import type { Environments } from './environments/environments'
+import type { ShareLinks } from './environments/share-links'
 import type { ChangeBus, DashboardChange } from './events/bus'
 import type { ForgeConnections } from './forges/connections'
 import type { Idempotency } from './idempotency/idempotency'
@@ -45,6 +46,7 @@ export interface Platform {
   accounts: Accounts
   projects: Projects
   environments: Environments
+  shareLinks: ShareLinks
   variables: Variables
   cache: CacheControl
   domains: Domains

@@ -14,6 +14,7 @@ const kept = [
   { table: 'NatsMessage', column: 'createdAt', days: 30 },
   { table: 'Session', column: 'expiresAt', days: 30 },
   { table: 'KeyedAnswer', column: 'expiresAt', days: 0 },
+  { table: 'ShareLink', column: 'expiresAt', days: 0 },
 ] as const
 const batchRows = 50_000
 

@@ -8,6 +8,10 @@ export const templateName = 'preview'
 const iso = z.iso.datetime()
 const branch = z.string().trim().max(250).nullish()
 
+/** How an environment is protected where no rule says it: by share links, or not at all. */
+const environmentProtection = z.enum(['link', 'none'])
+export type EnvironmentProtection = z.infer<typeof environmentProtection>
+
 /** An environment of a project: production, one preview per pull request, and custom ones. */
 export const environmentView = z.object({
   id: z.string(),
@@ -35,6 +39,10 @@ export const environmentView = z.object({
   runtimeSettings,
   /** Names of those that are its own; the others are inherited. */
   ownSettings: z.array(z.string()),
+  /** `link`: visitors need a share link, or what the rules ask for. Previews have it unless set otherwise. */
+  protection: environmentProtection,
+  /** Whether it is set for this environment; else it is inherited. */
+  ownProtection: z.boolean(),
   expiresAt: iso.nullable(),
   closedAt: iso.nullable(),
   createdAt: iso,
@@ -59,4 +67,26 @@ export const environmentPatch = z.object({
   autoDeploy: z.boolean().optional().meta({ description: 'true also resumes automatic deploys after a rollback.' }),
   lock: z.string().trim().min(1).max(500).nullish().meta({ description: 'Reason; null unlocks.' }),
   runtimeSettings: runtimeSettingsPatch.optional(),
+  protection: environmentProtection.nullish().meta({ description: 'null: as all previews, or none.' }),
+})
+
+/** Lifetime of a share link in days. */
+export const shareLinkDays = { max: 365, default: 30 } as const
+
+export const shareLinkView = z.object({
+  id: z.string(),
+  /** `shared`: made by a person; `opened`: of a member who opened it from the dashboard; `request`: in the comment on the pull request. */
+  purpose: z.enum(['shared', 'opened', 'request']),
+  name: z.string().nullable(),
+  /** The address with the token: whoever has it may visit the environment until it expires. */
+  url: z.string(),
+  createdBy: z.string(),
+  createdAt: iso,
+  expiresAt: iso,
+})
+export type ShareLinkView = z.infer<typeof shareLinkView>
+
+export const shareLinkInput = z.object({
+  name: z.string().trim().min(1).max(100).nullish().meta({ description: 'For whom, or for what.' }),
+  days: z.number().int().min(1).max(shareLinkDays.max).default(shareLinkDays.default).meta({ description: 'How long it opens the environment.' }),
 })

@@ -14,9 +14,14 @@ const condition = z.object({
 })
 const match = { source: z.string().min(1).max(2048), has: z.array(condition).max(16).optional(), missing: z.array(condition).max(16).optional() }
 
+const digest = z.string().regex(/^[0-9a-f]{64}$/)
+const links = z
+  .array(z.object({ digest, expiresAt: z.number().int().min(0) }))
+  .max(200)
+  .optional()
 const protection = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('basic'), users: z.array(z.object({ name: z.string().max(256), hash: z.string().max(512) })).max(100) }),
-  z.object({ kind: z.literal('token'), digests: z.array(z.string().regex(/^[0-9a-f]{64}$/)).max(100) }),
+  z.object({ kind: z.literal('basic'), users: z.array(z.object({ name: z.string().max(256), hash: z.string().max(512) })).max(100), links }),
+  z.object({ kind: z.literal('token'), digests: z.array(digest).max(100), links }),
 ])
 
 export const redirectRuleSchema: z.ZodType<RedirectRule> = z.object({

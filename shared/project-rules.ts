@@ -41,7 +41,17 @@ export interface RateLimitRule extends RuleMatch {
   windowSeconds: number
 }
 
-export type Protection =
+/** Query parameter by which a visitor sends a token; the router turns it into a cookie. */
+export const accessParameter = 'switchyard_token'
+
+/** A token of a share link. Routers refuse it from `expiresAt` (ms since 1970) on, without a new route table. */
+export interface ShareLinkDigest {
+  /** SHA-256 in hex. */
+  digest: string
+  expiresAt: number
+}
+
+export type Protection = (
   /** `hash`: scrypt as `scrypt$N$r$p$salt$hash` in base64url. User names are case-sensitive. */
   | { kind: 'basic'; users: { name: string; hash: string }[] }
   /**
@@ -49,6 +59,10 @@ export type Protection =
    * `switchyard_token`.
    */
   | { kind: 'token'; digests: string[] }
+) & {
+  /** Share links of the environment: each opens it as a token does, whatever the kind. Only in route tables. */
+  links?: ShareLinkDigest[]
+}
 
 export interface ProjectRules {
   redirects: RedirectRule[]

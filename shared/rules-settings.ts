@@ -64,6 +64,8 @@ const partialView = z.object({ ...open, protection: protectionView }).partial()
 export const rulesView = z.object({
   /** Rules set in the dashboard or by the API; they take precedence over the files. */
   settings: partialView,
+  /** Of an environment: rules of the project and of all previews, over which its own are laid. */
+  inherited: partialView,
   /** Rules in the files of the live deployment. */
   files: partialView,
   /** External hosts that rewrites may use; set by the operator. */

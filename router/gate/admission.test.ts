@@ -1,6 +1,6 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { digestToken, hashPassword } from '@/shared/node/access-secrets'
 import { defaultProjectRules, type ProjectRules } from '@/shared/project-rules'
 import { routeTo, tableOf, until } from '../engine/contract/testing'
@@ -180,6 +180,37 @@ describe('a token', () => {
     for (const headers of [{}, { cookie: 'switchyard_access=wrong' }, { authorization: 'Bearer wrong' }, { authorization: 'Bearer ' }])
       expect(brief(await gate.ask('/', { headers: headers as Record<string, string> }))).toBe('problem protected')
     expect(brief(await gate.ask('/?switchyard_token=wrong'))).toBe('problem protected')
+  })
+
+  describe('of a share link', () => {
+    afterEach(() => vi.useRealTimers())
+    const expiresAt = Date.parse('2027-01-01T00:00:00Z')
+    const links = [{ digest: digestToken('shared-token'), expiresAt }]
+    const cookie = { cookie: 'switchyard_access=shared-token' }
+    const bearer = { authorization: 'Bearer shared-token' }
+
+    test('opens until it expires, and no longer: in the address, a cookie or a header, without a new route table', async () => {
+      const gate = gateFor({ protection: { kind: 'token', digests: [], links } })
+      vi.useFakeTimers({ toFake: ['Date'], now: expiresAt - 90_500 })
+      const entered = await gate.ask('/a?switchyard_token=shared-token')
+      expect(brief(entered)).toBe('303 /a')
+      // The cookie ends with the link.
+      expect(entered.kind === 'answer' ? headerOf(entered.answer.headers, 'set-cookie') : '').toContain('Max-Age=91;')
+      for (const headers of [cookie, bearer]) expect(await gate.ask('/', { headers })).toMatchObject({ kind: 'forward' })
+      expect(brief(await gate.ask('/'))).toBe('problem protected')
+      vi.setSystemTime(expiresAt)
+      for (const headers of [cookie, bearer]) expect(brief(await gate.ask('/', { headers }))).toBe('problem protected')
+      expect(brief(await gate.ask('/a?switchyard_token=shared-token'))).toBe('problem protected')
+    })
+
+    test('opens what a password protects, too, and an expired one leaves the question for the password', async () => {
+      const gate = gateFor({ protection: { kind: 'basic', users: [{ name: 'ann', hash: await hashPassword('12345678') }], links } })
+      vi.useFakeTimers({ toFake: ['Date'], now: expiresAt - 1 })
+      expect(brief(await gate.ask('/?switchyard_token=shared-token'))).toBe('303 /')
+      vi.setSystemTime(expiresAt + 1)
+      expect(await gate.ask('/?switchyard_token=shared-token')).toMatchObject({ problem: { kind: 'protected', with: 'password' } })
+      expect(await gate.ask('/?switchyard_token=shared-token', { headers: basic('ann', '12345678') })).toMatchObject({ kind: 'forward' })
+    })
   })
 })
 

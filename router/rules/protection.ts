@@ -1,6 +1,6 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { digestToken, verifyPassword } from '@/shared/node/access-secrets'
-import type { Protection } from '@/shared/project-rules'
+import { accessParameter, type Protection, type ShareLinkDigest } from '@/shared/project-rules'
 import { decodeQuery } from '@/shared/rules/destination'
 import type { HeaderEdits, LocalAnswer } from '../gate/gate'
 import type { Problem } from '../pages/pages'
@@ -8,8 +8,7 @@ import { visitorOf } from './addresses'
 import { RateLimit } from './rate-limit'
 import type { RequestView } from './request-view'
 
-export const accessCookie = 'switchyard_access'
-export const accessParameter = 'switchyard_token'
+const accessCookie = 'switchyard_access'
 const cookieSeconds = 7 * 24 * 3600
 const rememberedMs = 5 * 60_000
 const maxRemembered = 2_000
@@ -41,11 +40,24 @@ interface Given {
   password: string
 }
 
+/** `expiresAt`: ms since 1970; Infinity: never. */
+interface Token {
+  digest: Buffer
+  expiresAt: number
+}
+
+function tokensOf(protection: Protection): Token[] {
+  const lasting = protection.kind === 'token' ? protection.digests.map((digest) => ({ digest, expiresAt: Number.POSITIVE_INFINITY })) : []
+  const all: ShareLinkDigest[] = [...lasting, ...(protection.links ?? [])]
+  return all.map(({ digest, expiresAt }) => ({ digest: Buffer.from(digest, 'hex'), expiresAt }))
+}
+
 const withoutAuthorization: HeaderEdits = { remove: ['authorization'], set: [], append: [] }
 
 /** Access check of a protected project. Verified credentials are cached for some minutes as a keyed hash, never as plain text. */
 export class Guard {
   readonly #protection: Protection
+  readonly #tokens: Token[]
   readonly #key = randomBytes(32)
   /** Hash of a credential → time in ms until which it counts as verified. */
   readonly #verified = new Map<string, number>()
@@ -56,12 +68,20 @@ export class Guard {
 
   constructor(protection: Protection, failures = new RateLimit(wrongTries.requests, wrongTries.windowSeconds)) {
     this.#protection = protection
+    this.#tokens = tokensOf(protection)
     this.#failures = failures
   }
 
   /** Returns a promise only if a password must be verified. */
   check(view: RequestView, now: number): Verdict | Promise<Verdict> {
-    return this.#protection.kind === 'basic' ? this.#basic(this.#protection.users, view, now) : this.#token(this.#protection.digests, view, now)
+    const asked = this.#tokens.length > 0 ? view.queryValue(accessParameter) : undefined
+    const entered = this.#byToken(view, asked)
+    if (entered !== null) return entered
+    if (this.#protection.kind === 'basic') return this.#basic(this.#protection.users, view, now)
+    if (asked === undefined) return this.#refuse(view, 'token')
+    const tries = this.#failures.take(visitorOf(view.facts.clientIp), now)
+    if (tries.retryAfterSeconds > 0) return tooMany(view, tries.limit, tries.windowSeconds, tries.retryAfterSeconds)
+    return this.#refuse(view, 'token')
   }
 
   #basic(users: User[], view: RequestView, now: number): Verdict | Promise<Verdict> {
@@ -112,30 +132,27 @@ export class Guard {
     this.#verified.set(key, now + rememberedMs)
   }
 
-  #token(digests: string[], view: RequestView, now: number): Verdict {
-    const asked = view.queryValue(accessParameter)
+  /** null: no valid token was sent. A token in the address counts alone, so that a visitor sees whether a link is good. */
+  #byToken(view: RequestView, asked: string | undefined): Verdict | null {
+    if (this.#tokens.length === 0) return null
     if (asked !== undefined) {
-      if (this.#isKnown(asked, digests)) return { kind: 'answer', answer: enter(view, asked) }
-      const tries = this.#failures.take(visitorOf(view.facts.clientIp), now)
-      if (tries.retryAfterSeconds > 0) return tooMany(view, tries.limit, tries.windowSeconds, tries.retryAfterSeconds)
-      return this.#refuse(view, 'token')
+      const token = this.#find(asked)
+      return token && { kind: 'answer', answer: enter(view, asked, token.expiresAt) }
     }
     const bearer = /^bearer +(\S+) *$/i.exec(view.header('authorization') ?? '')?.[1]
-    if (bearer !== undefined && this.#isKnown(bearer, digests)) return { kind: 'pass', edits: withoutAuthorization }
+    if (bearer !== undefined && this.#find(bearer)) return { kind: 'pass', edits: withoutAuthorization }
     const cookie = view.cookie(accessCookie)
-    if (cookie !== undefined && this.#isKnown(cookie, digests)) return { kind: 'pass', edits: withoutCookie(view.header('cookie') ?? '') }
-    return this.#refuse(view, 'token')
+    if (cookie !== undefined && this.#find(cookie)) return { kind: 'pass', edits: withoutCookie(view.header('cookie') ?? '') }
+    return null
   }
 
-  #isKnown(token: string, digests: string[]): boolean {
-    if (token.length > maxCredentialBytes) return false
-    const digest = Buffer.from(digestToken(token), 'hex')
-    let known = false
-    for (const one of digests) {
-      const expected = Buffer.from(one, 'hex')
-      if (expected.length === digest.length && timingSafeEqual(expected, digest)) known = true
-    }
-    return known
+  /** Compares with every token, so that the response time does not reveal which one it resembles. Expiry is by the wall clock. */
+  #find(given: string): Token | null {
+    if (given.length > maxCredentialBytes) return null
+    const digest = Buffer.from(digestToken(given), 'hex')
+    let found: Token | null = null
+    for (const token of this.#tokens) if (token.digest.length === digest.length && timingSafeEqual(token.digest, digest)) found = token
+    return found !== null && found.expiresAt > Date.now() ? found : null
   }
 
   #refuse(view: RequestView, what: 'password' | 'token'): Verdict {
@@ -166,15 +183,16 @@ function readBasic(header: string | undefined): Given | null {
   return colon === -1 ? null : { name: text.slice(0, colon), password: text.slice(colon + 1) }
 }
 
-/** Moves the token from the URL, which is logged and shared, into a cookie. */
-function enter(view: RequestView, token: string): LocalAnswer {
+/** Moves the token from the URL, which is logged and shared, into a cookie that ends with the token. */
+function enter(view: RequestView, token: string, expiresAt: number): LocalAnswer {
   const { path, query, scheme } = view.facts
   const kept = query
     .slice(1)
     .split('&')
     .filter((pair) => pair !== '' && decodeQuery(pair.split('=', 1)[0] ?? '') !== accessParameter)
   const location = `/${path.replace(/^[/\\]+/, '')}${kept.length > 0 ? `?${kept.join('&')}` : ''}`
-  const cookie = `${accessCookie}=${encodeURIComponent(token)}; Path=/; Max-Age=${cookieSeconds}; HttpOnly; SameSite=Lax${scheme === 'https' ? '; Secure' : ''}`
+  const maxAge = Math.min(cookieSeconds, Math.ceil((expiresAt - Date.now()) / 1000))
+  const cookie = `${accessCookie}=${encodeURIComponent(token)}; Path=/; Max-Age=${maxAge}; HttpOnly; SameSite=Lax${scheme === 'https' ? '; Secure' : ''}`
   const headers: [string, string][] = [
     ['Location', location],
     ['Set-Cookie', cookie],

@@ -4,6 +4,7 @@ import { certificateEndpoints, dnsProviderEndpoints } from '../certificates/endp
 import { deploymentEndpoints } from '../deployments/endpoints'
 import { domainEndpoints } from '../domains/endpoints'
 import { environmentEndpoints } from '../environments/endpoints'
+import { shareLinkEndpoints } from '../environments/share-link-endpoints'
 import { watchChanges } from '../events/endpoints'
 import { forgeEndpoints } from '../forges/endpoints'
 import { instanceEndpoints } from '../instances/endpoints'
@@ -22,6 +23,7 @@ export const endpoints = {
   projects: projectEndpoints,
   rules: rulesEndpoints,
   environments: environmentEndpoints,
+  shareLinks: shareLinkEndpoints,
   variables: variableEndpoints,
   domains: domainEndpoints,
   certificates: certificateEndpoints,

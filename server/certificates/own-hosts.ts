@@ -106,7 +106,7 @@ async function text(name: string): Promise<string> {
 export const entryOf = ({ id, names, notAfter }: OwnHostsPair): CertificateEntry => ({ id, names, notAfter })
 
 /** Marks the platform's own hosts as HTTPS if a valid certificate exists for them. */
-export function withOwnHttps(routes: readonly Route[], pair: OwnHostsPair | null, now = Date.now()): Route[] {
+export function withOwnHttps<R extends Route>(routes: readonly R[], pair: OwnHostsPair | null, now = Date.now()): R[] {
   if (pair === null || pair.notAfter <= now) return [...routes]
   const names = new Set(pair.names)
   return routes.map((route) => (covers(names, route.host) ? { ...route, httpsOnly: true } : route))

@@ -16,7 +16,8 @@ import { previousVersion } from '../deployments/release'
 import type { ChangeBus } from '../events/bus'
 import { readHealth } from '../instances/health'
 import { requireProject } from '../projects/read'
-import { requireEnvironment } from './read'
+import { protectionOf } from './protection'
+import { requireEnvironment, requireEnvironmentById } from './read'
 import { settingsOf, settingsSelect } from './settings'
 
 export interface EnvironmentDeps {
@@ -50,7 +51,7 @@ export function createEnvironments(deps: EnvironmentDeps): Environments {
   const { prisma, bus } = deps
   const announce = (actor: { teamId: string }, projectId: string) => bus.publish({ kind: 'project', id: projectId, teamId: actor.teamId, projectId })
   const view = async (db: ScopedClient, id: string) => {
-    const [found] = await present(db, deps.edge, [await requireById(db, id)])
+    const [found] = await present(db, deps.edge, [await requireEnvironmentById(db, id)])
     if (!found) throw new AppError('ERR_NOT_FOUND', 'There is no such environment in this team.')
     return found
   }
@@ -79,9 +80,9 @@ export function createEnvironments(deps: EnvironmentDeps): Environments {
       await deps.routesChanged()
       return view(db, id)
     },
-    async update(actor, id, { branch, autoDeploy, lock, runtimeSettings }) {
+    async update(actor, id, { branch, autoDeploy, lock, runtimeSettings, protection }) {
       const db = scopeTo(prisma, actor)
-      const before = await requireById(db, id)
+      const before = await requireEnvironmentById(db, id)
       const settings = runtimeSettings && patchRuntimeSettings(before.settings, runtimeSettings)
       await db.$transaction(async (tx) => {
         await tx.environment.update({
@@ -90,20 +91,22 @@ export function createEnvironments(deps: EnvironmentDeps): Environments {
             ...(branch === undefined ? {} : { branch: branch || null }),
             ...(autoDeploy === undefined ? {} : { autoDeploy, pausedReason: null, pausedAt: null }),
             ...(lock === undefined ? {} : { lockReason: lock, lockedBy: lock && actor.name, lockedAt: lock ? new Date() : null }),
+            ...(protection === undefined ? {} : { protection }),
             ...(settings === undefined ? {} : { settings: settings ?? Prisma.DbNull }),
           },
         })
-        const changed = Object.entries({ branch, autoDeploy, lock, runtimeSettings }).flatMap(([field, value]) =>
+        const changed = Object.entries({ branch, autoDeploy, lock, runtimeSettings, protection }).flatMap(([field, value]) =>
           value === undefined ? [] : [field],
         )
         await writeAudit(tx, actor, { action: 'environment.updated', subject: before.projectId, detail: { environment: before.name, changed } })
       })
       await announce(actor, before.projectId)
+      if (protection !== undefined) await deps.routesChanged()
       return view(db, id)
     },
     async close(actor, id) {
       const db = scopeTo(prisma, actor)
-      const row = await requireById(db, id)
+      const row = await requireEnvironmentById(db, id)
       if (row.kind === 'PRODUCTION' || row.name === templateName)
         throw new AppError('ERR_CONFLICT', `The environment ${row.name} belongs to every project and cannot be closed.`, {
           nextAction: 'Lock it to accept no deployments, or remove the project.',
@@ -114,7 +117,7 @@ export function createEnvironments(deps: EnvironmentDeps): Environments {
     },
     async approve(actor, id) {
       const db = scopeTo(prisma, actor)
-      const row = await requireById(db, id)
+      const row = await requireEnvironmentById(db, id)
       if (!row.fork) throw new AppError('ERR_CONFLICT', 'This environment does not show a request from a fork: it needs no approval.')
       await db.environment.update({ where: { id }, data: { approvedBy: actor.name, approvedAt: new Date() } })
       await writeAudit(db, actor, { action: 'environment.approved', subject: row.projectId, detail: { environment: row.name } })
@@ -221,18 +224,12 @@ export async function closeEnvironment(db: ScopedClient, bus: Pick<ChangeBus, 'p
   await bus.publish({ kind: 'project', id: projectId, teamId, projectId })
 }
 
-async function requireById(db: ScopedClient, id: string): Promise<Environment> {
-  const row = await db.environment.findUnique({ where: { id } })
-  if (!row) throw new AppError('ERR_NOT_FOUND', 'There is no such environment in this team.', { nextAction: 'List the environments of the project.' })
-  return row
-}
-
 async function present(db: ScopedClient, edge: Edge, rows: Environment[]): Promise<EnvironmentView[]> {
   const ids = rows.map(({ id }) => id)
   const [layers, latestAt, ...previous] = await Promise.all([
     db.environment.findMany({
       where: { id: { in: ids } },
-      select: { id: true, ...settingsSelect, project: { select: { slug: true, runtimeSettings: true } } },
+      select: { id: true, ...settingsSelect, parent: { select: { settings: true, protection: true } }, project: { select: { slug: true, runtimeSettings: true } } },
     }),
     db.deployment.groupBy({ by: ['environmentId'], where: { environmentId: { in: ids } }, _max: { createdAt: true } }),
     ...rows.map((row) => (row.kind === 'PREVIEW' && row.liveReleaseId === null ? null : previousVersion(db, row))),
@@ -269,6 +266,8 @@ async function present(db: ScopedClient, edge: Edge, rows: Environment[]): Promi
       lock: row.lockReason && row.lockedAt ? { reason: row.lockReason, by: row.lockedBy ?? '', at: row.lockedAt.toISOString() } : null,
       runtimeSettings: settingsOf(layer ?? { settings: row.settings, parent: null, project: { runtimeSettings: null } }),
       ownSettings: Object.keys((row.settings as object | null) ?? {}),
+      protection: protectionOf({ ...row, parent: layer?.parent ?? null }),
+      ownProtection: row.protection !== null,
       expiresAt: row.expiresAt?.toISOString() ?? null,
       closedAt: row.closedAt?.toISOString() ?? null,
       createdAt: row.createdAt.toISOString(),

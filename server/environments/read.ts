@@ -14,6 +14,13 @@ export async function requireEnvironment(db: ScopedClient, projectId: string, na
   return row
 }
 
+/** The environment of the team. @throws ERR_NOT_FOUND */
+export async function requireEnvironmentById(db: ScopedClient, id: string): Promise<Environment> {
+  const row = await db.environment.findUnique({ where: { id } })
+  if (!row) throw new AppError('ERR_NOT_FOUND', 'There is no such environment in this team.', { nextAction: 'List the environments of the project.' })
+  return row
+}
+
 /** The environment and those it inherits from, itself first. Two levels exist: a preview and the environment of all previews. */
 export async function lineageOf(db: Pick<ScopedClient, 'environment'>, environmentId: string): Promise<Environment[]> {
   const { parent, ...own } = await db.environment.findUniqueOrThrow({ where: { id: environmentId }, include: { parent: true } })

@@ -4,7 +4,7 @@ import { deploymentHost, environmentHost } from '@/shared/naming'
 import type { Route, StaticContent, Target } from '@/shared/route-table'
 import { instanceStates } from '@/shared/states'
 import { contentSpec, type StaticContents } from '../static-content/static-content'
-import { domainRoutes, type VisiblePorts } from './domains'
+import { domainRoutes, type PlannedRoute, type VisiblePorts } from './domains'
 import { FoundProblems } from './problems'
 
 const routedInstances = instanceStates.filter((state) => state !== 'stopped' && state !== 'draining')
@@ -35,7 +35,7 @@ export async function computeRoutes(
   ports: VisiblePorts = { http: 80, https: null },
   contents: Pick<StaticContents, 'locate'> | null = null,
   problems: FoundProblems = new FoundProblems(),
-): Promise<Route[]> {
+): Promise<PlannedRoute[]> {
   const [projects, environments, instances, deployments] = await Promise.all([
     prisma.project.findMany({ select: { id: true, teamId: true, name: true, slug: true }, orderBy: { slug: 'asc' } }),
     prisma.environment.findMany({
@@ -66,6 +66,7 @@ export async function computeRoutes(
       const failed = all.find((d) => d.environmentId === environment.id)?.status === 'FAILED'
       return route(
         project,
+        environment.id,
         environmentHost(environment.slug, baseDomain),
         liveContent?.deploymentId ?? live[0]?.deploymentId ?? null,
         live.map(target),
@@ -82,7 +83,7 @@ export async function computeRoutes(
         const content = files.get(d.releaseId ?? '')?.content
         const isLive = d.releaseId !== null && currentReleases.has(d.releaseId)
         const state = isLive ? 'live' : d.status === 'FAILED' ? 'failed' : 'stopped'
-        return route(project, deploymentHost(project.slug, d.id, baseDomain), d.id, targets, state, content)
+        return route(project, d.environmentId, deploymentHost(project.slug, d.id, baseDomain), d.id, targets, state, content)
       }),
     ]
   })
@@ -136,16 +137,18 @@ function located(artifact: { digest: string; content: unknown }, contents: Pick<
 
 function route(
   project: ProjectRow,
+  environmentId: string,
   host: string,
   deploymentId: string | null,
   targets: Target[],
   otherwise: Route['state'],
   content?: StaticContent,
-): Route {
+): PlannedRoute {
   return {
     host,
     teamId: project.teamId,
     projectId: project.id,
+    environmentId,
     projectName: project.name,
     deploymentId,
     state: targets.length > 0 || content ? 'live' : otherwise,

@@ -10,12 +10,17 @@ export interface VisiblePorts {
   https: number | null
 }
 
+/** A route with the environment whose rules apply to it; routers need not know it. */
+export interface PlannedRoute extends Route {
+  environmentId: string
+}
+
 /** Routes of the platform's own hosts. A domain's route is a copy of one of them, with its policy and content. */
 export interface OwnHosts {
   baseDomain: string
   projects: readonly { id: string; slug: string }[]
   /** Routes of projects and deployments. */
-  routes: readonly Route[]
+  routes: readonly PlannedRoute[]
   environments: readonly { id: string; slug: string; liveReleaseId: string | null }[]
   /** Newest first. */
   deployments: readonly { id: string; environmentId: string; branch: string | null; releaseId: string | null }[]
@@ -36,7 +41,7 @@ interface DomainRow {
 const routedStates = (Object.keys(domainTraits) as (keyof typeof domainTraits)[]).filter((state) => domainTraits[state].routed)
 
 /** Routes of verified domains. Unverified domains are not routed: another team may own the name. */
-export async function domainRoutes(prisma: PrismaClient, own: OwnHosts, ports: VisiblePorts): Promise<Route[]> {
+export async function domainRoutes(prisma: PrismaClient, own: OwnHosts, ports: VisiblePorts): Promise<PlannedRoute[]> {
   const [domains, certificates] = await Promise.all([
     routedDomains(prisma),
     prisma.certificate.findMany({ where: usableCertificate(new Date()), select: { teamId: true, names: true } }),
@@ -82,7 +87,7 @@ const originOf = (hostname: string, https: boolean, ports: VisiblePorts): string
   hostUrl(hostname, https && ports.https !== null ? { scheme: 'https', port: ports.https } : { scheme: 'http', port: ports.http })
 
 /** Finds the route that a domain copies: of its project, its environment, or the newest deployment of its branch. */
-function templates({ baseDomain, projects, routes, environments, deployments }: OwnHosts): (domain: DomainRow) => Route | undefined {
+function templates({ baseDomain, projects, routes, environments, deployments }: OwnHosts): (domain: DomainRow) => PlannedRoute | undefined {
   const byHost = new Map(routes.map((route) => [route.host, route]))
   const slugs = new Map(projects.map((project) => [project.id, project.slug]))
   const environmentOf = new Map(environments.map((environment) => [environment.id, environment]))
@@ -95,11 +100,11 @@ function templates({ baseDomain, projects, routes, environments, deployments }: 
     if (domain.branch === null) return own
     const candidates = (deploymentsOf.get(environment.id) ?? []).filter((one) => one.branch === domain.branch)
     const found = candidates.flatMap((one) => byHost.get(deploymentHost(slug, one.id, baseDomain)) ?? [])
-    const nothing: Route | undefined = own && { ...withoutContent(own), deploymentId: null, targets: [], state: 'not-deployed' }
+    const nothing: PlannedRoute | undefined = own && { ...withoutContent(own), deploymentId: null, targets: [], state: 'not-deployed' }
     return found.find((route) => route.state === 'live') ?? found[0] ?? nothing
   }
 }
 
-function withoutContent({ content: _, ...route }: Route): Route {
+function withoutContent({ content: _, ...route }: PlannedRoute): PlannedRoute {
   return route
 }

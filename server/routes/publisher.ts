@@ -32,7 +32,13 @@ export interface RoutePublisher {
   /** Ends a proposal: the release was recorded as live, or the cutover failed. */
   settle(environmentId: string): void
   /** Why these settings would exceed the size limit of all rules and close the project; null: they fit. Publishes nothing. */
-  closedBy(projectId: string, settings: StoredRules): Promise<string | null>
+  closedBy(place: RulesPlace, settings: StoredRules): Promise<string | null>
+}
+
+/** Where rules are set: on a project, or on one of its environments. */
+export interface RulesPlace {
+  projectId: string
+  environmentId: string | null
 }
 
 const ackDeadlineMs = 10_000
@@ -62,13 +68,15 @@ export function createRoutePublisher(options: {
   let tail: Promise<unknown> = Promise.resolve()
 
   /** Computes a table that routers accept; invalid parts are omitted and reported as problems. `changed`: settings not stored yet. */
-  async function compute(changed?: { projectId: string; settings: StoredRules }) {
+  async function compute(changed?: { place: RulesPlace; settings: StoredRules }) {
     const problems = new FoundProblems()
     const own = ports?.https ? ((await ownHosts?.read()) ?? null) : null
     const computed = withOwnHttps(await computeRoutes(prisma, baseDomain, [...candidates.values()], ports, contents, problems), own)
     const sound = routesThatFit(soundRoutes(computed, problems), problems)
-    const parts = await policies.read([...new Set(sound.flatMap((route) => route.deploymentId ?? []))])
-    if (changed) parts.settings.set(changed.projectId, changed.settings)
+    const environmentIds = [...new Set(sound.map((route) => route.environmentId))]
+    const parts = await policies.read([...new Set(sound.flatMap((route) => route.deploymentId ?? []))], environmentIds)
+    if (changed?.place.environmentId) parts.ofEnvironments.set(changed.place.environmentId, changed.settings)
+    else if (changed) parts.settings.set(changed.place.projectId, changed.settings)
     const withPolicies = attachRules({ routes: sound, parts, baseDomain, problems }, totalWeight)
     const owned = ports?.https ? soundCertificates(await ownedCertificates(prisma), problems) : []
     return { ...withPolicies, certificates: own ? [entryOf(own), ...owned] : owned, problems }
@@ -137,10 +145,12 @@ export function createRoutePublisher(options: {
     settle(environmentId) {
       candidates.delete(environmentId)
     },
-    closedBy: (projectId, settings) =>
+    closedBy: (place, settings) =>
       serialized(async () => {
-        const { routes, problems } = await compute({ projectId, settings })
-        const own = routes.find((route) => route.projectId === projectId)
+        const { routes, problems } = await compute({ place, settings })
+        const closed = routes.filter((route) => route.projectId === place.projectId && route.closed)
+        // The hosts of older deployments may be closed: those of environments come before them.
+        const own = place.environmentId === null ? routes.find((route) => route.projectId === place.projectId) : closed[0]
         return own?.closed ? problems.noRoom(own.host) : null
       }),
   }

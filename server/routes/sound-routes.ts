@@ -23,7 +23,7 @@ const report = 'If nobody changed the database by hand, this is a fault of Switc
  * Keeps the routes that pass the checks of the routers, because routers refuse the whole table for an invalid route. An invalid route is left
  * out and reported as a problem of its project. Of two routes for the same host the first one stays.
  */
-export function soundRoutes(routes: readonly Route[], problems: FoundProblems): Route[] {
+export function soundRoutes<R extends Route>(routes: readonly R[], problems: FoundProblems): R[] {
   const hosts = new Set<string>()
   return routes.filter((route) => {
     const { teamId, projectId, deploymentId, host: name } = route
@@ -80,7 +80,7 @@ export function soundCertificates(
 }
 
 /** Keeps the routes that fit into `total` bytes. A project's own host and its domains come before the hosts of single deployments. */
-export function routesThatFit(routes: readonly Route[], problems: FoundProblems, total: number = tableBytes.routes): Route[] {
+export function routesThatFit<R extends Route>(routes: readonly R[], problems: FoundProblems, total: number = tableBytes.routes): R[] {
   const ordered = routes.toSorted((a, b) => Number(isOfDeployment(a)) - Number(isOfDeployment(b)))
   const flags = fits(ordered, total, (route) => ({ teamId: route.teamId, projectId: route.projectId, size: bytesOf(route) }))
   if (flags.every(Boolean)) return [...routes]

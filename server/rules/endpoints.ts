@@ -1,6 +1,14 @@
+import { z } from 'zod'
 import { rulesPatch, rulesUpdated, rulesView } from '@/shared/rules-settings'
 import { endpoint } from '../api/endpoint'
 import { projectPath } from '../api/fields'
+
+const environment = z
+  .string()
+  .min(1)
+  .max(64)
+  .optional()
+  .meta({ description: 'Name or id of an environment whose own rules are meant; absent: those of the project.' })
 
 export const rulesEndpoints = {
   get: endpoint({
@@ -9,9 +17,9 @@ export const rulesEndpoints = {
     method: 'GET',
     path: '/projects/{project}/rules',
     summary: 'Show the rules of a project: what was set, and what its files say',
-    input: projectPath,
+    input: projectPath.extend({ environment }),
     output: rulesView,
-    run: ({ platform, actor, input }) => platform.rules.get(actor, input.project),
+    run: ({ platform, actor, input }) => platform.rules.get(actor, input.project, input.environment),
   }),
   update: endpoint({
     id: 'updateRules',
@@ -19,8 +27,8 @@ export const rulesEndpoints = {
     method: 'PATCH',
     path: '/projects/{project}/rules',
     summary: 'Change redirects, rewrites, headers, protection and limits of a project; in effect at once',
-    input: rulesPatch.extend(projectPath.shape),
+    input: rulesPatch.extend({ ...projectPath.shape, environment }),
     output: rulesUpdated,
-    run: ({ platform, actor, input: { project, ...patch } }) => platform.rules.update(actor, project, patch),
+    run: ({ platform, actor, input: { project, environment, ...patch } }) => platform.rules.update(actor, project, patch, environment),
   }),
 }

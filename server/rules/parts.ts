@@ -1,5 +1,7 @@
 import type { PrismaClient } from '@/server/database/generated/client'
+import type { ShareLinkDigest } from '@/shared/project-rules'
 import { ruleLimits } from '@/shared/rules/weight'
+import { protectionOf, protectionSelect } from '../environments/protection'
 import { invalidRules, readStored, type StoredRules } from './stored'
 
 interface Fingerprint {
@@ -15,8 +17,19 @@ interface Content {
   edgePolicy: unknown
 }
 
-/** Stored rules of all routed projects: settings by project id, rules from files by deployment id. */
+/** What an environment has of its own, and of the environment that it inherits from. */
+export interface EnvironmentAccess {
+  parentId: string | null
+  /** Visitors need a share link although no rule protects it. */
+  asks: boolean
+  /** Those that have not expired. */
+  links: ShareLinkDigest[]
+}
+
+/** Stored rules of all routed projects: settings by project id, rules of environments by theirs, rules from files by deployment id. */
 export interface RulesParts {
+  environments: Map<string, EnvironmentAccess>
+  ofEnvironments: Map<string, StoredRules>
   settings: Map<string, StoredRules>
   files: Map<string, { artifactId: string; stored: StoredRules }>
 }
@@ -33,14 +46,24 @@ export class RulesReader {
     this.#prisma = prisma
   }
 
-  async read(deploymentIds: readonly string[]): Promise<RulesParts> {
-    const [projects, deployments] = await Promise.all([this.#projects(), this.#deployments(deploymentIds)])
+  /** Reads the rules that concern these deployments and environments. */
+  async read(deploymentIds: readonly string[], environmentIds: readonly string[]): Promise<RulesParts> {
+    const [projects, deployments, environments] = await Promise.all([
+      this.#projects(),
+      this.#deployments(deploymentIds),
+      this.#access(environmentIds),
+    ])
+    const lineage = [...environments].flatMap(([id, { parentId }]) => (parentId === null ? [id] : [id, parentId]))
+    const ownRules = await this.#environments([...new Set(lineage)])
     const kept = new Map<string, StoredRules>()
     const settings = await this.#contents(projects, kept, (ids) => this.#settings(ids))
     const artifacts = [...new Map(deployments.map((row) => [row.id, row])).values()]
     const files = await this.#contents(artifacts, kept, (ids) => this.#files(ids))
+    const ofEnvironments = await this.#contents(ownRules, kept, (ids) => this.#environmentRules(ids))
     this.#known = kept
     return {
+      environments,
+      ofEnvironments,
       settings,
       files: new Map(deployments.map(({ deploymentId, id }) => [deploymentId, { artifactId: id, stored: files.get(id) ?? removed }])),
     }
@@ -49,6 +72,28 @@ export class RulesReader {
   #projects(): Promise<Fingerprint[]> {
     return this.#prisma.$queryRaw`
       SELECT "id", md5("edgePolicy"::text) AS "md5", octet_length("edgePolicy"::text) AS "bytes" FROM "Project" WHERE "edgePolicy" IS NOT NULL`
+  }
+
+  async #access(ids: readonly string[]): Promise<Map<string, EnvironmentAccess>> {
+    const rows = await this.#prisma.environment.findMany({
+      where: { id: { in: [...ids] } },
+      select: {
+        ...{ id: true, parentId: true },
+        ...protectionSelect,
+        shareLinks: { where: { expiresAt: { gt: new Date() } }, select: { digest: true, expiresAt: true }, orderBy: { digest: 'asc' } },
+      },
+    })
+    return new Map(
+      rows.map(({ id, parentId, shareLinks, ...row }) => {
+        const links = shareLinks.map(({ digest, expiresAt }) => ({ digest, expiresAt: expiresAt.getTime() }))
+        return [id, { parentId, asks: protectionOf(row) === 'link', links }]
+      }),
+    )
+  }
+
+  #environments(ids: readonly string[]): Promise<Fingerprint[]> {
+    return this.#prisma.$queryRaw`
+      SELECT "id", md5("rules"::text) AS "md5", octet_length("rules"::text) AS "bytes" FROM "Environment" WHERE "rules" IS NOT NULL AND "id" = ANY(${ids})`
   }
 
   /** Most deployments have no rules in files. */
@@ -62,6 +107,10 @@ export class RulesReader {
   // Fetch the fingerprint again: the row may have changed.
   #settings(ids: string[]): Promise<Content[]> {
     return this.#prisma.$queryRaw`SELECT "id", md5("edgePolicy"::text) AS "md5", "edgePolicy" FROM "Project" WHERE "id" = ANY(${ids})`
+  }
+
+  #environmentRules(ids: string[]): Promise<Content[]> {
+    return this.#prisma.$queryRaw`SELECT "id", md5("rules"::text) AS "md5", "rules" AS "edgePolicy" FROM "Environment" WHERE "id" = ANY(${ids})`
   }
 
   #files(ids: string[]): Promise<Content[]> {

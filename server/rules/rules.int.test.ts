@@ -1,10 +1,13 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { verifyPassword } from '@/shared/node/access-secrets'
+import { digestToken, verifyPassword } from '@/shared/node/access-secrets'
 import type { RouteTable } from '@/shared/route-table'
 import type { RulesPatch } from '@/shared/rules-settings'
 import { createDeploymentRow, createProject, createReleaseWithInstance, openTestDatabase } from '@/test/support/factory'
 import type { Actor } from '../actor'
+import { scopeTo } from '../database/scope'
+import { ensurePreviewEnvironment } from '../environments/environments'
 import { createRoutePublisher } from '../routes/publisher'
+import { createShareLinks } from '../environments/share-links'
 import { createRules } from './rules'
 
 let db: Awaited<ReturnType<typeof openTestDatabase>>
@@ -40,7 +43,14 @@ async function setUp(slug = 'shop') {
     const key = table?.routes.find((route) => route.host === host)?.policy
     return key === undefined ? undefined : table?.policies?.[key]
   }
-  return { owner, projectId, actor, routes, rules, update, tables, policyOf }
+  const links = createShareLinks({
+    prisma,
+    secrets: { seal: async (_, plain) => new Uint8Array(Buffer.from(plain)), open: async (_, sealed) => Buffer.from(sealed).toString() },
+    bus: { publish: async () => {} },
+    edge: { scheme: 'http', port: 80, baseDomain: 'localhost' },
+    routesChanged: () => routes.sync(),
+  })
+  return { owner, projectId, actor, routes, rules, update, tables, policyOf, links }
 }
 
 const live = async (owner: Awaited<ReturnType<typeof createProject>>, edgePolicy: object) => {
@@ -158,6 +168,83 @@ test('rules that cannot be are refused by name, and nothing changes', async () =
   ).rejects.toThrow(/^redirects 2: /)
   await expect(update({ allowedAddresses: ['10.0.0.0/33'] })).rejects.toThrow('10.0.0.0/33')
   expect((await rules.get(actor, 'shop')).settings).toEqual({ cleanUrls: true })
+})
+
+describe('of an environment', () => {
+  const withPreview = async () => {
+    const all = await setUp()
+    const { id: projectId, teamId } = all.owner.project
+    const template = await db.prisma.environment.create({
+      data: { id: `all-${projectId}`.slice(0, 32), teamId, projectId, name: 'preview', kind: 'PREVIEW', slug: `previews-of-${projectId}` },
+    })
+    const request = { pullRequest: 7, branch: 'login', title: null, author: null, fork: false }
+    const preview = await ensurePreviewEnvironment(scopeTo(db.prisma, all.owner), all.owner.project, request)
+    const protect = (id: string, protection: string | null) => db.prisma.environment.update({ where: { id }, data: { protection } })
+    return { ...all, template, preview, protect }
+  }
+
+  test('are laid over those of all previews and of the project, on its own hosts alone', async () => {
+    const { rules, actor, update, policyOf, preview, projectId, template, protect, routes, owner } = await withPreview()
+    await protect(template.id, 'none')
+    const redirect = (source: string) => ({ redirects: [{ source, destination: '/', status: 307 as const }] })
+    await update({ ...redirect('/project'), cleanUrls: true })
+    await rules.update(actor, projectId, { ...redirect('/previews'), cleanUrls: false }, 'preview')
+    const { settings, inherited, files } = await rules.update(actor, projectId, redirect('/own'), preview.id)
+    expect([settings, files]).toEqual([redirect('/own'), {}])
+    expect(inherited).toMatchObject({ cleanUrls: false, redirects: [{ source: '/previews' }, { source: '/project' }] })
+    const sources = (host: string) => policyOf(host)?.redirects.map(({ source }) => source)
+    expect(sources('shop-pr-7.localhost')).toEqual(['/own', '/previews', '/project'])
+    expect(policyOf('shop-pr-7.localhost')).toMatchObject({ cleanUrls: false, protection: null })
+    expect(sources('shop.localhost')).toEqual(['/project'])
+    const deployment = await createDeploymentRow(db.prisma, { ...owner, environment: preview })
+    await routes.sync()
+    expect(sources(`shop-${deployment.id}.localhost`)).toEqual(['/own', '/previews', '/project'])
+    const { versions } = await rules.get(actor, projectId, 'pr-7')
+    await rules.update(actor, projectId, { redirects: [] }, 'pr-7')
+    await expect(rules.update(actor, projectId, { redirects: [], versions }, 'pr-7')).rejects.toMatchObject({ code: 'ERR_CONFLICT' })
+  })
+
+  test('that cannot be read close its own hosts alone', async () => {
+    const { tables, routes, preview } = await withPreview()
+    await db.prisma.environment.update({ where: { id: preview.id }, data: { rules: { protection: 7 } } })
+    await routes.sync()
+    const closed = tables.at(-1)?.routes.flatMap(({ host, closed }) => (closed ? [host] : []))
+    expect(closed).toEqual(['shop-pr-7.localhost'])
+  })
+
+  test('a preview is protected on all its hosts until the project says otherwise, and a link opens it until it is revoked', async () => {
+    const { policyOf, routes, links, actor, preview, template, protect, owner } = await withPreview()
+    const deployment = await createDeploymentRow(db.prisma, { ...owner, environment: preview })
+    await routes.sync()
+    const hosts = ['shop-pr-7.localhost', `shop-${deployment.id}.localhost`]
+    const protection = () => hosts.map((host) => policyOf(host)?.protection ?? null)
+    expect(policyOf('shop.localhost')).toBeUndefined()
+    expect(protection()).toEqual(hosts.map(() => ({ kind: 'token', digests: [] })))
+    const made = await links.create(actor, preview.id, { name: 'review', days: 30 })
+    const token = new URL(made.url).searchParams.get('switchyard_token') ?? ''
+    const link = { digest: digestToken(token), expiresAt: Date.parse(made.expiresAt) }
+    expect(link.expiresAt - Date.parse(made.createdAt)).toBeGreaterThan(29 * 86_400_000)
+    expect(protection()).toEqual(hosts.map(() => ({ kind: 'token', digests: [], links: [link] })))
+    const opened = await links.open(actor, preview.id)
+    expect(await links.open(actor, preview.id)).toEqual(opened)
+    expect(await links.list(actor, preview.id)).toMatchObject([{ purpose: 'opened', url: opened.url }, made])
+    for (const { id } of await links.list(actor, preview.id)) await links.revoke(actor, preview.id, id)
+    expect(protection()).toEqual(hosts.map(() => ({ kind: 'token', digests: [] })))
+    await protect(template.id, 'none')
+    await routes.sync()
+    expect(protection()).toEqual([null, null])
+    await expect(links.create(actor, preview.id, { name: null, days: 1 })).rejects.toThrow('not protected')
+    expect(await links.open(actor, preview.id)).toEqual({ url: 'http://shop-pr-7.localhost', expiresAt: null })
+  })
+
+  test('a password of the rules can be gone round by a link of an admin, not of a member', async () => {
+    const { update, links, actor, owner, policyOf } = await setUp()
+    await update({ protection: { kind: 'basic', users: [{ name: 'ann', password: 'correct horse' }] } })
+    const member = { ...actor, role: 'member' as const }
+    await expect(links.open(member, owner.environment.id)).rejects.toMatchObject({ code: 'ERR_FORBIDDEN' })
+    await links.open(actor, owner.environment.id)
+    expect(policyOf('shop.localhost')?.protection).toMatchObject({ kind: 'basic', links: [{ digest: expect.any(String) }] })
+  })
 })
 
 describe('bounds', () => {

@@ -1,5 +1,5 @@
 import { BlockList, isIP } from 'node:net'
-import { Prisma, type PrismaClient } from '@/server/database/generated/client'
+import { type Environment, Prisma, type PrismaClient, type Project } from '@/server/database/generated/client'
 import { AppError } from '@/shared/errors'
 import type { ProjectRules } from '@/shared/project-rules'
 import { findRuleProblems } from '@/shared/rules/rules'
@@ -8,9 +8,12 @@ import type { RulesPatch, RulesUpdated, RulesView } from '@/shared/rules-setting
 import type { Actor } from '../actor'
 import { writeAudit } from '../audit/audit'
 import { type ScopedClient, scopeTo } from '../database/scope'
+import { requireEnvironment } from '../environments/read'
 import type { ChangeBus } from '../events/bus'
 import { requireProject } from '../projects/read'
+import type { RoutePublisher, RulesPlace } from '../routes/publisher'
 import { authorize } from '../teams/policy'
+import { layRules } from './merge'
 import { makeProtection, presentProtection } from './protection'
 import { type PartialRules, readStored, type StoredRules } from './stored'
 import { refuseStale, versionsOf } from './versions'
@@ -22,53 +25,84 @@ export interface RulesDeps {
   /** Publishes the changed rules to the routers; the publisher retries failures. */
   routesChanged: () => Promise<void>
   /** See `RoutePublisher.closedBy`. */
-  closedBy: (projectId: string, settings: StoredRules) => Promise<string | null>
+  closedBy: RoutePublisher['closedBy']
 }
 
-/** Rules of a project: redirects, rewrites, headers, protection, limits. `project` is an id or a slug. */
+/**
+ * Rules of a project: redirects, rewrites, headers, protection, limits. `project` is an id or a slug. With an `environment` (id or name): the
+ * rules of that environment, which are laid over those of the project.
+ */
 export interface Rules {
-  get(actor: Actor, project: string): Promise<RulesView>
+  get(actor: Actor, project: string, environment?: string): Promise<RulesView>
   /** Changes rules with immediate effect. Stores only hashes of passwords and tokens. @throws ERR_INVALID_INPUT that names the invalid rules */
-  update(actor: Actor, project: string, patch: RulesPatch): Promise<RulesUpdated>
+  update(actor: Actor, project: string, patch: RulesPatch, environment?: string): Promise<RulesUpdated>
 }
 
 /** Use-cases about a project's rules. A change applies to the live deployment at once, without a build or a restart. */
 export function createRules(deps: RulesDeps): Rules {
   return {
-    get: async (actor, project) => {
+    get: async (actor, project, environment) => {
       authorize(actor, 'project.read')
       const db = scopeTo(deps.prisma, actor)
-      return present(deps, db, await requireProject(db, project))
+      return present(deps, db, await requireTarget(db, project, environment))
     },
-    update: (actor, project, patch) => updateRules(deps, actor, project, patch),
+    update: (actor, project, patch, environment) => updateRules(deps, actor, { project, environment, patch }),
   }
 }
 
-async function updateRules(deps: RulesDeps, actor: Actor, projectId: string, { versions, ...patch }: RulesPatch): Promise<RulesUpdated> {
+/** Where rules are set, with what is set there. */
+interface Target {
+  project: Project
+  /** null: the project itself. */
+  environment: Environment | null
+  stored: unknown
+}
+
+async function requireTarget(db: ScopedClient, projectId: string, name: string | undefined): Promise<Target> {
+  const project = await requireProject(db, projectId)
+  if (name === undefined) return { project, environment: null, stored: project.edgePolicy }
+  const environment = await requireEnvironment(db, project.id, name)
+  return { project, environment, stored: environment.rules }
+}
+
+async function updateRules(
+  deps: RulesDeps,
+  actor: Actor,
+  { project: projectId, environment: name, patch: { versions, ...patch } }: { project: string; environment: string | undefined; patch: RulesPatch },
+): Promise<RulesUpdated> {
   authorize(actor, 'project.update')
   const db = scopeTo(deps.prisma, actor)
-  const project = await requireProject(db, projectId)
-  refuseStale(project.edgePolicy, versions)
-  const before = readStored(project.edgePolicy)
+  const target = await requireTarget(db, projectId, name)
+  const { project, environment } = target
+  refuseStale(target.stored, versions)
+  const before = readStored(target.stored)
   refuseWithoutAccess(before, patch)
   const { next, newTokens } = await changed(before.policy, patch)
   const stored = readStored(next)
   refuseProblems(patch, stored)
-  await refuseWithoutRoom(deps, project.id, before, stored)
-  const row = await db.$transaction(async (tx) => {
-    const empty = Object.keys(next).length === 0
-    const edgePolicy = empty ? Prisma.DbNull : (next as unknown as Prisma.InputJsonObject)
-    // Refuse to overwrite a concurrent change.
-    const { count } = await tx.project.updateMany({ where: { id: project.id, updatedAt: project.updatedAt }, data: { edgePolicy } })
-    if (count === 0)
-      throw new AppError('ERR_CONFLICT', 'The project was changed by somebody else at the same moment.', { nextAction: 'Look at it and try again.' })
+  await refuseWithoutRoom(deps, { projectId: project.id, environmentId: environment?.id ?? null }, before, stored)
+  await db.$transaction(async (tx) => {
+    await store(tx, target, Object.keys(next).length === 0 ? null : (next as unknown as Prisma.InputJsonObject))
     const fields = [...new Set([...Object.keys(patch).filter((key) => key !== 'reset'), ...(patch.reset ?? [])])]
-    await writeAudit(tx, actor, { action: 'project.rules-updated', subject: project.id, detail: { changed: fields } })
-    return tx.project.findUniqueOrThrow({ where: { id: project.id } })
+    const detail = { changed: fields, ...(environment ? { environment: environment.name } : {}) }
+    await writeAudit(tx, actor, { action: 'project.rules-updated', subject: project.id, detail })
   })
   await deps.bus.publish({ kind: 'project', id: project.id, teamId: actor.teamId, projectId: project.id })
   await deps.routesChanged()
-  return { ...(await present(deps, db, row)), newTokens }
+  return { ...(await present(deps, db, await requireTarget(db, project.id, environment?.id))), newTokens }
+}
+
+/** Refuses to overwrite a concurrent change. @throws ERR_CONFLICT */
+async function store(tx: Pick<ScopedClient, 'project' | 'environment'>, { project, environment, stored }: Target, next: Prisma.InputJsonObject | null) {
+  const { count } = environment
+    ? await tx.environment.updateMany({
+        where: { id: environment.id, rules: { equals: stored === null ? Prisma.DbNull : (stored as Prisma.InputJsonValue) } },
+        data: { rules: next ?? Prisma.DbNull },
+      })
+    : await tx.project.updateMany({ where: { id: project.id, updatedAt: project.updatedAt }, data: { edgePolicy: next ?? Prisma.DbNull } })
+  if (count > 0) return
+  const what = environment ? `The rules of ${environment.name} were` : 'The project was'
+  throw new AppError('ERR_CONFLICT', `${what} changed by somebody else at the same moment.`, { nextAction: 'Look at it and try again.' })
 }
 
 async function changed(
@@ -121,9 +155,9 @@ function refuseExcess(excess: string | null): void {
 }
 
 /** Refuses rules that do not fit into the route table with the rules of all other projects; smaller rules always pass. @throws ERR_TOO_LARGE */
-async function refuseWithoutRoom(deps: RulesDeps, projectId: string, before: StoredRules, next: StoredRules): Promise<void> {
+async function refuseWithoutRoom(deps: RulesDeps, place: RulesPlace, before: StoredRules, next: StoredRules): Promise<void> {
   if (next.weight <= before.weight) return
-  const why = await deps.closedBy(projectId, next)
+  const why = await deps.closedBy(place, next)
   if (why !== null)
     throw new AppError('ERR_TOO_LARGE', why, { nextAction: 'Remove rules of this or of other projects of the team; nothing was changed.' })
 }
@@ -147,17 +181,24 @@ function isRange(entry: string): boolean {
   }
 }
 
-async function present(deps: RulesDeps, db: ScopedClient, project: { id: string; edgePolicy: unknown }): Promise<RulesView> {
-  const environment = await db.environment.findFirst({ where: { projectId: project.id, kind: 'PRODUCTION' }, select: { liveReleaseId: true } })
-  const release = environment?.liveReleaseId
-    ? await db.release.findFirst({ where: { id: environment.liveReleaseId }, select: { artifact: { select: { edgePolicy: true } } } })
+async function present(deps: RulesDeps, db: ScopedClient, { project, environment, stored }: Target): Promise<RulesView> {
+  const live = environment ?? (await db.environment.findFirst({ where: { projectId: project.id, kind: 'PRODUCTION' } }))
+  const release = live?.liveReleaseId
+    ? await db.release.findFirst({ where: { id: live.liveReleaseId }, select: { artifact: { select: { edgePolicy: true } } } })
     : null
   return {
-    settings: presentPart(readStored(project.edgePolicy).policy),
+    settings: presentPart(readStored(stored).policy),
+    inherited: presentPart(environment ? await inheritedBy(db, project, environment) : {}),
     files: presentPart(readStored(release?.artifact.edgePolicy).policy),
     outsideHosts: [...deps.outsideHosts],
-    versions: versionsOf(project.edgePolicy),
+    versions: versionsOf(stored),
   }
+}
+
+/** Rules of the project and of the environment that this one inherits from. */
+async function inheritedBy(db: ScopedClient, project: Project, { parentId }: Environment): Promise<PartialRules> {
+  const parent = parentId === null ? null : await db.environment.findFirst({ where: { id: parentId }, select: { rules: true } })
+  return layRules(readStored(project.edgePolicy).policy, readStored(parent?.rules).policy)
 }
 
 function presentPart({ protection, ...open }: PartialRules): RulesView['settings'] {

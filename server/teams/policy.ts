@@ -17,6 +17,8 @@ export const requiredRole = {
   'project.remove': 'admin',
   'environment.write': 'admin',
   'environment.approve': 'member',
+  'share-link.read': 'member',
+  'share-link.write': 'member',
   'variable.read': 'member',
   'variable.write': 'admin',
   'domain.read': 'member',

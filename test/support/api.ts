@@ -17,6 +17,7 @@ import { openDns } from '@/server/domains/doctor/dns'
 import { createDomains } from '@/server/domains/domains'
 import type { ServerEnv } from '@/server/env'
 import { createEnvironments } from '@/server/environments/environments'
+import { createShareLinks } from '@/server/environments/share-links'
 import { accessChanges, type ChangeBus, createChangeBus, isForDashboards } from '@/server/events/bus'
 import { createForgeConnections } from '@/server/forges/connections'
 import { createIdempotency } from '@/server/idempotency/idempotency'
@@ -92,6 +93,7 @@ export async function createTestApi(bootstrap: ServerEnv['bootstrap'] = null, op
     accounts: createAccounts({ prisma, secrets }),
     projects: createProjects({ prisma, bus, secrets, builder, edge, teardown: async (projectId) => void tornDown.push(projectId) }),
     environments: createEnvironments({ prisma, bus, edge, routesChanged: async () => {} }),
+    shareLinks: createShareLinks({ prisma, secrets, bus, edge, routesChanged: async () => {} }),
     variables: createVariables({ prisma, bus, secrets }),
     cache: createCacheControl({ prisma, talk: new LinkMessages() }),
     domains: createDomains({

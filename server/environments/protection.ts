@@ -1,0 +1,17 @@
+import type { EnvironmentProtection } from '@/shared/environments'
+
+interface Layers {
+  kind: string
+  protection: string | null
+  parent: { protection: string | null } | null
+}
+
+export const protectionSelect = { kind: true, protection: true, parent: { select: { protection: true } } } as const
+
+/** How an environment is protected where no rule says it: as set for it, else as all previews. Previews are protected unless a person says otherwise. */
+export function protectionOf({ kind, protection, parent }: Layers): EnvironmentProtection {
+  const set = protection ?? parent?.protection ?? null
+  if (set === null) return kind === 'PREVIEW' ? 'link' : 'none'
+  // A value that nobody can have set closes rather than opens.
+  return set === 'none' ? 'none' : 'link'
+}
