@@ -75,8 +75,8 @@ export const shareLinkDays = { max: 365, default: 30 } as const
 
 export const shareLinkView = z.object({
   id: z.string(),
-  /** `shared`: made by a person; `opened`: of a member who opened it from the dashboard; `request`: in the comment on the pull request. */
-  purpose: z.enum(['shared', 'opened', 'request']),
+  /** `shared`: made by a person; `opened`: of a member who opened it from the dashboard. */
+  purpose: z.enum(['shared', 'opened']),
   name: z.string().nullable(),
   /** The address with the token: whoever has it may visit the environment until it expires. */
   url: z.string(),

@@ -51,18 +51,19 @@ export interface ShareLinkDigest {
   expiresAt: number
 }
 
-export type Protection = (
+export type Protection =
   /** `hash`: scrypt as `scrypt$N$r$p$salt$hash` in base64url. User names are case-sensitive. */
-  | { kind: 'basic'; users: { name: string; hash: string }[] }
-  /**
-   * SHA-256 hex digests of tokens. Visitors send a token in `Authorization: Bearer`, the cookie `switchyard_access` or the query parameter
-   * `switchyard_token`.
-   */
-  | { kind: 'token'; digests: string[] }
-) & {
-  /** Share links of the environment: each opens it as a token does, whatever the kind. Only in route tables. */
-  links?: ShareLinkDigest[]
-}
+  (
+    | { kind: 'basic'; users: { name: string; hash: string }[] }
+    /**
+     * SHA-256 hex digests of tokens. Visitors send a token in `Authorization: Bearer`, the cookie `switchyard_access` or the query parameter
+     * `switchyard_token`.
+     */
+    | { kind: 'token'; digests: string[] }
+  ) & {
+    /** Share links of the environment: each opens it as a token does, whatever the kind. Only in route tables. */
+    links?: ShareLinkDigest[]
+  }
 
 export interface ProjectRules {
   redirects: RedirectRule[]

@@ -39,6 +39,7 @@ interface Fixture {
   dnsProviderId: string
   webhookId: string
   deliveryId: string
+  link: string
 }
 const names = [
   'project',
@@ -52,6 +53,7 @@ const names = [
   'dnsProviderId',
   'webhookId',
   'deliveryId',
+  'link',
 ] as const
 type Extra = { uploadedId: string; slug: string }
 
@@ -163,6 +165,8 @@ async function fixture(): Promise<Fixture & Extra> {
   await api.platform.variables.set(owner, projectId, { key: 'SEEDED', value: 'x', scope: 'both' })
   const { hostname: domain } = await api.platform.domains.add(owner, projectId, domainInput.parse({ hostname: `${projectId}.example.net` }))
   const { id: environmentId } = await prisma.environment.findFirstOrThrow({ where: { projectId, kind: 'PRODUCTION' } })
+  await prisma.environment.update({ where: { id: environmentId }, data: { protection: 'link' } })
+  const { id: link } = await api.platform.shareLinks.create(owner, environmentId, { name: null, days: 1 })
   const [deploymentId, artifactId, releaseId, instanceId] = [newId(), newId(), newId(), newId()]
   const base = { teamId, projectId }
   const digest = `sha256:${'0'.repeat(64)}`
@@ -221,7 +225,7 @@ async function fixture(): Promise<Fixture & Extra> {
   await prisma.webhookDelivery.create({
     data: { id: deliveryId, ...base, webhookId: hook.id, messageId: newId(), kind: 'deployment.ready', body: '{}', state: 'failed' },
   })
-  const ids = { certificateId, uploadedId, dnsProviderId: provider.id, webhookId: hook.id, deliveryId }
+  const ids = { certificateId, uploadedId, dnsProviderId: provider.id, webhookId: hook.id, deliveryId, link }
   return { project: slug, projectId, slug, environment: environmentId, deploymentId, instanceId, apiKeyId: created.id, domain, ...ids }
 }
 

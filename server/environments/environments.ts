@@ -229,7 +229,12 @@ async function present(db: ScopedClient, edge: Edge, rows: Environment[]): Promi
   const [layers, latestAt, ...previous] = await Promise.all([
     db.environment.findMany({
       where: { id: { in: ids } },
-      select: { id: true, ...settingsSelect, parent: { select: { settings: true, protection: true } }, project: { select: { slug: true, runtimeSettings: true } } },
+      select: {
+        id: true,
+        ...settingsSelect,
+        parent: { select: { settings: true, protection: true } },
+        project: { select: { slug: true, runtimeSettings: true } },
+      },
     }),
     db.deployment.groupBy({ by: ['environmentId'], where: { environmentId: { in: ids } }, _max: { createdAt: true } }),
     ...rows.map((row) => (row.kind === 'PREVIEW' && row.liveReleaseId === null ? null : previousVersion(db, row))),

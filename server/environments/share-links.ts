@@ -74,7 +74,11 @@ export function createShareLinks(deps: ShareLinkDeps): ShareLinks {
       const { count } = await db.shareLink.deleteMany({ where: { id: linkId, environmentId } })
       if (count === 0)
         throw new AppError('ERR_NOT_FOUND', 'The environment has no such link.', { nextAction: 'List its links: it may have expired.' })
-      await writeAudit(db, actor, { action: 'share-link.revoked', subject: environment.projectId, detail: { environment: environment.name, link: linkId } })
+      await writeAudit(db, actor, {
+        action: 'share-link.revoked',
+        subject: environment.projectId,
+        detail: { environment: environment.name, link: linkId },
+      })
       await announce(deps, environment)
     },
     async open(actor, environmentId) {
@@ -111,8 +115,7 @@ async function requireShareable(
   return { db, environment, asked: byLink || byRules }
 }
 
-const asksVisitors = (rules: unknown): boolean =>
-  typeof rules === 'object' && rules !== null && 'protection' in rules && rules.protection !== null
+const asksVisitors = (rules: unknown): boolean => typeof rules === 'object' && rules !== null && 'protection' in rules && rules.protection !== null
 
 const valid = ({ id }: { id: string }) => ({ environmentId: id, expiresAt: { gt: new Date() } })
 

@@ -22,7 +22,13 @@ test('the longest rewrite to a project that a person may set never makes routers
 test('rules of an environment come before those it inherits, and cannot lift protection or maintenance', () => {
   const redirect = (source: string) => ({ source, destination: '/', status: 308 as const })
   const protection = { kind: 'token' as const, digests: [] }
-  const inherited = { redirects: [redirect('/a')], cleanUrls: true, protection, allowedAddresses: ['192.0.2.1'], errorPages: { '404': '/a', '5xx': '/b' } }
+  const inherited = {
+    redirects: [redirect('/a')],
+    cleanUrls: true,
+    protection,
+    allowedAddresses: ['192.0.2.1'],
+    errorPages: { '404': '/a', '5xx': '/b' },
+  }
   const own = { redirects: [redirect('/b')], cleanUrls: false, protection: null, allowedAddresses: [], errorPages: { '404': '/c' } }
   expect(layRules(inherited, own)).toEqual({
     redirects: [redirect('/b'), redirect('/a')],

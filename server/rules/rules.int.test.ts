@@ -6,8 +6,8 @@ import { createDeploymentRow, createProject, createReleaseWithInstance, openTest
 import type { Actor } from '../actor'
 import { scopeTo } from '../database/scope'
 import { ensurePreviewEnvironment } from '../environments/environments'
-import { createRoutePublisher } from '../routes/publisher'
 import { createShareLinks } from '../environments/share-links'
+import { createRoutePublisher } from '../routes/publisher'
 import { createRules } from './rules'
 
 let db: Awaited<ReturnType<typeof openTestDatabase>>

@@ -93,7 +93,11 @@ async function updateRules(
 }
 
 /** Refuses to overwrite a concurrent change. @throws ERR_CONFLICT */
-async function store(tx: Pick<ScopedClient, 'project' | 'environment'>, { project, environment, stored }: Target, next: Prisma.InputJsonObject | null) {
+async function store(
+  tx: Pick<ScopedClient, 'project' | 'environment'>,
+  { project, environment, stored }: Target,
+  next: Prisma.InputJsonObject | null,
+) {
   const { count } = environment
     ? await tx.environment.updateMany({
         where: { id: environment.id, rules: { equals: stored === null ? Prisma.DbNull : (stored as Prisma.InputJsonValue) } },

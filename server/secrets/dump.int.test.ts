@@ -70,6 +70,9 @@ test('a dump of the database alone opens nothing: no secret that was given or is
   )
   const { newTokens } = await platform.rules.update(owner, other.id, rulesPatch.parse({ protection: { kind: 'token', create: 1 } }))
   canaries['access token'] = newTokens[0] ?? ''
+  const { id: environmentId } = await api.database.prisma.environment.findFirstOrThrow({ where: { projectId: other.id, kind: 'PRODUCTION' } })
+  const link = await platform.shareLinks.create(owner, environmentId, { name: null, days: 1 })
+  canaries['share link'] = new URL(link.url).searchParams.get('switchyard_token') ?? ''
   for (const credentials of dnsCredentials()) {
     const input = dnsProviderInput.parse({ name: credentials.kind, credentials })
     await platform.dnsProviders.create(owner, input)
