@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -76,9 +76,10 @@ async function askBundle(test: TestBuilder, artifact: Artifact): Promise<string>
   unpack.on('entry', (header, content, next) => {
     const target = path.join(directory, header.name)
     if (header.type === 'directory') void mkdir(target, { recursive: true }).then(() => next())
+    else if (header.type === 'symlink') void symlink(header.linkname ?? '', target).then(() => next())
     else
       void collect(content as unknown as NodeJS.ReadableStream)
-        .then((bytes) => (header.type === 'file' ? writeFile(target, bytes) : undefined))
+        .then((bytes) => (header.type === 'file' ? writeFile(target, bytes, { mode: header.mode ?? 0o644 }) : undefined))
         .then(() => next())
     if (header.type !== 'file') content.resume()
   })
@@ -146,6 +147,19 @@ describe.each(['image', 'bundle'] as const)('building a %s', (target) => {
     expect(built).toBe(`v${artifact.nodeVersion}`)
     // A bundle runs on the Node that its runtime finds by the version; see the contract of runtimes.
     if (target === 'image') expect(run).toBe(built)
+  })
+
+  it('puts the very pnpm of the build into an artifact whose start command calls it', async () => {
+    const server =
+      "require('node:http').createServer((q, s) => s.end(require('node:fs').readFileSync('built.txt', 'utf8') + ' ' + process.env.npm_config_user_agent)).listen(process.env.PORT, '0.0.0.0')"
+    const manifest = {
+      packageManager: 'pnpm@10.34.8',
+      scripts: { build: 'pnpm --version > built.txt', start: 'pnpm --silent run serve', serve: 'node server.js' },
+    }
+    const files = { 'package.json': JSON.stringify(manifest), 'server.js': server }
+    const { artifact } = await test.builder.build(await request(files), recorder().events, never)
+    expect(artifact.packageManager).toBe('pnpm@10.34.8')
+    expect(await ask(artifact)).toMatch(/^10\.34\.8\n pnpm\/10\.34\.8 /)
   })
 
   it('skips the install when only the source has changed, and ships the change', async () => {

@@ -67,6 +67,8 @@ export interface BuildPlan {
   packageManager: PackageManager
   /** Version or range of the npm package ("9.15.0", "10"); Yarn 2 and later is `@yarnpkg/cli-dist`. null: the version that Node includes. */
   packageManagerVersion: string | null
+  /** The start command calls pnpm or Yarn: the one of the build becomes part of the artifact. */
+  packageManagerAtStart?: true
   nodeMajor: number
   rootDirectory: string
   commands: PlanCommand[]

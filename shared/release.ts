@@ -14,6 +14,8 @@ export interface Artifact {
   healthCheckPath: string
   /** Exact version of Node for build and run ("24.21.0"); null: unknown (a Dockerfile). */
   nodeVersion: string | null
+  /** The pnpm or Yarn of the build ("pnpm@10.34.8"); null: npm, which belongs to Node, none, or unknown (a Dockerfile). */
+  packageManager: string | null
 }
 
 export type Slot = 'blue' | 'green'

@@ -102,7 +102,14 @@ async function inGroups<T>(items: readonly T[], size: number, work: (item: T) =>
   for (let at = 0; at < items.length; at += size) await Promise.all(items.slice(at, at + size).map(work))
 }
 
-/** The entries, moved into a subdirectory. */
+/** Everything in a directory of the platform, as entries below `to`. */
+export async function directoryEntries(directory: string, to: string): Promise<ArchiveEntry[]> {
+  const entries: ArchiveEntry[] = [{ name: to, type: 'directory', mode: 0o755, size: 0 }]
+  await walk(directory, to, '', new Set(), (entry) => void entries.push(entry))
+  return entries
+}
+
+/** The same entries one directory down. */
 export function underDirectory(entries: readonly ArchiveEntry[], directory: string): ArchiveEntry[] {
   return [{ name: directory, type: 'directory', mode: 0o755, size: 0 }, ...entries.map((entry) => ({ ...entry, name: `${directory}/${entry.name}` }))]
 }

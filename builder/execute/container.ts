@@ -23,7 +23,7 @@ import {
 } from './job'
 import { maxLogBytes } from './log'
 import { type BuildOutput, openOutput } from './output'
-import { platformFiles } from './platform-files'
+import { packageManagerIn, platformFiles } from './platform-files'
 import { StepChannel, stepScript } from './steps'
 
 export interface ContainerExecutor {
@@ -245,8 +245,8 @@ async function packageImage(job: BuildJob, executor: ContainerExecutor, sandbox:
       job.workspace.checkout,
       path.join(job.workspace.checkout, plan.rootDirectory),
       plan.outputs,
-      await platformFiles(plan, executor.staticServerFile),
-      // Other mounts may belong to the base image: /usr/share, /etc/ssl.
+      await platformFiles(plan, executor),
+      // Others may be of the base image: /usr/share, /etc/ssl.
       (target) => target.startsWith(`${mount}/`) || target === mount,
     )
     const tag = `switchyard/${request.projectSlug}:${request.deploymentId}`
@@ -271,6 +271,7 @@ async function packageImage(job: BuildJob, executor: ContainerExecutor, sandbox:
       port: plan.port,
       healthCheckPath: plan.healthCheckPath,
       nodeVersion: executor.nodeVersion,
+      packageManager: await packageManagerIn(plan, executor.packageManagerDirectory),
     }
   } catch (error) {
     const reason = controller.signal.aborted ? abortReason(job, 'package') : error

@@ -159,6 +159,7 @@ async function describe(job: BuildJob, engine: Engine, id: string): Promise<Arti
     port: exposed ?? plan.port,
     healthCheckPath: plan.healthCheckPath,
     nodeVersion: null,
+    packageManager: null,
   }
 }
 

@@ -25,7 +25,7 @@ import {
 } from './job'
 import { maxLogBytes } from './log'
 import { type BuildOutput, openOutput } from './output'
-import { platformFiles } from './platform-files'
+import { packageManagerIn, platformFiles } from './platform-files'
 import { StepChannel, stepScript } from './steps'
 
 export interface HostExecutor {
@@ -223,8 +223,11 @@ export async function cleanUpHostBuild(recordFile: string): Promise<void> {
   await removeRecord(recordFile)
 }
 
-/** Packs the outputs into storage. No process of the build may run at this time. */
-export async function packageBundle(job: BuildJob, executor: Pick<HostExecutor, 'storage' | 'staticServerFile' | 'nodeVersion'>): Promise<Artifact> {
+/** Packs the outputs into the storage. Nothing of the build may run by then. */
+export async function packageBundle(
+  job: BuildJob,
+  executor: Pick<HostExecutor, 'storage' | 'staticServerFile' | 'nodeVersion' | 'packageManagerDirectory'>,
+): Promise<Artifact> {
   const { plan, events, log } = job
   await events.onStepStart('package')
   const controller = new AbortController()
@@ -235,7 +238,7 @@ export async function packageBundle(job: BuildJob, executor: Pick<HostExecutor, 
       job.workspace.checkout,
       path.join(job.workspace.checkout, plan.rootDirectory),
       plan.outputs,
-      await platformFiles(plan, executor.staticServerFile),
+      await platformFiles(plan, executor),
     )
     const bundle = await storeBundle(executor.storage, entries, controller.signal)
     log.system('package', `Bundle of ${entries.length} entries, ${(bundle.sizeBytes / 1e6).toFixed(1)} MB.`)
@@ -248,6 +251,7 @@ export async function packageBundle(job: BuildJob, executor: Pick<HostExecutor, 
       port: plan.port,
       healthCheckPath: plan.healthCheckPath,
       nodeVersion: executor.nodeVersion,
+      packageManager: await packageManagerIn(plan, executor.packageManagerDirectory),
     }
   } catch (error) {
     const reason = controller.signal.aborted ? abortReason(job, 'package') : error

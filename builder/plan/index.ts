@@ -2,7 +2,7 @@ import path from 'node:path'
 import type { Detection } from '@/builder/detect/detection'
 import type { BuildPlan, BuildSettings, PlanCommand, PlanOutput, StartSpec } from '@/shared/build-plan'
 import { finishNext, nextPreload, nextStart } from './next-finish'
-import { nodeStart } from './start'
+import { callsPackageManager, nodeStart } from './start'
 
 /** Directory of a static site in its artifact, next to `.switchyard/static-server.mjs`, which the executor adds. */
 const siteDirectory = 'site'
@@ -31,6 +31,7 @@ interface Assembly {
   finish: string | null
   staticSite: BuildPlan['staticSite']
   nextDirectory?: string
+  packageManagerAtStart?: true
 }
 
 function assembleSite(from: string, spaFallback: boolean, cacheDirectories: string[], exclude: string[]): Assembly {
@@ -65,7 +66,8 @@ function assemble(detection: Detection, settings: BuildSettings): Assembly {
       const owner = workspaceRoot === '' ? '.' : workspaceRoot
       const appDirectory = workspaceRoot === '' ? '' : belowOwner(rootDirectory, workspaceRoot)
       const nextDirectory = shape.nextDirectory === undefined ? {} : { nextDirectory: path.posix.join(appDirectory, shape.nextDirectory) }
-      const spec = nodeStart(start, appDirectory, workspaceRoot, shape.nextDirectory === undefined ? null : nextPreload)
+      const brings = ['pnpm', 'yarn'].includes(detection.report.packageManager) && callsPackageManager(start)
+      const spec = nodeStart(start, appDirectory, workspaceRoot, { preload: shape.nextDirectory === undefined ? null : nextPreload, brings })
       return {
         outputs: [
           {
@@ -83,6 +85,7 @@ function assemble(detection: Detection, settings: BuildSettings): Assembly {
         finish: null,
         staticSite: null,
         ...nextDirectory,
+        ...(brings ? { packageManagerAtStart: true } : {}),
       }
     }
     case 'dockerfile':
@@ -133,6 +136,7 @@ export function makePlan(detection: Detection, settings: BuildSettings): BuildPl
     summary: report.summary,
     packageManager: report.packageManager,
     packageManagerVersion: isDocker ? null : packages.version,
+    ...(assembly.packageManagerAtStart ? { packageManagerAtStart: true } : {}),
     nodeMajor: detection.nodeMajor,
     rootDirectory: detection.rootDirectory,
     commands: commandsOf(detection, settings, assembly),

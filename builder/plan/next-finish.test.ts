@@ -62,7 +62,7 @@ it.each([
   const plan = ownServer(root, workspace)
   const release = await mkdtemp(path.join(tmpdir(), 'sy-next-own-'))
   try {
-    for (const entry of await platformFiles(plan, '/none')) {
+    for (const entry of await platformFiles(plan, { staticServerFile: '/none', packageManagerDirectory: null })) {
       const target = path.join(release, entry.name)
       await mkdir(path.dirname(target), { recursive: true })
       if (entry.type === 'symlink') await symlink(entry.linkname ?? '', target)

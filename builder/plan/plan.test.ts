@@ -51,6 +51,14 @@ describe('settings', () => {
     })
   })
 
+  test('a start command that calls pnpm or Yarn gets the one of the build, ahead of any other', async () => {
+    const { plan } = await planOf('express-yarn-classic', { startCommand: 'yarn start' })
+    expect(plan.packageManagerAtStart).toBe(true)
+    expect(plan.start.argv[2]).toMatch(/^export PATH="\$PWD\/\.switchyard\/package-manager\/\.bin:\$PATH"; .*exec yarn start$/)
+    expect((await planOf('express-yarn-classic', { startCommand: 'node yarn.js' })).plan.packageManagerAtStart).toBeUndefined()
+    expect((await planOf('express-yarn-classic', { startCommand: 'npm start' })).plan.packageManagerAtStart).toBeUndefined()
+  })
+
   test('an empty command means none', async () => {
     expect((await planOf('vite-pnpm', { installCommand: '', buildCommand: ' ' })).plan.commands).toEqual([])
   })

@@ -32,11 +32,24 @@ export function withExec(command: string): string {
   return last < 0 ? plain : `${head.trim()} && ${plain}`
 }
 
+/** Where the pnpm or Yarn of the build lies in an artifact whose start command calls it. */
+export const packageManagerPath = '.switchyard/package-manager'
+
+/** Whether a start calls pnpm or Yarn by name. */
+export function callsPackageManager({ before, command }: NodeStart): boolean {
+  return [...before, command ?? ''].some((text) => /(?:^|[\s;&|(])(?:pnpm|pnpx|yarn|yarnpkg)(?=$|[\s;&|)])/.test(text))
+}
+
 /**
- * Start command of a server in an artifact with the app at `appDirectory` and, in a workspace, shared binaries above it. `preload`: a file of
- * the artifact that every Node process loads first.
+ * How a server starts inside an artifact that holds the app at `appDirectory` and, in a workspace, shared binaries above it. `preload` is
+ * a file of the artifact that every Node of it loads first. `brings`: the artifact holds its package manager.
  */
-export function nodeStart(start: NodeStart, appDirectory: string, workspaceRoot: string, preload: string | null = null): StartSpec {
+export function nodeStart(
+  start: NodeStart,
+  appDirectory: string,
+  workspaceRoot: string,
+  { preload = null, brings = false }: { preload?: string | null; brings?: boolean } = {},
+): StartSpec {
   const goThere = appDirectory === '' ? '' : `cd ${shellWord(appDirectory)} && `
   if (start.command === null) {
     const entry = start.entry ?? 'server.js'
@@ -47,8 +60,9 @@ export function nodeStart(start: NodeStart, appDirectory: string, workspaceRoot:
   const before = start.before.map((hook) => `( ${hook}\n) && `).join('')
   const shared = workspaceRoot === '' ? '' : `$PWD/${workspaceRoot}/node_modules/.bin:`
   const loaded = preload === null ? '' : `export NODE_OPTIONS="--require=$PWD/${preload} $NODE_OPTIONS"; `
+  const manager = brings ? `export PATH="$PWD/${packageManagerPath}/.bin:$PATH"; ` : ''
   return {
-    argv: ['sh', '-c', `${loaded}${goThere}export PATH="$PWD/node_modules/.bin:${shared}$PATH"; ${before}${withExec(start.command)}`],
+    argv: ['sh', '-c', `${loaded}${manager}${goThere}export PATH="$PWD/node_modules/.bin:${shared}$PATH"; ${before}${withExec(start.command)}`],
     env: start.env,
   }
 }

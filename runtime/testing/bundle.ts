@@ -27,5 +27,6 @@ export async function testBundle(storage: BlobStore, extra: BundleEntry[] = []):
     port: 3000,
     healthCheckPath: '/',
     nodeVersion: null,
+    packageManager: null,
   }
 }

@@ -51,6 +51,7 @@ export async function buildTestImage(socket: string, tag: string): Promise<Artif
     port: 3000,
     healthCheckPath: '/',
     nodeVersion: null,
+    packageManager: null,
   }
 }
 

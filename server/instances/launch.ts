@@ -15,7 +15,7 @@ export const releaseConfig = (release: Pick<Release, 'config'>): ReleaseConfig =
 
 type ArtifactRow = { kind: string; digest: string; sizeBytes: bigint; framework: string; metadata: unknown }
 export function artifactOf(row: ArtifactRow): Artifact {
-  const metadata = row.metadata as Pick<Artifact, 'start' | 'port' | 'healthCheckPath' | 'nodeVersion'>
+  const metadata = row.metadata as Pick<Artifact, 'start' | 'port' | 'healthCheckPath' | 'nodeVersion' | 'packageManager'>
   return {
     kind: row.kind as Artifact['kind'],
     digest: row.digest,
@@ -25,6 +25,7 @@ export function artifactOf(row: ArtifactRow): Artifact {
     port: metadata.port,
     healthCheckPath: metadata.healthCheckPath,
     nodeVersion: metadata.nodeVersion ?? null,
+    packageManager: metadata.packageManager ?? null,
   }
 }
 
