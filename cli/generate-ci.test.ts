@@ -1,10 +1,9 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
-import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { pathToFileURL } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { build } from 'esbuild'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { parse } from 'yaml'
@@ -71,7 +70,7 @@ it('the workflow is valid by GitHub’s own parser and gives each job the least 
   expect(jobs.preview.if).toContain('github.event.pull_request.head.repo.full_name == github.repository')
 })
 
-const gitlabRunner = createRequire(import.meta.url).resolve('gitlab-ci-local')
+const gitlabRunner = fileURLToPath(import.meta.resolve('gitlab-ci-local'))
 
 /** Jobs that GitLab would run; the runner checks the file by GitLab's published schema first. */
 async function gitlabJobs(variables: Record<string, string>): Promise<string[] | string> {
