@@ -1,4 +1,6 @@
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
@@ -65,6 +67,28 @@ it('without --json the only line on stdout is the address', async () => {
   expect(run.stdout).toBe(`http://plain.localhost:${platform.edgePort}\n`)
   expect(run.stderr).toContain('Live:')
   expect(run.stderr).not.toContain('\u001b')
+})
+
+it('deploy --pull-request goes live at the preview, not at production, and comments that address', async () => {
+  const comments: string[] = []
+  const host = createServer(async (request, response) => {
+    let body = ''
+    for await (const chunk of request) body += chunk
+    if (request.method === 'POST') comments.push(JSON.parse(body).body)
+    response.writeHead(200).end('[]')
+  })
+  await new Promise<void>((resolve) => host.listen(0, '127.0.0.1', resolve))
+  const ci = { GITLAB_CI: 'true', GITLAB_TOKEN: 't', CI_PROJECT_ID: '1', CI_API_V4_URL: `http://127.0.0.1:${(host.address() as AddressInfo).port}` }
+  try {
+    const argv = ['deploy', await app('reviewed'), '--project', 'reviewed', '--pull-request', '7', '--branch', 'login', '--comment']
+    const run = await runCli(target, argv, { env: ci })
+    expect(run.stdout, run.stderr).toBe(`http://reviewed-pr-7.localhost:${platform.edgePort}\n`)
+    expect((await platform.visit('reviewed-pr-7.localhost')).body).toContain('Just a page')
+    expect((await platform.visit('reviewed.localhost')).status).not.toBe(200)
+    expect(comments).toEqual([expect.stringContaining(`http://reviewed-pr-7.localhost:${platform.edgePort}\n`)])
+  } finally {
+    host.close()
+  }
 })
 
 it('a failing build ends with 1, says the step, what still serves and what to do, and leaves traffic alone', async () => {

@@ -27,10 +27,14 @@ const environment = (target: CliTarget) => ({
 })
 
 /** Runs `bin/switchyard` as a user would, to its end. */
-export async function runCli(target: CliTarget, args: string[], options: { cwd?: string; input?: string } = {}): Promise<CliRun> {
+export async function runCli(
+  target: CliTarget,
+  args: string[],
+  options: { cwd?: string; input?: string; env?: Record<string, string> } = {},
+): Promise<CliRun> {
   const { code, stdout, stderr } = await exec([`${root}/bin/switchyard`, ...args], {
     cwd: options.cwd ?? root,
-    env: environment(target),
+    env: { ...environment(target), ...options.env },
     deadlineMs: 300_000,
     ...(options.input === undefined ? {} : { input: options.input }),
   })
