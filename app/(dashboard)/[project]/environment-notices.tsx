@@ -29,7 +29,7 @@ function Paused({ environment, reason, at }: { environment: EnvironmentView; rea
         </ActionButton>
       }
     >
-      {reason} Pushes are recorded and not deployed. <RelativeTime value={at} />
+      Paused <RelativeTime value={at} />. {reason} Pushes are recorded and not deployed.
     </Notice>
   )
 }

@@ -12,7 +12,7 @@ import { Notice } from '@/app/components/ui/notice'
 import { Skeleton } from '@/app/components/ui/skeleton'
 import { useDeploy } from '@/app/components/use-deploy'
 import { wireErrorOf } from '@/app/lib/errors'
-import { deploymentTitle, hostOf } from '@/app/lib/format'
+import { deploymentTitle, environmentName, hostOf } from '@/app/lib/format'
 import { useTRPC } from '@/app/lib/trpc'
 import type { DeploymentComparison } from '@/shared/comparison'
 import type { DeploymentSummary } from '@/shared/views'
@@ -64,7 +64,8 @@ function Plan({ kind, comparison }: { kind: ReleaseKind; comparison: DeploymentC
   return (
     <>
       <p>
-        In <span className="font-medium">{environment.name}</span>, at <span className="wrap-anywhere font-medium">{hostOf(environment.url)}</span>:
+        In <span className="font-medium">{environmentName(environment.name)}</span>, at{' '}
+        <span className="wrap-anywhere font-medium">{hostOf(environment.url)}</span>:
       </p>
       <div className="grid grid-cols-1 gap-2 sm:grid-cols-2">
         <Version label="Live now" deployment={from?.deployment ?? null} />
@@ -79,7 +80,7 @@ function Plan({ kind, comparison }: { kind: ReleaseKind; comparison: DeploymentC
         />
       ) : null}
       {kind === 'rollback' ? (
-        <Notice icon={PauseCircle} title={`Automatic deploys of ${environment.name} pause`}>
+        <Notice icon={PauseCircle} title={`Automatic deploys of ${environmentName(environment.name)} pause`}>
           Pushes are not deployed until somebody resumes them.
         </Notice>
       ) : null}
@@ -110,20 +111,20 @@ function Frozen({ comparison }: { comparison: DeploymentComparison }) {
   if (differing.length === 0)
     return (
       <Notice icon={Snowflake} tone="info" title="The build contains variables">
-        {names}: {environment.name} has the same values.
+        {names}: {environmentName(environment.name)} has the same values.
       </Notice>
     )
   return (
     <Notice
       icon={Snowflake}
-      title={`The build contains variables of ${to.deployment.environment}`}
+      title={`The build contains variables of ${environmentName(to.deployment.environment)}`}
       actions={
         <Button size="sm" pending={pending} onClick={deploy}>
-          <Hammer /> Rebuild for {environment.name} instead
+          <Hammer /> Rebuild for {environmentName(environment.name)} instead
         </Button>
       }
     >
-      {names}: written into the files when they were built. {environment.name} has other values, which a promotion cannot bring in.
+      {names}: written into the files when they were built. {environmentName(environment.name)} has other values, which a promotion cannot bring in.
     </Notice>
   )
 }
@@ -138,7 +139,7 @@ function TargetField({ targets, value, onValue }: { targets: { id: string; name:
     <SelectField label="Environment" value={value} onChange={(event) => onValue(event.target.value)}>
       {targets.map(({ id, name }) => (
         <option key={id} value={id}>
-          {name}
+          {environmentName(name)}
         </option>
       ))}
     </SelectField>

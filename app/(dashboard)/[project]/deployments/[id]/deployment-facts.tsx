@@ -38,7 +38,7 @@ export function DeploymentFacts({ deployment }: { deployment: DeploymentView }) 
         </Fact>
         <Fact term="Started from">{origins[deployment.triggeredBy]}</Fact>
         {deployment.repeats ? (
-          <Fact term="Repeats">
+          <Fact term={deployment.kind === 'build' ? 'Repeats' : 'Artifact of'}>
             <PageLink href={paths.deployment(deployment.projectSlug, deployment.repeats)} className="font-mono text-xs hover:text-accent-text">
               {deployment.repeats}
             </PageLink>

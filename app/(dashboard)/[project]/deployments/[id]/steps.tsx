@@ -18,6 +18,8 @@ const nice: Record<string, string> = {
   cutover: 'Switch traffic',
   drain: 'Drain old version',
   stop: 'Stop old version',
+  keep: 'Keep old version warm',
+  wake: 'Wake instances',
 }
 const stepLabel = (name: string): string => nice[name] ?? name.charAt(0).toUpperCase() + name.slice(1).replaceAll(/[-_]/g, ' ')
 

@@ -17,7 +17,7 @@ import { RelativeTime, Remaining } from '@/app/components/ui/time'
 import { wireErrorOf } from '@/app/lib/errors'
 import { formatDuration } from '@/app/lib/format'
 import { pageSize } from '@/app/lib/pages'
-import { useTRPC } from '@/app/lib/trpc'
+import { useTRPC, useTRPCClient } from '@/app/lib/trpc'
 import type { ProjectView } from '@/shared/views'
 import { type DeliveryView, deliveryStates } from '@/shared/webhooks'
 import { useWebhooksChanged } from './use-webhooks-changed'
@@ -137,12 +137,16 @@ function DeliveryRow({ delivery }: { delivery: DeliveryView }) {
 export function OutgoingDeliveries({ project }: { project: ProjectView }) {
   const trpc = useTRPC()
   const [state, setState] = useState<DeliveryView['state'] | ''>('')
-  const list = useInfiniteQuery(
-    trpc.webhooks.deliveries.infiniteQueryOptions(
-      { projectId: project.id, limit: pageSize, ...(state ? { state } : {}) },
-      { getNextPageParam: (page) => page.nextCursor, placeholderData: keepPreviousData },
-    ),
-  )
+  const client = useTRPCClient()
+  const filter = { projectId: project.id, limit: pageSize, ...(state ? { state } : {}) }
+  // Not `infiniteQueryOptions`: it sends a field `direction` of its own, and this list has one with another meaning.
+  const list = useInfiniteQuery({
+    queryKey: [...trpc.webhooks.deliveries.queryKey(filter), 'pages'],
+    queryFn: ({ pageParam, signal }) => client.webhooks.deliveries.query({ ...filter, ...(pageParam ? { cursor: pageParam } : {}) }, { signal }),
+    initialPageParam: null as string | null,
+    getNextPageParam: (page) => page.nextCursor,
+    placeholderData: keepPreviousData,
+  })
   const items = list.data?.pages.flatMap((page) => page.items) ?? []
   return (
     <div>

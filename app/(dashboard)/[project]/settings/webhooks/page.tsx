@@ -1,6 +1,5 @@
 import type { Metadata } from 'next'
-import { pageSize } from '@/app/lib/pages'
-import { HydrateClient, loadProject, prefetch, prefetchPages, trpc } from '@/app/lib/trpc-server'
+import { HydrateClient, loadProject, prefetch, trpc } from '@/app/lib/trpc-server'
 import { Webhooks } from './webhooks'
 
 export const metadata: Metadata = { title: 'Webhooks' }
@@ -9,9 +8,6 @@ export default async function WebhooksPage({ params }: { params: Promise<{ proje
   const project = await loadProject((await params).project)
   if (!project) return null
   await prefetch(trpc.forges.get.queryOptions({ project: project.id }))
-  await prefetchPages(
-    trpc.webhooks.deliveries.infiniteQueryOptions({ projectId: project.id, limit: pageSize }, { getNextPageParam: (page) => page.nextCursor }),
-  )
   return (
     <HydrateClient>
       <Webhooks />

@@ -14,7 +14,7 @@ import { PageLink } from '@/app/components/ui/page-link'
 import { Skeleton } from '@/app/components/ui/skeleton'
 import { RelativeTime } from '@/app/components/ui/time'
 import { wireErrorOf } from '@/app/lib/errors'
-import { commitsUrl, deploymentTitle, shortSha } from '@/app/lib/format'
+import { commitsUrl, deploymentTitle, environmentName, shortSha } from '@/app/lib/format'
 import { paths } from '@/app/lib/paths'
 import { useTRPC } from '@/app/lib/trpc'
 import type { DeploymentSummary } from '@/shared/views'
@@ -37,7 +37,7 @@ function VersionCard({ label, deployment }: { label: string; deployment: Deploym
           </PageLink>
           <DeploymentSource deployment={deployment} className="max-w-full" />
           <p className="mt-1 text-faint text-sm">
-            {deployment.environment} · <RelativeTime value={deployment.createdAt} />
+            {environmentName(deployment.environment)} · <RelativeTime value={deployment.createdAt} />
             {deployment.commitAuthor ? ` · ${deployment.commitAuthor}` : ''}
           </p>
         </>
