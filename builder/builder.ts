@@ -89,6 +89,16 @@ export interface Builder {
     settings: BuildSettings,
     signal?: AbortSignal,
   ): Promise<{ report: DetectionReport; plan: BuildPlan; commit: SourceTree['commit'] }>
+  /**
+   * Head of a branch of a project's repository as it is now; of its default branch for null. null: there is no such branch.
+   * @throws AppError ERR_SOURCE when the repository does not answer
+   */
+  readHead(
+    projectId: string,
+    source: Extract<SourceSpec, { kind: 'git' }>,
+    branch: string | null,
+    signal: AbortSignal,
+  ): Promise<{ sha: string; branch: string | null } | null>
   build(request: BuildRequest, events: BuildEvents, signal: AbortSignal): Promise<BuildOutcome>
   artifactExists(artifact: Artifact): Promise<boolean>
   /** Streams the artifact's files as a zip. */

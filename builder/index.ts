@@ -23,6 +23,7 @@ import { makePlan } from './plan'
 import { type BuilderParts, buildFiles, knownHostsFile, mirrorDirectory, runBuild } from './run-build'
 import { defaultSourceLimits, fetchSource } from './source'
 import { holdMirror } from './source/mirror-turns'
+import { readRemoteHead } from './source/remote-head'
 
 export type { BuildEvents, Builder, BuildOutcome, BuildRequest, BuildStep, SourceSpec } from './builder'
 export type { BuilderOptions, HostEnv } from './options'
@@ -62,6 +63,8 @@ export async function createBuilder(options: BuilderOptions): Promise<ManagedBui
   const hold = (directory: string) => (directory.startsWith(projects) ? parts.workspaces.hold(directory) : holdMirror(directory))
   return {
     inspect: (source, settings, signal) => inspectSource(parts, source, settings, signal),
+    readHead: (projectId, source, branch, signal) =>
+      readRemoteHead(source, branch, { knownHostsFile: knownHostsFile(options.home, projectId), signal }),
     build: (request, events, signal) => runBuild(parts, request, events, signal),
     artifactExists: parts.artifactExists,
     download: (artifact) => downloadArtifact(parts, artifact),

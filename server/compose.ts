@@ -36,6 +36,8 @@ import { startExpiry } from './environments/expiry'
 import { createShareLinks } from './environments/share-links'
 import { accessChanges, type ChangeBus, createChangeBus, isForDashboards } from './events/bus'
 import { createForgeConnections } from './forges/connections'
+import { createGitEvents, queuePendingGitEvents, runGitEvents } from './git-events'
+import { gitEventDeps } from './git-events/compose'
 import { writeInstallationId } from './home'
 import { withHomeLock } from './home-lock'
 import { createIdempotency } from './idempotency/idempotency'
@@ -87,6 +89,8 @@ const healConcurrency = 64
 const pruneConcurrency = 2
 /** Concurrent switches. Most of their time is a wait for a health check. */
 const releaseConcurrency = 32
+/** Concurrent projects whose Git events are decided: most wait for a repository. */
+const gitEventConcurrency = 8
 const poolSize = 20
 
 /** Shared dependencies from which all parts are built. */
@@ -117,7 +121,6 @@ export async function compose(env: ServerEnv, roles: Set<Role>, logger: Logger):
   // Lock: two processes that start at the same time would both generate the secrets of a new home.
   const base = await withHomeLock(env.home, 'boot', () => foundation(env, roles, logger))
   const { prisma } = base.database
-  const dashboardUrl = dashboardUrlOf(env)
   const hub = roles.has('worker')
     ? new LinkHub({ socketPath: path.join(env.home, 'run', 'edge.sock'), expectedWorkers: env.edgeWorkers, log: logger })
     : null
@@ -130,7 +133,7 @@ export async function compose(env: ServerEnv, roles: Set<Role>, logger: Logger):
     prisma,
     sink,
     baseDomain: env.baseDomain,
-    dashboardUrl,
+    dashboardUrl: dashboardUrlOf(env),
     contents: base.contents,
     ownHosts: base.ownHosts,
     outsideHosts: env.rewriteHosts,
@@ -293,14 +296,22 @@ async function startWorkerRole(
     bus,
     owner,
     logger,
-    concurrency: { build: env.deployConcurrency, release: releaseConcurrency, heal: healConcurrency, prune: pruneConcurrency },
+    concurrency: {
+      build: env.deployConcurrency,
+      release: releaseConcurrency,
+      heal: healConcurrency,
+      prune: pruneConcurrency,
+      'git-events': gitEventConcurrency,
+    },
     handlers: {
       build: ({ deploymentId }, job) => runBuild({ ...shared, builder, owner, maxAttempts: jobCatalogue.build.maxAttempts }, deploymentId, job),
       release: ({ deploymentId }, job) => runRelease({ ...shared, builder, owner, maxAttempts: jobCatalogue.release.maxAttempts }, deploymentId, job),
       heal: ({ environmentId }, job) => healEnvironment(monitorDeps, environmentId, job.signal),
       prune: ({ projectId }) => pruneArtifacts({ prisma, builder, contents, runtime, logger }, projectId),
+      'git-events': ({ projectId }, job) => runGitEvents(gitDeps(base, routes), projectId, job),
     },
   })
+  await queuePendingGitEvents(pool)
   const monitor = startMonitor(monitorDeps)
   const retention = startRetention({ pool, logger })
   const expiry = startExpiry({ prisma, bus, logger })
@@ -334,6 +345,9 @@ async function startWorkerRole(
   }
 }
 
+const gitDeps = (base: Foundation, routes: RoutePublisher) =>
+  gitEventDeps({ ...base, ...base.database, dashboardUrl: dashboardUrlOf(base.env), routesChanged: () => syncSoon(base, routes) })
+
 async function stopApps(runtime: Runtime): Promise<void> {
   const running = await runtime.list()
   await Promise.all(running.map((instance) => runtime.stop(instance.owner.instanceId, 10_000)))
@@ -362,6 +376,7 @@ function createPlatform(
       version,
       cliPackage: fileURLToPath(new URL('../dist/cli.tgz', import.meta.url)),
       authSecret: base.authSecret,
+      webhookBytes: env.webhookBytes,
     },
     accounts: createAccounts({ prisma, secrets }),
     projects: routedProjects(base, routes),
@@ -382,6 +397,7 @@ function createPlatform(
     webhooks: createWebhooks({ prisma, secrets, settings: env.webhooks }),
     forges: createForgeConnections({ prisma, secrets }),
     deployments: createDeployments({ prisma, bus, storage, builder, disk: base.disk, edge, secrets }),
+    gitEvents: createGitEvents(gitDeps(base, routes)),
     instances: createInstances({ prisma, runtime, bus }),
     traffic: createTraffic({ prisma, pool: base.database.pool, bus, edge: routers }),
     apiKeys: createApiKeys({ prisma, secrets }),

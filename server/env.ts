@@ -44,6 +44,8 @@ export interface ServerEnv {
   logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent'
   /** Rate limits of the API. */
   requestLimits: RequestLimitSettings
+  /** Largest body of a webhook of a Git host, in bytes. */
+  webhookBytes: number
   /** Hours to keep responses to requests with an Idempotency-Key. */
   idempotencyHours: number
   /** NATS servers that get every event; null: none. */
@@ -142,6 +144,9 @@ const settings = z
     SWITCHYARD_HANG_SECONDS: z.coerce.number().int().min(0).max(86_400).default(30),
     SWITCHYARD_API_REQUESTS_PER_MINUTE: requestsPerMinute(3000),
     SWITCHYARD_API_REFUSALS_PER_MINUTE: requestsPerMinute(300),
+    SWITCHYARD_WEBHOOKS_PER_MINUTE: requestsPerMinute(6000),
+    SWITCHYARD_DEPLOY_HOOKS_PER_MINUTE: requestsPerMinute(30),
+    SWITCHYARD_WEBHOOK_MAX_MB: z.coerce.number().min(0.01).max(24).default(5),
     SWITCHYARD_IDEMPOTENCY_HOURS: z.coerce.number().int().min(1).max(8_760).default(24),
     NATS_URL: natsUrls.optional(),
     SWITCHYARD_WEBHOOK_CONCURRENCY: z.coerce.number().int().min(1).max(256).default(16),
@@ -256,7 +261,13 @@ export function readServerEnv(source: Record<string, string | undefined> = proce
     startConcurrency: env.START_CONCURRENCY,
     hangSeconds: env.SWITCHYARD_HANG_SECONDS,
     logLevel: env.LOG_LEVEL,
-    requestLimits: { perCaller: env.SWITCHYARD_API_REQUESTS_PER_MINUTE, refusedPerAddress: env.SWITCHYARD_API_REFUSALS_PER_MINUTE },
+    requestLimits: {
+      perCaller: env.SWITCHYARD_API_REQUESTS_PER_MINUTE,
+      refusedPerAddress: env.SWITCHYARD_API_REFUSALS_PER_MINUTE,
+      perWebhook: env.SWITCHYARD_WEBHOOKS_PER_MINUTE,
+      perDeployHook: env.SWITCHYARD_DEPLOY_HOOKS_PER_MINUTE,
+    },
+    webhookBytes: Math.floor(env.SWITCHYARD_WEBHOOK_MAX_MB * 1024 * 1024),
     idempotencyHours: env.SWITCHYARD_IDEMPOTENCY_HOURS,
     natsUrl: env.NATS_URL ?? null,
     webhooks: { concurrency: env.SWITCHYARD_WEBHOOK_CONCURRENCY, deadlineSeconds: env.SWITCHYARD_WEBHOOK_SECONDS },

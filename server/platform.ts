@@ -11,6 +11,7 @@ import type { Environments } from './environments/environments'
 import type { ShareLinks } from './environments/share-links'
 import type { ChangeBus, DashboardChange } from './events/bus'
 import type { ForgeConnections } from './forges/connections'
+import type { GitEvents } from './git-events'
 import type { Idempotency } from './idempotency/idempotency'
 import type { Instances } from './instances'
 import type { Projects } from './projects/projects'
@@ -42,6 +43,8 @@ export interface Platform {
     /** Path of the CLI's npm package (`cli.tgz`), built together with the platform. */
     cliPackage: string
     authSecret: string
+    /** Largest body of a webhook, in bytes. */
+    webhookBytes: number
   }
   accounts: Accounts
   projects: Projects
@@ -56,6 +59,7 @@ export interface Platform {
   webhooks: Webhooks
   forges: ForgeConnections
   deployments: Deployments
+  gitEvents: GitEvents
   instances: Instances
   traffic: Traffic
   apiKeys: ApiKeys

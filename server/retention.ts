@@ -12,6 +12,7 @@ const kept = [
   { table: 'WebhookDelivery', column: 'createdAt', days: 30 },
   { table: 'ForgeReport', column: 'createdAt', days: 30 },
   { table: 'NatsMessage', column: 'createdAt', days: 30 },
+  { table: 'GitDelivery', column: 'receivedAt', days: 30 },
   { table: 'Session', column: 'expiresAt', days: 30 },
   { table: 'KeyedAnswer', column: 'expiresAt', days: 0 },
   { table: 'ShareLink', column: 'expiresAt', days: 0 },

@@ -7,7 +7,7 @@ import { useResumedSubscription } from '@/app/lib/use-subscription'
 /** Changes within this time cause a single refetch. */
 const burstMs = 120
 /** Kinds of changes that do not affect the view of a project. */
-const besideProjects = new Set(['variable', 'domain'])
+const besideProjects = new Set(['variable', 'domain', 'git-delivery'])
 /** Show the notice only when the connection is lost for longer than this. */
 const announceAfterMs = 2500
 
@@ -43,6 +43,7 @@ export function LiveUpdates() {
         // A change of a certificate is announced as a change of its domain.
         void queryClient.invalidateQueries({ queryKey: trpc.certificates.pathKey() })
       }
+      if (changed.has('git-delivery')) void queryClient.invalidateQueries({ queryKey: trpc.gitEvents.pathKey() })
       if (changed.has('variable')) void queryClient.invalidateQueries({ queryKey: trpc.variables.pathKey() })
     }, burstMs)
   }
@@ -53,7 +54,7 @@ export function LiveUpdates() {
       onStarted: () => {
         handlers.onStarted()
         // Changes during the lost connection were missed: refetch everything.
-        if (opened.current++ > 0) refetchSoon(['project', 'deployment', 'instance', 'variable', 'domain'])
+        if (opened.current++ > 0) refetchSoon(['project', 'deployment', 'instance', 'variable', 'domain', 'git-delivery'])
       },
       onData: (event) => {
         handlers.onData()

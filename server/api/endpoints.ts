@@ -7,6 +7,7 @@ import { environmentEndpoints } from '../environments/endpoints'
 import { shareLinkEndpoints } from '../environments/share-link-endpoints'
 import { watchChanges } from '../events/endpoints'
 import { forgeEndpoints } from '../forges/endpoints'
+import { gitEventEndpoints } from '../git-events/endpoints'
 import { instanceEndpoints } from '../instances/endpoints'
 import { projectEndpoints } from '../projects/endpoints'
 import { variableEndpoints } from '../projects/variable-endpoints'
@@ -31,6 +32,7 @@ export const endpoints = {
   webhooks: webhookEndpoints,
   forges: forgeEndpoints,
   deployments: deploymentEndpoints,
+  gitEvents: gitEventEndpoints,
   instances: instanceEndpoints,
   traffic: trafficEndpoints,
   apiKeys: apiKeyEndpoints,

@@ -8,6 +8,7 @@ import { defaultHealthCheck, defaultInstanceLimits } from '@/shared/release'
 import { projectInput } from '@/shared/views'
 import { webhookInput } from '@/shared/webhooks'
 import { createTestApi, type TestApi } from '@/test/support/api'
+import type { Actor } from '../actor'
 import { type Action, can } from '../teams/policy'
 import type { Endpoint } from './endpoint'
 import { endpoints } from './endpoints'
@@ -40,6 +41,9 @@ interface Fixture {
   webhookId: string
   deliveryId: string
   link: string
+  /** Waits for approval. */
+  gitDeliveryId: string
+  deployHookId: string
 }
 const names = [
   'project',
@@ -54,6 +58,8 @@ const names = [
   'webhookId',
   'deliveryId',
   'link',
+  'gitDeliveryId',
+  'deployHookId',
 ] as const
 type Extra = { uploadedId: string; slug: string }
 
@@ -225,8 +231,33 @@ async function fixture(): Promise<Fixture & Extra> {
   await prisma.webhookDelivery.create({
     data: { id: deliveryId, ...base, webhookId: hook.id, messageId: newId(), kind: 'deployment.ready', body: '{}', state: 'failed' },
   })
-  const ids = { certificateId, uploadedId, dnsProviderId: provider.id, webhookId: hook.id, deliveryId, link }
+  const { id: deployHookId } = await api.platform.gitEvents.createDeployHook(owner, { project: projectId, name: 'cms', environment: 'production' })
+  const gitDeliveryId = await addGitDelivery(owner, base)
+  const ids = { certificateId, uploadedId, dnsProviderId: provider.id, webhookId: hook.id, deliveryId, link, gitDeliveryId, deployHookId }
   return { project: slug, projectId, slug, environment: environmentId, deploymentId, instanceId, apiKeyId: created.id, domain, ...ids }
+}
+
+/** A push that waits for approval. */
+async function addGitDelivery(owner: Actor, base: { teamId: string; projectId: string }): Promise<string> {
+  await api.platform.gitEvents.hook(owner, base.projectId)
+  const { id: hookId } = await api.database.prisma.gitHook.findUniqueOrThrow({ where: { projectId: base.projectId } })
+  const content = {
+    kind: 'push',
+    repository: 'a/b',
+    branch: 'main',
+    before: null,
+    after: null,
+    forced: false,
+    message: null,
+    author: null,
+    files: null,
+    defaultBranch: null,
+  }
+  const id = newId()
+  await api.database.prisma.gitDelivery.create({
+    data: { ...base, id, hookId, provider: 'github', deliveryId: id, event: 'push', content, subject: 'branch:main', decision: 'waiting' },
+  })
+  return id
 }
 
 /** A whole event that is neither the greeting nor a comment. */

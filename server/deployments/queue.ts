@@ -95,7 +95,10 @@ export async function queueGitDeployment(
   const result = await db.$transaction(async (tx) => {
     refuseClosed(await holdEnvironment(tx, environmentId))
     const newest = await tx.deployment.findFirst({ where: { environmentId, branch, kind: 'BUILD' }, orderBy: { createdAt: 'desc' } })
-    const isCurrent = newest?.commitSha === commitSha && (newest.status === 'ACTIVE' || runningDeploymentStatuses.includes(newest.status))
+    const hasBegun = newest?.status === 'ACTIVE' || (newest?.startedAt ?? null) !== null
+    // A deploy hook is used when something outside of the repository has changed: a build that has begun may have read what was before.
+    const isUsable = push.triggeredBy === 'git' || !hasBegun
+    const isCurrent = newest?.commitSha === commitSha && isUsable && (newest.status === 'ACTIVE' || runningDeploymentStatuses.includes(newest.status))
     if (newest && isCurrent) return { deploymentId: newest.id, replaced: [], isNew: false }
     const waiting = await tx.deployment.findMany({
       where: { environmentId, branch, status: 'PENDING', startedAt: null, triggeredBy: { in: ['GIT', 'HOOK'] } },

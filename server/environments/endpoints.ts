@@ -70,6 +70,10 @@ export const environmentEndpoints = {
     summary: 'Let the code of a request from a fork run in its preview',
     input: environmentPath,
     output: environmentView,
-    run: ({ platform, actor, input }) => platform.environments.approve(actor, input.environment),
+    async run({ platform, actor, input }) {
+      const environment = await platform.environments.approve(actor, input.environment)
+      await platform.gitEvents.approvePreview(actor, environment.id)
+      return environment
+    },
   }),
 }

@@ -8,6 +8,7 @@ export interface Change {
     | 'project'
     | 'deployment'
     | 'instance'
+    | 'git-delivery'
     | 'variable'
     | 'domain'
     | 'log'

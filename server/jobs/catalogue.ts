@@ -8,6 +8,8 @@ export const jobCatalogue = {
   release: { payload: z.object({ deploymentId: z.string() }), maxAttempts: 3 },
   /** Starts the environment's live release if no instance of it runs. */
   heal: { payload: z.object({ environmentId: z.string() }), maxAttempts: 5 },
+  /** Decides about the pending events of Git hosts. What is never decided is taken up at the next event or start. */
+  'git-events': { payload: z.object({ projectId: z.string() }), maxAttempts: 10 },
   /** Removes a project's old artifacts that no rollback can use. */
   prune: { payload: z.object({ projectId: z.string() }), maxAttempts: 2 },
 } as const

@@ -59,7 +59,7 @@ test('while every slot of builds is taken, a crashed app is started again and ol
     bus,
     owner: 'm:1',
     logger,
-    concurrency: { build: 2, release: 2, heal: 2, prune: 1 },
+    concurrency: { build: 2, release: 2, heal: 2, prune: 1, 'git-events': 1 },
     handlers: {
       release: async () => {},
       build: async () => {
@@ -68,6 +68,7 @@ test('while every slot of builds is taken, a crashed app is started again and ol
       },
       heal: async ({ environmentId }) => void done.push(environmentId),
       prune: async ({ projectId }) => void done.push(projectId),
+      'git-events': async ({ projectId }) => void done.push(projectId),
     },
   })
   try {

@@ -32,7 +32,7 @@ function idleWorker(dueMs: () => number | null = () => null) {
     bus: bus as never,
     owner: 'm:1',
     logger: pino({ level: 'silent' }),
-    concurrency: { build: 1, release: 1, heal: 1, prune: 1 },
+    concurrency: { build: 1, release: 1, heal: 1, prune: 1, 'git-events': 1 },
     handlers: {} as never,
   })
   return {

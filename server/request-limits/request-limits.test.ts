@@ -5,7 +5,7 @@ const person = { kind: 'user', id: 'a' } as const
 
 it('a caller has the whole quota at once, then what refills, and is told when to come back', () => {
   let at = 0
-  const limits = createRequestLimits({ perCaller: 120, refusedPerAddress: 1 }, () => at)
+  const limits = createRequestLimits({ perCaller: 120, refusedPerAddress: 1, perWebhook: 0, perDeployHook: 0 }, () => at)
   expect(limits.countCaller(person)).toEqual({
     policy: 'caller',
     quota: 120,
@@ -26,7 +26,7 @@ it('a caller has the whole quota at once, then what refills, and is told when to
 })
 
 it('each key, person and address counts for itself; an address of IPv6 by its network', () => {
-  const limits = createRequestLimits({ perCaller: 1, refusedPerAddress: 1 }, () => 0)
+  const limits = createRequestLimits({ perCaller: 1, refusedPerAddress: 1, perWebhook: 0, perDeployHook: 0 }, () => 0)
   const waits = (key: { kind: 'user' | 'api-key'; id: string }) => (limits.countCaller(key)?.retryAfterSeconds ?? 0) > 0
   expect([waits(person), waits({ kind: 'api-key', id: 'a' }), waits({ kind: 'user', id: 'b' }), waits(person)]).toEqual([false, false, false, true])
   const refused = (address: string) => (limits.countRefused(address)?.retryAfterSeconds ?? 0) > 0
@@ -34,6 +34,6 @@ it('each key, person and address counts for itself; an address of IPv6 by its ne
 })
 
 it('0 means no limit', () => {
-  const limits = createRequestLimits({ perCaller: 0, refusedPerAddress: 0 })
+  const limits = createRequestLimits({ perCaller: 0, refusedPerAddress: 0, perWebhook: 0, perDeployHook: 0 })
   expect([limits.countCaller(person), limits.countRefused('::1')]).toEqual([null, null])
 })

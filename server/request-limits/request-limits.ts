@@ -12,11 +12,14 @@ export interface RequestLimitSettings {
   perCaller: number
   /** Requests per minute without a valid key or session from an address; 0: no limit. */
   refusedPerAddress: number
+  /** Deliveries a minute to one webhook, and uses a minute of one deploy hook; 0: no limit. */
+  perWebhook: number
+  perDeployHook: number
 }
 
 /** Remaining allowance after a request; see draft-ietf-httpapi-ratelimit-headers. */
 export interface Allowance {
-  policy: 'caller' | 'refused'
+  policy: 'caller' | 'refused' | 'webhook' | 'deploy-hook'
   quota: number
   windowSeconds: number
   remaining: number
@@ -31,6 +34,8 @@ export interface RequestLimits {
   countCaller(actor: Pick<Actor, 'kind' | 'id'>): Allowance | null
   /** Counts a request that had no valid key or session. null: no limit. */
   countRefused(address: string): Allowance | null
+  /** Counts a genuine delivery to a webhook, or the use of a deploy hook. null: no limit. */
+  countHook(kind: 'webhook' | 'deploy-hook', id: string): Allowance | null
 }
 
 interface Bucket {
@@ -68,5 +73,6 @@ export function createRequestLimits(settings: RequestLimitSettings, now: () => n
   return {
     countCaller: ({ kind, id }) => take('caller', settings.perCaller, `${kind} ${id}`),
     countRefused: (address) => take('refused', settings.refusedPerAddress, countedAddress(address)),
+    countHook: (kind, id) => take(kind, kind === 'webhook' ? settings.perWebhook : settings.perDeployHook, id),
   }
 }

@@ -93,6 +93,11 @@ test('a dump of the database alone opens nothing: no secret that was given or is
   const claim = await platform.idempotency.claim(owner, 'create-key-once', Uint8Array.from(randomBytes(32)))
   if (claim.state !== 'new') throw new Error('the key was used before')
   await claim.run.complete({ status: 201, headers: [], body: JSON.stringify({ key: canary('stored answer') }) })
+  const before = await platform.gitEvents.hook(owner, project.id)
+  const { secret } = await platform.gitEvents.rotateSecret(owner, { project: project.id, keepPreviousMinutes: 5 })
+  Object.assign(canaries, { 'git hook secret': secret, 'previous git hook secret': before.secret })
+  const deployHook = { project: project.id, name: 'cms', environment: 'production' }
+  canaries['deploy hook token'] = (await platform.gitEvents.createDeployHook(owner, deployHook)).url.split('/').at(-1) ?? ''
   const dump = await readDump(database.pool)
   // A new sealed column must get a test secret above.
   expect([...(await filledColumns(database.pool)), ...elsewhere].sort()).toEqual(await sealedColumns(database.pool))

@@ -20,6 +20,8 @@ import { createEnvironments } from '@/server/environments/environments'
 import { createShareLinks } from '@/server/environments/share-links'
 import { accessChanges, type ChangeBus, createChangeBus, isForDashboards } from '@/server/events/bus'
 import { createForgeConnections } from '@/server/forges/connections'
+import { createGitEvents } from '@/server/git-events'
+import { gitEventDeps } from '@/server/git-events/compose'
 import { createIdempotency } from '@/server/idempotency/idempotency'
 import { createInstances } from '@/server/instances'
 import { LinkMessages } from '@/server/link/link-messages'
@@ -73,7 +75,8 @@ export async function createTestApi(bootstrap: ServerEnv['bootstrap'] = null, op
   const home = await mkdtemp(path.join(tmpdir(), 'sy-api-'))
   const secrets = await openSecrets({ prisma, home })
   const boot = await firstBoot({ prisma, home, secrets, bootstrap, issueCode: true })
-  const bus = createChangeBus({ url: server.url, pool: database.pool, logger: pino({ level: 'silent' }) })
+  const logger = pino({ level: 'silent' })
+  const bus = createChangeBus({ url: server.url, pool: database.pool, logger })
   const edge = { scheme: 'http', port: 8080, baseDomain: 'localhost' } as const
   const builder = absent<Builder>('the builder')
   const tornDown: string[] = []
@@ -89,6 +92,7 @@ export async function createTestApi(bootstrap: ServerEnv['bootstrap'] = null, op
       version: 'test',
       cliPackage: '',
       authSecret: 'a secret of this test only',
+      webhookBytes: 5 * 1024 * 1024,
     },
     accounts: createAccounts({ prisma, secrets }),
     projects: createProjects({ prisma, bus, secrets, builder, edge, teardown: async (projectId) => void tornDown.push(projectId) }),
@@ -123,11 +127,14 @@ export async function createTestApi(bootstrap: ServerEnv['bootstrap'] = null, op
       edge,
       secrets,
     }),
+    gitEvents: createGitEvents(
+      gitEventDeps({ ...database, bus, secrets, builder, logger, dashboardUrl: 'http://localhost:3000', routesChanged: async () => {} }),
+    ),
     instances: createInstances({ prisma, runtime: absent<Runtime>('the runtime'), bus }),
     traffic: createTraffic({ prisma, pool: database.pool, bus, edge: null }),
     apiKeys: createApiKeys({ prisma, secrets }),
     idempotency: createIdempotency({ prisma, secrets, keepHours: 24 }),
-    requestLimits: createRequestLimits({ perCaller: 0, refusedPerAddress: 0 }),
+    requestLimits: createRequestLimits({ perCaller: 0, refusedPerAddress: 0, perWebhook: 0, perDeployHook: 0 }),
     team: createTeam({ prisma }),
     async *changes(actor, signal) {
       for await (const change of bus.listen((c) => c.teamId === actor.teamId, signal))

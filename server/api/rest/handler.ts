@@ -11,6 +11,7 @@ import { errorResponse, methodNotAllowed, newRequestId, reportUnexpected } from 
 import { refuseImpossibleText } from '../impossible-text'
 import { countCaller, countRefusal } from '../request-limit'
 import { authenticate, requireSameOrigin, signInRequired } from '../session'
+import { receiverOf } from '../webhooks'
 import { matchRoute, restBase } from './catalogue'
 import { answerOnce, type Content, mayBeKeyed, readIdempotencyKey } from './idempotency-key'
 import type { RestRoute, RouteInput } from './route'
@@ -22,6 +23,8 @@ const noFields = z.object({})
 
 /** Handles a request of REST v1: finds the route, authenticates, authorizes, validates, calls the use-case and presents its result. */
 export async function handleRest(request: Request): Promise<Response> {
+  const receiver = receiverOf(request)
+  if (receiver) return receiver(request)
   const requestId = newRequestId()
   const url = new URL(request.url)
   const extra = new Headers()

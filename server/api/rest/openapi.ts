@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { domainPage, domainView } from '@/shared/domains'
 import { errorStatus } from '@/shared/errors'
+import { gitProviders } from '@/shared/git-events'
 import { deploymentSummary, deploymentView, instanceView, meView, projectView, variableView, wireErrorSchema } from '@/shared/views'
 import { createdDeployment, deploymentList, uploadedSource } from '../../deployments/endpoints'
 import { instanceList } from '../../instances/endpoints'
@@ -54,6 +55,7 @@ export function openApiDocument(): Json {
     paths[route.path] ??= {}
     Object.assign(paths[route.path] as Json, { [route.method.toLowerCase()]: operation(route) })
   }
+  Object.assign(paths, receivers())
   return {
     openapi: '3.1.0',
     info: {
@@ -93,6 +95,28 @@ function operation(route: RestRoute): Json {
 }
 
 const descriptions = { 200: 'OK', 201: 'Created', 202: 'Accepted: it has begun, and goes on after this answer' } as const
+
+/** Addresses that take neither a key nor a session: see server/api/webhooks.ts. */
+function receivers(): Record<string, Json> {
+  const inPath = (name: string, schema: Json = { type: 'string' }): Json => ({ name, in: 'path', required: true, schema })
+  const failure = { description: `An error: ${errorCodes()}`, content: { 'application/json': { schema: { $ref: '#/components/schemas/Error' } } } }
+  const post = (operationId: string, summary: string, parts: Json, status: string, description: string): Json => ({
+    post: { operationId, summary, security: [], ...parts, responses: { [status]: { description }, default: failure } },
+  })
+  return {
+    '/webhooks/{provider}/{hookId}': post(
+      'receiveWebhook',
+      'Takes a delivery of a Git host, proved by the signature or token that the host sends. 202: recorded, decided afterwards; 200: decided already',
+      {
+        parameters: [inPath('provider', { type: 'string', enum: [...gitProviders] }), inPath('hookId')],
+        requestBody: { required: true, content: { 'application/json': {}, 'application/x-www-form-urlencoded': {} } },
+      },
+      '2XX',
+      'Recorded',
+    ),
+    '/hooks/{token}': post('useDeployHook', 'Deploys the head of the branch of a deploy hook', { parameters: [inPath('token')] }, '202', 'Queued'),
+  }
+}
 
 const keyParameter: Json = {
   name: 'Idempotency-Key',

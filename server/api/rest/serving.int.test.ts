@@ -132,7 +132,7 @@ it('what is asked again and has not changed is answered with 304', async () => {
 
 it('every answer says what is left of the allowance; beyond it 429 says when to come back, by REST and tRPC alike', async () => {
   const unlimited = api.platform.requestLimits
-  api.platform.requestLimits = createRequestLimits({ perCaller: 3, refusedPerAddress: 2 }, () => 0)
+  api.platform.requestLimits = createRequestLimits({ perCaller: 3, refusedPerAddress: 2, perWebhook: 0, perDeployHook: 0 }, () => 0)
   try {
     const first = await call('GET', '/projects')
     expect([first.headers.get('ratelimit-policy'), first.headers.get('ratelimit')]).toEqual(['"caller";q=3;w=60', '"caller";r=2;t=20'])

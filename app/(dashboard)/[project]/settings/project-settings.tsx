@@ -8,12 +8,14 @@ import { paths } from '@/app/lib/paths'
 import { useProject } from '../use-project'
 import { BuildCache } from './build-cache'
 import { DeleteProject } from './delete-project'
+import { DeployHooks } from './deploy-hooks'
+import { GitWebhook } from './git-webhook'
 import { PurgeCache } from './purge-cache'
 import { RuntimeSettingsForm } from './runtime-settings-form'
 import { RuntimeWeakness } from './runtime-weakness'
 import { SettingsForm } from './settings-form'
 
-/** Settings of a project: source, build, runtime, caches, deletion. */
+/** Settings of a project: source, build, runtime, Git events, caches, deletion. */
 export function ProjectSettings() {
   const project = useProject()
   return (
@@ -101,6 +103,8 @@ export function ProjectSettings() {
           />
           <RuntimeSettingsForm project={project} />
         </Permitted>
+        <GitWebhook project={project} />
+        <DeployHooks project={project} />
         <BuildCache project={project} />
         <PurgeCache project={project} />
         <DeleteProject project={project} />
