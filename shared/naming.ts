@@ -24,25 +24,8 @@ export const deploymentHost = (slug: string, deploymentId: string, baseDomain: s
 /** `my-app-pr-7.localhost`: `slug` is the environment's own label. */
 export const environmentHost = (slug: string, baseDomain: string): string => `${slug}.${baseDomain}`
 
-const maxLabelLength = 63
-const hashLength = 6
-
 /** Label of a pull request's preview: `my-app-pr-7`. */
 export const pullRequestSlug = (projectSlug: string, pullRequest: number): string => `${projectSlug}-pr-${pullRequest}`
-
-/** Label of a branch's environment: `my-app-git-feature-login`. A name that does not fit or loses characters ends with its hash. */
-export function branchSlug(projectSlug: string, branch: string, hash: (text: string) => string): string {
-  const name = branch
-    .toLowerCase()
-    .replace(/[^a-z0-9]+/g, '-')
-    .replace(/^-+|-+$/g, '')
-  const prefix = `${projectSlug}-git-`
-  const isFaithful = branch.toLowerCase().replace(/[/_.]/g, '-') === name
-  if (isFaithful && prefix.length + name.length <= maxLabelLength) return prefix + name
-  const room = maxLabelLength - prefix.length - hashLength - 1
-  const kept = room > 0 ? `${name.slice(0, room).replace(/-+$/, '')}-` : ''
-  return `${prefix}${kept}${hash(branch).slice(0, hashLength)}`.replace(/--+/g, '-')
-}
 
 /** Whether a project's slug could be the label of another project's preview. */
 export const looksLikePreview = (slug: string): boolean => /-pr-\d+$/.test(slug) || slug.includes('-git-')

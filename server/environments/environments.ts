@@ -1,9 +1,8 @@
-import { createHash } from 'node:crypto'
 import type { z } from 'zod'
 import { type Environment, Prisma, type PrismaClient, type Project } from '@/server/database/generated/client'
 import { type EnvironmentView, type environmentInput, type environmentPatch, templateName } from '@/shared/environments'
 import { AppError } from '@/shared/errors'
-import { branchSlug, environmentHost, hostUrl, pullRequestSlug } from '@/shared/naming'
+import { environmentHost, hostUrl, pullRequestSlug } from '@/shared/naming'
 import { newId } from '@/shared/node/ids'
 import { patchRuntimeSettings } from '@/shared/runtime-settings'
 import { runningDeploymentStatuses } from '@/shared/states'
@@ -152,12 +151,6 @@ export async function ensurePreviewEnvironment(db: ScopedClient, project: Projec
   const expiresAt = new Date(Date.now() + previewDays * day)
   return db.environment.update({ where: { id: environment.id }, data: { ...known, expiresAt } })
 }
-
-/** The preview of a branch without a request. */
-export const ensureBranchEnvironment = (db: ScopedClient, project: Project, branch: string): Promise<Environment> =>
-  openEnvironment(db, project, { name: `git-${branch}`, kind: 'PREVIEW', branch, slug: branchSlug(project.slug, branch, hashOf) })
-
-const hashOf = (text: string): string => createHash('sha256').update(text).digest('hex')
 
 interface NewEnvironment {
   name: string

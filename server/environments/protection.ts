@@ -6,8 +6,6 @@ interface Layers {
   parent: { protection: string | null } | null
 }
 
-export const protectionSelect = { kind: true, protection: true, parent: { select: { protection: true } } } as const
-
 /** How an environment is protected where no rule says it: as set for it, else as all previews. Previews are protected unless a person says otherwise. */
 export function protectionOf({ kind, protection, parent }: Layers): EnvironmentProtection {
   const set = protection ?? parent?.protection ?? null

@@ -1,7 +1,7 @@
 import type { PrismaClient } from '@/server/database/generated/client'
 import type { ShareLinkDigest } from '@/shared/project-rules'
 import { ruleLimits } from '@/shared/rules/weight'
-import { protectionOf, protectionSelect } from '../environments/protection'
+import { protectionOf } from '../environments/protection'
 import { invalidRules, readStored, type StoredRules } from './stored'
 
 interface Fingerprint {
@@ -15,6 +15,15 @@ interface Content {
   /** null: the rules were removed. */
   md5: string | null
   edgePolicy: unknown
+}
+
+interface EnvironmentRow {
+  id: string
+  parentId: string | null
+  kind: string
+  protection: string | null
+  /** That of its parent. */
+  inherited: string | null
 }
 
 /** What an environment has of its own, and of the environment that it inherits from. */
@@ -74,19 +83,25 @@ export class RulesReader {
       SELECT "id", md5("edgePolicy"::text) AS "md5", octet_length("edgePolicy"::text) AS "bytes" FROM "Project" WHERE "edgePolicy" IS NOT NULL`
   }
 
+  /** Most environments have nothing of their own. */
   async #access(ids: readonly string[]): Promise<Map<string, EnvironmentAccess>> {
-    const rows = await this.#prisma.environment.findMany({
-      where: { id: { in: [...ids] } },
-      select: {
-        ...{ id: true, parentId: true },
-        ...protectionSelect,
-        shareLinks: { where: { expiresAt: { gt: new Date() } }, select: { digest: true, expiresAt: true }, orderBy: { digest: 'asc' } },
-      },
-    })
+    const [rows, links] = await Promise.all([
+      this.#prisma.$queryRaw<EnvironmentRow[]>`
+        SELECT e."id", e."parentId", e."kind"::text, e."protection", p."protection" AS "inherited"
+        FROM "Environment" e LEFT JOIN "Environment" p ON p."id" = e."parentId"
+        WHERE e."id" = ANY(${ids}) AND (e."kind" = 'PREVIEW' OR e."protection" IS NOT NULL OR e."rules" IS NOT NULL
+          OR EXISTS (SELECT 1 FROM "ShareLink" s WHERE s."environmentId" = e."id"))`,
+      this.#prisma.shareLink.findMany({
+        where: { expiresAt: { gt: new Date() } },
+        select: { environmentId: true, digest: true, expiresAt: true },
+        orderBy: { digest: 'asc' },
+      }),
+    ])
+    const linksOf = Map.groupBy(links, (link) => link.environmentId)
     return new Map(
-      rows.map(({ id, parentId, shareLinks, ...row }) => {
-        const links = shareLinks.map(({ digest, expiresAt }) => ({ digest, expiresAt: expiresAt.getTime() }))
-        return [id, { parentId, asks: protectionOf(row) === 'link', links }]
+      rows.map(({ id, parentId, kind, protection, inherited }) => {
+        const own = (linksOf.get(id) ?? []).map(({ digest, expiresAt }) => ({ digest, expiresAt: expiresAt.getTime() }))
+        return [id, { parentId, asks: protectionOf({ kind, protection, parent: { protection: inherited } }) === 'link', links: own }]
       }),
     )
   }
