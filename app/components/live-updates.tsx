@@ -35,6 +35,8 @@ export function LiveUpdates() {
       // The view of an environment contains its live deployment and that deployment's health.
       if (['project', 'deployment', 'instance'].some((kind) => changed.has(kind)))
         void queryClient.invalidateQueries({ queryKey: trpc.environments.pathKey() })
+      // A push that arrives queues a deployment.
+      if (changed.has('deployment') || changed.has('project')) void queryClient.invalidateQueries({ queryKey: trpc.gitEvents.pathKey() })
       if (changed.has('instance') || changed.has('deployment')) void queryClient.invalidateQueries({ queryKey: trpc.instances.pathKey() })
       // The routers ejected an instance or brought it back.
       if (changed.has('instance')) void queryClient.invalidateQueries({ queryKey: trpc.traffic.targetEvents.queryKey() })

@@ -7,26 +7,28 @@ import { deploymentTraits } from '@/shared/states'
 
 const runningIcon = '/icon-running.svg'
 
-/** Puts `prefix` before the page's title and keeps it there when a navigation changes the title. Returns the function that removes it. */
-function keepTitlePrefix(prefix: string): () => void {
+/**
+ * Puts `prefix` before the title, and another icon in place of the page's. A navigation writes both anew, so changes of the head are watched.
+ * Returns the function that restores them.
+ */
+function markPage(prefix: string): () => void {
+  let replaced: string | null = null
   const apply = () => {
     if (!document.title.startsWith(prefix)) document.title = prefix + document.title
+    for (const icon of document.querySelectorAll<HTMLLinkElement>('link[rel="icon"]')) {
+      const href = icon.getAttribute('href')
+      if (href === null || href === runningIcon) continue
+      replaced = href
+      icon.setAttribute('href', runningIcon)
+    }
   }
   apply()
   const observer = new MutationObserver(apply)
-  observer.observe(document.head, { childList: true, subtree: true, characterData: true })
+  observer.observe(document.head, { childList: true, subtree: true, characterData: true, attributes: true, attributeFilter: ['href'] })
   return () => {
     observer.disconnect()
     if (document.title.startsWith(prefix)) document.title = document.title.slice(prefix.length)
-  }
-}
-
-function showRunningIcon(): () => void {
-  const icon = document.querySelector<HTMLLinkElement>('link[rel="icon"]')
-  const before = icon?.getAttribute('href')
-  icon?.setAttribute('href', runningIcon)
-  return () => {
-    if (before) icon?.setAttribute('href', before)
+    for (const icon of document.querySelectorAll(`link[rel="icon"][href="${runningIcon}"]`)) icon.setAttribute('href', replaced ?? '/icon.svg')
   }
 }
 
@@ -39,7 +41,6 @@ export function RunningIndicator() {
   const running = shown.flatMap(({ latestDeployment: latest }) => (latest && deploymentTraits[latest.status].running ? [latest] : []))
   const label = running[0] ? deploymentTraits[running[0].status].label : null
   const prefix = running.length > 1 ? `${running.length} running · ` : label ? `${label} · ` : null
-  useEffect(() => (prefix === null ? undefined : keepTitlePrefix(prefix)), [prefix])
-  useEffect(() => (prefix === null ? undefined : showRunningIcon()), [prefix])
+  useEffect(() => (prefix === null ? undefined : markPage(prefix)), [prefix])
   return null
 }

@@ -5,6 +5,8 @@ import { PageLink } from '@/app/components/ui/page-link'
 import { paths } from '@/app/lib/paths'
 import { useProject } from '../../use-project'
 import { GitConnection } from './git-connection'
+import { DeployHooks, GitHook } from './git-hook'
+import { IncomingDeliveries } from './incoming-deliveries'
 import { OutgoingDeliveries } from './outgoing-deliveries'
 import { OutgoingWebhooks } from './outgoing-webhooks'
 
@@ -15,7 +17,7 @@ export function Webhooks() {
     <>
       <PageTitle
         title="Webhooks"
-        description="Events of this project are sent to other services, signed by the Standard Webhooks scheme."
+        description="What the Git host announces to this project, and what this project announces to others."
         actions={
           <Button asChild>
             <PageLink href={paths.projectSettings(project.slug)}>Settings</PageLink>
@@ -23,6 +25,9 @@ export function Webhooks() {
         }
       />
       <div className="flex flex-col gap-6">
+        <GitHook project={project} />
+        <IncomingDeliveries project={project} />
+        <DeployHooks project={project} />
         <GitConnection project={project} />
         <OutgoingWebhooks project={project} />
         <OutgoingDeliveries project={project} />
