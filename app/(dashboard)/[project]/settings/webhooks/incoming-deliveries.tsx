@@ -83,7 +83,7 @@ function DeliveryRow({ project, delivery }: { project: ProjectView; delivery: De
             size="sm"
             variant="primary"
             pending={approve.isPending}
-            onClick={() => approve.mutate({ deliveryId: id })}
+            onClick={() => approve.mutate({ gitDeliveryId: id })}
           >
             Approve
           </ActionButton>
@@ -93,7 +93,7 @@ function DeliveryRow({ project, delivery }: { project: ProjectView; delivery: De
             action="delivery.replay"
             size="sm"
             pending={replay.isPending}
-            onClick={() => replay.mutate({ deliveryId: id })}
+            onClick={() => replay.mutate({ gitDeliveryId: id })}
             aria-label={`Replay ${event} of ${id}`}
           >
             <RotateCcw /> Replay
