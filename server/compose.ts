@@ -28,6 +28,7 @@ import { pruneArtifacts } from './deployments/prune'
 import { firstHealsDone, reconcileAtStart } from './deployments/reconcile'
 import { runBuild, runRelease } from './deployments/run'
 import { tearDownProject } from './deployments/teardown'
+import { startWatch } from './deployments/watch'
 import { createDisk, type Disk } from './disk/disk'
 import { composeDomains, type DomainRoom } from './domains'
 import type { ServerEnv } from './env'
@@ -313,6 +314,7 @@ async function startWorkerRole(
   })
   await queuePendingGitEvents(pool)
   const monitor = startMonitor(monitorDeps)
+  const watch = startWatch({ prisma, pool, bus, logger })
   const retention = startRetention({ pool, logger })
   const expiry = startExpiry({ prisma, bus, logger })
   const outgoing = startOutgoing({
@@ -337,6 +339,7 @@ async function startWorkerRole(
       space.stop()
       await orders?.stop()
       await rounds.stop()
+      await watch.stop()
       await monitor.stop()
       await worker.stop()
       await drainer.stop()

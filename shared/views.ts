@@ -5,6 +5,7 @@ import { routingProblemList } from './routing-problems'
 import { runtimeSettings, runtimeSettingsPatch } from './runtime-settings'
 import { deploymentStatuses, instanceStates } from './states'
 import { valueProblem } from './variables'
+import { watchView } from './watch'
 
 /**
  * Input and output of tRPC and REST v1: types, validation and the OpenAPI document are derived from these schemas. Dates are ISO 8601 strings in
@@ -135,6 +136,8 @@ export const deploymentView = deploymentSummary.extend({
   steps: z.array(stepView),
   /** Milliseconds of each ended step, by name. `wake`: until the instances of an existing artifact ran. */
   timings: z.record(z.string(), z.number()),
+  /** What the comparison with the version before found; null: it was not compared. */
+  watch: watchView.nullable(),
   /** Of a running deployment: the steps to come, in order. */
   pendingSteps: z.array(pendingStepView),
   summary: z.string().nullable(),

@@ -4,6 +4,7 @@ import type { BuildPlan } from '@/shared/build-plan'
 import type { WireError } from '@/shared/errors'
 import { deploymentHost, environmentHost, hostUrl, projectHost } from '@/shared/naming'
 import type { DeploymentHealth, DeploymentSummary, DeploymentView, StepView } from '@/shared/views'
+import type { WatchView } from '@/shared/watch'
 import { notLive } from '../instances/health'
 import { pendingSteps } from './pending-steps'
 
@@ -88,6 +89,7 @@ export function presentDeployment(
     projectUrl: hostUrl(environmentHost(row.environment.slug, edge.baseDomain), edge),
     steps: row.steps.map(presentStep),
     timings: timingsOf(row.steps),
+    watch: presentWatch(row),
     pendingSteps: pendingSteps(
       row.kind,
       row.status,
@@ -97,6 +99,13 @@ export function presentDeployment(
     summary: (row.plan as unknown as BuildPlan | null)?.summary ?? null,
     artifact: artifact && { kind: artifact.kind === 'image' ? 'image' : 'bundle', digest: artifact.digest, sizeBytes: Number(artifact.sizeBytes) },
   }
+}
+
+/** A watch that another version ended has no verdict of its own in the row. */
+function presentWatch({ watch, watchUntil }: ViewRow): WatchView | null {
+  const view = watch as WatchView | null
+  if (view?.verdict !== 'watching' || watchUntil !== null) return view
+  return { ...view, verdict: 'superseded', reason: 'Another version went live before the watch had ended.' }
 }
 
 /** Milliseconds of each ended step; of a repeated step, the last attempt. `wake` is the start of instances too: a rollback may find none warm. */

@@ -1,11 +1,12 @@
 import { pino } from 'pino'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createDeploymentRow, createProject, createReleaseWithInstance, openTestDatabase } from '@/test/support/factory'
 import type { Actor } from '../actor'
 import { scopeTo } from '../database/scope'
 import { type ChangeBus, createChangeBus } from '../events/bus'
 import { queueDeployment, queueGitDeployment } from './queue'
 import { promoteDeployment, redeployArtifact, restartProject, rollBackProject, rollBackTo } from './release'
+import { createWatch } from './watch'
 
 let db: Awaited<ReturnType<typeof openTestDatabase>>
 let bus: ChangeBus
@@ -173,4 +174,127 @@ test('a restart, a redeployment and a promotion queue a release of the artifact 
   ])
   const jobs = await db.prisma.job.findMany({ where: { OR: ids.map((id) => ({ payload: { path: ['deploymentId'], equals: id } })) } })
   expect(jobs.map(({ kind }) => kind)).toEqual(['release', 'release', 'release'])
+})
+
+describe('watch after a switch', () => {
+  const now = Date.now()
+  const watchOf = () => createWatch({ prisma: db.prisma, pool: db.pool, bus, logger: pino({ level: 'silent' }) })
+  const latency = (requests: number) => [0, 0, 0, 0, requests, ...Array.from({ length: 10 }, () => 0)].map(BigInt)
+
+  /** A version that went live a minute ago and is watched, and the version before, with their answers. */
+  async function switched(answers: { now: [requests: number, errors: number]; before: [requests: number, errors: number] }) {
+    const versions = await twoVersions()
+    const { owner, old, live } = versions
+    const liveAt = new Date(now - 60_000)
+    await db.prisma.deployment.update({ where: { id: old.deployment.id }, data: { liveAt: new Date(now - 3_600_000) } })
+    await db.prisma.deployment.update({ where: { id: live.deployment.id }, data: { liveAt, watchUntil: new Date(now + 60_000) } })
+    await db.prisma.environment.update({ where: { id: owner.environment.id }, data: { previousReleaseId: old.release.id } })
+    const rows = [
+      [live, answers.now, now - 30_000],
+      [old, answers.before, now - 600_000],
+    ] as const
+    await db.prisma.trafficMinute.createMany({
+      data: rows.map(([{ deployment }, [requests, errors], at]) => ({
+        minute: new Date(Math.floor(at / 60_000) * 60_000),
+        teamId: owner.teamId,
+        projectId: owner.project.id,
+        host: 'shop.localhost',
+        deploymentId: deployment.id,
+        requests,
+        statuses: [0, 0, requests - errors, 0, 0, errors].map(BigInt),
+        bytesIn: 0,
+        bytesOut: 0,
+        cacheHits: 0,
+        latency: latency(requests),
+      })),
+    })
+    const read = () => db.prisma.deployment.findUniqueOrThrow({ where: { id: live.deployment.id } })
+    const rollbacks = () => db.prisma.deployment.findMany({ where: { environmentId: owner.environment.id, kind: 'ROLLBACK' } })
+    return { ...versions, read, rollbacks }
+  }
+  const rounds = async (watch: ReturnType<typeof createWatch>, ats: number[]) => {
+    for (const at of ats) await watch.round(at)
+  }
+
+  test('a version with more server errors than the bound is rolled back once, by two workers, with its evidence', async () => {
+    const { owner, old, live, read, rollbacks } = await switched({ now: [2_000, 100], before: [5_000, 0] })
+    await Promise.all([watchOf(), watchOf()].map((watch) => rounds(watch, [now, now + 2_000, now + 4_000])))
+    const [rollback, ...more] = await rollbacks()
+    expect(more).toEqual([])
+    expect(rollback).toMatchObject({ repeats: old.deployment.id, triggeredBy: 'SYSTEM', createdBy: 'Switchyard', status: 'PENDING' })
+    expect(await read()).toMatchObject({
+      watchUntil: null,
+      reason: expect.stringContaining('The watch rolled it back. 5 % of 2000 answers'),
+      watch: {
+        verdict: 'worse',
+        rollbackId: rollback?.id,
+        now: { requests: 2_000, errors: 100 },
+        before: { deploymentId: old.deployment.id, requests: 5_000, errors: 0 },
+      },
+    })
+    const environment = await db.prisma.environment.findUniqueOrThrow({ where: { id: owner.environment.id } })
+    expect(environment.pausedReason).toContain(`Deployment ${live.deployment.id} was worse than the version before`)
+    const lines = await db.prisma.logLine.findMany({ where: { deploymentId: live.deployment.id, step: 'watch' } })
+    expect(lines.map(({ text }) => text)).toEqual([expect.stringContaining(`goes back to ${old.deployment.id}`)])
+  })
+
+  test.each([
+    ['too few answers, all of them errors', { now: [20, 20], before: [5_000, 0] }, 'too_little_traffic'],
+    ['no traffic', { now: [0, 0], before: [0, 0] }, 'too_little_traffic'],
+    ['no more errors than before', { now: [2_000, 100], before: [5_000, 250] }, 'ok'],
+  ] as const)('a version with %s is left alone to the end of its window', async (_, answers, verdict) => {
+    const { read, rollbacks } = await switched(answers as unknown as Parameters<typeof switched>[0])
+    const watch = watchOf()
+    await rounds(watch, [now, now + 2_000, now + 4_000, now + 20_000])
+    expect(await read()).toMatchObject({ status: 'ACTIVE', watchUntil: new Date(now + 60_000), watch: { verdict: 'watching', decidedAt: null } })
+    await rounds(watch, [now + 65_000])
+    expect(await read()).toMatchObject({ status: 'ACTIVE', watchUntil: null, watch: { verdict, rollbackId: null, decidedAt: expect.any(String) } })
+    expect(await rollbacks()).toEqual([])
+  })
+
+  test('a version is not rolled back while a newer one is being switched to', async () => {
+    const { owner, rollbacks, read } = await switched({ now: [2_000, 2_000], before: [5_000, 0] })
+    const newer = await createDeploymentRow(db.prisma, owner, { status: 'DEPLOYING' })
+    const watch = watchOf()
+    await rounds(watch, [now, now + 2_000, now + 4_000, now + 6_000])
+    expect(await rollbacks()).toEqual([])
+    await db.prisma.deployment.update({ where: { id: newer.id }, data: { status: 'FAILED' } })
+    await rounds(watch, [now + 8_000])
+    expect(await rollbacks()).toHaveLength(1)
+    expect((await read()).watchUntil).toBeNull()
+  })
+
+  test('an artifact that is gone is said in the verdict, and the version stays', async () => {
+    const { old, read, rollbacks } = await switched({ now: [2_000, 2_000], before: [5_000, 0] })
+    await db.prisma.artifact.update({ where: { id: old.artifact.id }, data: { removedAt: new Date() } })
+    await rounds(watchOf(), [now, now + 2_000, now + 4_000])
+    expect(await rollbacks()).toEqual([])
+    expect(await read()).toMatchObject({ status: 'ACTIVE', watch: { verdict: 'worse', reason: expect.stringContaining('could not be rolled back') } })
+  })
+
+  test('a version that keeps crashing is rolled back without traffic, unless the version before crashed too', async () => {
+    const crash = (releaseId: string, of: Awaited<ReturnType<typeof switched>>, at: number) =>
+      db.prisma.instance.updateMany({
+        where: { releaseId },
+        data: { state: 'stopped', startedAt: new Date(at - 1_000), stoppedAt: new Date(at), exit: { code: 1 }, deploymentId: of.live.deployment.id },
+      })
+    const again = async (releaseId: string) => {
+      const { id: _, ...row } = await db.prisma.instance.findFirstOrThrow({ where: { releaseId } })
+      await db.prisma.instance.create({ data: { ...row, id: `${releaseId}-2`.slice(-12), exit: { code: 1 } } })
+    }
+    const bad = await switched({ now: [0, 0], before: [0, 0] })
+    await crash(bad.live.release.id, bad, now - 5_000)
+    await again(bad.live.release.id)
+    const alike = await switched({ now: [0, 0], before: [0, 0] })
+    for (const [{ release }, at] of [
+      [alike.live, now - 5_000],
+      [alike.old, now - 65_000],
+    ] as const) {
+      await crash(release.id, alike, at)
+      await again(release.id)
+    }
+    await rounds(watchOf(), [now])
+    expect(await bad.rollbacks()).toHaveLength(1)
+    expect(await alike.rollbacks()).toEqual([])
+  })
 })

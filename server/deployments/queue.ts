@@ -42,6 +42,9 @@ export interface QueuedRelease extends QueuedDeployment {
   reason?: string
 }
 
+/** Gets the id of the deployment that is queued. */
+export type WithinRelease = (tx: ScopedTransaction, deploymentId: string) => Promise<void>
+
 const running = { in: runningDeploymentStatuses }
 
 /**
@@ -119,13 +122,15 @@ export async function queueGitDeployment(
 /**
  * Queues a release from an existing artifact. It waits for nothing but a switch under way in the environment; a rollback or a promotion
  * cancels the builds that run there, because they would replace it.
+ * `within` writes in the same transaction, with the environment's row locked; what it throws prevents the release.
  * @throws ERR_CONFLICT when the environment is locked (unless the platform itself asks) or closed
  */
-export async function queueRelease(bus: ChangeBus, db: ScopedClient, what: QueuedRelease): Promise<string> {
+export async function queueRelease(bus: ChangeBus, db: ScopedClient, what: QueuedRelease, within?: WithinRelease): Promise<string> {
   const { environmentId, kind } = what
   const id = newId()
   const canceled = await db.$transaction(async (tx) => {
     const environment = await holdEnvironment(tx, environmentId)
+    await within?.(tx, id)
     if (what.triggeredBy !== 'system') refuseClosed(environment)
     const overtaken = kind === 'ROLLBACK' || kind === 'PROMOTE' ? await cancelBuilds(tx, environmentId, kind) : []
     if (kind === 'ROLLBACK')

@@ -7,7 +7,7 @@ import { type ScopedClient, scopeTo } from '../database/scope'
 import { requireEnvironment } from '../environments/read'
 import type { ChangeBus } from '../events/bus'
 import { requireProject } from '../projects/read'
-import { queueRelease, type Trigger } from './queue'
+import { type QueuedRelease, queueRelease, type Trigger, type WithinRelease } from './queue'
 
 export interface ReleaseDeps {
   prisma: PrismaClient
@@ -20,6 +20,7 @@ interface Wish {
   origin: Deployment
   environment: Environment
   reason?: string
+  within?: WithinRelease
 }
 
 const triggerOf = (actor: Actor): Trigger => (actor.kind === 'user' ? 'user' : actor.kind === 'system' ? 'system' : 'api')
@@ -29,7 +30,7 @@ const triggerOf = (actor: Actor): Trigger => (actor.kind === 'user' ? 'user' : a
  * pause until a person resumes them. Builds nothing. @returns the id of the new deployment
  * @throws ERR_NOT_FOUND, ERR_CONFLICT when the deployment never was live, is live, or its artifact is gone
  */
-export async function rollBackTo(deps: ReleaseDeps, actor: Actor, deploymentId: string, reason?: string): Promise<string> {
+export async function rollBackTo(deps: ReleaseDeps, actor: Actor, deploymentId: string, why: Pick<Wish, 'reason' | 'within'> = {}): Promise<string> {
   const db = scopeTo(deps.prisma, actor)
   const origin = await requireDeployment(db, deploymentId)
   const environment = await db.environment.findUniqueOrThrow({ where: { id: origin.environmentId } })
@@ -38,7 +39,7 @@ export async function rollBackTo(deps: ReleaseDeps, actor: Actor, deploymentId: 
       nextAction: 'Choose a deployment that was live, or redeploy this one.',
     })
   if (environment.liveReleaseId === origin.releaseId) throw new AppError('ERR_CONFLICT', 'This deployment is live already.')
-  return release(deps, db, actor, { kind: 'ROLLBACK', origin, environment, ...(reason ? { reason } : {}) })
+  return release(deps, db, actor, { kind: 'ROLLBACK', origin, environment, ...why })
 }
 
 /** Rolls an environment back to the version that was live before the present one. @throws ERR_NOT_FOUND, ERR_CONFLICT when there is none */
@@ -51,7 +52,7 @@ export async function rollBackProject(deps: ReleaseDeps, actor: Actor, project: 
     throw new AppError('ERR_CONFLICT', `No earlier version of ${environment.name} can be rolled back to.`, {
       nextAction: 'Deploy once more: from then on there is a version to go back to.',
     })
-  return rollBackTo(deps, actor, before.id, reason)
+  return rollBackTo(deps, actor, before.id, reason ? { reason } : {})
 }
 
 /** The newest deployment before the live one that was live, was not rolled back itself, and holds another artifact. */
@@ -106,7 +107,7 @@ async function requireDeployment(db: ScopedClient, id: string): Promise<Deployme
   return row
 }
 
-async function release(deps: ReleaseDeps, db: ScopedClient, actor: Actor, { kind, origin, environment, reason }: Wish): Promise<string> {
+async function release(deps: ReleaseDeps, db: ScopedClient, actor: Actor, { kind, origin, environment, reason, within }: Wish): Promise<string> {
   const artifact = origin.artifactId ? await db.artifact.findUnique({ where: { id: origin.artifactId } }) : null
   if (!artifact || artifact.removedAt)
     throw new AppError(
@@ -117,7 +118,7 @@ async function release(deps: ReleaseDeps, db: ScopedClient, actor: Actor, { kind
       },
     )
   const { commitSha, commitMessage, commitAuthor, branch, framework, plan } = origin
-  const deploymentId = await queueRelease(deps.bus, db, {
+  const what: QueuedRelease = {
     teamId: actor.teamId,
     projectId: origin.projectId,
     environmentId: environment.id,
@@ -126,7 +127,7 @@ async function release(deps: ReleaseDeps, db: ScopedClient, actor: Actor, { kind
     repeats: origin.id,
     framework,
     ...(plan ? { plan: plan as Prisma.InputJsonValue } : {}),
-    source: origin.source as unknown as Parameters<typeof queueRelease>[2]['source'],
+    source: origin.source as unknown as QueuedRelease['source'],
     commitSha,
     commitMessage,
     commitAuthor,
@@ -134,7 +135,8 @@ async function release(deps: ReleaseDeps, db: ScopedClient, actor: Actor, { kind
     triggeredBy: triggerOf(actor),
     createdBy: actor.name,
     ...(reason ? { reason } : {}),
-  })
+  }
+  const deploymentId = await queueRelease(deps.bus, db, what, within)
   await writeAudit(db, actor, {
     action: `deployment.${kind.toLowerCase()}`,
     subject: origin.projectId,

@@ -1,13 +1,18 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { EnvironmentView } from '@/shared/environments'
 import type { DeploymentView, InstanceView } from '@/shared/views'
-import { api, cli, deployByCli, deploymentThat, folder, getDeployment, tinyServer } from '../support/journey'
+import { api, cli, deployByCli, deploymentThat, folder, getDeployment, readLogLines, tinyServer } from '../support/journey'
 import { type RunningPlatform, startPlatform } from '../support/platform'
 import { until } from '../support/processes'
 import { startVisitor } from '../support/visitor'
 
 const crashOnRequest = "server.prependListener('request', ({ url }) => url === '/crash' && process.exit(1))"
 const ended = (view: DeploymentView) => ['ACTIVE', 'FAILED', 'CANCELED'].includes(view.status)
+/** Answers one in ten requests with a server error from a second after its start. */
+const failingSoon = `
+const bornAt = Date.now()
+let count = 0
+server.prependListener('request', (_, response) => { if (Date.now() - bornAt > 4000 && ++count % 10 === 0) { response.writeHead(500).end('bad'); response.writeHead = response.end = () => response } })`
 
 /** What a person does with releases after they were built: the way back, restart, promotion, lock. */
 export function describeReleases(runtime: 'process' | 'docker'): void {
@@ -133,5 +138,30 @@ export function describeReleases(runtime: 'process' | 'docker'): void {
       })
       expect((await visitor.stop()).failures).toEqual([])
     })
+
+    test('a version that begins to fail under traffic is rolled back by itself within its watch window, one without traffic is left alone', async () => {
+      await api(platform, 'PATCH', '/projects/tiny', { runtimeSettings: { instances: 1, watchSeconds: 5 } })
+      const quiet = await deploy('4')
+      expect((await getDeployment(platform, quiet)).watchUntil).not.toBeNull()
+      const left = await deploymentThat(platform, quiet, 'is not watched any more', ({ watchUntil }) => watchUntil === null)
+      expect(left).toMatchObject({ status: 'ACTIVE', live: true, watch: { verdict: 'too_little_traffic', rollbackId: null } })
+
+      await api(platform, 'PATCH', '/projects/tiny', { runtimeSettings: { watchSeconds: 120 } })
+      const visitors = [startVisitor(platform, 'tiny.localhost'), startVisitor(platform, 'tiny.localhost')]
+      await app.write(tinyServer('5', { extra: failingSoon }))
+      const { result } = await deployByCli(platform, app.directory, 'tiny')
+      const bad = await deploymentThat(platform, result.deploymentId, 'was rolled back', ({ status }) => status === 'ROLLED_BACK')
+      for (const visitor of visitors) await visitor.stop()
+      expect(await body()).toContain('version 4')
+      const { rollbackId, now, before, decidedAt, ...watch } = bad.watch ?? { rollbackId: null, now: null, before: null, decidedAt: null }
+      expect(watch).toMatchObject({ verdict: 'worse', reason: expect.stringContaining('were server errors') })
+      expect(now?.errors).toBeGreaterThan(0)
+      expect(before).toMatchObject({ deploymentId: quiet, errors: 0 })
+      expect(Date.parse(decidedAt ?? '')).toBeLessThan(Date.parse(bad.liveAt ?? '') + 120_000)
+      expect(await getDeployment(platform, rollbackId ?? '')).toMatchObject({ kind: 'rollback', status: 'ACTIVE', triggeredBy: 'system', live: true })
+      expect((await production()).paused?.reason).toContain(`Deployment ${bad.id} was worse than the version before`)
+      const lines = await readLogLines(platform, bad.id)
+      expect(lines.find(({ step }) => step === 'watch')?.text).toContain(`Deployment ${rollbackId} goes back to ${quiet}.`)
+    }, 300_000)
   })
 }

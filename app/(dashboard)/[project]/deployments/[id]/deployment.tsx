@@ -13,6 +13,7 @@ import { DeploymentFacts } from './deployment-facts'
 import { DeploymentHeader } from './deployment-header'
 import { Steps } from './steps'
 import { useDeployment } from './use-deployment'
+import { Watch } from './watch'
 
 function DeploymentLog({ deployment, focus }: { deployment: DeploymentView; focus: LogFocus | null }) {
   const client = useTRPCClient()
@@ -61,6 +62,11 @@ export function Deployment({ id }: { id: string }) {
           <Card>
             <Steps deployment={deployment} onStep={(step) => setFocus({ step, at: Date.now() })} />
           </Card>
+          {deployment.watch ? (
+            <Card>
+              <Watch deployment={deployment} watch={deployment.watch} />
+            </Card>
+          ) : null}
           <Card className="max-lg:order-last">
             <DeploymentFacts deployment={deployment} />
           </Card>

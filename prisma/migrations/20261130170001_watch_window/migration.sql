@@ -1,0 +1,2 @@
+-- The watch looks for its deployments every two seconds.
+CREATE INDEX "Deployment_watchUntil_idx" ON "Deployment"("watchUntil");
