@@ -83,7 +83,8 @@ it('deploy --pull-request goes live at the preview, not at production, and comme
     const argv = ['deploy', await app('reviewed'), '--project', 'reviewed', '--pull-request', '7', '--branch', 'login', '--comment']
     const run = await runCli(target, argv, { env: ci })
     expect(run.stdout, run.stderr).toBe(`http://reviewed-pr-7.localhost:${platform.edgePort}\n`)
-    expect((await platform.visit('reviewed-pr-7.localhost')).body).toContain('Just a page')
+    // Previews are protected.
+    expect((await platform.visit('reviewed-pr-7.localhost')).status).toBe(401)
     expect((await platform.visit('reviewed.localhost')).status).not.toBe(200)
     expect(comments).toEqual([expect.stringContaining(`http://reviewed-pr-7.localhost:${platform.edgePort}\n`)])
   } finally {
