@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { EnvironmentView } from '@/shared/environments'
+import type { EnvironmentView, ShareLinkView } from '@/shared/environments'
 import type { DeploymentView, InstanceView } from '@/shared/views'
 import { api, cli, deployByCli, deploymentThat, folder, getDeployment, readLogLines, tinyServer } from '../support/journey'
 import { type RunningPlatform, startPlatform } from '../support/platform'
@@ -122,6 +122,25 @@ export function describeReleases(runtime: 'process' | 'docker'): void {
       await until('its instance has ended', 30_000, async () =>
         (await instances()).every((i) => i.deploymentId !== staged.id || i.state === 'stopped'),
       )
+    })
+
+    test('a preview answers 401 without a share link, serves with it on all its hosts, and answers 401 once the link is revoked', async () => {
+      const options = ['--project', 'tiny', '--pull-request', '7', '--branch', 'login', '--api', platform.url, '--token', platform.apiKey, '--json']
+      expect((await cli(['deploy', app.directory, ...options])).code).toBe(0)
+      const { items } = (await api<{ items: EnvironmentView[] }>(platform, 'GET', '/projects/tiny/environments')).body
+      const preview = items.find(({ pullRequest }) => pullRequest === 7)
+      const hosts = ['tiny-pr-7.localhost', `tiny-${preview?.liveDeployment?.id}.localhost`]
+      const statuses = (headers?: Record<string, string>) => Promise.all(hosts.map(async (host) => (await platform.visit(host, '/', headers)).status))
+      expect(await statuses()).toEqual([401, 401])
+      const links = `/environments/${preview?.id}/share-links`
+      const { body: link } = await api<ShareLinkView>(platform, 'POST', links, {})
+      const entered = await platform.visit('tiny-pr-7.localhost', `/${new URL(link.url).search}`)
+      const cookie = entered.headers['set-cookie']?.[0]?.split(';')[0] ?? ''
+      expect([entered.status, entered.headers.location]).toEqual([303, '/'])
+      expect(await statuses({ cookie })).toEqual([200, 200])
+      expect((await api(platform, 'DELETE', `${links}/${link.id}`)).status).toBe(204)
+      expect(await statuses({ cookie })).toEqual([401, 401])
+      expect((await platform.visit('tiny.localhost')).status).toBe(200)
     })
 
     test('a release runs as many instances as wanted, and one that dies is replaced while the others serve', async () => {

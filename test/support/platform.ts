@@ -48,7 +48,7 @@ export interface RunningPlatform {
   /** Resolves when GET /api/health answers 200. */
   ready(): Promise<void>
   /** GET through the edge, as a browser at `hostname` would. */
-  visit(hostname: string, pathname?: string): Promise<Visit>
+  visit(hostname: string, pathname?: string, headers?: Record<string, string>): Promise<Visit>
   /** Starts it again with the same home and ports; call after `stop({ keep: true })` or after killing the supervisor. */
   restart(): Promise<void>
   /**
@@ -123,7 +123,7 @@ export async function startPlatform(options: PlatformOptions): Promise<RunningPl
       for (const pid of (await readPids(home))[role]) process.kill(pid, signal)
     },
     ready,
-    visit: (hostname, pathname = '/') => get(edgePort, hostname, pathname),
+    visit: (hostname, pathname = '/', headers = {}) => get(edgePort, hostname, pathname, headers),
     restart: async () => {
       current = start()
       await ready()
@@ -233,10 +233,10 @@ async function readPids(home: string): Promise<Record<Role, number[]>> {
   return { supervisor: await pid('supervisor'), control: await pid('control'), router: routers.flat() }
 }
 
-function get(port: number, hostname: string, pathname: string): Promise<Visit> {
+function get(port: number, hostname: string, pathname: string, headers: Record<string, string>): Promise<Visit> {
   return new Promise((resolve, reject) => {
     const req = request(
-      { host: '127.0.0.1', port, path: pathname, headers: { host: `${hostname}:${port}` }, agent: false, timeout: 30_000 },
+      { host: '127.0.0.1', port, path: pathname, headers: { ...headers, host: `${hostname}:${port}` }, agent: false, timeout: 30_000 },
       (res) => {
         const chunks: Buffer[] = []
         res.on('data', (chunk: Buffer) => chunks.push(chunk))
