@@ -21,7 +21,7 @@ export const forgeEndpoints = {
     path: '/projects/{project}/git-connection',
     summary: 'Report deployments to the Git host: commit statuses, a comment of each pull request, deployments',
     input: projectPath.extend(forgeInput.shape),
-    example: { provider: 'github', repository: 'acme/shop', token: 'a token of GitHub' },
+    example: { provider: 'github', repository: 'acme/shop', token: 'github_pat_of_a_person' },
     output: z.object({ connection: forgeView }),
     run: async ({ platform, actor, input: { project, ...connection } }) => ({ connection: await platform.forges.set(actor, project, connection) }),
   }),
