@@ -134,6 +134,7 @@ test('the version before the live one is the last that was live and was not roll
   await db.prisma.deployment.update({ where: { id }, data: { status: 'ACTIVE', liveAt: new Date(3_000), releaseId: release.id } })
   await db.prisma.environment.update({ where: { id: owner.environment.id }, data: { liveReleaseId: release.id } })
   await expect(rollBackProject({ prisma: db.prisma, bus }, actorOf(owner), owner.project.slug)).rejects.toThrow('No earlier version of production')
+  await expect(rollBackTo({ prisma: db.prisma, bus }, actorOf(owner), old.deployment.id)).rejects.toThrow('live already')
 })
 
 test('a rollback to the live version, to one that never was live, or whose artifact is gone, is refused with the reason', async () => {

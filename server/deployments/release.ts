@@ -38,7 +38,10 @@ export async function rollBackTo(deps: ReleaseDeps, actor: Actor, deploymentId: 
     throw new AppError('ERR_CONFLICT', 'This deployment never was live, so there is nothing to go back to.', {
       nextAction: 'Choose a deployment that was live, or redeploy this one.',
     })
-  if (environment.liveReleaseId === origin.releaseId) throw new AppError('ERR_CONFLICT', 'This deployment is live already.')
+  const live = environment.liveReleaseId ? await db.deployment.findFirst({ where: { releaseId: environment.liveReleaseId } }) : null
+  // A rollback has a release of its own: what it brought back is live as well.
+  if (live?.id === origin.id || (live?.kind === 'ROLLBACK' && live.repeats === origin.id))
+    throw new AppError('ERR_CONFLICT', 'This deployment is live already.')
   return release(deps, db, actor, { kind: 'ROLLBACK', origin, environment, ...why })
 }
 
