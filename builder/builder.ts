@@ -62,6 +62,8 @@ export interface BuildRequest {
   limits: ResourceLimits & { timeoutMs: number }
   /** Ignores results, installed packages and caches of earlier builds. */
   noCache?: boolean
+  /** The source comes from a stranger: its working directory, HOME and caches are kept apart, under this name, from those of the project. */
+  isolatedAs?: string | null
   /** Finds an existing artifact of this project with the same key, which is returned without building. */
   reuse: (buildKey: string) => Promise<Artifact | null>
 }

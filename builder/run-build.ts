@@ -175,7 +175,10 @@ async function execute(parts: BuilderParts, input: Omit<BuildJob, 'workspace' | 
       nextAction: 'Start Docker on this machine and set SWITCHYARD_RUNTIME to "docker", or remove the Dockerfile.',
     })
   const ownerOf = image ? containerOwner : parts.buildUser
-  const workspace = await parts.workspaces.acquire(request.projectId, image ? 'container' : 'host', ownerOf, { empty: request.noCache === true })
+  const kind = image ? 'container' : 'host'
+  const workspace = await parts.workspaces.acquire(request.projectId, request.isolatedAs ? `${request.isolatedAs}-${kind}` : kind, ownerOf, {
+    empty: request.noCache === true,
+  })
   if (request.noCache) input.log.system(plan.commands[0]?.step ?? 'build', 'Without cache: nothing of earlier builds is used.')
   const disk = watchDisk([workspace.directory, ...(image ? await parts.engineDirectory() : [])])
   try {

@@ -29,6 +29,8 @@ export const environmentView = z.object({
   author: z.string().nullable(),
   /** The request comes from a fork: nothing of it runs before a member approves it. */
   fork: z.boolean(),
+  /** Commit of a fork that waits for approval; null: none was delivered. */
+  waitingCommit: z.string().nullable(),
   approval: z.object({ by: z.string(), at: iso }).nullable(),
   autoDeploy: z.boolean(),
   /** Why pushes are not deployed at present. */
@@ -57,7 +59,8 @@ export const environmentInput = z.object({
   name: z
     .string()
     .trim()
-    .regex(/^[a-z0-9](?:[a-z0-9-]{0,28}[a-z0-9])?$/, 'lower case letters, digits and dashes, at most 30 characters'),
+    .regex(/^[a-z0-9](?:[a-z0-9-]{0,28}[a-z0-9])?$/, 'lower case letters, digits and dashes, at most 30 characters')
+    .refine((name) => !/^pr-\d+$/.test(name) && !name.startsWith('git-'), 'names like pr-7 and git-… belong to previews'),
   branch,
 })
 

@@ -21,6 +21,13 @@ export async function buildArtifact(deps: DeployDeps, run: DeployRun): Promise<s
   const env = await readVariables(run.db, deps.secrets, { teamId, environmentId, scope: 'BUILD' })
   run.mask.learn(env)
   const source = await sourceToFetch(deps, run, project)
+  const { fork } = await run.db.environment.findUniqueOrThrow({ where: { id: environmentId }, select: { fork: true } })
+  if (fork)
+    run.log.write({
+      step: 'source',
+      stream: 'system',
+      text: 'The request comes from a fork: submodules and Git LFS are not fetched, caches are its own.',
+    })
   const build = () =>
     deps.builder.build(
       {
@@ -36,14 +43,17 @@ export async function buildArtifact(deps: DeployDeps, run: DeployRun): Promise<s
           buildCommand: project.buildCommand,
           startCommand: project.startCommand,
           outputDirectory: project.outputDirectory,
-          submodules: elsewhereOf(project.submodules),
-          lfs: elsewhereOf(project.lfs),
+          // Their addresses are the stranger's, and the repository's credentials would be sent to them.
+          submodules: fork ? 'ignore' : elsewhereOf(project.submodules),
+          lfs: fork ? 'ignore' : elsewhereOf(project.lfs),
         },
         env,
         target: deps.runtime.kind === 'docker' ? 'image' : 'bundle',
         limits: buildLimits,
         noCache: deployment.noCache,
-        reuse: (buildKey) => findArtifact(run, buildKey),
+        isolatedAs: fork ? `fork-${environmentId}` : null,
+        // A stranger's build may have written anything into its result.
+        reuse: async (buildKey) => (fork ? null : findArtifact(run, buildKey)),
       },
       buildEvents(run),
       run.signal,
@@ -90,12 +100,15 @@ function buildEvents(run: DeployRun): BuildEvents {
   }
 }
 
+/** An artifact with this key that was not built from a fork's request. */
 async function findArtifact(run: DeployRun, buildKey: string): Promise<Artifact | null> {
-  const row = await run.db.artifact.findFirst({
-    where: { projectId: run.deployment.projectId, buildKey, removedAt: null },
-    orderBy: { createdAt: 'desc' },
-  })
-  return row ? artifactOf(row) : null
+  const { projectId } = run.deployment
+  const rows = await run.db.artifact.findMany({ where: { projectId, buildKey, removedAt: null }, orderBy: { createdAt: 'desc' } })
+  for (const row of rows) {
+    const built = { artifactId: row.id, kind: 'BUILD' as const }
+    if ((await run.db.deployment.count({ where: { ...built, environment: { fork: true } } })) === 0) return artifactOf(row)
+  }
+  return null
 }
 
 async function recordArtifact(run: DeployRun, outcome: BuildOutcome): Promise<string> {

@@ -4,6 +4,7 @@ import { deploymentTraits } from '@/shared/states'
 import type { Actor } from '../actor'
 import { scopeTo } from '../database/scope'
 import type { ChangeBus } from '../events/bus'
+import { requestCancel } from './queue'
 
 /**
  * Cancels a deployment. A PENDING deployment ends immediately; for a running deployment the request is recorded, and its worker is
@@ -17,12 +18,6 @@ export async function cancelDeployment(deps: { prisma: PrismaClient; bus: Change
     throw new AppError('ERR_CONFLICT', `This deployment has already ended (${deploymentTraits[deployment.status].label.toLowerCase()}).`, {
       nextAction: 'To take a live version out of service, deploy another one.',
     })
-  await db.$transaction(async (tx) => {
-    await tx.deployment.update({ where: { id: deploymentId }, data: { cancelRequested: true } })
-    await tx.deployment.updateMany({
-      where: { id: deploymentId, status: 'PENDING', startedAt: null },
-      data: { status: 'CANCELED', endedAt: new Date() },
-    })
-  })
+  await db.$transaction((tx) => requestCancel(tx, [deploymentId], null))
   await deps.bus.publish({ kind: 'deployment', id: deploymentId, teamId: actor.teamId, projectId: deployment.projectId })
 }

@@ -8,10 +8,12 @@ import type { RuntimeSettings } from '@/shared/runtime-settings'
 import type { ScopedTransaction } from '../database/scope'
 import { settingsOf, settingsSelect } from '../environments/settings'
 import { launchInstance, type ReleaseConfig, releaseConfig, watchInstance } from '../instances/launch'
+import { stopInstances } from '../instances/stop'
 import { enqueue } from '../jobs/queue'
 import { writeEvent } from '../outbox/write-event'
 import { contentSpec } from '../static-content/static-content'
 import type { DeployDeps, DeployRun } from './deploy-run'
+import { LeaseLost } from './record'
 import { unpackStaticFiles } from './static-stage'
 import { readVariables } from './variables'
 
@@ -30,12 +32,16 @@ export async function goLive(deps: DeployDeps, run: DeployRun): Promise<void> {
     return cutOver(deps, run, { releaseId, instances: [] })
   }
   const config = releaseConfig(release)
-  const instances =
-    (await wakeInstances(deps, run, { releaseId, slot, wanted: config.instances })) ??
-    (await startInstances(deps, run, { releaseId, slot, wanted: config.instances }))
-  await checkHealth(deps, run, instances, config)
+  const start = { releaseId, slot, wanted: config.instances }
+  const instances = (await wakeHealthy(deps, run, start, config)) ?? (await startHealthy(deps, run, start, config))
   run.signal.throwIfAborted()
   await cutOver(deps, run, { releaseId, instances })
+}
+
+async function startHealthy(deps: DeployDeps, run: DeployRun, start: Start, config: ReleaseConfig): Promise<Instance[]> {
+  const instances = await startInstances(deps, run, start)
+  await checkHealth(deps, run, instances, config)
+  return instances
 }
 
 interface Start {
@@ -64,28 +70,64 @@ async function allStarted(starts: Promise<{ instance: Instance }>[]): Promise<In
 }
 
 /**
- * Takes back the instances of the release that a rollback returns to: frozen ones are woken, draining ones get traffic again. They belong to
- * the rollback's release from then on. null: too few are left, so new ones are started.
+ * Wakes the instances that a rollback has taken back and checks their health. null: there are too few, or they do not run well any more, so
+ * new ones are to be started from the artifact.
  */
-async function wakeInstances(deps: DeployDeps, run: DeployRun, { releaseId, slot, wanted }: Start): Promise<Instance[] | null> {
+async function wakeHealthy(deps: DeployDeps, run: DeployRun, start: Start, config: ReleaseConfig): Promise<Instance[] | null> {
+  const taken = await takeBack(run, start)
+  if (!taken) return null
+  try {
+    await run.record.step('wake', async () => {
+      await Promise.all(taken.map(({ id }) => deps.runtime.wake(id)))
+      const names = taken.map(({ id }) => id).join(', ')
+      run.log.write({
+        step: 'wake',
+        stream: 'system',
+        text: `Instances of deployment ${run.deployment.repeats} were kept warm and run again: ${names}.`,
+      })
+      return { value: undefined, detail: `${taken.length} of deployment ${run.deployment.repeats}` }
+    })
+    await checkHealth(deps, run, taken, config)
+    return taken
+  } catch (error) {
+    if (error instanceof LeaseLost || run.signal.aborted) throw error
+    run.log.write({ step: 'wake', stream: 'system', text: 'The instances that were kept warm do not run well any more: new ones are started.' })
+    await stopInstances(deps, taken)
+    return null
+  }
+}
+
+/** Thrown to undo the transaction that takes instances back. */
+class TooFew extends Error {}
+
+/**
+ * Takes back the instances of the release that a rollback returns to, frozen and draining ones alike. They belong to the rollback's release
+ * from then on. null: not a rollback, or too few are left.
+ */
+async function takeBack(run: DeployRun, { releaseId, slot, wanted }: Start): Promise<Instance[] | null> {
   const { kind, repeats, id: deploymentId, environmentId } = run.deployment
   if (kind !== 'ROLLBACK' || !repeats) return null
   const origin = await run.db.deployment.findUnique({ where: { id: repeats }, select: { releaseId: true } })
   if (!origin?.releaseId) return null
   const idle = { environmentId, releaseId: origin.releaseId, state: { in: ['draining', 'sleeping'] as Instance['state'][] }, endingAt: null }
-  if ((await run.db.instance.count({ where: idle })) < wanted) return null
-  return run.record.step('wake', async () => {
-    const taken = await run.record.fenced(async (tx) => {
-      await tx.instance.updateMany({
-        where: idle,
-        data: { releaseId, deploymentId, slot, state: 'starting', drainingSince: null, replacedBy: null },
-      })
-      return tx.instance.findMany({ where: { releaseId, state: 'starting' } })
+  const claim = run.record.fenced(async (tx) => {
+    const drains = (await tx.instance.findMany({ where: { ...idle, replacedBy: { not: null } }, select: { replacedBy: true } })).flatMap(
+      ({ replacedBy }) => replacedBy ?? [],
+    )
+    const { count } = await tx.instance.updateMany({
+      where: idle,
+      data: { releaseId, deploymentId, slot, state: 'starting', drainingSince: null, replacedBy: null },
     })
-    await Promise.all(taken.map(({ id }) => deps.runtime.wake(id)))
-    const names = taken.map(({ id }) => id).join(', ')
-    run.log.write({ step: 'wake', stream: 'system', text: `Instances of deployment ${repeats} were kept warm and run again: ${names}.` })
-    return { value: taken, detail: `${taken.length} of deployment ${repeats}` }
+    if (count < wanted) throw new TooFew()
+    await tx.step.updateMany({
+      where: { deploymentId: { in: drains }, name: 'drain', status: 'running' },
+      data: { status: 'done', endedAt: new Date(), detail: 'a rollback took the version back' },
+    })
+    return tx.instance.findMany({ where: { releaseId, state: 'starting' } })
+  })
+  return claim.catch((error) => {
+    if (error instanceof TooFew) return null
+    throw error
   })
 }
 
@@ -251,6 +293,9 @@ async function cutOver(deps: DeployDeps, run: DeployRun, next: { releaseId: stri
   const commit = (step: bigint) =>
     run.record.fenced(async (tx) => {
       const environment = await tx.environment.findUniqueOrThrow({ where: { id: environmentId } })
+      const { cancelRequested } = await tx.deployment.findUniqueOrThrow({ where: { id: deploymentId }, select: { cancelRequested: true } })
+      // Asked for while the routers took the table: nothing is recorded, and the routes of before are published again.
+      if (cancelRequested || environment.closedAt) throw new AppError('ERR_CANCELED', 'The deployment was canceled.')
       const now = new Date()
       await tx.environment.update({
         where: { id: environmentId },

@@ -83,6 +83,23 @@ test('a storm of pushes that arrive together ends in a single deployment of the 
   expect(await statuses(owner)).toEqual(['PENDING'])
 })
 
+test('a push that meets a pause is refused, also when the pause began after its decision; a canceled head is deployed anew', async () => {
+  const owner = await createProject(db.prisma)
+  const { deploymentId } = await push(owner, 'a')
+  await db.prisma.deployment.update({ where: { id: deploymentId }, data: { startedAt: new Date(), status: 'BUILDING', cancelRequested: true } })
+  expect(await push(owner, 'a')).toMatchObject({ isNew: true })
+  await db.prisma.environment.update({ where: { id: owner.environment.id }, data: { pausedReason: 'Ada rolled back.', pausedAt: new Date() } })
+  await expect(push(owner, 'b')).rejects.toThrow('Automatic deploys of production are paused: Ada rolled back.')
+})
+
+test('a deployment that ends before it has begun says so to webhooks and Git hosts', async () => {
+  const owner = await createProject(db.prisma)
+  const { deploymentId } = await push(owner, 'a')
+  await push(owner, 'b')
+  const events = await db.prisma.event.findMany({ where: { projectId: owner.project.id, kind: 'deployment.canceled' } })
+  expect(events).toMatchObject([{ payload: { deploymentId } }])
+})
+
 test('an explicit request is refused while a deployment of the environment runs, also when both arrive at once', async () => {
   const owner = await createProject(db.prisma)
   const results = await Promise.allSettled([ask(owner), ask(owner), ask(owner)])
@@ -110,6 +127,8 @@ test('a rollback overtakes the builds of its environment, pauses its pushes and 
   const building = await createDeploymentRow(db.prisma, owner, { status: 'BUILDING', startedAt: new Date() })
   const { deploymentId: waiting } = await push(owner, 'next')
   const id = await rollBackTo({ prisma: db.prisma, bus }, actorOf(owner), old.deployment.id)
+  // A second click asks for the same.
+  expect(await rollBackTo({ prisma: db.prisma, bus }, actorOf(owner), old.deployment.id)).toBe(id)
   const rows = await db.prisma.deployment.findMany({ where: { id: { in: [building.id, waiting, id] } } })
   const row = (wanted: string) => rows.find((one) => one.id === wanted)
   expect(row(building.id)).toMatchObject({ cancelRequested: true, status: 'BUILDING' })

@@ -86,7 +86,7 @@ export interface GitPush {
  * Queues the deployment of a branch's head behind what runs in the environment. Deployments of earlier pushes to the branch that have not
  * started are canceled; a head that is already deploying or live is not deployed again.
  * @returns the deployment of this head, `isNew` false when it existed
- * @throws ERR_CONFLICT when the environment is locked or closed
+ * @throws ERR_CONFLICT when the environment is locked or closed, or a push meets a pause
  */
 export async function queueGitDeployment(
   bus: ChangeBus,
@@ -96,22 +96,22 @@ export async function queueGitDeployment(
   const { environmentId, branch, commitSha } = push
   const id = newId()
   const result = await db.$transaction(async (tx) => {
-    refuseClosed(await holdEnvironment(tx, environmentId))
+    const environment = await holdEnvironment(tx, environmentId)
+    refuseClosed(environment)
+    // The pause may have begun after the caller had looked: a push must not replace the version that a rollback brought back.
+    if (push.triggeredBy === 'git') refusePaused(environment)
     const newest = await tx.deployment.findFirst({ where: { environmentId, branch, kind: 'BUILD' }, orderBy: { createdAt: 'desc' } })
     const hasBegun = newest?.status === 'ACTIVE' || (newest?.startedAt ?? null) !== null
     // A deploy hook is used when something outside of the repository has changed: a build that has begun may have read what was before.
     const isUsable = push.triggeredBy === 'git' || !hasBegun
-    const isCurrent = newest?.commitSha === commitSha && isUsable && (newest.status === 'ACTIVE' || runningDeploymentStatuses.includes(newest.status))
+    const isCurrent =
+      newest?.commitSha === commitSha &&
+      !newest.cancelRequested &&
+      isUsable &&
+      (newest.status === 'ACTIVE' || runningDeploymentStatuses.includes(newest.status))
     if (newest && isCurrent) return { deploymentId: newest.id, replaced: [], isNew: false }
-    const waiting = await tx.deployment.findMany({
-      where: { environmentId, branch, status: 'PENDING', startedAt: null, triggeredBy: { in: ['GIT', 'HOOK'] } },
-      select: { id: true },
-    })
-    const replaced = waiting.map((one) => one.id)
-    await tx.deployment.updateMany({
-      where: { id: { in: replaced } },
-      data: { status: 'CANCELED', endedAt: new Date(), cancelRequested: true, reason: `A newer push to ${branch} replaced this deployment.` },
-    })
+    const older = { environmentId, branch, triggeredBy: { in: ['GIT' as const, 'HOOK' as const] } }
+    const replaced = await cancelWaiting(tx, older, `A newer push to ${branch} replaced this deployment.`)
     await insert(tx, id, { ...push, kind: 'BUILD', source: { ...push.source, ref: commitSha } }, 'build')
     return { deploymentId: id, replaced, isNew: true }
   })
@@ -128,10 +128,13 @@ export async function queueGitDeployment(
 export async function queueRelease(bus: ChangeBus, db: ScopedClient, what: QueuedRelease, within?: WithinRelease): Promise<string> {
   const { environmentId, kind } = what
   const id = newId()
-  const canceled = await db.$transaction(async (tx) => {
+  const queued = await db.$transaction(async (tx) => {
     const environment = await holdEnvironment(tx, environmentId)
     await within?.(tx, id)
     if (what.triggeredBy !== 'system') refuseClosed(environment)
+    // A second click asks for what is queued already.
+    const same = kind === 'ROLLBACK' && (await tx.deployment.findFirst({ where: { environmentId, kind, repeats: what.repeats, status: running } }))
+    if (same) return { id: same.id, canceled: [] }
     const overtaken = kind === 'ROLLBACK' || kind === 'PROMOTE' ? await cancelBuilds(tx, environmentId, kind) : []
     if (kind === 'ROLLBACK')
       await tx.environment.update({
@@ -139,19 +142,51 @@ export async function queueRelease(bus: ChangeBus, db: ScopedClient, what: Queue
         data: { pausedAt: new Date(), pausedReason: what.reason ?? `${what.createdBy} rolled back to deployment ${what.repeats}.` },
       })
     await insert(tx, id, what, 'release')
-    return overtaken
+    return { id, canceled: overtaken }
   })
-  for (const one of [...canceled, id]) await announce(bus, what, one)
-  return id
+  for (const one of [...queued.canceled, queued.id]) await announce(bus, what, one)
+  return queued.id
 }
 
 async function cancelBuilds(tx: ScopedTransaction, environmentId: string, kind: 'ROLLBACK' | 'PROMOTE'): Promise<string[]> {
   const builds = await tx.deployment.findMany({ where: { environmentId, kind: 'BUILD', status: running }, select: { id: true } })
-  const ids = { in: builds.map((one) => one.id) }
+  const ids = builds.map((one) => one.id)
   const reason = kind === 'ROLLBACK' ? 'A rollback of this environment was asked for.' : 'Another version was promoted to this environment.'
-  await tx.deployment.updateMany({ where: { id: ids }, data: { cancelRequested: true, reason } })
-  await tx.deployment.updateMany({ where: { id: ids, status: 'PENDING', startedAt: null }, data: { status: 'CANCELED', endedAt: new Date() } })
-  return builds.map((one) => one.id)
+  await requestCancel(tx, ids, reason)
+  return ids
+}
+
+/** Asks for the end of these deployments: one that waits ends at once, the worker of one that runs is told by the caller's notice. */
+export async function requestCancel(tx: ScopedTransaction, ids: string[], reason: string | null): Promise<void> {
+  await tx.deployment.updateMany({ where: { id: { in: ids } }, data: { cancelRequested: true, ...(reason ? { reason } : {}) } })
+  await cancelWaiting(tx, { id: { in: ids } }, reason)
+}
+
+/** Ends deployments that no worker has begun, each with its event. Returns their ids. */
+async function cancelWaiting(tx: ScopedTransaction, which: Prisma.DeploymentWhereInput, reason: string | null): Promise<string[]> {
+  const waiting = await tx.deployment.findMany({
+    where: { ...which, status: 'PENDING', startedAt: null },
+    select: { id: true, teamId: true, projectId: true, environmentId: true },
+  })
+  const canceled: string[] = []
+  for (const { id, teamId, projectId, environmentId } of waiting) {
+    const { count } = await tx.deployment.updateMany({
+      // A worker may have begun it since it was read.
+      where: { id, status: 'PENDING', startedAt: null },
+      data: { status: 'CANCELED', endedAt: new Date(), cancelRequested: true, ...(reason ? { reason } : {}) },
+    })
+    if (count === 0) continue
+    canceled.push(id)
+    await writeEvent(tx, { teamId, projectId, kind: 'deployment.canceled', payload: { deploymentId: id, environmentId, code: null } })
+  }
+  return canceled
+}
+
+function refusePaused({ name, autoDeploy, pausedReason }: Environment): void {
+  if (autoDeploy && pausedReason === null) return
+  throw new AppError('ERR_CONFLICT', `Automatic deploys of ${name} are paused${pausedReason ? `: ${pausedReason}` : '.'}`, {
+    nextAction: 'Resume them on the page of the environment, or deploy by hand.',
+  })
 }
 
 /** Locks the environment's row until the end of the transaction: requests for one environment are judged one after the other. */

@@ -59,7 +59,14 @@ export async function rollBackProject(deps: ReleaseDeps, actor: Actor, project: 
 }
 
 /** The newest deployment before the live one that was live, was not rolled back itself, and holds another artifact. */
-export async function previousVersion(db: ScopedClient, { id: environmentId, liveReleaseId }: Environment): Promise<Deployment | null> {
+export async function previousVersion(
+  db: ScopedClient,
+  { id: environmentId, liveReleaseId, previousReleaseId }: Environment,
+): Promise<Deployment | null> {
+  // The version that was replaced last, even where only its variables differ: it is the one kept warm.
+  const replaced = previousReleaseId && previousReleaseId !== liveReleaseId
+  const last = replaced ? await db.deployment.findFirst({ where: { environmentId, releaseId: previousReleaseId, status: 'SUPERSEDED' } }) : null
+  if (last) return last
   const live = liveReleaseId ? await db.release.findUnique({ where: { id: liveReleaseId }, select: { artifactId: true } }) : null
   return db.deployment.findFirst({
     where: {

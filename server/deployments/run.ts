@@ -36,8 +36,10 @@ export const runRelease = (deps: DeployDeps, deploymentId: string, job: JobConte
   runPart(deps, deploymentId, job, 'release', async (run) => {
     if (deploymentTraits[run.deployment.status].running) {
       await endAbandoned(deps, run)
-      if (job.attempt > 1) await recoverRelease(deps, run, job)
+      // Its last job may have been given up in the middle of the switch.
+      if (job.attempt > 1 || run.deployment.status === 'DEPLOYING') await recoverRelease(deps, run, job)
       refuseCanceled(run)
+      if (run.deployment.kind === 'RESTART') await restartWhatIsLive(run)
       await goLive(deps, run)
     }
     await retireOldInstances(deps, run)
@@ -72,6 +74,19 @@ async function runPart(
     if (part === 'release') deps.routes.settle(environmentId)
     await log.flush()
   }
+}
+
+/** Another version may have gone live since the restart was asked for: that one is restarted. */
+async function restartWhatIsLive(run: DeployRun): Promise<void> {
+  const { environmentId, repeats } = run.deployment
+  const { liveReleaseId } = await run.db.environment.findUniqueOrThrow({ where: { id: environmentId }, select: { liveReleaseId: true } })
+  const live = liveReleaseId ? await run.db.deployment.findFirst({ where: { releaseId: liveReleaseId } }) : null
+  if (!live) throw new AppError('ERR_CONFLICT', 'Nothing is live any more, so there is nothing to restart.', { nextAction: 'Deploy first.' })
+  if (live.id === repeats || run.deployment.releaseId) return
+  const { artifactId, commitSha, commitMessage, commitAuthor, branch, framework } = live
+  const data = { artifactId, repeats: live.id, commitSha, commitMessage, commitAuthor, branch, framework }
+  await run.record.patch(data)
+  run.deployment = { ...run.deployment, ...data }
 }
 
 function refuseCanceled(run: DeployRun): void {
@@ -127,6 +142,8 @@ async function recoverBuild(deps: DeployDeps, run: DeployRun, job: JobContext): 
 /** Cleans up after a worker that died in a switch: marks its running steps as interrupted and removes its instances. */
 async function recoverRelease(deps: DeployDeps, run: DeployRun, job: JobContext): Promise<void> {
   await noteInterruption(deps, run, job)
+  // Routers may serve the release of the interrupted switch.
+  await restoreRoutes(deps, run)
   await removeInstances(deps, { deploymentId: run.deployment.id })
 }
 
@@ -151,6 +168,8 @@ async function giveUp(deps: DeployDeps, run: DeployRun, error: unknown): Promise
     deps.logger.warn({ err: error, deployment: run.deployment.id }, 'old instances were not taken out of the routes; the monitor will')
     return
   }
+  // A worker that was overtaken must neither touch routes nor end instances.
+  await run.record.fenced(async () => {})
   // Restore routes before removing instances: routers may already serve this deployment if it failed between their acknowledgement and the database write.
   const routed = await restoreRoutes(deps, run)
   const wire = await explain(deps, run, { error, errorId, routed })

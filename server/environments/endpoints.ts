@@ -68,11 +68,18 @@ export const environmentEndpoints = {
     method: 'POST',
     path: '/environments/{environment}/approve',
     summary: 'Let the code of a request from a fork run in its preview',
-    input: environmentPath,
+    input: environmentPath.extend({
+      commitSha: z
+        .string()
+        .min(7)
+        .max(64)
+        .nullish()
+        .meta({ description: '`waitingCommit` of the environment: the commit that was read and may run.' }),
+    }),
     output: environmentView,
-    async run({ platform, actor, input }) {
-      const environment = await platform.environments.approve(actor, input.environment)
-      await platform.gitEvents.approvePreview(actor, environment.id)
+    async run({ platform, actor, input: { environment: id, commitSha = null } }) {
+      const environment = await platform.environments.approve(actor, id, commitSha)
+      if (commitSha) await platform.gitEvents.approvePreview(actor, id, commitSha)
       return environment
     },
   }),

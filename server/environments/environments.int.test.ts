@@ -1,14 +1,16 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { environmentInput } from '@/shared/environments'
 import { newId } from '@/shared/node/ids'
 import { deploymentInput } from '@/shared/views'
 import type { BlobStore } from '@/storage/blob-store'
 import { createDeploymentRow, createProject, createReleaseWithInstance, openTestDatabase } from '@/test/support/factory'
+import type { Actor } from '../actor'
 import { scopeTo } from '../database/scope'
 import { createDeployment } from '../deployments/create'
 import { effectiveVariables } from '../deployments/variables'
 import type { ChangeBus } from '../events/bus'
 import { computeRoutes } from '../routes/compute'
-import { ensurePreviewEnvironment } from './environments'
+import { createEnvironments, ensurePreviewEnvironment } from './environments'
 import { closeExpired } from './expiry'
 
 let db: Awaited<ReturnType<typeof openTestDatabase>>
@@ -129,4 +131,38 @@ test('a deployment by API of a pull request from a fork waits for approval, as i
   const { id } = await ensurePreviewEnvironment(scoped, project, { ...request, fork: true })
   await expect(deploy({ pullRequest: 7, source: digest })).rejects.toMatchObject({ code: 'ERR_CONFLICT', message: expect.stringContaining('fork') })
   expect(await db.prisma.environment.findUniqueOrThrow({ where: { id } })).toMatchObject({ fork: true, approvedAt: null })
+})
+
+const environments = () =>
+  createEnvironments({ prisma: db.prisma, bus, edge: { scheme: 'http', port: 80, baseDomain: 'localhost' }, routesChanged: async () => {} })
+const adminOf = ({ teamId }: { teamId: string }): Actor => ({ kind: 'user', id: 'u', name: 'Ada', teamId, role: 'admin', operator: false })
+
+test('an approval holds for the commit that was read, not for one that was pushed meanwhile', async () => {
+  const { project, teamId, scoped } = await projectWithTemplate()
+  const preview = await ensurePreviewEnvironment(scoped, project, { ...request, pullRequest: 9, fork: true })
+  const hook = await db.prisma.gitHook.create({ data: { id: newId(), teamId, projectId: project.id, secret: new Uint8Array(1) } })
+  const deliver = (headSha: string, at: number) =>
+    db.prisma.gitDelivery.create({
+      data: {
+        ...{ id: newId(), teamId, projectId: project.id, hookId: hook.id, provider: 'github', deliveryId: headSha, part: 0, event: 'pull_request' },
+        ...{ content: { headSha }, subject: 'pull:9', subjectAt: new Date(at), decision: 'waiting', reason: 'fork' },
+      },
+    })
+  await deliver('a'.repeat(40), 1_000)
+  await deliver('b'.repeat(40), 2_000)
+  const actor = adminOf({ teamId })
+  expect(await environments().get(actor, preview.id)).toMatchObject({ waitingCommit: 'b'.repeat(40), approval: null })
+  for (const commit of ['a'.repeat(40), null])
+    await expect(environments().approve(actor, preview.id, commit)).rejects.toThrow(`The commit that waits for approval is ${'b'.repeat(40)}`)
+  await environments().approve(actor, preview.id, 'b'.repeat(40))
+})
+
+test('a custom environment takes no hostname of a deployment or of a preview, of its own project or of another', async () => {
+  const owner = await createProject(db.prisma, { slug: `shop-${newId()}` })
+  const other = await createProject(db.prisma, { slug: `${owner.project.slug}-api` })
+  const deployment = await createDeploymentRow(db.prisma, other)
+  const create = (name: string) => environments().create(adminOf(owner), owner.project.id, { name, branch: null })
+  for (const name of [`api-${deployment.id}`, 'api-pr-7']) await expect(create(name)).rejects.toMatchObject({ code: 'ERR_CONFLICT' })
+  expect(environmentInput.safeParse({ name: 'pr-7' }).success).toBe(false)
+  expect(await create('staging')).toMatchObject({ url: `http://${owner.project.slug}-staging.localhost` })
 })

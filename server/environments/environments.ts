@@ -11,10 +11,13 @@ import { writeAudit } from '../audit/audit'
 import { isUniqueViolation } from '../database/client'
 import { type ScopedClient, scopeTo } from '../database/scope'
 import { type Edge, liveReleasesOf, presentSummary, summaryInclude } from '../deployments/present'
+import { requestCancel } from '../deployments/queue'
 import { previousVersion } from '../deployments/release'
 import type { ChangeBus } from '../events/bus'
 import { readHealth } from '../instances/health'
+import { jobCatalogue } from '../jobs/catalogue'
 import { requireProject } from '../projects/read'
+import { isFree } from '../projects/slug'
 import { protectionOf } from './protection'
 import { requireEnvironment, requireEnvironmentById } from './read'
 import { settingsOf, settingsSelect } from './settings'
@@ -31,6 +34,8 @@ export interface EnvironmentDeps {
 const maxEnvironments = 200
 const day = 86_400_000
 const previewDays = 14
+/** RFC 1035 §2.3.4. */
+const maxHostLabel = 63
 
 export interface Environments {
   /** Open environments, production first, then custom ones, then previews; with `closed`, also those that were closed. */
@@ -41,8 +46,8 @@ export interface Environments {
   update(actor: Actor, environmentId: string, patch: z.output<typeof environmentPatch>): Promise<EnvironmentView>
   /** Stops what runs in a preview or a custom environment and takes it off the routers. Its history stays. */
   close(actor: Actor, environmentId: string): Promise<void>
-  /** Lets the code of a fork's request run. */
-  approve(actor: Actor, environmentId: string): Promise<EnvironmentView>
+  /** Lets a commit of a fork's request run. @throws ERR_CONFLICT when it is not the one that waits: a newer one may have been pushed */
+  approve(actor: Actor, environmentId: string, commitSha: string | null): Promise<EnvironmentView>
 }
 
 /** Use-cases of environments. */
@@ -68,12 +73,9 @@ export function createEnvironments(deps: EnvironmentDeps): Environments {
     async create(actor, project, { name, branch }) {
       const db = scopeTo(prisma, actor)
       const row = await requireProject(db, project)
-      const { id } = await openEnvironment(db, row, {
-        name,
-        kind: 'CUSTOM',
-        branch: branch || null,
-        slug: `${row.slug}-${name}`,
-      })
+      const slug = `${row.slug}-${name}`
+      await refuseTakenLabel(prisma, row.id, slug)
+      const { id } = await openEnvironment(db, row, { name, kind: 'CUSTOM', branch: branch || null, slug })
       await writeAudit(db, actor, { action: 'environment.created', subject: row.id, detail: { environment: name } })
       await announce(actor, row.id)
       await deps.routesChanged()
@@ -114,11 +116,17 @@ export function createEnvironments(deps: EnvironmentDeps): Environments {
       await writeAudit(db, actor, { action: 'environment.closed', subject: row.projectId, detail: { environment: row.name } })
       await deps.routesChanged()
     },
-    async approve(actor, id) {
+    async approve(actor, id, commitSha) {
       const db = scopeTo(prisma, actor)
       const row = await requireEnvironmentById(db, id)
       if (!row.fork) throw new AppError('ERR_CONFLICT', 'This environment does not show a request from a fork: it needs no approval.')
-      await db.environment.update({ where: { id }, data: { approvedBy: actor.name, approvedAt: new Date() } })
+      const waiting = (await waitingCommits(db, [row])).get(id) ?? null
+      if (waiting !== commitSha)
+        throw new AppError('ERR_CONFLICT', waiting ? `The commit that waits for approval is ${waiting}.` : 'No commit waits for approval.', {
+          nextAction: waiting ? 'Read this commit, then approve it.' : 'Approve the preview without naming a commit.',
+        })
+      // A commit that a delivery brought is approved with that delivery: the approval holds for it alone.
+      if (!waiting) await db.environment.update({ where: { id }, data: { approvedBy: actor.name, approvedAt: new Date() } })
       await writeAudit(db, actor, { action: 'environment.approved', subject: row.projectId, detail: { environment: row.name } })
       await announce(actor, row.projectId)
       return view(db, id)
@@ -152,6 +160,18 @@ export async function ensurePreviewEnvironment(db: ScopedClient, project: Projec
   return db.environment.update({ where: { id: environment.id }, data: { ...known, expiresAt } })
 }
 
+/** Hostnames are unique on the machine: unscoped queries that tell only whether a label is taken. @throws ERR_CONFLICT */
+async function refuseTakenLabel(prisma: PrismaClient, projectId: string, slug: string): Promise<void> {
+  const free = await isFree(slug, {
+    taken: async (candidate) => (await prisma.environment.count({ where: { slug: candidate, NOT: { projectId } } })) > 0,
+    deploymentExists: async (id) => (await prisma.deployment.count({ where: { id } })) > 0,
+  })
+  if (free && slug.length <= maxHostLabel) return
+  throw new AppError('ERR_CONFLICT', `The hostname ${slug} cannot be given to this environment.`, {
+    nextAction: free ? `Choose a name that keeps it within ${maxHostLabel} characters.` : 'Choose another name.',
+  })
+}
+
 interface NewEnvironment {
   name: string
   kind: Environment['kind']
@@ -165,6 +185,8 @@ interface NewEnvironment {
 async function openEnvironment(db: ScopedClient, project: Project, { name, kind, branch, slug, pullRequest }: NewEnvironment): Promise<Environment> {
   const { id: projectId, teamId } = project
   const known = await db.environment.findFirst({ where: { projectId, name } })
+  if (known && known.kind !== kind)
+    throw new AppError('ERR_CONFLICT', `The project has another environment called ${name}.`, { nextAction: 'Close or rename it.' })
   if (known && kind === 'CUSTOM' && !known.closedAt)
     throw new AppError('ERR_CONFLICT', `The project has an environment ${name} already.`, { nextAction: 'Choose another name.' })
   if (known) return db.environment.update({ where: { id: known.id }, data: { closedAt: null, ...(branch === undefined ? {} : { branch }) } })
@@ -204,17 +226,42 @@ export async function closeEnvironment(db: ScopedClient, bus: Pick<ChangeBus, 'p
   const running = { environmentId, status: { in: runningDeploymentStatuses } }
   const canceled = await db.deployment.findMany({ where: running, select: { id: true } })
   await db.$transaction(async (tx) => {
-    await tx.environment.update({ where: { id: environmentId }, data: { closedAt: environment.closedAt ?? new Date(), liveReleaseId: null } })
-    await tx.release.updateMany({ where: { environmentId }, data: { wanted: 'stopped', warmUntil: null } })
-    await tx.deployment.updateMany({ where: running, data: { cancelRequested: true, reason } })
-    await tx.deployment.updateMany({
-      where: { environmentId, status: 'PENDING', startedAt: null },
-      data: { status: 'CANCELED', endedAt: new Date() },
+    await tx.environment.update({
+      where: { id: environmentId },
+      data: { closedAt: environment.closedAt ?? new Date(), liveReleaseId: null, previousReleaseId: null },
     })
-    await tx.deployment.updateMany({ where: { environmentId, status: 'ACTIVE' }, data: { status: 'SUPERSEDED', endedAt: new Date(), reason } })
+    await tx.release.updateMany({ where: { environmentId }, data: { wanted: 'stopped', warmUntil: null } })
+    await requestCancel(
+      tx,
+      canceled.map(({ id }) => id),
+      reason,
+    )
+    await tx.deployment.updateMany({
+      where: { environmentId, status: 'ACTIVE' },
+      data: { status: 'SUPERSEDED', endedAt: new Date(), watchUntil: null, reason },
+    })
+    // Its artifacts are not kept for a rollback any more.
+    await tx.job.create({ data: { kind: 'prune', fairKey: teamId, payload: { projectId }, maxAttempts: jobCatalogue.prune.maxAttempts } })
   })
   for (const { id } of canceled) await bus.publish({ kind: 'deployment', id, teamId, projectId })
   await bus.publish({ kind: 'project', id: projectId, teamId, projectId })
+}
+
+/** The newest commit of each fork's request that waits for approval, by environment. */
+async function waitingCommits(db: ScopedClient, rows: Environment[]): Promise<Map<string, string>> {
+  const waiting = rows.filter(({ fork, approvedAt, pullRequest }) => fork && !approvedAt && pullRequest !== null)
+  const found = await Promise.all(
+    waiting.map(async ({ id, projectId, pullRequest }) => {
+      const newest = await db.gitDelivery.findFirst({
+        where: { projectId, subject: `pull:${pullRequest}`, decision: 'waiting' },
+        orderBy: [{ subjectAt: 'desc' }, { receivedAt: 'desc' }],
+        select: { content: true },
+      })
+      const headSha = (newest?.content as { headSha?: string } | null | undefined)?.headSha
+      return headSha ? ([id, headSha] as const) : null
+    }),
+  )
+  return new Map(found.filter((one) => one !== null))
 }
 
 async function present(db: ScopedClient, edge: Edge, rows: Environment[]): Promise<EnvironmentView[]> {
@@ -239,6 +286,7 @@ async function present(db: ScopedClient, edge: Edge, rows: Environment[]): Promi
     where: { OR: [{ releaseId: { in: liveReleases } }, { id: { in: previous.flatMap((one) => one?.id ?? []) } }] },
     include: summaryInclude,
   })
+  const commits = await waitingCommits(db, rows)
   const health = await readHealth(db, liveReleasesOf([...newest, ...others]))
   const summary = (row: (typeof others)[number] | undefined) => (row ? presentSummary(row, edge, health) : null)
   return rows.map((row, index) => {
@@ -258,6 +306,7 @@ async function present(db: ScopedClient, edge: Edge, rows: Environment[]): Promi
       title: row.title,
       author: row.author,
       fork: row.fork,
+      waitingCommit: commits.get(row.id) ?? null,
       approval: row.approvedBy && row.approvedAt ? { by: row.approvedBy, at: row.approvedAt.toISOString() } : null,
       autoDeploy: row.autoDeploy,
       paused: row.pausedReason && row.pausedAt ? { reason: row.pausedReason, at: row.pausedAt.toISOString() } : null,

@@ -49,9 +49,8 @@ const leastLeftMs = 6 * hourMs
 export function createShareLinks(deps: ShareLinkDeps): ShareLinks {
   return {
     async list(actor, environmentId) {
-      authorize(actor, 'share-link.read')
-      const db = scopeTo(deps.prisma, actor)
-      const environment = await requireEnvironmentById(db, environmentId)
+      // The addresses open the environment: they are shown to those who may make them.
+      const { db, environment } = await requireShareable(deps, actor, environmentId)
       const rows = await db.shareLink.findMany({ where: valid(environment), orderBy: [{ createdAt: 'desc' }, { id: 'desc' }] })
       return Promise.all(rows.map((row) => present(deps, environment, row)))
     },

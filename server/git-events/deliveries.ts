@@ -86,14 +86,14 @@ export async function approveDelivery(deps: DeliveryDeps, actor: Actor, id: stri
   return again(deps, db, actor, row, 'delivery.approved', { approvedBy: actor.name })
 }
 
-/** Lets the commit run that a preview of a fork waits with, after the preview was approved on its own page. */
-export async function approvePreview(deps: DeliveryDeps, actor: Actor, environmentId: string): Promise<void> {
+/** Lets this commit run, if the preview of a fork waits with it, after the preview was approved on its own page. */
+export async function approvePreview(deps: DeliveryDeps, actor: Actor, environmentId: string, commitSha: string): Promise<void> {
   const db = scopeTo(deps.prisma, actor)
   const environment = await db.environment.findFirst({ where: { id: environmentId }, select: { projectId: true, pullRequest: true } })
   if (environment?.pullRequest == null) return
   const { projectId, pullRequest } = environment
   const newest = await db.gitDelivery.findFirst({
-    where: { projectId, subject: `pull:${pullRequest}`, decision: 'waiting' },
+    where: { projectId, subject: `pull:${pullRequest}`, decision: 'waiting', content: { path: ['headSha'], equals: commitSha } },
     orderBy: [{ subjectAt: 'desc' }, { receivedAt: 'desc' }],
   })
   if (newest) await again(deps, db, actor, newest, 'delivery.approved', { approvedBy: actor.name })

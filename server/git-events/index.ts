@@ -21,7 +21,7 @@ export interface GitEvents {
   deliveries(actor: Actor, query: z.output<typeof deliveriesQuery>): Promise<{ items: DeliveryView[]; nextCursor: string | null }>
   replay(actor: Actor, id: string): Promise<DeliveryView>
   approve(actor: Actor, id: string): Promise<DeliveryView>
-  approvePreview(actor: Actor, environmentId: string): Promise<void>
+  approvePreview(actor: Actor, environmentId: string, commitSha: string): Promise<void>
   deployHooks(actor: Actor, project: string): Promise<DeployHookView[]>
   createDeployHook(actor: Actor, input: z.output<typeof deployHookInput> & { project: string }): Promise<DeployHookView & { url: string }>
   removeDeployHook(actor: Actor, id: string): Promise<void>
@@ -41,7 +41,7 @@ export function createGitEvents(deps: GitEventsDeps): GitEvents {
     deliveries: (actor, query) => listDeliveries(deps, actor, query),
     replay: (actor, id) => replayDelivery(deps, actor, id),
     approve: (actor, id) => approveDelivery(deps, actor, id),
-    approvePreview: (actor, environmentId) => approvePreview(deps, actor, environmentId),
+    approvePreview: (actor, environmentId, commitSha) => approvePreview(deps, actor, environmentId, commitSha),
     deployHooks: (actor, project) => listDeployHooks(deps, actor, project),
     createDeployHook: (actor, input) => createDeployHook(deps, actor, input),
     removeDeployHook: (actor, id) => removeDeployHook(deps, actor, id),

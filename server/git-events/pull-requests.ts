@@ -9,6 +9,9 @@ import { combine, type Outcome } from './outcome'
 
 type PullRow = Row<PullRequestEvent>
 
+/** Previews of forks that wait for approval, per project. */
+const maxWaitingForks = 20
+
 const isClosing = ({ change }: PullRequestEvent): boolean => change === 'closed' || change === 'merged'
 
 /** By the clock of the Git host; of the same second, closing comes last. */
@@ -46,9 +49,17 @@ async function decideNewest(about: Case, row: PullRow): Promise<Verdict> {
   if (marker) return { decision: 'ignored', reason: marker }
   const commitSha = await fullSha(about, event)
   if (!commitSha) return { decision: 'ignored', reason: `the commit of the fork cannot be fetched from ${event.repository}` }
+  if (event.fork && (await isCrowded(about, event.number)))
+    return { decision: 'ignored', reason: `${maxWaitingForks} requests from forks wait for approval already` }
   const environment = await openPreview(about, row)
   const outcome = await deployPreview(about, row, environment, commitSha)
   return { ...combine([outcome]), deploymentIds: outcome.deploymentId ? [outcome.deploymentId] : [], outcomes: [outcome] }
+}
+
+/** Strangers may open any number of requests: those that wait for approval must not use up the environments of the project. */
+async function isCrowded({ db, project }: Case, pullRequest: number): Promise<boolean> {
+  const others = { projectId: project.id, fork: true, approvedAt: null, closedAt: null, NOT: { pullRequest } }
+  return (await db.environment.count({ where: others })) >= maxWaitingForks
 }
 
 async function closePreview({ db, deps, project }: Case, { number, change }: PullRequestEvent): Promise<Verdict> {

@@ -108,6 +108,9 @@ function firstVerdict(event: GitEvent): { decision: GitDecision; reason: string 
   return event.kind === 'other' ? { decision: 'ignored', reason: event.why } : { decision: 'pending', reason: '' }
 }
 
+/** Postgres keeps neither NUL nor half a surrogate pair. */
+const keepable = (_: string, value: unknown): unknown => (typeof value === 'string' ? value.toWellFormed().replaceAll('\0', '') : value)
+
 /**
  * Stores deliveries of one hook, and queues the job that decides about them, in one statement: either both are there or neither. A delivery
  * that is there already is counted and keeps its decision. The job is shared: a queued one is locked against being claimed before this commits.
@@ -147,7 +150,7 @@ export async function storeDeliveries(
       hook.teamId,
       hook.projectId,
       hook.id,
-      JSON.stringify(rows),
+      JSON.stringify(rows, keepable),
       jobKey(hook.projectId),
       JSON.stringify({ projectId: hook.projectId }),
       jobCatalogue['git-events'].maxAttempts,

@@ -68,16 +68,17 @@ export function createDrainer(deps: DrainerDeps): Drainer {
   }
 }
 
-async function drainAndStop(deps: DrainerDeps, instance: Instance, signal: AbortSignal): Promise<void> {
+async function drainAndStop(deps: DrainerDeps, given: Instance, signal: AbortSignal): Promise<void> {
   // Every router must have stopped sending new requests before open requests are counted.
   await deps.routes.sync()
-  const drained = await drain(deps, instance, signal)
+  const { drained, row: instance } = await drain(deps, given, signal)
   signal.throwIfAborted()
+  if (!instance) return
   const drainedAt = new Date()
-  if (!drained) await deps.endConnections([instance.id]).catch((error) => deps.logger.warn({ err: error }, 'routers did not end what was open'))
   // A rollback may have taken the instance back; from here on none can.
   const { count } = await deps.prisma.instance.updateMany({ where: { id: instance.id, state: 'draining' }, data: { endingAt: drainedAt } })
   if (count === 0) return
+  if (!drained) await deps.endConnections([instance.id]).catch((error) => deps.logger.warn({ err: error }, 'routers did not end what was open'))
   const warmUntil = await freezeIfWarm(deps, instance)
   if (!warmUntil) await stopInstances(deps, [instance])
   await endSteps(deps, instance, { drained, drainedAt, warmUntil })
@@ -97,18 +98,26 @@ async function freezeIfWarm({ prisma, runtime }: DrainerDeps, { id, releaseId }:
   return warmUntil
 }
 
-/** True: no open requests. False: the deadline passed. */
-async function drain(deps: DrainerDeps, instance: Instance, signal: AbortSignal): Promise<boolean> {
-  const inFlight = async () => Object.values(await deps.inFlight([instance.id])).reduce((sum, n) => sum + n, 0)
-  for (let look = firstLook; !signal.aborted; look = laterLooks) {
-    const current = await deps.prisma.instance.findUnique({ where: { id: instance.id }, select: { state: true } })
-    if (current?.state !== 'draining') return true
-    const leftMs = Math.max(0, (await deadlineOf(deps.prisma, instance)) - Date.now())
-    const { drained } = await deps.runtime.drain({ inFlight, deadlineMs: Math.min(leftMs, look.forMs), pollMs: look.everyMs, signal })
-    if (drained) return true
-    if (leftMs <= look.forMs && (await deadlineOf(deps.prisma, instance)) <= Date.now()) return false
+/**
+ * Waits for the end of what is open. `drained` false: the deadline passed. `row`: the instance as it drains now, read anew at each look,
+ * because a rollback may take it back and a later switch may replace it again; null: it drains no more.
+ */
+async function drain(deps: DrainerDeps, { id }: Instance, signal: AbortSignal): Promise<{ drained: boolean; row: Instance | null }> {
+  const inFlight = async () => Object.values(await deps.inFlight([id])).reduce((sum, n) => sum + n, 0)
+  const read = async () => {
+    const row = await deps.prisma.instance.findUnique({ where: { id } })
+    return row?.state === 'draining' ? row : null
   }
-  return false
+  for (let look = firstLook; !signal.aborted; look = laterLooks) {
+    const row = await read()
+    if (!row) return { drained: true, row: null }
+    const leftMs = Math.max(0, (await deadlineOf(deps.prisma, row)) - Date.now())
+    const { drained } = await deps.runtime.drain({ inFlight, deadlineMs: Math.min(leftMs, look.forMs), pollMs: look.everyMs, signal })
+    if (drained) return { drained: true, row: await read() }
+    const current = await read()
+    if (leftMs <= look.forMs && (!current || (await deadlineOf(deps.prisma, current)) <= Date.now())) return { drained: false, row: current }
+  }
+  return { drained: false, row: null }
 }
 
 /** Reads the drain timeout anew: users may change it during a drain. The deadline is now when too many releases drain. */

@@ -21,7 +21,7 @@ const orphanAfterMs = 60_000
 /** Instances handled in parallel: after a restart of the container engine all instances need handling. */
 const concurrency = 16
 /** Kinds of change that affect neither instances nor routes. */
-const unrelated: readonly Change['kind'][] = ['log', 'request', 'watch', 'job']
+const unrelated: readonly Change['kind'][] = ['log', 'request', 'watch', 'job', 'access', 'event', 'delivery', 'git-delivery', 'report', 'nats']
 
 /**
  * Repeatedly compares desired with observed instances. Level-triggered: a missed event costs seconds, not correctness. Lists the runtime's

@@ -46,7 +46,8 @@ export async function freeSlug(name: string, lookup: SlugLookup): Promise<string
   throw new AppError('ERR_CONFLICT', `No free hostname was found for "${name}".`, { nextAction: 'Choose another name.' })
 }
 
-async function isFree(slug: string, lookup: SlugLookup): Promise<boolean> {
+/** Whether no project, environment or deployment has this label, and no preview could. Exported for environments. */
+export async function isFree(slug: string, lookup: SlugLookup): Promise<boolean> {
   if (reserved.has(slug) || looksLikePreview(slug) || (await lookup.taken(slug))) return false
   // "<slug>-<deployment id>" is a deployment's hostname: a project with that slug would take it over.
   const end = slug.slice(-deploymentIdLength)

@@ -52,5 +52,6 @@ INSERT INTO "Environment"("id", "teamId", "projectId", "name", "kind", "slug")
 DROP INDEX "Deployment_one_running_per_environment";
 CREATE UNIQUE INDEX "Deployment_one_switch_per_environment" ON "Deployment"("environmentId") WHERE "status" = 'DEPLOYING';
 
--- Jobs of before: a deployment is two jobs now.
+-- Jobs of before: a deployment is two jobs now. One in the middle of its switch goes on with the second.
+UPDATE "Job" SET "kind" = 'release' WHERE "kind" = 'deploy' AND "payload"->>'deploymentId' IN (SELECT "id" FROM "Deployment" WHERE "status" = 'DEPLOYING');
 UPDATE "Job" SET "kind" = 'build', "exclusiveKey" = replace("exclusiveKey", 'environment:', 'build:') WHERE "kind" = 'deploy';

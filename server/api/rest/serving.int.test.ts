@@ -102,9 +102,9 @@ it('the position of every event stream is checked before anything is read or wat
 })
 
 it('every route refuses a field of the body that it does not know, by its name', async () => {
-  for (const { method, path, body, params } of catalogue.filter((route) => ['POST', 'PUT', 'PATCH'].includes(route.method))) {
+  for (const { method, path, body, params, example } of catalogue.filter((route) => ['POST', 'PUT', 'PATCH'].includes(route.method))) {
     if (body === 'raw') continue
-    const valid = examples[path] ?? {}
+    const valid = { ...example, ...(examples[path] as object | undefined) }
     const place = Object.keys(params?.shape ?? {}).reduce((text, name) => text.replace(`{${name}}`, 'X'), path)
     const { status, body: answer } = await call(method, place, {}, { ...valid, colour: 'red' })
     expect([method, path, status, answer.error.message]).toEqual([method, path, 400, expect.stringContaining('colour')])

@@ -10,7 +10,8 @@ const maxFiles = 3000
 export const text = z
   .string()
   .nullish()
-  .transform((value) => value?.trim().slice(0, maxText) || null)
+  // A cut may halve a surrogate pair, which the database refuses.
+  .transform((value) => value?.trim().slice(0, maxText).toWellFormed() || null)
 
 /** An object id; all zeros say that there is none. */
 export const objectId = z

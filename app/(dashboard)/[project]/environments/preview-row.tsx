@@ -18,7 +18,7 @@ function Approve({ environment }: { environment: EnvironmentView }) {
   const approve = useMutation(
     trpc.environments.approve.mutationOptions({
       onSuccess: async () => {
-        toast.success(`${environment.name} approved: its next push is deployed`)
+        toast.success(environment.waitingCommit ? `Approved: ${environment.waitingCommit.slice(0, 7)} is deployed` : `${environment.name} approved`)
         await changed()
       },
       onError: notifyFailure,
@@ -30,9 +30,9 @@ function Approve({ environment }: { environment: EnvironmentView }) {
       size="sm"
       variant="primary"
       pending={approve.isPending}
-      onClick={() => approve.mutate({ environment: environment.id })}
+      onClick={() => approve.mutate({ environment: environment.id, commitSha: environment.waitingCommit })}
     >
-      Approve
+      Approve {environment.waitingCommit?.slice(0, 7)}
     </ActionButton>
   )
 }
