@@ -1,4 +1,5 @@
-import { mkdir, mkdtemp, readdir, readFile, readlink, realpath, rm, stat, writeFile } from 'node:fs/promises'
+import { writeFileSync } from 'node:fs'
+import { mkdir, mkdtemp, readdir, readFile, readlink, realpath, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -63,7 +64,9 @@ runtimeContract(
 async function installFake(version: string): Promise<void> {
   const bin = nodeBin(home, version)
   await mkdir(bin, { recursive: true, mode: 0o755 })
-  await writeFile(path.join(bin, 'node'), `#!/bin/sh\nBUILT_ON=${version} exec ${await realpath(process.execPath)} "$@"\n`, { mode: 0o755 })
+  const node = await realpath(process.execPath)
+  // Without a turn of the event loop: a child that is forked meanwhile would hold the file open, and the kernel refuses to run it (ETXTBSY).
+  writeFileSync(path.join(bin, 'node'), `#!/bin/sh\nBUILT_ON=${version} exec ${node} "$@"\n`, { mode: 0o755 })
 }
 
 function nodes(fixture: Fixture): void {

@@ -163,7 +163,7 @@ async function validate(work: OrderWork, authorization: acme.Authorization): Pro
   const offer = await work.offer({ method, hostname: authorization.identifier.value, token: challenge.token, value }, signal)
   try {
     // The CA already validates a challenge that was answered before a crash.
-    if (challenge.status === 'pending') await client.run(signal, (api) => api.completeChallenge(challenge))
+    if (challenge.status === 'pending') await answerChallenge(work, challenge)
     await poll(validationDeadlineMs, signal, async () => {
       const [seen] = await fetchAuthorizations(client, { authorizations: [authorization.url] } as acme.Order, signal)
       if (!seen || seen.status === 'pending') return null
@@ -176,6 +176,18 @@ async function validate(work: OrderWork, authorization: acme.Authorization): Pro
     throw error
   }
   await offer.withdraw()
+}
+
+/**
+ * Tells the CA that the response is in place. After a take-over the process before may have told it, and the CA has decided since the
+ * authorization was read: it refuses the second request (RFC 8555 §7.5.1), and the poll that follows reads the verdict.
+ */
+async function answerChallenge({ client, signal }: OrderWork, challenge: acme.Authorization['challenges'][number]): Promise<void> {
+  try {
+    await client.run(signal, (api) => api.completeChallenge(challenge))
+  } catch (error) {
+    if (!(error instanceof AcmeProblem) || error.type !== 'malformed') throw error
+  }
 }
 
 interface Subproblem {
