@@ -39,9 +39,18 @@ export async function reconcileAtStart(deps: MonitorDeps, machine: string): Prom
       await deps.prisma.instance.update({ where: { id: instance.id }, data: { host: seen.address.host, port: seen.address.port } })
     }
   })
+  await endForgottenDrains(deps.pool)
   const queued = await queueForgottenDeployments(deps.pool, deps)
   await requestHeals(deps)
   deps.logger.info({ freedJobs: freed, queuedDeployments: queued, instances: recorded.length, observed: observed.size }, 'reconciled')
+}
+
+/** Ends steps "drain" whose instances have ended: the process died after it had frozen or stopped the last of them. */
+async function endForgottenDrains(pool: Pool): Promise<void> {
+  await pool.query(
+    `UPDATE "Step" s SET "status"='done', "endedAt"=now() AT TIME ZONE 'utc' WHERE s."name"='drain' AND s."status"='running'
+       AND NOT EXISTS (SELECT 1 FROM "Instance" i WHERE i."replacedBy" = s."deploymentId" AND i."state"='draining')`,
+  )
 }
 
 /** Queues a job for every unfinished deployment without a job (its job used all attempts). Returns their number. */
