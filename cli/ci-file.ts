@@ -57,7 +57,7 @@ export function renderCiFile(provider: CiProvider, settings: CiSettings): string
 /** Whether `renderCiFile` made the text, changed since or not. */
 export const isGenerated = (text: string): boolean => text.startsWith(header)
 
-/** Whether the text is what `renderCiFile` made, whatever the settings, and nobody has changed it. Git may have changed its line ends. */
+/** Whether the file is unchanged since `renderCiFile` generated it, with any settings. Line ends are ignored, because Git may convert them. */
 export function isUnchanged(text: string): boolean {
   const [, second = '', ...body] = text.replaceAll('\r\n', '\n').split('\n')
   return hashLine.exec(second)?.[1] === hashOf(body.join('\n'))

@@ -81,7 +81,7 @@ export const shareLinkView = z.object({
   /** `shared`: made by a person; `opened`: of a member who opened it from the dashboard. */
   purpose: z.enum(['shared', 'opened']),
   name: z.string().nullable(),
-  /** The address with the token: whoever has it may visit the environment until it expires. */
+  /** URL with the token. It grants access to the environment until the link expires. */
   url: z.string(),
   createdBy: z.string(),
   createdAt: iso,

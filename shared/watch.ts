@@ -28,7 +28,7 @@ export const watchView = z.object({
   /** The version that was live before. */
   before: figures,
   bounds: z.object({ errorPercent: z.number(), latencyFactor: z.number(), requests: z.number() }),
-  /** The deployment that went back; null: there is none. */
+  /** Id of the automatic rollback's deployment; null: no rollback was started. */
   rollbackId: z.string().nullable(),
   /** null: still watched. */
   decidedAt: z.iso.datetime().nullable(),

@@ -5,7 +5,7 @@ const alphabet = 'ABCDEFGHJKMNPQRSTVWXYZ23456789'
 const groups = 4
 const groupLength = 4
 
-/** `XXXX-XXXX-XXXX-XXXX`, ~78 bits. */
+/** A random one-time code of four groups of four characters, joined by dashes; about 78 bits of entropy. */
 export function newSetupCode(): string {
   const letters = Array.from({ length: groups * groupLength }, () => alphabet.charAt(randomInt(alphabet.length)))
   return Array.from({ length: groups }, (_, i) => letters.slice(i * groupLength, (i + 1) * groupLength).join('')).join('-')

@@ -31,7 +31,7 @@ export function countHook(kind: 'webhook' | 'deploy-hook', id: string, answer: H
   note(getPlatform().requestLimits.countHook(kind, id), answer)
 }
 
-/** Counts a delivery or deploy hook that nobody has made, by the address of its sender. @throws ERR_RATE_LIMITED */
+/** Counts requests to unknown webhook and deploy hook addresses, per sender address. @throws ERR_RATE_LIMITED */
 export function countUnknown(asked: Headers, answer: Headers): void {
   note(getPlatform().requestLimits.countRefused(clientAddress(asked)), answer)
 }

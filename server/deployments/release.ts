@@ -45,7 +45,7 @@ export async function rollBackTo(deps: ReleaseDeps, actor: Actor, deploymentId: 
   return release(deps, db, actor, { kind: 'ROLLBACK', origin, environment, ...why })
 }
 
-/** Rolls an environment back to the version that was live before the present one. @throws ERR_NOT_FOUND, ERR_CONFLICT when there is none */
+/** Rolls an environment back to its previous live version. @throws ERR_NOT_FOUND, ERR_CONFLICT when no previous version exists */
 export async function rollBackProject(deps: ReleaseDeps, actor: Actor, project: string, environmentName?: string, reason?: string): Promise<string> {
   const db = scopeTo(deps.prisma, actor)
   const { id: projectId } = await requireProject(db, project)

@@ -140,7 +140,7 @@ export interface PreviewRequest {
   branch?: string
   title?: string | null
   author?: string | null
-  /** The request comes from another repository, whose code nobody of the team has written. */
+  /** The request comes from a fork: its code is not trusted. */
   fork?: boolean
 }
 

@@ -10,6 +10,6 @@ interface Layers {
 export function protectionOf({ kind, protection, parent }: Layers): EnvironmentProtection {
   const set = protection ?? parent?.protection ?? null
   if (set === null) return kind === 'PREVIEW' ? 'link' : 'none'
-  // A value that nobody can have set closes rather than opens.
+  // An unknown stored value counts as protected.
   return set === 'none' ? 'none' : 'link'
 }

@@ -34,7 +34,7 @@ export interface ShareLinks {
   create(actor: Actor, environmentId: string, input: z.output<typeof shareLinkInput>): Promise<ShareLinkView>
   /** It opens nothing from now on, nor do the cookies it has set. */
   revoke(actor: Actor, environmentId: string, linkId: string): Promise<void>
-  /** The address at which the member who asks may visit the environment: with a link of some hours where it is protected. */
+  /** URL for the calling member to visit the environment. For a protected environment it contains a share link that is valid for 12 hours at most. */
   open(actor: Actor, environmentId: string): Promise<{ url: string; expiresAt: string | null }>
 }
 

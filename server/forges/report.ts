@@ -54,7 +54,7 @@ export function reportOf(row: Row, { edge, dashboardUrl }: ReportPlaces): Report
   }
 }
 
-/** Text by which our comment is found again. The id of an environment is random, so that nobody can write such a comment before us. */
+/** Marker that identifies our comment. It contains the random id of the environment, so a stranger cannot create a matching comment in advance. */
 export const markerOf = (environmentId: string): string => `switchyard:${environmentId}`
 
 /** The comment of a pull request, about the newest deployment of its environment. Equal for equal facts, so that a repetition changes nothing. */

@@ -2,7 +2,7 @@
 
 const skipMarkers = ['[skip ci]', '[ci skip]', '[skip deploy]', '[deploy skip]'] as const
 
-/** The marker in a commit's message that asks for no deployment; null: there is none. */
+/** The skip marker in a commit message, such as `[skip ci]`; null: the message has no marker. */
 export function skipMarker(message: string | null): string | null {
   const text = message?.toLowerCase() ?? ''
   return skipMarkers.find((marker) => text.includes(marker)) ?? null

@@ -24,7 +24,7 @@ export function describeCrashes(runtime: 'process' | 'docker'): void {
       const { body } = await api<{ items: { id: string }[] }>(platform, 'GET', '/projects')
       const answer = await api<{ items: { state: string; deploymentId: string }[] }>(platform, 'GET', `/projects/${body.items[0]?.id}/instances`)
       if (answer.status !== 200) throw new Error(`instances: ${answer.status} ${JSON.stringify(answer.body)}\n${platform.output().slice(-3000)}`)
-      // A version that is kept warm is frozen: it serves nobody.
+      // The previous version is kept frozen for rollbacks and receives no requests.
       return answer.body.items.filter((i) => i.state !== 'stopped' && i.state !== 'sleeping')
     }
     const currentDeployment = async () => {

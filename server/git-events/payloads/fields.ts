@@ -13,7 +13,7 @@ export const text = z
   // A cut may halve a surrogate pair, which the database refuses.
   .transform((value) => value?.trim().slice(0, maxText).toWellFormed() || null)
 
-/** An object id; all zeros say that there is none. */
+/** A Git object id; null for all zeros, which Git sends for a created or deleted ref. */
 export const objectId = z
   .string()
   .nullish()
